@@ -1,0 +1,1 @@
+//! Async SDK for Molecule AI remote agents, on hyper and tokio.

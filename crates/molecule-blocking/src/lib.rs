@@ -1,0 +1,1 @@
+//! Blocking SDK for Molecule AI remote agents, on ureq.
