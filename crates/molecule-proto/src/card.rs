@@ -1,0 +1,82 @@
+//! An agent's card, and `POST /registry/update-card` (contract sections 4.1 and 6.1).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::WorkspaceId;
+
+/// An agent's card: a JSON object that the platform stores as it is and shows to peers.
+///
+/// Keys that this type does not name are kept and written back ([`extra`](Self::extra)). The server fills in `name`,
+/// `role` and `description` from the workspace where they are missing.
+///
+/// ```
+/// use molecule_proto::AgentCard;
+/// let card = AgentCard::new("my-remote-agent").with("skills", ["search"]);
+/// assert_eq!(serde_json::to_string(&card)?, r#"{"name":"my-remote-agent","skills":["search"]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentCard {
+    /// The agent's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the agent does, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The agent's role in its organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The agent's own A2A URL. The server judges it like a reported URL and refuses an unsafe one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Every other key: `skills`, `version`, `capabilities` and whatever peers agree on.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl AgentCard {
+    /// A card with a name alone.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+
+    /// Says what the agent does.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// Adds or replaces a key that has no field of its own.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.extra.insert(key.into(), value.into());
+        self
+    }
+}
+
+/// Body of `POST /registry/update-card`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateCardRequest {
+    /// The workspace whose card is replaced.
+    pub workspace_id: WorkspaceId,
+    /// The new card; any JSON value is stored as it is.
+    pub agent_card: Value,
+}
+
+/// Answer of `POST /registry/update-card`: `{"status":"updated"}`, also for removed and unknown ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UpdateCardAnswer {
+    /// `updated`.
+    pub status: String,
+}
+
+impl UpdateCardAnswer {
+    /// The only answer there is.
+    pub fn updated() -> Self {
+        Self { status: "updated".to_owned() }
+    }
+}

@@ -1,0 +1,44 @@
+//! The body of nearly every error (contract section 1.4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::lenient;
+
+/// `{"error": "<text>"}` with optional extra keys.
+///
+/// A body whose `error` is no string (an agent's own JSON-RPC error, relayed) does not decode as this type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErrorBody {
+    /// What went wrong, for people.
+    pub error: String,
+    /// What went wrong, for programs: `platform_unavailable`, `TENANT_ORG_HEADER_REQUIRED` ….
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
+    pub reason: Option<String>,
+    /// More about it; a text or an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// Seconds to wait; also in the `Retry-After` header.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
+    pub retry_after: Option<u64>,
+    /// The header that the tenant gate misses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_header: Option<String>,
+    /// Secrets that could not be decrypted (contract section 8).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
+    pub failed_keys: Option<Vec<String>>,
+}
+
+impl ErrorBody {
+    /// A body with its text alone.
+    pub fn new(error: impl Into<String>) -> Self {
+        Self { error: error.into(), ..Self::default() }
+    }
+}

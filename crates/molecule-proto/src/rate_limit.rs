@@ -1,0 +1,94 @@
+//! The rate-limit headers (contract section 1.3).
+
+use http::HeaderMap;
+
+use crate::header;
+
+/// What `X-RateLimit-*` says about the window of one minute that the organisation, the token or the address shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimit {
+    /// The server does not limit (development), and says so with the word `unlimited`.
+    Unlimited,
+    /// The server limits.
+    Window {
+        /// Requests that a window allows.
+        limit: u32,
+        /// What is left, where the answer said it.
+        remaining: Option<Remaining>,
+    },
+}
+
+/// What is left of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    /// Requests left, after the one that was answered.
+    pub requests: u32,
+    /// Whole seconds until the window refills, rounded down.
+    pub reset_secs: u32,
+}
+
+impl RateLimit {
+    /// Reads the headers; `None` where they are missing or make no sense, as behind a proxy of its own mind.
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let word = |name| headers.get(name)?.to_str().ok().map(str::trim);
+        let number = |name| word(name)?.parse::<u32>().ok();
+        let limit = word(header::RATE_LIMIT)?;
+        if limit.eq_ignore_ascii_case("unlimited") {
+            return Some(Self::Unlimited);
+        }
+        let remaining = match (number(header::RATE_REMAINING), number(header::RATE_RESET)) {
+            (Some(requests), Some(reset_secs)) => Some(Remaining { requests, reset_secs }),
+            (_, _) => None,
+        };
+        Some(Self::Window { limit: limit.parse().ok()?, remaining })
+    }
+
+    /// Writes the headers as the server does.
+    pub fn write_to(&self, headers: &mut HeaderMap) {
+        match *self {
+            Self::Unlimited => {
+                headers.insert(header::RATE_LIMIT, http::HeaderValue::from_static("unlimited"));
+            }
+            Self::Window { limit, remaining } => {
+                headers.insert(header::RATE_LIMIT, limit.into());
+                if let Some(left) = remaining {
+                    headers.insert(header::RATE_REMAINING, left.requests.into());
+                    headers.insert(header::RATE_RESET, left.reset_secs.into());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_word_where_a_number_was_due_does_not_fail() {
+        assert_eq!(
+            RateLimit::from_headers(&headers(&[("x-ratelimit-limit", "unlimited")])),
+            Some(RateLimit::Unlimited)
+        );
+        assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-limit", "lots")])), None);
+        assert_eq!(RateLimit::from_headers(&headers(&[])), None);
+    }
+
+    #[test]
+    fn headers_read_as_they_are_written() {
+        for limit in [
+            RateLimit::Unlimited,
+            RateLimit::Window { limit: 600, remaining: Some(Remaining { requests: 599, reset_secs: 59 }) },
+            RateLimit::Window { limit: 60, remaining: None },
+        ] {
+            let mut headers = HeaderMap::new();
+            limit.write_to(&mut headers);
+            assert_eq!(RateLimit::from_headers(&headers), Some(limit));
+        }
+    }
+}

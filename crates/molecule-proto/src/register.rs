@@ -1,0 +1,66 @@
+//! `POST /registry/register` (contract section 4; April 4.1).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::WorkspaceId;
+use crate::secret::{self, InboundSecret, Token};
+use crate::status::{DeliveryMode, WorkspaceKind};
+
+/// Body of `POST /registry/register`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisterRequest {
+    /// The workspace that registers.
+    pub id: WorkspaceId,
+    /// The agent's card; any JSON value is stored as it is.
+    pub agent_card: Value,
+    /// Where the platform reaches a push agent; `""` for a poll agent, which April's server refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How messages reach the agent; ignored by April's server. Always sent by this project's clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_mode: Option<DeliveryMode>,
+    /// What the workspace is; agents leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<WorkspaceKind>,
+    /// Whether the agent serves MCP; agents leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_server_present: Option<bool>,
+}
+
+/// Answer of `POST /registry/register`.
+///
+/// A 200 does not prove that the workspace exists: a removed id is answered with a token that authenticates nothing
+/// (contract section 4.6). Ask the open view first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RegisterAnswer {
+    /// `registered`.
+    pub status: String,
+    /// The mode that the server chose; absent on April's server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_mode: Option<DeliveryMode>,
+    /// A new token, if the workspace had no live one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "secret::optional_token",
+        serialize_with = "Token::serialize_option"
+    )]
+    pub auth_token: Option<Token>,
+    /// The secret with which the platform calls a push agent; absent on April's server.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "secret::inbound_secret",
+        serialize_with = "InboundSecret::serialize_option"
+    )]
+    pub platform_inbound_secret: Option<InboundSecret>,
+}
+
+impl RegisterAnswer {
+    /// The answer of an older server to an agent that holds a token.
+    pub fn registered() -> Self {
+        Self { status: "registered".to_owned(), delivery_mode: None, auth_token: None, platform_inbound_secret: None }
+    }
+}

@@ -1,0 +1,205 @@
+//! The two credentials of an agent, as types that do not print.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serializer};
+use zeroize::Zeroizing;
+
+/// The word that the platform writes where a token would stand when it shows a connection block again (contract
+/// section 16.2). A token that contains it was copied from such a block and is none.
+pub const ROTATE_MARKER: &str = "ROTATE_TO_REVEAL_TOKEN";
+
+/// A workspace's bearer token: 43 characters of base64url on today's servers, opaque to a client.
+///
+/// Prints as `[redacted]`, is wiped when dropped, and implements `Deserialize` alone; a wire struct that must write one
+/// says so with [`Token::serialize`]. Whatever can be a header value of visible ASCII without blanks is accepted, up to
+/// 4096 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// Reads a token, trimming blanks and line ends around it.
+    ///
+    /// # Errors
+    /// [`TokenError`] says which rule was broken and never quotes the text.
+    pub fn new(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TokenError::Empty);
+        }
+        if text.contains(ROTATE_MARKER) {
+            return Err(TokenError::Marker);
+        }
+        if text.len() > 4096 {
+            return Err(TokenError::TooLong);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError::NotAHeaderValue);
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The token itself. Named so that every place that reads it can be found.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The value of the `Authorization` header, marked sensitive so that it prints nowhere.
+    pub fn bearer(&self) -> http::HeaderValue {
+        bearer(&self.0)
+    }
+
+    /// Writes the token: for `#[serde(serialize_with = "Token::serialize")]` alone.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+
+    /// Writes an optional token: for `#[serde(serialize_with = "Token::serialize_option")]` alone.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize_option<S: Serializer>(token: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
+        match token {
+            Some(token) => token.serialize(serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
+/// Why a text is no token. The text itself is never part of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Nothing but blanks.
+    #[error("the token is empty")]
+    Empty,
+    /// The placeholder of a connection block that was shown again.
+    #[error("the token is the platform's placeholder {ROTATE_MARKER}: rotate the workspace's token to see a real one")]
+    Marker,
+    /// More than 4096 bytes.
+    #[error("the token is longer than 4096 bytes")]
+    TooLong,
+    /// Blanks, control characters or non-ASCII text inside.
+    #[error("the token contains characters that no HTTP header can carry")]
+    NotAHeaderValue,
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        Self::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The secret with which the platform authenticates to an agent that takes calls (contract section 2.3).
+///
+/// Prints as `[redacted]`, is wiped when dropped, and implements `Deserialize` alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InboundSecret(Zeroizing<String>);
+
+impl InboundSecret {
+    /// Reads a secret, trimming blanks and line ends around it; an empty one is none.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The secret itself. Named so that every place that reads it can be found.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Writes an optional secret: for `#[serde(serialize_with = …)]` alone.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize_option<S: Serializer>(secret: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => serializer.serialize_str(&secret.0),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
+/// An absent, `null` or blank secret is no secret: a stored one must never be overwritten with nothing.
+pub(crate) fn inbound_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<InboundSecret>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
+    Ok(text.and_then(|text| InboundSecret::new(&text)))
+}
+
+/// An absent, `null` or empty token is no token: April's server writes `""` when minting failed.
+pub(crate) fn optional_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Token>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
+    match text {
+        Some(text) if !text.trim().is_empty() => Token::new(&text).map(Some).map_err(serde::de::Error::custom),
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn bearer(secret: &str) -> http::HeaderValue {
+    let text = Zeroizing::new(format!("Bearer {secret}"));
+    let mut value = http::HeaderValue::from_str(&text).expect("a token holds visible ASCII alone");
+    value.set_sensitive(true);
+    value
+}
+
+macro_rules! redacted {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[redacted]")
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[redacted]")
+            }
+        }
+    };
+}
+
+redacted!(Token);
+redacted!(InboundSecret);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_never_prints() {
+        let token = Token::new(" s3cr3t-token\n").unwrap();
+        assert_eq!(token.expose(), "s3cr3t-token");
+        for text in [format!("{token}"), format!("{token:?}"), format!("{:?}", token.bearer())] {
+            assert!(!text.contains("s3cr3t"), "{text}");
+        }
+        assert_eq!(token.bearer().as_bytes(), b"Bearer s3cr3t-token");
+    }
+
+    #[test]
+    fn a_text_that_is_no_token_is_refused_without_being_quoted() {
+        let long = "x".repeat(4097);
+        for (text, expected) in [
+            ("", TokenError::Empty),
+            (" \r\n", TokenError::Empty),
+            ("<ROTATE_TO_REVEAL_TOKEN>", TokenError::Marker),
+            ("two words", TokenError::NotAHeaderValue),
+            ("line\nbreak", TokenError::NotAHeaderValue),
+            ("żółw", TokenError::NotAHeaderValue),
+            (long.as_str(), TokenError::TooLong),
+        ] {
+            let error = Token::new(text).unwrap_err();
+            assert_eq!(error, expected);
+            assert!(text.trim().is_empty() || !error.to_string().contains(text));
+        }
+    }
+
+    #[test]
+    fn a_blank_inbound_secret_is_none() {
+        assert_eq!(InboundSecret::new(" \n"), None);
+        assert_eq!(format!("{:?}", InboundSecret::new("abc")), "Some([redacted])");
+    }
+}

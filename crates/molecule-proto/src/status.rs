@@ -1,0 +1,129 @@
+//! The closed and open sets of words that the platform uses.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+            /// A word that this version does not know, as it was received.
+            Other(String),
+        }
+
+        impl $name {
+            /// The word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)*
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)*
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                Self::from(word.as_str())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                match value {
+                    $name::Other(word) => word,
+                    known => known.as_str().to_owned(),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// A workspace's status (contract section 3).
+    WorkspaceStatus {
+        /// Created, not yet heard of. On April's server also what a created external workspace is.
+        Provisioning = "provisioning",
+        /// Heard of within the liveness limit.
+        Online = "online",
+        /// Online, with a high error rate, a wedged runtime, or a register that failed lately.
+        Degraded = "degraded",
+        /// Silent for too long (April; and runtimes of the kimi family).
+        Offline = "offline",
+        /// Could not be started; after a resume an external workspace is this until its next beat.
+        Failed = "failed",
+        /// Paused by its owner.
+        Paused = "paused",
+        /// Put to sleep.
+        Hibernated = "hibernated",
+        /// On its way to sleep.
+        Hibernating = "hibernating",
+        /// An external workspace whose agent has not been heard of, or not for too long.
+        AwaitingAgent = "awaiting_agent",
+        /// Deleted.
+        Removed = "removed",
+    }
+}
+
+words! {
+    /// How messages reach an agent (contract section 4.2).
+    DeliveryMode {
+        /// The platform calls the agent's registered URL.
+        Push = "push",
+        /// The agent reads its activity feed.
+        Poll = "poll",
+    }
+}
+
+words! {
+    /// What a workspace is (contract section 4.1).
+    WorkspaceKind {
+        /// An ordinary workspace.
+        Workspace = "workspace",
+        /// The organisation's own root agent.
+        Platform = "platform",
+    }
+}
+
+words! {
+    /// How an agent feels, as a heartbeat reports it (contract section 5.1).
+    RuntimeState {
+        /// Healthy: the empty word.
+        Healthy = "",
+        /// Stuck: degrades the workspace until a beat says otherwise.
+        Wedged = "wedged",
+    }
+}
+
+#[allow(clippy::derivable_impls)] // The macro that writes the enum knows no default.
+impl Default for RuntimeState {
+    fn default() -> Self {
+        Self::Healthy
+    }
+}
+
+impl RuntimeState {
+    /// Whether this is the empty word, which is left out of a heartbeat.
+    pub fn is_healthy(&self) -> bool {
+        *self == Self::Healthy
+    }
+}
