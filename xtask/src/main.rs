@@ -1,1 +1,53 @@
-fn main() {}
+//! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod ci;
+mod demo;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong, as one sentence for the terminal.
+type Failure = String;
+
+const USAGE: &str = "usage: cargo xtask ci | tidy\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["ci"] => ci::run(&root()),
+        ["tidy"] => tidy::run(&root()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace: the parent of this crate's directory.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}
+
+/// The cargo that runs this program, so that a chosen toolchain stays chosen.
+fn cargo() -> std::process::Command {
+    std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// What cargo prints when it is asked with these arguments in `root`.
+fn cargo_says(root: &std::path::Path, arguments: &[&str]) -> Result<String, Failure> {
+    let shown = arguments.join(" ");
+    let output = cargo().args(arguments).current_dir(root).output();
+    let output = output.map_err(|error| format!("`cargo {shown}` could not be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`cargo {shown}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

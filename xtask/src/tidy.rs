@@ -1,0 +1,80 @@
+//! Checks of the tree: what compiles and passes its tests, yet would break a rule of the house.
+
+mod blocking;
+mod dependencies;
+mod drivers;
+mod manifests;
+mod purity;
+mod rust_version;
+mod source;
+mod tree;
+mod words;
+
+use std::fmt;
+use std::path::Path;
+
+use crate::Failure;
+use blocking::Blocking;
+use tree::Tree;
+
+/// One broken rule: where, and what to do about it.
+#[derive(Clone, Debug, PartialEq)]
+struct Finding {
+    path: String,
+    line: usize,
+    sentence: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.path, self.line, self.sentence)
+    }
+}
+
+fn finding(path: &str, line: usize, sentence: impl Into<String>) -> Finding {
+    Finding { path: path.to_owned(), line, sentence: sentence.into() }
+}
+
+/// Prints the figures and every finding of the tree under `root`.
+///
+/// # Errors
+///
+/// The number of findings, or why the tree could not be read.
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    let tree = Tree::read(root)?;
+    let metadata = dependencies::metadata(root)?;
+    let blocking = Blocking::read(root)?;
+    for figure in drivers::figures(&tree) {
+        println!("{figure}");
+    }
+    println!("{}", blocking.figure());
+    let findings = [
+        purity::check(&tree),
+        dependencies::check(&tree, &metadata),
+        blocking.check(),
+        drivers::check(&tree),
+        rust_version::check(&tree),
+        manifests::check_reasons(&tree),
+        manifests::check_members(&tree),
+        words::check(&tree),
+    ]
+    .concat();
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        1 => Err("tidy: 1 finding".to_owned()),
+        count => Err(format!("tidy: {count} findings")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_reads_like_a_compilers() {
+        assert_eq!(finding("a/b.rs", 3, "say why").to_string(), "a/b.rs:3: say why");
+    }
+}

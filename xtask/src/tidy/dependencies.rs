@@ -1,0 +1,146 @@
+//! Which crate may stand on which: one way through the house, and short lists for proto and core.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::tree::Tree;
+use super::{Finding, finding};
+use crate::{Failure, cargo_says};
+
+/// Each crate of the house, with those of the house that it may stand on.
+const HOUSE: [(&str, &[&str]); 9] = [
+    ("molecule-proto", &[]),
+    ("molecule-core", &["molecule-proto"]),
+    ("molecule-host", &["molecule-core", "molecule-proto"]),
+    ("molecule-blocking", &["molecule-core", "molecule-host", "molecule-proto"]),
+    ("molecule-async", &["molecule-core", "molecule-host", "molecule-proto"]),
+    ("molecule-serve", &["molecule-core", "molecule-proto"]),
+    ("molecule-platform", &["molecule-proto"]),
+    ("molecule-sim", &["molecule-core", "molecule-host", "molecule-platform", "molecule-proto"]),
+    ("molecule-cli", &["molecule-async", "molecule-blocking", "molecule-core", "molecule-host", "molecule-proto"]),
+];
+
+/// Everything that the crates fit for any target may stand on. It stands in for a build for `wasm32-unknown-unknown`.
+const ALLOWED: [(&str, &[&str]); 2] = [
+    ("molecule-proto", &["http", "serde", "serde_json", "thiserror", "zeroize"]),
+    (
+        "molecule-core",
+        &["bytes", "fastrand", "http", "httpdate", "molecule-proto", "serde", "serde_json", "thiserror", "zeroize"],
+    ),
+];
+
+const FACADES: [&str; 2] = ["molecule-blocking", "molecule-async"];
+
+/// What cargo says about the members of the workspace.
+pub(super) fn metadata(root: &Path) -> Result<Value, Failure> {
+    let said = cargo_says(root, &["metadata", "--no-deps", "--format-version", "1"])?;
+    serde_json::from_str(&said).map_err(|error| format!("`cargo metadata` printed no JSON: {error}"))
+}
+
+/// Judges the dependencies of every member below `crates/`.
+pub(super) fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let members = packages.filter_map(|package| Some((package["name"].as_str()?, package)));
+    let members = members.filter(|(_, package)| {
+        package["manifest_path"].as_str().is_some_and(|path| path.replace('\\', "/").contains("/crates/"))
+    });
+    members.flat_map(|(name, package)| check_member(tree, name, package)).collect()
+}
+
+fn check_member(tree: &Tree, name: &str, package: &Value) -> Vec<Finding> {
+    let path = format!("crates/{name}/Cargo.toml");
+    let Some((_, below)) = HOUSE.iter().find(|(known, _)| *known == name) else {
+        return vec![finding(
+            &path,
+            1,
+            format!("`{name}` has no place in the house yet; give it one in xtask's `HOUSE`"),
+        )];
+    };
+    let allowed = ALLOWED.iter().find(|(known, _)| *known == name).map(|(_, allowed)| *allowed);
+    let dependencies = package["dependencies"].as_array().into_iter().flatten();
+    let judged = dependencies.filter_map(|dependency| {
+        let on = dependency["name"].as_str()?;
+        let for_tests = dependency["kind"] == "dev";
+        let wrong = if FACADES.contains(&name) && FACADES.contains(&on) {
+            Some("neither facade stands on the other; move what they share below both")
+        } else if for_tests {
+            None
+        } else if is_ours(on) && !below.contains(&on) {
+            Some("dependencies point one way (proto, core, host, facades); move what is needed down")
+        } else if allowed.is_some_and(|allowed| !allowed.contains(&on)) {
+            Some("this crate must compile for any target; do without, or argue for a place in xtask's `ALLOWED`")
+        } else {
+            None
+        }?;
+        let written = dependency["rename"].as_str().unwrap_or(on);
+        let line = line_of(tree.text(&path).unwrap_or_default(), written);
+        Some(finding(&path, line, format!("`{name}` may not depend on `{on}`: {wrong}")))
+    });
+    judged.collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("molecule-") || name == "xtask"
+}
+
+/// The first line of the manifest that gives a value to this key, in whatever table.
+fn line_of(manifest: &str, key: &str) -> usize {
+    let gives =
+        |line: &str| line.trim().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
+    manifest.lines().position(gives).map_or(1, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn found(name: &str, on: &str, kind: Option<&str>) -> Vec<Finding> {
+        let manifest = format!("/x/crates/{name}/Cargo.toml");
+        let dependency = json!({"name": on, "kind": kind, "rename": null});
+        let metadata = json!({"packages": [{"name": name, "manifest_path": manifest, "dependencies": [dependency]}]});
+        let text = format!("[dependencies]\n{on} = {{ workspace = true }}\n");
+        check(&Tree::of(&[(&format!("crates/{name}/Cargo.toml"), &text)]), &metadata)
+    }
+
+    #[test]
+    fn dependencies_point_one_way() {
+        for (name, on) in [
+            ("molecule-proto", "molecule-core"),
+            ("molecule-core", "molecule-host"),
+            ("molecule-host", "molecule-async"),
+            ("molecule-platform", "molecule-core"),
+            ("molecule-blocking", "molecule-platform"),
+        ] {
+            let findings = found(name, on, None);
+            assert_eq!(findings.len(), 1, "{name} on {on}");
+            assert_eq!(findings[0].line, 2);
+            assert_eq!(found(name, on, Some("build")).len(), 1, "{name} on {on}");
+            assert_eq!(found(name, on, Some("dev")), [], "{name} on {on}");
+        }
+        assert_eq!(found("molecule-core", "molecule-proto", None), []);
+        assert_eq!(found("molecule-blocking", "molecule-host", None), []);
+        assert_eq!(found("molecule-platform", "hyper", None), []);
+    }
+
+    #[test]
+    fn neither_facade_stands_on_the_other_even_in_tests() {
+        assert_eq!(found("molecule-blocking", "molecule-async", Some("dev")).len(), 1);
+        assert_eq!(found("molecule-async", "molecule-blocking", None).len(), 1);
+    }
+
+    #[test]
+    fn proto_and_core_keep_to_their_lists() {
+        assert_eq!(found("molecule-core", "tokio", None).len(), 1);
+        assert_eq!(found("molecule-core", "proptest", Some("dev")), []);
+        assert_eq!(found("molecule-core", "bytes", None), []);
+        assert_eq!(found("molecule-proto", "bytes", None).len(), 1);
+        assert_eq!(found("molecule-host", "rustix", None), []);
+    }
+
+    #[test]
+    fn a_new_crate_needs_a_place() {
+        assert_eq!(found("molecule-new", "serde", None).len(), 1);
+    }
+}
