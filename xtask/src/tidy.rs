@@ -64,8 +64,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     }
     match findings.len() {
         0 => Ok(()),
-        1 => Err("tidy: 1 finding".to_owned()),
-        count => Err(format!("tidy: {count} findings")),
+        1 => Err("`cargo xtask tidy`: 1 finding".to_owned()),
+        count => Err(format!("`cargo xtask tidy`: {count} findings")),
     }
 }
 
