@@ -42,7 +42,7 @@ impl Blocking {
             .iter()
             .filter(|listed| listed.split(' ').next().is_some_and(|name| ASYNC.contains(&name)));
         let with_runtime = with_runtime.map(|listed| {
-            finding(MANIFEST, 1, format!("`{listed}` is in the tree; find who brings it with `cargo tree -p molecule-blocking -i`, and drop that"))
+            finding(MANIFEST, 1, format!("`{listed}` is in the tree; `cargo tree -p molecule-blocking --all-features -i` with its name shows who brings it; drop that"))
         });
         many.into_iter().chain(with_runtime).collect()
     }
