@@ -1,0 +1,240 @@
+//! One heartbeat: the call, and what its answer teaches.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use molecule_proto::{HeartbeatAnswer, HeartbeatRequest, InboundSecret};
+use zeroize::Zeroizing;
+
+use crate::call::Call;
+use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
+use crate::endpoint::Heartbeat;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Step};
+use crate::session::{Dialect, InboundState, Session};
+
+/// A heartbeat with what the agent last reported. An inbound secret that the answer brings is stored.
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Beat {
+    state: State,
+    retries: bool,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready,
+    Calling(Box<Call<Heartbeat>>),
+    Saving(Box<SaveInbound>, Box<HeartbeatAnswer>),
+    Done,
+}
+
+impl Beat {
+    /// A heartbeat with the retries of every call.
+    pub fn new() -> Self {
+        Self { state: State::Ready, retries: true, events: VecDeque::new() }
+    }
+
+    /// A heartbeat of one request, for the loop.
+    pub(crate) fn once() -> Self {
+        Self { retries: false, ..Self::new() }
+    }
+
+    fn request(cx: &Cx<'_>) -> HeartbeatRequest {
+        let session = &cx.session;
+        let mut beat = HeartbeatRequest::new(session.workspace_id().clone());
+        session.report.fill(&mut beat);
+        let uptime = session.vitals.started.map(|started| cx.now.mono.since(started).as_secs());
+        beat.uptime_seconds = uptime.and_then(|secs| i64::try_from(secs).ok()).unwrap_or_default();
+        beat.observed_generation = session.generation;
+        beat
+    }
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Machine for Beat {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<HeartbeatAnswer>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Ready => {
+                    let endpoint = Heartbeat(Self::request(cx));
+                    let call = if self.retries { Call::new(endpoint) } else { Call::once(endpoint) };
+                    self.state = State::Calling(Box::new(call));
+                }
+                State::Calling(mut call) => match call.poll(cx) {
+                    Step::Done(Ok(answer)) => {
+                        learn(cx, &answer);
+                        let save = SaveInbound::new(cx.session, answer.platform_inbound_secret.clone());
+                        self.state = State::Saving(Box::new(save), Box::new(answer));
+                    }
+                    Step::Done(Err(error)) => return Step::Done(Err(error)),
+                    other => {
+                        self.state = State::Calling(call);
+                        return pass(other);
+                    }
+                },
+                State::Saving(mut save, answer) => match save.poll(cx) {
+                    Step::Done(()) => return Step::Done(Ok(*answer)),
+                    other => {
+                        self.state = State::Saving(save, answer);
+                        return pass(other);
+                    }
+                },
+                State::Done => return Step::Idle(None),
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.state {
+            State::Calling(call) => call.feed(cx, id, outcome),
+            State::Saving(save, _) => save.feed(cx, id, outcome),
+            State::Ready | State::Done => Err(outcome),
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.state {
+            State::Calling(call) => call.cancel(cx),
+            State::Ready => {
+                let mut call = Call::once(Heartbeat(Self::request(cx)));
+                call.cancel(cx);
+                self.state = State::Calling(Box::new(call));
+            }
+            // A secret that is being stored is stored.
+            State::Saving(..) | State::Done => {}
+        }
+    }
+}
+
+/// What a good beat tells of the server and of the agent.
+fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
+    let session = &mut cx.session;
+    let current = answer.generation.is_some() || answer.platform_inbound_secret.is_some();
+    session.dialect = if current { Dialect::Current } else { Dialect::April };
+    session.generation = answer.generation.or(session.generation);
+    session.vitals.last_beat = Some((cx.now.mono, cx.now.unix));
+}
+
+/// A child's step as its parent's: every step but `Done` is the same for both.
+pub(crate) fn pass<Out, ParentOut>(step: Step<Event, Out>) -> Step<Event, ParentOut> {
+    match step {
+        Step::Start(id, effect) => Step::Start(id, effect),
+        Step::Cancel(id) => Step::Cancel(id),
+        Step::Event(event) => Step::Event(event),
+        Step::Idle(wake) => Step::Idle(wake),
+        Step::Done(_) => unreachable!("a parent takes its child's end before it passes its steps on"),
+    }
+}
+
+/// Keeps an inbound secret that an answer brought, if it is another one than the one that is held.
+///
+/// It never fails: an agent that cannot store it goes on with a warning, and the next beat tries again.
+#[derive(Debug)]
+pub(crate) struct SaveInbound {
+    state: SaveState,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum SaveState {
+    Ready(InboundSecret),
+    Saving(EffectId, InboundSecret),
+    Done,
+}
+
+impl SaveInbound {
+    pub(crate) fn new(session: &mut Session, announced: Option<InboundSecret>) -> Self {
+        let state = match (announced, &session.inbound_secret) {
+            (Some(new), InboundState::Held { secret, saved: true }) if *secret == new => SaveState::Done,
+            (Some(new), _) => SaveState::Ready(new),
+            (None, _) => SaveState::Done,
+        };
+        Self { state, events: VecDeque::new() }
+    }
+
+    fn settle(&mut self, cx: &mut Cx<'_>, secret: InboundSecret, saved: bool) {
+        let changed = cx.session.inbound_secret() != Some(&secret);
+        cx.session.inbound_secret = InboundState::Held { secret, saved };
+        if changed {
+            self.events.push_back(Event::InboundSecretChanged);
+        }
+    }
+}
+
+impl Machine for SaveInbound {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = ();
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, ()> {
+        if let Some(event) = self.events.pop_front() {
+            return Step::Event(event);
+        }
+        match std::mem::replace(&mut self.state, SaveState::Done) {
+            SaveState::Ready(secret) => {
+                let id = cx.session.next_effect();
+                let bytes = Zeroizing::new(secret.expose().as_bytes().to_vec());
+                self.state = SaveState::Saving(id, secret);
+                Step::Start(id, Effect::Host(HostOp::Replace(Slot::InboundSecret, bytes)))
+            }
+            SaveState::Saving(id, secret) => {
+                self.state = SaveState::Saving(id, secret);
+                Step::Idle(None)
+            }
+            SaveState::Done => Step::Done(()),
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match std::mem::replace(&mut self.state, SaveState::Done) {
+            SaveState::Saving(expected, secret) if expected == id => {
+                match outcome {
+                    Outcome::Host(HostResult::Replaced) => self.settle(cx, secret, true),
+                    Outcome::Failed(fault) => {
+                        // Said once for each secret: every beat announces it again.
+                        if cx.session.inbound_secret() != Some(&secret) {
+                            let error = Error::from_fault("save the inbound secret", fault);
+                            self.events.push_back(Event::Warning(error.to_string()));
+                        }
+                        self.settle(cx, secret, false);
+                    }
+                    other => {
+                        self.state = SaveState::Saving(expected, secret);
+                        return Err(other);
+                    }
+                }
+                Ok(())
+            }
+            state => {
+                self.state = state;
+                Err(outcome)
+            }
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    /// A secret that is being stored is stored.
+    fn cancel(&mut self, _: &mut Cx<'_>) {}
+}

@@ -1,0 +1,324 @@
+//! One endpoint with its retries and the rule for a 401.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use molecule_proto::Time;
+
+use crate::credential::read_token;
+use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Slot, Stored};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Step, Wake};
+use crate::refusal;
+use crate::retry::{self, MAX_REQUESTS};
+use crate::session::{Auth, Credential, Session};
+
+/// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.
+///
+/// On a 401: if the session's bearer changed since the request was built, send again; else read the store once, where
+/// another process may have put a newer token; else the call fails with `Unauthorized`.
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Call<E: Endpoint> {
+    endpoint: E,
+    state: State<E::Answer>,
+    /// Requests that may still be sent.
+    left: u32,
+    attempts: u32,
+    /// Requests that were sent again because the bearer had changed.
+    resends: u32,
+    store_read: bool,
+    deadline: Option<Time>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum State<A> {
+    /// Send when polled.
+    Ready,
+    /// Read the store when polled.
+    ToLoad(WhyLoad),
+    /// The store is read, because the bearer is not known yet or because it was refused.
+    Loading(EffectId, WhyLoad),
+    /// The request is under way, built with the bearer of this epoch.
+    Sent(EffectId, u64),
+    /// Send at this moment.
+    Waiting(Time),
+    /// Nobody waits any more: say so to the effect's performer.
+    Cancelling(EffectId),
+    Finished(Box<Result<A>>),
+    Done,
+}
+
+#[derive(Debug)]
+enum WhyLoad {
+    Unread,
+    Refused { epoch: u64, error: Error },
+}
+
+/// More than this many changes of the bearer under one call are somebody's mistake.
+const MAX_RESENDS: u32 = 3;
+
+impl<E: Endpoint> Call<E> {
+    /// A call with retries.
+    pub fn new(endpoint: E) -> Self {
+        Self::with_requests(endpoint, MAX_REQUESTS)
+    }
+
+    /// A call without retries, for a lane whose own pace stands in for them. The rule for a 401 holds.
+    pub fn once(endpoint: E) -> Self {
+        Self::with_requests(endpoint, 1)
+    }
+
+    fn with_requests(endpoint: E, requests: u32) -> Self {
+        Self {
+            endpoint,
+            state: State::Ready,
+            left: requests,
+            attempts: 0,
+            resends: 0,
+            store_read: false,
+            deadline: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Sends nothing more; what is under way is waited for.
+    pub(crate) fn no_more_requests(&mut self) {
+        self.left = 0;
+        self.resends = MAX_RESENDS;
+        if let State::Ready | State::Waiting(_) = self.state {
+            self.finish(Err(Error::cancelled(E::OPERATION)));
+        }
+    }
+
+    /// Whether a request is under way that the server may act upon.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self.state, State::Sent(..))
+    }
+
+    fn finish(&mut self, result: Result<E::Answer>) {
+        let attempts = self.attempts;
+        let result = result.map_err(|error| error.with_attempts(attempts));
+        self.state = State::Finished(Box::new(result));
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>) -> Option<(EffectId, Effect)> {
+        let deadline = *self.deadline.get_or_insert(cx.now.mono + cx.session.config().timeouts.call);
+        cx.session.vitals.started.get_or_insert(cx.now.mono);
+        let draft = match self.endpoint.draft(cx.session.workspace_id()) {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.finish(Err(error.during(E::OPERATION)));
+                return None;
+            }
+        };
+        if *draft.auth() == Auth::Bearer && matches!(cx.session.credential(), Credential::Unread) {
+            return Some(self.load(cx, WhyLoad::Unread));
+        }
+        if *draft.auth() == Auth::Bearer && cx.session.held().is_none() && !E::WITHOUT_BEARER {
+            self.finish(Err(Session::no_token(E::OPERATION)));
+            return None;
+        }
+        let request = match cx.session.bind(draft) {
+            Ok(request) => request,
+            Err(error) => {
+                self.finish(Err(error.during(E::OPERATION)));
+                return None;
+            }
+        };
+        let limits = cx.session.config().timeouts.limits(deadline.since(cx.now.mono), E::MAX_BODY);
+        let id = cx.session.next_effect();
+        self.left = self.left.saturating_sub(1);
+        self.attempts += 1;
+        self.state = State::Sent(id, cx.session.epoch());
+        Some((id, Effect::Http(request, limits)))
+    }
+
+    fn load(&mut self, cx: &mut Cx<'_>, why: WhyLoad) -> (EffectId, Effect) {
+        let id = cx.session.next_effect();
+        self.state = State::Loading(id, why);
+        (id, Effect::Host(HostOp::Load(Slot::Token)))
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, epoch: u64, answer: &Response<Bytes>) {
+        let body = if answer.status().is_success() { None } else { refusal::error_body(answer) };
+        let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
+        if !E::RELAYED {
+            cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
+        }
+        if self.endpoint.accepts(answer) {
+            let decoded = self.endpoint.decode(answer);
+            return self.finish(decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why)));
+        }
+        let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
+        if answer.status() == StatusCode::UNAUTHORIZED && !E::RELAYED && self.carries_bearer(cx.session) {
+            return self.unauthorized(cx, epoch, error);
+        }
+        // What the waits are for: a status that says come again, within what is left of requests and time.
+        if retry::may_repeat_status(answer.status(), wait.is_some(), body.as_ref(), E::REPEAT) {
+            self.retry(cx, wait, error.retryable(true));
+        } else {
+            self.finish(Err(error));
+        }
+    }
+
+    fn failed(&mut self, cx: &mut Cx<'_>, fault: Fault) {
+        let repeat = retry::may_repeat_fault(&fault, E::REPEAT);
+        let error = Error::from_fault(E::OPERATION, fault).retryable(repeat);
+        if repeat { self.retry(cx, None, error) } else { self.finish(Err(error)) }
+    }
+
+    /// Waits and sends again, or gives the error back at once where no request is left or the wait would pass the
+    /// deadline.
+    fn retry(&mut self, cx: &mut Cx<'_>, wait: Option<Duration>, error: Error) {
+        let retries = self.attempts.saturating_sub(self.resends + 1);
+        let wait = wait.unwrap_or_else(|| retry::backoff(&mut cx.session.rng, retries));
+        let at = cx.now.mono + wait;
+        let in_time = self.deadline.is_some_and(|deadline| at < deadline);
+        if self.left == 0 || !in_time { self.finish(Err(error)) } else { self.state = State::Waiting(at) }
+    }
+
+    fn carries_bearer(&self, session: &Session) -> bool {
+        self.endpoint.draft(session.workspace_id()).is_ok_and(|draft| *draft.auth() == Auth::Bearer)
+    }
+
+    fn unauthorized(&mut self, cx: &mut Cx<'_>, epoch: u64, error: Error) {
+        if cx.session.epoch() > epoch {
+            self.resend(error);
+        } else if self.store_read {
+            self.finish(Err(error));
+        } else {
+            self.store_read = true;
+            self.state = State::ToLoad(WhyLoad::Refused { epoch, error });
+        }
+    }
+
+    /// Sends again with the newer bearer. This is no retry: the server turned the last request away unread.
+    fn resend(&mut self, error: Error) {
+        if self.resends == MAX_RESENDS {
+            return self.finish(Err(error));
+        }
+        self.resends += 1;
+        self.left += 1;
+        self.state = State::Ready;
+    }
+}
+
+impl<E: Endpoint> Call<E> {
+    fn loaded(&mut self, cx: &mut Cx<'_>, why: WhyLoad, stored: Option<Stored>) {
+        let token = match stored.map(|stored| read_token(E::OPERATION, &stored)).transpose() {
+            Ok(token) => token,
+            Err(error) => return self.finish(Err(error)),
+        };
+        match why {
+            WhyLoad::Unread => {
+                match token {
+                    // Somebody else's call may have read or minted one meanwhile: that one is newer.
+                    Some(token) if cx.session.held().is_none() => {
+                        cx.session.hold(token, true);
+                    }
+                    Some(_) => {}
+                    None => cx.session.hold_none(),
+                }
+                self.state = State::Ready;
+            }
+            WhyLoad::Refused { epoch, error } => {
+                if let Some(token) = token
+                    && cx.session.epoch() == epoch
+                    && cx.session.hold(token, true)
+                {
+                    self.events.push_back(Event::TokenChanged);
+                }
+                if cx.session.epoch() > epoch { self.resend(error) } else { self.finish(Err(error)) }
+            }
+        }
+    }
+}
+
+impl<E: Endpoint> Machine for Call<E> {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<E::Answer>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Ready => {
+                    if let Some((id, effect)) = self.send(cx) {
+                        return Step::Start(id, effect);
+                    }
+                }
+                State::ToLoad(why) => {
+                    let (id, effect) = self.load(cx, why);
+                    return Step::Start(id, effect);
+                }
+                State::Waiting(at) if at <= cx.now.mono => self.state = State::Ready,
+                State::Waiting(at) => {
+                    self.state = State::Waiting(at);
+                    return Step::Idle(Some(Wake { at, why: "send again" }));
+                }
+                State::Cancelling(id) => {
+                    self.finish(Err(Error::cancelled(E::OPERATION)));
+                    return Step::Cancel(id);
+                }
+                State::Finished(result) => return Step::Done(*result),
+                state @ (State::Loading(..) | State::Sent(..) | State::Done) => {
+                    self.state = state;
+                    return Step::Idle(None);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Loading(expected, why) if expected == id => {
+                match outcome {
+                    Outcome::Host(HostResult::Loaded(stored)) => self.loaded(cx, why, stored),
+                    Outcome::Failed(fault) => self.finish(Err(Error::from_fault(E::OPERATION, fault))),
+                    other => {
+                        self.state = State::Loading(expected, why);
+                        return Err(other);
+                    }
+                }
+                Ok(())
+            }
+            State::Sent(expected, epoch) if expected == id => {
+                match outcome {
+                    Outcome::Response(answer) => self.answered(cx, epoch, &answer),
+                    Outcome::Failed(fault) => self.failed(cx, fault),
+                    other @ Outcome::Host(_) => {
+                        self.state = State::Sent(expected, epoch);
+                        return Err(other);
+                    }
+                }
+                Ok(())
+            }
+            state => {
+                self.state = state;
+                Err(outcome)
+            }
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    fn cancel(&mut self, _: &mut Cx<'_>) {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Loading(id, _) | State::Sent(id, _) => self.state = State::Cancelling(id),
+            State::Ready | State::ToLoad(_) | State::Waiting(_) => self.finish(Err(Error::cancelled(E::OPERATION))),
+            state @ (State::Cancelling(_) | State::Finished(_) | State::Done) => self.state = state,
+        }
+    }
+}

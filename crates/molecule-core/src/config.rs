@@ -1,0 +1,94 @@
+//! An agent's options once they were checked.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use molecule_proto::{AgentCard, Token, WorkspaceId};
+
+use crate::effect::Limits;
+use crate::options::OnPause;
+use crate::target::Target;
+
+/// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) target: Target,
+    pub(crate) workspace_id: WorkspaceId,
+    pub(crate) card: AgentCard,
+    pub(crate) reported_url: Option<String>,
+    pub(crate) org_id: Option<HeaderValue>,
+    pub(crate) origin: Option<HeaderValue>,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) given_token: Option<Token>,
+    pub(crate) intervals: Intervals,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) on_pause: OnPause,
+}
+
+impl Config {
+    /// Where the platform is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Which workspace the agent is.
+    pub fn workspace_id(&self) -> &WorkspaceId {
+        &self.workspace_id
+    }
+}
+
+/// How often the loop's lanes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Between heartbeats; 30 s unless told otherwise.
+    pub heartbeat: Duration,
+    /// Between looks at the state; 30 s unless told otherwise.
+    pub state: Duration,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(30), state: Duration::from_secs(30) }
+    }
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Resolving and connecting, TLS included; 10 s.
+    pub connect: Duration,
+    /// From the request's end to the answer's head; 10 s.
+    pub answer: Duration,
+    /// Between two pieces of an answer; 10 s.
+    pub read: Duration,
+    /// One request as a whole; 30 s.
+    pub request: Duration,
+    /// One call with all its requests and waits; 90 s.
+    pub call: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(10),
+            read: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            call: Duration::from_secs(90),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The limits of one request of which `left` is left of its call.
+    pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
+        let total = self.request.min(left);
+        Limits {
+            connect: self.connect.min(total),
+            head: self.answer.min(total),
+            read: self.read.min(total),
+            total,
+            max_body,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What machines ask for, and what comes of it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+/// The name of one effect, unique within an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffectId(pub u64);
+
+/// An act that a driver performs.
+///
+/// `Debug` shows method, URL and lengths, never a header or a body.
+pub enum Effect {
+    /// Send the request and read the whole answer, whatever its status. Redirects are not followed.
+    Http(http::Request<Bytes>, Limits),
+    /// An act on the agent's own store, performed by `molecule-host`.
+    Host(HostOp),
+}
+
+/// How long each part of a request may take, and how much may come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Resolving the name and connecting, TLS included.
+    pub connect: Duration,
+    /// From the request's end to the answer's head.
+    pub head: Duration,
+    /// Between two pieces of the answer's body.
+    pub read: Duration,
+    /// Everything together.
+    pub total: Duration,
+    /// Bytes of the answer's body, after decoding.
+    pub max_body: u64,
+}
+
+/// An act on the agent's store.
+///
+/// `Debug` shows lengths, never content.
+#[derive(PartialEq, Eq)]
+pub enum HostOp {
+    /// Make sure that the store exists, is private, and can be written right now: before a token is minted.
+    Prepare,
+    /// Read a slot.
+    Load(Slot),
+    /// Replace a slot's content as a whole and durably: the old or the new content survives a crash, never a mixture.
+    Replace(Slot, Zeroizing<Vec<u8>>),
+    /// Keep a damaged slot's content under another name and leave the slot empty.
+    SetAside(Slot),
+    /// Take the agent's advisory lock.
+    Lock,
+    /// Give it back.
+    Unlock(LockId),
+}
+
+/// What is kept for an agent, each in a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// The workspace's bearer token, as raw text: `.auth_token`.
+    Token,
+    /// The platform's inbound secret, as raw text: `.platform_inbound_secret`.
+    InboundSecret,
+}
+
+/// The name of a lock that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockId(pub u64);
+
+/// What came of an effect.
+///
+/// `Debug` shows status and lengths, never a header or a body.
+pub enum Outcome {
+    /// An answer, whatever its status.
+    Response(http::Response<Bytes>),
+    /// A store's act that succeeded.
+    Host(HostResult),
+    /// No answer, or an act that failed.
+    Failed(Fault),
+}
+
+/// What came of an act on the store.
+///
+/// `Debug` shows lengths, never content.
+#[derive(PartialEq, Eq)]
+pub enum HostResult {
+    /// Of [`HostOp::Prepare`].
+    Prepared,
+    /// Of [`HostOp::Load`]: the content, or `None` where nothing is stored.
+    Loaded(Option<Stored>),
+    /// Of [`HostOp::Replace`].
+    Replaced,
+    /// Of [`HostOp::SetAside`]: where the content is now, for people.
+    SetAside(String),
+    /// Of [`HostOp::Lock`].
+    Locked(LockId),
+    /// Of [`HostOp::Unlock`].
+    Unlocked,
+}
+
+/// A slot's content.
+#[derive(PartialEq, Eq)]
+pub struct Stored {
+    /// The bytes as they are kept.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// Where they are kept, for people: a path, or a keyring's name.
+    pub place: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Fault {
+    /// Whether the request may have reached the other side.
+    pub sent: Sent,
+    /// What failed.
+    pub kind: FaultKind,
+    /// The client's or the store's own error.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Fault {
+    /// A fault without a source.
+    pub fn new(sent: Sent, kind: FaultKind) -> Self {
+        Self { sent, kind, source: None }
+    }
+
+    /// A fault with the error behind it.
+    pub fn with_source(sent: Sent, kind: FaultKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { sent, kind, source: Some(source.into()) }
+    }
+}
+
+/// Whether a request may have reached the other side. `No` only when that is certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sent {
+    /// Nothing of the request left this process.
+    No,
+    /// It may have arrived, and the server may have acted.
+    Maybe,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// The host's name has no address.
+    Resolve,
+    /// No connection.
+    Connect,
+    /// The TLS handshake or the certificate.
+    Tls,
+    /// The proxy refused or failed.
+    Proxy,
+    /// A limit of [`Limits`] passed.
+    Timeout(Phase),
+    /// The connection ended before the answer did.
+    Interrupted,
+    /// The answer was no HTTP.
+    Protocol,
+    /// The answer's body passed [`Limits::max_body`].
+    TooLarge,
+    /// The store's act failed.
+    Host(io::ErrorKind),
+    /// The store's lock is held by another agent.
+    Locked,
+    /// The effect was cancelled.
+    Cancelled,
+}
+
+/// Which limit passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// [`Limits::connect`].
+    Connect,
+    /// [`Limits::head`].
+    Head,
+    /// [`Limits::read`].
+    Read,
+    /// [`Limits::total`].
+    Total,
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(request, limits) => {
+                write!(f, "Http({} {}, {} bytes", request.method(), request.uri(), request.body().len())?;
+                write!(f, ", at most {} bytes back)", limits.max_body)
+            }
+            Self::Host(op) => write!(f, "Host({op:?})"),
+        }
+    }
+}
+
+impl fmt::Debug for HostOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare => f.write_str("Prepare"),
+            Self::Load(slot) => write!(f, "Load({slot:?})"),
+            Self::Replace(slot, bytes) => write!(f, "Replace({slot:?}, {} bytes)", bytes.len()),
+            Self::SetAside(slot) => write!(f, "SetAside({slot:?})"),
+            Self::Lock => f.write_str("Lock"),
+            Self::Unlock(LockId(id)) => write!(f, "Unlock({id})"),
+        }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response(answer) => write!(f, "Response({}, {} bytes)", answer.status(), answer.body().len()),
+            Self::Host(result) => write!(f, "Host({result:?})"),
+            Self::Failed(fault) => write!(f, "Failed({:?}, sent: {:?})", fault.kind, fault.sent),
+        }
+    }
+}
+
+impl fmt::Debug for HostResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepared => f.write_str("Prepared"),
+            Self::Loaded(None) => f.write_str("Loaded(nothing)"),
+            Self::Loaded(Some(stored)) => write!(f, "Loaded({} bytes)", stored.bytes.len()),
+            Self::Replaced => f.write_str("Replaced"),
+            Self::SetAside(place) => write!(f, "SetAside({place})"),
+            Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
+            Self::Unlocked => f.write_str("Unlocked"),
+        }
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stored({} bytes at {})", self.bytes.len(), self.place)
+    }
+}

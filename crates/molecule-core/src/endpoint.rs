@@ -1,0 +1,345 @@
+//! The platform's endpoints: what each sends, what it may answer, and whether it may be sent again.
+//!
+//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called:
+//!
+//! ```
+//! use molecule_core::endpoint::{Endpoint, Mismatch, Repeat, json};
+//! use molecule_core::proto::WorkspaceId;
+//! use molecule_core::session::{Auth, Draft};
+//! use molecule_core::Result;
+//!
+//! /// `GET /health`, by which an operator's probe asks whether the server is up.
+//! #[derive(Clone)]
+//! struct Up;
+//!
+//! impl Endpoint for Up {
+//!     type Answer = bool;
+//!     const OPERATION: &'static str = "health";
+//!     const REPEAT: Repeat = Repeat::Always;
+//!     const SHAPE: &'static str = "an object with a status";
+//!
+//!     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+//!         Ok(Draft::new(http::Method::GET, "/health", Auth::Open))
+//!     }
+//!
+//!     fn decode(&self, answer: &http::Response<bytes::Bytes>) -> Result<bool, Mismatch> {
+//!         let body: std::collections::BTreeMap<String, String> = json(answer)?;
+//!         Ok(body.get("status").is_some_and(|status| status == "ok"))
+//!     }
+//! }
+//! ```
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use molecule_proto::{
+    AgentCard, ConnectionAnswer, ErrorBody, HeartbeatAnswer, HeartbeatRequest, MintedToken, RegisterAnswer,
+    RegisterRequest, RevokedToken, StateAnswer, TokenId, TokenList, UpdateCardAnswer, UpdateCardRequest, WorkspaceId,
+    WorkspaceStatus, WorkspaceView, path,
+};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::session::{Auth, Draft};
+
+/// An endpoint: one request, and how its answer reads.
+pub trait Endpoint {
+    /// What a good answer is.
+    type Answer;
+    /// What the call does, for errors: `pull secrets`.
+    const OPERATION: &'static str;
+    /// Whether a request that may have arrived may be sent again.
+    const REPEAT: Repeat;
+    /// The shape of a good answer, for the error when it has another one: `an object with a status`.
+    const SHAPE: &'static str;
+    /// The largest answer in bytes.
+    const MAX_BODY: u64 = 64 * 1024;
+    /// Whether the status may be a peer's, relayed: a 401 or 429 then says nothing about this client.
+    const RELAYED: bool = false;
+
+    /// Whether it makes sense without a bearer: only where the server mints one, or takes the silence of one.
+    const WITHOUT_BEARER: bool = false;
+
+    /// The request, for the agent's own workspace.
+    ///
+    /// # Errors
+    /// `Config` if a value cannot be sent.
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft>;
+
+    /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        answer.status().is_success()
+    }
+
+    /// Reads an accepted answer.
+    ///
+    /// # Errors
+    /// [`Mismatch`] if it is not of [`SHAPE`](Self::SHAPE).
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch>;
+}
+
+/// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Repeat {
+    /// It does no harm.
+    Always,
+    /// Only a request that certainly was not sent, or that the server turned away unhandled.
+    OnlyUnsent,
+}
+
+/// An answer that is not of the shape that was due. It never quotes the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Line and column where reading stopped, where there are any.
+    pub at: Option<(usize, usize)>,
+}
+
+impl From<serde_json::Error> for Mismatch {
+    fn from(error: serde_json::Error) -> Self {
+        Self { at: (error.line() > 0).then(|| (error.line(), error.column())) }
+    }
+}
+
+/// Reads an answer's body as JSON.
+///
+/// # Errors
+/// [`Mismatch`] if it is not JSON of this type.
+pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Mismatch> {
+    Ok(serde_json::from_slice(answer.body())?)
+}
+
+/// `GET /workspaces/:id/secrets/values`: the workspace's secrets (contract section 8). At most 1 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Secrets;
+
+impl Endpoint for Secrets {
+    type Answer = molecule_proto::Secrets;
+    const OPERATION: &'static str = "pull secrets";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object of texts";
+    const MAX_BODY: u64 = 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::secret_values(workspace), Auth::Bearer))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `GET /workspaces/:id/state`: paused or not (contract section 7.1). At most 64 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State;
+
+impl Endpoint for State {
+    type Answer = StateAnswer;
+    const OPERATION: &'static str = "poll state";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with workspace_id, status, paused and deleted";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::state(workspace), Auth::Bearer))
+    }
+
+    /// A 404 with `"deleted":true` is an answer too; a bare one is a routing problem.
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        let deleted = || json::<StateAnswer>(answer).is_ok_and(|state| state.deleted);
+        answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && deleted())
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `GET /workspaces/:id`, which needs no credential: the one place that tells a deletion (contract sections 7.2 and 7.3).
+/// At most 1 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View;
+
+/// What the open view tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Existence {
+    /// The workspace exists.
+    Present(Box<WorkspaceView>),
+    /// It was removed: 410, or 200 with the status `removed` (April).
+    Removed,
+    /// There is none, or none any more: a 404 with a JSON body.
+    NotFound,
+}
+
+impl Endpoint for View {
+    type Answer = Existence;
+    const OPERATION: &'static str = "look at the workspace";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with id and status";
+    const MAX_BODY: u64 = 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::workspace(workspace), Auth::Open))
+    }
+
+    /// A 404 without a JSON body is the tenant gate's or a proxy's and says nothing about the workspace.
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        match answer.status() {
+            StatusCode::NOT_FOUND | StatusCode::GONE => json::<ErrorBody>(answer).is_ok(),
+            status => status.is_success(),
+        }
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        match answer.status() {
+            StatusCode::GONE => return Ok(Existence::Removed),
+            StatusCode::NOT_FOUND => return Ok(Existence::NotFound),
+            _ => {}
+        }
+        let view: WorkspaceView = json(answer)?;
+        if view.status == WorkspaceStatus::Removed {
+            return Ok(Existence::Removed);
+        }
+        Ok(Existence::Present(Box::new(view)))
+    }
+}
+
+/// `POST /registry/register` (contract section 4). Use [`Register`](crate::Register), which decides whether to send it.
+///
+/// It may be sent again: if a first one minted a token and its answer was lost, the second is a 401 that says so, and
+/// nothing is worse than before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterOnce(pub RegisterRequest);
+
+impl Endpoint for RegisterOnce {
+    type Answer = RegisterAnswer;
+    const OPERATION: &'static str = "register";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status, and perhaps a token";
+    const WITHOUT_BEARER: bool = true;
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::REGISTER, Auth::Bearer).json(&self.0)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `POST /registry/heartbeat` (contract section 5).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat(pub HeartbeatRequest);
+
+impl Endpoint for Heartbeat {
+    type Answer = HeartbeatAnswer;
+    const OPERATION: &'static str = "heartbeat";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status";
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::HEARTBEAT, Auth::Bearer).json(&self.0)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `POST /registry/update-card` (contract section 6.1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateCard(pub AgentCard);
+
+impl Endpoint for UpdateCard {
+    type Answer = UpdateCardAnswer;
+    const OPERATION: &'static str = "update card";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        let agent_card = serde_json::to_value(&self.0)
+            .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
+        let body = UpdateCardRequest { workspace_id: workspace.clone(), agent_card };
+        Draft::new(Method::POST, path::UPDATE_CARD, Auth::Bearer).json(&body)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `POST /workspaces/:id/external/rotate` (contract section 16.2): revokes every token and mints one, so a lost answer is a
+/// dead credential. Not on April's server. Use [`Recover`](crate::Recover).
+#[derive(Debug, Clone)]
+pub struct Rotate(pub Auth);
+
+impl Endpoint for Rotate {
+    type Answer = ConnectionAnswer;
+    const OPERATION: &'static str = "recover";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "an object with a connection";
+    const MAX_BODY: u64 = 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::external_rotate(workspace), self.0.clone()).json(&serde_json::Map::new())
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `POST /workspaces/:id/tokens` (contract section 16.3; April 12): mints one more token.
+#[derive(Debug, Clone)]
+pub struct MintToken(pub Auth);
+
+impl Endpoint for MintToken {
+    type Answer = MintedToken;
+    const OPERATION: &'static str = "recover";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "an object with a token";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::tokens(workspace), self.0.clone()).json(&serde_json::Map::new())
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `GET /workspaces/:id/tokens` (contract section 16.3). At most 4 MiB.
+#[derive(Debug, Clone)]
+pub struct ListTokens(pub Auth);
+
+impl Endpoint for ListTokens {
+    type Answer = TokenList;
+    const OPERATION: &'static str = "list tokens";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with tokens";
+    const MAX_BODY: u64 = 4 * 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, format!("{}?limit=200", path::tokens(workspace)), self.0.clone()))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `DELETE /workspaces/:id/tokens/:row` (contract section 16.3).
+#[derive(Debug, Clone)]
+pub struct RevokeToken(pub TokenId, pub Auth);
+
+impl Endpoint for RevokeToken {
+    type Answer = RevokedToken;
+    const OPERATION: &'static str = "revoke token";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::DELETE, path::token(workspace, &self.0), self.1.clone()))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}

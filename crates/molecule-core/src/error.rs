@@ -1,0 +1,324 @@
+//! The one error of the SDK.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::effect::{Fault, FaultKind, Phase};
+
+/// A result with the SDK's one error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call of an agent failed: one sentence with the operation, the cause, and the remedy where there is one.
+///
+/// No credential and no secret is ever part of it, and no type of an HTTP client. Programs look at
+/// [`kind`](Self::kind) and the other accessors; people read `Display`.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: &'static str,
+    cause: String,
+    remedy: Option<String>,
+    status: Option<StatusCode>,
+    code: Option<String>,
+    server_message: Option<String>,
+    location: Option<String>,
+    retry_after: Option<Duration>,
+    attempts: u32,
+    retryable: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An option makes no sense; nothing was sent.
+    Config,
+    /// The agent's store refused: a file that is not private, a full disk, an unreadable token.
+    Storage,
+    /// Another agent of the same workspace runs; the message names the lock's file.
+    Locked,
+    /// No connection to the platform: name, address or proxy.
+    Unreachable,
+    /// A limit passed.
+    Timeout,
+    /// The connection broke before the answer was complete.
+    Interrupted,
+    /// The TLS handshake failed or the certificate was refused.
+    Tls,
+    /// The answer was not HTTP, or not the JSON that was due.
+    Protocol,
+    /// The answer was larger than this endpoint's cap.
+    TooLarge,
+    /// The platform answered with a redirect, which is never followed; see [`Error::location`].
+    Redirected,
+    /// Something else than the platform answered: a missing `Origin` or organisation id, or a wrong base URL.
+    Routing,
+    /// The platform refused the `Origin` header.
+    OriginRefused,
+    /// The platform refused the bearer.
+    Unauthorized,
+    /// The platform already issued a token for this workspace and none is held here.
+    TokenNotHeld,
+    /// The token that is held was revoked.
+    Revoked,
+    /// A token was minted or rotated and could not be stored; it is held in memory until the process ends.
+    TokenNotSaved,
+    /// The workspace was deleted.
+    Removed,
+    /// There is no workspace with this id.
+    NotCreated,
+    /// The server does not offer this (an older one, usually).
+    Unsupported,
+    /// The platform answered with another error of the caller's (4xx).
+    Refused,
+    /// The rate limit was hit; see [`Error::retry_after`].
+    RateLimited,
+    /// The platform answered with an error of its own (5xx).
+    Unavailable,
+    /// The call was cancelled before it was complete.
+    Cancelled,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, operation: &'static str, cause: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation,
+            cause: cause.into(),
+            remedy: None,
+            status: None,
+            code: None,
+            server_message: None,
+            location: None,
+            retry_after: None,
+            attempts: 0,
+            retryable: false,
+            source: None,
+        }))
+    }
+
+    /// An option that makes no sense, for drivers and facades, whose own options (a certificate, a proxy) can be wrong
+    /// too.
+    pub fn config(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, "configuration", cause).remedy(remedy)
+    }
+
+    /// The call that this error ended was cancelled, as a driver says it whose task was torn down.
+    pub fn cancelled(operation: &'static str) -> Self {
+        Self::new(ErrorKind::Cancelled, operation, "it was cancelled")
+    }
+
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Keeps what the server's error body says, bounded and escaped.
+    pub(crate) fn with_body(mut self, code: Option<&str>, message: Option<&str>) -> Self {
+        self.0.code = code.map(printable);
+        self.0.server_message = message.map(printable);
+        self
+    }
+
+    pub(crate) fn with_location(mut self, location: impl Into<String>) -> Self {
+        self.0.location = Some(location.into());
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: Option<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = source;
+        self
+    }
+
+    /// The same failure as part of another operation: a register that could not read the view failed to register.
+    pub(crate) fn during(mut self, operation: &'static str) -> Self {
+        self.0.operation = operation;
+        self
+    }
+
+    /// The failure that a driver's or a store's fault amounts to.
+    pub(crate) fn from_fault(operation: &'static str, fault: Fault) -> Self {
+        let Fault { kind, source, .. } = fault;
+        let detail = source.as_deref().map(|source| format!(": {source}")).unwrap_or_default();
+        let (error_kind, cause, remedy) = match kind {
+            FaultKind::Resolve => (
+                ErrorKind::Unreachable,
+                format!("the platform's host name has no address{detail}"),
+                "check the platform URL and this machine's name resolution",
+            ),
+            FaultKind::Connect => (
+                ErrorKind::Unreachable,
+                format!("no connection to the platform{detail}"),
+                "check that the platform runs and can be reached from here",
+            ),
+            FaultKind::Proxy => (
+                ErrorKind::Unreachable,
+                format!("the proxy refused or failed{detail}"),
+                "check HTTPS_PROXY and NO_PROXY, or turn proxies off",
+            ),
+            FaultKind::Tls => (
+                ErrorKind::Tls,
+                format!("the TLS connection was refused{detail}"),
+                "check the host name, or add the certificate authority that signed its certificate",
+            ),
+            FaultKind::Timeout(phase) => (
+                ErrorKind::Timeout,
+                match phase {
+                    Phase::Connect => "no connection within the connect limit".to_owned(),
+                    Phase::Head => "no answer within the limit".to_owned(),
+                    Phase::Read => "the answer stalled".to_owned(),
+                    Phase::Total => "the answer did not end within the total limit".to_owned(),
+                },
+                "try again later, or raise the limit",
+            ),
+            FaultKind::Interrupted => (
+                ErrorKind::Interrupted,
+                format!("the connection broke before the answer was complete{detail}"),
+                "try again",
+            ),
+            FaultKind::Protocol => (
+                ErrorKind::Protocol,
+                format!("the answer was no HTTP{detail}"),
+                "check that the platform URL names the platform, and its scheme and port",
+            ),
+            FaultKind::TooLarge => (
+                ErrorKind::TooLarge,
+                "the answer is larger than this endpoint's cap".to_owned(),
+                "check that the platform URL names the platform and not some other site",
+            ),
+            FaultKind::Host(_) => {
+                let cause = source.as_deref().map_or_else(|| "the store failed".to_owned(), ToString::to_string);
+                return Self::new(ErrorKind::Storage, operation, cause).with_source(source);
+            }
+            FaultKind::Locked => {
+                let cause = source
+                    .as_deref()
+                    .map_or_else(|| "another agent of this workspace holds the lock".to_owned(), ToString::to_string);
+                return Self::new(ErrorKind::Locked, operation, cause).with_source(source);
+            }
+            FaultKind::Cancelled => return Self::cancelled(operation),
+        };
+        Self::new(error_kind, operation, cause).remedy(remedy).with_source(source)
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The operation that failed: `register`, `heartbeat`, `pull secrets` ….
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// The HTTP status, if the platform (or something before it) answered.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The `code` of the server's error body.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The text of the server's error body, at most 300 characters, control characters escaped.
+    pub fn server_message(&self) -> Option<&str> {
+        self.0.server_message.as_deref()
+    }
+
+    /// Where a redirect pointed, if that was the answer.
+    pub fn location(&self) -> Option<&str> {
+        self.0.location.as_deref()
+    }
+
+    /// How long the server asked to wait, kept within 1 to 60 seconds.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How many requests were sent.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+}
+
+/// A server's text, made fit to print: bounded, and with its control characters escaped.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for (count, char) in text.chars().enumerate() {
+        if count == 300 {
+            printable.push('…');
+            break;
+        }
+        if char.is_control() { printable.extend(char.escape_default()) } else { printable.push(char) }
+    }
+    printable
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        write!(f, "{} failed: {}", inner.operation, inner.cause)?;
+        if let Some(message) = &inner.server_message {
+            write!(f, " ({message})")?;
+        }
+        if inner.attempts > 1 {
+            write!(f, ", after {} requests", inner.attempts)?;
+        }
+        if let Some(remedy) = &inner.remedy {
+            write!(f, "; {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &inner.kind).field("message", &self.to_string());
+        if let Some(status) = inner.status {
+            debug.field("status", &status);
+        }
+        if let Some(source) = &inner.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

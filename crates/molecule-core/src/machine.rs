@@ -1,0 +1,104 @@
+//! The protocol that every machine speaks, and that every driver honours.
+//!
+//! A machine is polled for [`Step`]s. It never performs: it asks for effects, and whoever drives it performs them and
+//! feeds the outcomes back. The contract:
+//!
+//! 1. After `feed`, a command or a wake, poll until [`Step::Idle`] or [`Step::Done`]. A machine gives at most
+//!    [`MAX_STEPS`] steps without new input.
+//! 2. Every [`Step::Start`] is fed exactly one final outcome, in any order and at any later time, unless the machine is
+//!    done first; the driver then disposes of the outcome as if it had been given back. A fault is an outcome, and so
+//!    is what comes of a cancelled effect.
+//! 3. [`Machine::feed`] gives back what is not its own, unchanged. A parent offers an outcome to its children and keeps
+//!    none; what the root gives back, the driver disposes of. So late, unknown and repeated ids do no harm.
+//! 4. `Idle(None)` only while something is in flight or a command is awaited (in `Run`: only while something is in
+//!    flight). `Idle(Some(wake))` has `wake.at > now.mono`.
+//! 5. Time may jump or stand still; machines saturate and survive. Drivers feed the clock that they read, never the
+//!    deadline that they waited for.
+//! 6. Nothing comes after [`Step::Done`]. [`Machine::cancel`] bounds steps, not time: what must be finished (a save after
+//!    a mint, a lock to give back) is finished.
+
+use molecule_proto::{Time, UnixTime};
+
+use crate::effect::{Effect, EffectId, Outcome};
+use crate::session::Session;
+
+/// The most steps that a machine gives without new input.
+pub const MAX_STEPS: usize = 64;
+
+/// Both clocks, read once by the driver for one poll or feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// A clock that only grows; deadlines live on it.
+    pub mono: Time,
+    /// The calendar's clock, which may jump.
+    pub unix: UnixTime,
+}
+
+/// When to poll again at the latest, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    /// The moment, on the clock of [`Now::mono`].
+    pub at: Time,
+    /// The reason, for traces and people.
+    pub why: &'static str,
+}
+
+impl Wake {
+    /// The earlier of two wakes that may be missing.
+    pub fn earliest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(if other.at < one.at { other } else { one }),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// What a machine may look at and change while it decides.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The clocks.
+    pub now: Now,
+    /// What the agent's calls share.
+    pub session: &'a mut Session,
+}
+
+/// What a machine wants next.
+#[must_use = "a step that is dropped is an effect that never happens or an answer that nobody gets"]
+#[derive(Debug)]
+pub enum Step<Ev, Out> {
+    /// Perform the effect and feed its outcome under the same id; go on polling at once.
+    Start(EffectId, Effect),
+    /// The effect's outcome no longer matters; its performer may stop. Go on polling at once.
+    Cancel(EffectId),
+    /// Something for the application; go on polling at once.
+    Event(Ev),
+    /// Nothing to do until an outcome, a command, or the wake.
+    Idle(Option<Wake>),
+    /// Finished; never poll again.
+    Done(Out),
+}
+
+/// A call, or a loop, as a value that decides.
+pub trait Machine {
+    /// What may be said to it while it runs.
+    type Command;
+    /// What it tells the application while it runs.
+    type Event;
+    /// What it ends with.
+    type Output;
+
+    /// Asks for the next step.
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Event, Self::Output>;
+
+    /// Hands over the outcome of an effect.
+    ///
+    /// # Errors
+    /// Gives the outcome back, unchanged, if the effect is not one of this machine's that is still in flight.
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
+
+    /// Says something to the machine. Commands are data, so that traces print them and models make them up.
+    fn command(&mut self, cx: &mut Cx<'_>, command: Self::Command);
+
+    /// The caller is gone: `Done` follows within bounded steps.
+    fn cancel(&mut self, cx: &mut Cx<'_>);
+}

@@ -1,0 +1,447 @@
+//! An agent's options as its author gives them.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul};
+
+use crate::config::{Config, Intervals, Timeouts};
+use crate::error::{Error, Result};
+use crate::target::{Target, origin_value};
+
+/// What an agent is built from. Nothing is checked until [`build`](Self::build), so that a builder's methods can be chained.
+#[derive(Debug, Clone)]
+#[must_use = "options change nothing until an agent is built from them"]
+pub struct Options {
+    platform: String,
+    workspace_id: String,
+    card: AgentCard,
+    reported_url: Option<String>,
+    org_id: Option<String>,
+    origin: OriginHeader,
+    token: Option<Result<Token, TokenError>>,
+    intervals: Intervals,
+    timeouts: Timeouts,
+    on_pause: OnPause,
+    allow_insecure_http: bool,
+    user_agent: Option<String>,
+    transport: Transport,
+}
+
+/// What the `Origin` header says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OriginHeader {
+    /// The platform's own origin, which hosted platforms want to see.
+    #[default]
+    Derived,
+    /// No header.
+    Off,
+    /// This one: scheme, host and port, without a path.
+    Explicit(String),
+}
+
+/// What the loop does when the workspace is paused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnPause {
+    /// It ends with `Ended::Paused`.
+    #[default]
+    End,
+    /// It stays, watches the state, and registers again after a resume.
+    Wait,
+}
+
+/// How a client connects; shared by every agent that uses the same client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// Certificate authorities to trust besides the built-in ones, each in PEM.
+    pub extra_ca: Vec<Vec<u8>>,
+    /// Which proxy to use.
+    pub proxy: Proxy,
+}
+
+/// Which proxy `https` requests go through. Requests to this machine and plain `http` never do.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// What `HTTPS_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// None.
+    Off,
+    /// This one: `http://[user:password@]host:port`.
+    Explicit(String),
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "Environment",
+            Self::Off => "Off",
+            Self::Explicit(_) => "Explicit([redacted])",
+        })
+    }
+}
+
+impl Options {
+    /// Options for the agent of a workspace of the platform at a base URL.
+    pub fn new(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> Self {
+        Self {
+            platform: platform.into(),
+            workspace_id: workspace_id.as_ref().to_owned(),
+            card: AgentCard::default(),
+            reported_url: None,
+            org_id: None,
+            origin: OriginHeader::Derived,
+            token: None,
+            intervals: Intervals::default(),
+            timeouts: Timeouts::default(),
+            on_pause: OnPause::End,
+            allow_insecure_http: false,
+            user_agent: None,
+            transport: Transport::default(),
+        }
+    }
+
+    /// Options from variables: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
+    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN`
+    /// (`off` sends none). An empty variable counts as absent.
+    ///
+    /// # Errors
+    /// `Config` if one of the two is missing.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let get = |name: &str| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let need = |name: &'static str, what: &str| {
+            get(name).ok_or_else(|| Error::config(format!("{name} is not set"), format!("set it to {what}")))
+        };
+        let platform =
+            need("MOLECULE_PLATFORM_URL", "the platform's base URL, such as https://your-platform.example.com")?;
+        let id = need("MOLECULE_WORKSPACE_ID", "the workspace's id, as the platform shows it")?;
+        let mut options = Self::new(platform, id);
+        if let Some(token) = get("MOLECULE_WORKSPACE_TOKEN") {
+            options = options.token(token);
+        }
+        if let Some(name) = get("MOLECULE_AGENT_NAME") {
+            options = options.card(AgentCard::new(name));
+        }
+        if let Some(url) = get("MOLECULE_REPORTED_URL") {
+            options = options.reported_url(url);
+        }
+        if let Some(id) = get("MOLECULE_ORG_ID") {
+            options = options.org_id(id);
+        }
+        match get("MOLECULE_ORIGIN").as_deref() {
+            Some("off") => options = options.origin(OriginHeader::Off),
+            Some(origin) => options = options.origin(OriginHeader::Explicit(origin.to_owned())),
+            None => {}
+        }
+        Ok(options)
+    }
+
+    /// The agent's card. Without one the platform shows the workspace's own name.
+    pub fn card(mut self, card: AgentCard) -> Self {
+        self.card = card;
+        self
+    }
+
+    /// The URL under which the platform reaches the agent (push). Without one the agent polls.
+    pub fn reported_url(mut self, url: impl Into<String>) -> Self {
+        self.reported_url = Some(url.into());
+        self
+    }
+
+    /// The organisation's id, which hosted platforms route by.
+    pub fn org_id(mut self, id: impl Into<String>) -> Self {
+        self.org_id = Some(id.into());
+        self
+    }
+
+    /// What the `Origin` header says.
+    pub fn origin(mut self, origin: OriginHeader) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// A token to begin with. On a 401 the stored one is tried; what is minted or rotated later is stored and wins.
+    pub fn token(mut self, token: impl AsRef<str>) -> Self {
+        self.token = Some(Token::new(token.as_ref()));
+        self
+    }
+
+    /// Between heartbeats: at most 60 s, and less than 1 s only against this machine.
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.intervals.heartbeat = interval;
+        self
+    }
+
+    /// Between looks at the state: at most an hour, and less than 1 s only against this machine.
+    pub fn state_interval(mut self, interval: Duration) -> Self {
+        self.intervals.state = interval;
+        self
+    }
+
+    /// How long calls may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// What the loop does when the workspace is paused.
+    pub fn on_pause(mut self, on_pause: OnPause) -> Self {
+        self.on_pause = on_pause;
+        self
+    }
+
+    /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
+    pub fn allow_insecure_http(mut self) -> Self {
+        self.allow_insecure_http = true;
+        self
+    }
+
+    /// What the `User-Agent` header says.
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = Some(name.into());
+        self
+    }
+
+    /// Trusts a certificate authority besides the built-in ones; PEM.
+    pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.transport.extra_ca.push(pem.into());
+        self
+    }
+
+    /// Sends `https` requests through this proxy, whatever the environment says.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.transport.proxy = Proxy::Explicit(url.into());
+        self
+    }
+
+    /// Sends every request directly, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.transport.proxy = Proxy::Off;
+        self
+    }
+
+    /// How the agent's own client connects; not used where a shared client is given.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// `Config`, for the first option that makes no sense, with its remedy.
+    pub fn build(self) -> Result<Config> {
+        let workspace_id: WorkspaceId =
+            self.workspace_id.trim().parse().map_err(|error: molecule_proto::IdError| {
+                Error::config(error.to_string(), "copy the id from the platform")
+            })?;
+        let target = Target::parse(&self.platform, self.allow_insecure_http)?;
+        check_intervals(self.intervals, &target)?;
+        check_timeouts(self.timeouts)?;
+        check_card(&self.card)?;
+        if let Some(url) = &self.reported_url {
+            check_reported_url(url)?;
+        }
+        let given_token = self.token.transpose().map_err(|error| {
+            Error::config(
+                error.to_string(),
+                "set MOLECULE_WORKSPACE_TOKEN or token(…) to the token shown when the workspace was created",
+            )
+        })?;
+        let origin = match self.origin {
+            OriginHeader::Derived => Some(origin_value(&target.origin())?),
+            OriginHeader::Off => None,
+            OriginHeader::Explicit(origin) => Some(origin_value(&Target::parse(&origin, true)?.origin())?),
+        };
+        let org_id = self.org_id.as_deref().map(org_id_value).transpose()?;
+        let user_agent =
+            self.user_agent.unwrap_or_else(|| concat!("molecule-rust/", env!("CARGO_PKG_VERSION")).to_owned());
+        let user_agent = HeaderValue::from_str(&user_agent)
+            .map_err(|_| Error::config("the user agent is no header value", "use visible ASCII alone"))?;
+        Ok(Config {
+            target,
+            workspace_id,
+            card: self.card,
+            reported_url: self.reported_url,
+            org_id,
+            origin,
+            user_agent,
+            given_token,
+            intervals: self.intervals,
+            timeouts: self.timeouts,
+            on_pause: self.on_pause,
+        })
+    }
+}
+
+fn org_id_value(id: &str) -> Result<HeaderValue> {
+    let id = id.trim();
+    if id.is_empty() || id.len() > 128 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::config("the organisation id is not valid", "copy it from the platform; it is a UUID"));
+    }
+    HeaderValue::from_str(id)
+        .map_err(|_| Error::config("the organisation id is no header value", "copy it from the platform"))
+}
+
+fn check_intervals(intervals: Intervals, target: &Target) -> Result<()> {
+    let floor = if target.is_loopback() { Duration::from_millis(1) } else { Duration::from_secs(1) };
+    for (name, interval, most) in [
+        ("heartbeat", intervals.heartbeat, Duration::from_secs(60)),
+        ("state", intervals.state, Duration::from_secs(3600)),
+    ] {
+        if interval < floor {
+            return Err(Error::config(
+                format!("the {name} interval is shorter than {floor:?}"),
+                "use 30 s; less than 1 s is for tests against this machine",
+            ));
+        }
+        if interval > most {
+            return Err(Error::config(
+                format!("the {name} interval is longer than {most:?}"),
+                "use 30 s: the platform takes an agent for lost after 90 s (April) or 180 s without a beat",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_timeouts(timeouts: Timeouts) -> Result<()> {
+    let Timeouts { connect, answer, read, request, call } = timeouts;
+    for (name, limit) in
+        [("connect", connect), ("answer", answer), ("read", read), ("request", request), ("call", call)]
+    {
+        if limit.is_zero() || limit > Duration::from_secs(3600) {
+            return Err(Error::config(
+                format!("the {name} limit is {limit:?}"),
+                "give more than nothing and at most an hour",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A card that the platform cannot store would be answered with 500.
+pub(crate) fn check_card(card: &AgentCard) -> Result<()> {
+    let text = serde_json::to_string(card)
+        .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
+    // In JSON the character is always written as an escape; a backslash before it would itself be escaped.
+    let nul = text.match_indices("\\u0000").any(|(at, _)| {
+        let backslashes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        backslashes.is_multiple_of(2)
+    });
+    if nul {
+        return Err(Error::config(
+            "the card contains the character U+0000, which the platform cannot store",
+            "remove it",
+        ));
+    }
+    Ok(())
+}
+
+/// A URL under which the platform could call the agent. What the platform itself refuses beyond this, it says.
+pub(crate) fn check_reported_url(url: &str) -> Result<()> {
+    let invalid = |cause: &str| {
+        Error::config(
+            format!("the reported URL {cause}"),
+            "give the http(s) URL under which the platform reaches this agent, or none to poll",
+        )
+    };
+    if let Err(nul) = refuse_nul("the reported URL", url) {
+        return Err(Error::config(nul.to_string(), "give a plain URL"));
+    }
+    let uri: Uri = url.parse().map_err(|_| invalid("is not a valid URL"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(invalid("has no http or https scheme"));
+    }
+    let authority = uri.authority().ok_or_else(|| invalid("names no host"))?;
+    if authority.host().is_empty() {
+        return Err(invalid("names no host"));
+    }
+    if authority.as_str().contains('@') {
+        return Err(invalid("contains user info, which every peer would see"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
+
+    fn options() -> Options {
+        Options::new("https://your-platform.example.com", ID)
+    }
+
+    fn refused(options: Options, part: &str) {
+        let error = options.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(error.to_string().contains("; "), "no remedy: {error}");
+    }
+
+    #[test]
+    fn each_option_that_makes_no_sense_is_named() {
+        refused(Options::new("https://host.example", "../../etc"), "workspace id");
+        refused(Options::new("remote://host.example", ID), "scheme");
+        refused(options().reported_url("remote://no-inbound"), "reported URL");
+        refused(options().reported_url("https://u:p@agent.example"), "user info");
+        refused(options().reported_url("https://agent.example/\0"), "reported URL");
+        refused(options().token("ROTATE_TO_REVEAL_TOKEN"), "placeholder");
+        refused(options().token(" "), "empty");
+        refused(options().org_id("two words"), "organisation");
+        refused(options().origin(OriginHeader::Explicit("nonsense".to_owned())), "platform URL");
+        refused(options().user_agent("a\nb"), "user agent");
+        refused(options().heartbeat_interval(Duration::from_millis(999)), "heartbeat interval");
+        refused(options().heartbeat_interval(Duration::from_secs(61)), "heartbeat interval");
+        refused(options().state_interval(Duration::ZERO), "state interval");
+        refused(options().timeouts(Timeouts { call: Duration::ZERO, ..Timeouts::default() }), "call limit");
+        refused(options().card(AgentCard::new("nul \0 inside")), "U+0000");
+    }
+
+    #[test]
+    fn a_backslash_before_the_word_u0000_is_no_nul() {
+        assert!(options().card(AgentCard::new("\\u0000")).build().is_ok());
+    }
+
+    #[test]
+    fn short_intervals_are_for_this_machine() {
+        let options = Options::new("http://127.0.0.1:9", ID).heartbeat_interval(Duration::from_millis(50));
+        assert!(options.build().is_ok());
+    }
+
+    #[test]
+    fn the_origin_is_derived_off_or_explicit() {
+        let origin = |options: Options| options.build().unwrap().origin.map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(origin(options()).as_deref(), Some("https://your-platform.example.com"));
+        assert_eq!(origin(options().origin(OriginHeader::Off)), None);
+        let explicit = OriginHeader::Explicit("https://UI.example.com:443/path/".to_owned());
+        assert_eq!(origin(options().origin(explicit)).as_deref(), Some("https://ui.example.com"));
+    }
+
+    #[test]
+    fn variables_make_the_same_options() {
+        let vars = |name: &str| {
+            let value = match name {
+                "MOLECULE_PLATFORM_URL" => "https://your-platform.example.com",
+                "MOLECULE_WORKSPACE_ID" => ID,
+                "MOLECULE_WORKSPACE_TOKEN" => "tok",
+                "MOLECULE_AGENT_NAME" => "named",
+                "MOLECULE_REPORTED_URL" => "https://agent.example/a2a",
+                "MOLECULE_ORG_ID" => "11111111-2222-4333-8444-555555555555",
+                "MOLECULE_ORIGIN" => "off",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let config = Options::from_vars(vars).unwrap().build().unwrap();
+        assert_eq!(config.card.name.as_deref(), Some("named"));
+        assert_eq!(config.reported_url.as_deref(), Some("https://agent.example/a2a"));
+        assert_eq!(config.given_token.unwrap().expose(), "tok");
+        assert_eq!(config.org_id.unwrap(), "11111111-2222-4333-8444-555555555555");
+        assert_eq!(config.origin, None);
+        let error = Options::from_vars(|_| None).unwrap_err();
+        assert!(error.to_string().contains("MOLECULE_PLATFORM_URL is not set"), "{error}");
+    }
+}

@@ -1,0 +1,462 @@
+//! Registering: look first, register only what may be, and store a minted token before anything else.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use molecule_proto::{DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, WorkspaceStatus, WorkspaceView};
+
+use crate::beat::{SaveInbound, pass};
+use crate::call::Call;
+use crate::credential::{SaveToken, read_token};
+use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
+use crate::endpoint::{Existence, RegisterOnce, View};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Step};
+use crate::session::{Credential, Dialect, InboundState, Session};
+
+/// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
+/// never be replaced later (contract section 4.6).
+const PLACEHOLDER: &str = "http://localhost:9/no-inbound";
+
+const OPERATION: &str = "register";
+
+/// Registers the agent, unless its workspace is paused or gone.
+///
+/// In order: the token is loaded, the store is prepared (a full disk must not eat a minted token), the open view is looked
+/// at (a register for a removed id is answered 200 with a dead token, and April's server un-pauses a paused one), then
+/// the register is sent, and a token that it mints is stored before anything else.
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Register {
+    state: State,
+    retries: bool,
+    cancelled: bool,
+    events: VecDeque<Event>,
+}
+
+/// What came of a register that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Registration {
+    /// Whether the workspace is paused: nothing was sent then, so that nothing un-pauses it.
+    pub paused: bool,
+    /// Whether a token was minted.
+    pub token: TokenUse,
+    /// How messages reach the agent; `None` on April's server, and when paused.
+    pub delivery_mode: Option<DeliveryMode>,
+    /// Which server this is.
+    pub dialect: Dialect,
+}
+
+/// Which token the agent registered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenUse {
+    /// The one that it held.
+    Held,
+    /// A new one, which is stored.
+    Minted,
+}
+
+#[derive(Debug)]
+enum State {
+    Start,
+    LoadingToken(EffectId),
+    LoadInbound,
+    LoadingInbound(EffectId),
+    Prepare,
+    Preparing(EffectId),
+    SaveEarlier,
+    SavingEarlier(Box<SaveToken>),
+    Look,
+    Looking(Box<Call<View>>),
+    Send { placeholder: bool },
+    Sending(Box<Call<RegisterOnce>>, Attempt),
+    SavingToken(Box<SaveToken>, Box<(RegisterAnswer, Attempt)>),
+    SavingInbound(Box<SaveInbound>, Box<Registration>),
+    Cancelling(EffectId),
+    Finished(Box<Result<Registration>>),
+    Done,
+}
+
+/// How a register was sent.
+#[derive(Debug, Clone)]
+struct Attempt {
+    /// The reported URL of the configuration at that time.
+    reported_url: Option<String>,
+    placeholder: bool,
+}
+
+impl Register {
+    /// A register with the retries of every call.
+    pub fn new() -> Self {
+        Self { state: State::Start, retries: true, cancelled: false, events: VecDeque::new() }
+    }
+
+    /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
+    pub(crate) fn once() -> Self {
+        Self { retries: false, ..Self::new() }
+    }
+
+    /// Whether the server may be acting on a register right now, or a token is being stored.
+    pub(crate) fn must_be_finished(&self) -> bool {
+        match &self.state {
+            State::Sending(call, _) => call.is_sent(),
+            State::SavingEarlier(_) | State::SavingToken(..) | State::SavingInbound(..) => true,
+            _ => false,
+        }
+    }
+
+    fn finish(&mut self, result: Result<Registration>) {
+        self.state = State::Finished(Box::new(result));
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.finish(Err(error.during(OPERATION)));
+    }
+
+    fn start_host(
+        &mut self,
+        cx: &mut Cx<'_>,
+        state: fn(EffectId) -> State,
+        op: HostOp,
+    ) -> Step<Event, Result<Registration>> {
+        let id = cx.session.next_effect();
+        self.state = state(id);
+        Step::Start(id, Effect::Host(op))
+    }
+
+    /// A token that an earlier register could not store is stored first.
+    fn save_earlier(&mut self, session: &Session) {
+        self.state = match session.held() {
+            Some(held) if !held.saved => State::SavingEarlier(Box::new(SaveToken::new(OPERATION, held.token.clone()))),
+            Some(_) | None => State::Look,
+        };
+    }
+
+    fn looked(&mut self, cx: &mut Cx<'_>, existence: Existence) {
+        match existence {
+            Existence::Removed => self.fail(removed()),
+            Existence::NotFound if cx.session.held().is_some() => self.fail(removed()),
+            Existence::NotFound => self.fail(
+                Error::new(
+                    ErrorKind::NotCreated,
+                    OPERATION,
+                    format!("there is no workspace {}", cx.session.workspace_id()),
+                )
+                .remedy("create it on the platform first, as an external workspace, and check MOLECULE_WORKSPACE_ID"),
+            ),
+            Existence::Present(view) => self.present(cx, &view),
+        }
+    }
+
+    fn present(&mut self, cx: &mut Cx<'_>, view: &WorkspaceView) {
+        cx.session.dialect = if view.kind.is_some() { Dialect::Current } else { Dialect::April };
+        cx.session.vitals.status = Some(view.status.clone());
+        if view.status == WorkspaceStatus::Paused {
+            return self.finish(Ok(Registration {
+                paused: true,
+                token: TokenUse::Held,
+                delivery_mode: None,
+                dialect: cx.session.dialect,
+            }));
+        }
+        self.state = State::Send { placeholder: cx.session.poll_refused };
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, placeholder: bool) {
+        if self.cancelled {
+            return self.fail(Error::cancelled(OPERATION));
+        }
+        let config = cx.session.config();
+        let reported_url = config.reported_url.clone();
+        let (mode, url) = match &reported_url {
+            Some(url) => (DeliveryMode::Push, url.as_str()),
+            None if placeholder => (DeliveryMode::Poll, PLACEHOLDER),
+            None => (DeliveryMode::Poll, ""),
+        };
+        let agent_card = match serde_json::to_value(&config.card) {
+            Ok(card) => card,
+            Err(_) => return self.fail(Error::config("the card is not JSON", "use text keys and finite numbers")),
+        };
+        let request = RegisterRequest {
+            id: cx.session.workspace_id().clone(),
+            agent_card,
+            url: Some(url.to_owned()),
+            delivery_mode: Some(mode),
+            kind: None,
+            mcp_server_present: None,
+        };
+        let attempt = Attempt { reported_url, placeholder };
+        let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
+        self.state = State::Sending(Box::new(call), attempt);
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt) {
+        let current = answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some();
+        cx.session.dialect = if current { Dialect::Current } else { Dialect::April };
+        match answer.auth_token.clone() {
+            Some(token) => {
+                let save = SaveToken::new(OPERATION, token);
+                self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt)));
+            }
+            None => self.registered(cx, answer, &attempt, TokenUse::Held),
+        }
+    }
+
+    fn registered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: &Attempt, token: TokenUse) {
+        cx.session.vitals.registered = Some(attempt.reported_url.clone());
+        let delivery_mode = answer.delivery_mode.clone();
+        let minted = token == TokenUse::Minted;
+        self.events.push_back(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
+        if attempt.placeholder {
+            self.events.push_back(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
+        }
+        let registration = Registration { paused: false, token, delivery_mode, dialect: cx.session.dialect };
+        let save = SaveInbound::new(cx.session, answer.platform_inbound_secret);
+        self.state = State::SavingInbound(Box::new(save), Box::new(registration));
+    }
+
+    fn refused(&mut self, cx: &mut Cx<'_>, error: Error, attempt: &Attempt) {
+        let unnamed = error.status() == Some(http::StatusCode::BAD_REQUEST)
+            && error.server_message() == Some("invalid request body");
+        if unnamed && attempt.reported_url.is_none() && !attempt.placeholder {
+            // April's server says this to every register without a URL; it knows no poll mode (contract section 20).
+            cx.session.poll_refused = true;
+            self.state = State::Send { placeholder: true };
+            return;
+        }
+        self.fail(explain(error, cx.session.held().is_some(), unnamed));
+    }
+}
+
+/// What a refused register means, and what to do about it.
+fn explain(error: Error, held: bool, unnamed: bool) -> Error {
+    let again = |kind, cause: &str, remedy: &str| {
+        let message = error.server_message().map(str::to_owned);
+        let told = Error::new(kind, OPERATION, cause).remedy(remedy).with_body(error.code(), message.as_deref());
+        let told = told.with_attempts(error.attempts());
+        match error.status() {
+            Some(status) => told.with_status(status),
+            None => told,
+        }
+    };
+    match error.kind() {
+        ErrorKind::Unauthorized if held => again(
+            ErrorKind::Revoked,
+            "the token that is held was revoked, or belongs to another workspace",
+            "set MOLECULE_WORKSPACE_TOKEN to a live token, or recover with an admin credential",
+        ),
+        ErrorKind::Unauthorized => again(
+            ErrorKind::TokenNotHeld,
+            "the platform already issued a token for this workspace and none is stored here",
+            "set MOLECULE_WORKSPACE_TOKEN to the token shown when the workspace was created, or ask an admin to rotate it \
+             (recover with an admin credential)",
+        ),
+        ErrorKind::Refused if unnamed => again(
+            ErrorKind::Refused,
+            "the platform refused the reported URL without saying why",
+            "check MOLECULE_REPORTED_URL: it must be reachable from the platform, and for this machine older servers \
+             take localhost alone, not 127.0.0.1",
+        ),
+        ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::Protocol | ErrorKind::TooLarge if !held => error
+            .remedy(
+                "register again; should the platform then say that a token exists, the lost answer carried it: recover with \
+                 an admin credential",
+            ),
+        _ => error,
+    }
+}
+
+fn removed() -> Error {
+    Error::new(ErrorKind::Removed, OPERATION, "the workspace was deleted")
+        .remedy("create a new one on the platform and use its id")
+}
+
+impl Default for Register {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Machine for Register {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<Registration>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Start => match cx.session.credential() {
+                    Credential::Unread => return self.start_host(cx, State::LoadingToken, HostOp::Load(Slot::Token)),
+                    Credential::Missing | Credential::Held(_) => self.state = State::LoadInbound,
+                },
+                State::LoadInbound if cx.session.inbound_secret == InboundState::Unread => {
+                    return self.start_host(cx, State::LoadingInbound, HostOp::Load(Slot::InboundSecret));
+                }
+                State::LoadInbound => self.state = State::Prepare,
+                State::Prepare => return self.start_host(cx, State::Preparing, HostOp::Prepare),
+                State::SaveEarlier => self.save_earlier(cx.session),
+                State::SavingEarlier(mut save) => match save.poll(cx) {
+                    Step::Done(Ok(())) => self.state = State::Look,
+                    Step::Done(Err(error)) => {
+                        // It is still held, and registering needs no disk while it is.
+                        self.events.push_back(Event::Warning(error.to_string()));
+                        self.state = State::Look;
+                    }
+                    other => {
+                        self.state = State::SavingEarlier(save);
+                        return pass(other);
+                    }
+                },
+                State::Look if self.cancelled => self.fail(Error::cancelled(OPERATION)),
+                State::Look => {
+                    let call = if self.retries { Call::new(View) } else { Call::once(View) };
+                    self.state = State::Looking(Box::new(call));
+                }
+                State::Looking(mut call) => match call.poll(cx) {
+                    Step::Done(Ok(existence)) => self.looked(cx, existence),
+                    Step::Done(Err(error)) => self.fail(error),
+                    other => {
+                        self.state = State::Looking(call);
+                        return pass(other);
+                    }
+                },
+                State::Send { placeholder } => self.send(cx, placeholder),
+                State::Sending(mut call, attempt) => match call.poll(cx) {
+                    Step::Done(Ok(answer)) => self.answered(cx, answer, attempt),
+                    Step::Done(Err(error)) => self.refused(cx, error, &attempt),
+                    other => {
+                        self.state = State::Sending(call, attempt);
+                        return pass(other);
+                    }
+                },
+                State::SavingToken(mut save, answered) => match save.poll(cx) {
+                    Step::Done(Ok(())) => {
+                        let (answer, attempt) = *answered;
+                        self.registered(cx, answer, &attempt, TokenUse::Minted);
+                    }
+                    Step::Done(Err(error)) => {
+                        // The platform took the agent in; only the store did not.
+                        cx.session.vitals.registered = Some(answered.1.reported_url.clone());
+                        self.fail(error);
+                    }
+                    other => {
+                        self.state = State::SavingToken(save, answered);
+                        return pass(other);
+                    }
+                },
+                State::SavingInbound(mut save, registration) => match save.poll(cx) {
+                    Step::Done(()) => self.finish(Ok(*registration)),
+                    other => {
+                        self.state = State::SavingInbound(save, registration);
+                        return pass(other);
+                    }
+                },
+                State::Cancelling(id) => {
+                    self.fail(Error::cancelled(OPERATION));
+                    return Step::Cancel(id);
+                }
+                State::Finished(result) => return Step::Done(*result),
+                state @ (State::Preparing(_) | State::LoadingToken(_) | State::LoadingInbound(_) | State::Done) => {
+                    self.state = state;
+                    return Step::Idle(None);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.state {
+            State::SavingEarlier(save) => return save.feed(cx, id, outcome),
+            State::Looking(call) => return call.feed(cx, id, outcome),
+            State::Sending(call, _) => return call.feed(cx, id, outcome),
+            State::SavingToken(save, _) => return save.feed(cx, id, outcome),
+            State::SavingInbound(save, _) => return save.feed(cx, id, outcome),
+            _ => {}
+        }
+        match (std::mem::replace(&mut self.state, State::Done), outcome) {
+            (State::LoadingToken(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+                self.state = State::LoadInbound;
+                match stored.map(|stored| read_token(OPERATION, &stored)).transpose() {
+                    Ok(Some(token)) if cx.session.held().is_none() => {
+                        cx.session.hold(token, true);
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => cx.session.hold_none(),
+                    Err(error) => self.fail(error),
+                }
+            }
+            (State::LoadingToken(expected), Outcome::Failed(fault)) if expected == id => {
+                self.fail(Error::from_fault(OPERATION, fault));
+            }
+            (State::LoadingInbound(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+                let text = stored.as_ref().and_then(|stored| std::str::from_utf8(&stored.bytes).ok());
+                if cx.session.inbound_secret == InboundState::Unread {
+                    cx.session.inbound_secret = match text.and_then(InboundSecret::new) {
+                        Some(secret) => InboundState::Held { secret, saved: true },
+                        None => InboundState::Missing,
+                    };
+                }
+                self.state = State::Prepare;
+            }
+            (State::LoadingInbound(expected), Outcome::Failed(fault)) if expected == id => {
+                // The platform announces it again with every register.
+                self.events.push_back(Event::Warning(Error::from_fault("load the inbound secret", fault).to_string()));
+                self.state = State::Prepare;
+            }
+            (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
+                self.state = State::SaveEarlier;
+            }
+            (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
+                let error = Error::from_fault(OPERATION, fault);
+                if cx.session.held().is_some() {
+                    // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
+                    self.events.push_back(Event::Warning(error.to_string()));
+                    self.state = State::SaveEarlier;
+                } else {
+                    self.fail(error);
+                }
+            }
+            (state, outcome) => {
+                self.state = state;
+                return Err(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    /// A register that is under way may mint a token: its answer is waited for and the token stored.
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        self.cancelled = true;
+        match &mut self.state {
+            State::Preparing(id) | State::LoadingToken(id) | State::LoadingInbound(id) => {
+                self.state = State::Cancelling(*id);
+            }
+            State::Looking(call) => call.cancel(cx),
+            State::Sending(call, _) if call.is_sent() => call.no_more_requests(),
+            State::Sending(call, _) => call.cancel(cx),
+            State::Start
+            | State::LoadInbound
+            | State::Prepare
+            | State::SaveEarlier
+            | State::Look
+            | State::Send { .. } => {
+                self.fail(Error::cancelled(OPERATION));
+            }
+            State::SavingEarlier(_)
+            | State::SavingToken(..)
+            | State::SavingInbound(..)
+            | State::Cancelling(_)
+            | State::Finished(_)
+            | State::Done => {}
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Whether, and when, a request is sent again.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use molecule_proto::{ErrorBody, UnixTime};
+
+use crate::effect::{Fault, FaultKind, Sent};
+use crate::endpoint::Repeat;
+
+/// Requests of one call in all.
+pub(crate) const MAX_REQUESTS: u32 = 4;
+
+const BASE: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_secs(30);
+
+/// The server said by itself that it did not handle the request (429; 503 with `Retry-After` or its own code): any
+/// endpoint. A gateway's 502 and 504, and any other 503, may stand for a request that was handled: only what may always be
+/// repeated.
+pub(crate) fn may_repeat_status(
+    status: StatusCode,
+    told_to_wait: bool,
+    body: Option<&ErrorBody>,
+    repeat: Repeat,
+) -> bool {
+    let unavailable = body.and_then(|body| body.code.as_deref()) == Some("platform_unavailable");
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE if told_to_wait || unavailable => true,
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
+            repeat == Repeat::Always
+        }
+        _ => false,
+    }
+}
+
+/// What was never sent may be sent by any endpoint; what may have arrived only where repeating does no harm. A refused
+/// certificate and an answer that is too large stay as they are.
+pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
+    let passing = match fault.kind {
+        FaultKind::Resolve
+        | FaultKind::Connect
+        | FaultKind::Proxy
+        | FaultKind::Timeout(_)
+        | FaultKind::Interrupted
+        | FaultKind::Protocol => true,
+        FaultKind::Tls | FaultKind::TooLarge | FaultKind::Host(_) | FaultKind::Locked | FaultKind::Cancelled => false,
+    };
+    passing && (fault.sent == Sent::No || repeat == Repeat::Always)
+}
+
+/// The wait before retry `n` (0 is the first): full jitter below 1 s doubled `n` times, at most 30 s.
+pub(crate) fn backoff(rng: &mut Rng, n: u32) -> Duration {
+    let ceiling = BASE.saturating_mul(1 << n.min(5)).min(CAP);
+    jitter(rng, Duration::ZERO, ceiling)
+}
+
+/// Somewhere between two durations.
+pub(crate) fn jitter(rng: &mut Rng, least: Duration, most: Duration) -> Duration {
+    least + most.saturating_sub(least).mul_f64(rng.f64())
+}
+
+/// What `Retry-After` asks for, kept within 1 to 60 s: seconds (a fraction is rounded up), or an HTTP date. Junk counts as
+/// absent. A body's `retry_after` stands in for a missing header.
+pub(crate) fn retry_after(headers: &HeaderMap, body: Option<&ErrorBody>, now: UnixTime) -> Option<Duration> {
+    let from_header = headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?.trim(), now));
+    let seconds = from_header.or_else(|| body.and_then(|body| body.retry_after))?;
+    Some(Duration::from_secs(seconds.clamp(1, 60)))
+}
+
+fn parse(text: &str, now: UnixTime) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !whole.is_empty() && digits(whole) && digits(fraction) {
+        let up = u64::from(fraction.bytes().any(|byte| byte != b'0'));
+        // More digits than fit are a very long time, which is clamped anyway.
+        return Some(whole.parse().unwrap_or(u64::MAX).saturating_add(up));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let secs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    let wait = i64::try_from(secs).ok()?.saturating_sub(now.as_secs());
+    Some(u64::try_from(wait).unwrap_or(0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::effect::Phase;
+
+    #[test]
+    fn retry_after_is_read_in_every_form_and_clamped() {
+        let now: UnixTime = "2026-11-22T21:39:47Z".parse().unwrap();
+        let wait = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers, None, now).map(|wait| wait.as_secs())
+        };
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("0", Some(1)),
+            ("59", Some(59)),
+            ("3600", Some(60)),
+            ("99999999999999999999999", Some(60)),
+            ("1.2", Some(2)),
+            ("2.000", Some(2)),
+            ("Sun, 22 Nov 2026 21:40:17 GMT", Some(30)),
+            ("Sunday, 22-Nov-26 21:40:17 GMT", Some(30)),
+            ("Sun Nov 22 21:40:17 2026", Some(30)),
+            ("Sun, 22 Nov 2026 20:00:00 GMT", Some(1)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(60)),
+            ("-5", None),
+            ("inf", None),
+            ("nan", None),
+            ("soon", None),
+            ("", None),
+            (".5", None),
+            ("1e3", None),
+            ("0x10", None),
+        ] {
+            assert_eq!(wait(text), seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bodys_retry_after_stands_in_for_the_header() {
+        let body: ErrorBody = serde_json::from_str(r#"{"error":"rate limit exceeded","retry_after":12}"#).unwrap();
+        let wait = retry_after(&HeaderMap::new(), Some(&body), UnixTime::from_secs(0));
+        assert_eq!(wait, Some(Duration::from_secs(12)));
+    }
+
+    #[test]
+    fn which_status_is_repeated() {
+        let unavailable: ErrorBody =
+            serde_json::from_str(r#"{"error":"datastore","code":"platform_unavailable"}"#).unwrap();
+        for (status, told, body, only_unsent, always) in [
+            (429, false, None, true, true),
+            (503, true, None, true, true),
+            (503, false, Some(&unavailable), true, true),
+            (503, false, None, false, true),
+            (502, true, None, false, true),
+            (504, false, None, false, true),
+            (500, true, None, false, false),
+            (501, false, None, false, false),
+            (401, false, None, false, false),
+            (404, true, None, false, false),
+            (302, false, None, false, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(may_repeat_status(status, told, body, Repeat::OnlyUnsent), only_unsent, "{status}");
+            assert_eq!(may_repeat_status(status, told, body, Repeat::Always), always, "{status}");
+        }
+    }
+
+    #[test]
+    fn which_fault_is_repeated() {
+        for (sent, kind, only_unsent, always) in [
+            (Sent::No, FaultKind::Resolve, true, true),
+            (Sent::No, FaultKind::Connect, true, true),
+            (Sent::No, FaultKind::Proxy, true, true),
+            (Sent::No, FaultKind::Timeout(Phase::Connect), true, true),
+            (Sent::Maybe, FaultKind::Timeout(Phase::Head), false, true),
+            (Sent::Maybe, FaultKind::Interrupted, false, true),
+            (Sent::No, FaultKind::Interrupted, true, true),
+            (Sent::Maybe, FaultKind::Protocol, false, true),
+            (Sent::No, FaultKind::Tls, false, false),
+            (Sent::Maybe, FaultKind::TooLarge, false, false),
+            (Sent::No, FaultKind::Cancelled, false, false),
+            (Sent::No, FaultKind::Locked, false, false),
+            (Sent::No, FaultKind::Host(std::io::ErrorKind::StorageFull), false, false),
+        ] {
+            let fault = Fault::new(sent, kind);
+            assert_eq!(may_repeat_fault(&fault, Repeat::OnlyUnsent), only_unsent, "{fault:?}");
+            assert_eq!(may_repeat_fault(&fault, Repeat::Always), always, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn backoff_has_full_jitter_and_a_cap() {
+        let mut rng = Rng::with_seed(7);
+        for (n, ceiling) in [(0, 1.0), (1, 2.0), (2, 4.0), (3, 8.0), (5, 30.0), (60, 30.0)] {
+            let waits: Vec<f64> = (0..400).map(|_| backoff(&mut rng, n).as_secs_f64()).collect();
+            assert!(waits.iter().all(|wait| (0.0..=ceiling).contains(wait)), "{n}");
+            assert!(waits.iter().any(|wait| *wait < ceiling * 0.1), "{n}: not full");
+            assert!(waits.iter().any(|wait| *wait > ceiling * 0.9), "{n}: not up to the ceiling");
+        }
+    }
+}

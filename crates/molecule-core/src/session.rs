@@ -1,0 +1,336 @@
+//! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
+
+use std::fmt;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
+use http::{HeaderValue, Method, Request};
+use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header};
+
+use crate::config::Config;
+use crate::effect::EffectId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::health::{Health, RateBudget};
+use crate::options::{check_card, check_reported_url};
+use crate::report::Report;
+use molecule_proto::{Time, UnixTime};
+
+/// One agent's shared state.
+///
+/// `Debug` shows no credential.
+pub struct Session {
+    config: Config,
+    credential: Credential,
+    epoch: u64,
+    pub(crate) inbound_secret: InboundState,
+    pub(crate) dialect: Dialect,
+    pub(crate) rate: RateBudget,
+    pub(crate) rng: Rng,
+    pub(crate) report: Report,
+    pub(crate) generation: Option<i64>,
+    /// Whether the server refused a register without a URL: April's knows no poll mode.
+    pub(crate) poll_refused: bool,
+    pub(crate) vitals: Vitals,
+    next_effect: u64,
+    stop: StopLevel,
+}
+
+/// Which server this is, as its answers tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// No answer has told yet.
+    #[default]
+    Unknown,
+    /// The platform of April 2026.
+    April,
+    /// The platform of August 2026.
+    Current,
+}
+
+/// How urgently the loop should end; it only ever rises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StopLevel {
+    /// Not at all.
+    #[default]
+    None,
+    /// After what must be finished.
+    Finish,
+    /// At once.
+    Now,
+}
+
+/// The bearer, as far as it is known.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// The store was not read yet.
+    Unread,
+    /// The store was read and holds none.
+    Missing,
+    /// This one.
+    Held(HeldToken),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct HeldToken {
+    pub(crate) token: Token,
+    /// Whether the store has it too: one that was minted and could not be saved is kept in memory alone.
+    pub(crate) saved: bool,
+}
+
+/// The inbound secret, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InboundState {
+    Unread,
+    Missing,
+    Held { secret: InboundSecret, saved: bool },
+}
+
+/// What the loop and one-shot calls learn about the agent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Vitals {
+    /// The first request's moment, from which the uptime counts.
+    pub(crate) started: Option<Time>,
+    pub(crate) last_beat: Option<(Time, UnixTime)>,
+    pub(crate) status: Option<WorkspaceStatus>,
+    pub(crate) heartbeat_failures: u32,
+    pub(crate) state_failures: u32,
+    pub(crate) register_failures: u32,
+    /// The reported URL as it was last registered; `None` before the first register.
+    pub(crate) registered: Option<Option<String>>,
+}
+
+/// Which credential a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// None: open endpoints.
+    Open,
+    /// The workspace's bearer, if one is held.
+    Bearer,
+    /// An administrator's credential, given for this call.
+    Admin(Token),
+}
+
+/// A request before it is bound to the platform: what an endpoint asks for.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    method: Method,
+    path: String,
+    body: Option<Bytes>,
+    auth: Auth,
+}
+
+impl Draft {
+    /// A request without a body.
+    pub fn new(method: Method, path: impl Into<String>, auth: Auth) -> Self {
+        Self { method, path: path.into(), body: None, auth }
+    }
+
+    /// The same with a JSON body.
+    ///
+    /// # Errors
+    /// `Config` if the value is not JSON (a number that is not finite, a key that is no text).
+    pub fn json(mut self, body: &impl serde::Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(body)
+            .map_err(|_| Error::config("the request's body is not JSON", "use text keys and finite numbers"))?;
+        self.body = Some(bytes.into());
+        Ok(self)
+    }
+}
+
+impl Session {
+    /// A session that has not spoken yet. The seed comes from the operating system: two agents, or two runs of one,
+    /// must not share it.
+    pub fn new(config: Config, seed: u64) -> Self {
+        let mut session = Self {
+            credential: Credential::Unread,
+            epoch: 0,
+            inbound_secret: InboundState::Unread,
+            dialect: Dialect::Unknown,
+            rate: RateBudget::default(),
+            rng: Rng::with_seed(seed),
+            report: Report::new(),
+            generation: None,
+            poll_refused: false,
+            vitals: Vitals::default(),
+            next_effect: 0,
+            stop: StopLevel::None,
+            config,
+        };
+        if let Some(token) = session.config.given_token.clone() {
+            // A given token is its owner's to keep: it is not written to the store.
+            session.hold(token, true);
+        }
+        session
+    }
+
+    /// What the agent works by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How the agent is.
+    pub fn health(&self) -> Health {
+        Health {
+            last_beat: self.vitals.last_beat.map(|(_, unix)| unix),
+            status: self.vitals.status.clone(),
+            heartbeat_failures: self.vitals.heartbeat_failures,
+            state_failures: self.vitals.state_failures,
+            register_failures: self.vitals.register_failures,
+            rate: self.rate.seen(),
+            dialect: self.dialect,
+            registered: self.vitals.registered.is_some(),
+        }
+    }
+
+    /// The inbound secret, if the platform announced one since the agent was built or the store had one.
+    pub fn inbound_secret(&self) -> Option<&InboundSecret> {
+        match &self.inbound_secret {
+            InboundState::Held { secret, .. } => Some(secret),
+            InboundState::Unread | InboundState::Missing => None,
+        }
+    }
+
+    /// Lays values over what the next heartbeat says.
+    ///
+    /// # Errors
+    /// `Config` for a value that the server cannot take; nothing changes then.
+    pub fn report(&mut self, report: Report) -> Result<()> {
+        report.check()?;
+        self.report.merge(report);
+        Ok(())
+    }
+
+    /// Changes the URL under which the platform reaches the agent; the loop registers it.
+    ///
+    /// # Errors
+    /// `Config` if it is no http(s) URL; nothing changes then.
+    pub fn set_reported_url(&mut self, url: Option<String>) -> Result<()> {
+        if let Some(url) = &url {
+            check_reported_url(url)?;
+        }
+        self.config.reported_url = url;
+        Ok(())
+    }
+
+    /// Changes the card that the next register carries.
+    ///
+    /// # Errors
+    /// `Config` if the platform could not store it; nothing changes then.
+    pub fn set_card(&mut self, card: AgentCard) -> Result<()> {
+        check_card(&card)?;
+        self.config.card = card;
+        Ok(())
+    }
+
+    /// Raises the stop latch: to `Finish`, and to `Now` when asked so or asked a second time. Tells where it stands.
+    pub fn raise_stop(&mut self, now: bool) -> StopLevel {
+        self.stop = if now || self.stop != StopLevel::None { StopLevel::Now } else { StopLevel::Finish };
+        self.stop
+    }
+
+    /// Where the stop latch stands.
+    pub fn stop_level(&self) -> StopLevel {
+        self.stop
+    }
+
+    pub(crate) fn workspace_id(&self) -> &WorkspaceId {
+        &self.config.workspace_id
+    }
+
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(crate) fn held(&self) -> Option<&HeldToken> {
+        match &self.credential {
+            Credential::Held(held) => Some(held),
+            Credential::Unread | Credential::Missing => None,
+        }
+    }
+
+    /// How many times the bearer changed.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Holds a bearer from now on. Tells whether it is another one than before.
+    pub(crate) fn hold(&mut self, token: Token, saved: bool) -> bool {
+        let changed = self.held().is_none_or(|held| held.token != token);
+        if changed {
+            self.epoch += 1;
+        }
+        self.credential = Credential::Held(HeldToken { token, saved });
+        changed
+    }
+
+    /// The store was read and holds no token.
+    pub(crate) fn hold_none(&mut self) {
+        if matches!(self.credential, Credential::Unread) {
+            self.credential = Credential::Missing;
+        }
+    }
+
+    pub(crate) fn next_effect(&mut self) -> EffectId {
+        self.next_effect += 1;
+        EffectId(self.next_effect)
+    }
+
+    /// Binds a draft to the platform. This is the one place where a credential enters a request, and the request's origin
+    /// is the platform's by construction.
+    pub(crate) fn bind(&self, draft: Draft) -> Result<Request<Bytes>> {
+        let mut request = Request::new(draft.body.clone().unwrap_or_default());
+        *request.method_mut() = draft.method;
+        *request.uri_mut() = self.config.target.url(&draft.path)?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, self.config.user_agent.clone());
+        if draft.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(origin) = &self.config.origin {
+            headers.insert(ORIGIN, origin.clone());
+        }
+        if let Some(id) = &self.config.org_id {
+            headers.insert(header::ORG_ID, id.clone());
+        }
+        match draft.auth {
+            Auth::Open => {}
+            Auth::Bearer => {
+                if let Some(held) = self.held() {
+                    headers.insert(AUTHORIZATION, held.token.bearer());
+                }
+            }
+            Auth::Admin(token) => {
+                headers.insert(AUTHORIZATION, token.bearer());
+            }
+        }
+        Ok(request)
+    }
+
+    /// The error for a call that needs a bearer where none is held.
+    pub(crate) fn no_token(operation: &'static str) -> Error {
+        Error::new(ErrorKind::TokenNotHeld, operation, "no token is held for this workspace")
+            .remedy("register first, or set MOLECULE_WORKSPACE_TOKEN")
+    }
+}
+
+impl Draft {
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("workspace_id", self.workspace_id())
+            .field("token_held", &self.held().is_some())
+            .field("epoch", &self.epoch)
+            .field("dialect", &self.dialect)
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
+    }
+}

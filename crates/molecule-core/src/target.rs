@@ -1,0 +1,292 @@
+//! Where the platform is, and which way leads there.
+
+use core::net::IpAddr;
+use std::fmt;
+
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+
+use crate::error::{Error, Result};
+
+/// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    scheme: Scheme,
+    /// Lower case; an IPv6 address with its brackets.
+    host: String,
+    /// Only where it is not the scheme's own.
+    port: Option<u16>,
+    /// Without a slash at its end; empty for the root.
+    base_path: String,
+}
+
+impl Target {
+    /// Reads a base URL. Plain `http://` to a host that is not loopback is refused unless `allow_insecure`.
+    ///
+    /// # Errors
+    /// `Config`, with the part that is wrong.
+    pub fn parse(url: &str, allow_insecure: bool) -> Result<Self> {
+        let remedy = "give the platform's base URL, such as https://your-platform.example.com";
+        let invalid = |cause: &str| Error::config(format!("the platform URL {cause}"), remedy);
+        if url.trim().is_empty() {
+            return Err(invalid("is empty"));
+        }
+        let uri: Uri = url.trim().parse().map_err(|_| invalid("is not a valid URL"))?;
+        let scheme = match uri.scheme_str() {
+            Some("https") => Scheme::HTTPS,
+            Some("http") => Scheme::HTTP,
+            Some(other) => return Err(invalid(&format!("has the scheme {other:?} instead of https"))),
+            None => return Err(invalid("has no scheme")),
+        };
+        let authority = uri.authority().ok_or_else(|| invalid("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(invalid("contains user info, which would travel with every request"));
+        }
+        let host = authority.host().to_ascii_lowercase();
+        if host.is_empty() {
+            return Err(invalid("names no host"));
+        }
+        if uri.query().is_some() {
+            return Err(invalid("contains a query"));
+        }
+        if url.contains('#') {
+            return Err(invalid("contains a fragment"));
+        }
+        let port = match authority.port() {
+            Some(port) => Some(port.as_u16()),
+            None if authority.as_str().ends_with(':') => return Err(invalid("ends in a colon without a port")),
+            None => None,
+        };
+        let own_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
+        let target = Self {
+            host,
+            port: port.filter(|port| *port != own_port),
+            base_path: uri.path().trim_end_matches('/').to_owned(),
+            scheme,
+        };
+        if !target.is_https() && !target.is_loopback() && !allow_insecure {
+            return Err(Error::config(
+                "the platform URL is plain http:// to a host that is not this machine: the token would travel in clear",
+                "use https://, or allow_insecure_http() if the network is trusted",
+            ));
+        }
+        Ok(target)
+    }
+
+    /// Whether requests are encrypted.
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// Whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
+    /// The origin: scheme, lower-case host, and the port if it is not the scheme's own.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority())
+    }
+
+    fn authority(&self) -> String {
+        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+
+    /// The URL of a path of the platform, which begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> Result<Uri> {
+        let invalid =
+            |_| Error::config(format!("the path {path:?} is not valid"), "begin it with a slash and escape it");
+        let full: PathAndQuery = format!("{}{path}", self.base_path).parse().map_err(invalid)?;
+        if !path.starts_with('/') || path.split(['/', '?']).any(|segment| matches!(segment, "." | "..")) {
+            return Err(Error::config(
+                format!("the path {path:?} is not valid"),
+                "begin it with a slash, without dots",
+            ));
+        }
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority())
+            .path_and_query(full)
+            .build()
+            .map_err(|_| Error::config("the platform URL cannot be combined with a path", "check the platform URL"))
+    }
+}
+
+/// Whether a host, as it stands in a URL, is this machine.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Which requests go through a proxy, decided in one place for both drivers.
+///
+/// Only `https` does, and never to this machine: a proxy sees the target's name and nothing else. `Debug` does not show
+/// the proxy's credentials.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProxyRule {
+    proxy: Option<Uri>,
+    exceptions: Vec<String>,
+}
+
+impl ProxyRule {
+    /// No proxy.
+    pub fn direct() -> Self {
+        Self::default()
+    }
+
+    /// The proxy at `url` (`http://[user:password@]host[:port]`) for every host that `no_proxy` does not name: a comma list
+    /// of `*`, hosts, domains with or without a leading dot, each with or without a port.
+    ///
+    /// # Errors
+    /// `Config` if the proxy's URL is not one.
+    pub fn new(url: Option<&str>, no_proxy: Option<&str>) -> Result<Self> {
+        let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
+            return Ok(Self::direct());
+        };
+        let invalid = |cause: &str| {
+            Error::config(
+                format!("the proxy's URL {cause}"),
+                "give it as http://host:port in HTTPS_PROXY or proxy(…), or call no_proxy()",
+            )
+        };
+        let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let uri: Uri = with_scheme.parse().map_err(|_| invalid("is not valid"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(invalid("has a scheme other than http"));
+        }
+        if uri.host().unwrap_or_default().is_empty() {
+            return Err(invalid("names no host"));
+        }
+        let exceptions = no_proxy.unwrap_or_default().split(',');
+        let exceptions = exceptions.map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty());
+        Ok(Self { proxy: Some(uri), exceptions: exceptions.collect() })
+    }
+
+    /// The proxy for a request, if it goes through one.
+    pub fn proxy_for(&self, uri: &Uri) -> Option<&Uri> {
+        let host = uri.host()?.to_ascii_lowercase();
+        if uri.scheme() != Some(&Scheme::HTTPS) || is_loopback(&host) {
+            return None;
+        }
+        let port = uri.port_u16().unwrap_or(443).to_string();
+        let excepted = self.exceptions.iter().any(|item| {
+            let (name, item_port) = match item.rsplit_once(':') {
+                Some((name, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() => {
+                    (name, Some(digits))
+                }
+                _ => (item.as_str(), None),
+            };
+            let name = name.trim_start_matches("*.").trim_start_matches('.');
+            let names_host =
+                name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+            names_host && item_port.is_none_or(|item_port| item_port == port)
+        });
+        if excepted { None } else { self.proxy.as_ref() }
+    }
+}
+
+impl fmt::Debug for ProxyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.proxy.as_ref().and_then(Uri::host);
+        f.debug_struct("ProxyRule").field("host", &host).field("exceptions", &self.exceptions).finish()
+    }
+}
+
+/// The value of an `Origin` header; sensitive to nothing, but it must be a header value.
+pub(crate) fn origin_value(origin: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(origin)
+        .map_err(|_| Error::config("the Origin is no header value", "give scheme, host and port, or turn it off"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn target(url: &str) -> Target {
+        Target::parse(url, false).unwrap()
+    }
+
+    #[test]
+    fn the_origin_is_scheme_lower_case_host_and_a_port_that_is_not_the_schemes() {
+        for (url, origin) in [
+            ("https://HOST.example:443", "https://host.example"),
+            ("https://host.example/base/path/", "https://host.example"),
+            ("https://host.example:8443", "https://host.example:8443"),
+            ("http://127.0.0.1:80", "http://127.0.0.1"),
+            ("http://[::1]:9", "http://[::1]:9"),
+            ("http://LocalHost:8080/", "http://localhost:8080"),
+        ] {
+            assert_eq!(target(url).origin(), origin);
+        }
+    }
+
+    #[test]
+    fn a_base_path_stays_before_every_path() {
+        let target = target("https://host.example/base/");
+        assert_eq!(target.url("/registry/register").unwrap(), "https://host.example/base/registry/register");
+        for path in ["registry", "/../admin", "/a/./b", "/a b", ""] {
+            assert_eq!(target.url(path).unwrap_err().kind(), ErrorKind::Config, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn bad_urls_are_refused_with_the_part_that_is_wrong() {
+        for (url, part) in [
+            ("", "empty"),
+            ("your-platform.example.com/x", "not a valid URL"),
+            ("your-platform.example.com", "no scheme"),
+            ("ftp://host.example", "scheme"),
+            ("https://user:pw@host.example", "user info"),
+            ("https://host.example/?q=1", "query"),
+            ("https://host.example/#top", "fragment"),
+            ("https://host.example:", "colon"),
+            ("http://host.example", "in clear"),
+            ("http://localhost.example", "in clear"),
+            ("http://10.0.0.1:8080", "in clear"),
+        ] {
+            let error = Target::parse(url, false).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(part), "{url}: {error}");
+            assert!(!error.to_string().contains("pw"), "{error}");
+        }
+        assert!(Target::parse("http://host.example", true).is_ok());
+    }
+
+    #[test]
+    fn only_https_to_other_machines_goes_through_a_proxy() {
+        let rule = ProxyRule::new(
+            Some("http://u:p@proxy.example:3128"),
+            Some("internal.example, .corp ,10.0.0.1,x.example:8443"),
+        )
+        .unwrap();
+        let proxied = |url: &str| rule.proxy_for(&url.parse().unwrap()).is_some();
+        assert!(proxied("https://platform.example"));
+        assert!(proxied("https://x.example"));
+        for direct in [
+            "http://platform.example",
+            "https://localhost:9",
+            "https://127.0.0.1",
+            "https://[::1]:1",
+            "https://internal.example",
+            "https://a.INTERNAL.example",
+            "https://a.corp",
+            "https://10.0.0.1",
+            "https://x.example:8443",
+        ] {
+            assert!(!proxied(direct), "{direct}");
+        }
+        assert!(!format!("{rule:?}").contains(":p"));
+        assert!(
+            ProxyRule::new(Some("proxy.example:1"), Some("*"))
+                .unwrap()
+                .proxy_for(&"https://a.b".parse().unwrap())
+                .is_none()
+        );
+        for bad in ["socks5://proxy:1", "https://proxy:1", "http://", "http://a b"] {
+            assert!(ProxyRule::new(Some(bad), None).is_err(), "{bad}");
+        }
+        assert_eq!(ProxyRule::new(Some(" "), None).unwrap(), ProxyRule::direct());
+    }
+}
