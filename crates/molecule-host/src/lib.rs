@@ -1,1 +1,34 @@
-//! Files of a Molecule AI remote agent: the private store, its modes, its lock.
+//! What a Molecule AI remote agent asks of the machine that it runs on: a private store, its lock, a clock, a seed.
+//!
+//! Both facades perform their host acts with [`Host`] and hand their users [`Storage`]. Everything here is synchronous:
+//! a file that is read or written takes as long as the disk takes, and whoever must not wait calls it from a thread.
+//!
+//! The store of [`Storage::Dir`] keeps one directory per workspace below a home (`~/.molecule`, or `MOLECULE_HOME`):
+//!
+//! | file | content |
+//! |---|---|
+//! | `.auth_token` | the workspace's bearer token, as raw text |
+//! | `.platform_inbound_secret` | the secret with which the platform authenticates to the agent, as raw text |
+//! | `.lock` | nothing; the loop holds an advisory lock on it |
+//! | `….tmp` | half of a write that is under way; what a crash leaves of one is removed ten minutes later |
+//! | `….damaged-<seconds>` | what was set aside because it was no token |
+//!
+//! Directories are made with mode 0700 and files with 0600, whatever the umask says. Links, files and directories of
+//! another user, and what others may write to are refused, with the path and the remedy in the error. On systems
+//! without such modes only links are.
+
+mod clock;
+mod environment;
+mod file;
+mod host;
+mod memory;
+mod storage;
+mod store;
+
+pub use clock::Clock;
+pub use environment::{proxy_rule, seed, var};
+pub use host::Host;
+pub use storage::Storage;
+pub use store::{Store, StoreError};
+
+pub use molecule_core::effect::{Slot, Stored};

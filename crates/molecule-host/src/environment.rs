@@ -1,0 +1,86 @@
+//! What the process's surroundings say: variables, proxies, randomness.
+
+use std::env;
+use std::process;
+use std::time::SystemTime;
+
+use molecule_core::{Proxy, ProxyRule, Result};
+
+/// A seed from the operating system. Two agents, or two runs of one, never share it: ids that repeat after a restart
+/// are dropped by the server as duplicates.
+pub fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| {
+        // A system without randomness still has a calendar and process ids, and these seeds keep nothing secret.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(process::id()).rotate_left(48)
+    })
+}
+
+/// An environment variable; `None` if it is absent or no Unicode.
+pub fn var(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// Which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and `NO_PROXY`, each in upper or else
+/// in lower case; an empty variable counts as absent.
+///
+/// # Errors
+/// `Config` if the proxy's URL is not one.
+pub fn proxy_rule(proxy: &Proxy) -> Result<ProxyRule> {
+    proxy_rule_from(proxy, var)
+}
+
+fn proxy_rule_from(proxy: &Proxy, var: impl Fn(&str) -> Option<String>) -> Result<ProxyRule> {
+    let either = |upper: &str| {
+        let set = |name: &str| var(name).filter(|value| !value.trim().is_empty());
+        set(upper).or_else(|| set(&upper.to_ascii_lowercase()))
+    };
+    match proxy {
+        Proxy::Environment => ProxyRule::new(either("HTTPS_PROXY").as_deref(), either("NO_PROXY").as_deref()),
+        Proxy::Off => Ok(ProxyRule::direct()),
+        Proxy::Explicit(url) => ProxyRule::new(Some(url), None),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn from(proxy: &Proxy, vars: &[(&str, &str)]) -> Result<ProxyRule> {
+        proxy_rule_from(proxy, |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn upper_case_wins_and_lower_case_counts() {
+        let upper = ("HTTPS_PROXY", "http://upper:1");
+        let lower = ("https_proxy", "http://lower:2");
+        let rule = |vars: &[(&str, &str)]| from(&Proxy::Environment, vars).unwrap();
+        let expected = |url, except| ProxyRule::new(Some(url), except).unwrap();
+        assert_eq!(rule(&[upper, lower]), expected("http://upper:1", None));
+        assert_eq!(rule(&[lower]), expected("http://lower:2", None));
+        assert_eq!(rule(&[("HTTPS_PROXY", " "), lower]), expected("http://lower:2", None));
+        assert_eq!(rule(&[upper, ("no_proxy", "a.example")]), expected("http://upper:1", Some("a.example")));
+        assert_eq!(
+            rule(&[upper, ("no_proxy", "a.example"), ("NO_PROXY", "b.example")]),
+            expected("http://upper:1", Some("b.example"))
+        );
+        assert_eq!(rule(&[("HTTP_PROXY", "http://plain:3"), ("ALL_PROXY", "http://all:4")]), ProxyRule::direct());
+        assert!(from(&Proxy::Environment, &[("HTTPS_PROXY", "socks5://p:1")]).is_err());
+    }
+
+    #[test]
+    fn a_choice_of_the_authors_ignores_the_environment() {
+        let vars = [("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "*")];
+        assert_eq!(from(&Proxy::Off, &vars).unwrap(), ProxyRule::direct());
+        let own = Proxy::Explicit("http://own:2".to_owned());
+        assert_eq!(from(&own, &vars).unwrap(), ProxyRule::new(Some("http://own:2"), None).unwrap());
+        assert!(from(&Proxy::Explicit("not a url".to_owned()), &[]).is_err());
+    }
+
+    #[test]
+    fn seeds_differ() {
+        let seeds: std::collections::BTreeSet<u64> = (0..64).map(|_| seed()).collect();
+        assert_eq!(seeds.len(), 64);
+    }
+}

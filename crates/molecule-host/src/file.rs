@@ -1,0 +1,153 @@
+//! The store that keeps each slot in a private file.
+
+mod directory;
+mod guard;
+#[cfg(not(unix))]
+mod other;
+mod temporary;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+use other as system;
+#[cfg(unix)]
+use unix as system;
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use molecule_core::effect::{Slot, Stored};
+use zeroize::Zeroizing;
+
+use self::guard::{failed, judge_file, open_private};
+use crate::store::{Store, StoreError};
+
+/// The most bytes that are read from a slot: a token has 43, and at most 4096.
+const MAX_CONTENT: u64 = 64 * 1024;
+
+/// How many files of one second may have been set aside.
+const MAX_ASIDE: u32 = 100;
+
+/// The store of one workspace's directory. Each act looks at the directory and at the file anew.
+pub(crate) struct FileStore {
+    directory: PathBuf,
+}
+
+impl FileStore {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    fn path(&self, slot: Slot) -> PathBuf {
+        self.directory.join(name(slot))
+    }
+}
+
+/// A slot's file, as the Python SDK names it.
+fn name(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Token => ".auth_token",
+        Slot::InboundSecret => ".platform_inbound_secret",
+    }
+}
+
+impl Store for FileStore {
+    fn prepare(&self) -> Result<(), StoreError> {
+        directory::ensure(&self.directory)?;
+        for slot in [Slot::Token, Slot::InboundSecret] {
+            open_private(&self.path(slot), File::options().read(true))?;
+        }
+        temporary::sweep(&self.directory);
+        temporary::probe(&self.directory)
+    }
+
+    fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
+        if !directory::check(&self.directory)? {
+            return Ok(None);
+        }
+        let path = self.path(slot);
+        let Some((file, length)) = open_private(&path, File::options().read(true))? else {
+            return Ok(None);
+        };
+        // With room for all of it from the start, so that no half-filled buffer is left behind unwiped.
+        let room = usize::try_from(length.min(MAX_CONTENT)).unwrap_or_default() + 64;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        file.take(MAX_CONTENT + 1).read_to_end(&mut bytes).map_err(|error| failed(&path, "read", error))?;
+        if bytes.len() as u64 > MAX_CONTENT {
+            let sentence =
+                format!("{} holds more than {MAX_CONTENT} bytes, so it is no credential; move it away", path.display());
+            return Err(StoreError::new(io::ErrorKind::InvalidData, sentence));
+        }
+        Ok(Some(Stored { bytes, place: path.display().to_string() }))
+    }
+
+    fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
+        directory::ensure(&self.directory)?;
+        let path = self.path(slot);
+        // A rename would not follow a link, but it would put a file where its owner wanted the link.
+        judge_file(&path)?;
+        temporary::replace(&self.directory, name(slot), content)
+    }
+
+    fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
+        directory::check(&self.directory)?;
+        let path = self.path(slot);
+        judge_file(&path)?;
+        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        for count in 1..=MAX_ASIDE {
+            let suffix = if count == 1 { String::new() } else { format!("-{count}") };
+            let aside = self.directory.join(format!("{}.damaged-{seconds}{suffix}", name(slot)));
+            // An empty file takes the name first, so that the rename replaces that one and no other.
+            match system::create_new(&aside) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(failed(&aside, "created", error)),
+            }
+            if let Err(error) = fs::rename(&path, &aside) {
+                // Nothing but the empty file would be lost with it.
+                let _ = fs::remove_file(&aside);
+                return Err(failed(&path, "set aside", error));
+            }
+            system::sync_directory(&self.directory)
+                .map_err(|error| failed(&self.directory, "written to disk", error))?;
+            return Ok(aside.display().to_string());
+        }
+        let sentence = format!("{} cannot be set aside: too many were already; move it away", path.display());
+        Err(StoreError::new(io::ErrorKind::AlreadyExists, sentence))
+    }
+
+    fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
+        directory::ensure(&self.directory)?;
+        let path = self.directory.join(".lock");
+        let file = match system::create_new(&path) {
+            // Writable, because network file systems ask that of whoever takes such a lock.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let opened = open_private(&path, File::options().read(true).write(true))?;
+                opened.map(|(file, _)| file).ok_or(io::Error::from(io::ErrorKind::NotFound))
+            }
+            created => created,
+        };
+        let file = file.map_err(|error| failed(&path, "opened", error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(Held(file))),
+            Err(TryLockError::WouldBlock) => Err(StoreError::locked(format!(
+                "another agent of this workspace is running: it holds the lock {}; stop it first",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(&path, "locked", error)),
+        }
+    }
+}
+
+/// The lock while it is held. Its file stays: a file that is removed while another waits for it locks out nobody.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing is not enough while a child that is just being started has a copy of the handle. An error changes
+        // nothing: the operating system gives the lock back with the last handle.
+        let _ = self.0.unlock();
+    }
+}

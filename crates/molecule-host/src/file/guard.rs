@@ -1,0 +1,97 @@
+//! What is refused, and the sentences that say so.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::system;
+use crate::store::StoreError;
+
+/// What a path is meant to be.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    File,
+    Directory,
+}
+
+/// Opens a private file, and tells its length; `None` if there is nothing at the path.
+///
+/// A link is not followed, and a pipe is not waited for.
+pub(super) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<Option<(File, u64)>, StoreError> {
+    let file = match system::open(path, options) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            // A link and a socket cannot be opened at all; what they are says more than the error.
+            judge_file(path)?;
+            return Err(failed(path, "opened", error));
+        }
+    };
+    let metadata = file.metadata().map_err(|error| failed(path, "looked at", error))?;
+    judge(path, &metadata, Kind::File)?;
+    Ok(Some((file, metadata.len())))
+}
+
+/// Refuses what stands at the path if it is no private file; nothing may stand there.
+pub(super) fn judge_file(path: &Path) -> Result<(), StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => judge(path, &metadata, Kind::File),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(path, "looked at", error)),
+    }
+}
+
+/// Refuses links, other kinds of things, another user's things, and what others may write to.
+pub(super) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), StoreError> {
+    let shown = path.display();
+    match kind {
+        Kind::File if metadata.is_symlink() => {
+            return Err(refused(path, "it is a link", "put a file of this user's there instead, or remove it"));
+        }
+        Kind::Directory if metadata.is_symlink() => {
+            return Err(refused(path, "it is a link", "put a directory of this user's there instead, or remove it"));
+        }
+        Kind::File if !metadata.is_file() => {
+            return Err(refused(path, "it is no regular file", "remove it, or move it away"));
+        }
+        Kind::Directory if !metadata.is_dir() => {
+            return Err(refused(path, "it is no directory", "remove it, or move it away"));
+        }
+        Kind::File | Kind::Directory => {}
+    }
+    let Some(fault) = system::fault(metadata) else { return Ok(()) };
+    let remedy = match (fault, kind) {
+        (system::Fault::Foreign { us, .. }, _) => {
+            format!("move it away, or run `chown {us} {shown}` if its content is to be trusted")
+        }
+        (system::Fault::Writable { .. }, Kind::File) => {
+            format!("run `chmod 600 {shown}` if its content is to be trusted")
+        }
+        (system::Fault::Writable { .. }, Kind::Directory) => {
+            format!("run `chmod 700 {shown}` if its content is to be trusted")
+        }
+    };
+    Err(refused(path, &fault.to_string(), &remedy))
+}
+
+fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
+    StoreError::new(io::ErrorKind::PermissionDenied, format!("{} is refused: {why}; {remedy}", path.display()))
+}
+
+/// The sentence for an error of the operating system.
+pub(super) fn failed(path: &Path, act: &str, error: io::Error) -> StoreError {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room there, or choose another place with MOLECULE_HOME"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "let this user write there, choose another place with MOLECULE_HOME, or keep the token in memory"
+        }
+        io::ErrorKind::NotADirectory => {
+            "a part of the path is no directory: move it away, or choose another place with MOLECULE_HOME"
+        }
+        _ => "check that its directory exists and works, or choose another place with MOLECULE_HOME",
+    };
+    let sentence = format!("{} cannot be {act}: {error}; {remedy}", path.display());
+    StoreError::new(error.kind(), sentence).with_source(error)
+}

@@ -1,0 +1,107 @@
+//! Owners, modes and flags of Unix.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Why a file or a directory is not private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Foreign { owner: u32, us: u32 },
+    Writable { mode: u32 },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign { owner, us } => write!(f, "it belongs to user {owner}, and this process is user {us}"),
+            Self::Writable { mode } => write!(f, "others may write to it (mode {mode:04o})"),
+        }
+    }
+}
+
+/// What makes it unfit, if anything does.
+pub(super) fn fault(metadata: &Metadata) -> Option<Fault> {
+    fault_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
+}
+
+fn fault_of(owner: u32, mode: u32, us: u32) -> Option<Fault> {
+    if owner != us {
+        Some(Fault::Foreign { owner, us })
+    } else if mode & OTHERS_WRITE != 0 {
+        Some(Fault::Writable { mode })
+    } else {
+        None
+    }
+}
+
+/// Makes one directory that only this user can enter, whatever the umask says.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(DIRECTORY_MODE).create(path)?;
+    // A umask can only have taken bits away, and hardly any does.
+    if fs::symlink_metadata(path)?.mode() & 0o777 == DIRECTORY_MODE {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE))
+}
+
+/// Creates a file that only this user can open, whatever the umask says; an error if anything stands there.
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).custom_flags(flags()).open(path)?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    Ok(file)
+}
+
+/// Opens what is no link.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(flags()).open(path)
+}
+
+/// Neither a link is followed, nor a pipe waited for, nor a terminal adopted.
+fn flags() -> i32 {
+    // The bits are the operating system's own; as an `int` they are what `open` takes.
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed()
+}
+
+/// Waits until the disk has the directory's entries.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        // Some file systems cannot, and a directory above ours need not be readable.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_ours_and_ours_alone_to_write_is_fit() {
+        for mode in [0o600, 0o400, 0o644, 0o755, 0o700] {
+            assert_eq!(fault_of(1000, mode, 1000), None, "{mode:o}");
+        }
+        for mode in [0o620, 0o602, 0o666, 0o777, 0o1777, 0o770] {
+            assert_eq!(fault_of(1000, mode, 1000), Some(Fault::Writable { mode }), "{mode:o}");
+        }
+        for (owner, us) in [(1000, 0), (0, 1000)] {
+            assert_eq!(fault_of(owner, 0o600, us), Some(Fault::Foreign { owner, us }));
+        }
+    }
+}

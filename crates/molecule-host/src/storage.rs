@@ -1,0 +1,103 @@
+//! The choice of a store, as an agent's author makes it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use molecule_core::proto::WorkspaceId;
+use molecule_core::{Error, Result};
+
+use crate::file::FileStore;
+use crate::memory::MemoryStore;
+use crate::store::Store;
+
+/// Where an agent keeps its token and its inbound secret.
+#[derive(Clone)]
+pub enum Storage {
+    /// In files below this home, one directory per workspace. The Python SDK's files are found and used.
+    ///
+    /// A relative path counts from the directory in which the process works when the agent is built.
+    Dir(PathBuf),
+    /// In memory alone: the token is lost when the process ends, and with it the access to the workspace, unless it is
+    /// given again at the next start.
+    Memory,
+    /// Somewhere of the author's own, such as a keyring.
+    Custom(Arc<dyn Store>),
+}
+
+impl Storage {
+    /// Files below `MOLECULE_HOME`, or else below `.molecule` in the user's home directory. An empty variable counts as
+    /// absent.
+    pub fn from_env() -> Self {
+        Self::Dir(home(env::var_os("MOLECULE_HOME"), env::home_dir()))
+    }
+
+    /// The store for a workspace's agent. Touches no file yet.
+    ///
+    /// # Errors
+    /// `Config` if the home is an empty path, which is what [`from_env`](Self::from_env) gives where there is none.
+    pub fn open(self, id: &WorkspaceId) -> Result<Arc<dyn Store>> {
+        match self {
+            Self::Dir(home) => {
+                // An absolute path, so that a later change of the working directory moves nothing, and messages are complete.
+                let home = std::path::absolute(&home).map_err(|_| {
+                    Error::config(
+                        "there is no directory for the agent's files",
+                        "set MOLECULE_HOME to a private directory, or choose another storage",
+                    )
+                })?;
+                Ok(Arc::new(FileStore::new(home.join(id.as_str()))))
+            }
+            Self::Memory => Ok(Arc::new(MemoryStore::default())),
+            Self::Custom(store) => Ok(store),
+        }
+    }
+}
+
+impl Default for Storage {
+    /// As [`Storage::from_env`].
+    fn default() -> Self {
+        Self::from_env()
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(home) => f.debug_tuple("Dir").field(home).finish(),
+            Self::Memory => f.write_str("Memory"),
+            Self::Custom(_) => f.write_str("Custom(..)"),
+        }
+    }
+}
+
+fn home(chosen: Option<OsString>, user: Option<PathBuf>) -> PathBuf {
+    let user = || user.filter(|home| !home.as_os_str().is_empty()).map(|home| home.join(".molecule"));
+    chosen.filter(|home| !home.is_empty()).map(PathBuf::from).or_else(user).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_molecule_home_or_the_users() {
+        let user = || Some(PathBuf::from("/home/ada"));
+        assert_eq!(home(Some("/srv/agents".into()), user()), PathBuf::from("/srv/agents"));
+        assert_eq!(home(None, user()), PathBuf::from("/home/ada/.molecule"));
+        assert_eq!(home(Some("".into()), user()), PathBuf::from("/home/ada/.molecule"));
+        assert_eq!(home(None, Some(PathBuf::new())), PathBuf::new());
+        assert_eq!(home(None, None), PathBuf::new());
+    }
+
+    #[test]
+    fn without_any_home_the_error_names_the_remedy() {
+        let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+        let error = Storage::Dir(home(None, None)).open(&id).err().unwrap();
+        assert_eq!(error.kind(), molecule_core::ErrorKind::Config);
+        assert!(error.to_string().contains("MOLECULE_HOME"), "{error}");
+    }
+}
