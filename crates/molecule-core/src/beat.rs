@@ -162,7 +162,7 @@ enum SaveState {
 }
 
 impl SaveInbound {
-    pub(crate) fn new(session: &mut Session, announced: Option<InboundSecret>) -> Self {
+    pub(crate) fn new(session: &Session, announced: Option<InboundSecret>) -> Self {
         let state = match (announced, &session.inbound_secret) {
             (Some(new), InboundState::Held { secret, saved: true }) if *secret == new => SaveState::Done,
             (Some(new), _) => SaveState::Ready(new),

@@ -132,7 +132,9 @@ impl<E: Endpoint> Call<E> {
                 return None;
             }
         };
-        let limits = cx.session.config().timeouts.limits(deadline.since(cx.now.mono), E::MAX_BODY);
+        // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
+        let left = deadline.since(cx.now.mono).max(Duration::from_secs(1));
+        let limits = cx.session.config().timeouts.limits(left, E::MAX_BODY);
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;
