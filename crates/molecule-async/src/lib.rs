@@ -1,1 +1,62 @@
-//! Async SDK for Molecule AI remote agents, on hyper and tokio.
+//! Async SDK for Molecule AI remote agents: programs that run outside the platform's network and take part in an
+//! organisation as workspaces of their own.
+//!
+//! ```no_run
+//! use molecule_async::{Agent, AgentCard, Result};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let agent = Agent::builder("https://your-platform.example.com", "7fda77bf-a467-441c-9fab-7d8aba8e6040")
+//!         .card(AgentCard::new("my-remote-agent"))
+//!         .build()?;
+//!     agent.register().await?; // mints a bearer token, or uses the stored one
+//!     let secrets = agent.pull_secrets().await?; // never printed by Debug
+//!     let ended = agent.run_heartbeat_loop().await?; // until the platform pauses or deletes the workspace
+//!     println!("{} secrets, loop ended: {ended}", secrets.len());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `molecule-blocking` has the same words without `.await`; take it where there is no tokio runtime.
+//!
+//! # Runtime
+//! The calls need a tokio runtime, of either kind, with its time and net drivers on (`enable_all`, which `#[tokio::main]`
+//! calls). Without a runtime a call returns a `Config` error; without one of the drivers it panics, as tokio does. Building
+//! an agent, its stopper, and everything that is not `async` needs none.
+//!
+//! A call may be dropped at any time, by `select!` or a timeout. It is driven in a task of its own, which then finishes what
+//! must be finished on the same runtime: a token that the platform minted is stored.
+//!
+//! # Features
+//! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
+//! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.
+
+mod agent;
+mod builder;
+mod connector;
+mod driver;
+mod due;
+mod events;
+mod http;
+mod pool;
+mod proxy;
+mod stopper;
+#[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
+mod tls;
+
+pub use agent::Agent;
+pub use builder::AgentBuilder;
+pub use http::Client;
+pub use stopper::Stopper;
+
+#[doc(no_inline)]
+pub use molecule_core as core;
+pub use molecule_core::proto::{
+    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, RuntimeMetadata, RuntimeState, Secrets,
+    StateAnswer, Token, WorkspaceId, WorkspaceStatus,
+};
+pub use molecule_core::{
+    Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, Proxy, Recovered,
+    Recovery, Registration, Report, Result, Timeouts, TokenUse, Transport,
+};
+pub use molecule_host::{Storage, Store, StoreError};

@@ -1,0 +1,97 @@
+//! Opens connections: resolve, connect, the proxy's tunnel, TLS, each a phase with a fault of its own.
+//!
+//! Nothing of a request is sent here, so every fault is [`Sent::No`]. The caller keeps the limit: dropping the future
+//! closes what was opened so far.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use molecule_core::effect::{Fault, FaultKind, Sent};
+use molecule_core::{ProxyRule, Result, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::pool::Sender;
+use crate::proxy;
+use crate::tls::Tls;
+
+/// How long one address is tried alone before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The way to the platform.
+pub(crate) struct Connector {
+    tls: Tls,
+    proxies: ProxyRule,
+}
+
+impl Connector {
+    /// # Errors
+    /// `Config` if a certificate or the proxy makes no sense.
+    pub(crate) fn new(transport: &Transport) -> Result<Self> {
+        let tls = Tls::new(&transport.extra_ca)?;
+        Ok(Self { tls, proxies: molecule_host::proxy_rule(&transport.proxy)? })
+    }
+
+    /// A new connection to a URL's origin.
+    pub(crate) async fn open(&self, uri: &Uri) -> Result<Sender, Fault> {
+        let https = uri.scheme() == Some(&Scheme::HTTPS);
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let stream = match self.proxies.proxy_for(uri) {
+            Some(proxy) => proxy::tunnel(proxy, host, port).await?,
+            None => dial(host, port).await?,
+        };
+        if https { speak(self.tls.handshake(host, stream).await?).await } else { speak(stream).await }
+    }
+}
+
+/// A TCP connection to a host, as it stands in a URL, at whichever of its addresses answers first.
+pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, Fault> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let resolve = |source| Fault { sent: Sent::No, kind: FaultKind::Resolve, source };
+    let addresses = lookup_host((bare, port)).await.map_err(|error| resolve(Some(error.into())))?;
+    match connect(addresses).await {
+        Ok(Some(stream)) => Ok(stream),
+        Ok(None) => Err(resolve(None)),
+        Err(error) => Err(Fault::with_source(Sent::No, FaultKind::Connect, error)),
+    }
+}
+
+/// Tries the addresses in their order, the next one as soon as one failed or took longer than [`STAGGER`]. `None` without
+/// any; the last error if all fail.
+async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Option<TcpStream>> {
+    let mut attempts = JoinSet::new();
+    let mut last = None;
+    loop {
+        let next = addresses.next();
+        let alone = next.map(|address| attempts.spawn(TcpStream::connect(address))).map(|_| STAGGER);
+        match timeout(alone.unwrap_or(Duration::MAX), attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => {
+                // Requests are small and written at once: nothing is gained by waiting for more.
+                stream.set_nodelay(true)?;
+                return Ok(Some(stream));
+            }
+            Ok(Some(Ok(Err(error)))) => last = Some(error),
+            Ok(Some(Err(error))) => last = Some(io::Error::other(error)),
+            // Every attempt was seen to its end, and there is no other address.
+            Ok(None) => return last.map_or(Ok(None), Err),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Begins HTTP/1 on an open stream. Its task ends with the last sender; its errors reach the request that they concern.
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, Fault> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
+    tokio::spawn(connection);
+    Ok(sender)
+}

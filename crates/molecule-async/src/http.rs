@@ -1,0 +1,193 @@
+//! Performs one request: a connection, the answer's head, its body, each under its limit, and the table from hyper's
+//! errors to faults.
+//!
+//! Nothing is sent twice here and no redirect is followed; both are decisions of the machines.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
+use molecule_core::{Error, Result, Target, Transport};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connector::Connector;
+use crate::pool::{Pool, Sender};
+use crate::tls::Tls;
+
+/// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    pool: Pool,
+}
+
+impl Client {
+    /// A client that connects in this way. Needs no runtime; connections belong to the runtime that opened them, and are
+    /// opened anew when it is gone.
+    ///
+    /// # Errors
+    /// `Config` if a certificate or the proxy's URL makes no sense.
+    pub fn new(transport: &Transport) -> Result<Self> {
+        Ok(Self(Arc::new(Inner { connector: Connector::new(transport)?, pool: Pool::default() })))
+    }
+
+    /// # Errors
+    /// `Config` if this build cannot speak to the target.
+    pub(crate) fn check(&self, target: &Target) -> Result<()> {
+        if target.is_https() && !Tls::AVAILABLE {
+            return Err(Error::config(
+                "the platform URL is https and this build has no TLS",
+                "turn on the feature rustls or platform-verifier",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    pub(crate) async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+        let deadline = Instant::now() + limits.total;
+        let origin = format!("{:?} {:?}", request.uri().scheme_str(), request.uri().authority());
+        let connection = self.connection(&origin, request.uri());
+        let mut sender = within(deadline, limits.connect, Phase::Connect, Sent::No, connection).await??;
+
+        // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
+        let answer = sender.try_send_request(on_the_wire(request));
+        let answer = within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await?.map_err(|mut error| {
+            // A request that comes back was not written: the connection had closed while it waited.
+            let sent = if error.take_message().is_some() { Sent::No } else { Sent::Maybe };
+            fault(sent, error.into_error())
+        })?;
+
+        let (head, body) = answer.into_parts();
+        let body = read(body, deadline, limits).await?;
+        self.0.pool.give(origin, sender);
+        Ok(Response::from_parts(head, body))
+    }
+
+    async fn connection(&self, origin: &str, uri: &Uri) -> Result<Sender, Fault> {
+        match self.0.pool.take(origin).await {
+            Some(sender) => Ok(sender),
+            None => self.0.connector.open(uri).await,
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// The request as HTTP/1 wants it: the path as its target, the authority as its `Host`, and a length where a server expects
+/// one.
+fn on_the_wire(request: Request<Bytes>) -> Request<Full<Bytes>> {
+    let (mut head, body) = request.into_parts();
+    if let Some(host) = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+        head.headers.insert(HOST, host);
+    }
+    if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let path = head.uri.path_and_query().cloned();
+    head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Request::from_parts(head, Full::new(body))
+}
+
+/// Reads the body to its end: at most `max_body` bytes, each piece within the read limit, all within the deadline.
+async fn read(mut body: Incoming, deadline: Instant, limits: Limits) -> Result<Bytes, Fault> {
+    let mut bytes = BytesMut::new();
+    // The declared length alone is enough to refuse a body.
+    let mut length = body.size_hint().lower();
+    loop {
+        if length > limits.max_body {
+            return Err(Fault::new(Sent::Maybe, FaultKind::TooLarge));
+        }
+        let frame = within(deadline, limits.read, Phase::Read, Sent::Maybe, body.frame()).await?;
+        let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else {
+            return Ok(bytes.freeze());
+        };
+        if let Ok(piece) = frame.into_data() {
+            bytes.extend_from_slice(&piece);
+            length = length.max(bytes.len() as u64);
+        }
+    }
+}
+
+/// Waits for one phase, at most its own limit, and never past the deadline of the whole.
+async fn within<T>(
+    deadline: Instant,
+    limit: Duration,
+    phase: Phase,
+    sent: Sent,
+    work: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    let end = Instant::now() + limit;
+    let (end, phase) = if deadline < end { (deadline, Phase::Total) } else { (end, phase) };
+    timeout_at(end, work).await.map_err(|_| Fault::new(sent, FaultKind::Timeout(phase)))
+}
+
+fn fault(sent: Sent, error: hyper::Error) -> Fault {
+    Fault::with_source(sent, kind(&error), error)
+}
+
+/// The table from hyper's errors, as they come once a connection is open, to faults.
+fn kind(error: &hyper::Error) -> FaultKind {
+    match error {
+        // No HTTP, a head that is too long, or HTTP/2 where nobody asked for it.
+        error if error.is_parse() => FaultKind::Protocol,
+        // The other side closed in the middle of an answer, or instead of one.
+        error if error.is_incomplete_message() => FaultKind::Interrupted,
+        // The connection had closed before the request was written.
+        error if error.is_canceled() => FaultKind::Interrupted,
+        // The connection closed with something still to be said.
+        error if error.is_closed() => FaultKind::Interrupted,
+        // The request's body could not be written to its end.
+        error if error.is_body_write_aborted() => FaultKind::Interrupted,
+        // A request that HTTP/1 cannot carry; nothing that the machines ask for is one.
+        error if error.is_user() => FaultKind::Protocol,
+        // A reset, a broken pipe, or a body that is not framed as its head says.
+        error => match io_error(error) {
+            Some(cause) if is_tls(cause) => FaultKind::Tls,
+            Some(cause) if is_framing(cause) => FaultKind::Protocol,
+            Some(_) | None => FaultKind::Interrupted,
+        },
+    }
+}
+
+fn io_error(error: &hyper::Error) -> Option<&io::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// How hyper says that a chunk is no chunk.
+fn is_framing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+}
+
+/// An alert after the handshake, such as TLS 1.3 has for a client that is not trusted.
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
+fn is_tls(_: &io::Error) -> bool {
+    false
+}

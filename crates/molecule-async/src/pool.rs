@@ -1,0 +1,54 @@
+//! Open connections that wait for their next request.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::{Instant, timeout};
+
+/// One open connection, as a place to send requests to. Dropping it closes the connection.
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
+
+/// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
+const KEEP: Duration = Duration::from_secs(90);
+
+/// How long a connection whose last answer was just read may take to be ready again; hyper's task needs one turn.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Idle connections by origin.
+#[derive(Default)]
+pub(crate) struct Pool(Mutex<BTreeMap<String, Vec<Idle>>>);
+
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+impl Pool {
+    /// The connection to this origin that was used last and is still open.
+    pub(crate) async fn take(&self, origin: &str) -> Option<Sender> {
+        while let Some(Idle { mut sender, since }) = self.pop(origin) {
+            if since.elapsed() < KEEP && matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer was read to its end.
+    pub(crate) fn give(&self, origin: String, sender: Sender) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle.entry(origin).or_default();
+        waiting.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < KEEP);
+        if !sender.is_closed() {
+            waiting.push(Idle { sender, since: Instant::now() });
+        }
+    }
+
+    fn pop(&self, origin: &str) -> Option<Idle> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop()
+    }
+}

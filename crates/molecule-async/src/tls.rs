@@ -1,0 +1,87 @@
+//! TLS by rustls, with ring as its one provider.
+
+use std::sync::Arc;
+
+use molecule_core::effect::{Fault, FaultKind, Sent};
+use molecule_core::{Error, Result};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// What a connection to an `https` platform is secured with.
+pub(crate) struct Tls(TlsConnector);
+
+impl Tls {
+    /// Whether this build speaks TLS at all.
+    pub(crate) const AVAILABLE: bool = true;
+
+    /// Trusts the built-in authorities and these, each in PEM.
+    ///
+    /// # Errors
+    /// `Config` if one of them is no certificate.
+    pub(crate) fn new(extra_ca: &[Vec<u8>]) -> Result<Self> {
+        let mut extra = Vec::new();
+        for pem in extra_ca {
+            extra.extend(certificates(pem)?);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?;
+        let config = trusting(builder, provider, extra).map_err(|error| unusable(&error))?;
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Secures a stream to a host, as it stands in a URL.
+    pub(crate) async fn handshake(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(bare).map_err(|error| Fault::with_source(Sent::No, FaultKind::Tls, error))?;
+        let secured = self.0.connect(name, stream).await;
+        secured.map_err(|error| Fault::with_source(Sent::No, FaultKind::Tls, error))
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let remedy = "give it in PEM, between BEGIN CERTIFICATE and END CERTIFICATE";
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::config(format!("an extra certificate authority is damaged ({error})"), remedy))?;
+    if certificates.is_empty() {
+        return Err(Error::config("an extra certificate authority holds no certificate", remedy));
+    }
+    Ok(certificates)
+}
+
+fn unusable(error: &rustls::Error) -> Error {
+    Error::config(format!("TLS cannot be set up ({error})"), "check the extra certificate authorities")
+}
+
+/// Feature `platform-verifier`: what the operating system trusts, and `extra`.
+#[cfg(feature = "platform-verifier")]
+fn trusting(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    provider: Arc<CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)?;
+    // "Dangerous" in general; this one verifies.
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+/// Feature `rustls` alone: Mozilla's roots as compiled in, and `extra`.
+#[cfg(not(feature = "platform-verifier"))]
+fn trusting(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    _: Arc<CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in extra {
+        roots.add(certificate)?;
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
