@@ -1,0 +1,46 @@
+//! Directories are private and files too, from their creation and whatever the umask says.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod scene;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use molecule_host::Slot;
+use rustix::fs::Mode;
+use rustix::process::umask;
+use scene::{ID, Scene, store_in};
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// The only test of this file: the umask is the whole process's.
+#[test]
+fn modes_do_not_depend_on_the_umask() {
+    for mask in [0o000, 0o022, 0o277, 0o777] {
+        let scene = Scene::new();
+        fs::set_permissions(&scene.home, PermissionsExt::from_mode(0o755)).unwrap();
+        let home = scene.home.join("made/below");
+        let before = umask(Mode::from_raw_mode(mask));
+        let store = store_in(&home);
+        let prepared = store.prepare();
+        let replaced =
+            store.replace(Slot::Token, b"token").and_then(|()| store.replace(Slot::InboundSecret, b"secret"));
+        let lock = store.lock();
+        umask(before);
+        prepared.unwrap();
+        replaced.unwrap();
+        lock.map(drop).unwrap();
+        for directory in [scene.home.join("made"), home.clone(), home.join(ID)] {
+            assert_eq!(mode(&directory), 0o700, "{} under umask {mask:o}", directory.display());
+        }
+        for file in [".auth_token", ".platform_inbound_secret", ".lock"] {
+            assert_eq!(mode(&home.join(ID).join(file)), 0o600, "{file} under umask {mask:o}");
+        }
+        // What was there before keeps its mode.
+        assert_eq!(mode(&scene.home), 0o755);
+    }
+}

@@ -1,0 +1,108 @@
+//! A disk that is full or read-only shows when the store is prepared, and costs no token.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+mod scene;
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+use molecule_host::Slot;
+use scene::{Scene, assert_passes, assert_says, text};
+
+/// Longer than what a limited process can write, so that its write succeeds in part and then fails.
+const LONG: [u8; 4000] = [b'n'; 4000];
+
+#[test]
+fn a_write_that_fails_half_way_leaves_the_old_token() {
+    let scene = Scene::new();
+    scene.store().replace(Slot::Token, b"old").unwrap();
+    let limited = r#"trap "" XFSZ; ulimit -f 1; exec "$@""#;
+    assert_passes(scene.rerun("sh", &["-c", limited, "sh"], "child_writes_too_much"));
+    assert_eq!(text(&*scene.store(), Slot::Token).as_deref(), Some("old"));
+    assert_eq!(scene.names(), [".auth_token"]);
+}
+
+#[test]
+#[ignore = "started by a_write_that_fails_half_way_leaves_the_old_token"]
+fn child_writes_too_much() {
+    let scene = Scene::inherited();
+    let store = scene.store();
+    let error = store.replace(Slot::Token, &LONG).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+    assert_says(&error, &scene.file(".auth_token"), &["cannot be written", "make room", "MOLECULE_HOME"]);
+    assert!(!error.to_string().contains("nnn"));
+    let error = store.prepare().unwrap_err();
+    assert_says(&error, &scene.directory(), &["cannot be written", "make room", "MOLECULE_HOME"]);
+    // What fits still goes through.
+    store.replace(Slot::Token, b"old").unwrap();
+}
+
+/// Runs a test on a small file system of its own, in a mount namespace of its own; says so where that is not allowed.
+#[allow(clippy::print_stdout)]
+fn on_a_small_disk(scene: &Scene, script: &str, test: &str) {
+    let allowed = |namespace: &str| {
+        let mut probe = Command::new("unshare");
+        probe.args([namespace, "sh", "-c", r#"mount -t tmpfs none "$1""#, "sh"]).arg(&scene.home);
+        probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    let Some(namespace) = ["-m", "-rm"].into_iter().find(|namespace| allowed(namespace)) else {
+        println!("skipped: this process may not mount a file system");
+        return;
+    };
+    let script = format!(r#"mount -t tmpfs -o size=64k,mode=700 none "$0" && {script}"#);
+    assert_passes(scene.rerun("unshare", &[namespace, "sh", "-c", &script, scene.home.to_str().unwrap()], test));
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_token() {
+    on_a_small_disk(&Scene::new(), r#"exec "$@""#, "child_fills_the_disk");
+}
+
+#[test]
+#[ignore = "started by a_full_disk_leaves_the_old_token"]
+fn child_fills_the_disk() {
+    let scene = Scene::inherited();
+    let store = scene.store();
+    store.prepare().unwrap();
+    store.replace(Slot::Token, b"old").unwrap();
+    let mut filler = fs::File::create(scene.home.join("filler")).unwrap();
+    while filler.write_all(&[0; 1024]).is_ok() {}
+    let error = store.prepare().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+    assert_says(&error, &scene.directory(), &["make room", "MOLECULE_HOME"]);
+    let error = store.replace(Slot::Token, b"new").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+    assert_says(&error, &scene.file(".auth_token"), &["make room", "MOLECULE_HOME"]);
+    assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
+    assert_eq!(scene.names(), [".auth_token"]);
+    // The remedy helps.
+    drop(filler);
+    fs::remove_file(scene.home.join("filler")).unwrap();
+    store.prepare().unwrap();
+    store.replace(Slot::Token, b"new").unwrap();
+    assert_eq!(text(&*store, Slot::Token).as_deref(), Some("new"));
+}
+
+#[test]
+fn a_read_only_disk_can_be_read_and_not_prepared() {
+    let id = scene::ID;
+    let script = format!(
+        r#"mkdir -m 700 "$0/{id}" && printf old > "$0/{id}/.auth_token" && chmod 600 "$0/{id}/.auth_token" &&
+        mount -o remount,ro "$0" && exec "$@""#
+    );
+    on_a_small_disk(&Scene::new(), &script, "child_reads_only");
+}
+
+#[test]
+#[ignore = "started by a_read_only_disk_can_be_read_and_not_prepared"]
+fn child_reads_only() {
+    let scene = Scene::inherited();
+    let store = scene.store();
+    for error in [store.prepare().unwrap_err(), store.replace(Slot::Token, b"new").unwrap_err()] {
+        assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem, "{error}");
+        assert_says(&error, &scene.directory(), &["MOLECULE_HOME", "in memory"]);
+    }
+    assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
+}

@@ -1,0 +1,223 @@
+//! What is not private is refused by every act, with the path and the remedy, and stays as it is.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod scene;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use molecule_host::{Slot, Store, StoreError};
+use rustix::process::geteuid;
+use scene::{Scene, assert_says, text};
+
+type Make = fn(&Path);
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// A scene with a token and a lock's file.
+fn with_token() -> Scene {
+    let scene = Scene::new();
+    scene.store().replace(Slot::Token, b"old").unwrap();
+    drop(scene.store().lock().unwrap());
+    scene
+}
+
+/// What each act that uses the token's file says.
+fn acts_on_token(store: &dyn Store) -> [(&'static str, StoreError); 4] {
+    [
+        ("prepare", store.prepare().unwrap_err()),
+        ("load", store.load(Slot::Token).map(|_| ()).unwrap_err()),
+        ("replace", store.replace(Slot::Token, b"new").unwrap_err()),
+        ("set aside", store.set_aside(Slot::Token).map(|_| ()).unwrap_err()),
+    ]
+}
+
+fn assert_refused(act: &str, error: &StoreError, path: &Path, parts: &[&str]) {
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{act}: {error}");
+    assert!(!error.is_locked());
+    assert_says(error, path, parts);
+    assert!(error.to_string().contains("is refused"), "{act}: {error}");
+    assert!(!error.to_string().contains("old"), "{act}: {error}");
+}
+
+/// Whether the test may give files away; says so where it may not.
+#[allow(clippy::print_stdout)]
+fn may_chown() -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        println!("skipped: only root can give a file to another user");
+    }
+    root
+}
+
+#[test]
+fn a_link_in_the_tokens_place_is_neither_read_nor_replaced() {
+    for dangling in [false, true] {
+        let scene = with_token();
+        let target = scene.home.join("elsewhere");
+        if !dangling {
+            fs::write(&target, "planted").unwrap();
+        }
+        let token = scene.file(".auth_token");
+        fs::remove_file(&token).unwrap();
+        symlink(&target, &token).unwrap();
+        for (act, error) in acts_on_token(&*scene.store()) {
+            assert_refused(act, &error, &token, &["a link", "remove it"]);
+        }
+        assert!(fs::symlink_metadata(&token).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).ok().as_deref(), (!dangling).then_some("planted"));
+    }
+}
+
+#[test]
+fn a_link_in_the_directorys_place_is_not_entered() {
+    let scene = with_token();
+    let real = scene.home.join("real");
+    fs::rename(scene.directory(), &real).unwrap();
+    symlink(&real, scene.directory()).unwrap();
+    let store = scene.store();
+    for (act, error) in acts_on_token(&*store) {
+        assert_refused(act, &error, &scene.directory(), &["a link", "remove it"]);
+    }
+    assert_refused("lock", &store.lock().map(drop).unwrap_err(), &scene.directory(), &["a link"]);
+    assert_eq!(fs::read_to_string(real.join(".auth_token")).unwrap(), "old");
+}
+
+#[test]
+fn a_file_that_others_may_write_to_is_refused() {
+    for mode in [0o620, 0o602, 0o666] {
+        let scene = with_token();
+        let token = scene.file(".auth_token");
+        set_mode(&token, mode);
+        for (act, error) in acts_on_token(&*scene.store()) {
+            let remedy = format!("`chmod 600 {}`", token.display());
+            assert_refused(act, &error, &token, &["others may write", &format!("{mode:04o}"), &remedy]);
+        }
+        // The remedy helps.
+        set_mode(&token, 0o600);
+        assert_eq!(text(&*scene.store(), Slot::Token).as_deref(), Some("old"));
+    }
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_is_refused() {
+    for mode in [0o720, 0o702, 0o777, 0o1777] {
+        let scene = with_token();
+        set_mode(&scene.directory(), mode);
+        let store = scene.store();
+        let remedy = format!("`chmod 700 {}`", scene.directory().display());
+        for (act, error) in acts_on_token(&*store) {
+            assert_refused(act, &error, &scene.directory(), &["others may write", &remedy]);
+        }
+        assert_refused("lock", &store.lock().map(drop).unwrap_err(), &scene.directory(), &[&remedy]);
+        assert_eq!(fs::metadata(scene.directory()).unwrap().permissions().mode() & 0o7777, mode);
+        set_mode(&scene.directory(), 0o700);
+        store.prepare().unwrap();
+    }
+}
+
+#[test]
+fn what_others_may_merely_read_is_taken_and_left_as_it_is() {
+    let scene = with_token();
+    set_mode(&scene.directory(), 0o755);
+    set_mode(&scene.file(".auth_token"), 0o644);
+    let store = scene.store();
+    store.prepare().unwrap();
+    assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&scene.directory()), mode(&scene.file(".auth_token"))), (0o755, 0o644));
+    // A file of ours takes its place, and that one is private.
+    store.replace(Slot::Token, b"new").unwrap();
+    assert_eq!(mode(&scene.file(".auth_token")), 0o600);
+}
+
+#[test]
+fn another_users_file_is_refused() {
+    if !may_chown() {
+        return;
+    }
+    let scene = with_token();
+    let token = scene.file(".auth_token");
+    chown(&token, Some(12345), None).unwrap();
+    for (act, error) in acts_on_token(&*scene.store()) {
+        let remedy = format!("`chown 0 {}`", token.display());
+        assert_refused(act, &error, &token, &["user 12345", "user 0", &remedy]);
+    }
+    chown(&token, Some(0), None).unwrap();
+    assert_eq!(text(&*scene.store(), Slot::Token).as_deref(), Some("old"));
+}
+
+#[test]
+fn another_users_directory_is_refused() {
+    if !may_chown() {
+        return;
+    }
+    let scene = with_token();
+    chown(scene.directory(), Some(12345), None).unwrap();
+    let store = scene.store();
+    let remedy = format!("`chown 0 {}`", scene.directory().display());
+    for (act, error) in acts_on_token(&*store) {
+        assert_refused(act, &error, &scene.directory(), &["user 12345", &remedy]);
+    }
+    assert_refused("lock", &store.lock().map(drop).unwrap_err(), &scene.directory(), &[&remedy]);
+}
+
+#[test]
+fn a_lock_file_that_is_not_ours_alone_is_refused() {
+    let scene = with_token();
+    let lock = scene.file(".lock");
+    set_mode(&lock, 0o666);
+    let error = scene.store().lock().map(drop).unwrap_err();
+    assert_refused("lock", &error, &lock, &[&format!("`chmod 600 {}`", lock.display())]);
+    fs::remove_file(&lock).unwrap();
+    symlink(scene.home.join("elsewhere"), &lock).unwrap();
+    let error = scene.store().lock().map(drop).unwrap_err();
+    assert_refused("lock", &error, &lock, &["a link", "remove it"]);
+    assert!(!scene.home.join("elsewhere").exists());
+}
+
+#[test]
+fn what_is_no_file_in_the_tokens_place_is_refused_without_waiting_for_it() {
+    let make: [(&str, Make); 3] = [
+        ("pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("socket", |path| drop(UnixListener::bind(path).unwrap())),
+        ("directory", |path| fs::create_dir(path).unwrap()),
+    ];
+    for (what, make) in make {
+        let scene = with_token();
+        let token = scene.file(".auth_token");
+        fs::remove_file(&token).unwrap();
+        make(&token);
+        set_mode(&token, 0o700);
+        // On a thread of its own, because what waits for a pipe waits for ever.
+        let (done, waits) = mpsc::channel();
+        let store = scene.store();
+        thread::spawn(move || done.send(acts_on_token(&*store)));
+        let errors = waits.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("waits for a {what}"));
+        for (act, error) in errors {
+            assert_refused(act, &error, &token, &["no regular file", "move it away"]);
+        }
+    }
+}
+
+#[test]
+fn a_file_in_the_directorys_place_is_refused() {
+    let scene = Scene::new();
+    fs::write(scene.directory(), "in the way").unwrap();
+    set_mode(&scene.directory(), 0o600);
+    let store = scene.store();
+    for (act, error) in acts_on_token(&*store) {
+        assert_refused(act, &error, &scene.directory(), &["no directory", "move it away"]);
+    }
+    assert_eq!(fs::read_to_string(scene.directory()).unwrap(), "in the way");
+}
