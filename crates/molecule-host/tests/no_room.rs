@@ -90,7 +90,7 @@ fn a_read_only_disk_can_be_read_and_not_prepared() {
     let id = scene::ID;
     let script = format!(
         r#"mkdir -m 700 "$0/{id}" && printf old > "$0/{id}/.auth_token" && chmod 600 "$0/{id}/.auth_token" &&
-        mount -o remount,ro "$0" && exec "$@""#
+        mount -o remount,bind,ro "$0" && exec "$@""#
     );
     on_a_small_disk(&Scene::new(), &script, "child_reads_only");
 }
