@@ -8,8 +8,10 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header};
 
+use crate::call::Call;
 use crate::config::Config;
 use crate::effect::EffectId;
+use crate::endpoint::UpdateCard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, RateBudget};
 use crate::options::{check_card, check_reported_url};
@@ -215,14 +217,14 @@ impl Session {
         Ok(())
     }
 
-    /// Changes the card that the next register carries.
+    /// Changes the card that later registers carry, and gives the call that replaces it on the platform now.
     ///
     /// # Errors
     /// `Config` if the platform could not store it; nothing changes then.
-    pub fn set_card(&mut self, card: AgentCard) -> Result<()> {
+    pub fn update_card(&mut self, card: AgentCard) -> Result<Call<UpdateCard>> {
         check_card(&card)?;
-        self.config.card = card;
-        Ok(())
+        self.config.card = card.clone();
+        Ok(Call::new(UpdateCard(card)))
     }
 
     /// Raises the stop latch: to `Finish`, and to `Now` when asked so or asked a second time. Tells where it stands.
