@@ -1,1 +1,56 @@
 //! The Molecule AI platform in memory: a test double for remote agents, in both dialects of the server.
+//!
+//! [`Platform`] is a state machine. It is given requests and moments and gives answers; it has no clock, sockets, files
+//! or threads, and its randomness comes from [`Config::seed`], so that a run repeats. [`serve()`] puts one on a loopback
+//! port, where any client can talk to it.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use molecule_platform::{Config, Dialect, Now, Platform};
+//!
+//! let mut platform = Platform::new(Config::new(Dialect::Current));
+//! let now = Now::default();
+//! let (id, token) = platform.create_workspace(now, "my-agent");
+//!
+//! let request = http::Request::get(molecule_proto::path::state(&id))
+//!     .header(http::header::AUTHORIZATION, token.bearer())
+//!     .body(Bytes::new())?;
+//! let answer = platform.handle(now, None, request).ready().expect("the state route answers at once");
+//! assert_eq!(answer.status(), 200);
+//! # Ok::<(), http::Error>(())
+//! ```
+//!
+//! # What is modelled
+//!
+//! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
+//! secrets, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits, rate limit,
+//! tenant gate and odd answers of each dialect. Recordings of the genuine servers are replayed against it. Where neither
+//! a recording nor the contract says what the server does, the code says so.
+//!
+//! A route that is not modelled is answered like one that does not exist: 404 with the text `404 page not found`. There
+//! are no messages between agents yet, so every answer is [`Answer::Ready`] and the platform never calls an agent.
+
+mod answer;
+mod auth;
+mod config;
+mod gate;
+mod json;
+mod owner;
+mod platform;
+mod random;
+mod rate;
+mod reply;
+mod router;
+mod routes;
+pub mod serve;
+mod sweep;
+mod tokens;
+mod url_rules;
+mod workspace;
+
+pub use answer::{Answer, Now, Turn, Wake};
+pub use config::{Config, Dialect, Resolver};
+pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
+pub use platform::Platform;
+pub use serve::{Server, serve};
+pub use tokens::TokenKind;

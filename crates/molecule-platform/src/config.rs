@@ -1,0 +1,115 @@
+//! How a server is set up.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use molecule_proto::Token;
+
+/// Which server is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Dialect {
+    /// The server of April 2026.
+    April,
+    /// The server of August 2026.
+    #[default]
+    Current,
+}
+
+/// How a server is set up. Take [`Config::new`] and change what matters:
+///
+/// ```
+/// use molecule_platform::{Config, Dialect};
+/// let config = Config { rate_limit: Some(60), development: false, ..Config::new(Dialect::April) };
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which server is played.
+    pub dialect: Dialect,
+    /// Development mode: the current server then accepts loopback URLs of push agents.
+    pub development: bool,
+    /// Requests a minute in each bucket. `None` is no limit in development and 600 elsewhere. A number counts in
+    /// development too, where the genuine current server never limits.
+    pub rate_limit: Option<u32>,
+    /// The administrator's bearer. Without one, an administrator's routes follow each dialect's own rule: a workspace's
+    /// token passes, and on April's server in development anybody does.
+    pub admin_token: Option<Token>,
+    /// The organisation that the server belongs to: turns the tenant gate on, and private addresses are accepted.
+    pub organisation: Option<String>,
+    /// Whether the server can start containers. Without one a resume is answered 503.
+    pub provisioner: bool,
+    /// Where ids, tokens and secrets come from: the same seed and requests give the same answers.
+    pub seed: u64,
+    /// The base URL in connection blocks, without a slash at its end; `None` builds it from the request's `Host`.
+    pub public_url: Option<String>,
+    /// What names in push URLs resolve to.
+    pub resolver: Resolver,
+}
+
+impl Config {
+    /// A self-hosted server in development mode: no rate limit, no administrator, no organisation, no provisioner.
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            development: true,
+            rate_limit: None,
+            admin_token: None,
+            organisation: None,
+            provisioner: false,
+            seed: 0,
+            public_url: None,
+            resolver: Resolver::default(),
+        }
+    }
+
+    /// Open development mode of April's server: nobody has to prove to be an administrator (April contract section 2.4).
+    pub(crate) fn open_development(&self) -> bool {
+        self.dialect == Dialect::April && self.development && self.admin_token.is_none()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new(Dialect::Current)
+    }
+}
+
+/// What names in push URLs resolve to; no address at all is a name that does not exist.
+#[derive(Clone)]
+pub struct Resolver(Arc<Resolve>);
+
+type Resolve = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
+impl Resolver {
+    /// Resolves with a function.
+    pub fn new(resolve: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(resolve))
+    }
+
+    pub(crate) fn resolve(&self, host: &str) -> Vec<IpAddr> {
+        (self.0)(host)
+    }
+}
+
+impl Default for Resolver {
+    /// Names below `invalid` and names without a dot do not exist, `localhost` in any spelling is the loopback address,
+    /// and every other name has one public address.
+    fn default() -> Self {
+        Self::new(|host| {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            if host == "localhost" || host.ends_with(".localhost") {
+                vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]
+            } else if !host.contains('.') || host.ends_with(".invalid") {
+                Vec::new()
+            } else {
+                vec![IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))]
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver(..)")
+    }
+}

@@ -1,0 +1,308 @@
+//! What a workspace's owner does, in code: tests and demos need no administrator and no HTTP for it.
+
+use std::collections::BTreeMap;
+
+use molecule_proto::{DeliveryMode, InboundSecret, Token, TokenId, WorkspaceId, WorkspaceStatus, WorkspaceView};
+
+use crate::answer::Now;
+use crate::config::Dialect;
+use crate::platform::Platform;
+use crate::tokens::TokenKind;
+use crate::url_rules;
+use crate::workspace::{StoredSecret, Workspace};
+
+/// Why a workspace was not paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PauseRefused {
+    /// It is unknown, removed or paused already.
+    NotFound,
+    /// It has these descendants, and `cascade` was not said (current server).
+    Descendants(Vec<WorkspaceId>),
+}
+
+/// Why a workspace was not resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResumeRefused {
+    /// It is unknown or not paused.
+    NotPaused,
+    /// The server cannot start anything; the workspace stays paused.
+    NoProvisioner,
+    /// The workspace above it is paused.
+    ParentPaused,
+    /// It has these paused descendants, and `cascade` was not said.
+    Descendants(Vec<WorkspaceId>),
+}
+
+/// Why a workspace was not created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateRefused {
+    /// The parent does not exist.
+    NoParent,
+    /// The URL is not accepted, and why (current server).
+    UnsafeUrl(String),
+}
+
+/// What is special about a new workspace.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) runtime: String,
+    pub(crate) url: String,
+    pub(crate) delivery_mode: Option<DeliveryMode>,
+    pub(crate) parent: Option<WorkspaceId>,
+    pub(crate) role: Option<String>,
+    pub(crate) tier: Option<i64>,
+    /// Not external: a container that cannot be started.
+    pub(crate) managed: bool,
+}
+
+impl Platform {
+    /// Creates an external workspace without a URL and shows its token, as `POST /workspaces` does.
+    pub fn create_workspace(&mut self, now: Now, name: &str) -> (WorkspaceId, Token) {
+        let now = self.settle(now);
+        let id = self
+            .create(now, Plan { name: name.to_owned(), runtime: "external".to_owned(), ..Plan::default() })
+            .expect("a workspace without a parent and a URL of its own is never refused");
+        let token = self.tokens.mint(&mut self.random, now.unix, &id, TokenKind::Instance);
+        (id, token)
+    }
+
+    /// Creates an external workspace with a URL. It is `online` before any agent spoke, and the first register, without a
+    /// bearer, mints its token.
+    ///
+    /// # Errors
+    /// The current server refuses an unsafe URL; April's looks at none.
+    pub fn create_workspace_at(&mut self, now: Now, name: &str, url: &str) -> Result<WorkspaceId, CreateRefused> {
+        let now = self.settle(now);
+        let (name, url) = (name.to_owned(), url.to_owned());
+        self.create(now, Plan { name, url, runtime: "external".to_owned(), ..Plan::default() })
+    }
+
+    /// Creates an external workspace below another one, and shows its token.
+    ///
+    /// # Errors
+    /// [`CreateRefused::NoParent`] if the other one does not exist.
+    pub fn create_workspace_below(
+        &mut self,
+        now: Now,
+        name: &str,
+        parent: &WorkspaceId,
+    ) -> Result<(WorkspaceId, Token), CreateRefused> {
+        let now = self.settle(now);
+        let (name, parent) = (name.to_owned(), Some(parent.clone()));
+        let id = self.create(now, Plan { name, parent, runtime: "external".to_owned(), ..Plan::default() })?;
+        let token = self.tokens.mint(&mut self.random, now.unix, &id, TokenKind::Instance);
+        Ok((id, token))
+    }
+
+    pub(crate) fn create(&mut self, now: Now, plan: Plan) -> Result<WorkspaceId, CreateRefused> {
+        let dialect = self.config.dialect;
+        if dialect == Dialect::Current && !plan.url.is_empty() {
+            url_rules::check_push(&self.config, &plan.url).map_err(CreateRefused::UnsafeUrl)?;
+        }
+        if plan.parent.as_ref().is_some_and(|parent| !self.workspaces.contains_key(parent)) {
+            return Err(CreateRefused::NoParent);
+        }
+        let parent = plan.parent.or_else(|| self.root.clone());
+        let name = match dialect {
+            Dialect::April => plan.name,
+            Dialect::Current => self.free_name(parent.as_ref(), plan.name),
+        };
+        let status = match dialect {
+            _ if plan.managed => WorkspaceStatus::Failed,
+            _ if !plan.url.is_empty() => WorkspaceStatus::Online,
+            // Means `awaiting_agent`, which its database does not know.
+            Dialect::April => WorkspaceStatus::Provisioning,
+            Dialect::Current => WorkspaceStatus::AwaitingAgent,
+        };
+        let id = self.random.workspace_id();
+        let mut row = Workspace::new(id.clone(), name, status, now);
+        row.parent = parent;
+        row.runtime = plan.runtime;
+        row.url = plan.url;
+        row.role = plan.role;
+        row.tier = plan.tier.unwrap_or(row.tier);
+        row.delivery_mode = plan.delivery_mode.unwrap_or(row.delivery_mode);
+        self.workspaces.insert(id.clone(), row);
+        Ok(id)
+    }
+
+    /// A name that no sibling has: the second `a` is `a (2)`.
+    fn free_name(&self, parent: Option<&WorkspaceId>, name: String) -> String {
+        let siblings = || self.workspaces.values().filter(|row| row.parent.as_ref() == parent && !row.is_removed());
+        let taken = |name: &str| siblings().any(|row| row.name == name);
+        if !taken(&name) {
+            return name;
+        }
+        let numbered = (2u32..).map(|number| format!("{name} ({number})")).find(|candidate| !taken(candidate));
+        numbered.unwrap_or(name)
+    }
+
+    /// Stores a secret; `false` if there is no such workspace.
+    pub fn set_secret(&mut self, now: Now, id: &WorkspaceId, key: &str, value: &str) -> bool {
+        let now = self.settle(now);
+        let Some(row) = self.workspaces.get_mut(id) else { return false };
+        let created = row.secrets.get(key).map_or(now.unix, |stored| stored.created);
+        let stored = StoredSecret { value: value.to_owned(), created, updated: now.unix };
+        row.secrets.insert(key.to_owned(), stored);
+        true
+    }
+
+    /// Removes a secret; `false` if there is none.
+    pub fn remove_secret(&mut self, id: &WorkspaceId, key: &str) -> bool {
+        self.workspaces.get_mut(id).is_some_and(|row| row.secrets.remove(key).is_some())
+    }
+
+    /// Pauses a workspace and, with `cascade`, those below it; April's server always takes them along. Says how many.
+    ///
+    /// # Errors
+    /// [`PauseRefused`] says why not.
+    pub fn pause(&mut self, now: Now, id: &WorkspaceId, cascade: bool) -> Result<u64, PauseRefused> {
+        let now = self.settle(now);
+        let can = |row: &Workspace| !row.is_removed() && row.status != WorkspaceStatus::Paused;
+        if !self.workspaces.get(id).is_some_and(can) {
+            return Err(PauseRefused::NotFound);
+        }
+        let below = self.descendants(id);
+        if !below.is_empty() && !cascade && self.config.dialect == Dialect::Current {
+            return Err(PauseRefused::Descendants(below));
+        }
+        Ok(self.change(std::iter::once(id.clone()).chain(below), can, |row| row.pause(now)))
+    }
+
+    /// Resumes a paused workspace and, with `cascade`, those below it. Says how many.
+    ///
+    /// # Errors
+    /// [`ResumeRefused`] says why not.
+    pub fn resume(&mut self, now: Now, id: &WorkspaceId, cascade: bool) -> Result<u64, ResumeRefused> {
+        let now = self.settle(now);
+        let paused = |row: &Workspace| row.status == WorkspaceStatus::Paused;
+        let row = self.workspaces.get(id).filter(|row| paused(row)).ok_or(ResumeRefused::NotPaused)?;
+        if !self.config.provisioner {
+            return Err(ResumeRefused::NoProvisioner);
+        }
+        if row.parent.as_ref().and_then(|parent| self.workspaces.get(parent)).is_some_and(paused) {
+            return Err(ResumeRefused::ParentPaused);
+        }
+        let mut below = self.descendants(id);
+        below.retain(|id| self.workspaces.get(id).is_some_and(paused));
+        if !below.is_empty() && !cascade {
+            return Err(ResumeRefused::Descendants(below));
+        }
+        Ok(self.change(std::iter::once(id.clone()).chain(below), paused, |row| row.resume(now)))
+    }
+
+    /// Deletes a workspace and those below it, and revokes their tokens; `purge` removes the rows too. Says how many went
+    /// with it, and `None` if there is no such workspace.
+    pub fn delete(&mut self, now: Now, id: &WorkspaceId, purge: bool) -> Option<u64> {
+        let now = self.settle(now);
+        self.workspaces.get(id)?;
+        let below = self.descendants(id);
+        let cascade = below.len() as u64;
+        for id in below.iter().chain([id]) {
+            self.tokens.revoke_all(id);
+            if purge {
+                self.workspaces.remove(id);
+            } else if let Some(row) = self.workspaces.get_mut(id) {
+                row.remove(now);
+            }
+        }
+        Some(cascade)
+    }
+
+    fn change(
+        &mut self,
+        ids: impl Iterator<Item = WorkspaceId>,
+        can: impl Fn(&Workspace) -> bool,
+        act: impl Fn(&mut Workspace),
+    ) -> u64 {
+        let mut changed = 0;
+        for id in ids {
+            if let Some(row) = self.workspaces.get_mut(&id).filter(|row| can(row)) {
+                act(row);
+                changed += 1;
+            }
+        }
+        changed
+    }
+
+    /// Mints one more token; `None` if there is no such workspace.
+    pub fn mint_token(&mut self, now: Now, id: &WorkspaceId, kind: TokenKind) -> Option<Token> {
+        let now = self.settle(now);
+        self.workspaces.get(id)?;
+        Some(self.tokens.mint(&mut self.random, now.unix, id, kind))
+    }
+
+    /// Revokes every token and mints one; `None` if there is no such workspace.
+    pub fn rotate(&mut self, now: Now, id: &WorkspaceId) -> Option<Token> {
+        self.workspaces.get(id)?;
+        self.tokens.revoke_all(id);
+        self.mint_token(now, id, TokenKind::Instance)
+    }
+
+    /// Revokes every token of a workspace; says how many there were.
+    pub fn revoke_tokens(&mut self, id: &WorkspaceId) -> usize {
+        self.tokens.revoke_all(id)
+    }
+
+    /// Revokes one token, named by its row; `false` if there is none.
+    pub fn revoke_token(&mut self, id: &WorkspaceId, row: &TokenId) -> bool {
+        self.tokens.revoke(id, row)
+    }
+
+    /// How many tokens of a workspace are live.
+    pub fn live_tokens(&self, id: &WorkspaceId) -> usize {
+        self.tokens.live(id)
+    }
+
+    /// Whether a token authenticates its workspace now.
+    pub fn is_live(&self, id: &WorkspaceId, token: &Token) -> bool {
+        self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
+    }
+
+    /// The status of a workspace, as of the last call that was given a moment; `None` if there is no such workspace.
+    pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
+        self.workspaces.get(id).map(|row| row.status.clone())
+    }
+
+    /// What the open view shows, of removed workspaces too.
+    pub fn workspace(&self, id: &WorkspaceId) -> Option<WorkspaceView> {
+        self.workspaces.get(id).map(|row| row.view(self.config.dialect))
+    }
+
+    /// Every workspace, the current server's own root included.
+    pub fn workspaces(&self) -> impl Iterator<Item = &WorkspaceId> {
+        self.workspaces.keys()
+    }
+
+    /// How messages would reach the agent.
+    pub fn delivery_mode(&self, id: &WorkspaceId) -> Option<DeliveryMode> {
+        self.workspaces.get(id).map(|row| row.delivery_mode.clone())
+    }
+
+    /// What the last heartbeat named as the current task, and the spend of the month in US cents.
+    pub fn reported_work(&self, id: &WorkspaceId) -> Option<(String, i64)> {
+        self.workspaces.get(id).map(|row| (row.reported.current_task.clone(), row.reported.monthly_spend))
+    }
+
+    /// The secret with which the platform would call the agent, once one was minted.
+    pub fn inbound_secret(&self, id: &WorkspaceId) -> Option<InboundSecret> {
+        self.workspaces.get(id).and_then(|row| row.inbound_secret.clone())
+    }
+}
+
+/// The workspaces below one that are not removed, nearest first.
+pub(crate) fn descendants(rows: &BTreeMap<WorkspaceId, Workspace>, id: &WorkspaceId) -> Vec<WorkspaceId> {
+    let mut found: Vec<WorkspaceId> = Vec::new();
+    let mut parent = id.clone();
+    let mut next = 0;
+    loop {
+        let children = rows.values().filter(|row| row.parent.as_ref() == Some(&parent) && !row.is_removed());
+        found.extend(children.map(|row| row.id.clone()));
+        match found.get(next) {
+            Some(id) => parent = id.clone(),
+            None => return found,
+        }
+        next += 1;
+    }
+}

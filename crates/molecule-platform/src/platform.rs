@@ -1,0 +1,207 @@
+//! The machine: its state, and the way of a request through it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use molecule_proto::{InboundSecret, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus};
+
+use crate::answer::{Answer, Now, Turn};
+use crate::config::{Config, Dialect};
+use crate::random::Random;
+use crate::rate::Limiter;
+use crate::reply::{self, Refusal, Response};
+use crate::router::{self, Route};
+use crate::sweep::Sweeps;
+use crate::tokens::Tokens;
+use crate::workspace::Workspace;
+use crate::{gate, owner};
+
+/// How long a secret that was made up for an unknown id is remembered.
+const MADE_UP_FOR: Duration = Duration::from_secs(300);
+
+/// The Molecule AI platform in memory.
+///
+/// Requests come through [`handle`](Self::handle), time through every call and, where nothing else happens, through
+/// [`poll`](Self::poll); an owner's acts have methods of their own, so that tests need no administrator.
+pub struct Platform {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) workspaces: BTreeMap<WorkspaceId, Workspace>,
+    pub(crate) tokens: Tokens,
+    pub(crate) org_tokens: Vec<Token>,
+    /// Secrets that heartbeats of unknown ids were given, and until when they are remembered.
+    made_up: BTreeMap<WorkspaceId, (InboundSecret, Time)>,
+    /// The workspace above new ones; the current server makes one at its start.
+    pub(crate) root: Option<WorkspaceId>,
+    pub(crate) sweeps: Sweeps,
+    pub(crate) database_down: bool,
+    limiter: Limiter,
+}
+
+/// A request without its body, and when it came.
+pub(crate) struct Call<'a> {
+    pub(crate) now: Now,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) query: Option<&'a str>,
+}
+
+impl Platform {
+    /// A server that has just started, without workspaces.
+    pub fn new(config: Config) -> Self {
+        let mut platform = Self {
+            random: Random::new(config.seed),
+            workspaces: BTreeMap::new(),
+            tokens: Tokens::default(),
+            org_tokens: Vec::new(),
+            made_up: BTreeMap::new(),
+            root: None,
+            sweeps: Sweeps::new(&config),
+            database_down: false,
+            limiter: Limiter::new(&config),
+            config,
+        };
+        if platform.config.dialect == Dialect::Current {
+            platform.seed_root();
+        }
+        platform
+    }
+
+    /// The current server's own root agent, which nobody runs.
+    fn seed_root(&mut self) {
+        let id = self.random.workspace_id();
+        let name = "Org Concierge".to_owned();
+        let mut root = Workspace::new(id.clone(), name, WorkspaceStatus::Offline, Now::default());
+        root.kind = WorkspaceKind::Platform;
+        root.tier = 0;
+        self.workspaces.insert(id.clone(), root);
+        self.root = Some(id);
+    }
+
+    /// Which server this is.
+    pub fn dialect(&self) -> Dialect {
+        self.config.dialect
+    }
+
+    /// Takes a request; `peer` is the address that it came from, which the rate limit counts by.
+    pub fn handle(&mut self, now: Now, peer: Option<IpAddr>, request: http::Request<Bytes>) -> Answer {
+        let now = self.settle(now);
+        let (head, body) = request.into_parts();
+        let path = router::decode(head.uri.path());
+        if let Some(location) = router::redirect(self.config.dialect, &head.method, &path, head.uri.query()) {
+            return Answer::Ready(reply::moved(&head.method, &location));
+        }
+        if !gate::origin_passes(&head.headers) {
+            return Answer::Ready(reply::empty(StatusCode::FORBIDDEN));
+        }
+        let counted = self.limiter.count(now.mono, peer, &head.headers);
+        let refusal = counted.refusal().or_else(|| gate::tenant_refusal(&self.config, &path, &head.headers));
+        let mut response = match (refusal, router::find(self.config.dialect, &head.method, &path)) {
+            (Some(refusal), _) => refusal,
+            (None, None) => reply::no_route(&head.method),
+            (None, Some(route)) => {
+                let call = Call { now, headers: &head.headers, query: head.uri.query() };
+                self.route(&call, route, &body).unwrap_or_else(Response::from)
+            }
+        };
+        counted.limit.write_to(response.headers_mut());
+        Answer::Ready(response)
+    }
+
+    /// Lets time pass: liveness limits and sweeps that are due take effect.
+    ///
+    /// Call it at the wake it returns, or do not: every other call catches up first.
+    pub fn poll(&mut self, now: Now) -> Turn {
+        let now = self.settle(now);
+        Turn::Idle(self.next_wake(now.mono))
+    }
+
+    /// Makes the database unreachable, or reachable again.
+    ///
+    /// Meanwhile April's server answers 401 to valid tokens on state and secrets and 500 elsewhere, and the current one
+    /// 503 `platform_unavailable`; `/health` is fine on both.
+    pub fn set_database_down(&mut self, down: bool) {
+        self.database_down = down;
+    }
+
+    fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Response, Refusal> {
+        let survives = matches!(route, Route::Health | Route::BuildInfo);
+        if self.database_down && self.config.dialect == Dialect::Current && !survives {
+            return Err(Refusal::unavailable());
+        }
+        match route {
+            Route::Health => Ok(reply::ok(&serde_json::json!({"status": "ok"}))),
+            Route::BuildInfo => Ok(reply::ok(&serde_json::json!({"git_sha": "dev"}))),
+            Route::Register => self.register(call, body),
+            Route::Heartbeat => self.heartbeat(call, body),
+            Route::UpdateCard => self.update_card(call, body),
+            Route::View(id) => self.view(call, &id),
+            Route::State(id) => self.state(call, &id),
+            Route::SecretValues(id) => self.secret_values(call, &id),
+            Route::ListSecrets(id) => self.list_secrets(call, &id),
+            Route::SaveSecret(id) => self.save_secret(call, &id, body),
+            Route::DeleteSecret(id, key) => self.delete_secret(call, &id, &key),
+            Route::CreateWorkspace => self.post_workspace(call, body),
+            Route::ListWorkspaces => self.list_workspaces(call),
+            Route::Delete(id) => self.delete_workspace(call, &id),
+            Route::Pause(id) => self.post_pause(call, &id),
+            Route::Resume(id) => self.post_resume(call, &id),
+            Route::Rotate(id) => self.post_rotate(call, &id),
+            Route::Connection(id) => self.show_connection(call, &id),
+            Route::ListTokens(id) => self.list_tokens(call, &id),
+            Route::MintToken(id) => self.post_token(call, &id),
+            Route::RevokeToken(id, row) => self.delete_token(call, &id, &row),
+            Route::AdminMintToken(id) => self.admin_post_token(call, &id),
+            Route::AdminRevokeTokens(id) => self.admin_revoke_tokens(call, &id),
+            Route::TestToken(id) => self.test_token(call, &id),
+            Route::OrgToken => self.post_org_token(call, body),
+        }
+    }
+
+    /// The row that an id in a path or a body names, in any spelling.
+    pub(crate) fn row(&mut self, id: &str) -> Option<&mut Workspace> {
+        self.workspaces.get_mut(&id.parse::<WorkspaceId>().ok()?)
+    }
+
+    /// The inbound secret of a workspace, minted once; for an id without a row one is made up and remembered for a while,
+    /// so that a register that follows gets the same.
+    pub(crate) fn inbound_secret_of(&mut self, now: Time, id: &WorkspaceId) -> InboundSecret {
+        let made_up = self.made_up.get(id).filter(|(_, until)| *until > now).map(|(secret, _)| secret.clone());
+        match self.workspaces.get_mut(id) {
+            Some(row) => row
+                .inbound_secret
+                .get_or_insert_with(|| made_up.unwrap_or_else(|| self.random.inbound_secret()))
+                .clone(),
+            None => {
+                self.made_up.retain(|_, (_, until)| *until > now);
+                let secret = made_up.unwrap_or_else(|| self.random.inbound_secret());
+                self.made_up.entry(id.clone()).or_insert((secret.clone(), now + MADE_UP_FOR));
+                secret
+            }
+        }
+    }
+
+    /// The workspaces below one that are not removed, nearest first.
+    pub(crate) fn descendants(&self, id: &WorkspaceId) -> Vec<WorkspaceId> {
+        owner::descendants(&self.workspaces, id)
+    }
+}
+
+impl From<Config> for Platform {
+    fn from(config: Config) -> Self {
+        Self::new(config)
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let statuses = self.workspaces.iter().map(|(id, row)| (id, &row.status));
+        f.debug_struct("Platform")
+            .field("dialect", &self.config.dialect)
+            .field("workspaces", &statuses.collect::<BTreeMap<_, _>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! Ids, tokens and secrets from a seeded generator.
+
+use molecule_proto::{InboundSecret, Token, TokenId, WorkspaceId};
+
+/// The platform's only source of randomness.
+pub(crate) struct Random(fastrand::Rng);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    pub(crate) fn workspace_id(&mut self) -> WorkspaceId {
+        WorkspaceId::from_random(self.bytes())
+    }
+
+    pub(crate) fn token_id(&mut self) -> TokenId {
+        TokenId::from_random(self.bytes())
+    }
+
+    pub(crate) fn token(&mut self) -> Token {
+        Token::new(&self.text()).expect("base64url is visible ASCII")
+    }
+
+    pub(crate) fn inbound_secret(&mut self) -> InboundSecret {
+        InboundSecret::new(&self.text()).expect("base64url of 32 bytes is not blank")
+    }
+
+    /// 32 bytes in base64url without padding: 43 characters.
+    fn text(&mut self) -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let bytes: [u8; 32] = self.bytes();
+        let mut text = String::with_capacity(43);
+        for chunk in bytes.chunks(3) {
+            let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            for place in 0..=chunk.len() {
+                text.push(char::from(ALPHABET[(word >> (18 - 6 * place)) as usize & 63]));
+            }
+        }
+        text
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill(&mut bytes);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_43_characters_of_base64url() {
+        let mut random = Random::new(7);
+        let token = random.token();
+        assert_eq!(token.expose().len(), 43);
+        assert!(token.expose().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+        assert_ne!(random.token(), token);
+        assert_eq!(Random::new(7).token(), token);
+    }
+}

@@ -1,0 +1,138 @@
+//! The rate limit: fixed windows of one minute (contract section 1.3; April 1.2).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use molecule_proto::{ErrorBody, RateLimit, Remaining, Time, header};
+
+use crate::auth::bearer;
+use crate::config::{Config, Dialect};
+use crate::reply::{self, Response};
+
+const WINDOW: Duration = Duration::from_secs(60);
+const DEFAULT: u32 = 600;
+/// Windows that ended are forgotten when there are more than this many.
+const MANY: usize = 1024;
+
+/// Who shares a window.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Bucket {
+    Organisation(Vec<u8>),
+    Bearer(String),
+    Address(Option<IpAddr>),
+}
+
+struct Window {
+    ends: Time,
+    used: u32,
+}
+
+/// Counts the requests of each bucket.
+pub(crate) struct Limiter {
+    dialect: Dialect,
+    /// `None`: no limit.
+    limit: Option<u32>,
+    windows: BTreeMap<Bucket, Window>,
+}
+
+/// Where a request stands in its window.
+pub(crate) struct Counted {
+    pub(crate) limit: RateLimit,
+    /// Seconds until the window refills, if this request is one too many.
+    over: Option<u32>,
+}
+
+impl Limiter {
+    pub(crate) fn new(config: &Config) -> Self {
+        let default = if config.development { None } else { Some(DEFAULT) };
+        Self { dialect: config.dialect, limit: config.rate_limit.or(default), windows: BTreeMap::new() }
+    }
+
+    pub(crate) fn count(&mut self, now: Time, peer: Option<IpAddr>, headers: &HeaderMap) -> Counted {
+        let Some(limit) = self.limit else {
+            return Counted { limit: RateLimit::Unlimited, over: None };
+        };
+        if self.windows.len() > MANY {
+            self.windows.retain(|_, window| window.ends > now);
+        }
+        let fresh = || Window { ends: now + WINDOW, used: 0 };
+        let window = self.windows.entry(self.dialect.bucket(peer, headers)).or_insert_with(fresh);
+        if window.ends <= now {
+            *window = fresh();
+        }
+        let over = window.used >= limit;
+        window.used = window.used.saturating_add(1).min(limit);
+        // Rounded down, and the window never has a whole minute left when its first answer is written.
+        let left = window.ends.since(now).saturating_sub(Duration::from_nanos(1));
+        let reset_secs = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
+        let remaining = Some(Remaining { requests: limit - window.used, reset_secs });
+        Counted { limit: RateLimit::Window { limit, remaining }, over: over.then_some(reset_secs) }
+    }
+}
+
+impl Dialect {
+    fn bucket(self, peer: Option<IpAddr>, headers: &HeaderMap) -> Bucket {
+        if self == Self::April {
+            return Bucket::Address(peer);
+        }
+        match (headers.get(header::ORG_ID), bearer(headers)) {
+            (Some(organisation), _) if !organisation.is_empty() => {
+                Bucket::Organisation(organisation.as_bytes().to_vec())
+            }
+            (_, Some(token)) => Bucket::Bearer(token.to_owned()),
+            (_, None) => Bucket::Address(peer),
+        }
+    }
+}
+
+impl Counted {
+    /// The refusal, if this request is one too many.
+    pub(crate) fn refusal(&self) -> Option<Response> {
+        let seconds = self.over?;
+        let mut body = ErrorBody::new("rate limit exceeded");
+        body.retry_after = Some(seconds.into());
+        let mut response = reply::json(StatusCode::TOO_MANY_REQUESTS, &body);
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        Some(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(dialect: Dialect) -> Limiter {
+        Limiter::new(&Config { rate_limit: Some(2), ..Config::new(dialect) })
+    }
+
+    #[test]
+    fn a_window_refills_after_a_minute() {
+        let mut limiter = limiter(Dialect::April);
+        let headers = HeaderMap::new();
+        let start = Time::from_nanos(5);
+        let mut over = |now| limiter.count(now, None, &headers).over;
+        assert_eq!([over(start), over(start), over(start)], [None, None, Some(59)]);
+        assert_eq!(over(start + Duration::from_secs(59)), Some(0));
+        assert_eq!(over(start + WINDOW), None);
+    }
+
+    #[test]
+    fn the_organisation_comes_before_the_bearer_and_the_bearer_before_the_address() {
+        let mut limiter = limiter(Dialect::Current);
+        let mut headers = HeaderMap::new();
+        let mut used = |headers: &HeaderMap| match limiter.count(Time::ZERO, None, headers).limit {
+            RateLimit::Window { remaining: Some(left), .. } => left.requests,
+            RateLimit::Window { remaining: None, .. } | RateLimit::Unlimited => u32::MAX,
+        };
+        assert_eq!(used(&headers), 1);
+        headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer x"));
+        assert_eq!(used(&headers), 1);
+        headers.insert(header::ORG_ID, http::HeaderValue::from_static("org"));
+        assert_eq!(used(&headers), 1);
+        headers.remove(header::ORG_ID);
+        assert_eq!(used(&headers), 0);
+    }
+}

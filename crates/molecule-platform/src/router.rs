@@ -1,0 +1,155 @@
+//! Which request is for which route.
+
+use http::Method;
+
+use crate::config::Dialect;
+
+/// A route and the variable parts of its path, as they were sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Health,
+    BuildInfo,
+    Register,
+    Heartbeat,
+    UpdateCard,
+    CreateWorkspace,
+    ListWorkspaces,
+    View(String),
+    Delete(String),
+    State(String),
+    SecretValues(String),
+    ListSecrets(String),
+    SaveSecret(String),
+    DeleteSecret(String, String),
+    Pause(String),
+    Resume(String),
+    Rotate(String),
+    Connection(String),
+    ListTokens(String),
+    MintToken(String),
+    RevokeToken(String, String),
+    AdminMintToken(String),
+    AdminRevokeTokens(String),
+    TestToken(String),
+    OrgToken,
+}
+
+/// The route of a request; `None` for what does not exist, or not with this method, or is not modelled.
+pub(crate) fn find(dialect: Dialect, method: &Method, path: &str) -> Option<Route> {
+    use Dialect::{April, Current};
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let route = match (dialect, method.as_str(), segments.as_slice()) {
+        (_, "GET", ["health"]) => Route::Health,
+        (Current, "GET", ["buildinfo"]) => Route::BuildInfo,
+        (_, "POST", ["registry", "register"]) => Route::Register,
+        (_, "POST", ["registry", "heartbeat"]) => Route::Heartbeat,
+        (_, "POST", ["registry", "update-card"]) => Route::UpdateCard,
+        (_, "POST", ["workspaces"]) => Route::CreateWorkspace,
+        (_, "GET", ["workspaces"]) => Route::ListWorkspaces,
+        (April, "POST", ["org", "tokens"]) => Route::OrgToken,
+        (Current, "POST", ["admin", "workspaces", id @ .., "tokens"]) => Route::AdminMintToken(one(id)?),
+        (Current, "POST", ["admin", "workspaces", id @ .., "revoke-auth-tokens"]) => Route::AdminRevokeTokens(one(id)?),
+        (April, "GET", ["admin", "workspaces", id @ .., "test-token"]) => Route::TestToken(one(id)?),
+        (_, method, ["workspaces", id, rest @ ..]) if !id.is_empty() => below(dialect, method, (*id).to_owned(), rest)?,
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn below(dialect: Dialect, method: &str, id: String, rest: &[&str]) -> Option<Route> {
+    let route = match (method, rest) {
+        ("GET", []) => Route::View(id),
+        ("DELETE", []) => Route::Delete(id),
+        ("GET", ["state"]) => Route::State(id),
+        ("GET", ["secrets", "values"]) => Route::SecretValues(id),
+        ("GET", ["secrets"]) => Route::ListSecrets(id),
+        ("POST" | "PUT", ["secrets"]) => Route::SaveSecret(id),
+        ("DELETE", ["secrets", key]) => Route::DeleteSecret(id, one(&[key])?),
+        ("POST", ["pause"]) => Route::Pause(id),
+        ("POST", ["resume"]) => Route::Resume(id),
+        ("POST", ["external", "rotate"]) if dialect == Dialect::Current => Route::Rotate(id),
+        ("GET", ["external", "connection"]) if dialect == Dialect::Current => Route::Connection(id),
+        ("GET", ["tokens"]) => Route::ListTokens(id),
+        ("POST", ["tokens"]) => Route::MintToken(id),
+        ("DELETE", ["tokens", row]) => Route::RevokeToken(id, one(&[row])?),
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn one(segments: &[&str]) -> Option<String> {
+    match segments {
+        [segment] if !segment.is_empty() => Some((*segment).to_owned()),
+        _ => None,
+    }
+}
+
+/// Where a request with a slash too many is sent, query included; the redirect comes before everything else (April
+/// contract section 1.1).
+pub(crate) fn redirect(dialect: Dialect, method: &Method, path: &str, query: Option<&str>) -> Option<String> {
+    let shorter = path.strip_suffix('/')?;
+    find(dialect, method, shorter)?;
+    Some(match query {
+        Some(query) => format!("{shorter}?{query}"),
+        None => shorter.to_owned(),
+    })
+}
+
+/// A path with its `%xx` undone; one that is no UTF-8 afterwards stays as it is.
+pub(crate) fn decode(path: &str) -> String {
+    if !path.contains('%') {
+        return path.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = (first == b'%').then(|| std::str::from_utf8(tail.get(..2)?).ok()).flatten();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The value of a query's key, `%xx` undone; the first one counts.
+pub(crate) fn query<'a>(query: Option<&'a str>, key: &str) -> Option<&'a str> {
+    query?.split('&').find_map(|pair| match pair.split_once('=') {
+        Some((name, value)) if name == key => Some(value),
+        Some(_) | None => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_of_the_other_dialect_does_not_exist() {
+        let find = |dialect, path| find(dialect, &Method::POST, path);
+        assert_eq!(find(Dialect::April, "/workspaces/x/external/rotate"), None);
+        assert_eq!(find(Dialect::Current, "/workspaces/x/external/rotate"), Some(Route::Rotate("x".to_owned())));
+    }
+
+    #[test]
+    fn an_empty_segment_is_no_route_and_one_slash_too_many_is_sent_on() {
+        assert_eq!(find(Dialect::Current, &Method::GET, "//health"), None);
+        assert_eq!(find(Dialect::Current, &Method::GET, "/workspaces//state"), None);
+        let redirect = |path, query| redirect(Dialect::Current, &Method::GET, path, query);
+        assert_eq!(redirect("/workspaces/x/state/", Some("a=b")).as_deref(), Some("/workspaces/x/state?a=b"));
+        assert_eq!(redirect("/nope/", None), None);
+        assert_eq!(redirect("/workspaces/x/state", None), None);
+    }
+
+    #[test]
+    fn an_encoded_slash_is_a_slash() {
+        assert_eq!(decode("/a%2Fb%zz%4"), "/a/b%zz%4");
+        assert_eq!(decode("/%ff"), "/%ff");
+    }
+}

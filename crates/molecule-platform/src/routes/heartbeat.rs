@@ -1,0 +1,123 @@
+//! `POST /registry/heartbeat` (contract section 5; April 4.2).
+
+use molecule_proto::{HeartbeatAnswer, WorkspaceStatus};
+use serde_json::Value;
+
+use crate::answer::Now;
+use crate::config::Dialect;
+use crate::json::{Fields, Malformed, holds_nul};
+use crate::platform::{Call, Platform};
+use crate::reply::{self, Refusal, Response};
+use crate::sweep::LIVENESS;
+use crate::workspace::{Pulse, Reported, Workspace};
+
+const FAILED: &str = "failed to update";
+/// The most that a workspace can have spent, in US cents.
+const MOST_SPEND: i64 = 1_000_000_000_000;
+
+struct Beat {
+    workspace_id: String,
+    reported: Reported,
+    healthy: bool,
+    manages_status: bool,
+    agent_card: Option<Value>,
+}
+
+impl Platform {
+    pub(crate) fn heartbeat(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
+        let dialect = self.config.dialect;
+        let beat = read(dialect, body)?;
+        self.registry_auth(call.now.unix, call.headers, &beat.workspace_id)?;
+        let id = beat.workspace_id.parse().map_err(|_| Refusal::internal(FAILED))?;
+        if self.database_down || !beat.is_storable() {
+            return Err(Refusal::internal(FAILED));
+        }
+        // An unknown or removed workspace is answered like any other.
+        if let Some(row) = self.workspaces.get_mut(&id).filter(|row| !row.is_removed()) {
+            row.take(dialect, call.now, beat);
+        }
+        let mut answer = HeartbeatAnswer::ok();
+        if dialect == Dialect::Current {
+            answer.generation = Some(0);
+            answer.platform_inbound_secret = Some(self.inbound_secret_of(call.now.mono, &id));
+        }
+        Ok(reply::ok(&answer))
+    }
+}
+
+impl Workspace {
+    fn take(&mut self, dialect: Dialect, now: Now, beat: Beat) {
+        if let (Dialect::Current, Some(card)) = (dialect, beat.agent_card) {
+            self.register_failed = None;
+            self.agent_card.get_or_insert(card);
+        }
+        let spend = match beat.reported.monthly_spend {
+            ..=0 => self.reported.monthly_spend,
+            cents => cents.min(MOST_SPEND),
+        };
+        let pulse = Pulse { error_rate: beat.reported.error_rate, wedged: beat.reported.wedged, healthy: beat.healthy };
+        self.reported = Reported { monthly_spend: spend, ..beat.reported };
+        self.last_heartbeat = Some(now);
+        self.updated = now.unix;
+        if self.liveness_key.is_some() && self.status != WorkspaceStatus::Paused {
+            self.liveness_key = Some(now.mono + LIVENESS);
+        }
+        self.beat(dialect, now.mono, &pulse);
+        // What a beat announces counts from the next one.
+        self.manages_status = beat.manages_status;
+    }
+}
+
+impl Beat {
+    /// The database has no U+0000, and counts tasks in 32 bits.
+    fn is_storable(&self) -> bool {
+        let texts = [&self.reported.sample_error, &self.reported.current_task];
+        !texts.iter().any(|text| text.contains('\0'))
+            && !self.agent_card.as_ref().is_some_and(holds_nul)
+            && i32::try_from(self.reported.active_tasks).is_ok()
+    }
+}
+
+fn read(dialect: Dialect, body: &[u8]) -> Result<Beat, Malformed> {
+    let fields = Fields::read(body)?;
+    let workspace_id = fields.text("workspace_id")?;
+    if workspace_id.is_empty() {
+        return Err(Malformed);
+    }
+    let state = fields.text("runtime_state")?;
+    let reported = Reported {
+        active_tasks: fields.integer("active_tasks")?,
+        error_rate: fields.number("error_rate")?,
+        sample_error: fields.text("sample_error")?,
+        uptime_seconds: fields.integer("uptime_seconds")?,
+        current_task: fields.text("current_task")?,
+        monthly_spend: fields.integer("monthly_spend")?,
+        wedged: state == "wedged",
+    };
+    if dialect == Dialect::Current {
+        fields.truth("is_busy")?;
+        fields.integer("observed_generation")?;
+        fields.text("schema_version")?;
+    }
+    let manages_status = announces_status_mgmt(&fields)?;
+    let agent_card = match dialect {
+        Dialect::April => None,
+        Dialect::Current => fields.object("agent_card")?.map(|card| Value::Object(card.clone())),
+    };
+    Ok(Beat { workspace_id, reported, healthy: state.is_empty(), manages_status, agent_card })
+}
+
+fn announces_status_mgmt(fields: &Fields) -> Result<bool, Malformed> {
+    let Some(metadata) = fields.object("runtime_metadata")? else { return Ok(false) };
+    let idle = metadata.get("idle_timeout_seconds");
+    if idle.is_some_and(|seconds| !seconds.is_null() && !seconds.is_i64()) {
+        return Err(Malformed);
+    }
+    match metadata.get("capabilities") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Object(named)) if named.values().all(Value::is_boolean) => {
+            Ok(named.get("status_mgmt") == Some(&Value::Bool(true)))
+        }
+        Some(_) => Err(Malformed),
+    }
+}

@@ -1,0 +1,140 @@
+//! Connections: reads a request, lets the rules and the platform have it, writes the answer.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Shared;
+use super::rule::{Action, RuleId};
+use crate::answer::Answer;
+
+/// The longest body that is read, in bytes.
+const MOST_BODY: usize = 16 << 20;
+/// How long to wait after an error of the listener, such as too many open files.
+const AFTER_ERROR: Duration = Duration::from_millis(20);
+
+/// Takes connections until the runtime ends.
+pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, peer, Arc::clone(&shared)));
+            }
+            Err(_) => tokio::time::sleep(AFTER_ERROR).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    // Small answers are written at once; without this a kept connection waits for the peer's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| answer(request, peer, &shared));
+    // An error is a peer that went away, or a connection that was closed on purpose.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// The connection is closed on purpose.
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed on purpose")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, MOST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large()),
+        Err(_) => return Err(Closed),
+    };
+    let request = Request::from_parts(head, body);
+    let (number, rule) = {
+        let now = shared.now();
+        let mut state = shared.lock();
+        (state.log.add(now, peer, &request), state.rules.take(&request))
+    };
+    shared.changed();
+    let response = ruled(request, peer, shared, rule).await?;
+    shared.lock().log.answered(number, response.status());
+    shared.changed();
+    Ok(response.map(Full::new))
+}
+
+/// Does what the rule says, or lets the platform answer.
+async fn ruled(
+    request: Request<Bytes>,
+    peer: SocketAddr,
+    shared: &Shared,
+    rule: Option<(RuleId, Action)>,
+) -> Result<Response<Bytes>, Closed> {
+    let act = |request| platform(request, peer, shared);
+    match rule {
+        None => Ok(act(request)),
+        Some((id, Action::Stall)) => {
+            released(shared, id).await;
+            Ok(act(request))
+        }
+        Some((id, Action::StallAnswer)) => {
+            let response = act(request);
+            released(shared, id).await;
+            Ok(response)
+        }
+        Some((_, Action::Delay(delay))) => {
+            tokio::time::sleep(delay).await;
+            Ok(act(request))
+        }
+        Some((_, Action::DelayAnswer(delay))) => {
+            let response = act(request);
+            tokio::time::sleep(delay).await;
+            Ok(response)
+        }
+        Some((_, Action::Answer(response))) => Ok(response),
+        Some((_, Action::CloseBefore)) => Err(Closed),
+        Some((_, Action::CloseAfter)) => {
+            act(request);
+            Err(Closed)
+        }
+    }
+}
+
+fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Response<Bytes> {
+    let now = shared.now();
+    let Answer::Ready(response) = shared.lock().platform.handle(now, Some(peer.ip()), request);
+    shared.changed();
+    response
+}
+
+/// Waits until a rule no longer stands.
+async fn released(shared: &Shared, id: RuleId) {
+    let mut released = shared.released.subscribe();
+    while shared.lock().rules.stands(id) {
+        // The sender lives as long as the server.
+        let _ = released.changed().await;
+    }
+}
+
+fn too_large() -> Response<Full<Bytes>> {
+    let text = format!("{{\"error\":\"request body too large\",\"truncated\":true,\"max_bytes\":{MOST_BODY}}}");
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
+}

@@ -1,0 +1,95 @@
+//! The requests that a server saw.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::answer::Now;
+
+/// How many requests are kept.
+const KEPT: usize = 4096;
+
+/// A request as it was received.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Its place in the order of arrival, from 0.
+    pub number: u64,
+    /// When its body was complete.
+    pub at: Now,
+    /// Where it came from: requests on the same connection have the same port.
+    pub peer: SocketAddr,
+    /// Its method.
+    pub method: Method,
+    /// Its path, without the query.
+    pub path: String,
+    /// Its query, without the question mark.
+    pub query: Option<String>,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// What it was answered with, once it was and if it was.
+    pub status: Option<StatusCode>,
+}
+
+/// The last requests, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    seen: Vec<Seen>,
+    next: u64,
+}
+
+impl Log {
+    pub(super) fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// Keeps a request, and gives its number.
+    pub(super) fn add(&mut self, at: Now, peer: SocketAddr, request: &http::Request<Bytes>) -> u64 {
+        if self.seen.len() >= 2 * KEPT {
+            self.seen.drain(..KEPT);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.seen.push(Seen {
+            number,
+            at,
+            peer,
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+            status: None,
+        });
+        number
+    }
+
+    pub(super) fn answered(&mut self, number: u64, status: StatusCode) {
+        let position = self.seen.binary_search_by_key(&number, |seen| seen.number);
+        if let Some(seen) = position.ok().and_then(|position| self.seen.get_mut(position)) {
+            seen.status = Some(status);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_requests_are_forgotten() {
+        let mut log = Log::default();
+        let request = http::Request::new(Bytes::new());
+        let peer = ([127, 0, 0, 1], 1).into();
+        let last = (0..3 * KEPT).map(|_| log.add(Now::default(), peer, &request)).last().unwrap();
+        assert!((KEPT..=2 * KEPT).contains(&log.seen().len()));
+        log.answered(0, StatusCode::OK);
+        log.answered(last, StatusCode::OK);
+        assert_eq!(log.seen().last().unwrap().status, Some(StatusCode::OK));
+        assert!(log.seen().iter().rev().skip(1).all(|seen| seen.status.is_none()));
+    }
+}

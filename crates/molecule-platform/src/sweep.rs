@@ -1,0 +1,172 @@
+//! What time alone does: liveness keys end, sweeps find silent agents, hopeless starts are given up (contract section 3;
+//! April 3).
+
+use std::time::Duration;
+
+use molecule_proto::{Time, WorkspaceStatus};
+
+use crate::answer::{Now, Wake};
+use crate::config::{Config, Dialect};
+use crate::platform::Platform;
+use crate::workspace::Workspace;
+
+/// How long a liveness key lasts after a register, or after a heartbeat that found it.
+pub(crate) const LIVENESS: Duration = Duration::from_secs(180);
+
+/// Sweeps come at fixed moments counted from the first one that the platform sees.
+pub(crate) struct Sweeps {
+    silence: Option<Silence>,
+    unborn: Option<Unborn>,
+}
+
+/// External agents that were online and have not been heard of.
+struct Silence {
+    stale_after: Duration,
+    becomes: WorkspaceStatus,
+    ticks: Ticks,
+}
+
+/// April's pre-registered workspaces that nobody ever spoke for.
+struct Unborn {
+    after: Duration,
+    ticks: Ticks,
+}
+
+struct Ticks {
+    period: Duration,
+    next: Option<Time>,
+}
+
+impl Sweeps {
+    pub(crate) fn new(config: &Config) -> Self {
+        let ticks = |seconds| Ticks { period: Duration::from_secs(seconds), next: None };
+        let silence =
+            |seconds, becomes| Silence { stale_after: Duration::from_secs(seconds), becomes, ticks: ticks(15) };
+        match config.dialect {
+            Dialect::Current => Self { silence: Some(silence(180, WorkspaceStatus::AwaitingAgent)), unborn: None },
+            // Only servers with a container provisioner sweep for silence.
+            Dialect::April => Self {
+                silence: config.provisioner.then(|| silence(90, WorkspaceStatus::Offline)),
+                unborn: Some(Unborn { after: Duration::from_secs(600), ticks: ticks(30) }),
+            },
+        }
+    }
+}
+
+impl Ticks {
+    /// The last tick up to now that was not yet answered for. Nothing happens between two calls, so the earlier ones
+    /// would have found less.
+    fn take(&mut self, now: Time) -> Option<Time> {
+        let next = *self.next.get_or_insert(now + self.period);
+        if next > now {
+            return None;
+        }
+        let last = now - Duration::from_nanos(self.remainder(next, now));
+        self.next = Some(last + self.period);
+        Some(last)
+    }
+
+    /// The first tick at which something is due.
+    fn first_from(&self, due: Time) -> Option<Time> {
+        let next = self.next?;
+        if next >= due {
+            return Some(next);
+        }
+        match self.remainder(next, due) {
+            0 => Some(due),
+            past => Some(due - Duration::from_nanos(past) + self.period),
+        }
+    }
+
+    fn remainder(&self, from: Time, to: Time) -> u64 {
+        let period = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX);
+        (to.as_nanos() - from.as_nanos()) % period
+    }
+}
+
+impl Silence {
+    /// When a workspace becomes stale. One that was never heard of counts from its creation.
+    fn due(&self, row: &Workspace) -> Option<Time> {
+        let covered =
+            row.runtime == "external" && matches!(row.status, WorkspaceStatus::Online | WorkspaceStatus::Degraded);
+        covered.then(|| row.last_heartbeat.unwrap_or(row.created).mono + self.stale_after)
+    }
+}
+
+impl Unborn {
+    fn due(&self, row: &Workspace) -> Option<Time> {
+        (row.status == WorkspaceStatus::Provisioning && row.fails_at.is_none()).then(|| row.created.mono + self.after)
+    }
+}
+
+impl Platform {
+    /// Does what is due, and rounds the moment as the database would.
+    pub(crate) fn settle(&mut self, now: Now) -> Now {
+        let now = now.in_micros();
+        let dialect = self.config.dialect;
+        for row in self.workspaces.values_mut() {
+            give_up_start(row, now);
+            end_liveness_key(row, dialect, now);
+        }
+        if let Some(silence) = &mut self.sweeps.silence
+            && let Some(tick) = silence.ticks.take(now.mono)
+        {
+            for row in self.workspaces.values_mut() {
+                if silence.due(row).is_some_and(|due| due <= tick) {
+                    row.status = silence.becomes.clone();
+                    row.updated = now.unix;
+                }
+            }
+        }
+        if let Some(unborn) = &mut self.sweeps.unborn
+            && let Some(tick) = unborn.ticks.take(now.mono)
+        {
+            for row in self.workspaces.values_mut() {
+                if unborn.due(row).is_some_and(|due| due <= tick) {
+                    row.status = WorkspaceStatus::Failed;
+                    row.reported.sample_error = "provisioning timed out".to_owned();
+                    row.updated = now.unix;
+                }
+            }
+        }
+        now
+    }
+
+    /// The next moment at which time alone changes something.
+    pub(crate) fn next_wake(&self, now: Time) -> Option<Wake> {
+        let rows = || self.workspaces.values();
+        let starts = rows().filter_map(|row| row.fails_at).map(|at| (at, "a start fails"));
+        let keys = rows().filter_map(|row| row.liveness_key).map(|at| (at, "a liveness key ends"));
+        let silent = self.sweeps.silence.iter().flat_map(|silence| {
+            rows().filter_map(|row| silence.ticks.first_from(silence.due(row)?)).map(|at| (at, "an agent falls silent"))
+        });
+        let unborn = self.sweeps.unborn.iter().flat_map(|unborn| {
+            rows().filter_map(|row| unborn.ticks.first_from(unborn.due(row)?)).map(|at| (at, "no agent ever came"))
+        });
+        let (at, why) = starts.chain(keys).chain(silent).chain(unborn).min()?;
+        // Whatever is due was settled, unless the clock stands still: then the wake is the next moment there is.
+        Some(Wake { at: at.max(now + Duration::from_nanos(1)), why })
+    }
+}
+
+fn give_up_start(row: &mut Workspace, now: Now) {
+    if row.fails_at.is_some_and(|at| at <= now.mono) {
+        row.fails_at = None;
+        row.status = WorkspaceStatus::Failed;
+        row.updated = now.unix;
+    }
+}
+
+/// The end of a key makes a workspace `offline`; the current server's external ones are left to the sweep.
+fn end_liveness_key(row: &mut Workspace, dialect: Dialect, now: Now) {
+    if row.liveness_key.is_none_or(|at| at > now.mono) {
+        return;
+    }
+    row.liveness_key = None;
+    let spared = matches!(row.status, WorkspaceStatus::Removed | WorkspaceStatus::Paused | WorkspaceStatus::Hibernated);
+    let swept = dialect == Dialect::Current && row.runtime == "external";
+    if !spared && !swept {
+        row.status = WorkspaceStatus::Offline;
+        row.updated = now.unix;
+    }
+}

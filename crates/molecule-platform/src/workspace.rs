@@ -1,0 +1,253 @@
+//! A workspace's row and its transitions (contract section 3; April 3.1).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use molecule_proto::{
+    DeliveryMode, InboundSecret, Time, UnixTime, WorkspaceId, WorkspaceKind, WorkspaceStatus, WorkspaceView,
+};
+use serde_json::Value;
+
+use crate::answer::Now;
+use crate::config::Dialect;
+
+/// How long a refused register of an authenticated agent degrades its workspace.
+const FAILURE_WINDOW: Duration = Duration::from_secs(300);
+
+/// What the platform knows of a workspace.
+pub(crate) struct Workspace {
+    pub(crate) id: WorkspaceId,
+    pub(crate) name: String,
+    pub(crate) role: Option<String>,
+    pub(crate) tier: i64,
+    pub(crate) runtime: String,
+    pub(crate) kind: WorkspaceKind,
+    pub(crate) parent: Option<WorkspaceId>,
+    pub(crate) status: WorkspaceStatus,
+    pub(crate) url: String,
+    pub(crate) delivery_mode: DeliveryMode,
+    pub(crate) agent_card: Option<Value>,
+    pub(crate) reported: Reported,
+    pub(crate) created: Now,
+    /// The last write to the row.
+    pub(crate) updated: UnixTime,
+    /// The last register or heartbeat that was taken.
+    pub(crate) last_heartbeat: Option<Now>,
+    /// Whether the last beat said that the agent judges its own status.
+    pub(crate) manages_status: bool,
+    /// When an authenticated register was refused, unless something good happened since.
+    pub(crate) register_failed: Option<Time>,
+    /// When the liveness key ends; only a register makes one, heartbeats extend it.
+    pub(crate) liveness_key: Option<Time>,
+    /// When a start that cannot succeed is given up.
+    pub(crate) fails_at: Option<Time>,
+    pub(crate) inbound_secret: Option<InboundSecret>,
+    pub(crate) secrets: BTreeMap<String, StoredSecret>,
+}
+
+/// What the last heartbeat said.
+#[derive(Default)]
+pub(crate) struct Reported {
+    pub(crate) active_tasks: i64,
+    pub(crate) error_rate: f64,
+    pub(crate) sample_error: String,
+    pub(crate) uptime_seconds: i64,
+    pub(crate) current_task: String,
+    /// US cents; kept when a beat says 0.
+    pub(crate) monthly_spend: i64,
+    pub(crate) wedged: bool,
+}
+
+pub(crate) struct StoredSecret {
+    pub(crate) value: String,
+    pub(crate) created: UnixTime,
+    pub(crate) updated: UnixTime,
+}
+
+/// What of a heartbeat decides about the status.
+pub(crate) struct Pulse {
+    pub(crate) error_rate: f64,
+    pub(crate) wedged: bool,
+    /// `runtime_state` is the empty word.
+    pub(crate) healthy: bool,
+}
+
+impl Workspace {
+    /// A new row; whoever makes it sets what is special about it.
+    pub(crate) fn new(id: WorkspaceId, name: String, status: WorkspaceStatus, now: Now) -> Self {
+        Self {
+            id,
+            name,
+            role: None,
+            tier: 3,
+            runtime: "external".to_owned(),
+            kind: WorkspaceKind::Workspace,
+            parent: None,
+            status,
+            url: String::new(),
+            delivery_mode: DeliveryMode::Push,
+            agent_card: None,
+            reported: Reported::default(),
+            created: now,
+            updated: now.unix,
+            last_heartbeat: None,
+            manages_status: false,
+            register_failed: None,
+            liveness_key: None,
+            fails_at: None,
+            inbound_secret: None,
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.status == WorkspaceStatus::Removed
+    }
+
+    /// Whether a register leaves the row alone. On April's server a register un-pauses.
+    pub(crate) fn ignores_register(&self, dialect: Dialect) -> bool {
+        match self.status {
+            WorkspaceStatus::Removed => true,
+            WorkspaceStatus::Paused | WorkspaceStatus::Hibernated => dialect == Dialect::Current,
+            _ => false,
+        }
+    }
+
+    /// Lets a heartbeat change the status, at most by one step.
+    pub(crate) fn beat(&mut self, dialect: Dialect, now: Time, pulse: &Pulse) {
+        let failed_lately = self.register_failed.is_some_and(|at| now.since(at) < FAILURE_WINDOW);
+        let next = match self.status {
+            WorkspaceStatus::Provisioning | WorkspaceStatus::Offline => WorkspaceStatus::Online,
+            WorkspaceStatus::Failed | WorkspaceStatus::AwaitingAgent if dialect == Dialect::Current => {
+                WorkspaceStatus::Online
+            }
+            WorkspaceStatus::Online => {
+                let too_many_errors = pulse.error_rate >= 0.5 && !self.manages_status;
+                if !(too_many_errors || pulse.wedged || failed_lately) {
+                    return;
+                }
+                WorkspaceStatus::Degraded
+            }
+            WorkspaceStatus::Degraded => {
+                let well = pulse.error_rate < 0.1 && pulse.healthy && !failed_lately;
+                if !well || self.manages_status {
+                    return;
+                }
+                WorkspaceStatus::Online
+            }
+            _ => return,
+        };
+        self.status = next;
+        self.fails_at = None;
+    }
+
+    pub(crate) fn pause(&mut self, now: Now) {
+        self.status = WorkspaceStatus::Paused;
+        self.url.clear();
+        self.liveness_key = None;
+        self.fails_at = None;
+        self.updated = now.unix;
+    }
+
+    /// A container is started for the workspace; an external one has none, so the start fails within the second.
+    pub(crate) fn resume(&mut self, now: Now) {
+        self.status = WorkspaceStatus::Provisioning;
+        self.fails_at = Some(now.mono + Duration::from_millis(500));
+        self.updated = now.unix;
+    }
+
+    pub(crate) fn remove(&mut self, now: Now) {
+        self.status = WorkspaceStatus::Removed;
+        self.liveness_key = None;
+        self.fails_at = None;
+        self.updated = now.unix;
+    }
+
+    /// The row as the open view shows it (contract section 7.2; April 5.3).
+    pub(crate) fn view(&self, dialect: Dialect) -> WorkspaceView {
+        let mut view = WorkspaceView::new(self.id.clone(), self.status.clone());
+        view.name.clone_from(&self.name);
+        view.role.clone_from(&self.role);
+        view.tier = self.tier;
+        view.runtime.clone_from(&self.runtime);
+        view.url.clone_from(&self.url);
+        view.parent_id.clone_from(&self.parent);
+        view.agent_card.clone_from(&self.agent_card);
+        view.active_tasks = self.reported.active_tasks;
+        view.last_error_rate = self.reported.error_rate;
+        view.uptime_seconds = self.reported.uptime_seconds;
+        if dialect == Dialect::Current {
+            view.kind = Some(self.kind.clone());
+            view.last_sample_error = Some(self.reported.sample_error.clone());
+            view.last_heartbeat_at = Some(self.last_heartbeat.map(|now| now.unix));
+            view.broadcast_enabled = Some(false);
+            view.talk_to_user_enabled = Some(true);
+            view.compute = Some(Value::Object(serde_json::Map::new()));
+            view.loaded_mcp_tools = Some(Vec::new());
+            view.mcp_surface = Some(None);
+            view.wedged = Some(self.reported.wedged);
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Pulse = Pulse { error_rate: 0.0, wedged: false, healthy: true };
+
+    fn row(status: WorkspaceStatus) -> Workspace {
+        let id = WorkspaceId::from_random([1; 16]);
+        Workspace::new(id, "a".to_owned(), status, Now::default())
+    }
+
+    fn after(dialect: Dialect, status: WorkspaceStatus, pulse: &Pulse) -> WorkspaceStatus {
+        let mut row = row(status);
+        row.beat(dialect, Time::ZERO, pulse);
+        row.status
+    }
+
+    #[test]
+    fn what_a_good_beat_brings_online() {
+        use WorkspaceStatus::{AwaitingAgent, Degraded, Failed, Offline, Online, Paused, Provisioning, Removed};
+        for status in [Provisioning, Offline, Online, Degraded] {
+            assert_eq!(after(Dialect::April, status.clone(), &WELL), Online);
+            assert_eq!(after(Dialect::Current, status, &WELL), Online);
+        }
+        assert_eq!(after(Dialect::Current, Failed, &WELL), Online);
+        assert_eq!(after(Dialect::Current, AwaitingAgent, &WELL), Online);
+        assert_eq!(after(Dialect::April, Failed, &WELL), Failed);
+        for status in [Paused, Removed] {
+            assert_eq!(after(Dialect::Current, status.clone(), &WELL), status);
+        }
+    }
+
+    #[test]
+    fn another_runtime_state_hinders_recovery_and_degrades_nothing() {
+        let odd = Pulse { error_rate: 0.0, wedged: false, healthy: false };
+        assert_eq!(after(Dialect::Current, WorkspaceStatus::Degraded, &odd), WorkspaceStatus::Degraded);
+        assert_eq!(after(Dialect::Current, WorkspaceStatus::Online, &odd), WorkspaceStatus::Online);
+    }
+
+    #[test]
+    fn a_refused_register_degrades_for_five_minutes() {
+        let mut row = row(WorkspaceStatus::Online);
+        row.register_failed = Some(Time::ZERO);
+        row.beat(Dialect::Current, Time::ZERO + Duration::from_secs(299), &WELL);
+        assert_eq!(row.status, WorkspaceStatus::Degraded);
+        row.beat(Dialect::Current, Time::ZERO + Duration::from_secs(300), &WELL);
+        assert_eq!(row.status, WorkspaceStatus::Online);
+    }
+
+    #[test]
+    fn an_agent_that_judges_itself_stays_as_it_is() {
+        let mut row = row(WorkspaceStatus::Online);
+        row.manages_status = true;
+        row.beat(Dialect::Current, Time::ZERO, &Pulse { error_rate: 0.9, wedged: false, healthy: true });
+        assert_eq!(row.status, WorkspaceStatus::Online);
+        row.status = WorkspaceStatus::Degraded;
+        row.beat(Dialect::Current, Time::ZERO, &WELL);
+        assert_eq!(row.status, WorkspaceStatus::Degraded);
+    }
+}
