@@ -94,7 +94,9 @@ impl Store for FileStore {
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
         directory::check(&self.directory)?;
         let path = self.path(slot);
-        judge_file(&path)?;
+        if !judge_file(&path)? {
+            return Err(failed(&path, "set aside", io::Error::from(io::ErrorKind::NotFound)));
+        }
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         for count in 1..=MAX_ASIDE {
             let suffix = if count == 1 { String::new() } else { format!("-{count}") };

@@ -32,6 +32,7 @@ fn every_store_keeps_the_last_content_of_each_slot() {
 #[test]
 fn every_store_leaves_a_slot_empty_that_was_set_aside() {
     let scene = Scene::new();
+    scene.store().prepare().unwrap();
     for store in [memory(), scene.store()] {
         assert_eq!(store.set_aside(Slot::Token).unwrap_err().kind(), io::ErrorKind::NotFound);
         store.replace(Slot::Token, b"damaged").unwrap();
@@ -40,6 +41,7 @@ fn every_store_leaves_a_slot_empty_that_was_set_aside() {
         assert!(store.load(Slot::Token).unwrap().is_none());
         assert_eq!(text(&*store, Slot::InboundSecret).as_deref(), Some("inbound"));
     }
+    assert_eq!(scene.names().len(), 2, "{:?}", scene.names());
 }
 
 #[test]

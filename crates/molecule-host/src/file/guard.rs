@@ -32,11 +32,11 @@ pub(super) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<Opt
     Ok(Some((file, metadata.len())))
 }
 
-/// Refuses what stands at the path if it is no private file; nothing may stand there.
-pub(super) fn judge_file(path: &Path) -> Result<(), StoreError> {
+/// Whether anything stands at the path; an error if it is no private file.
+pub(super) fn judge_file(path: &Path) -> Result<bool, StoreError> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) => judge(path, &metadata, Kind::File),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(metadata) => judge(path, &metadata, Kind::File).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(path, "looked at", error)),
     }
 }
