@@ -1,0 +1,52 @@
+//! The callback is part of the application: it may use the agent, and its panics are the caller's.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use molecule_async::{Agent, Event};
+
+use crate::peer::{Peer, json};
+use crate::support::{ID, builder};
+
+fn registering() -> Peer {
+    Peer::start(|seen| {
+        if seen.is("POST /registry/register") {
+            json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
+        } else {
+            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
+        }
+    })
+}
+
+#[tokio::test]
+async fn the_callback_may_ask_the_agent() {
+    let peer = registering();
+    let agent = Arc::new(OnceLock::<Agent>::new());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let built = builder(peer.url()).on_event({
+        let (agent, told) = (agent.clone(), told.clone());
+        move |event| {
+            // Deadlocks if the session is locked while an event is told.
+            let registered = agent.get().unwrap().health().registered;
+            told.lock().unwrap().push((event.clone(), registered));
+        }
+    });
+    agent.get_or_init(|| built.build().unwrap()).register().await.unwrap();
+    let told = told.lock().unwrap();
+    let events: Vec<_> = told.iter().map(|(event, _)| event).collect();
+    assert!(matches!(events[..], [Event::TokenChanged, Event::Registered { minted: true, .. }]), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_panic_in_the_callback_is_the_callers() {
+    let peer = registering();
+    let agent =
+        builder(peer.url()).on_event(|_| std::panic::resume_unwind(Box::new("the application's own"))).build().unwrap();
+    let calling = tokio::spawn({
+        let agent = agent.clone();
+        async move { agent.register().await }
+    });
+    let panic = calling.await.unwrap_err().into_panic();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"the application's own"));
+    // And the agent is as it was.
+    assert_eq!(agent.workspace_id().as_str(), ID);
+}

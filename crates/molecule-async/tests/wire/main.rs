@@ -1,0 +1,26 @@
+//! What the driver makes of a peer that behaves as told: one scenario a file, through the public facade.
+#![allow(clippy::unwrap_used)]
+
+mod peer;
+mod support;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+mod tls_peer;
+
+mod body_too_large;
+mod broken_connections;
+mod dropped_calls;
+mod events;
+mod late_answers;
+mod ordinary_life;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+mod proxies;
+mod request_on_the_wire;
+mod reused_connections;
+mod runtimes;
+mod stop;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+mod tls;
+mod unreachable;
+#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
+mod without_tls;
+mod wrong_answers;

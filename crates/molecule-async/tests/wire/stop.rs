@@ -1,0 +1,39 @@
+//! A stop never waits for the server.
+
+use std::time::{Duration, Instant};
+
+use molecule_async::Ended;
+
+use crate::peer::{Act, Peer, json};
+use crate::support::{ID, SOON, builder};
+
+fn stalling() -> Peer {
+    Peer::start(|seen| {
+        if seen.is(&format!("GET /workspaces/{ID}")) {
+            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
+        } else if seen.is("POST /registry/register") {
+            json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+        } else {
+            vec![Act::Stall]
+        }
+    })
+}
+
+#[tokio::test]
+#[allow(clippy::print_stdout)]
+async fn a_stop_is_quick_while_the_server_stalls() {
+    let peer = stalling();
+    let agent = builder(peer.url()).build().unwrap();
+    let stopper = agent.stopper();
+    let running = tokio::spawn(async move { agent.run_heartbeat_loop().await });
+    // The view, the register, a heartbeat and the state, the last two without an answer.
+    peer.wait_for_requests(4).await;
+    let asked = Instant::now();
+    stopper.stop();
+    let ended = tokio::time::timeout(SOON, running).await.unwrap().unwrap().unwrap();
+    let taken = asked.elapsed();
+    println!("stopped {taken:?} after it was asked for");
+    assert_eq!(ended, Ended::Stopped);
+    assert!(taken < Duration::from_secs(1), "{taken:?}");
+    peer.wait_for_closed(2).await;
+}
