@@ -577,8 +577,12 @@ impl Machine for Run {
             }
             // A lock that could not be given back goes with the process.
             State::Unlocking(expected, result) if expected == id => {
-                self.state = State::Finished(result);
-                return Ok(());
+                if let Outcome::Host(HostResult::Unlocked) | Outcome::Failed(_) = outcome {
+                    self.state = State::Finished(result);
+                    return Ok(());
+                }
+                self.state = State::Unlocking(expected, result);
+                return Err(outcome);
             }
             state => self.state = state,
         }
