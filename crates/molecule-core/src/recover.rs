@@ -177,6 +177,7 @@ impl Recover {
 
     fn listed(&mut self, cx: &Cx<'_>, list: &TokenList) {
         match self.old_row(cx, list) {
+            _ if self.cancelled => self.finish(Ok(Recovered::Minted { old_revoked: false })),
             Some(row) => self.state = State::Revoking(Box::new(Call::new(RevokeToken(row, Auth::Bearer)))),
             None => self.finish(Ok(Recovered::Minted { old_revoked: false })),
         }
