@@ -1,0 +1,251 @@
+//! A driver for any machine, over virtual time, that holds the machine to the protocol.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Outcome, Sent};
+use molecule_core::machine::{MAX_STEPS, Machine, Step, Wake};
+use molecule_core::proto::Time;
+use molecule_core::{Event, Result};
+
+use super::agent::{Agent, MARK, ORIGIN};
+use super::answer::Reply;
+use super::platform::Seen;
+
+/// A machine and what it has under way.
+pub struct Driven<M: Machine> {
+    pub machine: M,
+    /// Effects that were started and not yet fed.
+    pub in_flight: BTreeMap<EffectId, Effect>,
+    /// Outcomes that come by themselves, by moment.
+    due: BTreeMap<(Time, EffectId), Outcome>,
+    /// Those that were never taken up by a server.
+    fresh: Vec<EffectId>,
+    pub events: Vec<Event>,
+    pub done: Option<M::Output>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    /// This outcome is there.
+    Outcome(EffectId, Outcome),
+    /// The moment that the machine waited for.
+    Wake,
+    /// Nothing before the end of the time that was given.
+    Later,
+    Done,
+}
+
+/// How a machine rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Idle(Option<Wake>),
+    Done,
+}
+
+impl<M, T> Driven<M>
+where
+    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    T: Debug,
+{
+    pub fn new(machine: M) -> Self {
+        Self {
+            machine,
+            in_flight: BTreeMap::new(),
+            due: BTreeMap::new(),
+            fresh: Vec::new(),
+            events: Vec::new(),
+            done: None,
+        }
+    }
+
+    /// Polls until the machine rests: at most [`MAX_STEPS`] steps, and only as the protocol allows.
+    pub fn settle(&mut self, agent: &mut Agent) -> Rest {
+        for _ in 0..MAX_STEPS {
+            assert!(self.done.is_none(), "polled after Done");
+            match self.machine.poll(&mut agent.cx()) {
+                Step::Start(id, effect) => self.started(agent, id, effect),
+                Step::Cancel(id) => {
+                    agent.note(format!("cancel {}", id.0));
+                    assert!(self.in_flight.remove(&id).is_some(), "cancelled what is not in flight");
+                    self.due.retain(|(_, due), _| *due != id);
+                    self.fresh.retain(|fresh| *fresh != id);
+                    let cancelled = Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled));
+                    self.due.insert((agent.now.mono, id), cancelled);
+                }
+                Step::Event(event) => {
+                    agent.note(format!("event {event:?}"));
+                    self.events.push(event);
+                }
+                Step::Idle(wake) => {
+                    match wake {
+                        Some(wake) => assert!(wake.at > agent.now.mono, "a wake in the past: {wake:?}"),
+                        None => assert!(!self.in_flight.is_empty(), "idle for ever with nothing in flight"),
+                    }
+                    return Rest::Idle(wake);
+                }
+                Step::Done(output) => {
+                    match &output {
+                        Ok(value) => agent.note(format!("done {value:?}")),
+                        Err(error) => {
+                            assert!(!format!("{error:?}").contains(MARK), "a secret in an error");
+                            agent.note(format!("done error: {error}"));
+                        }
+                    }
+                    self.done = Some(output);
+                    self.dispose_of_the_rest(agent);
+                    return Rest::Done;
+                }
+            }
+            let debug = format!("{:?}", self.machine);
+            assert!(!debug.contains(MARK), "a secret in the machine's Debug: {debug}");
+        }
+        panic!("more than {MAX_STEPS} steps without input:\n{}", agent.take_trace());
+    }
+
+    fn started(&mut self, agent: &mut Agent, id: EffectId, effect: Effect) {
+        assert!(!format!("{effect:?}").contains(MARK), "a secret in an effect's Debug");
+        match &effect {
+            Effect::Http(request, limits) => {
+                let at = request.uri();
+                let origin = format!("{}://{}", at.scheme_str().unwrap(), at.authority().unwrap());
+                assert_eq!(origin, ORIGIN, "a request to another origin");
+                assert!(!limits.total.is_zero(), "a request that may take no time");
+                for part in [limits.connect, limits.head, limits.read] {
+                    assert!(!part.is_zero() && part <= limits.total, "{limits:?}");
+                }
+                let seen = Seen::new(request, agent.now);
+                agent.note(format!("start {} {seen}", id.0));
+            }
+            Effect::Host(op) => agent.note(format!("start {} {op:?}", id.0)),
+        }
+        assert!(self.in_flight.insert(id, effect).is_none(), "an effect id twice");
+        self.fresh.push(id);
+    }
+
+    /// After Done a driver disposes of what is still under way; the machine wants none of it.
+    fn dispose_of_the_rest(&mut self, agent: &mut Agent) {
+        for (id, effect) in std::mem::take(&mut self.in_flight) {
+            let outcome = match &effect {
+                Effect::Host(op) => agent.store.perform(op),
+                Effect::Http(..) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
+            };
+            let back = self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
+            agent.store.dispose(&back);
+        }
+        for ((_, id), outcome) in std::mem::take(&mut self.due) {
+            self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
+        }
+        self.fresh.clear();
+        assert!(matches!(self.machine.poll(&mut agent.cx()), Step::Idle(None)), "a step after Done");
+    }
+
+    /// Feeds an outcome by hand; gives back what the machine gives back.
+    pub fn feed(&mut self, agent: &mut Agent, id: EffectId, outcome: Outcome) -> Option<Outcome> {
+        agent.note(format!("feed {} {outcome:?}", id.0));
+        self.fresh.retain(|fresh| *fresh != id);
+        let back = self.machine.feed(&mut agent.cx(), id, outcome).err();
+        match &back {
+            None => assert!(self.in_flight.remove(&id).is_some(), "took an outcome that it did not ask for"),
+            Some(outcome) => {
+                agent.note(format!("given back {}", id.0));
+                agent.store.dispose(outcome);
+            }
+        }
+        back
+    }
+
+    /// Performs an effect: on the agent's store, or by asking the server.
+    pub fn perform(&mut self, agent: &mut Agent, id: EffectId, server: &mut impl FnMut(&Seen) -> Reply) {
+        self.fresh.retain(|fresh| *fresh != id);
+        let now = agent.now;
+        let reply = match &self.in_flight[&id] {
+            Effect::Host(op) => Reply::Now(agent.store.perform(op)),
+            Effect::Http(request, _) => server(&Seen::new(request, now)),
+        };
+        match reply {
+            Reply::Now(outcome) => self.due.insert((now.mono, id), outcome),
+            Reply::After(wait, outcome) => self.due.insert((now.mono + wait, id), outcome),
+            Reply::Never => None,
+        };
+    }
+
+    /// Polls, performs what was started, and finds what comes next: an outcome, a wake, or the end. Moves the clock there.
+    pub fn next(&mut self, agent: &mut Agent, until: Time, server: &mut impl FnMut(&Seen) -> Reply) -> Next {
+        let Rest::Idle(wake) = self.settle(agent) else { return Next::Done };
+        while !self.fresh.is_empty() {
+            let id = self.fresh[0];
+            self.perform(agent, id, server);
+        }
+        let due = self.due.first_key_value().map(|(&(at, _), _)| at.max(agent.now.mono));
+        let next = due.into_iter().chain(wake.map(|wake| wake.at)).min();
+        let Some(next) = next.filter(|next| *next <= until) else {
+            agent.advance_to(until);
+            return Next::Later;
+        };
+        if let Some(wake) = wake.filter(|_| due != Some(next)) {
+            agent.note(format!("idle until +{:.1} s: {}", next.since(agent.now.mono).as_secs_f64(), wake.why));
+        }
+        agent.advance_to(next);
+        match self.due.first_entry().filter(|entry| entry.key().0 <= next) {
+            Some(entry) => {
+                let ((_, id), outcome) = entry.remove_entry();
+                Next::Outcome(id, outcome)
+            }
+            None => Next::Wake,
+        }
+    }
+
+    /// Drives until `Done`, or until the clock reads `until`.
+    pub fn drive_until(&mut self, agent: &mut Agent, until: Time, server: &mut impl FnMut(&Seen) -> Reply) -> Next {
+        loop {
+            match self.next(agent, until, server) {
+                Next::Outcome(id, outcome) => {
+                    self.feed(agent, id, outcome);
+                }
+                Next::Wake => {}
+                end @ (Next::Later | Next::Done) => return end,
+            }
+        }
+    }
+
+    /// Drives for so long, or until `Done`.
+    pub fn drive_for(
+        &mut self,
+        agent: &mut Agent,
+        time: std::time::Duration,
+        server: &mut impl FnMut(&Seen) -> Reply,
+    ) -> Next {
+        let until = agent.now.mono + time;
+        self.drive_until(agent, until, server)
+    }
+
+    /// Drives to the end; fails if there is none within an hour.
+    pub fn finish(&mut self, agent: &mut Agent, server: &mut impl FnMut(&Seen) -> Reply) -> Result<T> {
+        let end = self.drive_for(agent, super::secs(3600), server);
+        assert!(matches!(end, Next::Done), "no end within an hour:\n{}", agent.take_trace());
+        self.done.take().unwrap()
+    }
+}
+
+/// Drives a machine from its beginning to its end.
+pub fn run<M, T>(agent: &mut Agent, machine: M, mut server: impl FnMut(&Seen) -> Reply) -> Result<T>
+where
+    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    T: Debug,
+{
+    Driven::new(machine).finish(agent, &mut server)
+}
+
+/// Whether two outcomes are the same, content included.
+pub fn same(one: &Outcome, other: &Outcome) -> bool {
+    match (one, other) {
+        (Outcome::Response(one), Outcome::Response(other)) => {
+            one.status() == other.status() && one.headers() == other.headers() && one.body() == other.body()
+        }
+        (Outcome::Host(one), Outcome::Host(other)) => one == other,
+        (Outcome::Failed(one), Outcome::Failed(other)) => (one.sent, one.kind) == (other.sent, other.kind),
+        _ => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Every machine with an agent and a platform under which it does all that it can do.
+
+use std::fmt::Debug;
+
+use molecule_core::endpoint::{MintToken, Secrets};
+use molecule_core::machine::Machine;
+use molecule_core::session::Auth;
+use molecule_core::{Beat, Call, Event, Recover, Recovery, Register, Result, Run};
+use serde_json::json;
+
+use super::agent::{Agent, ID, secret};
+use super::answer::Answer;
+use super::platform::{Platform, STATE};
+
+/// A machine that was not polled yet, and its surroundings.
+pub struct Setup<M> {
+    pub name: &'static str,
+    pub agent: Agent,
+    pub machine: M,
+    pub platform: Platform,
+}
+
+/// Something that holds for every machine.
+pub trait Check {
+    fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
+    where
+        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        T: Debug;
+}
+
+/// Checks it for all of them.
+pub fn each_machine(check: &impl Check) {
+    let stored = || Agent::stored(&secret("first"));
+    check.check(&|| Setup {
+        name: "call that may always be repeated",
+        agent: stored(),
+        machine: Call::new(Secrets),
+        platform: Platform::current(),
+    });
+    check.check(&|| Setup {
+        name: "call that is repeated only unsent",
+        agent: stored(),
+        machine: Call::new(MintToken(Auth::Bearer)),
+        platform: Platform::april(),
+    });
+    check.check(&|| {
+        // The store's token is the newer one: a 401 makes the call read it.
+        let options = Agent::options().token(secret("given"));
+        let mut agent = Agent::with(options, 7);
+        agent.store.token = Some(secret("first"));
+        Setup { name: "call under a refused token", agent, machine: Call::new(Secrets), platform: Platform::current() }
+    });
+    check.check(&|| Setup { name: "beat", agent: stored(), machine: Beat::new(), platform: Platform::current() });
+    check.check(&|| Setup {
+        name: "register that mints",
+        agent: Agent::new(),
+        machine: Register::new(),
+        platform: Platform::current().without_token(),
+    });
+    check.check(&|| Setup {
+        name: "register under a placeholder",
+        agent: Agent::new(),
+        machine: Register::new(),
+        platform: Platform::april().without_token(),
+    });
+    check.check(&|| Setup {
+        name: "recover by rotation",
+        agent: stored(),
+        machine: Recover::new(Recovery::Own),
+        platform: Platform::current(),
+    });
+    check.check(&|| Setup {
+        name: "recover by one more token",
+        agent: stored(),
+        machine: Recover::new(Recovery::admin(&secret("admin")).unwrap()),
+        platform: Platform::april(),
+    });
+    check.check(&run_until_paused);
+}
+
+/// A loop from its first start, its minted token and three refused beats, until a pause after a minute and a half.
+fn run_until_paused() -> Setup<Run> {
+    let agent = Agent::new();
+    let begin = agent.now.mono;
+    let mut platform = Platform::current().without_token();
+    platform.weather = Box::new(move |seen| {
+        let second = seen.at.since(begin).as_secs();
+        if seen.is(STATE) && second > 90 {
+            let paused = json!({"workspace_id": ID, "status": "paused", "paused": true, "deleted": false});
+            return Some(Answer::json(200, paused).into());
+        }
+        (40..60).contains(&second).then(|| Answer::error(503, "busy").into())
+    });
+    Setup { name: "run", agent, machine: Run::new(), platform }
+}

@@ -1,0 +1,30 @@
+//! What every test of the machines stands on: one agent on virtual time, a driver for any machine, answers, a store in
+//! memory and a small platform.
+
+#![allow(dead_code, unused_imports, clippy::unwrap_used, unreachable_pub)]
+
+pub mod agent;
+pub mod answer;
+pub mod drive;
+pub mod machines;
+pub mod platform;
+pub mod store;
+
+pub use agent::{Agent, ID, MARK, ORIGIN, secret};
+pub use answer::{Answer, Reply, fault, unsent};
+pub use drive::{Driven, Next, Rest, run, same};
+pub use machines::{Check, Setup, each_machine};
+pub use platform::{Platform, Seen};
+pub use store::Store;
+
+pub use std::time::Duration;
+
+/// So many seconds.
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// So many seconds, a fraction included.
+pub fn secs_f64(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}

@@ -1,0 +1,257 @@
+//! A small platform in both dialects: who may authenticate what, minting, statuses and deletion, as far as the machines'
+//! decisions depend on them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use molecule_core::machine::Now;
+use molecule_core::proto::Time;
+use molecule_core::session::Dialect;
+use serde_json::{Value, json};
+
+use super::agent::{ID, ORIGIN, secret};
+use super::answer::{Answer, Reply};
+
+/// A request as a server sees it.
+#[derive(Clone)]
+pub struct Seen {
+    pub at: Time,
+    pub method: Method,
+    /// Path and query, the agent's own id as `:id`.
+    pub path: String,
+    pub bearer: Option<String>,
+    pub body: Value,
+    pub headers: http::HeaderMap,
+}
+
+impl Seen {
+    pub fn new(request: &Request<Bytes>, now: Now) -> Self {
+        let bearer = request.headers().get("authorization");
+        let bearer = bearer.map(|value| value.to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned());
+        Self {
+            at: now.mono,
+            method: request.method().clone(),
+            path: request.uri().path_and_query().unwrap().as_str().replace(ID, ":id"),
+            bearer,
+            body: serde_json::from_slice(request.body()).unwrap_or_default(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    /// `POST /registry/register` and so on.
+    pub fn is(&self, what: &str) -> bool {
+        what == format!("{} {}", self.method, self.path)
+    }
+}
+
+impl fmt::Display for Seen {
+    /// The request without its bearer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bearer = if self.bearer.is_some() { " (bearer)" } else { "" };
+        write!(f, "{} {}{bearer}", self.method, self.path)
+    }
+}
+
+pub const REGISTER: &str = "POST /registry/register";
+pub const HEARTBEAT: &str = "POST /registry/heartbeat";
+pub const STATE: &str = "GET /workspaces/:id/state";
+pub const VIEW: &str = "GET /workspaces/:id";
+pub const SECRETS: &str = "GET /workspaces/:id/secrets/values";
+pub const TOKENS: &str = "GET /workspaces/:id/tokens?limit=200";
+pub const MINT: &str = "POST /workspaces/:id/tokens";
+pub const ROTATE: &str = "POST /workspaces/:id/external/rotate";
+
+/// What may happen to a request before the platform sees it.
+pub type Weather = Box<dyn FnMut(&Seen) -> Option<Reply>>;
+
+/// The platform's side of one workspace.
+pub struct Platform {
+    pub dialect: Dialect,
+    pub status: String,
+    pub removed: bool,
+    pub purged: bool,
+    /// Tokens that authenticate.
+    pub live: BTreeSet<String>,
+    pub admin: String,
+    pub inbound: Option<String>,
+    pub minted: u32,
+    pub seen: Vec<Seen>,
+    pub weather: Weather,
+}
+
+impl Platform {
+    /// A workspace that exists and is online, with one live token.
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            status: "online".to_owned(),
+            removed: false,
+            purged: false,
+            live: BTreeSet::from([secret("first")]),
+            admin: secret("admin"),
+            inbound: (dialect == Dialect::Current).then(|| secret("inbound")),
+            minted: 0,
+            seen: Vec::new(),
+            weather: Box::new(|_| None),
+        }
+    }
+
+    pub fn current() -> Self {
+        Self::new(Dialect::Current)
+    }
+
+    pub fn april() -> Self {
+        Self::new(Dialect::April)
+    }
+
+    /// A workspace that was created with a URL: no token yet.
+    pub fn without_token(mut self) -> Self {
+        self.live.clear();
+        self
+    }
+
+    pub fn serve(&mut self, seen: &Seen) -> Reply {
+        self.seen.push(seen.clone());
+        if let Some(reply) = (self.weather)(seen) {
+            return reply;
+        }
+        self.answer(seen).into()
+    }
+
+    /// How often it was asked for something.
+    pub fn count(&self, what: &str) -> usize {
+        self.seen.iter().filter(|seen| seen.is(what)).count()
+    }
+
+    /// When it was asked for something.
+    pub fn times(&self, what: &str) -> Vec<Time> {
+        self.seen.iter().filter(|seen| seen.is(what)).map(|seen| seen.at).collect()
+    }
+
+    /// The last request of a kind.
+    pub fn last(&self, what: &str) -> &Seen {
+        self.seen.iter().rev().find(|seen| seen.is(what)).unwrap()
+    }
+
+    fn is_april(&self) -> bool {
+        self.dialect == Dialect::April
+    }
+
+    fn answer(&mut self, seen: &Seen) -> Answer {
+        let what = format!("{} {}", seen.method, seen.path);
+        let known = seen.bearer.as_ref().is_some_and(|bearer| !self.removed && self.live.contains(bearer));
+        let admin = seen.bearer.as_ref() == Some(&self.admin);
+        let open = self.live.is_empty() || self.removed;
+        match what.as_str() {
+            VIEW => self.view(),
+            REGISTER => self.register(seen, known || open),
+            HEARTBEAT if !known && !open => Self::unauthorized(seen),
+            HEARTBEAT => self.heartbeat(),
+            _ if !known && !admin => Self::unauthorized(seen),
+            STATE if self.removed => Answer::json(404, json!({"workspace_id": ID, "deleted": true})),
+            STATE => Answer::json(
+                200,
+                json!({"workspace_id": ID, "status": self.status, "paused": self.status == "paused", "deleted": false}),
+            ),
+            SECRETS => Answer::json(200, json!({"OPENAI_API_KEY": secret("openai")})),
+            ROTATE if self.is_april() => Answer::text(404, "404 page not found"),
+            ROTATE => {
+                self.live.clear();
+                let token = self.mint();
+                let connection = json!({
+                    "workspace_id": ID, "platform_url": ORIGIN, "auth_token": token,
+                    "registry_endpoint": "", "heartbeat_endpoint": "",
+                });
+                Answer::json(200, json!({ "connection": connection }))
+            }
+            MINT => {
+                let token = self.mint();
+                Answer::json(201, json!({"auth_token": token, "workspace_id": ID, "message": "shown once"}))
+            }
+            TOKENS => {
+                let row = |(index, token): (usize, &String)| json!({"id": row_id(index), "prefix": token[..8]});
+                let rows: Vec<Value> = self.live.iter().enumerate().map(row).collect();
+                Answer::json(200, json!({"tokens": rows, "count": rows.len()}))
+            }
+            other => self.revoke(other),
+        }
+    }
+
+    fn unauthorized(seen: &Seen) -> Answer {
+        let which = if seen.bearer.is_some() { "invalid" } else { "missing" };
+        Answer::error(401, &format!("{which} workspace auth token"))
+    }
+
+    fn view(&self) -> Answer {
+        if self.purged {
+            return Answer::error(404, "workspace not found");
+        }
+        let status = if self.removed { "removed" } else { &self.status };
+        if self.is_april() {
+            return Answer::json(200, json!({"id": ID, "status": status, "name": "tester"}));
+        }
+        if self.removed {
+            return Answer::json(410, json!({"error": "workspace removed", "id": ID, "hint": "gone"}));
+        }
+        Answer::json(200, json!({"id": ID, "status": status, "name": "tester", "kind": "workspace"}))
+    }
+
+    fn register(&mut self, seen: &Seen, allowed: bool) -> Answer {
+        if self.is_april() && seen.body["url"] == "" {
+            return Answer::error(400, "invalid request body");
+        }
+        if !allowed {
+            return Self::unauthorized(seen);
+        }
+        if self.status != "paused" || self.is_april() {
+            self.status = "online".to_owned();
+        }
+        let mut answer = json!({"status": "registered"});
+        if self.live.is_empty() {
+            answer["auth_token"] = self.mint().into();
+        }
+        if !self.is_april() {
+            answer["delivery_mode"] = seen.body["delivery_mode"].clone();
+            answer["platform_inbound_secret"] = self.inbound.clone().into();
+        }
+        Answer::json(200, answer)
+    }
+
+    fn heartbeat(&mut self) -> Answer {
+        if matches!(self.status.as_str(), "provisioning" | "offline" | "failed" | "awaiting_agent") {
+            self.status = "online".to_owned();
+        }
+        let mut answer = json!({"status": "ok"});
+        if !self.is_april() {
+            answer["generation"] = 3.into();
+            answer["platform_inbound_secret"] = self.inbound.clone().into();
+        }
+        Answer::json(200, answer)
+    }
+
+    fn mint(&mut self) -> String {
+        self.minted += 1;
+        let token = secret(&format!("minted{}", self.minted));
+        self.live.insert(token.clone());
+        token
+    }
+
+    fn revoke(&mut self, what: &str) -> Answer {
+        let row = what.strip_prefix("DELETE /workspaces/:id/tokens/").expect(what);
+        let token =
+            self.live.iter().enumerate().find(|(index, _)| row_id(*index) == row).map(|(_, token)| token.clone());
+        match token {
+            Some(token) => {
+                self.live.remove(&token);
+                Answer::json(200, json!({"status": "revoked"}))
+            }
+            None => Answer::error(404, "token not found or already revoked"),
+        }
+    }
+}
+
+fn row_id(index: usize) -> String {
+    format!("00000000-0000-4000-8000-{index:012}")
+}

@@ -1,0 +1,89 @@
+//! The agent's store in memory, with acts that can be made to fail.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent, Slot, Stored};
+
+/// What is stored, and which acts fail.
+#[derive(Debug, Default)]
+pub struct Store {
+    pub token: Option<String>,
+    pub inbound: Option<String>,
+    /// Acts that fail, by the first word of their `Debug`, each with the store's sentence.
+    failures: BTreeMap<&'static str, String>,
+    /// Somebody else's lock.
+    pub held_elsewhere: bool,
+    pub locked: Option<u64>,
+    next_lock: u64,
+    /// How often the token was read.
+    pub token_reads: u32,
+}
+
+impl Store {
+    /// From now on `act` (`Prepare`, `Load`, `Replace` …) fails.
+    pub fn fail(&mut self, act: &'static str) {
+        self.failures.insert(act, format!("{act} was refused: the disk is full; free some space"));
+    }
+
+    /// From now on nothing fails.
+    pub fn mend(&mut self) {
+        self.failures.clear();
+    }
+
+    pub fn perform(&mut self, op: &HostOp) -> Outcome {
+        let act = format!("{op:?}");
+        let act = act.split('(').next().unwrap();
+        if let Some(sentence) = self.failures.get(act) {
+            let kind = FaultKind::Host(io::ErrorKind::StorageFull);
+            return Outcome::Failed(Fault::with_source(Sent::No, kind, sentence.clone()));
+        }
+        Outcome::Host(match op {
+            HostOp::Prepare => HostResult::Prepared,
+            HostOp::Load(slot) => {
+                self.token_reads += u32::from(*slot == Slot::Token);
+                let text = self.slot(*slot).clone();
+                HostResult::Loaded(
+                    text.map(|text| Stored { bytes: text.into_bytes().into(), place: format!("/home/agent/{slot:?}") }),
+                )
+            }
+            HostOp::Replace(slot, bytes) => {
+                *self.slot(*slot) = Some(String::from_utf8(bytes.to_vec()).unwrap());
+                HostResult::Replaced
+            }
+            HostOp::SetAside(slot) => {
+                *self.slot(*slot) = None;
+                HostResult::SetAside("/home/agent/aside".to_owned())
+            }
+            HostOp::Lock if self.held_elsewhere => {
+                let sentence = "another agent of this workspace runs (/home/agent/.lock); stop it first";
+                return Outcome::Failed(Fault::with_source(Sent::No, FaultKind::Locked, sentence));
+            }
+            HostOp::Lock => {
+                self.next_lock += 1;
+                assert_eq!(self.locked.replace(self.next_lock), None, "locked twice");
+                HostResult::Locked(LockId(self.next_lock))
+            }
+            HostOp::Unlock(LockId(id)) => {
+                assert_eq!(self.locked.take(), Some(*id), "unlocked what was not locked");
+                HostResult::Unlocked
+            }
+        })
+    }
+
+    /// Disposes of an outcome that nobody wanted, as a driver does.
+    pub fn dispose(&mut self, outcome: &Outcome) {
+        if let Outcome::Host(HostResult::Locked(LockId(id))) = outcome
+            && self.locked == Some(*id)
+        {
+            self.locked = None;
+        }
+    }
+
+    fn slot(&mut self, slot: Slot) -> &mut Option<String> {
+        match slot {
+            Slot::Token => &mut self.token,
+            Slot::InboundSecret => &mut self.inbound,
+        }
+    }
+}
