@@ -1,0 +1,56 @@
+//! A remote agent's whole life, async: register, pull secrets, beat, and end when the platform says so.
+//!
+//! ```console
+//! $ cargo run --example remote-agent-async
+//! ```
+//!
+//! With nothing set it lives against an embedded platform whose owner pauses it. With `MOLECULE_PLATFORM_URL` and
+//! `MOLECULE_WORKSPACE_ID` it is an agent of a real one.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use molecule_async::{Agent, AgentCard, Ended};
+use molecule_examples::{Settings, story};
+
+fn main() -> ExitCode {
+    story::conclude(run())
+}
+
+fn run() -> Result<Ended, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(live())
+}
+
+async fn live() -> Result<Ended, Box<dyn Error>> {
+    let settings = Settings::from_env()?;
+    let mut builder = Agent::builder(&settings.platform, &settings.workspace_id)
+        .card(AgentCard::new(settings.name).description("lives a whole life, async"))
+        .heartbeat_interval(settings.heartbeat)
+        .state_interval(settings.state)
+        .storage(settings.storage)
+        .origin(settings.origin)
+        .on_event(story::tell_event);
+    if let Some(token) = settings.token {
+        builder = builder.token(token);
+    }
+    if let Some(url) = settings.reported_url {
+        builder = builder.reported_url(url);
+    }
+    if let Some(id) = settings.org_id {
+        builder = builder.org_id(id);
+    }
+    let agent = builder.build()?;
+    let stopper = agent.stopper();
+    story::on_interrupt(move || stopper.stop())?;
+
+    let registration = agent.register().await?;
+    story::tell_registration(&registration);
+    if !registration.paused {
+        story::tell_secrets(&agent.pull_secrets().await?);
+    }
+    if let Some(embedded) = &settings.embedded {
+        embedded.pause_after_beats(5);
+    }
+    Ok(agent.run_heartbeat_loop().await?)
+}

@@ -1,0 +1,86 @@
+//! A platform inside the demo, and an owner who pauses the workspace after some heartbeats.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use molecule_core::proto::WorkspaceId;
+use molecule_platform::{Config, Dialect, Platform, Server, serve};
+
+use crate::story::tell;
+
+/// An embedded platform with one workspace. Dropping it stops it and removes its directory.
+#[derive(Debug)]
+pub struct Embedded {
+    server: Arc<Server>,
+    workspace_id: WorkspaceId,
+    home: PathBuf,
+    /// Whether the directory is ours to remove.
+    temporary: bool,
+}
+
+impl Embedded {
+    /// Starts a platform on a free loopback port and creates a workspace with two secrets. Tokens are kept in `home`, or in a
+    /// temporary directory.
+    ///
+    /// # Errors
+    /// Those of binding the port and of making the directory.
+    pub fn start(home: Option<PathBuf>) -> io::Result<Self> {
+        let temporary = home.is_none();
+        let home = home.unwrap_or_else(|| std::env::temp_dir().join(format!("molecule-demo-{}", std::process::id())));
+        std::fs::create_dir_all(&home)?;
+        let config = Config { seed: molecule_host::seed(), ..Config::new(Dialect::Current) };
+        let server = serve(Platform::new(config), "127.0.0.1:0")?;
+        let workspace_id = server.with(|platform, now| {
+            // Created with a URL, a workspace gets its token by its first register, as the story shows.
+            let created = platform.create_workspace_at(now, "demo", "http://localhost:9/agent");
+            let id = created.map_err(|refused| io::Error::other(format!("{refused:?}")))?;
+            for (key, value) in [("OPENAI_API_KEY", "sk-demo"), ("GREETING", "hello")] {
+                platform.set_secret(now, &id, key, value);
+            }
+            Ok::<_, io::Error>(id)
+        })?;
+        tell("platform", format!("listens on {} (embedded, the current server's dialect)", server.url()));
+        tell("owner", format!("created workspace {workspace_id} with 2 secrets"));
+        Ok(Self { server: Arc::new(server), workspace_id, home, temporary })
+    }
+
+    /// The platform's base URL.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The workspace that the owner created.
+    pub fn workspace_id(&self) -> &WorkspaceId {
+        &self.workspace_id
+    }
+
+    /// Where the agent keeps its files.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Has the owner pause the workspace after so many heartbeats, from a thread of the owner's own.
+    pub fn pause_after_beats(&self, beats: usize) {
+        let (server, id) = (Arc::clone(&self.server), self.workspace_id.clone());
+        std::thread::spawn(move || {
+            let enough = |requests: &[molecule_platform::serve::Seen]| {
+                requests.iter().filter(|request| request.path == "/registry/heartbeat").count() >= beats
+            };
+            if server.wait_for(enough, Duration::from_secs(600)) {
+                tell("platform", format!("received {beats} heartbeats"));
+                tell("owner", "pauses the workspace");
+                let _ = server.with(|platform, now| platform.pause(now, &id, false));
+            }
+        });
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = std::fs::remove_dir_all(&self.home);
+        }
+    }
+}

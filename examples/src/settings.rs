@@ -1,0 +1,121 @@
+//! Which platform a demo talks to, and as whom.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use molecule_core::OriginHeader;
+use molecule_host::Storage;
+
+use crate::embedded::Embedded;
+
+/// A demo's settings: a real platform's from the environment, or those of an embedded one.
+#[derive(Debug)]
+pub struct Settings {
+    /// The platform's base URL: `MOLECULE_PLATFORM_URL`, or `PLATFORM_URL`.
+    pub platform: String,
+    /// The workspace's id: `MOLECULE_WORKSPACE_ID`, or `WORKSPACE_ID`.
+    pub workspace_id: String,
+    /// `MOLECULE_WORKSPACE_TOKEN`.
+    pub token: Option<String>,
+    /// `MOLECULE_REPORTED_URL`.
+    pub reported_url: Option<String>,
+    /// `MOLECULE_ORG_ID`.
+    pub org_id: Option<String>,
+    /// `MOLECULE_ORIGIN`; `off` sends none.
+    pub origin: OriginHeader,
+    /// The agent's name on its card: `MOLECULE_AGENT_NAME`.
+    pub name: String,
+    /// `HEARTBEAT_SECS`, a fraction allowed; 30 s, or a fifth of a second against the embedded platform.
+    pub heartbeat: Duration,
+    /// `STATE_SECS`, a fraction allowed; the same defaults.
+    pub state: Duration,
+    /// Where the token is kept: `MOLECULE_HOME`, or the embedded platform's temporary directory.
+    pub storage: Storage,
+    /// The embedded platform, which lives as long as the settings do.
+    pub embedded: Option<Embedded>,
+}
+
+impl Settings {
+    /// Reads the environment, and starts the embedded platform if it names no other.
+    ///
+    /// # Errors
+    /// A sentence for people: a variable that makes no sense, or a platform that could not start.
+    pub fn from_env() -> Result<Self, String> {
+        let platform = first(&["MOLECULE_PLATFORM_URL", "PLATFORM_URL"]);
+        let workspace_id = first(&["MOLECULE_WORKSPACE_ID", "WORKSPACE_ID"]);
+        match (platform, workspace_id) {
+            (Some(platform), Some(id)) => Self::real(platform, id),
+            (None, None) => Self::embedded(),
+            (Some(_), None) => {
+                Err("PLATFORM_URL is set and WORKSPACE_ID is not; set both, or neither for a demo".to_owned())
+            }
+            (None, Some(_)) => {
+                Err("WORKSPACE_ID is set and PLATFORM_URL is not; set both, or neither for a demo".to_owned())
+            }
+        }
+    }
+
+    fn real(platform: String, workspace_id: String) -> Result<Self, String> {
+        let usual = Duration::from_secs(30);
+        Ok(Self {
+            platform,
+            workspace_id,
+            token: first(&["MOLECULE_WORKSPACE_TOKEN"]),
+            reported_url: first(&["MOLECULE_REPORTED_URL"]),
+            org_id: first(&["MOLECULE_ORG_ID"]),
+            origin: origin(),
+            name: name(),
+            heartbeat: seconds("HEARTBEAT_SECS", usual)?,
+            state: seconds("STATE_SECS", usual)?,
+            storage: Storage::from_env(),
+            embedded: None,
+        })
+    }
+
+    fn embedded() -> Result<Self, String> {
+        let short = Duration::from_millis(200);
+        let (heartbeat, state) = (seconds("HEARTBEAT_SECS", short)?, seconds("STATE_SECS", short)?);
+        let home = first(&["MOLECULE_HOME"]).map(PathBuf::from);
+        let embedded =
+            Embedded::start(home).map_err(|error| format!("the embedded platform could not start: {error}"))?;
+        Ok(Self {
+            platform: embedded.url(),
+            workspace_id: embedded.workspace_id().to_string(),
+            token: first(&["MOLECULE_WORKSPACE_TOKEN"]),
+            reported_url: first(&["MOLECULE_REPORTED_URL"]),
+            org_id: None,
+            origin: origin(),
+            name: name(),
+            heartbeat,
+            state,
+            storage: Storage::Dir(embedded.home().to_owned()),
+            embedded: Some(embedded),
+        })
+    }
+}
+
+/// The first of some variables that is set and not empty.
+fn first(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| molecule_host::var(name)).filter(|value| !value.trim().is_empty())
+}
+
+fn origin() -> OriginHeader {
+    match first(&["MOLECULE_ORIGIN"]) {
+        Some(word) if word == "off" => OriginHeader::Off,
+        Some(origin) => OriginHeader::Explicit(origin),
+        None => OriginHeader::Derived,
+    }
+}
+
+fn name() -> String {
+    first(&["MOLECULE_AGENT_NAME"]).unwrap_or_else(|| "remote-agent".to_owned())
+}
+
+fn seconds(name: &str, default: Duration) -> Result<Duration, String> {
+    let Some(text) = first(&[name]) else {
+        return Ok(default);
+    };
+    let secs = text.trim().parse::<f64>().ok().and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+    secs.filter(|secs| !secs.is_zero())
+        .ok_or_else(|| format!("{name} is {text:?}; set it to a number of seconds above 0"))
+}

@@ -1,0 +1,108 @@
+//! What a demo says, and how it ends.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use molecule_core::proto::{Secrets, WorkspaceStatus};
+use molecule_core::{Ended, Event, Registration, TokenUse};
+
+/// Says one line of the story on standard output.
+pub fn tell(who: &str, what: impl Display) {
+    let mut out = std::io::stdout().lock();
+    // A reader that went away ends nothing: the agent's work does not depend on its story.
+    let _ = writeln!(out, "{who:<9} {what}").and_then(|()| out.flush());
+}
+
+/// Says what happened.
+pub fn tell_event(event: &Event) {
+    match event {
+        // The program itself tells of its register.
+        Event::Registered { .. } => {}
+        Event::Online => tell("agent", "online: the first heartbeat was answered"),
+        Event::Degraded { lane, failures, error } => {
+            tell("agent", format!("{lane} failed {failures} times in a row: {error}"))
+        }
+        Event::Recovered { lane, failures } => tell("agent", format!("{lane} works again after {failures} failures")),
+        // An event of its own follows.
+        Event::StatusChanged(WorkspaceStatus::Paused) => {}
+        Event::StatusChanged(status) => tell("agent", format!("the platform shows it as {status}")),
+        Event::Paused => tell("agent", "the workspace was paused"),
+        Event::Resumed => tell("agent", "the workspace was resumed"),
+        Event::TokenChanged => tell("agent", "holds a new token"),
+        Event::InboundSecretChanged => tell("agent", "stored the secret by which the platform will prove itself"),
+        Event::PollUnsupported { placeholder } => {
+            tell("agent", format!("this server knows no poll mode; registered as {placeholder}"));
+        }
+        Event::Warning(text) => tell("agent", format!("warning: {text}")),
+        other => tell("agent", format!("{other:?}")),
+    }
+}
+
+/// Says what came of registering.
+pub fn tell_registration(registration: &Registration) {
+    if registration.paused {
+        return tell("agent", "the workspace is paused: nothing was registered");
+    }
+    let token = match registration.token {
+        TokenUse::Held => "with the token that it holds",
+        TokenUse::Minted => "and stored a new token",
+    };
+    let mode = registration.delivery_mode.as_ref().map_or("push", |mode| mode.as_str());
+    tell("agent", format!("registered {token} ({mode}, {:?} server)", registration.dialect));
+}
+
+/// Says which secrets there are, never what they are.
+pub fn tell_secrets(secrets: &Secrets) {
+    let names: Vec<&str> = secrets.names().collect();
+    tell("agent", format!("pulled {} secrets: {}", names.len(), names.join(", ")));
+}
+
+/// Has Ctrl-C and SIGTERM call `stop`. A second signal, or a stop that is not through after the longest request (a register
+/// that may be minting a token is waited for), ends the program by itself.
+///
+/// # Errors
+/// The system's, if signals cannot be handled.
+pub fn on_interrupt(stop: impl Fn() + Send + 'static) -> Result<(), Box<dyn Error>> {
+    let asked = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::SeqCst) {
+            end_now();
+        }
+        stop();
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_secs(31));
+            end_now();
+        });
+    })?;
+    Ok(())
+}
+
+fn end_now() -> ! {
+    println_ended(Ended::Stopped);
+    std::process::exit(0)
+}
+
+/// The last line, and the exit status: 0 for `paused`, `deleted` and `stopped`, 1 for `unauthorized`; an error is one line on
+/// standard error and 1.
+pub fn conclude(result: Result<Ended, Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(ended) => {
+            println_ended(ended);
+            if ended == Ended::Unauthorized { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Err(error) => {
+            let line = error.to_string().replace(['\n', '\r'], " ");
+            let _ = writeln!(std::io::stderr(), "error: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn println_ended(ended: Ended) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "ended: {ended}").and_then(|()| out.flush());
+}
