@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use molecule_proto::{InboundSecret, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus};
+use molecule_proto::{InboundSecret, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus, header};
+use serde_json::json;
 
 use crate::answer::{Answer, Now, Turn};
 use crate::config::{Config, Dialect};
@@ -40,11 +41,13 @@ pub struct Platform {
     pub(crate) sweeps: Sweeps,
     pub(crate) database_down: bool,
     limiter: Limiter,
+    pub(crate) org_token_limiter: Limiter,
 }
 
 /// A request without its body, and when it came.
 pub(crate) struct Call<'a> {
     pub(crate) now: Now,
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Option<&'a str>,
 }
@@ -62,6 +65,7 @@ impl Platform {
             sweeps: Sweeps::new(&config),
             database_down: false,
             limiter: Limiter::new(&config),
+            org_token_limiter: Limiter::of_org_tokens(),
             config,
         };
         if platform.config.dialect == Dialect::Current {
@@ -103,11 +107,14 @@ impl Platform {
             (Some(refusal), _) => refusal,
             (None, None) => reply::no_route(&head.method),
             (None, Some(route)) => {
-                let call = Call { now, headers: &head.headers, query: head.uri.query() };
+                let call = Call { now, peer, headers: &head.headers, query: head.uri.query() };
                 self.route(&call, route, &body).unwrap_or_else(Response::from)
             }
         };
-        counted.limit.write_to(response.headers_mut());
+        // A route with a limit of its own has written that one.
+        if !response.headers().contains_key(header::RATE_LIMIT) {
+            counted.limit.write_to(response.headers_mut());
+        }
         Answer::Ready(response)
     }
 
@@ -128,13 +135,15 @@ impl Platform {
     }
 
     fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Response, Refusal> {
-        let survives = matches!(route, Route::Health | Route::BuildInfo);
+        let survives = matches!(route, Route::Health | Route::BuildInfo | Route::OrgIdentity | Route::UploadLimits);
         if self.database_down && self.config.dialect == Dialect::Current && !survives {
             return Err(Refusal::unavailable());
         }
         match route {
-            Route::Health => Ok(reply::ok(&serde_json::json!({"status": "ok"}))),
-            Route::BuildInfo => Ok(reply::ok(&serde_json::json!({"git_sha": "dev"}))),
+            Route::Health => Ok(reply::ok(&json!({"status": "ok"}))),
+            Route::BuildInfo => Ok(reply::ok(&json!({"git_sha": "dev"}))),
+            Route::OrgIdentity => Ok(self.org_identity()),
+            Route::UploadLimits => Ok(upload_limits()),
             Route::Register => self.register(call, body),
             Route::Heartbeat => self.heartbeat(call, body),
             Route::UpdateCard => self.update_card(call, body),
@@ -159,6 +168,11 @@ impl Platform {
             Route::TestToken(id) => self.test_token(call, &id),
             Route::OrgToken => self.post_org_token(call, body),
         }
+    }
+
+    fn org_identity(&self) -> Response {
+        let organisation = self.config.organisation.as_deref().unwrap_or_default();
+        reply::ok(&json!({"name": "", "slug": "", "org_id": organisation, "platform_managed_available": false}))
     }
 
     /// The row that an id in a path or a body names, in any spelling.
@@ -188,6 +202,12 @@ impl Platform {
     pub(crate) fn descendants(&self, id: &WorkspaceId) -> Vec<WorkspaceId> {
         owner::descendants(&self.workspaces, id)
     }
+}
+
+/// Advice for clients that upload files (contract section 1.5).
+fn upload_limits() -> Response {
+    const MOST: u32 = 100 << 20;
+    reply::ok(&json!({"per_file_bytes": MOST, "per_request_bytes": MOST, "max_attachments_per_message": 10}))
 }
 
 impl From<Config> for Platform {

@@ -1,4 +1,4 @@
-//! The rate limit: fixed windows of one minute (contract section 1.3; April 1.2).
+//! Rate limits: fixed windows (contract section 1.3; April 1.2).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,8 +12,11 @@ use crate::auth::bearer;
 use crate::config::{Config, Dialect};
 use crate::reply::{self, Response};
 
-const WINDOW: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(60);
 const DEFAULT: u32 = 600;
+const HOUR: Duration = Duration::from_secs(3600);
+/// Organisation tokens that one address may ask for in an hour.
+const ORG_TOKENS: u32 = 10;
 /// Windows that ended are forgotten when there are more than this many.
 const MANY: usize = 1024;
 
@@ -32,7 +35,9 @@ struct Window {
 
 /// Counts the requests of each bucket.
 pub(crate) struct Limiter {
-    dialect: Dialect,
+    /// Whether the address alone chooses the bucket.
+    by_address: bool,
+    window: Duration,
     /// `None`: no limit.
     limit: Option<u32>,
     windows: BTreeMap<Bucket, Window>,
@@ -46,9 +51,16 @@ pub(crate) struct Counted {
 }
 
 impl Limiter {
+    /// The limit that every request counts against.
     pub(crate) fn new(config: &Config) -> Self {
         let default = if config.development { None } else { Some(DEFAULT) };
-        Self { dialect: config.dialect, limit: config.rate_limit.or(default), windows: BTreeMap::new() }
+        let by_address = config.dialect == Dialect::April;
+        Self { by_address, window: MINUTE, limit: config.rate_limit.or(default), windows: BTreeMap::new() }
+    }
+
+    /// The limit of the route that mints organisation tokens; its headers replace the other ones.
+    pub(crate) fn of_org_tokens() -> Self {
+        Self { by_address: true, window: HOUR, limit: Some(ORG_TOKENS), windows: BTreeMap::new() }
     }
 
     pub(crate) fn count(&mut self, now: Time, peer: Option<IpAddr>, headers: &HeaderMap) -> Counted {
@@ -58,14 +70,15 @@ impl Limiter {
         if self.windows.len() > MANY {
             self.windows.retain(|_, window| window.ends > now);
         }
-        let fresh = || Window { ends: now + WINDOW, used: 0 };
-        let window = self.windows.entry(self.dialect.bucket(peer, headers)).or_insert_with(fresh);
+        let fresh = || Window { ends: now + self.window, used: 0 };
+        let bucket = if self.by_address { Bucket::Address(peer) } else { bucket(peer, headers) };
+        let window = self.windows.entry(bucket).or_insert_with(fresh);
         if window.ends <= now {
             *window = fresh();
         }
         let over = window.used >= limit;
         window.used = window.used.saturating_add(1).min(limit);
-        // Rounded down, and the window never has a whole minute left when its first answer is written.
+        // Rounded down, and the window is never quite whole when its first answer is written.
         let left = window.ends.since(now).saturating_sub(Duration::from_nanos(1));
         let reset_secs = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
         let remaining = Some(Remaining { requests: limit - window.used, reset_secs });
@@ -73,18 +86,12 @@ impl Limiter {
     }
 }
 
-impl Dialect {
-    fn bucket(self, peer: Option<IpAddr>, headers: &HeaderMap) -> Bucket {
-        if self == Self::April {
-            return Bucket::Address(peer);
-        }
-        match (headers.get(header::ORG_ID), bearer(headers)) {
-            (Some(organisation), _) if !organisation.is_empty() => {
-                Bucket::Organisation(organisation.as_bytes().to_vec())
-            }
-            (_, Some(token)) => Bucket::Bearer(token.to_owned()),
-            (_, None) => Bucket::Address(peer),
-        }
+/// The current server's choice: the organisation, else the bearer, else the address.
+fn bucket(peer: Option<IpAddr>, headers: &HeaderMap) -> Bucket {
+    match (headers.get(header::ORG_ID), bearer(headers)) {
+        (Some(organisation), _) if !organisation.is_empty() => Bucket::Organisation(organisation.as_bytes().to_vec()),
+        (_, Some(token)) => Bucket::Bearer(token.to_owned()),
+        (_, None) => Bucket::Address(peer),
     }
 }
 
@@ -116,7 +123,7 @@ mod tests {
         let mut over = |now| limiter.count(now, None, &headers).over;
         assert_eq!([over(start), over(start), over(start)], [None, None, Some(59)]);
         assert_eq!(over(start + Duration::from_secs(59)), Some(0));
-        assert_eq!(over(start + WINDOW), None);
+        assert_eq!(over(start + MINUTE), None);
     }
 
     #[test]

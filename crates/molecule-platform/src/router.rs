@@ -9,6 +9,8 @@ use crate::config::Dialect;
 pub(crate) enum Route {
     Health,
     BuildInfo,
+    OrgIdentity,
+    UploadLimits,
     Register,
     Heartbeat,
     UpdateCard,
@@ -41,6 +43,8 @@ pub(crate) fn find(dialect: Dialect, method: &Method, path: &str) -> Option<Rout
     let route = match (dialect, method.as_str(), segments.as_slice()) {
         (_, "GET", ["health"]) => Route::Health,
         (Current, "GET", ["buildinfo"]) => Route::BuildInfo,
+        (Current, "GET", ["org", "identity"]) => Route::OrgIdentity,
+        (Current, "GET", ["uploads", "limits"]) => Route::UploadLimits,
         (_, "POST", ["registry", "register"]) => Route::Register,
         (_, "POST", ["registry", "heartbeat"]) => Route::Heartbeat,
         (_, "POST", ["registry", "update-card"]) => Route::UpdateCard,

@@ -87,6 +87,16 @@ impl Platform {
     /// `POST /org/tokens`: a token for every workspace of the organisation. The current server wants an approval for it
     /// and is not modelled here.
     pub(crate) fn post_org_token(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
+        let counted = self.org_token_limiter.count(call.now.mono, call.peer, call.headers);
+        let mut response = match counted.refusal() {
+            Some(refusal) => refusal,
+            None => self.minted_for_org(call, body).unwrap_or_else(Response::from),
+        };
+        counted.limit.write_to(response.headers_mut());
+        Ok(response)
+    }
+
+    fn minted_for_org(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
         self.admin_auth(call.now.unix, call.headers)?;
         let name = Fields::read(body)?.text("name")?;
         let (id, token) = (self.random.token_id(), self.random.token());

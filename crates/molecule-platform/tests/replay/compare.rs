@@ -1,0 +1,93 @@
+//! Whether an answer of the model is the recorded one.
+
+use bytes::Bytes;
+use molecule_proto::UnixTime;
+use serde_json::Value;
+
+use crate::exchange::{Exchange, Matched};
+
+/// How the changing rate-limit headers are compared.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Numbers {
+    /// Each number equal.
+    Equal,
+    /// Present on both sides or on neither.
+    Presence,
+}
+
+type Result = std::result::Result<(), String>;
+
+/// Compares an answer with the recorded one, and matches up what is new in both.
+pub(crate) fn answers(
+    exchange: &Exchange,
+    answer: &http::Response<Bytes>,
+    matched: &mut Matched,
+    numbers: Numbers,
+) -> Result {
+    let text = String::from_utf8_lossy(answer.body());
+    if answer.status().as_u16() != exchange.status {
+        return Err(format!("{} {text} instead of {} {}", answer.status(), exchange.status, exchange.answer));
+    }
+    for name in ["content-type", "location", "retry-after", "x-ratelimit-limit"] {
+        same_header(exchange, answer, matched, name)?;
+    }
+    for name in ["x-ratelimit-remaining", "x-ratelimit-reset"] {
+        match numbers {
+            Numbers::Equal => same_header(exchange, answer, matched, name)?,
+            Numbers::Presence => {
+                let present = answer.headers().contains_key(name);
+                if present != exchange.answer_headers.contains_key(name) {
+                    return Err(format!("{name} is there on one side alone"));
+                }
+            }
+        }
+    }
+    let recorded: Value = serde_json::from_str(&matched.rewrite(&exchange.answer.to_string())).unwrap();
+    if let Some(bytes) = recorded.get("_bytes") {
+        let head = recorded["_head"].as_str().unwrap();
+        let same = bytes.as_u64() == Some(text.len() as u64) && text.starts_with(head);
+        return if same { Ok(()) } else { Err(format!("{text:?} instead of {head:?}")) };
+    }
+    if recorded.is_null() && text.is_empty() {
+        return Ok(());
+    }
+    let ours: Value = serde_json::from_str(&text).map_err(|_| format!("{text:?} instead of {recorded}"))?;
+    values("", &recorded, &ours, matched)
+}
+
+fn same_header(exchange: &Exchange, answer: &http::Response<Bytes>, matched: &Matched, name: &str) -> Result {
+    let recorded = exchange.answer_headers.get(name).map(|value| matched.rewrite(value));
+    let ours = answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    if recorded == ours { Ok(()) } else { Err(format!("{name}: {ours:?} instead of {recorded:?}")) }
+}
+
+fn values(at: &str, recorded: &Value, ours: &Value, matched: &mut Matched) -> Result {
+    match (recorded, ours) {
+        (Value::Object(recorded), Value::Object(ours)) => {
+            if !recorded.keys().eq(ours.keys()) {
+                let keys = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<Vec<_>>().join(" ");
+                return Err(format!("{at} has the keys {} instead of {}", keys(ours), keys(recorded)));
+            }
+            recorded.iter().try_for_each(|(key, value)| values(&format!("{at}/{key}"), value, &ours[key], matched))
+        }
+        (Value::Array(recorded), Value::Array(ours)) if recorded.len() == ours.len() => recorded
+            .iter()
+            .zip(ours)
+            .enumerate()
+            .try_for_each(|(index, (recorded, ours))| values(&format!("{at}/{index}"), recorded, ours, matched)),
+        (Value::String(recorded), Value::String(ours)) if texts(at, recorded, ours, matched) => Ok(()),
+        (Value::Number(recorded), Value::Number(ours)) if recorded.as_f64() == ours.as_f64() => Ok(()),
+        (Value::Null | Value::Bool(_), same) if recorded == same => Ok(()),
+        _ => Err(format!("{at} is {ours} instead of {recorded}")),
+    }
+}
+
+fn texts(at: &str, recorded: &str, ours: &str, matched: &mut Matched) -> bool {
+    let is_prose = recorded == "<text>" && !ours.is_empty();
+    let is_time = |text: &str| text.parse::<UnixTime>().is_ok();
+    recorded == ours
+        || is_prose
+        || (is_time(recorded) && is_time(ours))
+        || (at.ends_with("/prefix") && matched.are_prefixes(recorded, ours))
+        || matched.pair(recorded, ours)
+}
