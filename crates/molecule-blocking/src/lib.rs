@@ -1,1 +1,57 @@
-//! Blocking SDK for Molecule AI remote agents, on ureq.
+//! Blocking SDK for Molecule AI remote agents: programs that run outside the platform's network and take part in an
+//! organisation as workspaces of their own.
+//!
+//! ```no_run
+//! use molecule_blocking::{Agent, AgentCard, Result};
+//!
+//! fn main() -> Result<()> {
+//!     let agent = Agent::builder("https://your-platform.example.com", "7fda77bf-a467-441c-9fab-7d8aba8e6040")
+//!         .card(AgentCard::new("my-remote-agent"))
+//!         .build()?;
+//!     agent.register()?; // mints a bearer token, or uses the stored one
+//!     let secrets = agent.pull_secrets()?; // never printed by Debug
+//!     let ended = agent.run_heartbeat_loop()?; // until the platform pauses or deletes the workspace
+//!     println!("{} secrets, loop ended: {ended}", secrets.len());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `molecule-async` has the same words with `.await`; take it where there is a tokio runtime.
+//!
+//! # Threads
+//! A call works on its caller's thread. The loop waits on its caller's thread too, and performs each request and each act
+//! on the store on a short-lived thread of its own, so that a heartbeat never waits for another request, and a stop for
+//! none. An agent is `Clone`, `Send` and `Sync`: other threads may call it while the loop runs.
+//!
+//! # Features
+//! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
+//! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.
+
+mod agent;
+mod builder;
+mod connector;
+mod driver;
+mod events;
+mod http;
+mod reply;
+mod resolver;
+mod stopper;
+#[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
+mod tls;
+
+pub use agent::Agent;
+pub use builder::AgentBuilder;
+pub use http::Client;
+pub use stopper::Stopper;
+
+#[doc(no_inline)]
+pub use molecule_core as core;
+pub use molecule_core::proto::{
+    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, RuntimeMetadata, RuntimeState, Secrets,
+    StateAnswer, Token, WorkspaceId, WorkspaceStatus,
+};
+pub use molecule_core::{
+    Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, Proxy, Recovered,
+    Recovery, Registration, Report, Result, Timeouts, TokenUse, Transport,
+};
+pub use molecule_host::{Storage, Store, StoreError};

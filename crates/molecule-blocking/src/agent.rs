@@ -1,0 +1,160 @@
+//! The facade: what an agent can do, one line each.
+
+use std::fmt;
+
+use molecule_core::endpoint::{self, Endpoint};
+use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, WorkspaceId};
+use molecule_core::{
+    Beat, Call, Ended, Health, Recover, Recovered, Recovery, Register, Registration, Report, Result, RunCommand,
+};
+
+use crate::builder::AgentBuilder;
+use crate::driver::Driver;
+use crate::stopper::Stopper;
+
+/// A remote agent: one workspace of one platform.
+///
+/// Clones are the same agent. Calls run side by side, share the bearer and the rate budget, and each retries within its own
+/// deadline ([`Timeouts::call`](crate::Timeouts), 90 s). The sections named here are those of the platform's HTTP contract.
+#[derive(Clone)]
+pub struct Agent {
+    pub(crate) driver: Driver,
+}
+
+impl Agent {
+    /// An agent for a workspace (a UUID) of the platform at a base URL, to be configured.
+    pub fn builder(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> AgentBuilder {
+        AgentBuilder::new(platform, workspace_id)
+    }
+
+    /// An agent as the variables of [`AgentBuilder::from_env`] say.
+    ///
+    /// # Errors
+    /// `Config` if a variable is missing or makes no sense.
+    pub fn from_env() -> Result<Self> {
+        AgentBuilder::from_env()?.build()
+    }
+
+    /// `POST /registry/register` (section 4): takes the agent in, and stores the bearer token if one is minted. The workspace
+    /// is looked at first; while it is paused nothing is sent and [`Registration::paused`] says so.
+    ///
+    /// # Errors
+    /// `TokenNotHeld`, `Revoked`, `Removed` and `NotCreated` need somebody to act; `Storage` if no token could be kept (none
+    /// is asked for then), `TokenNotSaved` if a minted one could not; and those of every request.
+    pub fn register(&self) -> Result<Registration> {
+        self.driver.call(Register::new())
+    }
+
+    /// `GET /workspaces/:id/secrets/values` (section 8): the workspace's secrets by name, at most 1 MiB.
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    pub fn pull_secrets(&self) -> Result<Secrets> {
+        self.driver.call(Call::new(endpoint::Secrets))
+    }
+
+    /// `GET /workspaces/:id/state` (section 7.1): the workspace's status, and whether it is paused or deleted.
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized` (also for a deleted workspace), and those of every request.
+    pub fn poll_state(&self) -> Result<StateAnswer> {
+        self.driver.call(Call::new(endpoint::State))
+    }
+
+    /// `POST /registry/heartbeat` (section 5), once, with what was last [reported](Self::report). An inbound secret in the
+    /// answer is stored.
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    pub fn heartbeat(&self) -> Result<HeartbeatAnswer> {
+        self.driver.call(Beat::new())
+    }
+
+    /// `POST /registry/update-card` (section 6.1): replaces the agent's card, for later registers too.
+    ///
+    /// # Errors
+    /// `Config` if the platform could not store the card, `TokenNotHeld` before a register, `Unauthorized`, and those of every
+    /// request.
+    pub fn update_card(&self, card: AgentCard) -> Result<()> {
+        let call = self.driver.session().update_card(card)?;
+        self.driver.call(call).map(drop)
+    }
+
+    /// A new token, which is stored: `POST /workspaces/:id/external/rotate` (section 16.2), or on April's server
+    /// `POST /workspaces/:id/tokens` (section 16.3). On the current server **all** earlier tokens are revoked.
+    ///
+    /// # Errors
+    /// `Unauthorized` if the credential is refused, `Removed`, `NotCreated`, `Storage`, `TokenNotSaved`, and those of every
+    /// request.
+    pub fn recover(&self, recovery: Recovery) -> Result<Recovered> {
+        self.driver.call(Recover::new(recovery))
+    }
+
+    /// Registers if this agent has not, then sends heartbeats and looks at the state, each at its interval, until the platform
+    /// pauses or deletes the workspace, the token is dead, or a [`Stopper`] ends it. Holds the agent's lock meanwhile.
+    ///
+    /// # Errors
+    /// `Locked` if another agent of this workspace runs, `Storage`, and those of the first register. Later failures are
+    /// events, and the loop goes on.
+    pub fn run_heartbeat_loop(&self) -> Result<Ended> {
+        self.driver.run()
+    }
+
+    /// Any endpoint of the contract, with the retries and the handling of a 401 that every call has.
+    ///
+    /// # Errors
+    /// Those of every request: `Unreachable`, `Tls`, `Timeout`, `Interrupted`, `Protocol`, `TooLarge`, `Redirected`, `Routing`,
+    /// `OriginRefused`, `Unauthorized`, `Unsupported`, `Refused`, `RateLimited`, `Unavailable`.
+    pub fn send<E>(&self, endpoint: &E) -> Result<E::Answer>
+    where
+        E: Endpoint + Clone + Send + 'static,
+        E::Answer: Send + 'static,
+    {
+        self.driver.call(Call::new(endpoint.clone()))
+    }
+
+    /// Lays values over what the next heartbeat says; the last value wins.
+    ///
+    /// # Errors
+    /// `Config` for a value that the server cannot take; nothing changes then.
+    pub fn report(&self, report: Report) -> Result<()> {
+        self.driver.session().report(report)
+    }
+
+    /// Changes the URL under which the platform reaches the agent, or lets it poll with `None`. A running loop registers it.
+    ///
+    /// # Errors
+    /// `Config` if it is no http(s) URL; nothing changes then.
+    pub fn set_reported_url(&self, url: Option<String>) -> Result<()> {
+        self.driver.session().set_reported_url(url)?;
+        self.driver.command(RunCommand::Check);
+        Ok(())
+    }
+
+    /// A handle that ends the loop from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.driver.clone())
+    }
+
+    /// How the agent is: last good beat, status, failures of each lane, rate budget, dialect.
+    pub fn health(&self) -> Health {
+        self.driver.session().health()
+    }
+
+    /// The secret with which the platform authenticates to the agent, once a register or a heartbeat has brought it or the
+    /// store had it.
+    pub fn inbound_secret(&self) -> Option<InboundSecret> {
+        self.driver.session().inbound_secret().cloned()
+    }
+
+    /// Which workspace the agent is.
+    pub fn workspace_id(&self) -> WorkspaceId {
+        self.driver.session().config().workspace_id().clone()
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Agent({:?})", self.driver.session())
+    }
+}

@@ -1,0 +1,156 @@
+//! An agent's options, by the facade's own builder.
+
+use std::fmt;
+use std::time::Duration;
+
+use molecule_core::proto::AgentCard;
+use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Timeouts};
+use molecule_host::{Host, Storage};
+
+use crate::agent::Agent;
+use crate::driver::Driver;
+use crate::events::Listener;
+use crate::http::Client;
+
+/// What an [`Agent`] is built from. Nothing is checked before [`build`](Self::build).
+#[must_use = "a builder does nothing until it is built"]
+pub struct AgentBuilder {
+    options: Options,
+    storage: Option<Storage>,
+    client: Option<Client>,
+    listener: Listener,
+}
+
+impl AgentBuilder {
+    pub(crate) fn new(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> Self {
+        Self::with(Options::new(platform, workspace_id))
+    }
+
+    /// What the environment says: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
+    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN` (`off`
+    /// sends none) and `MOLECULE_HOME`. An empty variable counts as absent.
+    ///
+    /// # Errors
+    /// `Config` if one of the two is missing.
+    pub fn from_env() -> Result<Self> {
+        Options::from_vars(molecule_host::var).map(Self::with)
+    }
+
+    fn with(options: Options) -> Self {
+        Self { options, storage: None, client: None, listener: Listener::default() }
+    }
+
+    /// The agent's card. Without one the platform shows the workspace's own name.
+    pub fn card(self, card: AgentCard) -> Self {
+        self.map(|options| options.card(card))
+    }
+
+    /// The URL under which the platform reaches the agent (push). Without one the agent polls.
+    pub fn reported_url(self, url: impl Into<String>) -> Self {
+        self.map(|options| options.reported_url(url))
+    }
+
+    /// The organisation's id, which hosted platforms route by.
+    pub fn org_id(self, id: impl Into<String>) -> Self {
+        self.map(|options| options.org_id(id))
+    }
+
+    /// What the `Origin` header says; the platform's own origin unless told otherwise.
+    pub fn origin(self, origin: OriginHeader) -> Self {
+        self.map(|options| options.origin(origin))
+    }
+
+    /// A token to begin with. On a 401 the stored one is tried; what is minted or rotated later is stored and wins.
+    pub fn token(self, token: impl AsRef<str>) -> Self {
+        self.map(|options| options.token(token))
+    }
+
+    /// Between heartbeats: 30 s unless told otherwise, at most 60 s, and less than 1 s only against this machine.
+    pub fn heartbeat_interval(self, interval: Duration) -> Self {
+        self.map(|options| options.heartbeat_interval(interval))
+    }
+
+    /// Between looks at the state: 30 s unless told otherwise, at most an hour, and less than 1 s only against this machine.
+    pub fn state_interval(self, interval: Duration) -> Self {
+        self.map(|options| options.state_interval(interval))
+    }
+
+    /// How long calls may take.
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        self.map(|options| options.timeouts(timeouts))
+    }
+
+    /// What the loop does when the workspace is paused; it ends unless told otherwise.
+    pub fn on_pause(self, on_pause: OnPause) -> Self {
+        self.map(|options| options.on_pause(on_pause))
+    }
+
+    /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
+    pub fn allow_insecure_http(self) -> Self {
+        self.map(Options::allow_insecure_http)
+    }
+
+    /// What the `User-Agent` header says.
+    pub fn user_agent(self, name: impl Into<String>) -> Self {
+        self.map(|options| options.user_agent(name))
+    }
+
+    /// Trusts a certificate authority (PEM) besides the built-in ones. Not used with a shared [`client`](Self::client).
+    pub fn extra_ca(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.map(|options| options.extra_ca(pem))
+    }
+
+    /// Sends `https` requests through this proxy (`http://[user:password@]host:port`), whatever `HTTPS_PROXY` and `NO_PROXY`
+    /// say. Not used with a shared [`client`](Self::client).
+    pub fn proxy(self, url: impl Into<String>) -> Self {
+        self.map(|options| options.proxy(url))
+    }
+
+    /// Sends every request directly, whatever `HTTPS_PROXY` says. Not used with a shared [`client`](Self::client).
+    pub fn no_proxy(self) -> Self {
+        self.map(Options::no_proxy)
+    }
+
+    /// Where the token is kept: below `~/.molecule`, or `MOLECULE_HOME`, unless told otherwise.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// Uses this client, so that many agents share one pool of connections.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Calls this for every event, in order, on the thread of the call. It may use the agent, and should return soon: the call
+    /// waits for it. A panic in it is the call's.
+    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listener = Listener(Some(Box::new(callback)));
+        self
+    }
+
+    /// Checks everything and builds the agent. Nothing is sent and no file is touched.
+    ///
+    /// # Errors
+    /// `Config`, for the first option that makes no sense, with its remedy.
+    pub fn build(self) -> Result<Agent> {
+        let transport = self.options.transport().clone();
+        let config = self.options.build()?;
+        let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;
+        client.check(config.target())?;
+        let store = self.storage.unwrap_or_default().open(config.workspace_id())?;
+        Ok(Agent { driver: Driver::new(config, Host::new(store), client, self.listener) })
+    }
+
+    fn map(mut self, change: impl FnOnce(Options) -> Options) -> Self {
+        self.options = change(self.options);
+        self
+    }
+}
+
+impl fmt::Debug for AgentBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

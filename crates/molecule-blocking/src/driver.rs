@@ -1,0 +1,182 @@
+//! Drives machines: a clock, a `match` on [`Effect`], and a way to wait.
+//!
+//! A call is driven on its caller's thread and performs its effects there, one after the other. The loop is driven on its
+//! caller's thread too, but each effect is performed on a thread of its own, so that no lane waits for another and a stop
+//! waits for none. `Cancel` means "forget": the performer goes on, and its outcome is given back by the machine, or finds
+//! nobody, and is disposed of.
+
+use std::convert::Infallible;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use molecule_core::effect::{Effect, EffectId, Outcome};
+use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
+use molecule_core::session::Session;
+use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
+use molecule_host::{Clock, Host};
+
+use crate::events::Listener;
+use crate::http::Client;
+use crate::reply::{Due, Reply};
+
+/// Enough for a TLS handshake; a loop has a handful of such threads at a time.
+const STACK: usize = 256 * 1024;
+
+/// One agent's session, and what its machines are driven with.
+#[derive(Clone)]
+pub(crate) struct Driver(Arc<Shared>);
+
+struct Shared {
+    session: Mutex<Session>,
+    clock: Clock,
+    performer: Performer,
+    listener: Listener,
+    /// The loops that run, each by the sender of its commands.
+    loops: Mutex<Vec<Sender<Input<RunCommand>>>>,
+}
+
+/// What a machine is told.
+pub(crate) enum Input<C> {
+    Outcome(EffectId, Due),
+    Command(C),
+}
+
+impl Driver {
+    pub(crate) fn new(config: Config, host: Host, client: Client, listener: Listener) -> Self {
+        let session = Mutex::new(Session::new(config, molecule_host::seed()));
+        let performer = Performer { client, host };
+        Self(Arc::new(Shared { session, clock: Clock::start(), performer, listener, loops: Mutex::default() }))
+    }
+
+    /// The session, for an act that waits for nothing.
+    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
+        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drives a call to its end.
+    pub(crate) fn call<M, T>(&self, machine: M) -> Result<T>
+    where
+        M: Machine<Command = Infallible, Event = Event, Output = Result<T>>,
+    {
+        let (sender, inputs) = mpsc::channel();
+        self.drive(machine, &inputs, |id, effect| self.0.performer.perform_here(&sender, id, effect))
+    }
+
+    /// Drives the loop to its end.
+    pub(crate) fn run(&self) -> Result<Ended> {
+        let (sender, inputs) = mpsc::channel();
+        // Forgets the loops that ended; one that runs takes no harm from a look.
+        self.command(RunCommand::Check);
+        self.loops().push(sender.clone());
+        self.drive(Run::new(), &inputs, |id, effect| self.0.performer.perform_beside(&sender, id, effect))
+    }
+
+    /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
+    pub(crate) fn stop(&self, now: bool) {
+        let command = match self.session().raise_stop(now) {
+            StopLevel::None => return,
+            StopLevel::Finish => RunCommand::Stop,
+            StopLevel::Now => RunCommand::StopNow,
+        };
+        self.command(command);
+    }
+
+    /// Says something to every loop that runs.
+    pub(crate) fn command(&self, command: RunCommand) {
+        self.loops().retain(|running| running.send(Input::Command(command)).is_ok());
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Vec<Sender<Input<RunCommand>>>> {
+        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drive<M: Machine<Event = Event>>(
+        &self,
+        mut machine: M,
+        inputs: &Receiver<Input<M::Command>>,
+        mut start: impl FnMut(EffectId, Effect),
+    ) -> M::Output {
+        loop {
+            let wake = match self.advance(&mut machine, &mut start) {
+                Step::Done(output) => return output,
+                Step::Idle(wake) => wake,
+                Step::Start(..) | Step::Cancel(_) | Step::Event(_) => None,
+            };
+            match self.input(wake, inputs) {
+                Some(Input::Outcome(id, due)) => {
+                    if let Some(outcome) = due.take()
+                        && let Err(outcome) = self.decide(|cx| machine.feed(cx, id, outcome))
+                    {
+                        self.0.performer.host.dispose(outcome);
+                    }
+                }
+                Some(Input::Command(command)) => self.decide(|cx| machine.command(cx, command)),
+                None => {}
+            }
+        }
+    }
+
+    /// Polls until the machine is idle or done.
+    fn advance<M>(&self, machine: &mut M, start: &mut impl FnMut(EffectId, Effect)) -> Step<Event, M::Output>
+    where
+        M: Machine<Event = Event>,
+    {
+        for _ in 0..MAX_STEPS {
+            match self.decide(|cx| machine.poll(cx)) {
+                Step::Start(id, effect) => start(id, effect),
+                Step::Cancel(_) => {}
+                Step::Event(event) => self.0.listener.tell(&event),
+                end @ (Step::Idle(_) | Step::Done(_)) => return end,
+            }
+        }
+        debug_assert!(false, "a machine gave more than {MAX_STEPS} steps without input");
+        Step::Idle(Some(Wake { at: self.0.clock.now().mono + Duration::from_secs(1), why: "too many steps" }))
+    }
+
+    /// Lets a machine decide: both clocks read once, the session locked for this one act.
+    fn decide<T>(&self, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+        let mut session = self.session();
+        act(&mut Cx { now: self.0.clock.now(), session: &mut session })
+    }
+
+    /// Waits for whatever comes first.
+    fn input<C>(&self, wake: Option<Wake>, inputs: &Receiver<Input<C>>) -> Option<Input<C>> {
+        match wake {
+            Some(wake) => inputs.recv_timeout(wake.at.since(self.0.clock.now().mono)).ok(),
+            None => inputs.recv().ok(),
+        }
+    }
+}
+
+/// Performs effects.
+#[derive(Clone)]
+struct Performer {
+    client: Client,
+    host: Host,
+}
+
+impl Performer {
+    fn perform(&self, effect: Effect) -> Outcome {
+        match effect {
+            Effect::Http(request, limits) => {
+                self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
+            }
+            Effect::Host(op) => self.host.perform(op),
+        }
+    }
+
+    /// Performs an effect now; the receiver waits on this same thread.
+    fn perform_here<C>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
+        Reply::new(sender, id, &self.host).feed(self.perform(effect));
+    }
+
+    /// Performs an effect on a thread of its own.
+    fn perform_beside<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
+        let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
+        let work = move || reply.feed(performer.perform(effect));
+        // A thread that does not start drops the reply, which then says so.
+        let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(STACK).spawn(work);
+    }
+}

@@ -1,0 +1,31 @@
+//! Events on their way to the application, outside the session's lock.
+
+use molecule_core::Event;
+
+/// Whom an agent tells what happens.
+pub(crate) type OnEvent = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// The application's callback, and `tracing` where that feature is on.
+#[derive(Default)]
+pub(crate) struct Listener(pub(crate) Option<OnEvent>);
+
+impl Listener {
+    pub(crate) fn tell(&self, event: &Event) {
+        #[cfg(feature = "tracing")]
+        trace(event);
+        if let Some(callback) = &self.0 {
+            callback(event);
+        }
+    }
+}
+
+/// Says an event to `tracing`: what an operator should look at is a warning.
+#[cfg(feature = "tracing")]
+fn trace(event: &Event) {
+    match event {
+        Event::Degraded { .. } | Event::PollUnsupported { .. } | Event::Warning(_) => {
+            tracing::warn!(target: "molecule", ?event);
+        }
+        event => tracing::info!(target: "molecule", ?event),
+    }
+}

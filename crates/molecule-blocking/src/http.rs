@@ -1,0 +1,207 @@
+//! Performs one request: a connection, the answer's head, its body, each under its limit, and the table from ureq's errors
+//! to faults.
+//!
+//! Nothing is sent twice here and no redirect is followed; both are decisions of the machines.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, Uri};
+use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
+use molecule_core::{Error, ProxyRule, Result, Target, Transport};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Agent, AsSendBody, Body, Timeout};
+
+use crate::connector::{Connector, Unsent, unsent};
+use crate::resolver::{Resolver, Shared};
+use crate::tls::Tls;
+
+/// How long a connection may lie idle: longer than any interval between heartbeats.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Idle connections that are kept, in all and to one platform: many agents may share them.
+const IDLE_CONNECTIONS: usize = 64;
+
+/// Each of the buffers of a connection. An answer's head must fit in one.
+const BUFFER: usize = 64 * 1024;
+
+/// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    agent: Agent,
+    resolver: Arc<Resolver>,
+    proxies: ProxyRule,
+}
+
+impl Client {
+    /// A client that connects in this way.
+    ///
+    /// # Errors
+    /// `Config` if a certificate or the proxy's URL makes no sense.
+    pub fn new(transport: &Transport) -> Result<Self> {
+        let connector = Connector::new(Tls::new(&transport.extra_ca)?);
+        let proxies = molecule_host::proxy_rule(&transport.proxy)?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            // What a request does not say itself is not said.
+            .user_agent("")
+            .accept("")
+            .accept_encoding("")
+            .allow_non_standard_methods(true)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_idle_age(IDLE)
+            .max_idle_connections(IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            .build();
+        let resolver = Arc::new(Resolver::default());
+        let agent = Agent::with_parts(config, connector, Shared(resolver.clone()));
+        Ok(Self(Arc::new(Inner { agent, resolver, proxies })))
+    }
+
+    /// # Errors
+    /// `Config` if this build cannot speak to the target.
+    pub(crate) fn check(&self, target: &Target) -> Result<()> {
+        if target.is_https() && !Tls::AVAILABLE {
+            return Err(Error::config(
+                "the platform URL is https and this build has no TLS",
+                "turn on the feature rustls or platform-verifier",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    pub(crate) fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+        self.exchange(request, limits).map_err(fault)
+    }
+
+    fn exchange(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, ureq::Error> {
+        let (head, body) = request.into_parts();
+        let needs_length = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+        let answer = if body.is_empty() && !needs_length {
+            self.run(Request::from_parts(head, ()), limits)?
+        } else {
+            self.run(Request::from_parts(head, &*body), limits)?
+        };
+        let (head, mut body) = answer.into_parts();
+        Ok(Response::from_parts(head, read(&mut body, limits.max_body)?))
+    }
+
+    fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
+        let started = Instant::now();
+        let agent = &self.0.agent;
+        let proxy = self.0.proxies.proxy_for(request.uri());
+        self.look_up(request.uri(), proxy, limits)?;
+        let spent = started.elapsed();
+        let request = agent
+            .configure_request(request)
+            .timeout_connect(Some(limits.connect.saturating_sub(spent)))
+            .timeout_recv_response(Some(limits.head))
+            .timeout_per_read(Some(limits.read))
+            .timeout_global(Some(limits.total.saturating_sub(spent)))
+            .proxy(proxy.map(|proxy| ureq::Proxy::new(&proxy.to_string())).transpose()?)
+            .build();
+        agent.run(request)
+    }
+
+    /// ureq gives the lookup and the connection a limit each. Asked here first, they share one, and ureq finds the answer
+    /// kept.
+    fn look_up(&self, uri: &Uri, proxy: Option<&Uri>, limits: Limits) -> Result<(), ureq::Error> {
+        let (after, reason) = if limits.total < limits.connect {
+            (limits.total, Timeout::Global)
+        } else {
+            (limits.connect, Timeout::Resolve)
+        };
+        let limit = NextTimeout { after: after.into(), reason, ..NextTimeout::default() };
+        match self.0.resolver.addresses(proxy.unwrap_or(uri), self.0.agent.config(), limit) {
+            Ok(_) => Ok(()),
+            Err(error) if proxy.is_some() => Err(unsent(FaultKind::Proxy, error)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// Reads the body to its end, at most `max_body` bytes. ureq keeps the limits.
+fn read(body: &mut Body, max_body: u64) -> Result<Bytes, ureq::Error> {
+    // The declared length alone is enough to refuse a body.
+    let mut length = body.content_length().unwrap_or_default();
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 16 * 1024];
+    let mut reader = body.as_reader();
+    loop {
+        if length > max_body {
+            return Err(ureq::Error::BodyExceedsLimit(max_body));
+        }
+        let amount = reader.read(&mut piece)?;
+        if amount == 0 {
+            return Ok(bytes.into());
+        }
+        bytes.extend_from_slice(&piece[..amount]);
+        length = length.max(bytes.len() as u64);
+    }
+}
+
+/// The table from ureq's errors to faults. What our own resolver and connector say comes marked; of the rest, nothing is
+/// known for certain.
+pub(crate) fn fault(error: ureq::Error) -> Fault {
+    use ureq::Error as E;
+    match error {
+        E::Other(cause) => match cause.downcast::<Unsent>() {
+            Ok(unsent) => unsent.0,
+            Err(cause) => Fault { sent: Sent::Maybe, kind: FaultKind::Protocol, source: Some(cause) },
+        },
+        E::Timeout(limit) => Fault::new(Sent::Maybe, FaultKind::Timeout(phase(limit))),
+        // An alert after the handshake, such as TLS 1.3 has for a client that is not trusted.
+        E::Io(error) if is_tls(&error) => Fault::with_source(Sent::Maybe, FaultKind::Tls, error),
+        // Closed or reset, in the middle of an answer or instead of one.
+        E::Io(error) => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
+        E::BodyExceedsLimit(_) => Fault::new(Sent::Maybe, FaultKind::TooLarge),
+        // No HTTP, or a body that is not framed as its head says.
+        error @ E::Protocol(_) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
+        // A head that is too long.
+        error @ E::LargeResponseHeader(..) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
+        // Steps towards a connection; those that reach the request come marked.
+        error @ E::HostNotFound => Fault::with_source(Sent::No, FaultKind::Resolve, error),
+        error @ E::ConnectionFailed => Fault::with_source(Sent::No, FaultKind::Connect, error),
+        error @ E::ConnectProxyFailed(_) => Fault::with_source(Sent::No, FaultKind::Proxy, error),
+        error @ E::TlsRequired => Fault::with_source(Sent::No, FaultKind::Tls, error),
+        error @ E::InvalidProxyUrl => Fault::with_source(Sent::No, FaultKind::Proxy, error),
+        // A request that HTTP/1 cannot carry, or one that the settings above rule out.
+        error => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
+    }
+}
+
+fn phase(limit: Timeout) -> Phase {
+    match limit {
+        Timeout::Resolve | Timeout::Connect => Phase::Connect,
+        // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
+        Timeout::SendRequest | Timeout::SendBody | Timeout::PerWrite | Timeout::RecvResponse => Phase::Head,
+        Timeout::PerRead | Timeout::RecvBody => Phase::Read,
+        // Global, and whatever ureq adds.
+        _ => Phase::Total,
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
+fn is_tls(_: &io::Error) -> bool {
+    false
+}

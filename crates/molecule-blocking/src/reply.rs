@@ -1,0 +1,111 @@
+//! The way of an outcome back to its machine, on which none is lost: what nobody takes any more is disposed of.
+
+use std::sync::mpsc::Sender;
+
+use molecule_core::effect::{EffectId, Fault, FaultKind, Outcome, Sent};
+use molecule_host::Host;
+
+use crate::driver::Input;
+
+/// The one outcome that an effect owes. Dropped without one, it is a fault: its thread did not start, or panicked.
+pub(crate) struct Reply<C> {
+    sender: Option<Sender<Input<C>>>,
+    id: EffectId,
+    host: Host,
+}
+
+impl<C> Reply<C> {
+    pub(crate) fn new(sender: &Sender<Input<C>>, id: EffectId, host: &Host) -> Self {
+        Self { sender: Some(sender.clone()), id, host: host.clone() }
+    }
+
+    pub(crate) fn feed(mut self, outcome: Outcome) {
+        self.send(outcome);
+    }
+
+    fn send(&mut self, outcome: Outcome) {
+        if let Some(sender) = self.sender.take() {
+            let due = Due { host: self.host.clone(), outcome: Some(outcome) };
+            // Without a receiver it comes back, and is disposed of here.
+            let _ = sender.send(Input::Outcome(self.id, due));
+        }
+    }
+}
+
+impl<C> Drop for Reply<C> {
+    fn drop(&mut self) {
+        let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
+        self.send(Outcome::Failed(fault));
+    }
+}
+
+/// An outcome on its way. Whoever drops it disposes of it: the channel too, whose receiver is gone.
+pub(crate) struct Due {
+    host: Host,
+    outcome: Option<Outcome>,
+}
+
+impl Due {
+    pub(crate) fn take(mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            self.host.dispose(outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use molecule_core::effect::{HostOp, HostResult};
+    use molecule_host::Storage;
+
+    use super::*;
+
+    const ID: EffectId = EffectId(7);
+
+    fn host() -> Host {
+        let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+        Host::new(Storage::Memory.open(&id).unwrap())
+    }
+
+    fn locks(host: &Host) -> bool {
+        matches!(host.perform(HostOp::Lock), Outcome::Host(HostResult::Locked(_)))
+    }
+
+    #[test]
+    fn an_effect_whose_thread_ends_without_an_outcome_is_a_fault() {
+        let (sender, inputs) = channel::<Input<()>>();
+        drop(Reply::new(&sender, ID, &host()));
+        let Input::Outcome(ID, due) = inputs.try_recv().unwrap() else { panic!("no outcome") };
+        assert!(matches!(due.take(), Some(Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. }))));
+    }
+
+    #[test]
+    fn an_effect_has_one_outcome() {
+        let (sender, inputs) = channel::<Input<()>>();
+        Reply::new(&sender, ID, &host()).feed(Outcome::Host(HostResult::Prepared));
+        assert!(inputs.try_recv().is_ok());
+        assert!(inputs.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_lock_that_comes_too_late_is_given_back() {
+        let host = host();
+        let (sender, inputs) = channel::<Input<()>>();
+        Reply::new(&sender, ID, &host).feed(host.perform(HostOp::Lock));
+        assert!(!locks(&host), "it is on its way");
+        drop(inputs);
+        let outcome = host.perform(HostOp::Lock);
+        assert!(matches!(outcome, Outcome::Host(HostResult::Locked(_))), "the channel gave it back");
+        Reply::new(&sender, ID, &host).feed(outcome);
+        assert!(locks(&host), "the sender gave it back");
+    }
+}

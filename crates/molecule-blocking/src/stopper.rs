@@ -1,0 +1,31 @@
+//! Ends the loop from outside.
+
+use std::fmt;
+
+use crate::driver::Driver;
+
+/// A handle that ends an agent's loop, of [`Agent::stopper`](crate::Agent::stopper).
+///
+/// It is a latch: a stop before the start ends the loop at once, and it is never lowered again. Its methods wait for
+/// nothing, so that any thread may call them, also one that serves signals.
+#[derive(Clone)]
+pub struct Stopper(pub(crate) Driver);
+
+impl Stopper {
+    /// Ends the loop after what must be finished: a register that may bring a token, and its save. Everything else ends
+    /// within 100 ms, even while a request is in flight. A second call is [`stop_now`](Self::stop_now).
+    pub fn stop(&self) {
+        self.0.stop(false);
+    }
+
+    /// Ends the loop within 100 ms, whatever it is at.
+    pub fn stop_now(&self) {
+        self.0.stop(true);
+    }
+}
+
+impl fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stopper({:?})", self.0.session().stop_level())
+    }
+}

@@ -1,0 +1,13 @@
+//! The blocking driver against scripted peers on the loopback interface, through the public facade.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod common;
+mod events;
+mod faults;
+mod limits;
+mod pool;
+mod proxy;
+mod stop;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+mod tls;

@@ -1,0 +1,44 @@
+//! Tunnels through a proxy. Only `https` goes through one, so each of these ends before TLS, or is in the tests of TLS.
+
+use molecule_blocking::ErrorKind;
+
+use crate::common::*;
+
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+#[test]
+fn a_proxy_that_refuses_is_named_and_sees_only_the_name() {
+    let proxy = Peer::new(|talk| {
+        talk.request();
+        talk.answer("407 Proxy Authentication Required", "");
+    });
+    let agent = builder("https://platform.example")
+        .proxy(format!("http://user:p%40ss@{}", proxy.address))
+        .timeouts(molecule_blocking::Timeouts { call: millis(1500), ..patient() })
+        .build()
+        .unwrap();
+    let error = agent.send(&ONCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains("the proxy refused or failed"), "{error}");
+    assert!(!format!("{error:?}").contains("p@ss"), "{error:?}");
+    assert!(error.attempts() >= 2, "nothing was sent, so it is tried again: {error}");
+    let request = proxy.requests().remove(0);
+    assert!(request.starts_with("CONNECT platform.example:443 HTTP/1.1\r\n"), "{request}");
+    // user:p@ss
+    assert!(request.contains("Basic dXNlcjpwQHNz"), "{request}");
+    assert!(!request.contains("tok-123"), "{request}");
+}
+
+#[test]
+fn plain_http_to_this_machine_never_goes_through_a_proxy() {
+    let proxy = Peer::new(|talk| talk.stall());
+    let peer = Peer::new(|talk| while talk.serve("ok") {});
+    let agent = builder(&peer.url()).proxy(proxy.url()).build().unwrap();
+    assert_eq!(agent.send(&ONCE).unwrap(), "ok");
+    assert_eq!(proxy.accepted(), 0);
+}
+
+#[test]
+fn a_proxy_that_is_no_url_is_a_config_error() {
+    let error = builder("http://127.0.0.1:9").proxy("socks5://127.0.0.1:1").build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
