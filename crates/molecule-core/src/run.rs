@@ -137,12 +137,22 @@ impl<M> LaneState<M> {
         std::mem::take(&mut self.failures)
     }
 
+    /// Not before the budget allows it, and not all agents at that same moment.
+    fn hold(&mut self, cx: &mut Cx<'_>, until: Time) {
+        if self.next < until {
+            self.next = until + retry::jitter(&mut cx.session.rng, Duration::ZERO, HOLD_SPREAD);
+        }
+    }
+
     /// After a bad one: a second doubled with each failure, at most the interval; or what the server asked for.
     fn back_off(&mut self, cx: &mut Cx<'_>, interval: Duration, asked: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         self.next = cx.now.mono + asked.unwrap_or_else(|| lane_backoff(cx, self.failures, interval));
     }
 }
+
+/// Over how long agents that waited for the same budget spread what they held back.
+const HOLD_SPREAD: Duration = Duration::from_secs(5);
 
 fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration {
     let doubled = Duration::from_secs(1).saturating_mul(1 << failures.saturating_sub(1).min(10));
@@ -252,8 +262,8 @@ impl Run {
             if self.paused {
                 return Lap::Idle(None);
             }
-            if let Some(until) = cx.session.rate.hold_until(cx.now.mono, true) {
-                self.beats.next = self.beats.next.max(until);
+            if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
+                self.beats.hold(cx, until);
             }
             if self.beats.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
@@ -305,8 +315,8 @@ impl Run {
 
     fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut look) = self.looks.call.take() else {
-            if let Some(until) = cx.session.rate.hold_until(cx.now.mono, false) {
-                self.looks.next = self.looks.next.max(until);
+            if let Some(until) = cx.session.rate.hold_others(cx.now.mono) {
+                self.looks.hold(cx, until);
             }
             if self.looks.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));

@@ -13,8 +13,9 @@ use crate::config::Config;
 use crate::effect::EffectId;
 use crate::endpoint::UpdateCard;
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::{Health, RateBudget};
+use crate::health::Health;
 use crate::options::{check_card, check_reported_url};
+use crate::rate::RateBudget;
 use crate::report::Report;
 use molecule_proto::{Time, UnixTime};
 

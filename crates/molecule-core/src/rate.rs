@@ -1,0 +1,126 @@
+//! The request budget that an organisation, a token or an address shares (contract section 1.3).
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use molecule_proto::{RateLimit, Remaining, Time};
+
+/// What is known of the budget. Every answer tells what is left for everybody, so each agent learns of the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RateBudget {
+    seen: Option<RateLimit>,
+    /// When `seen` was learnt.
+    at: Time,
+    blocked_until: Time,
+}
+
+/// The server's window.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The share of a window that is kept for heartbeats: enough for 225 agents at 600 requests a minute.
+const KEPT_FOR_HEARTBEATS: f64 = 0.75;
+
+impl RateBudget {
+    /// Learns from an answer's headers.
+    pub(crate) fn learn(&mut self, now: Time, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
+        if let Some(limit) = RateLimit::from_headers(headers) {
+            self.seen = Some(limit);
+            self.at = now;
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.blocked_until = now + wait.unwrap_or(Duration::from_secs(1));
+        }
+    }
+
+    /// What the server last said.
+    pub fn seen(&self) -> Option<RateLimit> {
+        self.seen
+    }
+
+    /// Until when a heartbeat holds back: after a 429, as long as it said.
+    pub(crate) fn hold_heartbeat(&self, now: Time) -> Option<Time> {
+        (self.blocked_until > now).then_some(self.blocked_until)
+    }
+
+    /// Until when a lane that can wait holds back: also while less of the window is left than the heartbeats of a large
+    /// organisation need until it refills.
+    pub(crate) fn hold_others(&self, now: Time) -> Option<Time> {
+        let affordable = self.affordable_at().max(self.blocked_until);
+        (affordable > now).then_some(affordable)
+    }
+
+    /// From when on the rest of the window is more than its share for heartbeats, if nobody spends anything meanwhile; at
+    /// the latest when it refills.
+    fn affordable_at(&self) -> Time {
+        let Some(RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }) = self.seen else {
+            return Time::ZERO;
+        };
+        // The server rounds down.
+        let reset = Duration::from_secs(u64::from(reset_secs) + 1);
+        let kept_a_second = f64::from(limit) * KEPT_FOR_HEARTBEATS / WINDOW.as_secs_f64();
+        let covered = Duration::try_from_secs_f64(f64::from(requests) / kept_a_second).unwrap_or(Duration::ZERO);
+        self.at + reset.saturating_sub(covered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn headers(requests: u32, reset_secs: u32) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let remaining = Some(Remaining { requests, reset_secs });
+        RateLimit::Window { limit: 600, remaining }.write_to(&mut headers);
+        headers
+    }
+
+    fn budget(requests: u32, reset_secs: u32) -> RateBudget {
+        let mut budget = RateBudget::default();
+        budget.learn(at(100), StatusCode::OK, &headers(requests, reset_secs), None);
+        budget
+    }
+
+    #[test]
+    fn a_budget_that_covers_the_heartbeats_holds_nothing_back() {
+        // 450 of 600 are kept at the window's start, 7.5 for each second that is left.
+        for (requests, reset_secs) in [(599, 59), (451, 59), (226, 29), (8, 0)] {
+            assert_eq!(budget(requests, reset_secs).hold_others(at(100)), None, "{requests} {reset_secs}");
+        }
+    }
+
+    #[test]
+    fn a_scarce_budget_holds_back_what_can_wait_and_no_heartbeat() {
+        let scarce = budget(150, 59);
+        // 150 requests cover 20 of the 60 seconds that are left.
+        assert_eq!(scarce.hold_others(at(100)), Some(at(140)));
+        assert_eq!(scarce.hold_others(at(140)), None);
+        assert_eq!(scarce.hold_heartbeat(at(100)), None);
+        assert_eq!(budget(0, 29).hold_others(at(100)), Some(at(130)));
+    }
+
+    #[test]
+    fn a_429_holds_back_everything() {
+        let mut budget = RateBudget::default();
+        budget.learn(at(0), StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), Some(Duration::from_secs(7)));
+        assert_eq!(budget.hold_heartbeat(at(1)), Some(at(7)));
+        assert_eq!(budget.hold_others(at(1)), Some(at(7)));
+        assert_eq!(budget.hold_heartbeat(at(7)), None);
+    }
+
+    #[test]
+    fn odd_numbers_do_no_harm() {
+        let mut budget = RateBudget::default();
+        for (limit, requests, reset_secs) in [(0, 0, 0), (u32::MAX, u32::MAX, u32::MAX), (1, 0, u32::MAX), (0, 5, 9)] {
+            let mut headers = HeaderMap::new();
+            RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }.write_to(&mut headers);
+            budget.learn(at(1), StatusCode::OK, &headers, None);
+            let _ = budget.hold_others(at(1));
+        }
+        budget.learn(at(1), StatusCode::OK, &HeaderMap::new(), None);
+        assert!(budget.seen().is_some());
+    }
+}
