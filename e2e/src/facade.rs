@@ -1,0 +1,341 @@
+//! Both facades behind the same blocking words, so that a scenario is written once.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use molecule_core::endpoint::Endpoint;
+use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, Token, WorkspaceId};
+use molecule_core::{
+    Ended, Event, Health, OnPause, OriginHeader, Recovered, Recovery, Registration, Report, Result, Timeouts,
+};
+use molecule_host::Storage;
+use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
+
+use crate::log::Log;
+use crate::running::Running;
+
+/// What drives the async facade's calls; shared, since a scenario's agents have nothing else in common.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = RuntimeBuilder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().expect("the system has threads for a runtime")
+});
+
+/// Which facade a scenario runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Facade {
+    /// `molecule-blocking`.
+    Blocking,
+    /// `molecule-async`.
+    Async,
+}
+
+/// An agent to be built: the same options for either facade, with intervals and limits that fit a test.
+#[derive(Debug, Clone)]
+#[must_use = "a setup does nothing until it is built"]
+pub struct Setup {
+    facade: Facade,
+    platform: String,
+    id: String,
+    token: Option<String>,
+    reported_url: Option<String>,
+    org_id: Option<String>,
+    origin: OriginHeader,
+    storage: Storage,
+    intervals: (Duration, Duration),
+    timeouts: Timeouts,
+    on_pause: OnPause,
+    events: Log<Event>,
+}
+
+impl Setup {
+    pub(crate) fn new(facade: Facade, platform: String, id: &str, storage: Storage) -> Self {
+        let second = Duration::from_secs(1);
+        let interval = Duration::from_millis(20);
+        Self {
+            facade,
+            platform,
+            id: id.to_owned(),
+            token: None,
+            reported_url: None,
+            org_id: None,
+            origin: OriginHeader::Derived,
+            storage,
+            intervals: (interval, interval),
+            timeouts: Timeouts {
+                connect: second * 5,
+                answer: second * 10,
+                read: second * 10,
+                request: second * 10,
+                call: second * 15,
+            },
+            on_pause: OnPause::End,
+            events: Log::default(),
+        }
+    }
+
+    /// Another base URL than the world's own.
+    pub fn platform(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.platform);
+        self
+    }
+
+    /// A token to begin with.
+    pub fn token(mut self, token: &Token) -> Self {
+        self.token = Some(token.expose().to_owned());
+        self
+    }
+
+    /// The URL under which the platform reaches the agent.
+    pub fn reported_url(mut self, url: &str) -> Self {
+        self.reported_url = Some(url.to_owned());
+        self
+    }
+
+    /// The organisation's id.
+    pub fn org_id(mut self, id: &str) -> Self {
+        self.org_id = Some(id.to_owned());
+        self
+    }
+
+    /// What the `Origin` header says.
+    pub fn origin(mut self, origin: OriginHeader) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Another store than files in the world's home.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Between heartbeats, and between looks at the state.
+    pub fn intervals(mut self, heartbeat: Duration, state: Duration) -> Self {
+        self.intervals = (heartbeat, state);
+        self
+    }
+
+    /// The longest that one call may take, with its retries.
+    pub fn call_limit(mut self, limit: Duration) -> Self {
+        self.timeouts.call = limit;
+        self
+    }
+
+    /// What the loop does when the workspace is paused.
+    pub fn on_pause(mut self, on_pause: OnPause) -> Self {
+        self.on_pause = on_pause;
+        self
+    }
+
+    /// Builds the agent.
+    ///
+    /// # Errors
+    /// `Config`.
+    pub fn build(self) -> Result<Agent> {
+        let driven = match self.facade {
+            Facade::Blocking => Driven::Blocking(self.clone().apply(molecule_blocking::Agent::builder)?),
+            Facade::Async => Driven::Async(self.clone().apply(molecule_async::Agent::builder)?),
+        };
+        Ok(Agent { driven, events: self.events })
+    }
+
+    fn apply<B: Builder>(self, builder: impl FnOnce(String, String) -> B) -> Result<B::Agent> {
+        builder(self.platform.clone(), self.id.clone()).finish(self)
+    }
+}
+
+/// The facades' builders have the same methods; here one word for all of them.
+trait Builder {
+    type Agent;
+    fn finish(self, setup: Setup) -> Result<Self::Agent>;
+}
+
+macro_rules! builder {
+    ($facade:ident) => {
+        impl Builder for $facade::AgentBuilder {
+            type Agent = $facade::Agent;
+
+            fn finish(self, setup: Setup) -> Result<Self::Agent> {
+                let events = setup.events;
+                let mut builder = self
+                    .card(AgentCard::new("scenario"))
+                    .storage(setup.storage)
+                    .heartbeat_interval(setup.intervals.0)
+                    .state_interval(setup.intervals.1)
+                    .timeouts(setup.timeouts)
+                    .on_pause(setup.on_pause)
+                    .origin(setup.origin)
+                    .no_proxy()
+                    .on_event(move |event| events.push(event.clone()));
+                if let Some(token) = setup.token {
+                    builder = builder.token(token);
+                }
+                if let Some(url) = setup.reported_url {
+                    builder = builder.reported_url(url);
+                }
+                if let Some(id) = setup.org_id {
+                    builder = builder.org_id(id);
+                }
+                builder.build()
+            }
+        }
+    };
+}
+
+builder!(molecule_blocking);
+builder!(molecule_async);
+
+/// An agent of either facade.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    driven: Driven,
+    events: Log<Event>,
+}
+
+#[derive(Debug, Clone)]
+enum Driven {
+    Blocking(molecule_blocking::Agent),
+    Async(molecule_async::Agent),
+}
+
+/// The facade's method, awaited where it is one of the async facade.
+macro_rules! call {
+    ($agent:expr, $method:ident($($argument:expr),*)) => {
+        match &$agent.driven {
+            Driven::Blocking(agent) => agent.$method($($argument),*),
+            Driven::Async(agent) => RUNTIME.block_on(agent.$method($($argument),*)),
+        }
+    };
+}
+
+/// The facade's method, which waits for nothing in either.
+macro_rules! ask {
+    ($agent:expr, $method:ident($($argument:expr),*)) => {
+        match &$agent.driven {
+            Driven::Blocking(agent) => agent.$method($($argument),*),
+            Driven::Async(agent) => agent.$method($($argument),*),
+        }
+    };
+}
+
+#[allow(missing_docs, reason = "each is the facades' method of this name")]
+#[allow(clippy::missing_errors_doc, reason = "and so are its errors")]
+impl Agent {
+    pub fn register(&self) -> Result<Registration> {
+        call!(self, register())
+    }
+
+    pub fn pull_secrets(&self) -> Result<Secrets> {
+        call!(self, pull_secrets())
+    }
+
+    pub fn poll_state(&self) -> Result<StateAnswer> {
+        call!(self, poll_state())
+    }
+
+    pub fn heartbeat(&self) -> Result<HeartbeatAnswer> {
+        call!(self, heartbeat())
+    }
+
+    pub fn update_card(&self, card: AgentCard) -> Result<()> {
+        call!(self, update_card(card))
+    }
+
+    pub fn recover(&self, recovery: Recovery) -> Result<Recovered> {
+        call!(self, recover(recovery))
+    }
+
+    pub fn run_heartbeat_loop(&self) -> Result<Ended> {
+        call!(self, run_heartbeat_loop())
+    }
+
+    pub fn send<E>(&self, endpoint: &E) -> Result<E::Answer>
+    where
+        E: Endpoint + Clone + Send + 'static,
+        E::Answer: Send + 'static,
+    {
+        call!(self, send(endpoint))
+    }
+
+    pub fn report(&self, report: Report) -> Result<()> {
+        ask!(self, report(report))
+    }
+
+    pub fn set_reported_url(&self, url: Option<String>) -> Result<()> {
+        ask!(self, set_reported_url(url))
+    }
+
+    pub fn health(&self) -> Health {
+        ask!(self, health())
+    }
+
+    pub fn inbound_secret(&self) -> Option<InboundSecret> {
+        ask!(self, inbound_secret())
+    }
+
+    pub fn workspace_id(&self) -> WorkspaceId {
+        ask!(self, workspace_id()).clone()
+    }
+
+    pub fn stopper(&self) -> Stopper {
+        match &self.driven {
+            Driven::Blocking(agent) => Stopper::Blocking(agent.stopper()),
+            Driven::Async(agent) => Stopper::Async(agent.stopper()),
+        }
+    }
+}
+
+impl Agent {
+    /// What it told so far.
+    pub fn events(&self) -> &Log<Event> {
+        &self.events
+    }
+
+    /// Runs its heartbeat loop on a thread.
+    pub fn start(&self) -> Running {
+        Running::start(self)
+    }
+
+    /// Drops a register's future after something has happened meanwhile.
+    ///
+    /// # Panics
+    /// If the agent is not of the async facade, or the register ends before it is dropped.
+    pub fn drop_register(&self, meanwhile: impl FnOnce()) {
+        let Driven::Async(agent) = &self.driven else {
+            panic!("a scenario of futures runs on the async facade alone");
+        };
+        let agent = agent.clone();
+        let call = RUNTIME.spawn(async move { agent.register().await });
+        meanwhile();
+        call.abort();
+        let dropped = RUNTIME.block_on(call);
+        assert!(dropped.is_err_and(|error| error.is_cancelled()), "the register ended too early");
+    }
+}
+
+/// The stopper of either facade.
+#[derive(Debug, Clone)]
+pub enum Stopper {
+    /// Of `molecule-blocking`.
+    Blocking(molecule_blocking::Stopper),
+    /// Of `molecule-async`.
+    Async(molecule_async::Stopper),
+}
+
+impl Stopper {
+    /// Ends the loop after what must be finished.
+    pub fn stop(&self) {
+        match self {
+            Self::Blocking(stopper) => stopper.stop(),
+            Self::Async(stopper) => stopper.stop(),
+        }
+    }
+
+    /// Ends the loop at once.
+    pub fn stop_now(&self) {
+        match self {
+            Self::Blocking(stopper) => stopper.stop_now(),
+            Self::Async(stopper) => stopper.stop_now(),
+        }
+    }
+}

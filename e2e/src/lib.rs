@@ -1,0 +1,26 @@
+//! One set of scenarios for both facades.
+//!
+//! Each file in `tests/` is one scenario of a remote agent's life, written once with [`scenario!`] and run on
+//! `molecule-blocking` and on `molecule-async`, against both dialects of `molecule-platform` on a loopback port. So they
+//! show that the facades are alike and that one client serves both servers. Nothing sleeps: a scenario waits, for at most
+//! [`PATIENCE`], for what the platform received or what the agent told.
+
+mod facade;
+mod home;
+mod log;
+mod running;
+mod scenario;
+mod store;
+mod world;
+
+pub use facade::{Agent, Facade, Setup, Stopper};
+pub use home::Home;
+pub use log::{Log, PATIENCE};
+pub use running::Running;
+pub use scenario::Stage;
+pub use store::Brittle;
+pub use world::{Rule, World, route};
+
+pub use molecule_core as core;
+pub use molecule_host as host;
+pub use molecule_platform as platform;

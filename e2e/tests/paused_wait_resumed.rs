@@ -1,0 +1,80 @@
+//! An agent that waits while its workspace is paused.
+
+use bytes::Bytes;
+use molecule_e2e::core::endpoint::{Endpoint, Mismatch, Repeat};
+use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus, path};
+use molecule_e2e::core::session::{Auth, Draft};
+use molecule_e2e::core::{ErrorKind, Event, OnPause, Result};
+use molecule_e2e::{Agent, Running, World, route, scenario};
+
+const PUSH_URL: &str = "https://agent.example/a2a";
+
+/// `POST /workspaces/:id/resume`, which no facade has a method for.
+#[derive(Debug, Clone)]
+struct Resume;
+
+impl Endpoint for Resume {
+    type Answer = ();
+    const OPERATION: &'static str = "resume";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "anything";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(http::Method::POST, path::resume(workspace), Auth::Bearer))
+    }
+
+    fn decode(&self, _: &http::Response<Bytes>) -> Result<(), Mismatch> {
+        Ok(())
+    }
+}
+
+/// An agent that is reachable under [`PUSH_URL`], and runs, and waits because its workspace was paused.
+fn waiting(world: &World) -> (WorkspaceId, Agent, Running) {
+    let id = world.open_workspace();
+    let agent = world.setup(&id).reported_url(PUSH_URL).on_pause(OnPause::Wait).build().unwrap();
+    let running = agent.start();
+    agent.events().wait_for("Online", |event| *event == Event::Online);
+    world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();
+    agent.events().wait_for("Paused", |event| *event == Event::Paused);
+    (id, agent, running)
+}
+
+scenario!(a_resumed_agent_registers_again, [Current], |stage| {
+    let world = stage.world_with(|config| config.provisioner = true);
+    let (id, agent, running) = waiting(&world);
+    let url = || world.platform(|platform, _| platform.workspace(&id).unwrap().url);
+    assert_eq!(url(), "", "a pause forgets it");
+
+    // No heart beats while it is paused, beyond the one that may be under way.
+    let (beats, registers) = (world.count(route::HEARTBEAT), world.count(route::REGISTER));
+    world.wait_for_more(route::STATE, 4);
+    assert!(world.count(route::HEARTBEAT) <= beats + 1);
+    assert_eq!(world.count(route::REGISTER), registers);
+
+    agent.send(&Resume).unwrap();
+    agent.events().wait_for("Resumed", |event| *event == Event::Resumed);
+    agent.events().wait_for_count("Online again", 2, |event| *event == Event::Online);
+    agent.events().wait_for_count("Registered again", 2, |event| matches!(event, Event::Registered { .. }));
+    world.wait_until("the workspace is online", |platform| platform.status(&id) == Some(WorkspaceStatus::Online));
+    assert_eq!(url(), PUSH_URL);
+    running.stop();
+    assert_eq!(agent.events().count(|event| *event == Event::Paused), 1);
+});
+
+scenario!(where_nothing_resumes_it_stays_paused, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, agent, running) = waiting(&world);
+    let registers = world.count(route::REGISTER);
+
+    let error = agent.send(&Resume).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.status(), Some(http::StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(error.server_message(), Some("provisioner not available"));
+
+    world.wait_for_more(route::STATE, 5);
+    running.assert_running();
+    assert_eq!(world.count(route::REGISTER), registers);
+    running.stop();
+    assert_eq!(world.platform(|platform, _| platform.status(&id)), Some(WorkspaceStatus::Paused));
+    assert_eq!(agent.events().count(|event| *event == Event::Resumed), 0);
+});

@@ -1,0 +1,37 @@
+//! The life of a remote agent, one scenario a file, each on both facades against both dialects of the platform.
+#![allow(clippy::unwrap_used)]
+
+mod all_tokens_revoked;
+mod bad_options;
+mod database_outage;
+mod deleted;
+mod first_start;
+mod heartbeat_keeps_pace;
+mod not_the_platform;
+mod paused;
+mod paused_wait_resumed;
+mod register_dropped_after_mint;
+mod reported_url_changed;
+mod restart_with_stored_token;
+mod retry_after;
+mod started_after_deletion;
+mod started_while_paused;
+mod stop_before_start;
+mod stop_while_the_server_stalls;
+mod token_given;
+mod token_not_held;
+mod token_rotated;
+mod two_agents_of_one_workspace;
+mod unwritable_store;
+
+use molecule_e2e::core::{Error, ErrorKind};
+
+/// An error of this kind, told in one sentence with what went wrong and, after a semicolon, what to do about it.
+fn assert_told(error: &Error, kind: ErrorKind, cause: &str, remedy: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    let told = error.to_string();
+    let (before, after) = told.split_once("; ").unwrap_or_else(|| panic!("no remedy: {told}"));
+    assert!(before.starts_with(error.operation()) && before.contains(cause), "{told}");
+    assert!(after.contains(remedy), "{told}");
+    assert!(!told.contains('\n') && !told.contains(". "), "more than one sentence: {told}");
+}

@@ -1,0 +1,43 @@
+//! A token from the author's hand, such as `MOLECULE_WORKSPACE_TOKEN`.
+
+use molecule_e2e::core::proto::Token;
+use molecule_e2e::core::{ErrorKind, Event, TokenUse};
+use molecule_e2e::{route, scenario};
+
+scenario!(the_given_token_is_used_and_not_stored, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, token) = world.workspace();
+    let agent = world.setup(&id).token(&token).build().unwrap();
+    assert_eq!(agent.register().unwrap().token, TokenUse::Held);
+    assert!(agent.pull_secrets().unwrap().is_empty());
+    agent.heartbeat().unwrap();
+    assert_eq!(world.home().token(&id), None);
+    assert_eq!(world.platform(|platform, _| platform.live_tokens(&id)), 1);
+});
+
+scenario!(a_stale_given_token_yields_to_the_stored_one, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, token) = world.workspace();
+    world.home().put_token(&id, token.expose());
+    let stale = Token::new("stale-token").unwrap();
+    let agent = world.setup(&id).token(&stale).build().unwrap();
+
+    assert_eq!(agent.register().unwrap().token, TokenUse::Held);
+    let bearers: Vec<_> =
+        world.requests(route::REGISTER).iter().map(|seen| seen.headers["authorization"].clone()).collect();
+    assert_eq!(bearers.first().unwrap(), "Bearer stale-token");
+    assert_eq!(bearers.last().unwrap(), token.bearer());
+    assert_eq!(agent.events().count(|event| *event == Event::TokenChanged), 1);
+    assert_eq!(world.home().token(&id).unwrap(), token.expose());
+});
+
+scenario!(a_given_token_of_another_workspace_is_told, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, _) = world.workspace();
+    let (_, foreign) = world.workspace();
+    let agent = world.setup(&id).token(&foreign).build().unwrap();
+    let error = agent.register().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Revoked, "{error}");
+    assert!(error.to_string().contains("MOLECULE_WORKSPACE_TOKEN"), "{error}");
+    assert!(!error.to_string().contains(foreign.expose()), "{error}");
+});
