@@ -216,7 +216,7 @@ impl<E: Endpoint> Call<E> {
     fn loaded(&mut self, cx: &mut Cx<'_>, why: WhyLoad, stored: Option<Stored>) {
         let token = match stored.map(|stored| read_token(E::OPERATION, &stored)).transpose() {
             Ok(token) => token,
-            Err(error) => return self.finish(Err(error)),
+            Err(error) => return self.not_loaded(why, error),
         };
         match why {
             WhyLoad::Unread => {
@@ -238,6 +238,17 @@ impl<E: Endpoint> Call<E> {
                     self.events.push_back(Event::TokenChanged);
                 }
                 if cx.session.epoch() > epoch { self.resend(error) } else { self.finish(Err(error)) }
+            }
+        }
+    }
+
+    /// A store that cannot be read has nothing newer: the 401 is what the call ends with, since it may mean a deletion.
+    fn not_loaded(&mut self, why: WhyLoad, unreadable: Error) {
+        match why {
+            WhyLoad::Unread => self.finish(Err(unreadable)),
+            WhyLoad::Refused { error, .. } => {
+                self.events.push_back(Event::Warning(unreadable.to_string()));
+                self.finish(Err(error));
             }
         }
     }
@@ -286,7 +297,7 @@ impl<E: Endpoint> Machine for Call<E> {
             State::Loading(expected, why) if expected == id => {
                 match outcome {
                     Outcome::Host(HostResult::Loaded(stored)) => self.loaded(cx, why, stored),
-                    Outcome::Failed(fault) => self.finish(Err(Error::from_fault(E::OPERATION, fault))),
+                    Outcome::Failed(fault) => self.not_loaded(why, Error::from_fault(E::OPERATION, fault)),
                     other => {
                         self.state = State::Loading(expected, why);
                         return Err(other);
