@@ -62,8 +62,10 @@ where
 
     /// Polls until the machine rests: at most [`MAX_STEPS`] steps, and only as the protocol allows.
     pub fn settle(&mut self, agent: &mut Agent) -> Rest {
+        if self.done.is_some() {
+            return Rest::Done;
+        }
         for _ in 0..MAX_STEPS {
-            assert!(self.done.is_none(), "polled after Done");
             match self.machine.poll(&mut agent.cx()) {
                 Step::Start(id, effect) => self.started(agent, id, effect),
                 Step::Cancel(id) => {

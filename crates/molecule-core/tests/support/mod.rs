@@ -8,6 +8,7 @@ pub mod answer;
 pub mod drive;
 pub mod machines;
 pub mod platform;
+pub mod probe;
 pub mod store;
 
 pub use agent::{Agent, ID, MARK, ORIGIN, secret};

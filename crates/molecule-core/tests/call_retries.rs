@@ -1,0 +1,203 @@
+//! When a call sends its request again, how long it waits, and what it says when it gives up.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::effect::{Effect, Fault, FaultKind, Outcome, Phase, Sent};
+use molecule_core::endpoint::Endpoint;
+use molecule_core::{Call, Error, ErrorKind, Timeouts};
+use serde_json::json;
+use support::probe::{Costly, Harmless};
+use support::*;
+
+/// An agent that holds a token.
+fn agent(seed: u64) -> Agent {
+    Agent::with(Agent::options().token(secret("first")), seed)
+}
+
+/// The error of a call whose every request fares alike, and the moments of its requests.
+fn fail<E>(agent: &mut Agent, endpoint: E, reply: impl Fn() -> Outcome) -> (Error, Vec<Duration>)
+where
+    E: Endpoint + std::fmt::Debug,
+    E::Answer: std::fmt::Debug,
+{
+    let begin = agent.now.mono;
+    let mut sent = Vec::new();
+    let error = run(agent, Call::new(endpoint), |seen| {
+        sent.push(seen.at.since(begin));
+        reply().into()
+    });
+    (error.unwrap_err(), sent)
+}
+
+fn waiting(status: u16, seconds: &str) -> Outcome {
+    Answer::error(status, "later").header("retry-after", seconds).outcome()
+}
+
+#[test]
+fn what_is_sent_again_depends_on_the_answer_and_on_the_endpoint() {
+    use ErrorKind::*;
+    let rows: [(fn() -> Outcome, usize, usize, ErrorKind); 20] = [
+        (|| waiting(429, "1"), 4, 4, RateLimited),
+        (|| Answer::error(429, "rate limit exceeded").outcome(), 4, 4, RateLimited),
+        (|| waiting(503, "1"), 4, 4, Unavailable),
+        (|| Answer::json(503, json!({"error": "down", "code": "platform_unavailable"})).outcome(), 4, 4, Unavailable),
+        (|| Answer::error(503, "down").outcome(), 1, 4, Unavailable),
+        (|| Answer::error(502, "bad gateway").outcome(), 1, 4, Unavailable),
+        (|| Answer::html(504).outcome(), 1, 4, Unavailable),
+        (|| waiting(500, "1"), 1, 1, Unavailable),
+        (|| waiting(400, "1"), 1, 1, Refused),
+        (|| Answer::empty(302).header("location", "/login").outcome(), 1, 1, Redirected),
+        (|| unsent(FaultKind::Resolve), 4, 4, Unreachable),
+        (|| unsent(FaultKind::Connect), 4, 4, Unreachable),
+        (|| unsent(FaultKind::Proxy), 4, 4, Unreachable),
+        (|| unsent(FaultKind::Timeout(Phase::Connect)), 4, 4, Timeout),
+        (|| fault(FaultKind::Timeout(Phase::Head)), 1, 4, Timeout),
+        (|| fault(FaultKind::Interrupted), 1, 4, Interrupted),
+        (|| fault(FaultKind::Protocol), 1, 4, Protocol),
+        (|| unsent(FaultKind::Tls), 1, 1, Tls),
+        (|| fault(FaultKind::TooLarge), 1, 1, TooLarge),
+        (|| fault(FaultKind::Cancelled), 1, 1, Cancelled),
+    ];
+    for (reply, costly, harmless, kind) in rows {
+        let name = format!("{:?}", reply());
+        let (error, sent) = fail(&mut agent(1), Costly, reply);
+        assert_eq!((error.kind(), sent.len(), error.attempts() as usize), (kind, costly, costly), "{name}");
+        let (error, sent) = fail(&mut agent(1), Harmless, reply);
+        assert_eq!((error.kind(), sent.len(), error.attempts() as usize), (kind, harmless, harmless), "{name}");
+        assert_eq!(error.is_retryable(), harmless > 1 || kind == Unavailable, "{name}");
+        let told = error.to_string();
+        assert_eq!(told.contains("after 4 requests"), harmless == 4, "{told}");
+    }
+}
+
+#[test]
+fn waits_have_full_jitter_below_one_two_and_four_seconds() {
+    let mut waits = [const { Vec::new() }; 3];
+    for seed in 0..300 {
+        let (_, sent) = fail(&mut agent(seed), Harmless, || unsent(FaultKind::Connect));
+        for (n, pair) in sent.windows(2).enumerate() {
+            waits[n].push((pair[1] - pair[0]).as_secs_f64());
+        }
+    }
+    for (ceiling, waits) in [1.0, 2.0, 4.0].into_iter().zip(waits) {
+        assert!(waits.iter().all(|wait| (0.0..=ceiling).contains(wait)), "below {ceiling} s");
+        assert!(waits.iter().any(|wait| *wait < 0.1 * ceiling) && waits.iter().any(|wait| *wait > 0.9 * ceiling));
+    }
+}
+
+#[test]
+fn a_good_answer_ends_the_retries() {
+    let mut agent = agent(1);
+    let mut replies =
+        [waiting(429, "2"), unsent(FaultKind::Connect), Answer::json(200, json!(1)).outcome()].into_iter();
+    let answer = run(&mut agent, Call::new(Costly), |_| replies.next().unwrap().into());
+    assert_eq!(answer.unwrap(), json!(1));
+    assert_eq!(
+        agent.take_trace(),
+        "start 1 POST /probe (bearer)\n\
+         feed 1 Response(429 Too Many Requests, 17 bytes)\n\
+         idle until +2.0 s: send again\n\
+         start 2 POST /probe (bearer)\n\
+         feed 2 Failed(Connect, sent: No)\n\
+         idle until +1.3 s: send again\n\
+         start 3 POST /probe (bearer)\n\
+         feed 3 Response(200 OK, 1 bytes)\n\
+         done Number(1)"
+    );
+}
+
+#[test]
+fn a_call_of_one_request_sends_no_second() {
+    let mut agent = agent(1);
+    let mut requests = 0;
+    let error = run(&mut agent, Call::once(Harmless), |_| {
+        requests += 1;
+        waiting(429, "1").into()
+    });
+    assert_eq!((requests, error.unwrap_err().retry_after()), (1, Some(secs(1))));
+}
+
+#[test]
+fn retry_after_is_obeyed_within_one_to_sixty_seconds() {
+    for (header, wait) in [
+        ("7", 7.0),
+        ("0", 1.0),
+        ("0.2", 1.0),
+        ("59.1", 60.0),
+        ("86400", 60.0),
+        ("999999999999999999999999", 60.0),
+        ("Sun, 22 Nov 2026 21:40:17 GMT", 30.0),
+        ("Sun, 22 Nov 2026 00:00:00 GMT", 1.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 60.0),
+    ] {
+        let (error, sent) = fail(&mut agent(1), Costly, || waiting(429, header));
+        assert_eq!((sent[1] - sent[0]).as_secs_f64(), wait, "{header}");
+        // A date comes nearer while the call waits for it.
+        assert!(error.retry_after().is_some_and(|last| last.as_secs_f64() <= wait), "{header}");
+    }
+    for junk in ["-5", "inf", "nan", "soon", "", "1e3"] {
+        let (error, sent) = fail(&mut agent(1), Costly, || waiting(429, junk));
+        assert!(sent.len() == 4 && sent[1] - sent[0] <= secs(1), "{junk:?}");
+        assert_eq!(error.retry_after(), None, "{junk:?}");
+    }
+}
+
+#[test]
+fn the_body_says_how_long_where_the_header_does_not() {
+    let limited = || Answer::json(429, json!({"error": "rate limit exceeded", "retry_after": 9})).outcome();
+    let (error, sent) = fail(&mut agent(1), Costly, limited);
+    assert_eq!((sent[1] - sent[0], error.retry_after()), (secs(9), Some(secs(9))));
+}
+
+#[test]
+fn a_wait_beyond_the_deadline_gives_the_error_back_at_once() {
+    let timeouts = Timeouts { call: secs(5), ..Timeouts::default() };
+    let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(timeouts), 1);
+    let (error, sent) = fail(&mut agent, Harmless, || waiting(429, "10"));
+    assert_eq!((sent.len(), error.attempts(), error.retry_after()), (1, 1, Some(secs(10))));
+    assert!(error.is_retryable());
+    assert!(agent.lines("idle").is_empty(), "it waited all the same");
+
+    // Three times 40 s do not fit into 90 s: one wait does.
+    let (error, sent) = fail(&mut self::agent(1), Harmless, || waiting(503, "40"));
+    assert_eq!((sent, error.attempts()), (vec![secs(0), secs(40), secs(80)], 3));
+}
+
+#[test]
+fn what_is_left_of_the_calls_time_limits_each_request() {
+    let timeouts = Timeouts { call: secs(40), ..Timeouts::default() };
+    let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(timeouts), 1);
+    let mut driven = Driven::new(Call::new(Harmless));
+    let mut totals = Vec::new();
+    let until = agent.now.mono + secs(200);
+    loop {
+        driven.settle(&mut agent);
+        totals.extend(driven.in_flight.values().filter_map(|effect| match effect {
+            Effect::Http(_, limits) => Some(limits.total.as_secs()),
+            Effect::Host(_) => None,
+        }));
+        let timeout = || Fault::new(Sent::Maybe, FaultKind::Timeout(Phase::Total));
+        match driven.next(&mut agent, until, &mut |_| Reply::After(secs(30), Outcome::Failed(timeout()))) {
+            Next::Outcome(id, outcome) => {
+                driven.feed(&mut agent, id, outcome);
+            }
+            Next::Wake => {}
+            _ => break,
+        }
+    }
+    assert!(totals[0] == 30 && totals[1] < 10, "{totals:?}");
+    assert_eq!(driven.done.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+#[test]
+fn every_endpoint_says_how_much_may_come_back() {
+    let mut agent = agent(1);
+    let mut driven = Driven::new(Call::new(Harmless));
+    driven.settle(&mut agent);
+    let Some(Effect::Http(_, limits)) = driven.in_flight.values().next() else { panic!("no request") };
+    assert_eq!(limits.max_body, 64 * 1024);
+    let told = Timeouts::default();
+    assert_eq!((limits.connect, limits.head, limits.read), (told.connect, told.answer, told.read));
+}
