@@ -102,7 +102,7 @@ fn read(dialect: Dialect, body: &[u8]) -> Result<Beat, Malformed> {
     let manages_status = announces_status_mgmt(&fields)?;
     let agent_card = match dialect {
         Dialect::April => None,
-        Dialect::Current => fields.object("agent_card")?.map(|card| Value::Object(card.clone())),
+        Dialect::Current => fields.raw("agent_card").filter(|card| !card.is_null()).cloned(),
     };
     Ok(Beat { workspace_id, reported, healthy: state.is_empty(), manages_status, agent_card })
 }

@@ -85,7 +85,8 @@ impl Platform {
         Ok((id, url, delivery_mode))
     }
 
-    /// What the body says, else what the row says, else poll for external-like runtimes (contract section 4.2).
+    /// What the body says, else what the row says, and without a row push. A row always has a mode, so the server's rule
+    /// for runtimes never comes to it (contract section 4.2).
     fn delivery_mode_for(&mut self, body: &Body) -> DeliveryMode {
         let stored = self.row(&body.id).map(|row| row.delivery_mode.clone());
         body.delivery_mode.clone().or(stored).unwrap_or(DeliveryMode::Push)
