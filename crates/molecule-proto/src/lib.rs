@@ -12,6 +12,7 @@
 //! "April" the one before it. One set of types serves both; what only one of them sends is optional.
 
 mod admin;
+mod admin_refusal;
 mod card;
 mod error_body;
 pub mod header;
@@ -32,6 +33,9 @@ mod view;
 pub use admin::{
     Connection, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DeleteAnswer, MintedToken, PauseAnswer,
     ResumeAnswer, RevokedToken, TokenList, TokenRow,
+};
+pub use admin_refusal::{
+    AlreadyRemoved, ChildrenNotConfirmed, CreateRefusal, HasDescendants, NameNotConfirmed, NamedWorkspace,
 };
 pub use card::{AgentCard, UpdateCardAnswer, UpdateCardRequest};
 pub use error_body::ErrorBody;

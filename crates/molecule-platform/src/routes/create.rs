@@ -1,7 +1,7 @@
 //! `POST /workspaces` (contract section 16.1; April 10.1).
 
 use http::StatusCode;
-use molecule_proto::{CreatedWorkspace, WorkspaceId, WorkspaceStatus};
+use molecule_proto::{CreateRefusal, CreatedWorkspace, WorkspaceId, WorkspaceStatus};
 use serde_json::json;
 
 use crate::config::Dialect;
@@ -67,7 +67,7 @@ impl Platform {
             CreateRefused::UnsafeUrl(reason) => {
                 CreateError::Refused(Refusal::bad_request(format!("unsafe workspace URL: {reason}")))
             }
-            CreateRefused::NoParent => no_parent(parent.as_ref().map(WorkspaceId::as_str)),
+            CreateRefused::NoParent => no_parent(parent.as_ref().map_or("", WorkspaceId::as_str)),
         })?;
         if managed {
             let body = json!({"id": id, "status": WorkspaceStatus::Provisioning});
@@ -132,7 +132,7 @@ fn plan_current(body: &[u8]) -> Result<Plan, CreateError> {
     };
     plan.managed = !EXTERNAL_LIKE.contains(&plan.runtime.as_str());
     if let Some(parent) = fields.optional_text("parent_id")?.filter(|parent| !parent.is_empty()) {
-        plan.parent = Some(parent.parse().map_err(|_| no_parent(Some(&parent)))?);
+        plan.parent = Some(parent.parse().map_err(|_| no_parent(&parent))?);
     }
     Ok(plan)
 }
@@ -147,12 +147,13 @@ fn common(fields: &Fields) -> Result<Plan, CreateError> {
 }
 
 fn unsupported(error: &str, runtime: &str) -> CreateError {
-    let body = json!({"code": "RUNTIME_UNSUPPORTED", "error": error, "runtime": runtime});
-    CreateError::Answered(Box::new(reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body)))
+    unprocessable(&CreateRefusal::runtime(error, runtime))
 }
 
-fn no_parent(parent: Option<&str>) -> CreateError {
-    let body = json!({"code": "WORKSPACE_REPARENT_PARENT_NOT_FOUND",
-                      "error": "parent workspace does not exist", "parent_id": parent});
-    CreateError::Answered(Box::new(reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body)))
+fn no_parent(parent: &str) -> CreateError {
+    unprocessable(&CreateRefusal::parent(parent))
+}
+
+fn unprocessable(refusal: &CreateRefusal) -> CreateError {
+    CreateError::Answered(Box::new(reply::json(StatusCode::UNPROCESSABLE_ENTITY, refusal)))
 }

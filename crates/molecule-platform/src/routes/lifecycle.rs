@@ -1,8 +1,10 @@
 //! Pause, resume and deletion (contract sections 16.4 and 16.5; April 10.2).
 
 use http::StatusCode;
-use molecule_proto::{DeleteAnswer, PauseAnswer, ResumeAnswer, WorkspaceId, header};
-use serde_json::{Value, json};
+use molecule_proto::{
+    AlreadyRemoved, ChildrenNotConfirmed, DeleteAnswer, HasDescendants, NameNotConfirmed, NamedWorkspace, PauseAnswer,
+    ResumeAnswer, WorkspaceId, header,
+};
 
 use crate::config::Dialect;
 use crate::owner::{PauseRefused, ResumeRefused};
@@ -48,12 +50,12 @@ impl Platform {
     }
 
     fn has_descendants(&self, error: &str, below: &[WorkspaceId]) -> Response {
-        reply::json(StatusCode::CONFLICT, &json!({"error": error, "descendants": self.named(below)}))
+        reply::json(StatusCode::CONFLICT, &HasDescendants::new(error, self.named(below)))
     }
 
-    fn named(&self, ids: &[WorkspaceId]) -> Vec<Value> {
+    fn named(&self, ids: &[WorkspaceId]) -> Vec<NamedWorkspace> {
         let rows = ids.iter().filter_map(|id| self.workspaces.get(id));
-        rows.map(|row| json!({"id": row.id, "name": row.name})).collect()
+        rows.map(|row| NamedWorkspace::new(row.id.clone(), row.name.clone())).collect()
     }
 
     pub(crate) fn delete_workspace(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
@@ -66,13 +68,8 @@ impl Platform {
         }
         let children = self.children(&id);
         if !children.is_empty() && !says(call, "confirm") {
-            let body = json!({
-                "status": "confirmation_required",
-                "message": "This workspace has sub-workspaces. Delete with ?confirm=true to cascade delete.",
-                "children_count": children.len(),
-                "children": self.named(&children),
-            });
-            return Ok(reply::json(StatusCode::CONFLICT, &body));
+            let refusal = ChildrenNotConfirmed::new(self.named(&children));
+            return Ok(reply::json(StatusCode::CONFLICT, &refusal));
         }
         let purge = says(call, "purge");
         let cascade = self.delete(call.now, &id, purge).unwrap_or(0);
@@ -85,21 +82,15 @@ impl Platform {
             return Some(Refusal::not_found("workspace not found").into());
         };
         if row.is_removed() {
-            let body = json!({"error": "workspace removed", "id": id});
-            return Some(reply::json(StatusCode::GONE, &body));
+            return Some(reply::json(StatusCode::GONE, &AlreadyRemoved::new(id.clone())));
         }
         let said = call.headers.get(header::CONFIRM_NAME);
         if said.is_some_and(|said| said.as_bytes() == row.name.as_bytes()) {
             return None;
         }
-        let body = json!({
-            "error": "destructive_action_requires_confirmation",
-            "hint": format!("Re-send the same request with header X-Confirm-Name: {}", row.name),
-            "workspace_name": row.name,
-            "active_tasks": row.reported.active_tasks,
-            "child_count": self.children(id).len(),
-        });
-        Some(reply::json(StatusCode::BAD_REQUEST, &body))
+        let children = self.children(id).len() as u64;
+        let refusal = NameNotConfirmed::new(row.name.clone(), row.reported.active_tasks, children);
+        Some(reply::json(StatusCode::BAD_REQUEST, &refusal))
     }
 
     fn children(&self, id: &WorkspaceId) -> Vec<WorkspaceId> {
