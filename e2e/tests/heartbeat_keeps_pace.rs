@@ -1,5 +1,6 @@
 //! No lane waits for another: while the state's answer does not come, the heart goes on beating.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use molecule_e2e::core::Event;
@@ -24,6 +25,8 @@ scenario!(the_heart_beats_while_a_look_stalls, [April, Current], |stage| {
     assert!(taken > INTERVAL * 3 / 4 * u32::try_from(BEATS - 2).unwrap(), "{BEATS} beats in {taken:?}");
     assert!(taken < INTERVAL * 3 * u32::try_from(BEATS).unwrap(), "{BEATS} beats in {taken:?}");
     assert_eq!(agent.events().count(|event| matches!(event, Event::Degraded { .. })), 0);
+    let connections: BTreeSet<_> = world.requests(route::HEARTBEAT).iter().map(|seen| seen.peer).collect();
+    assert!(connections.len() <= 2, "a connection is kept: {connections:?}");
 
     stalled.end();
     world.wait_for_count(route::STATE, 3);

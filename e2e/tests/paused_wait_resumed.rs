@@ -4,7 +4,7 @@ use bytes::Bytes;
 use molecule_e2e::core::endpoint::{Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus, path};
 use molecule_e2e::core::session::{Auth, Draft};
-use molecule_e2e::core::{ErrorKind, Event, OnPause, Result};
+use molecule_e2e::core::{Ended, ErrorKind, Event, Lane, OnPause, Result};
 use molecule_e2e::{Agent, Running, World, route, scenario};
 
 const PUSH_URL: &str = "https://agent.example/a2a";
@@ -77,4 +77,23 @@ scenario!(where_nothing_resumes_it_stays_paused, [April, Current], |stage| {
     running.stop();
     assert_eq!(world.platform(|platform, _| platform.status(&id)), Some(WorkspaceStatus::Paused));
     assert_eq!(agent.events().count(|event| *event == Event::Resumed), 0);
+});
+
+scenario!(a_revoked_token_registers_nobody_while_paused_and_a_deletion_is_seen, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, agent, running) = waiting(&world);
+    let registers = world.count(route::REGISTER);
+    let token = world.home().token(&id);
+
+    // A register would mint a token now, and on April's server un-pause the workspace.
+    assert_eq!(world.platform(|platform, _| platform.revoke_tokens(&id)), 1);
+    let refused = |event: &Event| matches!(event, Event::Degraded { lane: Lane::State, .. });
+    agent.events().wait_for_count("refused looks at the state", 5, refused);
+    running.assert_running();
+    assert_eq!(world.platform(|platform, _| platform.status(&id)), Some(WorkspaceStatus::Paused));
+
+    world.platform(|platform, now| platform.delete(now, &id, false)).unwrap();
+    assert_eq!(running.ended().unwrap(), Ended::Deleted);
+    assert_eq!(world.count(route::REGISTER), registers);
+    assert_eq!(world.home().token(&id), token);
 });

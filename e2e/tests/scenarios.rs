@@ -11,6 +11,7 @@ mod not_the_platform;
 mod paused;
 mod paused_wait_resumed;
 mod register_dropped_after_mint;
+mod reported;
 mod reported_url_changed;
 mod restart_with_stored_token;
 mod retry_after;
@@ -22,6 +23,7 @@ mod token_given;
 mod token_not_held;
 mod token_rotated;
 mod two_agents_of_one_workspace;
+mod unauthorized;
 mod unwritable_store;
 
 use molecule_e2e::core::{Error, ErrorKind};

@@ -65,6 +65,18 @@ scenario!(stop_now_waits_for_nothing, [April, Current], |stage| {
     report(&format!("{:?} against {:?}, stop_now during register", stage.facade, stage.dialect), figures);
 });
 
+scenario!(a_second_stop_waits_for_nothing_either, [April, Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    let agent = world.agent(&id);
+    let _register = world.stall(route::REGISTER);
+    let running = agent.start();
+    world.wait_for_count(route::REGISTER, 1);
+    agent.stopper().stop();
+    running.assert_running();
+    assert!(running.stop() < GENEROUS);
+});
+
 #[allow(clippy::print_stdout, reason = "the figure is for people; the runner shows it with --nocapture")]
 fn report(what: &str, mut figures: Vec<Duration>) {
     figures.sort();
