@@ -339,7 +339,17 @@ impl Endpoint for RevokeToken {
         Ok(Draft::new(Method::DELETE, path::token(workspace, &self.0), self.1.clone()))
     }
 
+    /// A 404 of the platform's own says that the token lives no more: an earlier request revoked it, and its answer was
+    /// lost.
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        let dead = || json::<ErrorBody>(answer).is_ok();
+        answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && dead())
+    }
+
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(RevokedToken::revoked(None));
+        }
         json(answer)
     }
 }
