@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
+use http::StatusCode;
 use molecule_proto::{Token, TokenId, TokenList};
 
 use crate::beat::pass;
@@ -16,6 +17,9 @@ use crate::machine::{Cx, Machine, Step};
 use crate::session::{Auth, Credential, Dialect, Session};
 
 const OPERATION: &str = "recover";
+
+/// What to do where a rotation may have revoked every token and its answer brought none.
+const AFTER_LOSS: &str = "the old tokens may be revoked by now: recover once more, with an admin credential";
 
 /// With which credential a new token is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,13 +146,15 @@ impl Recover {
     fn save(&mut self, token: Option<Token>, next: Next) {
         match token {
             Some(token) => self.state = State::Saving(Box::new(SaveToken::new(OPERATION, token)), next),
-            None => self.fail(Error::new(ErrorKind::Protocol, OPERATION, "the answer carried no token")),
+            None => {
+                self.fail(Error::new(ErrorKind::Protocol, OPERATION, "the answer carried no token").remedy(AFTER_LOSS));
+            }
         }
     }
 
     /// A lost answer of a rotation carried the only live token.
     fn rotation_failed(&mut self, error: Error) {
-        let lost = matches!(
+        let broken = matches!(
             error.kind(),
             ErrorKind::Timeout
                 | ErrorKind::Interrupted
@@ -156,11 +162,11 @@ impl Recover {
                 | ErrorKind::TooLarge
                 | ErrorKind::Routing
         );
-        self.fail(if lost {
-            error.remedy("the old tokens may be revoked by now: recover once more, with an admin credential")
-        } else {
-            refused_admin(error, &self.recovery)
-        });
+        // A gateway's answer, or a failure half-way; a 503 is the server's own word that it did nothing.
+        let half_way =
+            error.kind() == ErrorKind::Unavailable && error.status() != Some(StatusCode::SERVICE_UNAVAILABLE);
+        let lost = broken || half_way;
+        self.fail(if lost { error.remedy(AFTER_LOSS) } else { refused_admin(error, &self.recovery) });
     }
 
     /// The old token's row, if exactly one has its prefix: rows show no more of a token than its first eight characters.
