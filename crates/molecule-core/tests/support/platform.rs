@@ -171,8 +171,8 @@ impl Platform {
                 Answer::json(201, json!({"auth_token": token, "workspace_id": ID, "message": "shown once"}))
             }
             TOKENS => {
-                let row = |(index, token): (usize, &String)| json!({"id": row_id(index), "prefix": token[..8]});
-                let rows: Vec<Value> = self.live.iter().enumerate().map(row).collect();
+                let row = |token: &String| json!({"id": row_id(token), "prefix": token[..8]});
+                let rows: Vec<Value> = self.live.iter().map(row).collect();
                 Answer::json(200, json!({"tokens": rows, "count": rows.len()}))
             }
             other => self.revoke(other),
@@ -240,8 +240,7 @@ impl Platform {
 
     fn revoke(&mut self, what: &str) -> Answer {
         let row = what.strip_prefix("DELETE /workspaces/:id/tokens/").expect(what);
-        let token =
-            self.live.iter().enumerate().find(|(index, _)| row_id(*index) == row).map(|(_, token)| token.clone());
+        let token = self.live.iter().find(|token| row_id(token) == row).cloned();
         match token {
             Some(token) => {
                 self.live.remove(&token);
@@ -252,6 +251,8 @@ impl Platform {
     }
 }
 
-fn row_id(index: usize) -> String {
-    format!("00000000-0000-4000-8000-{index:012}")
+/// A row's id, which stays as it is when other rows go.
+fn row_id(token: &str) -> String {
+    let sum = token.bytes().fold(7u64, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_000_000_000);
+    format!("00000000-0000-4000-8000-{sum:012}")
 }
