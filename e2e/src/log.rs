@@ -35,11 +35,6 @@ impl<T: Clone + Debug> Log<T> {
         self.entries().clone()
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries().len()
-    }
-
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()

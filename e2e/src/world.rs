@@ -5,7 +5,7 @@ use http::Response;
 use molecule_core::proto::{Token, WorkspaceId};
 use molecule_host::Storage;
 use molecule_platform::serve::{self, Action, RuleId, Seen};
-use molecule_platform::{Config, Dialect, Now, Platform, Server};
+use molecule_platform::{Config, Now, Platform, Server};
 
 use crate::facade::{Agent, Facade, Setup};
 use crate::home::Home;
@@ -49,11 +49,6 @@ impl World {
     /// The platform's base URL.
     pub fn url(&self) -> String {
         self.server.url()
-    }
-
-    /// Which server is played.
-    pub fn dialect(&self) -> Dialect {
-        self.platform(|platform, _| platform.dialect())
     }
 
     /// Looks at the platform, or acts as its owner.
