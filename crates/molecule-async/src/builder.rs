@@ -85,6 +85,11 @@ impl AgentBuilder {
         self.map(|options| options.on_pause(on_pause))
     }
 
+    /// Has the loop begin at a random moment within this time, at most an hour: for many agents of one process.
+    pub fn stagger(self, within: Duration) -> Self {
+        self.map(|options| options.stagger(within))
+    }
+
     /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
     pub fn allow_insecure_http(self) -> Self {
         self.map(Options::allow_insecure_http)

@@ -23,6 +23,7 @@ pub struct Config {
     pub(crate) intervals: Intervals,
     pub(crate) timeouts: Timeouts,
     pub(crate) on_pause: OnPause,
+    pub(crate) stagger: Duration,
 }
 
 impl Config {

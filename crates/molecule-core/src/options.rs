@@ -23,6 +23,7 @@ pub struct Options {
     intervals: Intervals,
     timeouts: Timeouts,
     on_pause: OnPause,
+    stagger: Duration,
     allow_insecure_http: bool,
     user_agent: Option<String>,
     transport: Transport,
@@ -95,6 +96,7 @@ impl Options {
             intervals: Intervals::default(),
             timeouts: Timeouts::default(),
             on_pause: OnPause::End,
+            stagger: Duration::ZERO,
             allow_insecure_http: false,
             user_agent: None,
             transport: Transport::default(),
@@ -190,6 +192,13 @@ impl Options {
         self
     }
 
+    /// Has the loop begin at a random moment within this time, so that many agents of one process do not all register at
+    /// once; at most an hour, nothing by default.
+    pub fn stagger(mut self, within: Duration) -> Self {
+        self.stagger = within;
+        self
+    }
+
     /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
     pub fn allow_insecure_http(mut self) -> Self {
         self.allow_insecure_http = true;
@@ -237,6 +246,9 @@ impl Options {
         let target = Target::parse(&self.platform, self.allow_insecure_http)?;
         check_intervals(self.intervals, &target)?;
         check_timeouts(self.timeouts)?;
+        if self.stagger > Duration::from_secs(3600) {
+            return Err(Error::config("the loop would begin an hour and more late", "stagger over a minute or two"));
+        }
         check_card(&self.card)?;
         if let Some(url) = &self.reported_url {
             check_reported_url(url)?;
@@ -269,6 +281,7 @@ impl Options {
             intervals: self.intervals,
             timeouts: self.timeouts,
             on_pause: self.on_pause,
+            stagger: self.stagger,
         })
     }
 }
@@ -397,6 +410,7 @@ mod tests {
         refused(options().heartbeat_interval(Duration::from_secs(61)), "heartbeat interval");
         refused(options().state_interval(Duration::ZERO), "state interval");
         refused(options().timeouts(Timeouts { call: Duration::ZERO, ..Timeouts::default() }), "call limit");
+        refused(options().stagger(Duration::from_secs(3601)), "an hour");
         refused(options().card(AgentCard::new("nul \0 inside")), "U+0000");
     }
 

@@ -196,11 +196,13 @@ impl Run {
     /// The lock is held: the loop begins.
     fn begin(&mut self, cx: &mut Cx<'_>, lock: LockId) {
         self.state = State::Running(lock);
-        self.beats.next = cx.now.mono;
-        self.looks.next = cx.now.mono;
+        let stagger = cx.session.config().stagger;
+        let start = cx.now.mono + retry::jitter(&mut cx.session.rng, Duration::ZERO, stagger);
+        self.beats.next = start;
+        self.looks.next = start;
         self.opened = cx.session.vitals.registered.is_some();
         if !self.opened {
-            self.register_due = Some((cx.now.mono, Why::First));
+            self.register_due = Some((start, Why::First));
         }
     }
 
