@@ -109,17 +109,3 @@ fn the_read_limit_does_not_hurry_the_head() {
     }
     assert_eq!(peer.accepted(), 1);
 }
-
-#[test]
-fn a_connection_that_nobody_accepts_is_held_to_the_connect_limit() {
-    // TEST-NET-1: packets go nowhere, or a router says so at once.
-    let agent = builder("http://192.0.2.1:9")
-        .allow_insecure_http()
-        .timeouts(Timeouts { connect: millis(200), call: millis(300), ..patient() })
-        .build()
-        .unwrap();
-    let started = Instant::now();
-    let error = agent.send(&ONCE).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unreachable), "{error}");
-    assert!(started.elapsed() < millis(1500), "{:?}", started.elapsed());
-}

@@ -98,10 +98,27 @@ fn a_server_without_tls_is_a_tls_error() {
 }
 
 #[test]
+fn a_handshake_that_is_cut_off_is_a_tls_error() {
+    let peer = Peer::new(|_| {});
+    let error = build(builder(&secure(&peer))).send(&AGAIN).unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1), "{error}");
+}
+
+#[test]
 fn a_handshake_that_stalls_is_held_to_the_connect_limit() {
     let peer = Peer::new(|talk| talk.stall());
     let limits = Timeouts { connect: millis(200), call: millis(250), ..patient() };
     let error = builder(&secure(&peer)).timeouts(limits).build().unwrap().send(&ONCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("no connection within the connect limit"), "{error}");
+}
+
+#[test]
+fn a_proxy_that_stalls_is_held_to_the_connect_limit() {
+    let proxy = Peer::new(|talk| talk.stall());
+    let limits = Timeouts { connect: millis(200), call: millis(250), ..patient() };
+    let agent = builder("https://platform.example").proxy(proxy.url()).timeouts(limits).build().unwrap();
+    let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.to_string().contains("no connection within the connect limit"), "{error}");
 }
