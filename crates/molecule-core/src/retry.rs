@@ -59,7 +59,10 @@ pub(crate) fn backoff(rng: &mut Rng, n: u32) -> Duration {
 
 /// Somewhere between two durations.
 pub(crate) fn jitter(rng: &mut Rng, least: Duration, most: Duration) -> Duration {
-    least + most.saturating_sub(least).mul_f64(rng.f64())
+    if most <= least {
+        return least;
+    }
+    least + (most - least).mul_f64(rng.f64())
 }
 
 /// What `Retry-After` asks for, kept within 1 to 60 s: seconds (a fraction is rounded up), or an HTTP date. Junk counts as
