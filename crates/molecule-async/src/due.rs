@@ -35,3 +35,46 @@ impl Drop for Due {
         self.send(Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use molecule_core::effect::{HostOp, HostResult};
+    use molecule_host::Storage;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    fn host() -> Host {
+        let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+        Host::new(Storage::Memory.open(&id).unwrap())
+    }
+
+    #[test]
+    fn an_effect_that_ends_without_an_outcome_was_cancelled() {
+        let (sender, mut outcomes) = unbounded_channel();
+        drop(Due::new(EffectId(7), host(), sender));
+        let (id, outcome) = outcomes.try_recv().unwrap();
+        assert_eq!(id, EffectId(7));
+        assert!(matches!(outcome, Outcome::Failed(Fault { kind: FaultKind::Cancelled, sent: Sent::Maybe, .. })));
+    }
+
+    #[test]
+    fn an_outcome_is_fed_once() {
+        let (sender, mut outcomes) = unbounded_channel();
+        Due::new(EffectId(7), host(), sender).feed(Outcome::Host(HostResult::Prepared));
+        assert!(matches!(outcomes.try_recv(), Ok((EffectId(7), Outcome::Host(HostResult::Prepared)))));
+        assert!(outcomes.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_lock_that_nobody_takes_any_more_is_given_back() {
+        let host = host();
+        let (sender, outcomes) = unbounded_channel();
+        drop(outcomes);
+        let locked = host.perform(HostOp::Lock);
+        assert!(matches!(host.perform(HostOp::Lock), Outcome::Failed(Fault { kind: FaultKind::Locked, .. })));
+        Due::new(EffectId(7), host.clone(), sender).feed(locked);
+        assert!(matches!(host.perform(HostOp::Lock), Outcome::Host(HostResult::Locked(_))));
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 /// One open connection, as a place to send requests to. Dropping it closes the connection.
@@ -31,6 +32,8 @@ impl Pool {
     /// The connection to this origin that was used last and is still open.
     pub(crate) async fn take(&self, origin: &str) -> Option<Sender> {
         while let Some(Idle { mut sender, since }) = self.pop(origin) {
+            // A turn of the runtime, in which hyper's task sees a close that has arrived by now.
+            yield_now().await;
             if since.elapsed() < KEEP && matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
                 return Some(sender);
             }

@@ -37,3 +37,13 @@ async fn a_stop_is_quick_while_the_server_stalls() {
     assert!(taken < Duration::from_secs(1), "{taken:?}");
     peer.wait_for_closed(2).await;
 }
+
+#[tokio::test]
+async fn a_stop_from_a_thread_without_a_runtime_before_the_start_ends_the_loop_at_once() {
+    let peer = stalling();
+    let agent = builder(peer.url()).build().unwrap();
+    let stopper = agent.stopper();
+    std::thread::spawn(move || stopper.stop()).join().unwrap();
+    assert_eq!(agent.run_heartbeat_loop().await.unwrap(), Ended::Stopped);
+    assert_eq!(peer.connections(), 0);
+}
