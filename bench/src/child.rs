@@ -1,0 +1,48 @@
+//! This program once more, in another role: the server, or an agent whose memory is measured alone.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// A child process that ends with this value.
+#[derive(Debug)]
+pub struct Role {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Role {
+    /// Starts this program with these arguments.
+    ///
+    /// # Errors
+    /// Those of starting a process.
+    pub fn start(arguments: &[&str]) -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let out = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
+        Ok(Self { child, stdin, out: BufReader::new(out) })
+    }
+
+    /// The next line that it says.
+    ///
+    /// # Errors
+    /// Those of reading, and the child's end.
+    pub fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.out.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}

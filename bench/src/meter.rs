@@ -1,0 +1,51 @@
+//! Wall time, processor time, memory.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What something cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Time that passed.
+    pub wall: Duration,
+    /// Processor time of this process, all its threads.
+    pub cpu: Duration,
+}
+
+impl Cost {
+    /// The cost of one of so many.
+    #[must_use]
+    pub fn each(self, count: u32) -> Self {
+        Self { wall: self.wall / count, cpu: self.cpu / count }
+    }
+}
+
+/// What an act costs.
+pub fn cost<T>(act: impl FnOnce() -> T) -> (Cost, T) {
+    let (started, cpu) = (Instant::now(), processor_time());
+    let result = act();
+    (Cost { wall: started.elapsed(), cpu: processor_time().saturating_sub(cpu) }, result)
+}
+
+/// Processor time of this process so far.
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The median of some durations.
+pub fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Resident memory of this process in KiB, as Linux tells it.
+///
+/// # Errors
+/// Elsewhere, or where `/proc` is not mounted.
+pub fn resident_kib() -> std::io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().map_err(std::io::Error::other)
+}
