@@ -7,6 +7,89 @@
 //!
 //! [`Error`], options and outcomes follow semantic versioning. [`machine`], [`effect`], [`session`] and [`endpoint`] are
 //! for drivers and may change in any release.
+//!
+//! # Writing a driver
+//!
+//! A driver is a clock, a `match` on the effect, a way to wait, and a table from its client's errors to
+//! [`Fault`](effect::Fault)s. This one drives any call over any client, one effect after the other; here the client is
+//! `molecule-platform`'s in-memory server, and the store a map.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use bytes::Bytes;
+//! use molecule_core::effect::{Effect, Fault, HostOp, HostResult, LockId, Outcome, Slot, Stored};
+//! use molecule_core::machine::{Cx, Machine, Now, Step};
+//! use molecule_core::session::Session;
+//! use molecule_core::{Event, Options, Register, TokenUse};
+//! use molecule_core::proto::Time;
+//!
+//! /// Sends a request, and says what became of it: a table from the client's errors belongs here.
+//! type Send<'a> = dyn FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, Fault> + 'a;
+//!
+//! fn drive<M>(mut machine: M, session: &mut Session, now: &dyn Fn() -> Now, send: &mut Send<'_>) -> M::Output
+//! where
+//!     M: Machine<Event = Event>,
+//! {
+//!     let mut store: BTreeMap<Slot, _> = BTreeMap::new();
+//!     loop {
+//!         let (id, effect) = match machine.poll(&mut Cx { now: now(), session }) {
+//!             Step::Start(id, effect) => (id, effect),
+//!             Step::Event(event) => {
+//!                 println!("{event:?}");
+//!                 continue;
+//!             }
+//!             Step::Idle(Some(wake)) => {
+//!                 std::thread::sleep(wake.at.since(now().mono));
+//!                 continue;
+//!             }
+//!             // Nothing is ever under way when this driver polls.
+//!             Step::Cancel(_) | Step::Idle(None) => continue,
+//!             Step::Done(output) => return output,
+//!         };
+//!         let outcome = match effect {
+//!             // A real client also keeps the limits, and refuses to follow redirects.
+//!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
+//!             Effect::Host(op) => Outcome::Host(match op {
+//!                 HostOp::Prepare => HostResult::Prepared,
+//!                 HostOp::Load(slot) => HostResult::Loaded(store.get(&slot).map(|bytes: &zeroize::Zeroizing<Vec<u8>>| {
+//!                     Stored { bytes: bytes.clone(), place: "memory".to_owned() }
+//!                 })),
+//!                 HostOp::Replace(slot, bytes) => {
+//!                     store.insert(slot, bytes);
+//!                     HostResult::Replaced
+//!                 }
+//!                 HostOp::SetAside(slot) => {
+//!                     store.remove(&slot);
+//!                     HostResult::SetAside("nowhere".to_owned())
+//!                 }
+//!                 HostOp::Lock => HostResult::Locked(LockId(1)),
+//!                 HostOp::Unlock(_) => HostResult::Unlocked,
+//!             }),
+//!         };
+//!         // What comes back is not the machine's: nothing to do for a driver without late outcomes.
+//!         let _ = machine.feed(&mut Cx { now: now(), session }, id, outcome);
+//!     }
+//! }
+//!
+//! // A platform with a workspace whose first register mints its token.
+//! let mut platform = molecule_platform::Platform::new(molecule_platform::Config::default());
+//! let start = molecule_platform::Now::default();
+//! let id = platform.create_workspace_at(start, "mine", "http://localhost:9/agent").unwrap();
+//!
+//! let config = Options::new("http://127.0.0.1:8080", &id).build()?;
+//! let mut session = Session::new(config, 7); // a real driver takes the seed from the operating system
+//! let clock = std::time::Instant::now();
+//! let now = || Now {
+//!     mono: Time::ZERO + clock.elapsed(),
+//!     unix: molecule_core::proto::UnixTime::from_secs(1_795_383_587),
+//! };
+//! let mut send = |request| Ok(platform.handle(start, None, request).ready().expect("answered at once"));
+//!
+//! let registration = drive(Register::new(), &mut session, &now, &mut send)?;
+//! assert_eq!(registration.token, TokenUse::Minted);
+//! # Ok::<(), molecule_core::Error>(())
+//! ```
 
 mod beat;
 mod call;

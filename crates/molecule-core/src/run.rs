@@ -33,8 +33,6 @@ pub struct Run {
     looks: LaneState<Call<endpoint::State>>,
     register: Option<(Box<Register>, Why)>,
     register_due: Option<(Time, Why)>,
-    /// When a register was last answered well: a state that was asked for before it is old news.
-    registered_at: Time,
     /// When the last good heartbeat was sent.
     beats_well_at: Time,
     /// Registers in a row that the platform refused with 401.
@@ -172,7 +170,6 @@ impl Run {
             looks: LaneState::new(),
             register: None,
             register_due: None,
-            registered_at: Time::ZERO,
             beats_well_at: Time::ZERO,
             strikes: 0,
             opened: false,
@@ -201,6 +198,7 @@ impl Run {
         self.beats.next = start;
         self.looks.next = start;
         self.opened = cx.session.vitals.registered.is_some();
+        self.beats_well_at = cx.session.vitals.last_beat.map(|(mono, _)| mono).unwrap_or_default();
         if !self.opened {
             self.register_due = Some((start, Why::First));
         }
@@ -306,7 +304,7 @@ impl Run {
         }
         // The platform forgot the agent meanwhile, and a heartbeat alone does not restore what a register does.
         let good_before = std::mem::replace(&mut self.beats_well_at, started);
-        if good_before.max(self.registered_at) + absence(cx.session.dialect) <= started {
+        if good_before.max(cx.session.vitals.registered_at) + absence(cx.session.dialect) <= started {
             self.online = false;
             self.want_register(cx.now.mono, Why::Again);
         }
@@ -360,7 +358,7 @@ impl Run {
             return self.end(Ok(Ended::Deleted));
         }
         self.strikes = 0;
-        if self.looks.started < self.registered_at && !answer.is_paused() {
+        if self.looks.started < cx.session.vitals.registered_at && !answer.is_paused() {
             return;
         }
         if let Some(status) = &answer.status
@@ -390,8 +388,12 @@ impl Run {
         }
     }
 
-    fn pause(&mut self, cx: &Cx<'_>) {
+    fn pause(&mut self, cx: &mut Cx<'_>) {
         self.register_due = None;
+        if let Some((register, _)) = &mut self.register {
+            // It may still be reading a view that is older than the pause.
+            register.cancel(cx);
+        }
         if !std::mem::replace(&mut self.paused, true) {
             self.events.push_back(Event::Paused);
         }
@@ -410,8 +412,9 @@ impl Run {
 
     fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
         self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
-        if error.kind() == ErrorKind::Unauthorized {
-            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells.
+        if let ErrorKind::Unauthorized | ErrorKind::TokenNotHeld = error.kind() {
+            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells. And
+            // an agent that was paused before its first start holds no token to ask for the state with.
             self.want_register(cx.now.mono, Why::Refused);
         }
     }
@@ -435,9 +438,12 @@ impl Run {
 
     fn registered(&mut self, cx: &Cx<'_>) {
         self.opened = true;
-        self.registered_at = cx.now.mono;
         self.strikes = 0;
         self.beats.next = self.beats.next.min(cx.now.mono);
+        if self.paused {
+            // It was resumed, or paused while the register was under way: only the state can tell.
+            self.looks.next = self.looks.next.min(cx.now.mono);
+        }
     }
 
     fn register_failed(&mut self, cx: &mut Cx<'_>, why: Why, error: Error) {
@@ -445,6 +451,7 @@ impl Run {
             ErrorKind::Removed if why != Why::First => return self.end(Ok(Ended::Deleted)),
             ErrorKind::NotCreated if why != Why::First => return self.end(Ok(Ended::Deleted)),
             _ if why == Why::First => return self.end(Err(error)),
+            ErrorKind::Cancelled if self.paused => return,
             ErrorKind::TokenNotSaved => {
                 self.events.push_back(Event::Warning(error.to_string()));
                 return self.registered(cx);
@@ -462,7 +469,7 @@ impl Run {
         let interval = cx.session.config().intervals.heartbeat;
         let wait = error.retry_after().unwrap_or_else(|| lane_backoff(cx, failures, interval));
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
-        self.register_due = Some((cx.now.mono + wait, why));
+        self.want_register(cx.now.mono + wait, why);
     }
 
     /// Winds down: children that can be cancelled are, a register that may mint is waited for unless it must end at once.

@@ -102,6 +102,16 @@ pub(crate) struct Vitals {
     pub(crate) register_failures: u32,
     /// The reported URL as it was last registered; `None` before the first register.
     pub(crate) registered: Option<Option<String>>,
+    /// When that was answered: a state that was asked for before it is old news.
+    pub(crate) registered_at: Time,
+}
+
+impl Vitals {
+    /// The platform took the agent in, under this URL.
+    pub(crate) fn registered(&mut self, at: Time, reported_url: Option<String>) {
+        self.registered = Some(reported_url);
+        self.registered_at = at;
+    }
 }
 
 /// Which credential a request carries.
