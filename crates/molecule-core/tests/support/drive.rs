@@ -10,7 +10,7 @@ use molecule_core::{Event, Result};
 
 use super::agent::{Agent, MARK, ORIGIN};
 use super::answer::Reply;
-use super::platform::Seen;
+use super::platform::{REGISTER, Seen, VIEW};
 
 /// A machine and what it has under way.
 pub struct Driven<M: Machine> {
@@ -118,6 +118,15 @@ where
                     assert!(!part.is_zero() && part <= limits.total, "{limits:?}");
                 }
                 let seen = Seen::new(request, agent.now);
+                let lane = lane(&seen);
+                let beside = self.in_flight.values().filter_map(|other| match other {
+                    Effect::Http(request, _) => Some(Seen::new(request, agent.now)),
+                    Effect::Host(_) => None,
+                });
+                assert!(
+                    !beside.into_iter().any(|other| self::lane(&other) == lane),
+                    "two requests in the lane of {lane}"
+                );
                 agent.note(format!("start {} {seen}", id.0));
             }
             Effect::Host(op) => agent.note(format!("start {} {op:?}", id.0)),
@@ -238,6 +247,11 @@ where
     T: Debug,
 {
     Driven::new(machine).finish(agent, &mut server)
+}
+
+/// Requests that exclude each other: looking at the view and registering belong together.
+fn lane(seen: &Seen) -> String {
+    if seen.is(VIEW) { REGISTER.to_owned() } else { format!("{} {}", seen.method, seen.path) }
 }
 
 /// Whether two outcomes are the same, content included.

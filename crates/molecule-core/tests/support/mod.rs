@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod answer;
 pub mod drive;
+pub mod looped;
 pub mod machines;
 pub mod platform;
 pub mod probe;
@@ -14,6 +15,7 @@ pub mod store;
 pub use agent::{Agent, ID, MARK, ORIGIN, secret};
 pub use answer::{Answer, Reply, fault, unsent};
 pub use drive::{Driven, Next, Rest, run, same};
+pub use looped::Looped;
 pub use machines::{Check, Setup, each_machine};
 pub use platform::{Platform, Seen};
 pub use store::Store;
