@@ -75,6 +75,18 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_without_the_header_registers_and_beats_and_sees_nothing_else() {
+        for (dialect, refused) in [(Dialect::April, 404), (Dialect::Current, 400)] {
+            let config = Config { organisation: Some("org".to_owned()), ..Config::new(dialect) };
+            let status = |path| tenant_refusal(&config, path, &HeaderMap::new()).map(|answer| answer.status().as_u16());
+            assert_eq!(status("/registry/register"), None);
+            assert_eq!(status("/registry/heartbeat"), None);
+            assert_eq!(status("/registry/update-card"), Some(refused));
+            assert_eq!(status("/workspaces/x/state"), Some(refused));
+        }
+    }
+
+    #[test]
     fn the_edge_may_name_the_organisation() {
         let config = Config { organisation: Some("org".to_owned()), ..Config::new(Dialect::Current) };
         let mut headers = HeaderMap::new();

@@ -157,15 +157,14 @@ fn give_up_start(row: &mut Workspace, now: Now) {
     }
 }
 
-/// The end of a key makes a workspace `offline`; the current server's external ones are left to the sweep.
+/// The end of a key makes a workspace `offline`; the current server's external ones are left to the sweep. Paused and
+/// removed ones have no key.
 fn end_liveness_key(row: &mut Workspace, dialect: Dialect, now: Now) {
     if row.liveness_key.is_none_or(|at| at > now.mono) {
         return;
     }
     row.liveness_key = None;
-    let spared = matches!(row.status, WorkspaceStatus::Removed | WorkspaceStatus::Paused | WorkspaceStatus::Hibernated);
-    let swept = dialect == Dialect::Current && row.runtime == "external";
-    if !spared && !swept {
+    if dialect == Dialect::April || row.runtime != "external" {
         row.status = WorkspaceStatus::Offline;
         row.updated = now.unix;
     }

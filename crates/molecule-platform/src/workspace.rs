@@ -224,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn half_of_the_work_failed_is_too_much_and_a_tenth_is_not_well() {
+        let after =
+            |status, error_rate| after(Dialect::Current, status, &Pulse { error_rate, wedged: false, healthy: true });
+        assert_eq!(after(WorkspaceStatus::Online, 0.5), WorkspaceStatus::Degraded);
+        assert_eq!(after(WorkspaceStatus::Online, 0.49), WorkspaceStatus::Online);
+        assert_eq!(after(WorkspaceStatus::Degraded, 0.1), WorkspaceStatus::Degraded);
+        assert_eq!(after(WorkspaceStatus::Degraded, 0.09), WorkspaceStatus::Online);
+    }
+
+    #[test]
     fn another_runtime_state_hinders_recovery_and_degrades_nothing() {
         let odd = Pulse { error_rate: 0.0, wedged: false, healthy: false };
         assert_eq!(after(Dialect::Current, WorkspaceStatus::Degraded, &odd), WorkspaceStatus::Degraded);

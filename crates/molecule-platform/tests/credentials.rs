@@ -144,3 +144,17 @@ fn a_secret_for_an_unknown_id_is_the_one_that_its_register_gets() {
     let stray = bench.platform.workspace(&id).unwrap();
     assert_eq!((stray.runtime.as_str(), stray.parent_id, stray.tier), ("hermes", None, 1));
 }
+
+#[test]
+fn the_block_that_is_shown_again_holds_the_marker_and_no_token() {
+    let mut bench = Bench::new(Dialect::Current);
+    let (id, token) = bench.create("a");
+    let (_, shown) = bench.get(&path::external_connection(&id), Some(token.expose()));
+    assert_eq!(shown["connection"]["auth_token"], "");
+    assert!(shown["connection"]["python_snippet"].as_str().unwrap().contains(molecule_proto::ROTATE_MARKER));
+
+    let (_, rotated) = bench.post(&path::external_rotate(&id), Some(token.expose()), &json!({}));
+    let minted = rotated["connection"]["auth_token"].as_str().unwrap();
+    assert!(rotated["connection"]["python_snippet"].as_str().unwrap().contains(minted));
+    assert_eq!((bench.state(&id, &token).0, bench.platform.live_tokens(&id)), (401, 1));
+}

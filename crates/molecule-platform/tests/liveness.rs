@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::Bench;
 use molecule_platform::{Config, Dialect, Turn};
 use molecule_proto::WorkspaceStatus::{AwaitingAgent, Failed, Offline, Online, Paused, Provisioning};
+use molecule_proto::path;
 use serde_json::json;
 
 #[test]
@@ -99,4 +102,15 @@ fn a_wake_is_when_something_happens_and_not_before() {
         assert_eq!(bench.status(&id), silent);
         assert_eq!(bench.platform.poll(bench.now), Turn::Idle(None));
     }
+}
+
+#[test]
+fn every_act_of_an_owner_catches_up_with_time_first() {
+    let mut bench = Bench::new(Dialect::Current);
+    let (id, token) = bench.create("a");
+    bench.register(&id, Some(&token));
+    bench.now.mono = bench.now.mono + Duration::from_secs(1000);
+    assert!(bench.platform.set_secret(bench.now, &id, "K", "v"));
+    assert_eq!(bench.status(&id), AwaitingAgent);
+    assert_eq!(bench.get(&path::secret_values(&id), Some(token.expose())), (200, json!({"K": "v"})));
 }
