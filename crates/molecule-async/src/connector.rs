@@ -4,7 +4,7 @@
 //! closes what was opened so far.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::Uri;
@@ -29,14 +29,24 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) struct Connector {
     tls: Tls,
     proxies: ProxyRule,
+    names: Names,
 }
+
+/// Where addresses come from: the operating system, or a function of a test's.
+pub(crate) enum Names {
+    System,
+    Given(Given),
+}
+
+/// The addresses of a host and port.
+type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 impl Connector {
     /// # Errors
     /// `Config` if a certificate or the proxy makes no sense.
-    pub(crate) fn new(transport: &Transport) -> Result<Self> {
+    pub(crate) fn new(transport: &Transport, names: Names) -> Result<Self> {
         let tls = Tls::new(&transport.extra_ca)?;
-        Ok(Self { tls, proxies: molecule_host::proxy_rule(&transport.proxy)? })
+        Ok(Self { tls, proxies: molecule_host::proxy_rule(&transport.proxy)?, names })
     }
 
     /// A new connection to a URL's origin.
@@ -45,22 +55,32 @@ impl Connector {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         let stream = match self.proxies.proxy_for(uri) {
-            Some(proxy) => proxy::tunnel(proxy, host, port).await?,
-            None => dial(host, port).await?,
+            Some(proxy) => proxy::tunnel(&self.names, proxy, host, port).await?,
+            None => dial(&self.names, host, port).await?,
         };
         if https { speak(self.tls.handshake(host, stream).await?).await } else { speak(stream).await }
     }
 }
 
 /// A TCP connection to a host, as it stands in a URL, at whichever of its addresses answers first.
-pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, Fault> {
+pub(crate) async fn dial(names: &Names, host: &str, port: u16) -> Result<TcpStream, Fault> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let resolve = |source| Fault { sent: Sent::No, kind: FaultKind::Resolve, source };
-    let addresses = lookup_host((bare, port)).await.map_err(|error| resolve(Some(error.into())))?;
-    match connect(addresses).await {
+    let addresses = names.addresses(bare, port).await.map_err(|error| resolve(Some(error.into())))?;
+    match connect(addresses.into_iter()).await {
         Ok(Some(stream)) => Ok(stream),
         Ok(None) => Err(resolve(None)),
         Err(error) => Err(Fault::with_source(Sent::No, FaultKind::Connect, error)),
+    }
+}
+
+impl Names {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match (self, host.parse::<IpAddr>()) {
+            (_, Ok(literal)) => Ok(vec![SocketAddr::new(literal, port)]),
+            (Self::System, Err(_)) => Ok(lookup_host((host, port)).await?.collect()),
+            (Self::Given(names), Err(_)) => names(host, port),
+        }
     }
 }
 

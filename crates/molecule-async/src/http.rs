@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Error, Result, Target, Transport};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::Connector;
+use crate::connector::{Connector, Names};
 use crate::pool::{Pool, Sender};
 use crate::tls::Tls;
 
@@ -39,7 +40,20 @@ impl Client {
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
     pub fn new(transport: &Transport) -> Result<Self> {
-        Ok(Self(Arc::new(Inner { connector: Connector::new(transport)?, pool: Pool::default() })))
+        Self::with(transport, Names::System)
+    }
+
+    /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn with_names(
+        transport: &Transport,
+        names: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::with(transport, Names::Given(Box::new(names)))
+    }
+
+    fn with(transport: &Transport, names: Names) -> Result<Self> {
+        Ok(Self(Arc::new(Inner { connector: Connector::new(transport, names)?, pool: Pool::default() })))
     }
 
     /// # Errors
@@ -54,8 +68,9 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
-    pub(crate) async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+    /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         let deadline = Instant::now() + limits.total;
         let origin = format!("{:?} {:?}", request.uri().scheme_str(), request.uri().authority());
         let connection = self.connection(&origin, request.uri());

@@ -12,14 +12,14 @@ use molecule_core::effect::{Fault, FaultKind, Sent};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 
-use crate::connector::dial;
+use crate::connector::{Names, dial};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A stream to the host at the other end of the proxy. The proxy learns the host's name and nothing else.
-pub(crate) async fn tunnel(proxy: &Uri, host: &str, port: u16) -> Result<TcpStream, Fault> {
+pub(crate) async fn tunnel(names: &Names, proxy: &Uri, host: &str, port: u16) -> Result<TcpStream, Fault> {
     let fault = |cause: Cause| Fault::with_source(Sent::No, FaultKind::Proxy, cause);
-    let stream = dial(proxy.host().unwrap_or_default(), proxy.port_u16().unwrap_or(80)).await;
+    let stream = dial(names, proxy.host().unwrap_or_default(), proxy.port_u16().unwrap_or(80)).await;
     let stream = stream.map_err(|error| Fault { kind: FaultKind::Proxy, ..error })?;
     ask(stream, proxy, &format!("{host}:{port}")).await.map_err(fault)
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, AsSendBody, Body, Timeout};
 
 use crate::connector::{Connector, Unsent, unsent};
-use crate::resolver::{Resolver, Shared};
+use crate::resolver::{Names, Resolver, Shared};
 use crate::tls::Tls;
 
 /// How long a connection may lie idle: longer than any interval between heartbeats.
@@ -44,13 +45,26 @@ impl Client {
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
     pub fn new(transport: &Transport) -> Result<Self> {
+        Self::with(transport, Names::System)
+    }
+
+    /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn with_names(
+        transport: &Transport,
+        names: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::with(transport, Names::Given(Box::new(names)))
+    }
+
+    fn with(transport: &Transport, names: Names) -> Result<Self> {
         let connector = Connector::new(Tls::new(&transport.extra_ca)?);
         let proxies = molecule_host::proxy_rule(&transport.proxy)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            // What a request does not say itself is not said.
+            // What a request does not say itself is not said, whichever features of ureq the application turns on.
             .user_agent("")
             .accept("")
             .accept_encoding("")
@@ -61,7 +75,7 @@ impl Client {
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .build();
-        let resolver = Arc::new(Resolver::default());
+        let resolver = Arc::new(Resolver::new(names));
         let agent = Agent::with_parts(config, connector, Shared(resolver.clone()));
         Ok(Self(Arc::new(Inner { agent, resolver, proxies })))
     }
@@ -78,8 +92,9 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
-    pub(crate) fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+    /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         self.exchange(request, limits).map_err(fault)
     }
 

@@ -2,6 +2,8 @@
 //! a lookup under a limit costs a thread.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,18 +22,35 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// The resolver of one client.
 #[derive(Debug, Default)]
-pub(crate) struct Resolver<L = DefaultResolver> {
+pub(crate) struct Resolver<L = Names> {
     lookup: L,
     kept: Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>,
 }
 
+/// Where addresses come from: the operating system, or a function of a test's.
+#[derive(Default)]
+pub(crate) enum Names {
+    #[default]
+    System,
+    Given(Given),
+}
+
+/// The addresses of a host and port.
+type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
 /// The same resolver, for ureq.
 #[derive(Debug)]
-pub(crate) struct Shared<L = DefaultResolver>(pub(crate) Arc<Resolver<L>>);
+pub(crate) struct Shared<L = Names>(pub(crate) Arc<Resolver<L>>);
 
 impl<L: Lookup> Lookup for Shared<L> {
     fn resolve(&self, uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         self.0.addresses(uri, config, limit)
+    }
+}
+
+impl Resolver {
+    pub(crate) fn new(names: Names) -> Self {
+        Self { lookup: names, kept: Mutex::default() }
     }
 }
 
@@ -46,7 +65,7 @@ impl<L: Lookup> Resolver<L> {
         config: &Config,
         limit: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
+        let port = port(uri);
         let host = uri.host().unwrap_or_default();
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             let mut literal = self.lookup.empty();
@@ -68,6 +87,32 @@ impl<L: Lookup> Resolver<L> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(name).filter(|(since, _)| since.elapsed() < KEPT).map(|(_, addresses)| addresses.clone())
     }
+}
+
+impl Lookup for Names {
+    fn resolve(&self, uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        match self {
+            Self::System => DefaultResolver::default().resolve(uri, config, limit),
+            Self::Given(names) => {
+                let mut found = self.empty();
+                names(uri.host().unwrap_or_default(), port(uri))?.into_iter().for_each(|address| found.push(address));
+                if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "System",
+            Self::Given(_) => "Given(..)",
+        })
+    }
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
 }
 
 #[cfg(test)]
