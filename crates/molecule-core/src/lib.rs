@@ -84,7 +84,11 @@
 //!     mono: Time::ZERO + clock.elapsed(),
 //!     unix: molecule_core::proto::UnixTime::from_secs(1_795_383_587),
 //! };
-//! let mut send = |request| Ok(platform.handle(start, None, request).ready().expect("answered at once"));
+//! let mut send = |mut request: http::Request<Bytes>| {
+//!     // What every HTTP client does.
+//!     request.headers_mut().insert("host", http::HeaderValue::from_static("127.0.0.1:8080"));
+//!     Ok(platform.handle(start, None, request).ready().expect("answered at once"))
+//! };
 //!
 //! let registration = drive(Register::new(), &mut session, &now, &mut send)?;
 //! assert_eq!(registration.token, TokenUse::Minted);
