@@ -245,7 +245,7 @@ impl Agent {
         call!(self, recover(recovery))
     }
 
-    pub fn run_heartbeat_loop(&self) -> Result<Ended> {
+    pub(crate) fn run_heartbeat_loop(&self) -> Result<Ended> {
         call!(self, run_heartbeat_loop())
     }
 
@@ -310,6 +310,11 @@ impl Agent {
         call.abort();
         let dropped = RUNTIME.block_on(call);
         assert!(dropped.is_err_and(|error| error.is_cancelled()), "the register ended too early");
+        // Its own task learns of it in its next turn; other tasks that come and go give it plenty.
+        for _ in 0..20 {
+            let turn = RUNTIME.spawn(RUNTIME.spawn_blocking(|| {}));
+            drop(RUNTIME.block_on(turn));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A heartbeat loop on a thread of its own.
 
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use molecule_core::{Ended, Result};
@@ -9,12 +9,15 @@ use molecule_core::{Ended, Result};
 use crate::facade::{Agent, Stopper};
 use crate::log::PATIENCE;
 
-/// A loop that runs; dropping it stops it.
+/// When a loop's method returned, and what.
+type End = (Instant, Result<Ended>);
+
+/// A loop that runs; dropping it before its end stops it.
 #[derive(Debug)]
 pub struct Running {
     stopper: Stopper,
-    end: Receiver<(Instant, Result<Ended>)>,
-    thread: Option<JoinHandle<()>>,
+    /// `None` once the end was taken.
+    end: Option<Receiver<End>>,
 }
 
 impl Running {
@@ -22,12 +25,12 @@ impl Running {
         let stopper = agent.stopper();
         let (sender, end) = channel();
         let agent = agent.clone();
-        let thread = thread::spawn(move || {
+        thread::spawn(move || {
             let result = agent.run_heartbeat_loop();
             // Nobody listens any more if the scenario failed.
             let _ = sender.send((Instant::now(), result));
         });
-        Self { stopper, end, thread: Some(thread) }
+        Self { stopper, end: Some(end) }
     }
 
     /// Waits for its end, at most [`PATIENCE`].
@@ -37,7 +40,7 @@ impl Running {
     ///
     /// # Panics
     /// If it does not end.
-    pub fn ended(self) -> Result<Ended> {
+    pub fn ended(mut self) -> Result<Ended> {
         self.end().1
     }
 
@@ -62,12 +65,12 @@ impl Running {
     /// # Panics
     /// If it has, so that the reason is seen.
     pub fn assert_running(&self) {
-        if let Ok((_, result)) = self.end.try_recv() {
+        if let Some(Ok((_, result))) = self.end.as_ref().map(Receiver::try_recv) {
             panic!("the loop ended: {result:?}");
         }
     }
 
-    fn stopped_by(self, stop: impl FnOnce(&Stopper)) -> Duration {
+    fn stopped_by(mut self, stop: impl FnOnce(&Stopper)) -> Duration {
         self.assert_running();
         let before = Instant::now();
         stop(&self.stopper);
@@ -76,17 +79,21 @@ impl Running {
         at.saturating_duration_since(before)
     }
 
-    fn end(&self) -> (Instant, Result<Ended>) {
-        self.end.recv_timeout(PATIENCE).expect("the loop ends in time")
+    fn end(&mut self) -> End {
+        let ended = self.end.as_ref().map(|end| end.recv_timeout(PATIENCE));
+        let end = ended.expect("an end is taken once").expect("the loop ends in time");
+        self.end = None;
+        end
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stopper.stop_now();
-        if let Some(thread) = self.thread.take() {
-            // A panic in the loop was heard as an end that did not come.
-            let _ = thread.join();
+        // A stop is a latch of the agent's, which may run again: only a loop that has not ended is stopped.
+        if let Some(end) = self.end.take() {
+            self.stopper.stop_now();
+            // A moment, so that the world outlives it.
+            let _ = end.recv_timeout(Duration::from_secs(1));
         }
     }
 }

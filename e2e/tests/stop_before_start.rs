@@ -10,8 +10,8 @@ scenario!(the_loop_ends_before_it_begins, [April, Current], |stage| {
         let id = world.open_workspace();
         let agent = world.agent(&id);
         stop(&agent.stopper());
-        assert_eq!(agent.run_heartbeat_loop().unwrap(), Ended::Stopped);
-        assert_eq!(agent.run_heartbeat_loop().unwrap(), Ended::Stopped, "and stays a latch");
+        assert_eq!(agent.start().ended().unwrap(), Ended::Stopped);
+        assert_eq!(agent.start().ended().unwrap(), Ended::Stopped, "and stays a latch");
         assert_eq!(world.count(""), 0, "nothing was sent");
         assert!(!world.home().agent(&id).exists(), "nothing was stored");
     }

@@ -11,7 +11,7 @@ scenario!(the_second_is_refused_and_told_the_lock_file, [April, Current], |stage
     first.events().wait_for("Online", |event| *event == Event::Online);
 
     let second = world.agent(&id);
-    let error = second.run_heartbeat_loop().unwrap_err();
+    let error = second.start().ended().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
     let lock = world.home().agent(&id).join(".lock");
     assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
@@ -21,7 +21,7 @@ scenario!(the_second_is_refused_and_told_the_lock_file, [April, Current], |stage
     assert!(second.pull_secrets().unwrap().is_empty());
 
     // An agent is no exception to itself.
-    assert_eq!(first.run_heartbeat_loop().unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(first.start().ended().unwrap_err().kind(), ErrorKind::Locked);
 
     running.stop();
     let next = second.start();

@@ -22,7 +22,7 @@ scenario!(no_token_is_asked_for_that_could_not_be_kept, [April, Current], |stage
     let id = world.open_workspace();
     let (agent, disk) = on_a_disk(&world, &id);
     disk.fill();
-    for error in [agent.register().unwrap_err(), agent.run_heartbeat_loop().unwrap_err()] {
+    for error in [agent.register().unwrap_err(), agent.start().ended().unwrap_err()] {
         assert_told(&error, ErrorKind::Storage, "the disk is full", "free some room");
     }
     assert_eq!(world.count(route::REGISTER), 0);
