@@ -1,0 +1,36 @@
+//! Calls and their compositions, fed with arbitrary answers.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use molecule_core::{Beat, Call, Recover, Recovery, Register, endpoint};
+use molecule_fuzz::{Happening, Setup, TOKEN, drive};
+
+#[derive(Debug, Arbitrary)]
+enum Which {
+    Secrets,
+    State,
+    View,
+    Beat,
+    Register,
+    RecoverOwn,
+    RecoverAdmin,
+}
+
+fuzz_target!(|input: (Setup, Which, Vec<Happening>)| {
+    let (setup, which, happenings) = input;
+    let session = setup.session();
+    match which {
+        Which::Secrets => drive(Call::new(endpoint::Secrets), session, happenings, |_| None),
+        Which::State => drive(Call::new(endpoint::State), session, happenings, |_| None),
+        Which::View => drive(Call::new(endpoint::View), session, happenings, |_| None),
+        Which::Beat => drive(Beat::new(), session, happenings, |_| None),
+        Which::Register => drive(Register::new(), session, happenings, |_| None),
+        Which::RecoverOwn => drive(Recover::new(Recovery::Own), session, happenings, |_| None),
+        Which::RecoverAdmin => {
+            let admin = Recovery::admin(TOKEN).expect("it is a token");
+            drive(Recover::new(admin), session, happenings, |_| None);
+        }
+    }
+});

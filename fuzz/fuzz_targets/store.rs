@@ -1,0 +1,49 @@
+//! The store's formats: whatever lies in the token's and the secret's slots.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use molecule_core::effect::{Effect, HostOp, HostResult, Outcome, Slot, Stored};
+use molecule_core::machine::{Cx, Machine, Now, Step};
+use molecule_core::session::Session;
+use molecule_core::{Options, Register};
+use molecule_proto::{Time, UnixTime};
+use zeroize::Zeroizing;
+
+fuzz_target!(|slots: (Vec<u8>, Vec<u8>)| {
+    let (token, secret) = slots;
+    let options = Options::new("https://platform.example", "7fda77bf-a467-441c-9fab-7d8aba8e6040");
+    let mut session = Session::new(options.build().expect("these options make sense"), 1);
+    let mut register = Register::new();
+    let now = Now { mono: Time::from_nanos(1), unix: UnixTime::from_secs(0) };
+    loop {
+        match register.poll(&mut Cx { now, session: &mut session }) {
+            Step::Start(id, Effect::Host(op)) => {
+                let result = match op {
+                    HostOp::Load(slot) => {
+                        let bytes = if slot == Slot::Token { &token } else { &secret };
+                        HostResult::Loaded(Some(Stored {
+                            bytes: Zeroizing::new(bytes.clone()),
+                            place: "a file".to_owned(),
+                        }))
+                    }
+                    HostOp::SetAside(_) => HostResult::SetAside("elsewhere".to_owned()),
+                    _ => HostResult::Prepared,
+                };
+                let taken = register.feed(&mut Cx { now, session: &mut session }, id, Outcome::Host(result));
+                assert!(taken.is_ok());
+            }
+            // The store was read, and what it held was taken or refused with a sentence that does not quote it.
+            Step::Start(_, Effect::Http(..)) | Step::Idle(_) => return,
+            Step::Done(Err(error)) => {
+                let text = format!("{error} {error:?}");
+                let quoted = std::str::from_utf8(&token)
+                    .is_ok_and(|token| token.trim().len() > 16 && text.contains(token.trim()));
+                assert!(!quoted, "{text}");
+                return;
+            }
+            Step::Done(Ok(_)) => panic!("registered without asking"),
+            Step::Cancel(_) | Step::Event(_) => {}
+        }
+    }
+});
