@@ -81,6 +81,8 @@ where
                     self.events.push(event);
                 }
                 Step::Idle(wake) => {
+                    let debug = format!("{:?}", self.machine);
+                    assert!(!debug.contains(MARK), "a secret in the machine's Debug: {debug}");
                     match wake {
                         Some(wake) => assert!(wake.at > agent.now.mono, "a wake in the past: {wake:?}"),
                         None => assert!(!self.in_flight.is_empty(), "idle for ever with nothing in flight"),
@@ -100,8 +102,6 @@ where
                     return Rest::Done;
                 }
             }
-            let debug = format!("{:?}", self.machine);
-            assert!(!debug.contains(MARK), "a secret in the machine's Debug: {debug}");
         }
         panic!("more than {MAX_STEPS} steps without input:\n{}", agent.take_trace());
     }
