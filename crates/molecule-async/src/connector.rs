@@ -115,3 +115,36 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> 
     tokio::spawn(connection);
     Ok(sender)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    /// An address where nobody listens, for as long as the socket lives.
+    fn closed() -> (TcpSocket, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    #[tokio::test]
+    async fn every_address_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let (first, second) = (closed(), closed());
+        let stream = connect([first.1, second.1, open].into_iter()).await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+    }
+
+    #[tokio::test]
+    async fn the_last_error_is_told_and_no_address_is_none() {
+        let (first, second) = (closed(), closed());
+        let error = connect([first.1, second.1].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect(std::iter::empty()).await.unwrap().is_none());
+    }
+}

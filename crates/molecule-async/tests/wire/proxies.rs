@@ -7,7 +7,7 @@ use std::thread;
 use molecule_async::{Agent, ErrorKind, Storage};
 
 use crate::peer::{Peer, answer, json};
-use crate::support::{ID, Once, timeouts};
+use crate::support::{ClosedPort, ID, Once, timeouts};
 use crate::tls_peer::Authority;
 
 fn through(proxy: &str, authority: &Authority) -> Agent {
@@ -67,8 +67,8 @@ async fn a_proxy_that_refuses_is_named() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_named() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = through(&format!("http://{closed}"), &Authority::new()).send(&Once).await.unwrap_err();
+    let port = ClosedPort::new();
+    let error = through(&port.url(), &Authority::new()).send(&Once).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.to_string().contains("the proxy"), "{error}");
 }

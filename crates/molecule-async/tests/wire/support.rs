@@ -6,6 +6,7 @@ use bytes::Bytes;
 use molecule_async::core::endpoint::{Endpoint, Mismatch, Repeat};
 use molecule_async::core::session::{Auth, Draft};
 use molecule_async::{Agent, AgentBuilder, Result, Storage, Timeouts, WorkspaceId};
+use tokio::net::TcpSocket;
 
 pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
@@ -26,6 +27,21 @@ pub(crate) fn timeouts(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
     let mut timeouts = Timeouts::default();
     change(&mut timeouts);
     timeouts
+}
+
+/// A port of this machine on which nobody listens, and which nobody else is given while the socket lives.
+pub(crate) struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
 }
 
 /// `POST /once`, which is never sent again once it may have arrived; so a fault shows as it is.
