@@ -260,6 +260,13 @@ impl Platform {
         self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
     }
 
+    /// Notes that a workspace's agent spoke to another one, as a message or a delegation leaves it on the row: the routes
+    /// of messages are not modelled. `false` if there is no such workspace.
+    pub fn spoke(&mut self, now: Now, id: &WorkspaceId) -> bool {
+        let row = self.workspaces.get_mut(id);
+        row.map(|row| row.last_outbound = Some(now)).is_some()
+    }
+
     /// The status of a workspace, as of the last call that was given a moment; `None` if there is no such workspace.
     pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
         self.workspaces.get(id).map(|row| row.status.clone())

@@ -33,6 +33,8 @@ pub(crate) struct Workspace {
     pub(crate) updated: UnixTime,
     /// The last register or heartbeat that was taken.
     pub(crate) last_heartbeat: Option<Now>,
+    /// When its agent last spoke to another workspace.
+    pub(crate) last_outbound: Option<Now>,
     /// Whether the last beat said that the agent judges its own status.
     pub(crate) manages_status: bool,
     /// When an authenticated register was refused, unless something good happened since.
@@ -91,6 +93,7 @@ impl Workspace {
             created: now,
             updated: now.unix,
             last_heartbeat: None,
+            last_outbound: None,
             manages_status: false,
             register_failed: None,
             liveness_key: None,
@@ -176,6 +179,7 @@ impl Workspace {
         view.active_tasks = self.reported.active_tasks;
         view.last_error_rate = self.reported.error_rate;
         view.uptime_seconds = self.reported.uptime_seconds;
+        view.last_outbound_at = self.last_outbound.map(|now| now.unix);
         if dialect == Dialect::Current {
             view.kind = Some(self.kind.clone());
             view.last_sample_error = Some(self.reported.sample_error.clone());

@@ -91,6 +91,9 @@ fn play(setup: Setup) -> Outcome {
             entry.exchanges += 1;
             entry.answered |= !not_there(answer.status().as_u16(), answer.body());
             entry.exists |= !not_there(exchange.status, exchange.recorded_text().as_bytes());
+            if let Some(id) = known::speaker(&exchange) {
+                assert!(platform.spoke(now, &matched.rewrite(id).parse().unwrap()), "{}", exchange.label);
+            }
             continue;
         }
         outcome.built += 1;
@@ -108,7 +111,10 @@ fn judge(file: &'static str) {
     let unbuilt: u32 = outcome.unbuilt.values().map(|pattern| pattern.exchanges).sum();
     let agree = outcome.built - u32::try_from(outcome.disagreements.len()).unwrap();
     // Written past the test harness, which would keep it to itself when all is well.
-    let summary = format!("{file}: {agree}/{} agree ({unbuilt} exchanges of routes not built)\n", outcome.built);
+    let mut summary = format!("{file}: {agree}/{} agree ({unbuilt} exchanges of routes not built)\n", outcome.built);
+    for (pattern, seen) in &outcome.unbuilt {
+        summary.push_str(&format!("  not built: {pattern} ({} exchanges)\n", seen.exchanges));
+    }
     std::io::stdout().lock().write_all(summary.as_bytes()).unwrap();
 
     let mut wrong = Vec::new();
