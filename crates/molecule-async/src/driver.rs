@@ -65,7 +65,10 @@ impl Driver {
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
         let (sender, commands) = unbounded_channel();
-        self.loops().push(sender);
+        let mut loops = self.loops();
+        loops.retain(|running| !running.is_closed());
+        loops.push(sender);
+        drop(loops);
         self.drive(Run::new(), commands).await
     }
 

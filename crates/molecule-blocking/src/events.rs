@@ -19,13 +19,12 @@ impl Listener {
     }
 }
 
-/// Says an event to `tracing`: what an operator should look at is a warning.
+/// Says an event to `tracing`.
 #[cfg(feature = "tracing")]
 fn trace(event: &Event) {
-    match event {
-        Event::Degraded { .. } | Event::PollUnsupported { .. } | Event::Warning(_) => {
-            tracing::warn!(target: "molecule", ?event);
-        }
-        event => tracing::info!(target: "molecule", ?event),
+    if event.is_warning() {
+        tracing::warn!(target: "molecule", ?event);
+    } else {
+        tracing::info!(target: "molecule", ?event);
     }
 }

@@ -51,6 +51,23 @@ pub enum Event {
     Warning(String),
 }
 
+impl Event {
+    /// Whether an operator should look at it: something failed, or works less well than it should.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::Warning(_) => true,
+            Self::Registered { .. }
+            | Self::Online
+            | Self::Recovered { .. }
+            | Self::StatusChanged(_)
+            | Self::Paused
+            | Self::Resumed
+            | Self::TokenChanged
+            | Self::InboundSecretChanged => false,
+        }
+    }
+}
+
 /// A part of the loop that goes at its own pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
