@@ -65,10 +65,8 @@ impl Driver {
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
         let (sender, commands) = unbounded_channel();
-        let mut loops = self.loops();
-        loops.retain(|running| !running.is_closed());
-        loops.push(sender);
-        drop(loops);
+        self.loops().retain(|running| !running.is_closed());
+        self.loops().push(sender);
         self.drive(Run::new(), commands).await
     }
 
