@@ -23,6 +23,10 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         command(root, &[&["clippy"], &facades[..], &["--", "-D", "warnings"]].concat(), &[])
     })?;
     step("documentation", || command(root, &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]))?;
+    step("fuzz targets", || {
+        command(root, &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[])?;
+        command(root, &["build", "--locked", "--manifest-path", "fuzz/Cargo.toml"], &[])
+    })?;
     for example in ["remote-agent", "remote-agent-async"] {
         step(&format!("demo {example}"), || demo::run(root, example))?;
     }

@@ -1,8 +1,10 @@
-//! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree.
+//! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
+//! `cargo xtask fuzz` runs the fuzz targets.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
+mod fuzz;
 mod tidy;
 
 use std::path::PathBuf;
@@ -11,13 +13,14 @@ use std::process::ExitCode;
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci | tidy\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone";
+const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone\n  fuzz  every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["ci"] => ci::run(&root()),
         ["tidy"] => tidy::run(&root()),
+        ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
         _ => Err(USAGE.to_owned()),
     };
     match done {
