@@ -259,7 +259,7 @@ impl Run {
 
     fn beat(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut beat) = self.beats.call.take() else {
-            if self.paused {
+            if self.paused || cx.session.lacks_token() {
                 return Lap::Idle(None);
             }
             if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
@@ -318,8 +318,17 @@ impl Run {
             if let Some(until) = cx.session.rate.hold_others(cx.now.mono) {
                 self.looks.hold(cx, until);
             }
+            if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
+                return Lap::Idle(None);
+            }
             if self.looks.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));
+            }
+            if cx.session.lacks_token() {
+                // An agent that was paused before its first start: the view is open, and registering looks at it first.
+                self.looks.next = cx.now.mono + cx.session.config().intervals.state;
+                self.want_register(cx.now.mono, Why::Refused);
+                return Lap::Again;
             }
             self.looks.begin(cx.now.mono, Call::once(endpoint::State));
             return Lap::Again;
@@ -412,9 +421,8 @@ impl Run {
 
     fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
         self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
-        if let ErrorKind::Unauthorized | ErrorKind::TokenNotHeld = error.kind() {
-            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells. And
-            // an agent that was paused before its first start holds no token to ask for the state with.
+        if error.kind() == ErrorKind::Unauthorized {
+            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells.
             self.want_register(cx.now.mono, Why::Refused);
         }
     }

@@ -264,6 +264,11 @@ impl Session {
         }
     }
 
+    /// Whether the store was read and there is no bearer to ask anything with.
+    pub(crate) fn lacks_token(&self) -> bool {
+        matches!(self.credential, Credential::Missing)
+    }
+
     /// How many times the bearer changed.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
