@@ -161,6 +161,7 @@ where
             None => assert!(self.in_flight.remove(&id).is_some(), "took an outcome that it did not ask for"),
             Some(outcome) => {
                 agent.note(format!("given back {}", id.0));
+                self.in_flight.remove(&id);
                 agent.store.dispose(outcome);
             }
         }
