@@ -1,0 +1,69 @@
+//! What each endpoint asks for: method, path, credential, body and the largest answer.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fmt::Debug;
+
+use molecule_core::Call;
+use molecule_core::effect::Effect;
+use molecule_core::endpoint::*;
+use molecule_core::proto::{AgentCard, HeartbeatRequest, Token};
+use molecule_core::session::Auth;
+use serde_json::{Value, json};
+use support::*;
+
+/// Method and path, the bearer, the body, and the largest answer of a call's request.
+fn asked<E>(endpoint: E) -> (String, Option<String>, Value, u64)
+where
+    E: Endpoint + Debug,
+    E::Answer: Debug,
+{
+    let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
+    let mut driven = Driven::new(Call::new(endpoint));
+    driven.settle(&mut agent);
+    let Some(Effect::Http(request, limits)) = driven.in_flight.values().next() else { panic!("no request") };
+    assert_eq!(request.headers().contains_key("content-type"), !request.body().is_empty());
+    let seen = Seen::new(request, agent.now);
+    (format!("{} {}", seen.method, seen.path), seen.bearer, seen.body, limits.max_body)
+}
+
+#[test]
+fn requests_are_those_of_the_contract() {
+    let own = Some(secret("first"));
+    let admin = || Auth::Admin(Token::new(&secret("admin")).unwrap());
+    let by_admin = Some(secret("admin"));
+    let row = "00000000-0000-4000-8000-000000000001";
+    let (small, medium, large) = (64 * 1024, 1024 * 1024, 4 * 1024 * 1024);
+    let view = asked(View);
+    assert_eq!(view, ("GET /workspaces/:id".into(), None, Value::Null, medium));
+    let state = asked(State);
+    assert_eq!(state, ("GET /workspaces/:id/state".into(), own.clone(), Value::Null, small));
+    let secrets = asked(Secrets);
+    assert_eq!(secrets, ("GET /workspaces/:id/secrets/values".into(), own.clone(), Value::Null, medium));
+    let beat = asked(Heartbeat(HeartbeatRequest::new(ID.parse().unwrap())));
+    assert_eq!((beat.0, beat.1, beat.3), ("POST /registry/heartbeat".into(), own.clone(), small));
+    let card = asked(UpdateCard(AgentCard::new("tester")));
+    let body = json!({"workspace_id": ID, "agent_card": {"name": "tester"}});
+    assert_eq!(card, ("POST /registry/update-card".into(), own.clone(), body, small));
+    let rotate = asked(Rotate(admin()));
+    assert_eq!(rotate, ("POST /workspaces/:id/external/rotate".into(), by_admin.clone(), json!({}), medium));
+    let rotate = asked(Rotate(Auth::Bearer));
+    assert_eq!(rotate.1, own);
+    let mint = asked(MintToken(admin()));
+    assert_eq!(mint, ("POST /workspaces/:id/tokens".into(), by_admin.clone(), json!({}), small));
+    let list = asked(ListTokens(admin()));
+    assert_eq!(list, ("GET /workspaces/:id/tokens?limit=200".into(), by_admin.clone(), Value::Null, large));
+    let revoke = asked(RevokeToken(row.parse().unwrap(), admin()));
+    assert_eq!(revoke, (format!("DELETE /workspaces/:id/tokens/{row}"), by_admin, Value::Null, small));
+}
+
+#[test]
+fn secrets_are_pulled_and_print_no_value() {
+    let mut agent = Agent::stored(&secret("first"));
+    let mut platform = Platform::current();
+    let secrets = run(&mut agent, Call::new(Secrets), |seen| platform.serve(seen)).unwrap();
+    assert_eq!(secrets.get("OPENAI_API_KEY"), Some(&*secret("openai")));
+    assert!(agent.take_trace().ends_with("done {\"OPENAI_API_KEY\": \"[redacted]\"}"));
+}
