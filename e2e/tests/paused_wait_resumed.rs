@@ -46,23 +46,35 @@ scenario!(a_resumed_agent_registers_again, [Current], |stage| {
     let url = || world.platform(|platform, _| platform.workspace(&id).unwrap().url);
     assert_eq!(url(), "", "a pause forgets it");
 
-    // No heart beats while it is paused, beyond the one that may be under way; and nothing but the state is asked for,
-    // although the URL changes.
-    let others = || [route::REGISTER, id.as_str()].map(|route| world.count(route));
-    let (beats, before) = (world.count(route::HEARTBEAT), others());
-    agent.set_reported_url(Some(OTHER_URL.to_owned())).unwrap();
+    // No heart beats while it is paused, beyond the one that may be under way.
+    let (beats, registers) = (world.count(route::HEARTBEAT), world.count(route::REGISTER));
     world.wait_for_more(route::STATE, 4);
     assert!(world.count(route::HEARTBEAT) <= beats + 1);
-    assert_eq!(others(), before);
+    assert_eq!(world.count(route::REGISTER), registers);
 
     agent.send(&Resume).unwrap();
     agent.events().wait_for("Resumed", |event| *event == Event::Resumed);
     agent.events().wait_for_count("Online again", 2, |event| *event == Event::Online);
     agent.events().wait_for_count("Registered again", 2, |event| matches!(event, Event::Registered { .. }));
     world.wait_until("the workspace is online", |platform| platform.status(&id) == Some(WorkspaceStatus::Online));
-    assert_eq!(url(), OTHER_URL);
+    assert_eq!(url(), PUSH_URL);
     running.stop();
     assert_eq!(agent.events().count(|event| *event == Event::Paused), 1);
+});
+
+scenario!(a_url_that_changes_during_a_pause_is_registered_after_it, [Current], |stage| {
+    let world = stage.world_with(|config| config.provisioner = true);
+    let (id, agent, running) = waiting(&world);
+    let others = || [route::REGISTER, id.as_str()].map(|route| world.count(route));
+    let before = others();
+    agent.set_reported_url(Some(OTHER_URL.to_owned())).unwrap();
+    world.wait_for_more(route::STATE, 4);
+    assert_eq!(others(), before, "nothing but the state is asked for");
+
+    agent.send(&Resume).unwrap();
+    agent.events().wait_for_count("Registered again", 2, |event| matches!(event, Event::Registered { .. }));
+    assert_eq!(world.platform(|platform, _| platform.workspace(&id).unwrap().url), OTHER_URL);
+    running.stop();
 });
 
 scenario!(where_nothing_resumes_it_stays_paused, [April, Current], |stage| {
