@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use molecule_proto::Time;
+use molecule_proto::{ErrorBody, Time};
 
 use crate::credential::read_token;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Slot, Stored};
@@ -149,7 +149,7 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, epoch: u64, answer: &Response<Bytes>) {
-        let body = if answer.status().is_success() { None } else { refusal::error_body(answer) };
+        let body = if answer.status().is_success() { None } else { self.error_body(cx.session, answer) };
         let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
         if !E::RELAYED {
             cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
@@ -168,6 +168,15 @@ impl<E: Endpoint> Call<E> {
         } else {
             self.finish(Err(error));
         }
+    }
+
+    /// The server's own error body, without this request's credential.
+    fn error_body(&self, session: &Session, answer: &Response<Bytes>) -> Option<ErrorBody> {
+        let mut body = refusal::error_body(answer)?;
+        let draft = self.endpoint.draft(session.workspace_id()).ok()?;
+        body.error = session.redact(draft.auth(), &body.error);
+        body.code = body.code.map(|code| session.redact(draft.auth(), &code));
+        Some(body)
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, fault: Fault) {

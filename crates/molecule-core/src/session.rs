@@ -328,6 +328,16 @@ impl Session {
         Ok(request)
     }
 
+    /// Takes the credentials of a request out of a text that a server or a proxy sent back: some echo the request.
+    pub(crate) fn redact(&self, auth: &Auth, text: &str) -> String {
+        let credential = match auth {
+            Auth::Open => None,
+            Auth::Bearer => self.held().map(|held| &held.token),
+            Auth::Admin(token) => Some(token),
+        };
+        credential.map_or_else(|| text.to_owned(), |token| text.replace(token.expose(), "[redacted]"))
+    }
+
     /// The error for a call that needs a bearer where none is held.
     pub(crate) fn no_token(operation: &'static str) -> Error {
         Error::new(ErrorKind::TokenNotHeld, operation, "no token is held for this workspace")
