@@ -5,7 +5,9 @@
 mod support;
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Phase, Sent};
-use molecule_core::endpoint::{Endpoint, Existence, Secrets, State, View};
+use molecule_core::endpoint::{Endpoint, Existence, ListTokens, Secrets, State, View};
+use molecule_core::proto::Token;
+use molecule_core::session::Auth;
 use molecule_core::{Call, Error, ErrorKind};
 use serde_json::json;
 use std::error::Error as _;
@@ -79,6 +81,18 @@ fn what_the_server_says_is_bounded_and_escaped() {
     assert!(error.to_string().len() < 500);
     let error = once(Secrets, Answer::json(503, json!({"error": "down", "code": "platform_unavailable"}))).unwrap_err();
     assert_eq!((error.code(), error.server_message()), (Some("platform_unavailable"), Some("down")));
+}
+
+#[test]
+fn a_server_that_echoes_the_credential_is_not_quoted() {
+    let echo = json!({"error": format!("bad header: Bearer {}", secret("first")), "code": secret("first")});
+    let error = once(Secrets, Answer::json(400, echo)).unwrap_err();
+    assert_eq!(error.server_message(), Some("bad header: Bearer [redacted]"));
+    assert_eq!(error.code(), Some("[redacted]"));
+    let admin = Token::new(&secret("admin")).unwrap();
+    let echo = Answer::error(403, &format!("{} may not", secret("admin")));
+    let error = once(ListTokens(Auth::Admin(admin)), echo).unwrap_err();
+    assert_eq!(error.server_message(), Some("[redacted] may not"));
 }
 
 #[test]

@@ -104,6 +104,14 @@ fn a_401_is_the_end_where_the_store_has_nothing_newer() {
 }
 
 #[test]
+fn a_newer_token_that_is_refused_too_is_the_end() {
+    let mut agent = Agent::with(Agent::options().token(secret("given")), 7);
+    agent.store.token = Some(secret("stored"));
+    let error = run(&mut agent, Call::new(Harmless), only("another")).unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), agent.store.token_reads), (ErrorKind::Unauthorized, 2, 1));
+}
+
+#[test]
 fn a_401_stays_a_401_where_the_store_cannot_be_read() {
     for damage in
         [|agent: &mut Agent| agent.store.fail("Load"), |agent: &mut Agent| agent.store.token = Some("a b".into())]

@@ -38,7 +38,8 @@ fn waiting(status: u16, seconds: &str) -> Outcome {
 #[test]
 fn what_is_sent_again_depends_on_the_answer_and_on_the_endpoint() {
     use ErrorKind::*;
-    let rows: [(fn() -> Outcome, usize, usize, ErrorKind); 20] = [
+    type Row = (fn() -> Outcome, usize, usize, ErrorKind);
+    let rows: [Row; 20] = [
         (|| waiting(429, "1"), 4, 4, RateLimited),
         (|| Answer::error(429, "rate limit exceeded").outcome(), 4, 4, RateLimited),
         (|| waiting(503, "1"), 4, 4, Unavailable),

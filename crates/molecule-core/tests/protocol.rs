@@ -24,7 +24,8 @@ fn acts(agent: &Agent) -> Vec<String> {
 /// Outcomes that no effect of this kind can have.
 fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
     let response: fn() -> Outcome = || Answer::error(401, "no").outcome();
-    let all: [(&str, fn() -> Outcome); 6] = [
+    type Named = (&'static str, fn() -> Outcome);
+    let all: [Named; 6] = [
         ("Prepare", || Outcome::Host(HostResult::Prepared)),
         ("Load", || Outcome::Host(HostResult::Loaded(None))),
         ("Replace", || Outcome::Host(HostResult::Replaced)),
