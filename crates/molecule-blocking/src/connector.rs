@@ -4,6 +4,7 @@
 //! would hand on a bare `io::Error`, which could as well come from the middle of an answer.
 
 use std::fmt;
+use std::io;
 use std::time::Instant;
 
 use molecule_core::effect::{Fault, FaultKind, Sent};
@@ -89,9 +90,9 @@ impl Transport for Paced {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let timeout = if self.in_head { timeout } else { timeout.for_read() };
         // Counted once, here: a piece may take several reads of the socket below.
-        let progress = self.stream.await_input(NextTimeout { per_read: None, ..timeout })?;
+        let progress = self.stream.await_input(NextTimeout { per_read: None, ..timeout }).map_err(cut)?;
         if self.in_head {
-            self.in_head = !self.stream.buffers().input().windows(4).any(|bytes| bytes == b"\r\n\r\n");
+            self.in_head = !has_final_head(self.stream.buffers().input());
         }
         Ok(progress)
     }
@@ -102,5 +103,77 @@ impl Transport for Paced {
 
     fn is_tls(&self) -> bool {
         self.stream.is_tls()
+    }
+}
+
+/// Whether the head of the answer itself is complete; heads of hints (1xx) may come before it.
+fn has_final_head(mut input: &[u8]) -> bool {
+    // Some servers end their lines without a carriage return.
+    let end = |input: &[u8]| {
+        let lines = input.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        lines.map(|(at, _)| at + 1).find(|at| matches!(&input[*at..], [b'\n', ..] | [b'\r', b'\n', ..]))
+    };
+    while let Some(at) = end(input) {
+        if !is_hint(input) {
+            return true;
+        }
+        input = input[at..].trim_ascii_start();
+    }
+    false
+}
+
+fn is_hint(head: &[u8]) -> bool {
+    let status = head.trim_ascii_start().get(9..12);
+    status.is_some_and(|status| status.starts_with(b"1") && status != b"101")
+}
+
+/// A connection that ended with an error. ureq takes some of these for the end of a body that has no length, and so a part
+/// for the whole.
+#[derive(Debug)]
+pub(crate) struct Cut(io::Error);
+
+fn cut(error: ureq::Error) -> ureq::Error {
+    match error {
+        ureq::Error::Io(error) if is_cut(error.kind()) => ureq::Error::Other(Box::new(Cut(error))),
+        error => error,
+    }
+}
+
+fn is_cut(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for Cut {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_final_head_is_the_first_that_is_no_hint() {
+        for complete in [
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\ncontent-length: 0\n\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\na: b\r\n\r\nbody",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            "\r\nHTTP/1.1 404 Not Found\r\n\r\n",
+        ] {
+            assert!(has_final_head(complete.as_bytes()), "{complete:?}");
+        }
+        for open in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n\r",
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n",
+        ] {
+            assert!(!has_final_head(open.as_bytes()), "{open:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use molecule_core::{Error, ProxyRule, Result, Target, Transport};
 use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, AsSendBody, Body, Timeout};
 
-use crate::connector::{Connector, Unsent, unsent};
+use crate::connector::{Connector, Cut, Unsent, unsent};
 use crate::resolver::{Names, Resolver, Shared};
 use crate::tls::Tls;
 
@@ -71,6 +71,8 @@ impl Client {
             .allow_non_standard_methods(true)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            // One less, so that a full buffer is a head that is too long, and not a connection that brings nothing more.
+            .max_response_header_size(BUFFER - 1)
             .max_idle_age(IDLE)
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
@@ -119,6 +121,8 @@ impl Client {
         let request = agent
             .configure_request(request)
             .timeout_connect(Some(limits.connect.saturating_sub(spent)))
+            .timeout_send_request(Some(limits.head))
+            .timeout_send_body(Some(limits.head))
             .timeout_recv_response(Some(limits.head))
             .timeout_per_read(Some(limits.read))
             .timeout_global(Some(limits.total.saturating_sub(spent)))
@@ -177,6 +181,9 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
     match error {
         E::Other(cause) => match cause.downcast::<Unsent>() {
             Ok(unsent) => unsent.0,
+            Err(cause) if cause.is::<Cut>() => {
+                Fault { sent: Sent::Maybe, kind: FaultKind::Interrupted, source: Some(cause) }
+            }
             Err(cause) => Fault { sent: Sent::Maybe, kind: FaultKind::Protocol, source: Some(cause) },
         },
         E::Timeout(limit) => Fault::new(Sent::Maybe, FaultKind::Timeout(phase(limit))),
@@ -184,6 +191,8 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
         E::Io(error) if is_tls(&error) => Fault::with_source(Sent::Maybe, FaultKind::Tls, error),
         // Closed or reset, in the middle of an answer or instead of one.
         E::Io(error) => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
+        // Closed between the pieces of a body's framing.
+        error @ E::BodyStalled => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
         E::BodyExceedsLimit(_) => Fault::new(Sent::Maybe, FaultKind::TooLarge),
         // No HTTP, or a body that is not framed as its head says.
         error @ E::Protocol(_) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
