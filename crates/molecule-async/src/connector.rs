@@ -25,6 +25,9 @@ use crate::tls::Tls;
 /// How long one address is tried alone before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// What is read of an answer at once. Its head must fit.
+const BUFFER: usize = 64 * 1024;
+
 /// The way to the platform.
 pub(crate) struct Connector {
     tls: Tls,
@@ -109,7 +112,9 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
 
 /// Begins HTTP/1 on an open stream. Its task ends with the last sender; its errors reach the request that they concern.
 async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, Fault> {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(BUFFER)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
     tokio::spawn(connection);

@@ -72,28 +72,38 @@ impl Client {
     #[doc(hidden)]
     pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         let deadline = Instant::now() + limits.total;
-        let origin = format!("{:?} {:?}", request.uri().scheme_str(), request.uri().authority());
-        let connection = self.connection(&origin, request.uri());
-        let mut sender = within(deadline, limits.connect, Phase::Connect, Sent::No, connection).await??;
+        let uri = request.uri().clone();
+        let origin = format!("{:?} {:?}", uri.scheme_str(), uri.authority());
+        let mut request = on_the_wire(request);
+        loop {
+            let connection = self.connection(&origin, &uri);
+            let (mut sender, is_kept) =
+                within(deadline, limits.connect, Phase::Connect, Sent::No, connection).await??;
 
-        // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
-        let answer = sender.try_send_request(on_the_wire(request));
-        let answer = within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await?.map_err(|mut error| {
-            // A request that comes back was not written: the connection had closed while it waited.
-            let sent = if error.take_message().is_some() { Sent::No } else { Sent::Maybe };
-            fault(sent, error.into_error())
-        })?;
-
-        let (head, body) = answer.into_parts();
-        let body = read(body, deadline, limits).await?;
-        self.0.pool.give(origin, sender);
-        Ok(Response::from_parts(head, body))
+            // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
+            let answer = sender.try_send_request(request);
+            match within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await? {
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    let body = read(body, deadline, limits).await?;
+                    self.0.pool.give(origin, sender);
+                    return Ok(Response::from_parts(head, body));
+                }
+                // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if is_kept => request = unsent,
+                    Some(_) => return Err(fault(Sent::No, error.into_error())),
+                    None => return Err(fault(Sent::Maybe, error.into_error())),
+                },
+            }
+        }
     }
 
-    async fn connection(&self, origin: &str, uri: &Uri) -> Result<Sender, Fault> {
+    /// A connection to the origin, and whether it was kept from an earlier request.
+    async fn connection(&self, origin: &str, uri: &Uri) -> Result<(Sender, bool), Fault> {
         match self.0.pool.take(origin).await {
-            Some(sender) => Ok(sender),
-            None => self.0.connector.open(uri).await,
+            Some(sender) => Ok((sender, true)),
+            None => Ok((self.0.connector.open(uri).await?, false)),
         }
     }
 }
@@ -159,6 +169,8 @@ fn fault(sent: Sent, error: hyper::Error) -> Fault {
 /// The table from hyper's errors, as they come once a connection is open, to faults.
 fn kind(error: &hyper::Error) -> FaultKind {
     match error {
+        // An alert after the handshake, also where it came before the request was written.
+        error if io_error(error).is_some_and(is_tls) => FaultKind::Tls,
         // No HTTP, a head that is too long, or HTTP/2 where nobody asked for it.
         error if error.is_parse() => FaultKind::Protocol,
         // The other side closed in the middle of an answer, or instead of one.
@@ -173,7 +185,6 @@ fn kind(error: &hyper::Error) -> FaultKind {
         error if error.is_user() => FaultKind::Protocol,
         // A reset, a broken pipe, or a body that is not framed as its head says.
         error => match io_error(error) {
-            Some(cause) if is_tls(cause) => FaultKind::Tls,
             Some(cause) if is_framing(cause) => FaultKind::Protocol,
             Some(_) | None => FaultKind::Interrupted,
         },
