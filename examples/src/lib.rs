@@ -4,6 +4,7 @@
 //! owner, the story, and the way in which a program like this ends.
 
 pub mod embedded;
+pub mod fleet;
 pub mod settings;
 pub mod story;
 
