@@ -27,6 +27,13 @@
 //! A call may be dropped at any time, by `select!` or a timeout. It is driven in a task of its own, which then finishes what
 //! must be finished on the same runtime: a token that the platform minted is stored.
 //!
+//! # Many agents in one process
+//! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
+//! at different moments ([`AgentBuilder::stagger`]): later beats drift apart by themselves. Each agent keeps its own session,
+//! store and lock, so one that is deleted, or whose token dies, ends its own loop and no other. What an organisation shares
+//! is its rate limit: the loops leave three quarters of it to heartbeats, and look at the state less often where it is short.
+//! The examples run a thousand in one thread.
+//!
 //! # Features
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
 //! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.

@@ -20,6 +20,40 @@
 //! # Ok::<(), http::Error>(())
 //! ```
 //!
+//! # Testing an agent of yours
+//!
+//! Put a platform on a loopback port, let your agent live against it, act as its owner in code, and look at what it sent.
+//! [`Server::inject`] makes the server stall, answer something else, or lose an answer; [`Server::wait_for`] waits for what
+//! must come, so that a test needs no sleep.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use molecule_blocking::{Agent, Ended, Storage};
+//! use molecule_platform::{Config, Dialect, Platform, serve};
+//!
+//! for dialect in [Dialect::April, Dialect::Current] {
+//!     let server = serve(Platform::new(Config::new(dialect)), "127.0.0.1:0")?;
+//!     let (id, token) = server.with(|platform, now| platform.create_workspace(now, "mine"));
+//!
+//!     let agent = Agent::builder(server.url(), &id)
+//!         .token(token.expose())
+//!         .storage(Storage::Memory)
+//!         .heartbeat_interval(Duration::from_millis(20))
+//!         .state_interval(Duration::from_millis(20))
+//!         .build()?;
+//!     let running = std::thread::spawn(move || agent.run_heartbeat_loop());
+//!
+//!     let beats = |requests: &[molecule_platform::serve::Seen]| {
+//!         requests.iter().filter(|request| request.path == "/registry/heartbeat").count()
+//!     };
+//!     assert!(server.wait_for(|requests| beats(requests) >= 3, Duration::from_secs(10)));
+//!     server.with(|platform, now| platform.pause(now, &id, false)).expect("it runs");
+//!     assert_eq!(running.join().expect("no panic")?, Ended::Paused);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is modelled
 //!
 //! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
