@@ -127,7 +127,9 @@ pub enum Auth {
 }
 
 /// A request before it is bound to the platform: what an endpoint asks for.
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows method, path and length, never the body.
+#[derive(Clone)]
 pub struct Draft {
     method: Method,
     path: String,
@@ -348,6 +350,13 @@ impl Session {
 impl Draft {
     pub(crate) fn auth(&self) -> &Auth {
         &self.auth
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.as_ref().map_or(0, Bytes::len);
+        write!(f, "Draft({} {}, {bytes} bytes, {:?})", self.method, self.path, self.auth)
     }
 }
 
