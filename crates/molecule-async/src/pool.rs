@@ -8,16 +8,13 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// One open connection, as a place to send requests to. Dropping it closes the connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
 const KEEP: Duration = Duration::from_secs(90);
-
-/// How long a connection whose last answer was just read may take to be ready again; hyper's task needs one turn.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// Idle connections by origin.
 #[derive(Default)]
@@ -31,10 +28,10 @@ struct Idle {
 impl Pool {
     /// The connection to this origin that was used last and is still open.
     pub(crate) async fn take(&self, origin: &str) -> Option<Sender> {
-        while let Some(Idle { mut sender, since }) = self.pop(origin) {
-            // A turn of the runtime, in which hyper's task sees a close that has arrived by now.
+        while let Some(Idle { sender, since }) = self.pop(origin) {
+            // A turn of the runtime, in which hyper's task sees a close that has arrived by now, or ends its last answer.
             yield_now().await;
-            if since.elapsed() < KEEP && matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
+            if since.elapsed() < KEEP && sender.is_ready() {
                 return Some(sender);
             }
         }
@@ -53,5 +50,58 @@ impl Pool {
 
     fn pop(&self, origin: &str) -> Option<Idle> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use hyper::client::conn::http1::handshake;
+    use hyper_util::rt::TokioIo;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const ORIGIN: &str = "http 127.0.0.1";
+
+    /// A connection and its other end.
+    async fn open() -> (Sender, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        (sender, listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_taken_once_and_for_its_own_origin() {
+        let pool = Pool::default();
+        let (sender, _other_end) = open().await;
+        pool.give(ORIGIN.to_owned(), sender);
+        assert!(pool.take("https elsewhere").await.is_none());
+        assert!(pool.take(ORIGIN).await.is_some());
+        assert!(pool.take(ORIGIN).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_close_has_arrived_is_not_taken() {
+        // In a task, as the driver's requests are: the runtime looks for what arrived before it goes on with one.
+        let taking = tokio::spawn(async {
+            let pool = Pool::default();
+            let (sender, other_end) = open().await;
+            pool.give(ORIGIN.to_owned(), sender);
+            drop(other_end);
+            pool.take(ORIGIN).await.is_none()
+        });
+        assert!(taking.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waited_too_long_is_not_taken() {
+        let pool = Pool::default();
+        let (sender, _other_end) = open().await;
+        let since = Instant::now() - KEEP;
+        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), vec![Idle { sender, since }]);
+        assert!(pool.take(ORIGIN).await.is_none());
     }
 }

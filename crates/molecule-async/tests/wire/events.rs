@@ -1,11 +1,13 @@
 //! The callback is part of the application: it may use the agent, and its panics are the caller's.
 
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use molecule_async::{Agent, Event};
 
-use crate::peer::{Peer, json};
-use crate::support::{ID, builder};
+use crate::peer::{Act, Peer, answer, json};
+use crate::support::{ID, SOON, builder, timeouts};
 
 fn registering() -> Peer {
     Peer::start(|seen| {
@@ -49,4 +51,38 @@ async fn a_panic_in_the_callback_is_the_callers() {
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"the application's own"));
     // And the agent is as it was.
     assert_eq!(agent.workspace_id().as_str(), ID);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_callback_leaves_no_request_behind() {
+    let (asked, state_is_asked) = channel();
+    let state_is_asked = Mutex::new(state_is_asked);
+    let peer = Peer::start(move |seen| {
+        if seen.is("POST /registry/register") {
+            json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+        } else if seen.is("POST /registry/heartbeat") {
+            state_is_asked.lock().unwrap().recv_timeout(SOON).unwrap();
+            answer("500 Internal Server Error", "", "")
+        } else if seen.is(&format!("GET /workspaces/{ID}/state")) {
+            asked.send(()).unwrap();
+            vec![Act::Stall]
+        } else {
+            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
+        }
+    });
+    let patient = timeouts(|timeouts| timeouts.answer = Duration::from_secs(60));
+    let agent = builder(peer.url()).timeouts(patient).on_event(|event| {
+        if matches!(event, Event::Degraded { .. }) {
+            std::panic::resume_unwind(Box::new("the application's own"));
+        }
+    });
+    let agent = agent.build().unwrap();
+    let running = tokio::spawn({
+        let agent = agent.clone();
+        async move { agent.run_heartbeat_loop().await }
+    });
+    assert!(running.await.unwrap_err().is_panic());
+    // The heartbeat's connection is kept; the one on which the state was asked for is not.
+    peer.wait_for_closed(1).await;
+    drop(agent);
 }

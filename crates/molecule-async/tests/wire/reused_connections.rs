@@ -15,6 +15,16 @@ async fn calls_one_after_the_other_share_a_connection() {
     assert_eq!((peer.seen().len(), peer.connections()), (5, 1));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_calls_one_after_the_other_share_a_connection_on_many_threads() {
+    let peer = Peer::start(|_| json("{}"));
+    let agent = agent(peer.url());
+    for _ in 0..200 {
+        agent.send(&Once).await.unwrap();
+    }
+    assert_eq!(peer.connections(), 1);
+}
+
 #[tokio::test]
 async fn calls_side_by_side_do_not_wait_for_each_other() {
     let peer = Peer::start(|seen| if seen.is("POST /once") { vec![Act::Stall] } else { json("{}") });
