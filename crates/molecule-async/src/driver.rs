@@ -101,8 +101,8 @@ impl Driver {
         // Dropped with this future, whether it is done or given up: the task sees it.
         let (_caller, gone) = oneshot::channel();
         let (sender, outcomes) = unbounded_channel();
-        let drive =
-            Drive { shared: self.0.clone(), machine, sender, outcomes, requests: BTreeMap::new(), gone: Some(gone) };
+        let (shared, host, requests) = (self.0.clone(), self.0.host.apart(), BTreeMap::new());
+        let drive = Drive { shared, host, machine, sender, outcomes, requests, gone: Some(gone) };
         match runtime.spawn(drive.run(commands)).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
@@ -128,6 +128,7 @@ impl Shared {
 /// One machine and what it has in flight.
 struct Drive<M> {
     shared: Arc<Shared>,
+    host: Host,
     machine: M,
     sender: UnboundedSender<(EffectId, Outcome)>,
     outcomes: UnboundedReceiver<(EffectId, Outcome)>,
@@ -155,7 +156,7 @@ impl<M: Machine<Event = Event>> Drive<M> {
                 Input::Outcome(id, outcome) => {
                     self.requests.remove(&id);
                     if let Err(outcome) = self.shared.decide(|cx| self.machine.feed(cx, id, outcome)) {
-                        self.shared.host.dispose(outcome);
+                        self.host.dispose(outcome);
                     }
                 }
                 Input::Command(command) => self.shared.decide(|cx| self.machine.command(cx, command)),
@@ -181,7 +182,7 @@ impl<M: Machine<Event = Event>> Drive<M> {
     }
 
     fn start(&mut self, id: EffectId, effect: Effect) {
-        let host = self.shared.host.clone();
+        let host = self.host.clone();
         let due = Due::new(id, host.clone(), self.sender.clone());
         match effect {
             Effect::Http(request, limits) => {
@@ -227,7 +228,7 @@ impl<M> Drop for Drive<M> {
         self.requests.values().for_each(AbortHandle::abort);
         self.outcomes.close();
         while let Ok((_, outcome)) = self.outcomes.try_recv() {
-            self.shared.host.dispose(outcome);
+            self.host.dispose(outcome);
         }
     }
 }

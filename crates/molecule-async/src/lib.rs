@@ -59,8 +59,8 @@ pub use stopper::Stopper;
 #[doc(no_inline)]
 pub use molecule_core as core;
 pub use molecule_core::proto::{
-    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, RuntimeMetadata, RuntimeState, Secrets,
-    StateAnswer, Token, WorkspaceId, WorkspaceStatus,
+    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, RateLimit, RuntimeMetadata, RuntimeState,
+    Secrets, StateAnswer, Token, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
     Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, Proxy, Recovered,

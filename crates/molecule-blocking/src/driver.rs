@@ -61,7 +61,8 @@ impl Driver {
         M: Machine<Command = Infallible, Event = Event, Output = Result<T>>,
     {
         let (sender, inputs) = mpsc::channel();
-        self.drive(machine, &inputs, |id, effect| self.0.performer.perform_here(&sender, id, effect))
+        let performer = self.0.performer.apart();
+        self.drive(machine, &inputs, &performer.host, |id, effect| performer.perform_here(&sender, id, effect))
     }
 
     /// Drives the loop to its end.
@@ -70,7 +71,8 @@ impl Driver {
         // Forgets the loops that ended; one that runs takes no harm from a look.
         self.command(RunCommand::Check);
         self.loops().push(sender.clone());
-        self.drive(Run::new(), &inputs, |id, effect| self.0.performer.perform_beside(&sender, id, effect))
+        let performer = self.0.performer.apart();
+        self.drive(Run::new(), &inputs, &performer.host, |id, effect| performer.perform_beside(&sender, id, effect))
     }
 
     /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
@@ -96,6 +98,7 @@ impl Driver {
         &self,
         mut machine: M,
         inputs: &Receiver<Input<M::Command>>,
+        host: &Host,
         mut start: impl FnMut(EffectId, Effect),
     ) -> M::Output {
         loop {
@@ -109,7 +112,7 @@ impl Driver {
                     if let Some(outcome) = due.take()
                         && let Err(outcome) = self.decide(|cx| machine.feed(cx, id, outcome))
                     {
-                        self.0.performer.host.dispose(outcome);
+                        host.dispose(outcome);
                     }
                 }
                 Some(Input::Command(command)) => self.decide(|cx| machine.command(cx, command)),
@@ -158,6 +161,11 @@ struct Performer {
 }
 
 impl Performer {
+    /// For one machine: its locks go with it.
+    fn apart(&self) -> Self {
+        Self { client: self.client.clone(), host: self.host.apart() }
+    }
+
     fn perform(&self, effect: Effect) -> Outcome {
         match effect {
             Effect::Http(request, limits) => {

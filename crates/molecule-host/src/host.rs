@@ -30,6 +30,13 @@ impl Host {
         Self(Arc::new(Shared { store, locks: Mutex::default() }))
     }
 
+    /// A host on the same store with locks of its own. Whoever drives a machine drops it with the machine, so that no lock
+    /// outlives the run that took it, however that ended.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(Arc::clone(&self.0.store))
+    }
+
     /// Performs an act; waits for the disk, never for a lock. A failure is an outcome too.
     pub fn perform(&self, op: HostOp) -> Outcome {
         match self.act(op) {
