@@ -1,5 +1,6 @@
 //! What an application hears, and what it may do meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -56,4 +57,28 @@ fn the_loop_tells_and_beats_and_the_agent_can_be_used_beside_it() {
     assert_eq!(running.join().unwrap().unwrap(), Ended::Stopped);
     let beats = peer.requests().iter().filter(|request| request.contains("/registry/heartbeat")).count();
     assert!(beats >= 1, "{beats}");
+}
+
+#[test]
+fn a_callback_that_panics_takes_the_lock_with_it() {
+    let peer = platform(|_, _| false);
+    let panics = AtomicBool::new(true);
+    let (sender, events) = channel();
+    let sender = Mutex::new(sender);
+    let agent = builder(&peer.url())
+        .heartbeat_interval(millis(20))
+        .on_event(move |event| {
+            assert!(!panics.swap(false, Ordering::SeqCst), "the application's own mistake");
+            drop(sender.lock().unwrap().send(event.clone()));
+        })
+        .build()
+        .unwrap();
+    let first = agent.clone();
+    assert!(thread::spawn(move || first.run_heartbeat_loop()).join().is_err(), "the panic did not reach the caller");
+    // Held on by the run that panicked, the lock would refuse this one.
+    let second = agent.clone();
+    let running = thread::spawn(move || second.run_heartbeat_loop());
+    while events.recv_timeout(millis(5000)).unwrap() != Event::Online {}
+    agent.stopper().stop();
+    assert_eq!(running.join().unwrap().unwrap(), Ended::Stopped);
 }
