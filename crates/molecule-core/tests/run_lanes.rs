@@ -53,10 +53,10 @@ fn a_lock_that_another_agent_holds_is_the_error() {
 
 #[test]
 fn lanes_keep_their_own_pace_early_by_up_to_a_tenth_and_never_late() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let options = Agent::options().state_interval(secs(12)).token(secret("first"));
         let mut run = Looped::new(Agent::with(options, seed), Platform::current());
-        run.on(secs(2 * 3600));
+        run.on(secs(3600));
         for (lane, interval) in [(HEARTBEAT, 30.0), (STATE, 12.0)] {
             let gaps = run.gaps(lane);
             within(&gaps[..1], 0.5 * interval, interval);
@@ -86,9 +86,9 @@ fn a_request_that_is_never_answered_delays_no_other_lane() {
         run.on(secs(100));
         let from = run.agent.now.mono;
         run.platform.weather = Box::new(move |seen| seen.is(stalled).then_some(Reply::Never));
-        run.on(secs(4 * 3600));
+        run.on(secs(2 * 3600));
         within(&run.gaps(other)[1..], 27.0, 30.0);
-        assert!(run.since(other, from) >= 480, "{}", run.since(other, from));
+        assert!(run.since(other, from) >= 240, "{}", run.since(other, from));
         assert_eq!(run.since(stalled, from), 1);
     }
 }

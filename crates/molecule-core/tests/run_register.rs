@@ -10,13 +10,13 @@ use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 
-/// How often a loop of three hours registers where the heartbeats fail for a while.
+/// How often a loop of an hour registers where the heartbeats fail for a while.
 fn registers_around_an_outage(platform: Platform, outage: u64, reply: fn() -> Reply) -> usize {
     let mut run = Looped::usual(platform);
     run.on(secs(300));
     let (from, before) = (run.agent.now.mono, run.platform.count(REGISTER));
     run.platform.weather = Box::new(move |seen| (seen.is(HEARTBEAT) && seen.at.since(from) < secs(outage)).then(reply));
-    run.on(secs(3 * 3600));
+    run.on(secs(3600));
     run.platform.count(REGISTER) - before
 }
 
