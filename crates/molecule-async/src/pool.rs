@@ -8,13 +8,17 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::task::yield_now;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// One open connection, as a place to send requests to. Dropping it closes the connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
 const KEEP: Duration = Duration::from_secs(90);
+
+/// How long a connection whose last answer was just read may take to be ready again; hyper's task needs one turn, perhaps
+/// on another thread.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Idle connections by origin.
 #[derive(Default)]
@@ -28,10 +32,10 @@ struct Idle {
 impl Pool {
     /// The connection to this origin that was used last and is still open.
     pub(crate) async fn take(&self, origin: &str) -> Option<Sender> {
-        while let Some(Idle { sender, since }) = self.pop(origin) {
+        while let Some(Idle { mut sender, since }) = self.pop(origin) {
             // A turn of the runtime, in which hyper's task sees a close that has arrived by now, or ends its last answer.
             yield_now().await;
-            if since.elapsed() < KEEP && sender.is_ready() {
+            if since.elapsed() < KEEP && matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
                 return Some(sender);
             }
         }
