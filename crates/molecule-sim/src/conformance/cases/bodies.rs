@@ -1,0 +1,100 @@
+//! Bodies that are cut, framed otherwise than their head says, or larger than they may be.
+
+use molecule_core::effect::FaultKind::{Interrupted, Protocol, TooLarge};
+
+use crate::conformance::act::Act::{self, Flood, Notice, Slam, Take};
+use crate::conformance::case::{Ask, Case, Seen, maybe};
+
+/// What one of the large bodies holds.
+const LARGE: u64 = 300 << 20;
+
+/// What the buffers of both ends may hold beside what a client reads.
+const BUFFERED: u64 = 24 << 20;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("cut at half of its length")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")])
+            .gives(maybe(Interrupted)),
+        Case::new("reset at half of its length")
+            .peer([Notice, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Slam])
+            .gives(maybe(Interrupted)),
+        Case::new("longer than its length")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhello")])
+            .peer([Take, Act::ok()])
+            .answers(200, "hel")
+            .answers(200, "ok"),
+        Case::new("without a length").peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nhello")]).answers(200, "hello"),
+        Case::new("without a length, reset")
+            .peer([Notice, Act::send("HTTP/1.1 200 OK\r\n\r\nhello"), Slam])
+            .gives(maybe(Interrupted)),
+        Case::new("as large as allowed")
+            .peer([Take, Act::answer("200 OK", "0123456789")])
+            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+        Case::new("one byte too large, and says so")
+            .peer([Take, Act::answer("200 OK", "0123456789")])
+            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+        Case::new("one byte too large, in chunks")
+            .peer([Take, chunked("a\r\n0123456789\r\n0\r\n\r\n")])
+            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+        Case::new("one byte too large, without a length")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
+            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+        Case::new("300 MB, and says so")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 314572800\r\n\r\n"), Flood(LARGE)])
+            .gives(maybe(TooLarge))
+            .writes_at_most(BUFFERED),
+        Case::new("300 MB without a length")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n"), Flood(LARGE)])
+            .gives(maybe(TooLarge))
+            .writes_at_most(BUFFERED),
+        Case::new("300 MB in one chunk")
+            .peer([Take, chunked("12c00000\r\n"), Flood(LARGE)])
+            .gives(maybe(TooLarge))
+            .writes_at_most(BUFFERED),
+        Case::new("300 MB of head")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\nlong: "), Flood(LARGE)])
+            .gives(maybe(Protocol))
+            .writes_at_most(BUFFERED),
+    ];
+    cases.extend(in_chunks());
+    cases
+}
+
+fn in_chunks() -> Vec<Case> {
+    let broken = |name, body, kind| Case::new(name).peer([Take, chunked(body)]).gives(maybe(kind));
+    vec![
+        Case::new("in chunks")
+            .peer([Take, chunked("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"), Take, Act::ok()])
+            .answers(200, "hello")
+            .answers(200, "ok"),
+        Case::new("in chunks with extensions")
+            .peer([Take, chunked("5;name=value\r\nhello\r\n0;last\r\n\r\n")])
+            .answers(200, "hello"),
+        Case::new("in chunks with trailers")
+            .peer([Take, chunked("5\r\nhello\r\n0\r\nx-checksum: abc\r\nx-more: d\r\n\r\n"), Take, Act::ok()])
+            .answers(200, "hello")
+            .answers(200, "ok"),
+        Case::new("no chunk but the last")
+            .peer([Take, chunked("0\r\n\r\n"), Take, Act::ok()])
+            .answers(200, "")
+            .answers(200, "ok"),
+        broken("cut in a chunk", "5\r\nhel", Interrupted),
+        broken("cut in a chunk's size", "5\r\nhello\r\n1", Interrupted),
+        broken("cut between chunks", "5\r\nhello\r\n", Interrupted),
+        broken("cut in the trailers", "5\r\nhello\r\n0\r\nx-check", Interrupted),
+        Case::new("cut before the last empty line")
+            .peer([Take, chunked("5\r\nhello\r\n0\r\n")])
+            .ask(Ask::get().gives(&[Seen::Answer(200), maybe(Interrupted)]).body("hello"))
+            .because("the last chunk says that the body is whole, and ureq is content with it"),
+        broken("a chunk's size that is no number", "zz\r\nhello\r\n0\r\n\r\n", Protocol),
+        broken("a chunk's size that is negative", "-5\r\nhello\r\n0\r\n\r\n", Protocol),
+        broken("a chunk's size past all numbers", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", Protocol),
+        broken("a chunk longer than its size", "3\r\nhello\r\n0\r\n\r\n", Protocol),
+        Case::new("reset between chunks").peer([Notice, chunked("5\r\nhello\r\n"), Slam]).gives(maybe(Interrupted)),
+    ]
+}
+
+fn chunked(body: &str) -> Act {
+    Act::send_bytes(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}"))
+}

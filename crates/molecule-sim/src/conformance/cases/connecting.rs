@@ -1,0 +1,43 @@
+//! Names, addresses, and peers that hang up before they say anything.
+
+use molecule_core::effect::FaultKind::{Connect, Interrupted, Resolve, Timeout};
+use molecule_core::effect::Phase;
+
+use crate::conformance::act::Act;
+use crate::conformance::case::{Ask, Case, Names, maybe, unsent};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("connection refused").gives(unsent(Connect)),
+        Case::new("a name that does not resolve")
+            .named("no-such-host.invalid", Names::System)
+            .ask(Ask::get().gives(&[unsent(Resolve), unsent(Timeout(Phase::Connect))]))
+            .because("a resolver that cannot ask anybody may take longer than the connect limit to say so"),
+        // Where it has two addresses, the peer has only the second.
+        Case::new("localhost").named("localhost", Names::System).peer([Act::Take, Act::ok()]).answers(200, "ok"),
+        Case::new("a lookup that fails").named("host.example", Names::Fails).gives(unsent(Resolve)),
+        Case::new("a name without addresses").named("host.example", Names::Nothing).gives(unsent(Resolve)),
+        Case::new("every address of a name refuses").named("host.example", Names::Closed).gives(unsent(Connect)),
+        Case::new("the first address refuses, the second is good")
+            .named("host.example", Names::ClosedThenPeer)
+            .peer([Act::Take, Act::ok()])
+            .answers(200, "ok"),
+        Case::new("a name that the lookup knows")
+            .named("host.example", Names::Peer)
+            .peer([Act::Take, Act::ok()])
+            .answers(200, "ok"),
+        Case::new("accepted and closed at once")
+            .peer([Act::Slam])
+            .ask(Ask::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
+            .because(HYPER_LOOKS_FIRST),
+        Case::new("accepted and closed for sending at once")
+            .peer([])
+            .ask(Ask::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
+            .because(HYPER_LOOKS_FIRST),
+        Case::new("closed when the request arrives, unread").peer([Act::Notice, Act::Slam]).gives(maybe(Interrupted)),
+        Case::new("closed after the request").peer([Act::Take]).gives(maybe(Interrupted)),
+    ]
+}
+
+const HYPER_LOOKS_FIRST: &str =
+    "hyper may see the close before it writes, and then knows that nothing was sent; ureq looks only for an answer";

@@ -1,0 +1,74 @@
+//! Connections that are kept, closed under the client, or must not be used again.
+
+use std::time::Duration;
+
+use molecule_core::effect::FaultKind::{Interrupted, Timeout, TooLarge};
+use molecule_core::effect::Phase;
+
+use crate::conformance::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
+use crate::conformance::act::Certificate::Good;
+use crate::conformance::case::{Ask, Case, maybe};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("a connection is kept")
+            .peer([Take, Act::ok(), Take, Act::ok(), Take, Act::ok()])
+            .answers(200, "ok")
+            .answers(200, "ok")
+            .answers(200, "ok"),
+        Case::new("a connection is kept under TLS")
+            .https()
+            .peer([Secure(Good), Take, Act::ok(), Take, Act::ok()])
+            .answers(200, "ok")
+            .answers(200, "ok"),
+        Case::new("a kept connection was closed before the next request")
+            .peer([Take, Act::ok()])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").once_closed(1).answers(200, "ok")),
+        Case::new("a kept connection was closed under TLS before the next request")
+            .https()
+            .peer([Secure(Good), Take, Act::ok()])
+            .peer([Secure(Good), Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").once_closed(1).answers(200, "ok")),
+        Case::new("a kept connection brought a last word, and closed")
+            .peer([Take, Act::ok(), Act::answer("408 Request Timeout", "")])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").once_closed(1).answers(200, "ok")),
+        Case::new("a kept connection is closed after the next request")
+            .peer([Take, Act::ok(), Take])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").gives(&[maybe(Interrupted)])),
+        Case::new("a kept connection is reset by the next request")
+            .peer([Take, Act::ok(), Notice, Slam])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").gives(&[maybe(Interrupted)])),
+        Case::new("a server that keeps no connection")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"), Listen])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .answers(200, "ok"),
+        Case::new("a second answer that nobody asked for")
+            .peer([
+                Take,
+                Act::send(
+                    "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother",
+                ),
+            ])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .answers(200, "ok"),
+        Case::new("an answer that comes too late for its request")
+            .peer([Take, Pause(Duration::from_millis(350)), Act::answer("200 OK", "late"), Listen])
+            .peer([Take, Act::ok()])
+            .ask(Ask::get().head(Duration::from_millis(200)).gives(&[maybe(Timeout(Phase::Head))]))
+            .answers(200, "ok"),
+        Case::new("the rest of a body that was too large")
+            .peer([Take, Act::answer("200 OK", "0123456789"), Listen])
+            .peer([Take, Act::ok()])
+            .ask(Ask::get().max_body(5).gives(&[maybe(TooLarge)]))
+            .answers(200, "ok"),
+    ]
+}

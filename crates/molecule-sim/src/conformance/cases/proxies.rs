@@ -1,0 +1,64 @@
+//! Tunnels: the proxy learns a name and its own credentials, and nothing was sent until it agreed.
+
+use molecule_core::effect::FaultKind::{Interrupted, Proxy as ProxyFault, Tls};
+
+use crate::conformance::act::Act::{self, Notice, Secure, Slam, Take};
+use crate::conformance::act::Certificate::{Good, UnknownAuthority};
+use crate::conformance::case::{Ask, Case, ELSEWHERE, Names, Proxy, maybe, unsent};
+
+pub(super) fn cases() -> Vec<Case> {
+    let through = |name| Case::new(name).through(Proxy::Peer);
+    vec![
+        through("proxy").peer([Take, agreed(), Secure(Good), Take, Act::ok()]).answers(200, "ok"),
+        Case::new("proxy with credentials")
+            .through(Proxy::PeerWithCredentials)
+            .peer([Take, agreed(), Secure(Good), Take, Act::ok()])
+            .answers(200, "ok"),
+        through("proxy: the tunnel is kept")
+            .peer([Take, agreed(), Secure(Good), Take, Act::ok(), Take, Act::ok()])
+            .answers(200, "ok")
+            .answers(200, "ok"),
+        through("proxy refuses with 403").peer([Take, Act::answer("403 Forbidden", "no")]).gives(unsent(ProxyFault)),
+        through("proxy refuses with 407")
+            .peer([Take, Act::send("HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n")])
+            .gives(unsent(ProxyFault)),
+        Case::new("proxy refuses our credentials")
+            .through(Proxy::PeerWithCredentials)
+            .peer([Take, Act::answer("407 Proxy Authentication Required", "")])
+            .gives(unsent(ProxyFault)),
+        through("proxy answers 502").peer([Take, Act::answer("502 Bad Gateway", "")]).gives(unsent(ProxyFault)),
+        through("proxy redirects")
+            .peer([
+                Take,
+                Act::send("HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\ncontent-length: 0\r\n\r\n"),
+            ])
+            .gives(unsent(ProxyFault)),
+        through("proxy closes").peer([Take]).gives(unsent(ProxyFault)),
+        through("proxy closes at once").peer([Slam]).gives(unsent(ProxyFault)),
+        through("proxy resets").peer([Notice, Slam]).gives(unsent(ProxyFault)),
+        through("proxy speaks no HTTP").peer([Take, Act::send("SSH-2.0-OpenSSH_9.6\r\n")]).gives(unsent(ProxyFault)),
+        through("proxy agrees and says more")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nwelcome")])
+            .ask(Ask::get().gives(&[unsent(ProxyFault), unsent(Tls)]))
+            .because("what follows the agreement reaches TLS under ureq, which then refuses it"),
+        through("proxy agrees and closes").peer([Take, agreed()]).ask(Ask::get().gives(&[unsent(Tls)])),
+        Case::new("proxy refuses the connection").through(Proxy::Closed).gives(unsent(ProxyFault)),
+        Case::new("proxy with a name that does not resolve")
+            .through(Proxy::Named)
+            .named(ELSEWHERE, Names::Fails)
+            .gives(unsent(ProxyFault)),
+        Case::new("proxy with a name")
+            .through(Proxy::Named)
+            .named(ELSEWHERE, Names::Peer)
+            .peer([Take, agreed(), Secure(Good), Take, Act::ok()])
+            .answers(200, "ok"),
+        through("proxy: the platform's authority is unknown")
+            .peer([Take, agreed(), Secure(UnknownAuthority)])
+            .gives(unsent(Tls)),
+        through("proxy: closed after the request").peer([Take, agreed(), Secure(Good), Take]).gives(maybe(Interrupted)),
+    ]
+}
+
+fn agreed() -> Act {
+    Act::send("HTTP/1.1 200 Connection established\r\n\r\n")
+}

@@ -1,0 +1,41 @@
+//! Handshakes that fail, and connections that are cut without a goodbye.
+
+use molecule_core::effect::FaultKind::{Connect, Interrupted, Tls};
+
+use crate::conformance::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};
+use crate::conformance::act::Certificate::{AsksForOne, Expired, Good, OtherName, UnknownAuthority};
+use crate::conformance::case::{Ask, Case, maybe, unsent};
+
+pub(super) fn cases() -> Vec<Case> {
+    let tls = |name| Case::new(name).https();
+    vec![
+        tls("TLS").peer([Secure(Good), Take, Act::ok()]).answers(200, "ok"),
+        tls("TLS: unknown authority").peer([Secure(UnknownAuthority)]).gives(unsent(Tls)),
+        tls("TLS: certificate for another name").peer([Secure(OtherName)]).gives(unsent(Tls)),
+        tls("TLS: expired certificate").peer([Secure(Expired)]).gives(unsent(Tls)),
+        tls("TLS: the port speaks HTTP")
+            .peer([Notice, Act::answer("400 Bad Request", "speak HTTP")])
+            .gives(unsent(Tls)),
+        tls("TLS: closed in the handshake").peer([Notice]).gives(unsent(Tls)),
+        tls("TLS: reset in the handshake").peer([Notice, Slam]).gives(unsent(Tls)),
+        tls("TLS: closed before the handshake").peer([Slam]).gives(unsent(Tls)),
+        tls("TLS: connection refused").gives(unsent(Connect)),
+        tls("TLS: the server wants a client certificate")
+            .peer([Secure(AsksForOne), Listen])
+            .ask(Ask::get().gives(&[maybe(Tls), unsent(Tls), unsent(Interrupted)]))
+            .because(
+                "the alert comes after the handshake: before or after the request, and hyper may see the close alone",
+            ),
+        tls("TLS: closed after the request").peer([Secure(Good), Take]).gives(maybe(Interrupted)),
+        tls("TLS: cut after the request").peer([Secure(Good), Take, Cut]).gives(maybe(Interrupted)),
+        tls("TLS: cut in the body")
+            .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Cut])
+            .gives(maybe(Interrupted)),
+        tls("TLS: a body until the goodbye")
+            .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\n\r\nhello")])
+            .answers(200, "hello"),
+        tls("TLS: a body without a length, cut")
+            .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\n\r\nhello"), Cut])
+            .gives(maybe(Interrupted)),
+    ]
+}

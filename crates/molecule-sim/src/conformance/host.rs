@@ -1,0 +1,170 @@
+//! One suite of acts on the store that every disk must pass, so that a simulated disk does only what a real one does.
+//!
+//! A [`Course`] is data: who does what in which order, what becomes of the disk meanwhile, and what comes of each act.
+//! A [`Place`] is what it runs on: a real directory below `molecule-host`, or a simulated disk.
+
+mod courses;
+
+use std::fmt;
+use std::sync::Arc;
+
+use molecule_core::effect::{FaultKind, HostOp, HostResult, LockId, Outcome, Slot};
+use molecule_host::{Host, Store};
+
+pub use courses::all;
+
+/// Acts in their order, each with what comes of it.
+#[derive(Debug)]
+pub struct Course {
+    /// What it shows, unique within the suite.
+    pub name: &'static str,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// An agent's act, and what comes of it.
+    Act(Agent, Act, Did),
+    /// The disk becomes so.
+    Becomes(Condition),
+    /// What the agent's last act brought is nobody's any more.
+    Disposed(Agent),
+    /// The agent's process ends.
+    Ends(Agent),
+}
+
+/// Two agents of one workspace, each a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agent {
+    One,
+    Other,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Prepare,
+    Load(Slot),
+    Replace(Slot, &'static str),
+    SetAside(Slot),
+    Lock,
+    /// Gives a lock back by its number.
+    Unlock(u64),
+}
+
+/// What came of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Did {
+    Prepared,
+    Loaded(Option<String>),
+    Replaced,
+    SetAside,
+    Locked(u64),
+    Unlocked,
+    Failed(FaultKind),
+    /// Something that no act on a store brings.
+    Odd,
+}
+
+/// What a disk is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It works.
+    Fine,
+    /// No room is left for content.
+    Full,
+    /// It cannot be written.
+    ReadOnly,
+    /// The home is no directory, so that every act fails.
+    Broken,
+}
+
+/// Where a course runs.
+pub trait Place {
+    /// The agent's store, as one more process opens it.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Makes the disk so.
+    fn become_so(&mut self, condition: Condition);
+}
+
+impl Course {
+    /// Whether it needs a disk of its own, one that can be full and read-only.
+    pub fn needs_a_disk(&self) -> bool {
+        let conditions = [Condition::Full, Condition::ReadOnly];
+        self.steps.iter().any(|step| matches!(step, Step::Becomes(condition) if conditions.contains(condition)))
+    }
+
+    /// Runs it, and tells every act of which something else came than the course says.
+    pub fn run(&self, place: &mut impl Place) -> Vec<String> {
+        let mut agents = Agents { hosts: [None, None], last: [None, None] };
+        let mut complaints = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Act(agent, act, due) => {
+                    let outcome = agents.host(*agent, place).perform(act.op());
+                    let did = Did::from(&outcome);
+                    if did != *due {
+                        complaints.push(format!("{}, step {}: {act:?} gave {did}, not {due}", self.name, at + 1));
+                    }
+                    agents.last[*agent as usize] = Some(outcome);
+                }
+                Step::Becomes(condition) => place.become_so(*condition),
+                Step::Disposed(agent) => {
+                    if let Some(outcome) = agents.last[*agent as usize].take() {
+                        agents.host(*agent, place).dispose(outcome);
+                    }
+                }
+                Step::Ends(agent) => agents.hosts[*agent as usize] = None,
+            }
+        }
+        complaints
+    }
+}
+
+struct Agents {
+    hosts: [Option<Host>; 2],
+    last: [Option<Outcome>; 2],
+}
+
+impl Agents {
+    fn host(&mut self, agent: Agent, place: &impl Place) -> &Host {
+        self.hosts[agent as usize].get_or_insert_with(|| Host::new(place.store()))
+    }
+}
+
+impl Act {
+    fn op(self) -> HostOp {
+        match self {
+            Self::Prepare => HostOp::Prepare,
+            Self::Load(slot) => HostOp::Load(slot),
+            Self::Replace(slot, content) => HostOp::Replace(slot, content.as_bytes().to_vec().into()),
+            Self::SetAside(slot) => HostOp::SetAside(slot),
+            Self::Lock => HostOp::Lock,
+            Self::Unlock(number) => HostOp::Unlock(LockId(number)),
+        }
+    }
+}
+
+impl From<&Outcome> for Did {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Host(HostResult::Prepared) => Self::Prepared,
+            Outcome::Host(HostResult::Loaded(stored)) => {
+                Self::Loaded(stored.as_ref().map(|stored| String::from_utf8_lossy(&stored.bytes).into_owned()))
+            }
+            Outcome::Host(HostResult::Replaced) => Self::Replaced,
+            Outcome::Host(HostResult::SetAside(place)) if place.is_empty() => Self::Odd,
+            Outcome::Host(HostResult::SetAside(_)) => Self::SetAside,
+            Outcome::Host(HostResult::Locked(id)) => Self::Locked(id.0),
+            Outcome::Host(HostResult::Unlocked) => Self::Unlocked,
+            Outcome::Failed(fault) => Self::Failed(fault.kind),
+            Outcome::Response(_) => Self::Odd,
+        }
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}

@@ -1,0 +1,256 @@
+//! The courses.
+
+use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFull};
+
+use molecule_core::effect::FaultKind;
+use molecule_core::effect::Slot::{InboundSecret, Token};
+
+use super::Act::{Load, Lock, Prepare, Replace, SetAside, Unlock};
+use super::Agent::{One, Other};
+use super::Condition::{Broken, Fine, Full, ReadOnly};
+use super::Did::{Loaded, Locked, Prepared, Replaced, Unlocked};
+use super::Step::{Becomes, Disposed, Ends};
+use super::{Act, Course, Did, Step};
+
+/// All courses of the suite.
+pub fn all() -> Vec<Course> {
+    let parts = [content(), locks(), trouble()];
+    parts.into_iter().flatten().collect()
+}
+
+fn content() -> Vec<Course> {
+    vec![
+        course(
+            "an empty store is prepared and has nothing",
+            [
+                one(Load(Token), Loaded(None)),
+                one(Prepare, Prepared),
+                one(Load(Token), Loaded(None)),
+                one(Load(InboundSecret), Loaded(None)),
+                one(Prepare, Prepared),
+            ],
+        ),
+        course(
+            "what is stored is loaded, each slot for itself",
+            [
+                one(Prepare, Prepared),
+                one(Replace(Token, "token"), Replaced),
+                one(Load(Token), text("token")),
+                one(Load(InboundSecret), Loaded(None)),
+                one(Replace(InboundSecret, "secret"), Replaced),
+                one(Load(Token), text("token")),
+                one(Load(InboundSecret), text("secret")),
+            ],
+        ),
+        course(
+            "a store needs no preparation",
+            [
+                one(Replace(Token, "token"), Replaced),
+                one(Load(Token), text("token")),
+                one(Prepare, Prepared),
+                one(Load(Token), text("token")),
+            ],
+        ),
+        course(
+            "new content takes the place of the old, whatever their lengths",
+            [
+                one(Replace(Token, "a longer token"), Replaced),
+                one(Replace(Token, "short"), Replaced),
+                one(Load(Token), text("short")),
+                one(Replace(Token, ""), Replaced),
+                one(Load(Token), text("")),
+                one(Replace(Token, "a longer token"), Replaced),
+                one(Load(Token), text("a longer token")),
+            ],
+        ),
+        course(
+            "another process reads what was stored, also when the first has ended",
+            [
+                one(Replace(Token, "token"), Replaced),
+                other(Load(Token), text("token")),
+                other(Replace(Token, "rotated"), Replaced),
+                one(Load(Token), text("rotated")),
+                Ends(One),
+                Ends(Other),
+                one(Load(Token), text("rotated")),
+            ],
+        ),
+        course(
+            "what is set aside is gone from its slot",
+            [
+                one(SetAside(Token), failed(NotFound)),
+                one(Replace(Token, "damaged"), Replaced),
+                one(Replace(InboundSecret, "secret"), Replaced),
+                one(SetAside(Token), Did::SetAside),
+                one(Load(Token), Loaded(None)),
+                one(Load(InboundSecret), text("secret")),
+                one(SetAside(Token), failed(NotFound)),
+                one(Replace(Token, "damaged again"), Replaced),
+                one(SetAside(Token), Did::SetAside),
+                one(Replace(Token, "token"), Replaced),
+                one(Load(Token), text("token")),
+            ],
+        ),
+    ]
+}
+
+fn locks() -> Vec<Course> {
+    vec![
+        course(
+            "a lock is taken once",
+            [
+                one(Lock, Locked(1)),
+                one(Lock, LOCKED),
+                other(Lock, LOCKED),
+                one(Unlock(1), Unlocked),
+                other(Lock, Locked(1)),
+                one(Lock, LOCKED),
+                other(Unlock(1), Unlocked),
+                one(Lock, Locked(2)),
+            ],
+        ),
+        course(
+            "a lock that is not held can be given back",
+            [
+                one(Unlock(1), Unlocked),
+                one(Lock, Locked(1)),
+                one(Unlock(7), Unlocked),
+                other(Unlock(1), Unlocked),
+                other(Lock, LOCKED),
+                one(Unlock(1), Unlocked),
+                one(Unlock(1), Unlocked),
+                other(Lock, Locked(1)),
+            ],
+        ),
+        course(
+            "a lock goes with its process",
+            [one(Lock, Locked(1)), other(Lock, LOCKED), Ends(One), other(Lock, Locked(1))],
+        ),
+        course(
+            "a lock that nobody takes is given back",
+            [
+                one(Lock, Locked(1)),
+                Disposed(One),
+                other(Lock, Locked(1)),
+                one(Lock, LOCKED),
+                Disposed(One),
+                one(Lock, LOCKED),
+            ],
+        ),
+        course(
+            "a lock locks nobody out of the slots",
+            [
+                one(Lock, Locked(1)),
+                other(Prepare, Prepared),
+                other(Replace(Token, "token"), Replaced),
+                one(Load(Token), text("token")),
+                one(Replace(Token, "rotated"), Replaced),
+                other(Load(Token), text("rotated")),
+            ],
+        ),
+    ]
+}
+
+fn trouble() -> Vec<Course> {
+    vec![
+        course(
+            "a full disk keeps what it has",
+            [
+                one(Prepare, Prepared),
+                one(Replace(Token, "token"), Replaced),
+                Becomes(Full),
+                one(Prepare, failed(StorageFull)),
+                one(Replace(Token, "new"), failed(StorageFull)),
+                one(Replace(InboundSecret, "new"), failed(StorageFull)),
+                one(Load(Token), text("token")),
+                one(Load(InboundSecret), Loaded(None)),
+                Becomes(Fine),
+                one(Prepare, Prepared),
+                one(Replace(Token, "new"), Replaced),
+                one(Load(Token), text("new")),
+            ],
+        ),
+        course(
+            "a full disk has room for a lock and for another name",
+            [
+                one(Lock, Locked(1)),
+                one(Unlock(1), Unlocked),
+                one(Replace(Token, "damaged"), Replaced),
+                Becomes(Full),
+                one(Lock, Locked(2)),
+                other(Lock, LOCKED),
+                one(SetAside(InboundSecret), failed(NotFound)),
+                one(SetAside(Token), Did::SetAside),
+                one(Load(Token), Loaded(None)),
+            ],
+        ),
+        course(
+            "a read-only disk is read",
+            [
+                one(Lock, Locked(1)),
+                one(Unlock(1), Unlocked),
+                one(Replace(Token, "token"), Replaced),
+                Becomes(ReadOnly),
+                one(Prepare, failed(ReadOnlyFilesystem)),
+                one(Replace(Token, "new"), failed(ReadOnlyFilesystem)),
+                one(SetAside(Token), failed(ReadOnlyFilesystem)),
+                one(SetAside(InboundSecret), failed(NotFound)),
+                one(Lock, failed(ReadOnlyFilesystem)),
+                one(Load(Token), text("token")),
+                one(Load(InboundSecret), Loaded(None)),
+                Becomes(Fine),
+                one(Prepare, Prepared),
+                one(Replace(Token, "new"), Replaced),
+                one(Lock, Locked(2)),
+            ],
+        ),
+        course(
+            "a read-only disk that was never prepared",
+            [
+                Becomes(ReadOnly),
+                one(Load(Token), Loaded(None)),
+                one(Prepare, failed(ReadOnlyFilesystem)),
+                one(Replace(Token, "new"), failed(ReadOnlyFilesystem)),
+                one(Lock, failed(ReadOnlyFilesystem)),
+            ],
+        ),
+        course(
+            "a broken disk is never taken for an empty one",
+            [
+                one(Replace(Token, "token"), Replaced),
+                Becomes(Broken),
+                one(Prepare, failed(NotADirectory)),
+                one(Load(Token), failed(NotADirectory)),
+                one(Load(InboundSecret), failed(NotADirectory)),
+                one(Replace(Token, "new"), failed(NotADirectory)),
+                one(SetAside(Token), failed(NotADirectory)),
+                one(Lock, failed(NotADirectory)),
+                Becomes(Fine),
+                one(Load(Token), text("token")),
+                one(Lock, Locked(1)),
+            ],
+        ),
+    ]
+}
+
+const LOCKED: Did = Did::Failed(FaultKind::Locked);
+
+fn course(name: &'static str, steps: impl Into<Vec<Step>>) -> Course {
+    Course { name, steps: steps.into() }
+}
+
+fn one(act: Act, did: Did) -> Step {
+    Step::Act(One, act, did)
+}
+
+fn other(act: Act, did: Did) -> Step {
+    Step::Act(Other, act, did)
+}
+
+fn text(content: &str) -> Did {
+    Loaded(Some(content.to_owned()))
+}
+
+fn failed(kind: std::io::ErrorKind) -> Did {
+    Did::Failed(FaultKind::Host(kind))
+}

@@ -1,0 +1,79 @@
+//! What a driver may write: the request as it was asked for, and nothing of its own.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Method, Request};
+
+use super::case::{BEARER, Case, ELSEWHERE, Proxy};
+
+/// Where the bytes of a request differ from what was asked.
+pub(super) fn judge_request(asked: &Request<Bytes>, seen: &[u8]) -> Option<String> {
+    let (head, body) = split(seen)?;
+    if body != asked.body().as_ref() {
+        return Some(format!("a body of {} bytes arrived otherwise, {} bytes", asked.body().len(), body.len()));
+    }
+    let mut lines = head.split("\r\n");
+    let path = asked.uri().path_and_query().map_or("/", |path| path.as_str());
+    let first = format!("{} {path} HTTP/1.1", asked.method());
+    if lines.next() != Some(&first) {
+        return Some(format!("it begins with something else than {first:?}: {head:?}"));
+    }
+    let mut expected: Vec<String> =
+        asked.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or_default())).collect();
+    expected.push(format!("host: {}", asked.uri().authority().map_or("", |authority| authority.as_str())));
+    if !body.is_empty() || matches!(*asked.method(), Method::POST | Method::PUT | Method::PATCH) {
+        expected.push(format!("content-length: {}", body.len()));
+    }
+    let mut found: Vec<String> = lines.map(header).collect();
+    expected.sort();
+    found.sort();
+    (expected != found).then(|| format!("headers {found:?} instead of {expected:?}"))
+}
+
+/// What is wrong with what a proxy was told.
+pub(super) fn judge_tunnel(case: &Case, seen: &[u8]) -> Option<String> {
+    let (head, body) = split(seen)?;
+    let mut lines = head.split("\r\n");
+    let first = format!("CONNECT {ELSEWHERE}:443 HTTP/1.1");
+    if lines.next() != Some(&first) || !body.is_empty() {
+        return Some(format!("a proxy was told {head:?}, and {} bytes", body.len()));
+    }
+    let found: Vec<String> = lines.map(header).collect();
+    if found.iter().any(|line| line.starts_with("authorization:") || line.contains(BEARER)) {
+        return Some("a proxy was shown our credentials".to_owned());
+    }
+    if !found.contains(&format!("host: {ELSEWHERE}:443")) {
+        return Some(format!("a proxy was told another host: {found:?}"));
+    }
+    let own: Vec<&String> = found.iter().filter(|line| line.starts_with("proxy-authorization:")).collect();
+    let due: &[&str] = match case.proxy {
+        // user:p@ss
+        Some(Proxy::PeerWithCredentials) => &["proxy-authorization: Basic dXNlcjpwQHNz"],
+        Some(Proxy::Peer | Proxy::Closed | Proxy::Named) | None => &[],
+    };
+    (own != due).then(|| format!("a proxy was shown {own:?}"))
+}
+
+/// The proxy's URL.
+pub(super) fn proxy_url(proxy: Proxy, peer: SocketAddr, closed: SocketAddr) -> String {
+    match proxy {
+        Proxy::Peer => format!("http://{peer}"),
+        Proxy::PeerWithCredentials => format!("http://user:p%40ss@{peer}"),
+        Proxy::Closed => format!("http://{closed}"),
+        Proxy::Named => "http://proxy.example:3128".to_owned(),
+    }
+}
+
+fn split(seen: &[u8]) -> Option<(String, &[u8])> {
+    let end = seen.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    Some((String::from_utf8_lossy(&seen[..end]).into_owned(), &seen[end + 4..]))
+}
+
+/// A header line with its name in lower case.
+fn header(line: &str) -> String {
+    match line.split_once(':') {
+        Some((name, value)) => format!("{}: {}", name.to_ascii_lowercase(), value.trim()),
+        None => line.to_owned(),
+    }
+}

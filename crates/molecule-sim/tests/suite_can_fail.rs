@@ -1,0 +1,109 @@
+//! A driver that lies, repeats itself or adds something of its own is caught.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use molecule_core::Transport;
+use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
+use molecule_sim::conformance::{self, Driver, Lookup};
+
+/// A driver that is wrong in one way, over bare sockets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    /// Says that nothing was sent when no answer came.
+    Lies,
+    /// Sends what was not answered a second time.
+    Repeats,
+    /// Says what it can unpack.
+    AddsAHeader,
+    /// Forgets the body.
+    DropsTheBody,
+    /// Calls every answer a good one.
+    CallsAllGood,
+    /// In none.
+    Not,
+}
+
+impl Driver for Wrong {
+    type Client = ();
+
+    fn client(&self, _: &Transport, _: Option<Lookup>) {}
+
+    fn send(&self, (): &(), request: Request<Bytes>, _: Limits) -> Result<Response<Bytes>, Fault> {
+        let sent = if *self == Self::Lies { Sent::No } else { Sent::Maybe };
+        let fault = |error: io::Error| Fault::with_source(sent, FaultKind::Interrupted, error);
+        match self.exchange(&request) {
+            Err(_) if *self == Self::Repeats => self.exchange(&request).map_err(fault),
+            outcome => outcome.map_err(fault),
+        }
+    }
+}
+
+impl Wrong {
+    fn exchange(self, request: &Request<Bytes>) -> io::Result<Response<Bytes>> {
+        let authority = request.uri().authority().unwrap().as_str();
+        let path = request.uri().path_and_query().unwrap();
+        let mut text = format!("{} {path} HTTP/1.1\r\nhost: {authority}\r\n", request.method());
+        for (name, value) in request.headers() {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        if self == Self::AddsAHeader {
+            text += "accept-encoding: gzip\r\n";
+        }
+        let body = if self == Self::DropsTheBody { Bytes::new() } else { request.body().clone() };
+        if request.method() == Method::POST {
+            text += &format!("content-length: {}\r\n", body.len());
+        }
+        text += "\r\n";
+        let mut stream = TcpStream::connect(authority)?;
+        stream.write_all(text.as_bytes())?;
+        stream.write_all(&body)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = if self == Self::CallsAllGood { "200" } else { head.split(' ').nth(1).unwrap() };
+        Ok(Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
+    }
+}
+
+fn complaints(wrong: Wrong, case: &str) -> String {
+    let case = conformance::all().into_iter().find(|known| known.name == case).unwrap();
+    let sighting = conformance::run(&case, &wrong);
+    [sighting.complaints, sighting.lies].concat().join("\n")
+}
+
+#[test]
+fn what_may_have_arrived_must_not_be_called_unsent() {
+    let complaints = complaints(Wrong::Lies, "closed after the request");
+    assert!(complaints.contains("Interrupted, not sent, and the peer saw"), "{complaints}");
+}
+
+#[test]
+fn a_driver_must_not_try_again_of_its_own_accord() {
+    let complaints = complaints(Wrong::Repeats, "closed after the request");
+    assert!(complaints.contains("2 connections instead of 1"), "{complaints}");
+}
+
+#[test]
+fn a_request_must_arrive_as_it_was_asked() {
+    let added = complaints(Wrong::AddsAHeader, "a POST");
+    assert!(added.contains("accept-encoding: gzip"), "{added}");
+    let dropped = complaints(Wrong::DropsTheBody, "a POST");
+    assert!(dropped.contains("arrived otherwise, 0 bytes"), "{dropped}");
+}
+
+#[test]
+fn a_status_must_come_back_as_it_was_sent() {
+    let complaints = complaints(Wrong::CallsAllGood, "500 with text");
+    assert!(complaints.starts_with("request 1: 200"), "{complaints}");
+}
+
+#[test]
+fn a_driver_that_is_right_is_not_blamed() {
+    for case in ["closed after the request", "a POST", "500 with text"] {
+        assert_eq!(complaints(Wrong::Not, case), "", "{case}");
+    }
+}
