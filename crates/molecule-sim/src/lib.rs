@@ -1,5 +1,49 @@
-//! What proves the machines and their drivers.
+//! A simulated world in which the machines of `molecule-core` live whole lives: clocks that jump, a network with weather, a
+//! disk that fills up, processes that crash at any act, and `molecule-platform` as the other side.
 //!
-//! [`conformance`] holds one suite of requests that every driver passes, and one of acts on the store.
+//! A [`Scenario`] is plain data and one run, always the same. [`run`] turns it, drives the machines as the facades' drivers
+//! do, and shows everything that happens to every [invariant](invariants). [`campaign`] makes scenarios up and makes those
+//! that fail small; what it found once stands in `scenarios/` and is replayed for ever.
+//!
+//! ```
+//! use molecule_sim::{Scenario, run};
+//!
+//! let text = include_str!("../scenarios/a-token-is-rotated-under-a-running-loop.json");
+//! let scenario: Scenario = serde_json::from_str(text)?;
+//! let outcome = run(&scenario);
+//! assert!(outcome.broken.is_none(), "{:?}", outcome.broken);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
+mod acts;
+mod agent;
+pub mod campaign;
+mod clock;
 pub mod conformance;
+mod disk;
+mod drive;
+pub mod invariants;
+mod job;
+pub mod library;
+mod net;
+mod process;
+mod queue;
+mod read;
+mod scenario;
+mod seen;
+mod strategies;
+mod traffic;
+mod weather;
+mod world;
+
+pub use agent::{Agent, Program};
+pub use disk::{Disk, Progress};
+pub use job::{Ending, JobKind};
+pub use net::FAULTS;
+pub use scenario::{
+    Act, AfterError, AgentSetup, CallKind, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt,
+};
+pub use seen::{Ask, Facts, Landing, Says, Seen, Sight, Taken, Who};
+pub use strategies::{life, scenario};
+pub use weather::{Asked, Gust, Part, Route, Weather};
+pub use world::{Run, run, run_traced};

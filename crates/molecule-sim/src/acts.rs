@@ -1,0 +1,189 @@
+//! A scenario's acts, as they happen.
+
+use std::time::Duration;
+
+use molecule_core::effect::Slot;
+use molecule_core::{Recovery, Report, RunCommand};
+use molecule_proto::AgentCard;
+
+use crate::agent::{Program, url};
+use crate::clock::platform_now;
+use crate::job::{self, JobKind};
+use crate::scenario::{Act, CallKind, Moment};
+use crate::seen::Seen;
+use crate::world::{ADMIN, Happening, SECRET_MARK, World};
+
+impl Act {
+    /// Whether it happens on the agent's computer, and waits while that sleeps.
+    pub(crate) fn is_of_the_agent(&self) -> bool {
+        match self {
+            Self::Pause
+            | Self::Resume
+            | Self::Rotate
+            | Self::HandOver
+            | Self::RevokeAll
+            | Self::Delete { .. }
+            | Self::SetSecret(_)
+            | Self::Database { .. }
+            | Self::Weather(_)
+            | Self::Strike { .. }
+            | Self::Crash(_)
+            | Self::Disk(_) => false,
+            Self::Call { .. }
+            | Self::Report(_)
+            | Self::SetUrl(_)
+            | Self::Stop
+            | Self::StopNow
+            | Self::SecondLoop
+            | Self::Start
+            | Self::SetCalendar(_)
+            | Self::ClockJumps(_)
+            | Self::ClockStands(_)
+            | Self::Sleep { .. } => true,
+        }
+    }
+}
+
+impl World<'_> {
+    /// Does the act with this number. One about an agent that there is none of does nothing.
+    pub(crate) fn act(&mut self, number: usize) {
+        let scenario = self.scenario;
+        let timed = &scenario.acts[number];
+        let agent = timed.agent;
+        if agent >= self.agents.len() {
+            return;
+        }
+        self.see(self.program(agent), Seen::Acted(&timed.act));
+        let now = platform_now(self.now);
+        let workspace = self.agents[agent].workspace.clone();
+        match &timed.act {
+            // What the owner is refused changes nothing.
+            Act::Pause => drop(self.platform.pause(now, &workspace, false)),
+            Act::Resume => drop(self.platform.resume(now, &workspace, false)),
+            Act::Rotate => self.rotate(agent, false),
+            Act::HandOver => self.rotate(agent, true),
+            Act::RevokeAll => drop(self.platform.revoke_tokens(&workspace)),
+            Act::Delete { purge } => drop(self.platform.delete(now, &workspace, *purge)),
+            Act::SetSecret(value) => {
+                self.platform.set_secret(now, &workspace, "KEY", &format!("{SECRET_MARK}-{value}"));
+            }
+            Act::Database { up } => {
+                self.platform.set_database_down(!up);
+                self.database_up = *up;
+            }
+            Act::Weather(weather) => self.weather = weather.clone(),
+            Act::Strike { route, gust } => self.agents[agent].strikes.push_back((*route, gust.clone())),
+            Act::Call { call, gives_up_ms } => self.call(agent, *call, *gives_up_ms),
+            Act::Report(tasks) => self.report(agent, *tasks),
+            Act::SetUrl(number) => self.set_url(agent, *number),
+            Act::Stop => self.stop(agent, false),
+            Act::StopNow => self.stop(agent, true),
+            Act::SecondLoop => self.second_loop(agent),
+            Act::Start => self.start_anew(agent),
+            Act::Crash(crash) if crash.after_effects == 0 && crash.moment == Moment::Before => {
+                self.crash(agent, *crash)
+            }
+            Act::Crash(crash) => self.agents[agent].doom = Some(*crash),
+            Act::Disk(mood) => self.agents[agent].disk.set_mood(*mood),
+            Act::SetCalendar(by) => {
+                let at = self.now;
+                self.agents[agent].clock.set_calendar(at, (*by).into());
+            }
+            Act::ClockJumps(by) => {
+                let at = self.now;
+                self.agents[agent].clock.jump(at, Duration::from_secs((*by).into()));
+            }
+            Act::ClockStands(secs) => self.stand_still(agent, *secs),
+            Act::Sleep { secs, counted } => {
+                self.agents[agent].asleep_until = self.now + Duration::from_secs((*secs).into());
+                if !counted {
+                    self.stand_still(agent, *secs);
+                }
+            }
+        }
+    }
+
+    fn rotate(&mut self, agent: usize, hand_over: bool) {
+        let workspace = self.agents[agent].workspace.clone();
+        let Some(token) = self.platform.rotate(platform_now(self.now), &workspace) else { return };
+        self.watch().knows(token.expose());
+        if hand_over {
+            self.agents[agent].disk.put(Slot::Token, token.expose());
+            self.see(self.program(agent), Seen::Handed(token.expose()));
+        }
+    }
+
+    fn call(&mut self, agent: usize, call: CallKind, gives_up_ms: Option<u32>) {
+        let Some(number) = self.agents[agent].process else { return };
+        let Some(process) = self.process_mut(number) else { return };
+        let (kind, job) = match call {
+            CallKind::Register => (JobKind::Register, job::register()),
+            CallKind::RecoverByAdmin => match Recovery::admin(ADMIN) {
+                Ok(recovery) => (JobKind::Recover { admin: true }, job::recover(recovery)),
+                Err(_) => return,
+            },
+            CallKind::RecoverOwn => (JobKind::Recover { admin: false }, job::recover(Recovery::Own)),
+            CallKind::Beat => (JobKind::Beat, job::beat()),
+            CallKind::State => (JobKind::State, job::state()),
+            CallKind::Secrets => (JobKind::Secrets, job::secrets()),
+            CallKind::Card => match process.session.update_card(AgentCard::new("another name")) {
+                Ok(update) => (JobKind::Card, job::card(update)),
+                Err(_) => return,
+            },
+        };
+        let begun = self.begin(number, kind, job);
+        if let (Some(job), Some(ms)) = (begun, gives_up_ms) {
+            self.plan(self.now + Duration::from_millis(ms.into()), Happening::GivesUp { process: number, job });
+        }
+    }
+
+    fn report(&mut self, agent: usize, tasks: u8) {
+        let Some(process) = self.agents[agent].process.and_then(|number| self.process_mut(number)) else { return };
+        let report = Report::new().active_tasks(tasks.into()).current_task(task(tasks));
+        // A count and a plain text are always taken.
+        let _ = process.session.report(report);
+    }
+
+    fn set_url(&mut self, agent: usize, number: Option<u8>) {
+        let reported = number.map(url);
+        self.agents[agent].reported_url.clone_from(&reported);
+        let Some(process) = self.agents[agent].process else { return };
+        if let Some(living) = self.process_mut(process) {
+            let _ = living.session.set_reported_url(reported);
+        }
+        self.command(process, RunCommand::Check);
+    }
+
+    fn second_loop(&mut self, agent: usize) {
+        if self.agents[agent].program != Program::Looping {
+            return;
+        }
+        let number = self.new_process(agent);
+        if let Some(process) = self.process_mut(number) {
+            process.is_rival = true;
+        }
+        self.begin(number, JobKind::Run, job::run());
+    }
+
+    /// Somebody starts the program, whose loop may have ended in a process that lives on.
+    fn start_anew(&mut self, agent: usize) {
+        if let (Program::Finished(_), Some(process)) = (self.agents[agent].program, self.agents[agent].process) {
+            self.dies(process, false);
+        }
+        self.start(agent);
+    }
+
+    fn stand_still(&mut self, agent: usize, secs: u32) {
+        let until = self.now + Duration::from_secs(secs.into());
+        let at = self.now;
+        let computer = &mut self.agents[agent];
+        computer.still_until = computer.still_until.max(until);
+        computer.clock.stand_still(at, true);
+        self.plan(until, Happening::ClockGoesOn(agent));
+    }
+}
+
+/// What a report with so many tasks says the agent does.
+pub(crate) fn task(tasks: u8) -> String {
+    format!("task {tasks}")
+}

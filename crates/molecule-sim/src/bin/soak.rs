@@ -1,0 +1,80 @@
+//! Turns made-up worlds for so many minutes, from a seed of its own or a given one: `soak --minutes N [--seed S]`; or
+//! tells the whole story of one that is kept: `soak --replay FILE`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use molecule_sim::campaign::{Tally, explore};
+use molecule_sim::{library, life, run_traced, scenario};
+
+/// Worlds from one seed, before the next one.
+const BATCH: u64 = 200;
+/// Days among them.
+const DAYS: u64 = 10;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(place + 1)?.parse::<u64>().ok()
+    };
+    if let [first, file] = arguments.as_slice()
+        && first == "--replay"
+    {
+        return replay(file);
+    }
+    let Some(minutes) = number("--minutes") else {
+        eprintln!("usage: soak --minutes N [--seed S] | --replay FILE");
+        return ExitCode::FAILURE;
+    };
+    let first = number("--seed").unwrap_or_else(molecule_host::seed);
+    let started = Instant::now();
+    let in_time = || started.elapsed() < Duration::from_secs(minutes * 60);
+    let mut total = Tally::default();
+    let mut seed = first;
+    while in_time() {
+        let hours = explore(&scenario(), seed, |tally| tally.scenarios < BATCH && in_time());
+        let outcome = hours.and_then(|hours| {
+            let days = explore(&life(), seed, |tally| tally.scenarios < DAYS && in_time())?;
+            Ok(hours.with(days))
+        });
+        match outcome {
+            Ok(tally) => total = total.with(tally),
+            Err(failure) => {
+                println!("{failure}");
+                let directory = std::path::Path::new("target").join("soak");
+                match library::save(&directory, &format!("found-{seed}"), &failure.scenario) {
+                    Ok(path) => println!("seed {seed} failed; the scenario is in {}", path.display()),
+                    Err(error) => println!("seed {seed} failed; the scenario could not be written: {error}"),
+                }
+                println!("before that: {total}");
+                return ExitCode::FAILURE;
+            }
+        }
+        seed = seed.wrapping_add(1);
+    }
+    println!("{total} in {:.1} minutes, seeds {first} and following", started.elapsed().as_secs_f64() / 60.0);
+    ExitCode::SUCCESS
+}
+
+fn replay(file: &str) -> ExitCode {
+    let scenario = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let scenario = scenario.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    match scenario {
+        Ok(scenario) => {
+            let run = run_traced(&scenario, usize::MAX);
+            run.trace.iter().for_each(|line| println!("{line}"));
+            let (requests, limited, absences) = (run.requests, run.limited, run.absences);
+            println!("{:?}, {requests} requests, {limited} refused with 429, {absences} absences", run.simulated);
+            run.broken.map_or(ExitCode::SUCCESS, |broken| {
+                println!("{broken}");
+                ExitCode::FAILURE
+            })
+        }
+        Err(error) => {
+            eprintln!("{file}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

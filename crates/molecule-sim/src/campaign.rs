@@ -1,0 +1,141 @@
+//! Scenarios made up one after the other, until one fails or it is enough.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use molecule_proto::Time;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::invariants::Broken;
+use crate::library;
+use crate::scenario::Scenario;
+use crate::world::{Run, run, run_traced};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Worlds that were turned to their end.
+    pub scenarios: u64,
+    /// Time that passed in them.
+    pub simulated: Duration,
+    /// Requests that their agents sent.
+    pub requests: u64,
+    /// Steps of their machines.
+    pub steps: u64,
+}
+
+/// A scenario that failed, made as small as it could be.
+#[derive(Debug)]
+pub struct Failure {
+    /// What broke.
+    pub broken: Broken,
+    /// The smallest scenario found that breaks it.
+    pub scenario: Scenario,
+    /// The last of what happened in it.
+    pub trace: Vec<String>,
+}
+
+/// The most worlds that are turned, and the most time that is spent, to make a failure smaller.
+const MOST_TRIES: u32 = 4000;
+const MOST_TIME: Duration = Duration::from_secs(60);
+
+/// Turns worlds of made-up scenarios, all from one seed, while `more` wants.
+///
+/// # Errors
+/// The first scenario that breaks an invariant, made small.
+pub fn explore(
+    strategy: &impl Strategy<Value = Scenario>,
+    seed: u64,
+    mut more: impl FnMut(&Tally) -> bool,
+) -> Result<Tally, Box<Failure>> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
+    let mut tally = Tally::default();
+    while more(&tally) {
+        let mut tree = strategy.new_tree(&mut runner).expect("no strategy here rejects anything");
+        let outcome = turned(&tree.current());
+        tally.add(&outcome);
+        if let Some(broken) = outcome.broken {
+            return Err(Box::new(smallest(&mut tree, broken)));
+        }
+    }
+    Ok(tally)
+}
+
+/// Turns a world; a panic breaks it too.
+fn turned(scenario: &Scenario) -> Run {
+    catch_unwind(AssertUnwindSafe(|| run(scenario))).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().cloned();
+        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|&why| why.to_owned()));
+        let broken = Broken {
+            name: "nothing panics",
+            sentence: "no machine panics, whatever happens",
+            why: why.unwrap_or_default(),
+            agent: 0,
+            at: Time::ZERO,
+        };
+        Run { broken: Some(broken), ..Run::default() }
+    })
+}
+
+/// Makes a failure small: as long as the same invariant breaks, less is better.
+fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken) -> Failure {
+    let mut best = (tree.current(), broken);
+    let mut goes_on = tree.simplify();
+    let started = Instant::now();
+    for _ in 0..MOST_TRIES {
+        if !goes_on || started.elapsed() > MOST_TIME {
+            break;
+        }
+        let scenario = tree.current();
+        goes_on = match turned(&scenario).broken {
+            Some(broken) if broken.name == best.1.name => {
+                best = (scenario, broken);
+                tree.simplify()
+            }
+            Some(_) | None => tree.complicate(),
+        };
+    }
+    let (scenario, broken) = best;
+    let trace = catch_unwind(AssertUnwindSafe(|| run_traced(&scenario, 120).trace)).unwrap_or_default();
+    Failure { broken, scenario, trace }
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Run) {
+        self.scenarios += 1;
+        self.simulated += outcome.simulated;
+        self.requests += outcome.requests;
+        self.steps += outcome.steps;
+    }
+
+    /// Both together.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            scenarios: self.scenarios + other.scenarios,
+            simulated: self.simulated + other.simulated,
+            requests: self.requests + other.requests,
+            steps: self.steps + other.steps,
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.simulated.as_secs_f64() / 3600.0;
+        write!(f, "{} scenarios, {hours:.0} simulated hours, {} requests", self.scenarios, self.requests)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.trace {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(f, "{}\nthe scenario, to be kept in scenarios/:\n{}", self.broken, library::written(&self.scenario))
+    }
+}

@@ -1,0 +1,234 @@
+//! The disk of an agent's computer: what is written, what is kept when the power fails, and who holds the lock.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use molecule_core::effect::{HostOp, Slot, Stored};
+use molecule_host::{Store, StoreError};
+
+use crate::scenario::Mood;
+
+/// One agent's disk. Clones are the same disk; it outlives the processes that use it.
+#[derive(Debug, Clone, Default)]
+pub struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    mood: Mood,
+    /// What a process reads.
+    written: BTreeMap<Slot, Vec<u8>>,
+    /// What is there after the power failed.
+    synced: BTreeMap<Slot, Vec<u8>>,
+    /// Who holds the lock, by number.
+    locked: Option<u64>,
+    locks: u64,
+}
+
+/// How far an act came before its process died.
+///
+/// A replacement writes a temporary file, syncs it, renames it and syncs the directory; only the rename shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// The temporary file is there, whole or not: nobody looks at it.
+    Temporary,
+    /// Renamed, and the directory not synced.
+    Renamed,
+    /// All of it.
+    Synced,
+}
+
+impl Disk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the disk is like.
+    pub fn mood(&self) -> Mood {
+        self.state().mood
+    }
+
+    /// The disk is like this from now on.
+    pub fn set_mood(&self, mood: Mood) {
+        self.state().mood = mood;
+    }
+
+    /// What a slot holds, as text: once more what a process would read, or (`synced`) what a power failure would leave.
+    pub fn content(&self, slot: Slot, synced: bool) -> Option<String> {
+        let state = self.state();
+        let slots = if synced { &state.synced } else { &state.written };
+        slots.get(&slot).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// Writes a slot from outside, durably, as its owner or another process would.
+    pub fn put(&self, slot: Slot, content: &str) {
+        self.state().keep(slot, content.as_bytes());
+    }
+
+    /// Whether somebody holds the lock.
+    pub fn is_locked(&self) -> bool {
+        self.state().locked.is_some()
+    }
+
+    /// An act whose process died in the middle of it.
+    pub fn interrupted(&self, op: &HostOp, progress: Progress) {
+        let mut state = self.state();
+        if let HostOp::Replace(slot, content) = op
+            && state.writable().is_ok()
+        {
+            match progress {
+                Progress::Temporary => {}
+                Progress::Renamed => {
+                    state.written.insert(*slot, content.to_vec());
+                }
+                Progress::Synced => state.keep(*slot, content),
+            }
+        }
+    }
+
+    /// The power fails: what was not synced is gone.
+    pub fn lose_power(&self) {
+        let mut state = self.state();
+        state.written = state.synced.clone();
+    }
+}
+
+impl State {
+    fn keep(&mut self, slot: Slot, content: &[u8]) {
+        self.written.insert(slot, content.to_vec());
+        self.synced.insert(slot, content.to_vec());
+    }
+
+    fn readable(&self) -> Result<(), StoreError> {
+        match self.mood {
+            Mood::Fine | Mood::Full | Mood::ReadOnly => Ok(()),
+            Mood::Broken => Err(failed(io::ErrorKind::NotADirectory, "read")),
+        }
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        match self.mood {
+            Mood::Fine => Ok(()),
+            Mood::Full => Err(failed(io::ErrorKind::StorageFull, "written to")),
+            Mood::ReadOnly => Err(failed(io::ErrorKind::ReadOnlyFilesystem, "written to")),
+            Mood::Broken => Err(failed(io::ErrorKind::NotADirectory, "written to")),
+        }
+    }
+}
+
+const PLACE: &str = "/home/agent/.molecule/sim";
+
+fn failed(kind: io::ErrorKind, act: &str) -> StoreError {
+    StoreError::new(kind, format!("{PLACE} cannot be {act}: {kind}; choose another place with MOLECULE_HOME"))
+}
+
+impl Store for Disk {
+    fn prepare(&self) -> Result<(), StoreError> {
+        self.state().writable()
+    }
+
+    fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
+        let state = self.state();
+        state.readable()?;
+        let stored = |bytes: &Vec<u8>| Stored { bytes: bytes.clone().into(), place: format!("{PLACE}/{slot:?}") };
+        Ok(state.written.get(&slot).map(stored))
+    }
+
+    fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.writable()?;
+        state.keep(slot, content);
+        Ok(())
+    }
+
+    fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
+        let mut state = self.state();
+        state.readable()?;
+        if !state.written.contains_key(&slot) {
+            return Err(failed(io::ErrorKind::NotFound, "set aside"));
+        }
+        // Another name needs no room.
+        if state.mood != Mood::Full {
+            state.writable()?;
+        }
+        state.written.remove(&slot);
+        state.synced.remove(&slot);
+        Ok(format!("{PLACE}/{slot:?}.damaged"))
+    }
+
+    fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
+        let mut state = self.state();
+        // The lock's file is empty and needs no room.
+        if state.mood != Mood::Full {
+            state.writable()?;
+        }
+        if state.locked.is_some() {
+            return Err(StoreError::locked(format!(
+                "another agent of this workspace is running: it holds the lock {PLACE}/.lock; stop it first"
+            )));
+        }
+        state.locks += 1;
+        state.locked = Some(state.locks);
+        Ok(Box::new(Held { disk: self.clone(), number: state.locks }))
+    }
+}
+
+/// The lock while it is held; it goes with its holder.
+struct Held {
+    disk: Disk,
+    number: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.locked == Some(self.number) {
+            state.locked = None;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn replace(content: &str) -> HostOp {
+        HostOp::Replace(Slot::Token, content.as_bytes().to_vec().into())
+    }
+
+    #[test]
+    fn a_power_failure_takes_what_was_not_synced_and_nothing_else() {
+        let disk = Disk::default();
+        disk.replace(Slot::Token, b"old").unwrap();
+        let content = |synced| disk.content(Slot::Token, synced).unwrap();
+        disk.interrupted(&replace("new"), Progress::Temporary);
+        assert_eq!(content(false), "old");
+        disk.interrupted(&replace("new"), Progress::Renamed);
+        assert_eq!((content(false), content(true)), ("new".to_owned(), "old".to_owned()));
+        disk.lose_power();
+        assert_eq!(content(false), "old");
+        disk.interrupted(&replace("new"), Progress::Synced);
+        disk.lose_power();
+        assert_eq!(content(false), "new");
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_it_has() {
+        let disk = Disk::default();
+        disk.replace(Slot::Token, b"old").unwrap();
+        disk.set_mood(Mood::Full);
+        assert_eq!(disk.prepare().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(disk.replace(Slot::Token, b"new").is_err());
+        assert_eq!(disk.load(Slot::Token).unwrap().unwrap().bytes[..], *b"old");
+    }
+
+    #[test]
+    fn the_lock_goes_with_its_holder() {
+        let disk = Disk::default();
+        let held = disk.lock().unwrap();
+        assert!(disk.lock().is_err_and(|error| error.is_locked()));
+        drop(held);
+        assert!(disk.lock().is_ok());
+    }
+}

@@ -1,0 +1,225 @@
+//! Drives machines as both drivers do: polls until a machine rests, performs, feeds, and disposes of what comes too late.
+
+use std::time::Duration;
+
+use molecule_core::machine::{MAX_STEPS, Step};
+use molecule_core::{Ended, Error, RunCommand};
+
+use crate::agent::Program;
+use crate::job::{self, Ending, Job, JobKind};
+use crate::process::Process;
+use crate::scenario::{AfterError, Crash};
+use crate::seen::{Seen, Who};
+use crate::world::{Happening, World};
+
+/// How long a program waits after an error before it tries again.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+impl World<'_> {
+    /// Polls a machine until it rests or ends.
+    pub(crate) fn drive(&mut self, number: usize, job: u32) {
+        for steps in 1..=MAX_STEPS {
+            let Some(agent) = self.process(number).map(|process| process.agent) else { return };
+            let now = self.clock(agent);
+            self.stepped();
+            let Some(process) = self.process_mut(number) else { return };
+            let Some(kind) = process.kind(job) else { return };
+            let who = Who { agent, process: number, job, kind };
+            match process.poll(job, now) {
+                None => return,
+                Some(Step::Start(id, effect)) => self.start_effect(who, id, effect),
+                Some(Step::Cancel(id)) => self.cancel_effect(who, id),
+                Some(Step::Event(event)) => self.see(who, Seen::Told(&event)),
+                Some(Step::Idle(wake)) => {
+                    let in_flight = process.in_flight(job);
+                    let number = process.arm(job);
+                    if let Some(wake) = wake {
+                        let at = self.now + wake.at.since(now.mono);
+                        self.plan(at, Happening::Wake { process: who.process, job, wake: number });
+                    }
+                    self.see(who, Seen::Rested { steps, wake: wake.map(|wake| wake.at), in_flight });
+                    return self.print_some(who);
+                }
+                Some(Step::Done(ending)) => {
+                    self.see(who, Seen::Ended(&ending));
+                    return self.ended(who, ending);
+                }
+            }
+            if self.is_broken() {
+                return;
+            }
+        }
+        if let Some(process) = self.process(number)
+            && let Some(kind) = process.kind(job)
+        {
+            let who = Who { agent: process.agent, process: number, job, kind };
+            self.see(who, Seen::Raced);
+        }
+    }
+
+    /// Now and then everything that a process could print is looked at.
+    fn print_some(&mut self, who: Who) {
+        if self.steps().is_multiple_of(8)
+            && let Some(process) = self.process(who.process)
+        {
+            let printed = process.printed();
+            self.see(who, Seen::Printed(&printed));
+        }
+    }
+
+    /// Begins a machine in a process.
+    pub(crate) fn begin(&mut self, number: usize, kind: JobKind, job: Box<dyn Job>) -> Option<u32> {
+        let process = self.process_mut(number)?;
+        let agent = process.agent;
+        let job = process.begin(kind, job);
+        self.see(Who { agent, process: number, job, kind }, Seen::Began);
+        self.drive(number, job);
+        Some(job)
+    }
+
+    /// Starts an agent's program, unless it runs.
+    pub(crate) fn start(&mut self, agent: usize) {
+        if self.agents[agent].process.is_some() {
+            return;
+        }
+        let number = self.new_process(agent);
+        self.agents[agent].process = Some(number);
+        self.enter(agent, number);
+    }
+
+    pub(crate) fn new_process(&mut self, agent: usize) -> usize {
+        let in_organisation = self.scenario.setup.rate_limit.is_some();
+        let seed = self.rng.u64(..);
+        let config = self.agents[agent].config(in_organisation);
+        let process = Process::new(agent, config, seed, &self.agents[agent].disk);
+        self.processes.push(Some(process));
+        self.processes.len() - 1
+    }
+
+    /// What a program does first.
+    fn enter(&mut self, agent: usize, process: usize) {
+        if self.agents[agent].setup.registers_first {
+            self.agents[agent].program = Program::Registering;
+            self.begin(process, JobKind::Register, job::register());
+        } else {
+            self.agents[agent].loops(self.now);
+            self.begin(process, JobKind::Run, job::run());
+        }
+    }
+
+    pub(crate) fn tries_again(&mut self, agent: usize, process: usize) {
+        let waits = matches!(self.agents[agent].program, Program::Waiting(_));
+        if waits && self.agents[agent].process == Some(process) {
+            self.enter(agent, process);
+        }
+    }
+
+    /// A machine ended; its program goes on.
+    fn ended(&mut self, who: Who, ending: Ending) {
+        if self.process(who.process).is_some_and(|process| process.is_rival) {
+            return self.dies(who.process, false);
+        }
+        let agent = who.agent;
+        if self.agents[agent].process != Some(who.process) {
+            return;
+        }
+        match (ending, self.agents[agent].program) {
+            (Ending::Register(Ok(_)), Program::Registering) => {
+                self.agents[agent].loops(self.now);
+                self.begin(who.process, JobKind::Run, job::run());
+            }
+            (Ending::Register(Err(error)), Program::Registering) => self.failed(agent, who.process, &error),
+            (Ending::Run(Ok(ended)), _) => self.agents[agent].program = Program::Finished(ended),
+            (Ending::Run(Err(error)), _) => self.failed(agent, who.process, &error),
+            _ => {}
+        }
+    }
+
+    fn failed(&mut self, agent: usize, process: usize, error: &Error) {
+        let kind = error.kind();
+        match self.agents[agent].setup.after_error {
+            AfterError::End => {
+                self.agents[agent].program = Program::Failed(kind);
+                self.dies(process, false);
+            }
+            AfterError::Again => {
+                self.agents[agent].program = Program::Waiting(kind);
+                self.plan(self.now + PATIENCE, Happening::TriesAgain { agent, process });
+            }
+            AfterError::Restart => {
+                self.agents[agent].program = Program::Waiting(kind);
+                self.dies(process, false);
+                self.plan(self.now + PATIENCE, Happening::Starts(agent));
+            }
+        }
+    }
+
+    /// Raises the stop latch of an agent's program and tells its loops, as a stopper does.
+    pub(crate) fn stop(&mut self, agent: usize, at_once: bool) {
+        let Some(number) = self.agents[agent].process else { return };
+        let Some(process) = self.process_mut(number) else { return };
+        let level = process.session.raise_stop(at_once);
+        self.see(self.program(agent), Seen::StopRaised);
+        let command = match level {
+            molecule_core::StopLevel::None => return,
+            molecule_core::StopLevel::Finish => RunCommand::Stop,
+            molecule_core::StopLevel::Now => RunCommand::StopNow,
+        };
+        self.command(number, command);
+        if let Program::Waiting(_) | Program::Registering | Program::NotStarted = self.agents[agent].program {
+            self.agents[agent].program = Program::Finished(Ended::Stopped);
+        }
+    }
+
+    /// Says something to every loop of a process.
+    pub(crate) fn command(&mut self, number: usize, command: RunCommand) {
+        let Some(process) = self.process(number) else { return };
+        let agent = process.agent;
+        for job in process.jobs(JobKind::Run) {
+            let now = self.clock(agent);
+            if let Some(process) = self.process_mut(number) {
+                process.command(job, now, command);
+            }
+            self.see(Who { agent, process: number, job, kind: JobKind::Run }, Seen::Commanded(command));
+            self.drive(number, job);
+        }
+    }
+
+    pub(crate) fn gives_up(&mut self, number: usize, job: u32) {
+        let Some(process) = self.process(number) else { return };
+        let (agent, Some(kind)) = (process.agent, process.kind(job)) else { return };
+        let now = self.clock(agent);
+        if let Some(process) = self.process_mut(number) {
+            process.cancel(job, now);
+        }
+        self.see(Who { agent, process: number, job, kind }, Seen::GivenUp);
+        self.drive(number, job);
+    }
+
+    pub(crate) fn crash(&mut self, agent: usize, crash: Crash) {
+        if let Some(process) = self.agents[agent].process {
+            self.agents[agent].program = Program::Crashed;
+            self.dies(process, crash.power);
+        }
+        if let Some(after) = crash.restart_s {
+            self.plan(self.now + Duration::from_secs(after.into()), Happening::Starts(agent));
+        }
+    }
+
+    /// A process is gone, and what it had under way with it.
+    pub(crate) fn dies(&mut self, number: usize, power: bool) {
+        let Some(process) = self.processes[number].take() else { return };
+        let agent = process.agent;
+        for op in process.acts.values() {
+            self.interrupt(agent, op);
+        }
+        drop(process);
+        if power {
+            self.agents[agent].disk.lose_power();
+        }
+        if self.agents[agent].process == Some(number) {
+            self.agents[agent].process = None;
+        }
+        self.see(Who { agent, process: number, job: 0, kind: JobKind::Run }, Seen::Died { power });
+    }
+}

@@ -1,0 +1,148 @@
+//! What must hold in every world, each in a place of its own, with a name and a sentence.
+
+mod budget;
+mod effects;
+mod ends;
+mod lanes;
+mod online;
+mod origin;
+mod pace;
+mod paused;
+mod repeats;
+mod secrets;
+mod steps;
+mod tokens;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use molecule_proto::Time;
+
+use crate::clock::BEGINNING;
+use crate::job::JobKind;
+use crate::seen::{Seen, Sight, Who};
+use crate::world::{ADMIN, SECRET_MARK};
+
+/// Something that must hold. It is shown everything that happens and keeps what it needs of it.
+pub trait Invariant {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// What must hold, in a sentence.
+    fn sentence(&self) -> &'static str;
+
+    /// Looks at one thing that happens.
+    ///
+    /// # Errors
+    /// What broke it, in a sentence.
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String>;
+}
+
+/// What an invariant found broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The invariant's name.
+    pub name: &'static str,
+    /// What must hold.
+    pub sentence: &'static str,
+    /// What happened instead.
+    pub why: String,
+    /// Which agent it happened to.
+    pub agent: usize,
+    /// When, on the world's clock.
+    pub at: Time,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.since(BEGINNING).as_secs_f64();
+        write!(f, "{} is broken at {at:.3} s for agent {}: {}\n  {}", self.name, self.agent, self.why, self.sentence)
+    }
+}
+
+/// What is known of a world's secrets.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Every token that the platform ever made.
+    pub tokens: BTreeSet<String>,
+    /// What nothing may print: words of 43 characters.
+    pub secrets: BTreeSet<String>,
+    /// What nothing may print either.
+    pub marks: Vec<String>,
+}
+
+impl Known {
+    fn keep(&mut self, secret: &str) {
+        if secret.len() == 43 {
+            self.secrets.insert(secret.to_owned());
+        } else if !self.marks.iter().any(|mark| mark == secret) {
+            self.marks.push(secret.to_owned());
+        }
+    }
+}
+
+/// All invariants of one world.
+pub(crate) struct Watch {
+    known: Known,
+    invariants: Vec<Box<dyn Invariant>>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        let mut known = Known::default();
+        known.keep(ADMIN);
+        known.keep(SECRET_MARK);
+        Self { known, invariants: all() }
+    }
+
+    /// The platform made a token.
+    pub(crate) fn knows(&mut self, token: &str) {
+        self.known.tokens.insert(token.to_owned());
+        self.known.keep(token);
+    }
+
+    /// Something else that nothing may print.
+    pub(crate) fn keeps_secret(&mut self, secret: &str) {
+        self.known.keep(secret);
+    }
+
+    pub(crate) fn see(&mut self, sight: &Sight<'_>) -> Option<Broken> {
+        for invariant in &mut self.invariants {
+            if let Err(why) = invariant.see(sight, &self.known) {
+                let (name, sentence) = (invariant.name(), invariant.sentence());
+                return Some(Broken { name, sentence, why, agent: sight.who.agent, at: sight.at });
+            }
+        }
+        None
+    }
+}
+
+/// Every invariant, as it is at the beginning of a world.
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(tokens::NoTokenIsLost::default()),
+        Box::new(lanes::OneRequestPerLane::default()),
+        Box::new(pace::HeartbeatsKeepTheirPace::default()),
+        Box::new(budget::WithinBudgetAndBackoff::default()),
+        Box::new(ends::EndsForAReason::default()),
+        Box::new(paused::NeverRegistersWhilePaused::default()),
+        Box::new(repeats::NothingIsDoneTwice::default()),
+        Box::new(origin::BearerStaysAtHome),
+        Box::new(secrets::NoSecretIsPrinted::default()),
+        Box::new(effects::EveryStartEndsOnce::default()),
+        Box::new(steps::StepsAreBounded),
+        Box::new(online::OnlineAgainSoon::default()),
+    ]
+}
+
+/// Everything of one agent, in a map by machine.
+fn of(agent: usize) -> std::ops::RangeInclusive<Who> {
+    let least = Who { agent, process: 0, job: 0, kind: JobKind::Run };
+    let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::Card };
+    least..=most
+}
+
+/// Whether a machine of a dead process is meant: whatever is kept of it can go.
+fn is_dead(seen: &Seen<'_>) -> bool {
+    matches!(seen, Seen::Died { .. })
+}

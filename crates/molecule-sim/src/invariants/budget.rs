@@ -1,0 +1,204 @@
+//! How often requests are sent.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use molecule_core::Event;
+use molecule_core::effect::HostOp;
+use molecule_proto::Time;
+
+use super::lanes::Lane;
+use super::{Invariant, Known, is_dead};
+use crate::agent::Agent;
+use crate::job::JobKind;
+use crate::seen::{Ask, Landing, Says, Seen, Sight, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct WithinBudgetAndBackoff {
+    lanes: BTreeMap<(Who, Lane), Backoff>,
+    calls: BTreeMap<(Who, Route), u32>,
+    /// By process: until when a 429 holds everything back, on the agent's clock, and when that was said.
+    blocked: BTreeMap<usize, (Time, Time)>,
+    /// By loop: when it last prepared the store, with which an attempt to register begins.
+    prepared: BTreeMap<Who, Time>,
+    /// By loop: when it asked lately.
+    lately: BTreeMap<Who, VecDeque<Time>>,
+    /// By process: whether it has registered, and whether it was refused for want of a URL.
+    opened: BTreeMap<usize, bool>,
+}
+
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+    /// Nothing before this, on the agent's clock.
+    until: Time,
+    /// The bearer of a request that was refused with 401, and when.
+    refused: Option<(Option<String>, Time)>,
+}
+
+/// Requests of one call: four, and one for each time that its bearer changed, at most three; a register is sent once more
+/// where the server wants a URL.
+const MOST_OF_A_CALL: u32 = 4 + 3;
+
+impl Invariant for WithinBudgetAndBackoff {
+    fn name(&self) -> &'static str {
+        "within budget and backoff"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "after a 429 no lane of the loop begins anything before the time that the server named; after the n-th failure in a row \
+         a lane waits at least half of 2^(n-1) seconds, or of its interval, or what the server asked for; and a call sends at \
+         most four requests besides those for a new bearer"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let agent = &sight.facts.agents[sight.who.agent];
+        let who = sight.who;
+        match &sight.seen {
+            Seen::Asked(ask) => match who.kind {
+                JobKind::Run => self.of_the_loop(sight, agent, ask)?,
+                _ => self.of_a_call(sight, ask)?,
+            },
+            Seen::HostAsked(_, HostOp::Prepare) => {
+                self.prepared.insert(who, sight.clock.mono);
+            }
+            Seen::Landed(landing, _) => self.landed(sight, agent, landing),
+            Seen::Told(Event::Registered { .. }) => self.registered(who.process),
+            // The platform took the agent in; only the store did not take its token.
+            Seen::Told(Event::Warning(text)) if text.contains("could not be stored") => self.registered(who.process),
+            Seen::Told(Event::Resumed) => {
+                self.lanes.remove(&(who, Lane::Heartbeat));
+            }
+            Seen::Ended(_) => self.forget(|of| of == who),
+            seen if is_dead(seen) => {
+                self.forget(|of| of.process == who.process);
+                self.blocked.remove(&who.process);
+                self.opened.remove(&who.process);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl WithinBudgetAndBackoff {
+    fn of_the_loop(&mut self, sight: &Sight<'_>, agent: &Agent, ask: &Ask) -> Result<(), String> {
+        self.not_a_storm(sight, agent)?;
+        let (who, now) = (sight.who, sight.clock.mono);
+        let lane = Lane::of(who, ask);
+        let opened = self.opened.get(&who.process).copied().unwrap_or(false);
+        // Before the first register is done it has the retries of a call.
+        if !opened {
+            return Ok(());
+        }
+        let (blocked, said) = self.blocked.get(&who.process).copied().unwrap_or_default();
+        let began = if lane == Lane::Register { self.prepared.get(&who).copied() } else { None };
+        let backoff = self.lanes.entry((who, lane)).or_default();
+        let refused = backoff.refused.take();
+        let follows = ask.route == Some(Route::Register);
+        match refused {
+            // The same attempt with another bearer.
+            Some((bearer, _)) if ask.bearer != bearer && ask.route != Some(Route::View) => return Ok(()),
+            Some((_, at)) if !follows => backoff.fail(at, None, interval(agent, lane)),
+            Some(_) | None => {}
+        }
+        if follows {
+            return Ok(());
+        }
+        if now < blocked && began.is_none_or(|began| began > said) {
+            return Err(format!("{} comes {:?} before the rate limit ends", ask.printed, blocked.since(now)));
+        }
+        if now < backoff.until {
+            let early = backoff.until.since(now);
+            return Err(format!("{} comes {early:?} early, after {} failures", ask.printed, backoff.failures));
+        }
+        Ok(())
+    }
+
+    /// Whatever happens, there are not many requests in a minute.
+    fn not_a_storm(&mut self, sight: &Sight<'_>, agent: &Agent) -> Result<(), String> {
+        let lately = self.lately.entry(sight.who).or_default();
+        lately.push_back(sight.at);
+        while lately.front().is_some_and(|first| sight.at.since(*first) > Duration::from_secs(60)) {
+            lately.pop_front();
+        }
+        let turns = 60 / agent.setup.heartbeat_s.max(1) + 60 / agent.setup.state_s.max(1);
+        // Each of three lanes may be told to come again within a second, every time.
+        let most = 3 * 60 + 6 * usize::try_from(turns).unwrap_or(usize::MAX / 12);
+        if lately.len() > most {
+            return Err(format!("{} requests within a minute", lately.len()));
+        }
+        Ok(())
+    }
+
+    fn of_a_call(&mut self, sight: &Sight<'_>, ask: &Ask) -> Result<(), String> {
+        let Some(route) = ask.route else { return Ok(()) };
+        let count = self.calls.entry((sight.who, route)).or_default();
+        *count += 1;
+        let most = if route == Route::Register { 2 * MOST_OF_A_CALL } else { MOST_OF_A_CALL };
+        if *count > most {
+            return Err(format!("{} is sent for the {count}th time", ask.printed));
+        }
+        let until = self.lanes.get(&(sight.who, Lane::Call)).map_or(Time::ZERO, |backoff| backoff.until);
+        if sight.clock.mono < until {
+            let early = until.since(sight.clock.mono);
+            return Err(format!("{} comes {early:?} before the server's Retry-After", ask.printed));
+        }
+        Ok(())
+    }
+
+    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &Landing) {
+        let Some(ask) = &landing.ask else { return };
+        let (who, now) = (sight.who, sight.clock.mono);
+        let status = landing.status.map(|status| status.as_u16());
+        if status == Some(429) {
+            let until = now + landing.wait.unwrap_or(Duration::from_secs(1));
+            let blocked = self.blocked.entry(who.process).or_default();
+            *blocked = (until.max(blocked.0), now);
+        }
+        let lane = Lane::of(who, ask);
+        let backoff = self.lanes.entry((who, lane)).or_default();
+        if who.kind != JobKind::Run {
+            backoff.until = landing.wait.map_or(Time::ZERO, |wait| now + wait);
+            return;
+        }
+        match status {
+            Some(401) => backoff.refused = Some((ask.bearer.clone(), now)),
+            // April's server wants a URL, and the register follows with one.
+            Some(400) if ask.route == Some(Route::Register) => {}
+            _ if ask.route == Some(Route::View) && landing.says == Some(Says::Present) => {}
+            _ if landing.is_good() => *backoff = Backoff::default(),
+            _ => backoff.fail(now, landing.wait, interval(agent, lane)),
+        }
+    }
+
+    /// A heartbeat follows a register at once.
+    fn registered(&mut self, process: usize) {
+        self.opened.insert(process, true);
+        self.lanes.retain(|(of, lane), _| of.process != process || *lane != Lane::Heartbeat);
+    }
+
+    fn forget(&mut self, of: impl Fn(Who) -> bool) {
+        self.lanes.retain(|(who, _), _| !of(*who));
+        self.calls.retain(|(who, _), _| !of(*who));
+        self.lately.retain(|who, _| !of(*who));
+        self.prepared.retain(|who, _| !of(*who));
+    }
+}
+
+impl Backoff {
+    fn fail(&mut self, at: Time, asked: Option<Duration>, interval: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        let doubled = Duration::from_secs(1 << (self.failures - 1).min(10));
+        self.until = at + asked.unwrap_or(doubled.min(interval) / 2);
+    }
+}
+
+fn interval(agent: &Agent, lane: Lane) -> Duration {
+    match lane {
+        Lane::State => agent.state(),
+        Lane::Heartbeat | Lane::Register | Lane::Call => agent.heartbeat(),
+    }
+}

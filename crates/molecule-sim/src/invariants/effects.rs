@@ -1,0 +1,78 @@
+//! Every effect ends, once.
+
+use std::collections::BTreeMap;
+
+use molecule_core::effect::EffectId;
+
+use super::{Invariant, Known, is_dead};
+use crate::seen::{Seen, Sight, Taken};
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct EveryStartEndsOnce {
+    /// By process, since ids are unique within a session.
+    open: BTreeMap<(usize, EffectId), Open>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Wanted,
+    Cancelled,
+}
+
+impl Invariant for EveryStartEndsOnce {
+    fn name(&self) -> &'static str {
+        "every start ends once"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "every effect that was started is answered or disposed of once, its machine takes it while it lives and wants it, \
+         and no lock outlives the loop"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let process = sight.who.process;
+        match &sight.seen {
+            Seen::Asked(ask) => self.begins(process, ask.id),
+            Seen::HostAsked(id, _) => self.begins(process, *id),
+            Seen::Cancelled(id) => match self.open.get_mut(&(process, *id)) {
+                Some(open @ Open::Wanted) => {
+                    *open = Open::Cancelled;
+                    Ok(())
+                }
+                Some(Open::Cancelled) => Err(format!("effect {} is cancelled twice", id.0)),
+                None => Err(format!("effect {} is cancelled and is not under way", id.0)),
+            },
+            Seen::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
+                (None, _) => Err(format!("effect {} ends and was not under way", landing.id.0)),
+                (Some(Open::Cancelled), Taken::Yes) => Err(format!("effect {} was cancelled and taken", landing.id.0)),
+                (Some(_), _) => Ok(()),
+            },
+            Seen::Over => {
+                let left: Vec<u64> =
+                    self.open.keys().filter(|(of, _)| *of == process).map(|(_, effect)| effect.0).collect();
+                if !left.is_empty() {
+                    return Err(format!("effects {left:?} never ended"));
+                }
+                if sight.facts.agents[sight.who.agent].disk.is_locked() {
+                    return Err("the lock is still held".to_owned());
+                }
+                Ok(())
+            }
+            seen if is_dead(seen) => {
+                self.open.retain(|(of, _), _| *of != process);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl EveryStartEndsOnce {
+    fn begins(&mut self, process: usize, id: EffectId) -> Result<(), String> {
+        match self.open.insert((process, id), Open::Wanted) {
+            None => Ok(()),
+            Some(_) => Err(format!("effect {} is started twice", id.0)),
+        }
+    }
+}

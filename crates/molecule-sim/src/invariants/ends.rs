@@ -1,0 +1,190 @@
+//! Why loops end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use molecule_core::effect::{HostOp, Slot};
+use molecule_core::{Ended, Error, ErrorKind, Event, RunCommand};
+use molecule_proto::{Time, Token, WorkspaceStatus};
+
+use super::{Invariant, Known, is_dead, of};
+use crate::job::{Ending, JobKind};
+use crate::scenario::{Act, Mood};
+use crate::seen::{Landing, Says, Seen, Sight, Taken, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct EndsForAReason {
+    loops: BTreeMap<Who, Life>,
+    /// Processes that somebody wants to stop.
+    stopped: BTreeSet<usize>,
+    /// Processes that have registered.
+    registered: BTreeSet<usize>,
+}
+
+/// What a loop was told.
+#[derive(Debug, Default)]
+struct Life {
+    /// Whether its process had registered when it began.
+    was_registered: bool,
+    asked: bool,
+    paused: bool,
+    gone: bool,
+    /// Registers in a row that were refused with 401.
+    refused: u32,
+    bearer: Option<String>,
+    /// What it must finish before it can stop.
+    register_under_way: bool,
+    storing: bool,
+    /// By when it must have ended.
+    ends_by: Option<Time>,
+}
+
+/// Stopping takes so long at most, the moment for the lock included.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// A register that is under way has its limit, and what it mints is stored.
+const FINISHING: Duration = Duration::from_secs(31);
+
+impl Invariant for EndsForAReason {
+    fn name(&self) -> &'static str {
+        "the loop ends for a reason"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "the loop ends when the platform said paused or deleted, when it was stopped, or when the credential is dead and \
+         registering was refused three times; fails only before it has registered; and when it is stopped it ends within 100 ms, \
+         or as soon as a register is finished"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let who = sight.who;
+        match &sight.seen {
+            Seen::StopRaised => {
+                self.stopped.insert(who.process);
+            }
+            Seen::Told(Event::Registered { .. }) => {
+                self.registered.insert(who.process);
+            }
+            Seen::Acted(Act::Sleep { secs, .. }) => {
+                let asleep = Duration::from_secs((*secs).into());
+                let lives = self.loops.range_mut(of(who.agent));
+                lives.for_each(|(_, life)| life.ends_by = life.ends_by.map(|by| by + asleep));
+            }
+            seen if is_dead(seen) => {
+                self.loops.retain(|other, _| other.process != who.process);
+            }
+            _ => {}
+        }
+        if who.kind != JobKind::Run {
+            return Ok(());
+        }
+        self.ends_in_time(sight)?;
+        match &sight.seen {
+            Seen::Began => {
+                let was_registered = self.registered.contains(&who.process);
+                self.loops.insert(who, Life { was_registered, ..Life::default() });
+            }
+            Seen::Ended(Ending::Run(result)) => {
+                let Some(life) = self.loops.remove(&who) else { return Ok(()) };
+                return match result {
+                    Ok(ended) => self.ended(sight, &life, *ended),
+                    Err(error) => failed(&life, error),
+                };
+            }
+            seen => {
+                if let Some(life) = self.loops.get_mut(&who) {
+                    life.see(sight.at, seen);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl EndsForAReason {
+    fn ends_in_time(&self, sight: &Sight<'_>) -> Result<(), String> {
+        let awake = !sight.facts.agents[sight.who.agent].is_odd(sight.at);
+        let late = self
+            .loops
+            .iter()
+            .find(|(who, life)| who.agent == sight.who.agent && life.ends_by.is_some_and(|by| awake && by < sight.at));
+        match late {
+            Some((who, _)) => Err(format!("loop {} was stopped and goes on", who.job)),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&self, sight: &Sight<'_>, life: &Life, ended: Ended) -> Result<(), String> {
+        let agent = &sight.facts.agents[sight.who.agent];
+        let platform = sight.facts.platform;
+        let lives = |token: &str| Token::new(token).is_ok_and(|token| platform.is_live(&agent.workspace, &token));
+        let (holds, otherwise) = match ended {
+            Ended::Paused => (life.paused && !agent.setup.waits_on_pause, "nothing said that the workspace is paused"),
+            Ended::Deleted => {
+                let gone = matches!(platform.status(&agent.workspace), None | Some(WorkspaceStatus::Removed));
+                (life.gone && gone, "nothing said that the workspace was deleted, or it was not")
+            }
+            Ended::Stopped => (self.stopped.contains(&sight.who.process), "nobody stopped it"),
+            Ended::Unauthorized => {
+                let held = life.bearer.as_deref().is_some_and(lives);
+                // A store that cannot be read has nothing newer.
+                let readable = agent.disk.mood() != Mood::Broken;
+                let stored = readable && agent.disk.content(Slot::Token, false).is_some_and(|token| lives(&token));
+                (life.refused >= 3 && !held && !stored, "the credential lives, or was not refused three times")
+            }
+            _ => (false, "an end that is not known here"),
+        };
+        if holds { Ok(()) } else { Err(format!("it ended {ended}: {otherwise}")) }
+    }
+}
+
+impl Life {
+    fn see(&mut self, at: Time, seen: &Seen<'_>) {
+        match seen {
+            Seen::Asked(ask) => {
+                self.asked = true;
+                if ask.bearer.is_some() {
+                    self.bearer.clone_from(&ask.bearer);
+                }
+                if ask.route == Some(Route::Register) {
+                    self.register_under_way = true;
+                }
+            }
+            Seen::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
+            Seen::Told(Event::Registered { .. }) => self.refused = 0,
+            Seen::Landed(landing, taken) => self.landed(landing, *taken),
+            Seen::Commanded(RunCommand::StopNow) => self.ends_by = Some(at + AT_ONCE),
+            Seen::Commanded(RunCommand::Stop) => {
+                let finishing = self.register_under_way || self.storing;
+                self.ends_by = Some(at + if finishing { FINISHING } else { AT_ONCE });
+            }
+            _ => {}
+        }
+    }
+
+    fn landed(&mut self, landing: &Landing, taken: Taken) {
+        let Some(ask) = &landing.ask else {
+            self.storing = false;
+            return;
+        };
+        if ask.route == Some(Route::Register) {
+            self.register_under_way = false;
+            if landing.status.is_some_and(|status| status.as_u16() == 401) {
+                self.refused += 1;
+            }
+        }
+        if taken == Taken::Yes {
+            self.paused |= landing.says == Some(Says::Paused);
+            self.gone |= landing.says == Some(Says::Gone);
+        }
+    }
+}
+
+/// Only what the first register says, or the lock, may be an error.
+fn failed(life: &Life, error: &Error) -> Result<(), String> {
+    let kind = error.kind();
+    let before_anything = matches!(kind, ErrorKind::Locked | ErrorKind::Storage) && !life.asked;
+    let holds = before_anything || (!life.was_registered && kind != ErrorKind::Locked);
+    if holds { Ok(()) } else { Err(format!("it had registered and failed: {error}")) }
+}

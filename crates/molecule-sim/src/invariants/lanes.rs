@@ -1,0 +1,75 @@
+//! One request at a time in each lane.
+
+use std::collections::BTreeMap;
+
+use molecule_core::effect::EffectId;
+
+use super::{Invariant, Known, is_dead};
+use crate::job::JobKind;
+use crate::seen::{Ask, Seen, Sight, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct OneRequestPerLane {
+    open: BTreeMap<(Who, Lane), EffectId>,
+}
+
+/// What goes on beside what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    Heartbeat,
+    State,
+    Register,
+    /// Of a call beside the loop, which has one lane.
+    Call,
+}
+
+impl Lane {
+    pub(super) fn of(who: Who, ask: &Ask) -> Self {
+        match (who.kind, ask.route) {
+            (JobKind::Run, Some(Route::Heartbeat)) => Self::Heartbeat,
+            (JobKind::Run, Some(Route::State)) => Self::State,
+            (JobKind::Run, _) => Self::Register,
+            _ => Self::Call,
+        }
+    }
+}
+
+impl OneRequestPerLane {
+    /// A request of a machine ended, or all of them.
+    fn close(&mut self, who: Who, ended: Option<EffectId>) {
+        for lane in [Lane::Heartbeat, Lane::State, Lane::Register, Lane::Call] {
+            if self.open.get(&(who, lane)).is_some_and(|id| ended.is_none_or(|ended| ended == *id)) {
+                self.open.remove(&(who, lane));
+            }
+        }
+    }
+}
+
+impl Invariant for OneRequestPerLane {
+    fn name(&self) -> &'static str {
+        "one request per lane"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "at most one request is under way in each lane of the loop, and in each call"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        match &sight.seen {
+            Seen::Asked(ask) => {
+                let lane = Lane::of(sight.who, ask);
+                if let Some(other) = self.open.insert((sight.who, lane), ask.id) {
+                    return Err(format!("{lane:?}: {} while {other:?} is under way", ask.printed));
+                }
+            }
+            Seen::Landed(landing, _) => self.close(sight.who, Some(landing.id)),
+            Seen::Cancelled(id) => self.close(sight.who, Some(*id)),
+            Seen::Ended(_) => self.close(sight.who, None),
+            seen if is_dead(seen) => self.open.retain(|(who, _), _| who.process != sight.who.process),
+            _ => {}
+        }
+        Ok(())
+    }
+}

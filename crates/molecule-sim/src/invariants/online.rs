@@ -1,0 +1,202 @@
+//! What a calm world looks like: a reference model of where every agent should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use molecule_core::effect::{EffectId, Slot};
+use molecule_core::{ErrorKind, Event};
+use molecule_proto::{Time, Token, WorkspaceStatus};
+
+use super::{Invariant, Known, is_dead};
+use crate::agent::{Agent, Program};
+use crate::drive::PATIENCE;
+use crate::job::{Ending, JobKind};
+use crate::scenario::{Act, Mood};
+use crate::seen::{Landing, Seen, Sight};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct OnlineAgainSoon {
+    agents: BTreeMap<usize, Calm>,
+}
+
+#[derive(Debug, Default)]
+struct Calm {
+    /// Since when nothing disturbs the agent.
+    since: Time,
+    /// Its requests that met a gust and have not ended.
+    gusty: BTreeSet<(usize, EffectId)>,
+    last_beat: Time,
+    /// Tokens that its processes were given by answers.
+    brought: BTreeSet<(usize, String)>,
+    /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
+    hopeless: Option<ErrorKind>,
+}
+
+/// Where an agent should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    Gone,
+    Paused,
+    /// No token that the agent has authenticates it, and none is minted for it.
+    Locked,
+    Live,
+}
+
+/// A request takes a moment.
+const SLACK: Duration = Duration::from_secs(1);
+
+impl Invariant for OnlineAgainSoon {
+    fn name(&self) -> &'static str {
+        "online again soon"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "two intervals after everything is well again a running agent is online with heartbeats at its pace; a loop has ended \
+         if its workspace is gone, or paused and it does not wait, or its credential is dead; and a program that fails fails \
+         for one of these reasons"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        if let Seen::Acted(Act::Weather(_) | Act::Database { .. }) = sight.seen {
+            self.agents.values_mut().for_each(|calm| calm.since = sight.at);
+        }
+        let agent = &sight.facts.agents[sight.who.agent];
+        let calm = self.agents.entry(sight.who.agent).or_default();
+        calm.disturb(sight, agent);
+        calm.note(sight);
+        if matches!(sight.seen, Seen::Tick) { calm.judge(sight, agent) } else { Ok(()) }
+    }
+}
+
+impl Calm {
+    fn disturb(&mut self, sight: &Sight<'_>, agent: &Agent) {
+        let now = sight.at;
+        let until = match &sight.seen {
+            Seen::Asked(ask) if ask.gust.is_some() => {
+                self.gusty.insert((sight.who.process, ask.id));
+                now
+            }
+            Seen::Landed(landing, _) => self.landed(sight, landing),
+            Seen::Ended(ending) if is_program(sight, agent) => match ending {
+                Ending::Run(Err(error)) | Ending::Register(Err(error)) if is_hopeless(error.kind()) => {
+                    self.hopeless = Some(error.kind());
+                    self.since
+                }
+                Ending::Run(Err(_)) | Ending::Register(Err(_)) => now + PATIENCE,
+                _ => {
+                    self.hopeless = None;
+                    now
+                }
+            },
+            Seen::Began if is_program(sight, agent) && self.hopeless.is_none() => now,
+            Seen::Acted(_) | Seen::Handed(_) | Seen::Finale => now,
+            seen if is_dead(seen) => {
+                self.gusty.retain(|(process, _)| *process != sight.who.process);
+                self.brought.retain(|(process, _)| *process != sight.who.process);
+                self.since
+            }
+            _ => self.since,
+        };
+        let disturbed = !sight.facts.fair
+            || agent.is_odd(now)
+            || agent.disk.mood() != Mood::Fine
+            || agent.doom.is_some()
+            || !self.gusty.is_empty();
+        self.since = self.since.max(until).max(if disturbed { now } else { Time::ZERO });
+    }
+
+    /// A bad answer has to be waited for as long as it asks.
+    fn landed(&mut self, sight: &Sight<'_>, landing: &Landing) -> Time {
+        let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
+        let status = landing.status.map_or(0, |status| status.as_u16());
+        if was_gusty || status == 429 || status >= 500 {
+            return sight.at + landing.wait.unwrap_or_default();
+        }
+        self.since
+    }
+
+    fn note(&mut self, sight: &Sight<'_>) {
+        match &sight.seen {
+            Seen::Landed(landing, _) => {
+                let is_beat = landing.ask.as_ref().is_some_and(|ask| ask.route == Some(Route::Heartbeat));
+                if is_beat && landing.is_good() {
+                    self.last_beat = sight.at;
+                }
+                self.brought.extend(landing.token.clone().map(|token| (sight.who.process, token)));
+            }
+            Seen::Told(Event::Registered { .. } | Event::Paused) => self.hopeless = None,
+            Seen::Told(Event::Resumed) => self.since = self.since.max(sight.at),
+            _ => {}
+        }
+    }
+
+    fn judge(&self, sight: &Sight<'_>, agent: &Agent) -> Result<(), String> {
+        let truth = self.truth(sight, agent);
+        let program = match (agent.program, self.hopeless) {
+            (Program::Registering | Program::Looping, Some(kind)) => Program::Waiting(kind),
+            (program, _) => program,
+        };
+        let calm_for = sight.at.since(self.since);
+        let slower = agent.heartbeat().max(agent.state());
+        // A dead credential is refused three times, with backoff between them.
+        let intervals = if truth == Truth::Locked { 4 } else { 2 };
+        if calm_for <= intervals * slower + SLACK {
+            return Ok(());
+        }
+        let wrong = |what: &str| Err(format!("{truth:?} and calm for {calm_for:?}, and {program:?}: {what}"));
+        match (truth, program) {
+            (_, Program::NotStarted | Program::Finished(_) | Program::Failed(_) | Program::Crashed) => Ok(()),
+            (_, Program::Registering) => wrong("the register does not end"),
+            (Truth::Live, Program::Waiting(_)) => wrong("it should be online"),
+            (Truth::Live, Program::Looping) => {
+                let status = sight.facts.platform.status(&agent.workspace);
+                if !matches!(status, Some(WorkspaceStatus::Online | WorkspaceStatus::Degraded)) {
+                    return wrong(&format!("the platform shows {status:?}"));
+                }
+                if sight.at.since(self.last_beat) > agent.heartbeat() + SLACK {
+                    return wrong(&format!("the last beat was {:?} ago", sight.at.since(self.last_beat)));
+                }
+                Ok(())
+            }
+            (Truth::Paused, Program::Looping) if agent.setup.waits_on_pause => Ok(()),
+            (Truth::Paused | Truth::Gone | Truth::Locked, Program::Looping) => wrong("the loop should have ended"),
+            (Truth::Paused, Program::Waiting(_)) => wrong("a pause is no error"),
+            (Truth::Gone | Truth::Locked, Program::Waiting(kind)) if is_hopeless(kind) => Ok(()),
+            (Truth::Gone | Truth::Locked, Program::Waiting(_)) => wrong("another error says what is the matter"),
+        }
+    }
+
+    fn truth(&self, sight: &Sight<'_>, agent: &Agent) -> Truth {
+        let platform = sight.facts.platform;
+        match platform.status(&agent.workspace) {
+            None | Some(WorkspaceStatus::Removed) => return Truth::Gone,
+            Some(WorkspaceStatus::Paused) => return Truth::Paused,
+            Some(_) => {}
+        }
+        let lives = |token: &Token| platform.is_live(&agent.workspace, token);
+        let stored = agent.disk.content(Slot::Token, false).and_then(|token| Token::new(&token).ok());
+        let brought = self.brought.iter().filter_map(|(_, token)| Token::new(token).ok());
+        let has_one = stored.iter().chain(&agent.given).any(lives) || brought.into_iter().any(|token| lives(&token));
+        let asks = platform.live_tokens(&agent.workspace) > 0;
+        if asks && !has_one { Truth::Locked } else { Truth::Live }
+    }
+}
+
+/// Whether this machine is what the program is doing.
+fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
+    agent.process == Some(sight.who.process) && matches!(sight.who.kind, JobKind::Run | JobKind::Register)
+}
+
+/// Errors that nobody but an owner can mend.
+fn is_hopeless(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TokenNotHeld
+            | ErrorKind::Revoked
+            | ErrorKind::Removed
+            | ErrorKind::NotCreated
+            | ErrorKind::Unauthorized
+    )
+}

@@ -1,0 +1,120 @@
+//! How far apart heartbeats are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use molecule_core::{Event, RunCommand};
+use molecule_platform::Dialect;
+use molecule_proto::Time;
+
+use super::{Invariant, Known, is_dead, of};
+use crate::job::JobKind;
+use crate::scenario::Act;
+use crate::seen::{Seen, Sight, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct HeartbeatsKeepTheirPace {
+    loops: BTreeMap<Who, Pace>,
+    /// Loops that beat no more: they wait for a resume, or wind down.
+    resting: BTreeSet<Who>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    last: Time,
+    /// Whether nothing hindered the lane since.
+    free: bool,
+    /// Whether the server said since that the agents ask too much.
+    throttled: bool,
+}
+
+/// A beat that is due is sent at once; clocks are read in whole steps.
+const SLACK: Duration = Duration::from_millis(50);
+/// A beat that is not sent at all shows when something else happens.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+impl Invariant for HeartbeatsKeepTheirPace {
+    fn name(&self) -> &'static str {
+        "heartbeats keep their pace"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "while the heartbeat's own lane meets fair weather, beats are at most one interval apart, whatever the other lanes do; \
+         where the rate limit holds them back, at most as far as the server takes for an absence"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let agent = &sight.facts.agents[sight.who.agent];
+        let odd = agent.is_odd(sight.at) || !sight.facts.fair;
+        let most = match sight.facts.platform.dialect() {
+            Dialect::April => Duration::from_secs(90),
+            Dialect::Current => Duration::from_secs(180),
+        };
+        for (_, pace) in self.loops.range_mut(of(sight.who.agent)) {
+            pace.free &= !odd;
+            let gap = sight.at.since(pace.last);
+            if pace.free && gap > most + OVERDUE {
+                return Err(format!("no heartbeat for {gap:?}"));
+            }
+            if pace.free && !pace.throttled && gap > agent.heartbeat() + OVERDUE {
+                return Err(format!("no heartbeat for {gap:?}, and {:?} between them", agent.heartbeat()));
+            }
+        }
+        if sight.who.kind == JobKind::Run {
+            self.of_the_loop(sight, agent.heartbeat())?;
+        }
+        match &sight.seen {
+            Seen::Landed(landing, _) if landing.status.is_some_and(|status| status.as_u16() == 429) => {
+                self.each(sight.who.agent, |who| who.process == sight.who.process, |pace| pace.throttled = true);
+            }
+            Seen::Acted(Act::SetCalendar(_) | Act::ClockJumps(_) | Act::ClockStands(_) | Act::Sleep { .. }) => {
+                self.each(sight.who.agent, |_| true, |pace| pace.free = false);
+            }
+            seen if is_dead(seen) => self.loops.retain(|who, _| who.process != sight.who.process),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl HeartbeatsKeepTheirPace {
+    fn of_the_loop(&mut self, sight: &Sight<'_>, interval: Duration) -> Result<(), String> {
+        match &sight.seen {
+            Seen::Asked(ask) if ask.route == Some(Route::Heartbeat) && !self.resting.contains(&sight.who) => {
+                let free = ask.gust.is_none();
+                let pace = Pace { last: sight.at, free, throttled: false };
+                if let Some(before) = self.loops.insert(sight.who, pace) {
+                    let gap = sight.at.since(before.last);
+                    if before.free && !before.throttled && gap > interval + SLACK {
+                        return Err(format!("{gap:?} between two heartbeats, and {interval:?} were asked for"));
+                    }
+                }
+            }
+            Seen::Landed(landing, _) => {
+                let is_beat = landing.ask.as_ref().is_some_and(|ask| ask.route == Some(Route::Heartbeat));
+                let limited = landing.status.is_some_and(|status| status.as_u16() == 429);
+                if is_beat && !landing.is_good() && !limited {
+                    self.each(sight.who.agent, |who| who == sight.who, |pace| pace.free = false);
+                }
+            }
+            Seen::Told(Event::Paused) | Seen::Commanded(RunCommand::Stop | RunCommand::StopNow) => {
+                self.loops.remove(&sight.who);
+                self.resting.insert(sight.who);
+            }
+            Seen::Told(Event::Resumed) => {
+                self.resting.remove(&sight.who);
+            }
+            Seen::Ended(_) => {
+                self.loops.remove(&sight.who);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn each(&mut self, agent: usize, which: impl Fn(Who) -> bool, change: impl Fn(&mut Pace)) {
+        self.loops.range_mut(of(agent)).filter(|(who, _)| which(**who)).for_each(|(_, pace)| change(pace));
+    }
+}

@@ -1,0 +1,49 @@
+//! A pause is the owner's.
+
+use std::collections::BTreeMap;
+
+use super::{Invariant, Known, is_dead};
+use crate::job::JobKind;
+use crate::seen::{Says, Seen, Sight, Taken, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NeverRegistersWhilePaused {
+    /// What the view last said to a machine, since it last registered.
+    told: BTreeMap<Who, Says>,
+}
+
+impl Invariant for NeverRegistersWhilePaused {
+    fn name(&self) -> &'static str {
+        "never registers while paused"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a register is sent only after the open view said that the workspace is there and not paused"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        match &sight.seen {
+            Seen::Landed(landing, Taken::Yes) => {
+                if let (Some(ask), Some(says)) = (&landing.ask, landing.says)
+                    && (ask.route == Some(Route::View) || (sight.who.kind == JobKind::Run && says == Says::Paused))
+                {
+                    self.told.insert(sight.who, says);
+                }
+            }
+            Seen::Asked(ask) if ask.route == Some(Route::View) => {
+                self.told.remove(&sight.who);
+            }
+            Seen::Asked(ask) if ask.route == Some(Route::Register) => match self.told.get(&sight.who) {
+                Some(Says::Present) => {}
+                Some(Says::Paused) => return Err("it registers a paused workspace".to_owned()),
+                Some(Says::Gone) => return Err("it registers a workspace that is gone".to_owned()),
+                None => return Err("it registers without having looked".to_owned()),
+            },
+            seen if is_dead(seen) => self.told.retain(|who, _| who.process != sight.who.process),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What must not be done twice.
+
+use std::collections::BTreeMap;
+
+use molecule_core::effect::Sent;
+
+use super::{Invariant, Known, is_dead};
+use crate::seen::{Landing, Seen, Sight, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NothingIsDoneTwice {
+    /// Requests that may have arrived, by machine and route.
+    maybe: BTreeMap<(Who, Route), String>,
+    /// How often the server did it.
+    done: BTreeMap<(Who, Route), u32>,
+}
+
+impl Invariant for NothingIsDoneTwice {
+    fn name(&self) -> &'static str {
+        "nothing is done twice"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a request that may have arrived is not sent again unless its endpoint says that it may, and the server does once \
+         what it must do once"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        match &sight.seen {
+            Seen::Asked(ask) => {
+                if let Some(route) = ask.route
+                    && let Some(became) = self.maybe.get(&(sight.who, route))
+                {
+                    return Err(format!("{} again, after {became}", ask.printed));
+                }
+            }
+            Seen::Landed(landing, _) => {
+                if let Some(route) = landing.ask.as_ref().and_then(|ask| ask.route)
+                    && route.acts_each_time()
+                    && may_have_arrived(landing)
+                {
+                    self.maybe.insert((sight.who, route), landing.printed.clone());
+                }
+            }
+            Seen::Answered(ask, status, _) => {
+                if let Some(route) = ask.route
+                    && route.acts_each_time()
+                    && status.is_success()
+                {
+                    let times = self.done.entry((sight.who, route)).or_default();
+                    *times += 1;
+                    if *times > 1 {
+                        return Err(format!("the server did {} for the {times}th time", ask.printed));
+                    }
+                }
+            }
+            seen if is_dead(seen) => {
+                self.maybe.retain(|(who, _), _| who.process != sight.who.process);
+                self.done.retain(|(who, _), _| who.process != sight.who.process);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A 401 and a 429 turn a request away, and so does a 503 that asks to come again.
+fn may_have_arrived(landing: &Landing) -> bool {
+    match (landing.status.map(|status| status.as_u16()), landing.fault) {
+        (Some(401 | 429), _) => false,
+        // The platform's own word for it is a 503 with a code, and then it did nothing.
+        (Some(503), _) => landing.wait.is_none() && !landing.unavailable,
+        (Some(_), _) => true,
+        (None, Some((sent, _))) => sent == Sent::Maybe,
+        (None, None) => false,
+    }
+}

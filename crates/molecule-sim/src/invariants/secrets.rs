@@ -1,0 +1,87 @@
+//! What nothing may print.
+
+use std::error::Error as StdError;
+use std::fmt::Write;
+
+use super::{Invariant, Known};
+use crate::seen::{Seen, Sight};
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NoSecretIsPrinted {
+    text: String,
+}
+
+impl Invariant for NoSecretIsPrinted {
+    fn name(&self) -> &'static str {
+        "no secret is printed"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "no token, secret or administrator's credential is in what an effect, an outcome, an event, an error, a machine or a \
+         session prints"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+        self.text.clear();
+        let text = &mut self.text;
+        // Writing to a text cannot fail.
+        let _ = match &sight.seen {
+            Seen::Asked(ask) => text.write_str(&ask.printed),
+            Seen::HostAsked(_, op) => write!(text, "{op:?}"),
+            Seen::Landed(landing, _) => text.write_str(&landing.printed),
+            Seen::Told(event) => write!(text, "{event:?}"),
+            Seen::Printed(printed) => text.write_str(printed),
+            Seen::Ended(ending) => write!(text, "{ending:?}").and_then(|()| {
+                let Some(error) = ending.error() else { return Ok(()) };
+                write!(text, "{error}")?;
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    write!(text, "{error} {error:?}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }),
+            _ => return Ok(()),
+        };
+        match leaked(text, known) {
+            None => Ok(()),
+            Some(secret) => Err(format!("{}: a secret of {} characters is in it", short(text, secret), secret.len())),
+        }
+    }
+}
+
+/// Bytes of a token, and of a platform's secret.
+const LENGTH: usize = 43;
+
+/// The first secret that a text contains. Most are words of one length, which are looked up instead of looked for.
+fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
+    let marked = known.marks.iter().map(String::as_str).find(|mark| text.contains(mark));
+    let words = text.split(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '-' | '_'));
+    let mut windows =
+        words.flat_map(|word| word.as_bytes().windows(LENGTH)).filter_map(|part| str::from_utf8(part).ok());
+    marked.or_else(|| windows.find(|part| known.secrets.contains(*part)))
+}
+
+/// What was printed, the secret taken out.
+fn short(text: &str, secret: &str) -> String {
+    text.replace(secret, "[SECRET]").chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_within_a_word_and_a_mark_anywhere() {
+        let mut known = Known::default();
+        let secret = "x".repeat(LENGTH);
+        known.keep(&secret);
+        known.keep("hush");
+        for text in [format!("a {secret}."), format!("-{secret}y"), format!("\"{secret}\"")] {
+            assert_eq!(leaked(&text, &known), Some(secret.as_str()));
+        }
+        assert_eq!(leaked("it says hush-hush", &known), Some("hush"));
+        assert_eq!(leaked(&"x".repeat(LENGTH - 1), &known), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! Steps are few, and rest is rest.
+
+use molecule_core::machine::MAX_STEPS;
+
+use super::{Invariant, Known};
+use crate::seen::{Seen, Sight};
+
+/// See [`Invariant::sentence`].
+#[derive(Debug)]
+pub(crate) struct StepsAreBounded;
+
+impl Invariant for StepsAreBounded {
+    fn name(&self) -> &'static str {
+        "steps are bounded"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a machine gives at most 64 steps without input, rests without a wake only while something is in flight, and wants to \
+         be woken only later"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        match sight.seen {
+            Seen::Raced => Err(format!("more than {MAX_STEPS} steps")),
+            Seen::Rested { wake: None, in_flight: 0, .. } => Err("it rests for ever".to_owned()),
+            Seen::Rested { wake: Some(wake), .. } if wake <= sight.clock.mono => {
+                Err(format!("it wants to be woken {:?} ago", sight.clock.mono.since(wake)))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What becomes of tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use molecule_core::effect::{EffectId, HostOp, Slot};
+use molecule_core::{ErrorKind, Event};
+use molecule_proto::Time;
+
+use super::{Invariant, Known, is_dead};
+use crate::scenario::{Act, Mood};
+use crate::seen::{Landing, Seen, Sight, Taken, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NoTokenIsLost {
+    /// Tokens that a machine was given and must store before anything else.
+    to_store: BTreeMap<Who, String>,
+    storing: BTreeMap<(usize, EffectId), (Who, String)>,
+    /// Tokens that could not be stored, of which nobody heard yet.
+    untold: BTreeMap<Who, String>,
+    /// By process: the token that it holds in memory alone.
+    unsaved: BTreeMap<usize, String>,
+    /// By process: what answers brought.
+    brought: BTreeMap<usize, BTreeSet<String>>,
+    /// Processes that were stopped at once, and need not finish anything.
+    hurried: BTreeSet<usize>,
+    /// By agent: since when the disk is as it is.
+    disk_since: BTreeMap<usize, Time>,
+    /// When a machine last looked at the view, after which it prepares nothing more.
+    looked: BTreeMap<Who, Time>,
+}
+
+impl Invariant for NoTokenIsLost {
+    fn name(&self) -> &'static str {
+        "no token is lost"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a token that an answer brings is stored, durably and before anything else, or an error says that it could not be and \
+         how to recover; whoever lacks one is told how to get it; and the store never holds anything else than a token"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+        let who = sight.who;
+        match &sight.seen {
+            Seen::Asked(ask) => {
+                if ask.route == Some(Route::View) {
+                    self.looked.insert(who, sight.at);
+                }
+                self.stores_first(who, &ask.printed)
+            }
+            Seen::HostAsked(id, HostOp::Replace(Slot::Token, content)) => self.stores(sight, known, *id, content),
+            Seen::HostAsked(_, op) => self.stores_first(who, &format!("{op:?}")),
+            Seen::Landed(landing, taken) => self.landed(sight, landing, *taken),
+            Seen::Told(Event::Warning(text)) if text.contains("could not be stored") => {
+                self.untold.remove(&who);
+                says_how(text)
+            }
+            Seen::Told(Event::Registered { minted: false, .. }) => self.registered(sight),
+            Seen::Ended(ending) => {
+                if self.to_store.remove(&who).is_some() {
+                    return Err("it ends and has not stored the token that it was given".to_owned());
+                }
+                if let Some(error) = ending.error() {
+                    if error.kind() == ErrorKind::TokenNotSaved {
+                        self.untold.remove(&who);
+                    }
+                    if is_about_tokens(error.kind()) {
+                        says_how(&error.to_string())?;
+                    }
+                }
+                match self.untold.remove(&who) {
+                    Some(_) if !self.hurried.contains(&who.process) => {
+                        Err("a token could not be stored, and nobody was told".to_owned())
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Seen::Commanded(molecule_core::RunCommand::StopNow) => {
+                self.hurried.insert(who.process);
+                Ok(())
+            }
+            Seen::Acted(Act::Disk(_)) | Seen::Finale => {
+                self.disk_since.insert(who.agent, sight.at);
+                Ok(())
+            }
+            Seen::Tick => store_holds_a_token(sight, known),
+            seen if is_dead(seen) => {
+                self.forget(who.process);
+                store_holds_a_token(sight, known)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NoTokenIsLost {
+    fn stores_first(&self, who: Who, instead: &str) -> Result<(), String> {
+        match self.to_store.get(&who) {
+            Some(_) => Err(format!("it was given a token, and before it stores it comes {instead}")),
+            None => Ok(()),
+        }
+    }
+
+    fn stores(&mut self, sight: &Sight<'_>, known: &Known, id: EffectId, content: &[u8]) -> Result<(), String> {
+        let who = sight.who;
+        let token = String::from_utf8_lossy(content).into_owned();
+        if self.to_store.remove(&who).is_some_and(|due| due != token) {
+            return Err("it stores something else than the token that it was given".to_owned());
+        }
+        let brought = self.brought.get(&who.process).is_some_and(|brought| brought.contains(&token));
+        if !brought || !known.tokens.contains(&token) {
+            return Err("it stores what no answer brought".to_owned());
+        }
+        self.storing.insert((who.process, id), (who, token));
+        Ok(())
+    }
+
+    fn landed(&mut self, sight: &Sight<'_>, landing: &Landing, taken: Taken) -> Result<(), String> {
+        let process = sight.who.process;
+        if let (Some(token), Taken::Yes) = (&landing.token, taken) {
+            self.to_store.insert(sight.who, token.clone());
+            self.brought.entry(process).or_default().insert(token.clone());
+        }
+        let Some((who, token)) = self.storing.remove(&(process, landing.id)) else { return Ok(()) };
+        if landing.fault.is_none() {
+            self.unsaved.remove(&process);
+            let kept = sight.facts.agents[who.agent].disk.content(Slot::Token, true);
+            return if kept == Some(token) { Ok(()) } else { Err("a token was stored and is not there".to_owned()) };
+        }
+        self.unsaved.insert(process, token.clone());
+        if taken == Taken::Yes {
+            self.untold.insert(who, token);
+        } else if !self.hurried.contains(&process) {
+            return Err("nobody waited for a token to be stored, and it was not".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A register begins with storing what could not be stored before, if the disk lets it.
+    fn registered(&self, sight: &Sight<'_>) -> Result<(), String> {
+        let Some(token) = self.unsaved.get(&sight.who.process) else { return Ok(()) };
+        let agent = &sight.facts.agents[sight.who.agent];
+        let looked = self.looked.get(&sight.who).copied().unwrap_or_default();
+        let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| sight.at.since(*since).as_secs() > 120);
+        let worked = agent.disk.mood() == Mood::Fine && mended && sight.at.since(looked).as_secs() < 60;
+        let live =
+            molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token));
+        let stored = agent.disk.content(Slot::Token, true).as_deref() == Some(token);
+        if worked && live && !stored {
+            return Err("it registered, the disk works, and the token is still in memory alone".to_owned());
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, process: usize) {
+        self.to_store.retain(|who, _| who.process != process);
+        self.storing.retain(|(of, _), _| *of != process);
+        self.untold.retain(|who, _| who.process != process);
+        self.looked.retain(|who, _| who.process != process);
+        self.unsaved.remove(&process);
+        self.brought.remove(&process);
+        self.hurried.remove(&process);
+    }
+}
+
+fn is_about_tokens(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::TokenNotHeld | ErrorKind::TokenNotSaved | ErrorKind::Revoked)
+}
+
+fn says_how(text: &str) -> Result<(), String> {
+    let says = text.contains("recover") || text.contains("MOLECULE_WORKSPACE_TOKEN");
+    if says { Ok(()) } else { Err(format!("nothing says how to recover: {text}")) }
+}
+
+fn store_holds_a_token(sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    match sight.facts.agents[sight.who.agent].disk.content(Slot::Token, false) {
+        Some(content) if !known.tokens.contains(&content) => {
+            Err(format!("the store holds {} bytes that are no token", content.len()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,203 @@
+//! What becomes of a request: when it reaches the server, if it does, and what its caller gets when.
+//!
+//! Only faults that a real driver was seen to tell are told here: [`FAULTS`] is the whole list.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use molecule_core::effect::{FaultKind, Limits, Phase, Sent};
+use molecule_proto::UnixTime;
+
+use crate::weather::{Asked, Gust, Part};
+
+/// Every fault of a request that the simulated network tells.
+pub const FAULTS: [(Sent, FaultKind); 12] = [
+    (Sent::No, FaultKind::Connect),
+    (Sent::No, FaultKind::Resolve),
+    (Sent::No, FaultKind::Tls),
+    (Sent::No, FaultKind::Proxy),
+    (Sent::No, FaultKind::Timeout(Phase::Connect)),
+    (Sent::Maybe, FaultKind::Interrupted),
+    (Sent::Maybe, FaultKind::Timeout(Phase::Head)),
+    (Sent::Maybe, FaultKind::Timeout(Phase::Read)),
+    (Sent::Maybe, FaultKind::Timeout(Phase::Total)),
+    (Sent::Maybe, FaultKind::Protocol),
+    (Sent::Maybe, FaultKind::TooLarge),
+    // Of an effect that was cancelled.
+    (Sent::Maybe, FaultKind::Cancelled),
+];
+
+/// The way of one request.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// After how long the server has it; `None`: never.
+    pub(crate) arrives: Option<Duration>,
+    /// After how long its caller has the outcome.
+    pub(crate) lands: Duration,
+    pub(crate) end: End,
+}
+
+/// What a caller gets.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The server's answer.
+    Answer,
+    /// The server's answer with a body that is broken.
+    Corrupt,
+    /// An answer of something that stands before the server.
+    Edge(Response<Bytes>),
+    Fault(Sent, FaultKind),
+}
+
+/// Plans the way of a request that meets a gust, or none. `date` is the calendar of whatever answers.
+pub(crate) fn way(gust: Option<&Gust>, limits: &Limits, rng: &mut Rng, date: UnixTime) -> Way {
+    let trip = Duration::from_micros(rng.u64(5_000..120_000));
+    let half = trip / 2;
+    let answered = |end| Way { arrives: Some(half), lands: trip, end };
+    let unseen = |end| Way { arrives: None, lands: trip, end };
+    let after = |arrives, lands, kind| Way { arrives, lands, end: End::Fault(Sent::Maybe, kind) };
+    let way = match gust {
+        None => answered(End::Answer),
+        Some(Gust::Refused) => unseen(End::Fault(Sent::No, FaultKind::Connect)),
+        Some(Gust::Unresolved) => unseen(End::Fault(Sent::No, FaultKind::Resolve)),
+        Some(Gust::TlsRefused) => unseen(End::Fault(Sent::No, FaultKind::Tls)),
+        Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
+        Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(Sent::Maybe, FaultKind::Interrupted)),
+        Some(Gust::LostBefore { silent: true }) => after(None, limits.head, FaultKind::Timeout(Phase::Head)),
+        Some(Gust::LostAfter { silent: false }) => after(Some(half), trip, FaultKind::Interrupted),
+        Some(Gust::LostAfter { silent: true }) => after(Some(half), limits.head, FaultKind::Timeout(Phase::Head)),
+        Some(Gust::Slow { part, ms }) => slow(*part, Duration::from_millis((*ms).into()), trip, limits, rng),
+        Some(Gust::TooMany(asked)) => unseen(End::Edge(edge(429, Some(asked), date))),
+        Some(Gust::Busy(asked)) => unseen(End::Edge(edge(503, Some(asked), date))),
+        Some(Gust::Gateway { status, acted }) => {
+            let end = End::Edge(edge(*status, None, date));
+            if *acted { answered(end) } else { unseen(end) }
+        }
+        Some(Gust::Redirect) => unseen(End::Edge(redirect())),
+        Some(Gust::Cut) => after(Some(half), trip, FaultKind::Interrupted),
+        Some(Gust::Corrupt) => answered(End::Corrupt),
+        Some(Gust::Page { status }) => unseen(End::Edge(page(*status))),
+        Some(Gust::TooLarge) => after(Some(half), trip, FaultKind::TooLarge),
+        Some(Gust::NoHttp) => unseen(End::Fault(Sent::Maybe, FaultKind::Protocol)),
+    };
+    if way.lands > limits.total {
+        return Way { lands: limits.total, ..after(way.arrives, limits.total, FaultKind::Timeout(Phase::Total)) };
+    }
+    way
+}
+
+/// A server that is slow to answer may also be slow to act: up to the moment at which it would have answered.
+fn slow(part: Part, by: Duration, trip: Duration, limits: &Limits, rng: &mut Rng) -> Way {
+    let timeout = |sent, arrives, lands, phase| {
+        let end = End::Fault(sent, FaultKind::Timeout(phase));
+        Way { arrives, lands, end }
+    };
+    let acts = trip / 2 + by.mul_f64(if rng.bool() { 0.0 } else { rng.f64() });
+    match part {
+        Part::Connect if by > limits.connect => timeout(Sent::No, None, limits.connect, Phase::Connect),
+        Part::Connect => Way { arrives: Some(by + trip / 2), lands: by + trip, end: End::Answer },
+        Part::Head if by > limits.head => timeout(Sent::Maybe, Some(acts), limits.head, Phase::Head),
+        Part::Read if by > limits.read => timeout(Sent::Maybe, Some(trip / 2), trip + limits.read, Phase::Read),
+        Part::Head => Way { arrives: Some(acts), lands: trip + by, end: End::Answer },
+        Part::Read | Part::Drip => Way { arrives: Some(trip / 2), lands: trip + by, end: End::Answer },
+    }
+}
+
+fn edge(status: u16, asked: Option<&Asked>, date: UnixTime) -> Response<Bytes> {
+    let mut answer = text(status, "text/plain", "upstream error");
+    let asked = match asked {
+        None | Some(Asked::Nothing) => None,
+        Some(Asked::Seconds(seconds)) => Some(HeaderValue::from(*seconds)),
+        Some(Asked::Date(ahead)) => HeaderValue::from_str(&http_date(date, *ahead)).ok(),
+        Some(Asked::Junk) => Some(HeaderValue::from_static("soon")),
+    };
+    if let Some(asked) = asked {
+        answer.headers_mut().insert(RETRY_AFTER, asked);
+    }
+    answer
+}
+
+fn http_date(now: UnixTime, ahead: i32) -> String {
+    let secs = u64::try_from(now.as_secs().saturating_add(ahead.into())).unwrap_or(0);
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(secs))
+}
+
+fn redirect() -> Response<Bytes> {
+    let mut answer = text(302, "text/html", "<a href=\"https://login.example.net\">Found</a>");
+    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("https://login.example.net/sign-in?for=agent"));
+    answer
+}
+
+fn page(status: u16) -> Response<Bytes> {
+    text(status, "text/html", "<!doctype html><title>Welcome to the guest network</title>")
+}
+
+fn text(status: u16, kind: &'static str, body: &'static str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
+    // A scenario may name a status that none is.
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+/// The first half of a body: no JSON any more.
+pub(crate) fn corrupt(answer: Response<Bytes>) -> Response<Bytes> {
+    let (head, body) = answer.into_parts();
+    let half = body.slice(..body.len() / 2);
+    Response::from_parts(head, half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn all_gusts() -> Vec<Gust> {
+        let mut gusts = vec![
+            Gust::Refused,
+            Gust::Unresolved,
+            Gust::TlsRefused,
+            Gust::ProxyRefused,
+            Gust::TooMany(Asked::Seconds(3)),
+            Gust::Busy(Asked::Date(5)),
+            Gust::Redirect,
+            Gust::Cut,
+            Gust::Corrupt,
+            Gust::Page { status: 404 },
+            Gust::TooLarge,
+            Gust::NoHttp,
+        ];
+        for truth in [false, true] {
+            gusts.extend([Gust::LostBefore { silent: truth }, Gust::LostAfter { silent: truth }]);
+            gusts.push(Gust::Gateway { status: 502, acted: truth });
+        }
+        for part in [Part::Connect, Part::Head, Part::Read, Part::Drip] {
+            gusts.extend([500, 11_000, 40_000].map(|ms| Gust::Slow { part, ms }));
+        }
+        gusts
+    }
+
+    #[test]
+    fn no_way_passes_the_limits_and_what_was_never_sent_never_arrives() {
+        let mut rng = Rng::with_seed(7);
+        let ten = 10 * SECOND;
+        let limits = Limits { connect: ten, head: ten, read: ten, total: 3 * ten, max_body: 1 };
+        for gust in all_gusts() {
+            for _ in 0..50 {
+                let way = way(Some(&gust), &limits, &mut rng, UnixTime::from_secs(0));
+                assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
+                if let End::Fault(sent, kind) = way.end {
+                    assert!(FAULTS.contains(&(sent, kind)), "{gust:?}: {kind:?}");
+                    assert!(sent == Sent::Maybe || way.arrives.is_none(), "{gust:?}: not sent, and arrived");
+                }
+                if let End::Answer | End::Corrupt = way.end {
+                    assert!(way.arrives.is_some_and(|arrives| arrives <= way.lands), "{gust:?}: {way:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A process of an agent's program: its session and its machines, driven as a driver drives them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use molecule_core::effect::{EffectId, HostOp, Outcome};
+use molecule_core::machine::{Cx, Now, Step};
+use molecule_core::session::Session;
+use molecule_core::{Config, Event, RunCommand};
+use molecule_host::Host;
+
+use crate::disk::Disk;
+use crate::job::{Ending, Job, JobKind};
+use crate::scenario::Crash;
+use crate::seen::Taken;
+
+/// A process while it lives.
+pub(crate) struct Process {
+    pub(crate) agent: usize,
+    pub(crate) session: Session,
+    pub(crate) host: Host,
+    jobs: BTreeMap<u32, Running>,
+    begun: u32,
+    /// Acts of the host that are under way.
+    pub(crate) acts: BTreeMap<EffectId, HostOp>,
+    /// It dies in this way instead of getting this outcome.
+    pub(crate) fatal: Option<(EffectId, Crash)>,
+    /// A second process beside the program's own, which ends when it has the lock.
+    pub(crate) is_rival: bool,
+}
+
+struct Running {
+    kind: JobKind,
+    job: Box<dyn Job>,
+    in_flight: BTreeSet<EffectId>,
+    /// Which wake is the newest; the others are forgotten.
+    wake: u64,
+}
+
+impl Process {
+    pub(crate) fn new(agent: usize, config: Config, seed: u64, disk: &Disk) -> Self {
+        Self {
+            agent,
+            session: Session::new(config, seed),
+            host: Host::new(Arc::new(disk.clone())),
+            jobs: BTreeMap::new(),
+            begun: 0,
+            acts: BTreeMap::new(),
+            fatal: None,
+            is_rival: false,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, kind: JobKind, job: Box<dyn Job>) -> u32 {
+        self.begun += 1;
+        self.jobs.insert(self.begun, Running { kind, job, in_flight: BTreeSet::new(), wake: 0 });
+        self.begun
+    }
+
+    pub(crate) fn kind(&self, job: u32) -> Option<JobKind> {
+        self.jobs.get(&job).map(|running| running.kind)
+    }
+
+    /// The machines of a kind.
+    pub(crate) fn jobs(&self, kind: JobKind) -> Vec<u32> {
+        self.jobs.iter().filter(|(_, running)| running.kind == kind).map(|(job, _)| *job).collect()
+    }
+
+    pub(crate) fn in_flight(&self, job: u32) -> usize {
+        self.jobs.get(&job).map_or(0, |running| running.in_flight.len())
+    }
+
+    /// One step of a machine; `None` if it is done already.
+    pub(crate) fn poll(&mut self, job: u32, now: Now) -> Option<Step<Event, Ending>> {
+        let running = self.jobs.get_mut(&job)?;
+        let step = running.job.poll(&mut Cx { now, session: &mut self.session });
+        match &step {
+            Step::Start(id, _) => {
+                running.in_flight.insert(*id);
+            }
+            Step::Done(_) => {
+                self.jobs.remove(&job);
+            }
+            Step::Cancel(_) | Step::Event(_) | Step::Idle(_) => {}
+        }
+        Some(step)
+    }
+
+    /// Hands an outcome over; what nobody takes is disposed of.
+    pub(crate) fn feed(&mut self, job: u32, now: Now, id: EffectId, outcome: Outcome) -> Taken {
+        let Some(running) = self.jobs.get_mut(&job) else {
+            self.host.dispose(outcome);
+            return Taken::TooLate;
+        };
+        running.in_flight.remove(&id);
+        match running.job.feed(&mut Cx { now, session: &mut self.session }, id, outcome) {
+            Ok(()) => Taken::Yes,
+            Err(outcome) => {
+                self.host.dispose(outcome);
+                Taken::GivenBack
+            }
+        }
+    }
+
+    pub(crate) fn command(&mut self, job: u32, now: Now, command: RunCommand) {
+        if let Some(running) = self.jobs.get_mut(&job) {
+            running.job.command(&mut Cx { now, session: &mut self.session }, command);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, job: u32, now: Now) {
+        if let Some(running) = self.jobs.get_mut(&job) {
+            running.job.cancel(&mut Cx { now, session: &mut self.session });
+        }
+    }
+
+    /// A new wake of a machine, which makes every earlier one void.
+    pub(crate) fn arm(&mut self, job: u32) -> u64 {
+        self.jobs.get_mut(&job).map_or(0, |running| {
+            running.wake += 1;
+            running.wake
+        })
+    }
+
+    pub(crate) fn is_armed(&self, job: u32, wake: u64) -> bool {
+        self.jobs.get(&job).is_some_and(|running| running.wake == wake)
+    }
+
+    /// What the `Debug` of the session and of every machine prints.
+    pub(crate) fn printed(&self) -> String {
+        let mut text = format!("{:?}", self.session);
+        for running in self.jobs.values() {
+            text.push_str(&running.job.printed());
+        }
+        text
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads answers for the invariants, on its own: what it says must not depend on the code that it judges.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Response};
+use molecule_core::machine::Now;
+use serde_json::Value;
+
+use crate::seen::{Landing, Says};
+use crate::weather::Route;
+
+/// Fills in what an answer tells.
+pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now) {
+    landing.status = Some(answer.status());
+    landing.left = left(answer.headers());
+    let route = landing.ask.as_ref().and_then(|ask| ask.route);
+    let is_refusal = !answer.status().is_success();
+    let reads = is_refusal || route.is_some_and(|route| matches!(route, Route::View | Route::State) || mints(route));
+    let body: Option<Value> = if reads { serde_json::from_slice(answer.body()).ok() } else { None };
+    if is_refusal {
+        landing.wait = wait(answer.headers(), body.as_ref(), clock);
+    }
+    let Some(body) = body else { return };
+    if !is_refusal && route.is_some_and(mints) {
+        landing.token = token(&body).map(str::to_owned);
+    }
+    landing.unavailable = body.get("code").and_then(Value::as_str) == Some("platform_unavailable");
+    landing.says = says(route, answer.status().as_u16(), &body);
+}
+
+fn mints(route: Route) -> bool {
+    matches!(route, Route::Register | Route::Rotate | Route::Mint)
+}
+
+/// The token in the answer of a route that mints one.
+pub(crate) fn token(body: &Value) -> Option<&str> {
+    let token = body.get("auth_token").or_else(|| body.get("connection")?.get("auth_token"));
+    token?.as_str().filter(|token| !token.is_empty())
+}
+
+/// The same from an answer as the server gives it.
+pub(crate) fn minted(route: Option<Route>, answer: &Response<Bytes>) -> Option<String> {
+    if !(route.is_some_and(mints) && answer.status().is_success()) {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(answer.body()).ok()?;
+    token(&body).map(str::to_owned)
+}
+
+fn says(route: Option<Route>, status: u16, body: &Value) -> Option<Says> {
+    let word = body.get("status").and_then(Value::as_str);
+    match (route?, status) {
+        (Route::View, 404 | 410) => body.get("error").map(|_| Says::Gone),
+        (Route::State, 404) => (body.get("deleted") == Some(&Value::Bool(true))).then_some(Says::Gone),
+        (Route::View | Route::State, 200) => Some(match word? {
+            "removed" => Says::Gone,
+            "paused" => Says::Paused,
+            _ => Says::Present,
+        }),
+        _ => None,
+    }
+}
+
+/// Seconds or a date in the header, or else the body's number; of the forms that a world makes.
+fn wait(headers: &HeaderMap, body: Option<&Value>, clock: Now) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let from_header = text.and_then(|text| match text.parse::<u64>() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            let ahead = i64::try_from(date.as_secs()).ok()? - clock.unix.as_secs();
+            Some(u64::try_from(ahead).unwrap_or(0))
+        }
+    });
+    let seconds = from_header.or_else(|| body?.get("retry_after")?.as_u64())?;
+    Some(Duration::from_secs(seconds.clamp(1, 60)))
+}
+
+fn left(headers: &HeaderMap) -> Option<(u32, u32, u32)> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    Some((number("x-ratelimit-remaining")?, number("x-ratelimit-limit")?, number("x-ratelimit-reset")?))
+}

@@ -1,0 +1,243 @@
+//! What can be seen of a world while it turns: all that invariants judge by.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use molecule_core::effect::{EffectId, FaultKind, HostOp, HostResult, Outcome, Sent};
+use molecule_core::machine::Now;
+use molecule_core::{Event, RunCommand};
+use molecule_platform::Platform;
+use molecule_proto::Time;
+
+use crate::agent::Agent;
+use crate::job::{Ending, JobKind};
+use crate::scenario::Act;
+use crate::weather::{Gust, Route};
+
+/// One thing that happened, to whom and when, and the world as it is then.
+pub struct Sight<'a> {
+    /// The world's clock.
+    pub at: Time,
+    /// Whom it is about.
+    pub who: Who,
+    /// The clocks of that agent's computer.
+    pub clock: Now,
+    /// What happened.
+    pub seen: Seen<'a>,
+    /// The world around.
+    pub facts: Facts<'a>,
+}
+
+/// An agent, one of its processes, and a machine of that process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who {
+    /// The agent's place in the scenario, its kinds counted out.
+    pub agent: usize,
+    /// The process, counted over all agents.
+    pub process: usize,
+    /// The machine, counted within its process.
+    pub job: u32,
+    /// Which machine it is.
+    pub kind: JobKind,
+}
+
+/// The truth, which no agent sees.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The other side.
+    pub platform: &'a Platform,
+    /// The agents' computers and programs.
+    pub agents: &'a [Agent],
+    /// Whether the weather is fair and the database up.
+    pub fair: bool,
+}
+
+/// Something that happened.
+pub enum Seen<'a> {
+    /// A machine begins.
+    Began,
+    /// It asks for a request.
+    Asked(&'a Ask),
+    /// It asks for an act of the host.
+    HostAsked(EffectId, &'a HostOp),
+    /// It cancels an effect.
+    Cancelled(EffectId),
+    /// The server answers a request.
+    Answered(&'a Ask, StatusCode, Option<&'a str>),
+    /// An outcome is handed over.
+    Landed(&'a Landing, Taken),
+    /// It tells the application something.
+    Told(&'a Event),
+    /// It rests.
+    Rested {
+        /// Steps since the last input.
+        steps: usize,
+        /// When it wants to be polled again.
+        wake: Option<Time>,
+        /// Its effects under way.
+        in_flight: usize,
+    },
+    /// It gave more steps than the protocol allows.
+    Raced,
+    /// It ends.
+    Ended(&'a Ending),
+    /// It is told something.
+    Commanded(RunCommand),
+    /// Its caller is gone.
+    GivenUp,
+    /// The process is gone, by a crash or by its end.
+    Died {
+        /// With the power.
+        power: bool,
+    },
+    /// What the session and all machines of a process print.
+    Printed(&'a str),
+    /// Somebody wants the program to stop.
+    StopRaised,
+    /// A scenario's act.
+    Acted(&'a Act),
+    /// The owner or somebody else put a token into the store.
+    Handed(&'a str),
+    /// Everything is well again and stays so.
+    Finale,
+    /// Time passed.
+    Tick,
+    /// All is over: nothing is under way any more.
+    Over,
+}
+
+/// A request that a machine asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Its effect.
+    pub id: EffectId,
+    /// Where it goes; `None` for what no machine should ask for.
+    pub route: Option<Route>,
+    /// Scheme and authority.
+    pub origin: String,
+    /// The credential that it carries.
+    pub bearer: Option<String>,
+    /// What its `Debug` prints.
+    pub printed: String,
+    /// What it meets.
+    pub gust: Option<Gust>,
+}
+
+/// What became of an effect.
+pub struct Landing {
+    /// The effect.
+    pub id: EffectId,
+    /// The request, if it was one.
+    pub ask: Option<Ask>,
+    /// The answer's status.
+    pub status: Option<StatusCode>,
+    /// The fault.
+    pub fault: Option<(Sent, FaultKind)>,
+    /// Whether the answer says by a code of its own that the platform did nothing.
+    pub unavailable: bool,
+    /// How long the answer asks to wait, on the agent's calendar, within 1 to 60 s.
+    pub wait: Option<Duration>,
+    /// What the answer says of the server's rate limit: requests left of how many, and seconds until it refills.
+    pub left: Option<(u32, u32, u32)>,
+    /// A token that the answer brings.
+    pub token: Option<String>,
+    /// Whether it is the lock.
+    pub locked: bool,
+    /// What the answer says of the workspace.
+    pub says: Option<Says>,
+    /// What its `Debug` prints.
+    pub printed: String,
+}
+
+/// What an answer says of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// It is paused.
+    Paused,
+    /// It is there and not paused.
+    Present,
+    /// It was deleted, or there is none.
+    Gone,
+}
+
+/// Who took an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The machine.
+    Yes,
+    /// The machine gave it back, and the driver disposed of it.
+    GivenBack,
+    /// The machine was done, and the driver disposed of it.
+    TooLate,
+}
+
+impl Landing {
+    /// Whether the lane of this request is well: an answer that means what was asked for.
+    pub fn is_good(&self) -> bool {
+        self.status.is_some_and(|status| status.is_success()) || self.says == Some(Says::Gone)
+    }
+
+    pub(crate) fn of(id: EffectId, ask: Option<Ask>, outcome: &Outcome, clock: Now) -> Self {
+        let mut landing = Self {
+            id,
+            ask,
+            status: None,
+            fault: None,
+            unavailable: false,
+            wait: None,
+            left: None,
+            token: None,
+            says: None,
+            locked: matches!(outcome, Outcome::Host(HostResult::Locked(_))),
+            printed: format!("{outcome:?}"),
+        };
+        match outcome {
+            Outcome::Response(answer) => crate::read::answer(&mut landing, answer, clock),
+            Outcome::Failed(fault) => landing.fault = Some((fault.sent, fault.kind)),
+            Outcome::Host(_) => {}
+        }
+        landing
+    }
+}
+
+impl fmt::Debug for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Began => f.write_str("begins"),
+            Self::Asked(ask) => match &ask.gust {
+                Some(gust) => write!(f, "asks {} {} into {gust:?}", ask.id.0, ask.printed),
+                None => write!(f, "asks {} {}", ask.id.0, ask.printed),
+            },
+            Self::HostAsked(id, op) => write!(f, "asks {} {op:?}", id.0),
+            Self::Cancelled(id) => write!(f, "cancels {}", id.0),
+            Self::Answered(ask, status, token) => {
+                let minted = if token.is_some() { ", with a token" } else { "" };
+                write!(f, "the server answers {} with {status}{minted}", ask.id.0)
+            }
+            Self::Landed(landing, Taken::Yes) => write!(f, "gets {} {}", landing.id.0, landing.printed),
+            Self::Landed(landing, taken) => write!(f, "gets {} {}: {taken:?}", landing.id.0, landing.printed),
+            Self::Told(event) => write!(f, "tells {event:?}"),
+            Self::Rested { steps, wake, in_flight } => {
+                write!(f, "rests after {steps} steps, {in_flight} in flight")?;
+                wake.map_or(Ok(()), |wake| write!(f, ", until {:.3}", seconds(wake)))
+            }
+            Self::Raced => f.write_str("gives too many steps"),
+            Self::Ended(ending) => write!(f, "ends {ending:?}"),
+            Self::Commanded(command) => write!(f, "is told {command:?}"),
+            Self::GivenUp => f.write_str("is given up"),
+            Self::Died { power } => write!(f, "dies{}", if *power { " with the power" } else { "" }),
+            Self::Printed(_) => f.write_str("prints"),
+            Self::StopRaised => f.write_str("is to stop"),
+            Self::Acted(act) => write!(f, "ACT {act:?}"),
+            Self::Handed(_) => f.write_str("a token is handed over"),
+            Self::Finale => f.write_str("FINALE"),
+            Self::Tick => f.write_str("tick"),
+            Self::Over => f.write_str("OVER"),
+        }
+    }
+}
+
+pub(crate) fn seconds(at: Time) -> f64 {
+    Duration::from_nanos(at.as_nanos()).as_secs_f64()
+}

@@ -1,0 +1,196 @@
+//! Scenarios made up by chance.
+
+use proptest::prelude::*;
+
+use crate::scenario::{
+    Act, AfterError, AgentSetup, CallKind, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt,
+};
+use crate::weather::{Asked, Gust, Part, Route, Weather};
+
+/// Minutes to an hour in which much happens.
+pub fn scenario() -> impl Strategy<Value = Scenario> {
+    (60u32..3600, 0usize..14).prop_flat_map(|(lasts_s, most)| of(lasts_s, most))
+}
+
+/// A day in which now and then something happens.
+pub fn life() -> impl Strategy<Value = Scenario> {
+    (1usize..40).prop_flat_map(|most| of(86_400, most))
+}
+
+fn of(lasts_s: u32, most: usize) -> impl Strategy<Value = Scenario> {
+    let acts = proptest::collection::vec(timed(u64::from(lasts_s) * 1000), 0..=most);
+    (any::<u64>(), setup(), acts).prop_map(move |(seed, setup, mut acts)| {
+        acts.sort_by_key(|timed| timed.at_ms);
+        Scenario { about: "made up".to_owned(), seed, lasts_s, setup, acts }
+    })
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let dialect = prop_oneof![Just(Dialect::Current), Just(Dialect::April)];
+    let rate_limit = prop_oneof![6 => Just(None), 1 => (30u32..600).prop_map(Some)];
+    let agents = prop_oneof![5 => proptest::collection::vec(agent(), 1), 1 => proptest::collection::vec(agent(), 2..4)];
+    (dialect, any::<bool>(), rate_limit, agents).prop_map(|(dialect, provisioner, rate_limit, agents)| Setup {
+        dialect,
+        provisioner,
+        rate_limit,
+        agents,
+    })
+}
+
+fn agent() -> impl Strategy<Value = AgentSetup> {
+    let token = prop_oneof![
+        4 => Just(TokenAt::Stored),
+        2 => Just(TokenAt::Given),
+        1 => Just(TokenAt::GivenDeadStoredLive),
+        1 => Just(TokenAt::Lost),
+        4 => Just(TokenAt::NotMinted),
+    ];
+    let after_error = prop_oneof![Just(AfterError::End), Just(AfterError::Again), Just(AfterError::Restart)];
+    let heartbeat_s = prop_oneof![4 => Just(30u32), 1 => 1u32..=60];
+    let state_s = prop_oneof![4 => Just(30u32), 1 => 1u32..=300];
+    (token, any::<bool>(), heartbeat_s, state_s, any::<bool>(), any::<bool>(), after_error).prop_map(
+        |(token, push, heartbeat_s, state_s, waits_on_pause, registers_first, after_error)| AgentSetup {
+            count: 1,
+            starts_within_s: 0,
+            token,
+            push,
+            heartbeat_s,
+            state_s,
+            waits_on_pause,
+            registers_first,
+            after_error,
+        },
+    )
+}
+
+fn timed(until_ms: u64) -> impl Strategy<Value = Timed> {
+    // Much of what is interesting happens while the agent starts.
+    let at_ms = prop_oneof![4 => 0..until_ms, 1 => 0..5_000u64.min(until_ms)];
+    let agent = prop_oneof![4 => Just(0usize), 1 => 0usize..3];
+    (at_ms, agent, act()).prop_map(|(at_ms, agent, act)| Timed { at_ms, agent, act })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => owner(),
+        5 => weather().prop_map(Act::Weather),
+        2 => Just(Act::Weather(Weather::fair())),
+        5 => (route(), gust()).prop_map(|(route, gust)| Act::Strike { route, gust }),
+        5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)])
+            .prop_map(|(call, gives_up_ms)| Act::Call { call, gives_up_ms }),
+        3 => program(),
+        3 => crash().prop_map(Act::Crash),
+        3 => prop_oneof![
+            3 => Just(Mood::Fine), 2 => Just(Mood::Full), 1 => Just(Mood::ReadOnly), 1 => Just(Mood::Broken)
+        ].prop_map(Act::Disk),
+        2 => clock(),
+    ]
+}
+
+fn owner() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => Just(Act::Pause),
+        3 => Just(Act::Resume),
+        1 => Just(Act::Rotate),
+        2 => Just(Act::HandOver),
+        2 => Just(Act::RevokeAll),
+        1 => any::<bool>().prop_map(|purge| Act::Delete { purge }),
+        1 => any::<u8>().prop_map(Act::SetSecret),
+        3 => any::<bool>().prop_map(|up| Act::Database { up }),
+    ]
+}
+
+fn program() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        2 => (0u8..5).prop_map(Act::Report),
+        2 => proptest::option::of(0u8..5).prop_map(Act::SetUrl),
+        1 => Just(Act::Stop),
+        1 => Just(Act::StopNow),
+        1 => Just(Act::SecondLoop),
+        3 => Just(Act::Start),
+    ]
+}
+
+fn crash() -> impl Strategy<Value = Crash> {
+    let moment = prop_oneof![Just(Moment::Before), Just(Moment::During), Just(Moment::After)];
+    (0u16..20, moment, any::<bool>(), proptest::option::weighted(0.8, 0u32..300))
+        .prop_map(|(after_effects, moment, power, restart_s)| Crash { after_effects, moment, power, restart_s })
+}
+
+fn clock() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (-100_000i32..100_000).prop_map(Act::SetCalendar),
+        (1u32..40_000).prop_map(Act::ClockJumps),
+        (1u32..600).prop_map(Act::ClockStands),
+        (1u32..30_000, any::<bool>()).prop_map(|(secs, counted)| Act::Sleep { secs, counted }),
+    ]
+}
+
+fn call() -> impl Strategy<Value = CallKind> {
+    prop_oneof![
+        3 => Just(CallKind::Register),
+        2 => Just(CallKind::RecoverByAdmin),
+        2 => Just(CallKind::RecoverOwn),
+        1 => Just(CallKind::Beat),
+        1 => Just(CallKind::State),
+        1 => Just(CallKind::Secrets),
+        1 => Just(CallKind::Card),
+    ]
+}
+
+fn weather() -> impl Strategy<Value = Weather> {
+    let percent = prop_oneof![Just(100u8), 5u8..100];
+    let route = proptest::option::weighted(0.2, route());
+    (percent, proptest::collection::vec(gust(), 1..4), route).prop_map(|(percent, gusts, route)| Weather {
+        percent,
+        gusts,
+        route,
+    })
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    prop_oneof![
+        4 => Just(Route::Register),
+        3 => Just(Route::Heartbeat),
+        3 => Just(Route::State),
+        2 => Just(Route::View),
+        2 => Just(Route::Rotate),
+        2 => Just(Route::Mint),
+        1 => Just(Route::ListTokens),
+        1 => Just(Route::RevokeToken),
+        1 => Just(Route::Secrets),
+        1 => Just(Route::Card),
+    ]
+}
+
+fn gust() -> impl Strategy<Value = Gust> {
+    let part = prop_oneof![Just(Part::Connect), Just(Part::Head), Just(Part::Read), Just(Part::Drip)];
+    prop_oneof![
+        2 => Just(Gust::Refused),
+        1 => Just(Gust::Unresolved),
+        1 => Just(Gust::TlsRefused),
+        1 => Just(Gust::ProxyRefused),
+        2 => any::<bool>().prop_map(|silent| Gust::LostBefore { silent }),
+        4 => any::<bool>().prop_map(|silent| Gust::LostAfter { silent }),
+        4 => (part, 100u32..60_000).prop_map(|(part, ms)| Gust::Slow { part, ms }),
+        2 => asked().prop_map(Gust::TooMany),
+        1 => asked().prop_map(Gust::Busy),
+        3 => (prop_oneof![Just(502u16), Just(503), Just(504)], any::<bool>())
+            .prop_map(|(status, acted)| Gust::Gateway { status, acted }),
+        1 => Just(Gust::Redirect),
+        2 => Just(Gust::Cut),
+        2 => Just(Gust::Corrupt),
+        2 => prop_oneof![Just(200u16), Just(403), Just(404), Just(410), Just(500)].prop_map(|status| Gust::Page { status }),
+        1 => Just(Gust::TooLarge),
+        1 => Just(Gust::NoHttp),
+    ]
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![
+        2 => Just(Asked::Nothing),
+        4 => (0u32..90).prop_map(Asked::Seconds),
+        1 => (-100i32..100).prop_map(Asked::Date),
+        1 => Just(Asked::Junk),
+    ]
+}

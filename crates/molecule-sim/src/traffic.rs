@@ -1,0 +1,238 @@
+//! Effects: requests on their way to the platform and back, and acts of the host.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderValue, Request, Response, StatusCode};
+use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, Limits, Outcome, Phase, Sent};
+use molecule_proto::Time;
+
+use crate::clock::platform_now;
+use crate::disk::Progress;
+use crate::net::{self, End};
+use crate::scenario::{Crash, Moment};
+use crate::seen::{Ask, Landing, Seen, Who};
+use crate::weather::{Gust, Route};
+use crate::world::{Happening, World};
+
+/// A request that is under way.
+pub(crate) struct Flight {
+    pub(crate) who: Who,
+    ask: Ask,
+    /// Until it reaches the server, if it does.
+    request: Option<Request<Bytes>>,
+    answer: Option<Response<Bytes>>,
+    end: End,
+    lands: Time,
+    landed: bool,
+    total: Duration,
+}
+
+impl World<'_> {
+    /// Performs an effect. The process may die of it.
+    pub(crate) fn start_effect(&mut self, who: Who, id: EffectId, effect: Effect) {
+        let crash = self.doom(who, id);
+        match effect {
+            Effect::Http(request, limits) => self.send(who, id, request, limits, crash),
+            Effect::Host(op) => self.perform(who, id, op, crash),
+        }
+    }
+
+    /// At which moment of this effect its process dies, if it does.
+    fn doom(&mut self, who: Who, id: EffectId) -> Option<Crash> {
+        let agent = &mut self.agents[who.agent];
+        if agent.process != Some(who.process) {
+            return None;
+        }
+        let doom = agent.doom.as_mut()?;
+        if let Some(left) = doom.after_effects.checked_sub(1) {
+            doom.after_effects = left;
+            return None;
+        }
+        let crash = agent.doom.take()?;
+        if crash.moment == Moment::After {
+            self.process_mut(who.process)?.fatal = Some((id, crash));
+            return None;
+        }
+        Some(crash)
+    }
+
+    fn send(&mut self, who: Who, id: EffectId, request: Request<Bytes>, limits: Limits, crash: Option<Crash>) {
+        self.requests += 1;
+        let uri = request.uri();
+        let origin =
+            format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |host| host.as_str()));
+        let route = Route::of(request.method(), uri.path());
+        let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
+        let gust = self.gust(who.agent, route);
+        let effect = Effect::Http(request, limits);
+        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust };
+        let Effect::Http(mut request, _) = effect else { return };
+        self.see(who, Seen::Asked(&ask));
+        if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
+            return self.crash(who.agent, crash);
+        }
+        if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        let date = platform_now(self.now).unix;
+        let way = net::way(ask.gust.as_ref(), &limits, &mut self.rng, date);
+        let number = self.requests;
+        let lands = self.now + way.lands;
+        let request = way.arrives.map(|_| request);
+        let flight =
+            Flight { who, ask, request, answer: None, end: way.end, lands, landed: false, total: limits.total };
+        self.flights.insert(number, flight);
+        if let Some(arrives) = way.arrives {
+            self.plan(self.now + arrives, Happening::Arrives(number));
+        }
+        self.plan(lands, Happening::Lands(number));
+        if let Some(crash) = crash {
+            self.crash(who.agent, crash);
+        }
+    }
+
+    /// What a request of this agent meets now.
+    fn gust(&mut self, agent: usize, route: Option<Route>) -> Option<Gust> {
+        let strikes = &mut self.agents[agent].strikes;
+        if let Some(place) = strikes.iter().position(|(struck, _)| Some(*struck) == route) {
+            return strikes.remove(place).map(|(_, gust)| gust);
+        }
+        if self.weather.is_fair() || self.weather.route.is_some_and(|only| Some(only) != route) {
+            return None;
+        }
+        let meets = self.rng.u8(0..100) < self.weather.percent;
+        if meets { self.rng.choice(&self.weather.gusts).cloned() } else { None }
+    }
+
+    pub(crate) fn arrives(&mut self, number: u64) {
+        // A request goes on when its process is gone, and when nobody waits for it any more.
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        let Some(request) = flight.request.take() else { return };
+        let (who, ask) = (flight.who, flight.ask.clone());
+        let peer = Some(std::net::Ipv4Addr::new(93, 184, 216, 1).into());
+        let Some(answer) = self.platform.handle(platform_now(self.now), peer, request).ready() else { return };
+        let token = crate::read::minted(ask.route, &answer);
+        if let Some(token) = &token {
+            self.watch().knows(token);
+        }
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            self.limited += 1;
+        }
+        let workspace = &self.agents[who.agent].workspace;
+        if let Some(secret) = self.platform.inbound_secret(workspace) {
+            self.watch().keeps_secret(secret.expose());
+        }
+        let status = answer.status();
+        if let Some(flight) = self.flights.get_mut(&number) {
+            flight.answer = Some(answer);
+        }
+        self.see(who, Seen::Answered(&ask, status, token.as_deref()));
+        self.forget(number);
+    }
+
+    pub(crate) fn lands(&mut self, number: u64) {
+        let now = self.now;
+        let Some(flight) = self.flights.get_mut(&number).filter(|flight| !flight.landed) else { return };
+        flight.landed = true;
+        let who = flight.who;
+        let late = now.since(flight.lands);
+        let end = std::mem::replace(&mut flight.end, End::Answer);
+        let answer = flight.answer.take();
+        let (ask, total) = (flight.ask.clone(), flight.total);
+        self.forget(number);
+        if self.process(who.process).is_none() {
+            return;
+        }
+        let outcome = match (end, answer) {
+            // Its computer slept past every limit.
+            (_, _) if late > total && self.rng.bool() => fault(Sent::Maybe, FaultKind::Timeout(Phase::Total)),
+            (End::Answer, Some(answer)) => Outcome::Response(answer),
+            (End::Corrupt, Some(answer)) => Outcome::Response(net::corrupt(answer)),
+            (End::Edge(answer), _) => Outcome::Response(answer),
+            (End::Fault(sent, kind), _) => fault(sent, kind),
+            (End::Answer | End::Corrupt, None) => fault(Sent::Maybe, FaultKind::Interrupted),
+        };
+        self.hand_over(who, ask.id, Some(ask), outcome);
+    }
+
+    /// A flight is over when its request has arrived or never will, and its outcome has landed.
+    fn forget(&mut self, number: u64) {
+        if self.flights.get(&number).is_some_and(|flight| flight.landed && flight.request.is_none()) {
+            self.flights.remove(&number);
+        }
+    }
+
+    fn perform(&mut self, who: Who, id: EffectId, op: HostOp, crash: Option<Crash>) {
+        self.see(who, Seen::HostAsked(id, &op));
+        if let Some(crash) = crash {
+            if crash.moment == Moment::During {
+                self.interrupt(who.agent, &op);
+            }
+            return self.crash(who.agent, crash);
+        }
+        let takes = Duration::from_micros(self.rng.u64(50..20_000));
+        if let Some(process) = self.process_mut(who.process) {
+            process.acts.insert(id, op);
+        }
+        self.plan(self.now + takes, Happening::Performed { process: who.process, job: who.job, id });
+    }
+
+    /// An act whose process dies came as far as chance has it.
+    pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
+        let progress = [Progress::Temporary, Progress::Renamed, Progress::Synced][self.rng.usize(0..3)];
+        self.agents[agent].disk.interrupted(op, progress);
+    }
+
+    pub(crate) fn performed(&mut self, process: usize, job: u32, id: EffectId) {
+        let Some(living) = self.process_mut(process) else { return };
+        let Some(op) = living.acts.remove(&id) else { return };
+        let outcome = living.host.perform(op);
+        let agent = living.agent;
+        let kind = living.kind(job).unwrap_or(crate::job::JobKind::Run);
+        self.hand_over(Who { agent, process, job, kind }, id, None, outcome);
+    }
+
+    /// A cancelled effect's performer may stop, or it may not.
+    pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
+        self.see(who, Seen::Cancelled(id));
+        if self.rng.bool() {
+            return;
+        }
+        let now = self.now;
+        let found =
+            self.flights.iter_mut().find(|(_, flight)| flight.who.process == who.process && flight.ask.id == id);
+        let Some((number, flight)) = found else { return };
+        let (number, lands) = (*number, now + Duration::from_millis(1));
+        if !flight.landed && flight.lands > lands {
+            flight.end = End::Fault(Sent::Maybe, FaultKind::Cancelled);
+            flight.lands = lands;
+            self.plan(lands, Happening::Lands(number));
+        }
+    }
+
+    fn hand_over(&mut self, who: Who, id: EffectId, ask: Option<Ask>, outcome: Outcome) {
+        if let Some((_, crash)) =
+            self.process(who.process).and_then(|process| process.fatal.filter(|(of, _)| *of == id))
+        {
+            return self.crash(who.agent, crash);
+        }
+        let clock = self.clock(who.agent);
+        let landing = Landing::of(id, ask, &outcome, clock);
+        let Some(process) = self.process_mut(who.process) else { return };
+        let process_is_rival = process.is_rival;
+        let taken = process.feed(who.job, clock, id, outcome);
+        self.see(who, Seen::Landed(&landing, taken));
+        // A second loop that got the lock has shown what it can show.
+        if process_is_rival && landing.locked {
+            return self.dies(who.process, false);
+        }
+        self.drive(who.process, who.job);
+    }
+}
+
+fn fault(sent: Sent, kind: FaultKind) -> Outcome {
+    Outcome::Failed(Fault::with_source(sent, kind, format!("simulated {kind:?}")))
+}

@@ -1,0 +1,385 @@
+//! The world: time, the platform, the network, the agents and their computers, turned from one happening to the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+use molecule_core::effect::EffectId;
+use molecule_core::machine::Now;
+use molecule_platform::{Config, Platform};
+use molecule_proto::{Time, Token, WorkspaceStatus};
+
+use crate::agent::{Agent, ORGANISATION, Program};
+use crate::clock::{BEGINNING, platform_now};
+use crate::invariants::{Broken, Watch};
+use crate::process::Process;
+use crate::scenario::{AfterError, AgentSetup, Dialect, Scenario, TokenAt};
+use crate::seen::{Facts, Seen, Sight, Who};
+use crate::traffic::Flight;
+use crate::weather::Weather;
+
+/// The administrator's credential in every world.
+pub(crate) const ADMIN: &str = "simulated-admin-credential-that-nobody-may-print";
+
+/// Part of every secret that an owner stores.
+pub(crate) const SECRET_MARK: &str = "hush-hush";
+
+/// A world and its scenario.
+pub(crate) struct World<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) now: Time,
+    queue: crate::queue::Queue<Happening>,
+    pub(crate) platform: Platform,
+    pub(crate) agents: Vec<Agent>,
+    /// By number; a process that died is `None`.
+    pub(crate) processes: Vec<Option<Process>>,
+    pub(crate) flights: BTreeMap<u64, Flight>,
+    pub(crate) weather: Weather,
+    pub(crate) database_up: bool,
+    pub(crate) rng: Rng,
+    watch: Watch,
+    broken: Option<Broken>,
+    trace: Option<Trace>,
+    pub(crate) requests: u64,
+    pub(crate) limited: u64,
+    absences: u64,
+    steps: u64,
+}
+
+/// What will happen.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// An act of the scenario.
+    Act(usize),
+    /// A machine wanted to be polled.
+    Wake { process: usize, job: u32, wake: u64 },
+    /// A request reaches the server.
+    Arrives(u64),
+    /// Its outcome reaches the process.
+    Lands(u64),
+    /// The host has performed an act.
+    Performed { process: usize, job: u32, id: EffectId },
+    /// A caller is gone.
+    GivesUp { process: usize, job: u32 },
+    /// A program is started.
+    Starts(usize),
+    /// A program tries again, in the process that failed.
+    TriesAgain { agent: usize, process: usize },
+    /// A clock that stood still may go on.
+    ClockGoesOn(usize),
+    /// Time passes.
+    Tick,
+    /// Everything is well again.
+    Finale,
+    /// The loops are stopped.
+    StopAll,
+    /// The end.
+    Over,
+}
+
+/// How a scenario went.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// What was broken, if anything was.
+    pub broken: Option<Broken>,
+    /// How much time passed in the world.
+    pub simulated: Duration,
+    /// Requests that were asked for.
+    pub requests: u64,
+    /// Requests that the platform refused with 429.
+    pub limited: u64,
+    /// How often, looked at every ten seconds, an agent whose loop had run for two minutes was not online.
+    pub absences: u64,
+    /// Steps of all machines.
+    pub steps: u64,
+    /// What happened, where a trace was asked for: the last lines.
+    pub trace: Vec<String>,
+}
+
+struct Trace {
+    lines: std::collections::VecDeque<String>,
+    most: usize,
+}
+
+/// How often the invariants look at a world in which nothing happens.
+const TICK: Duration = Duration::from_secs(10);
+
+/// Turns a scenario's world to its end, or to the first invariant that breaks.
+pub fn run(scenario: &Scenario) -> Run {
+    World::new(scenario, None).turn()
+}
+
+/// The same, with the last `lines` of what happened.
+pub fn run_traced(scenario: &Scenario, lines: usize) -> Run {
+    World::new(scenario, Some(Trace { lines: std::collections::VecDeque::new(), most: lines })).turn()
+}
+
+impl<'a> World<'a> {
+    fn new(scenario: &'a Scenario, trace: Option<Trace>) -> Self {
+        let setup = &scenario.setup;
+        let mut rng = Rng::with_seed(scenario.seed);
+        let dialect = match setup.dialect {
+            Dialect::April => molecule_platform::Dialect::April,
+            Dialect::Current => molecule_platform::Dialect::Current,
+        };
+        let platform = Platform::new(Config {
+            provisioner: setup.provisioner,
+            rate_limit: setup.rate_limit,
+            admin_token: Token::new(ADMIN).ok(),
+            organisation: setup.rate_limit.map(|_| ORGANISATION.to_owned()),
+            seed: rng.u64(..),
+            ..Config::new(dialect)
+        });
+        let mut world = Self {
+            scenario,
+            now: BEGINNING,
+            queue: crate::queue::Queue::new(),
+            platform,
+            agents: Vec::new(),
+            processes: Vec::new(),
+            flights: BTreeMap::new(),
+            weather: Weather::fair(),
+            database_up: true,
+            rng,
+            watch: Watch::new(),
+            broken: None,
+            trace,
+            requests: 0,
+            limited: 0,
+            absences: 0,
+            steps: 0,
+        };
+        for setup in &scenario.setup.agents {
+            for _ in 0..setup.count {
+                world.create(AgentSetup { count: 1, ..setup.clone() });
+            }
+        }
+        for (number, timed) in scenario.acts.iter().enumerate() {
+            world.plan(BEGINNING + Duration::from_millis(timed.at_ms), Happening::Act(number));
+        }
+        world.plan(BEGINNING + TICK, Happening::Tick);
+        world.plan(BEGINNING + Duration::from_secs(scenario.lasts_s.into()), Happening::Finale);
+        world
+    }
+
+    /// An agent with its workspace, its token where it should be, and the start of its program.
+    fn create(&mut self, setup: AgentSetup) {
+        let now = platform_now(self.now);
+        let number = self.agents.len();
+        let name = format!("agent-{number}");
+        let (workspace, token) = match setup.token {
+            TokenAt::NotMinted => {
+                let url = crate::agent::url(0);
+                let made = self.platform.create_workspace_at(now, &name, &url);
+                (made.expect("a URL on a public host is never refused"), None)
+            }
+            TokenAt::Stored | TokenAt::Given | TokenAt::GivenDeadStoredLive | TokenAt::Lost => {
+                let (workspace, token) = self.platform.create_workspace(now, &name);
+                (workspace, Some(token))
+            }
+        };
+        let given = match setup.token {
+            TokenAt::Given => token.clone(),
+            TokenAt::GivenDeadStoredLive => Token::new("a-token-that-was-revoked-long-ago").ok(),
+            TokenAt::Stored | TokenAt::Lost | TokenAt::NotMinted => None,
+        };
+        let stored = matches!(setup.token, TokenAt::Stored | TokenAt::GivenDeadStoredLive);
+        let up_for = Duration::from_secs(self.rng.u64(1..100_000));
+        let spread = u64::from(setup.starts_within_s) * 1000;
+        let starts = self.now + Duration::from_millis(self.rng.u64(0..=spread));
+        self.agents.push(Agent::new(setup, workspace, given, up_for));
+        if let Some(token) = token {
+            self.watch.knows(token.expose());
+            if stored {
+                self.agents[number].disk.put(molecule_core::effect::Slot::Token, token.expose());
+            }
+        }
+        self.plan(starts, Happening::Starts(number));
+    }
+
+    fn turn(mut self) -> Run {
+        while self.broken.is_none()
+            && let Some((at, what)) = self.queue.next(Time::from_nanos(u64::MAX))
+        {
+            self.now = at;
+            if matches!(what, Happening::Over) {
+                self.see_all(|_| Seen::Over);
+                break;
+            }
+            self.happens(what);
+        }
+        Run {
+            broken: self.broken,
+            simulated: self.now.since(BEGINNING),
+            requests: self.requests,
+            limited: self.limited,
+            absences: self.absences,
+            steps: self.steps,
+            trace: self.trace.map(|trace| trace.lines.into()).unwrap_or_default(),
+        }
+    }
+
+    fn happens(&mut self, what: Happening) {
+        if let Some(until) = self.sleeper(&what) {
+            return self.plan(until, what);
+        }
+        match what {
+            Happening::Act(number) => self.act(number),
+            Happening::Wake { process, job, wake } => {
+                if self.process(process).is_some_and(|process| process.is_armed(job, wake)) {
+                    self.drive(process, job);
+                }
+            }
+            Happening::Arrives(flight) => self.arrives(flight),
+            Happening::Lands(flight) => self.lands(flight),
+            Happening::Performed { process, job, id } => self.performed(process, job, id),
+            Happening::GivesUp { process, job } => self.gives_up(process, job),
+            Happening::Starts(agent) => self.start(agent),
+            Happening::TriesAgain { agent, process } => self.tries_again(agent, process),
+            Happening::ClockGoesOn(agent) => {
+                if self.now >= self.agents[agent].still_until {
+                    self.agents[agent].clock.stand_still(self.now, false);
+                }
+            }
+            Happening::Tick => {
+                self.plan(self.now + TICK, Happening::Tick);
+                self.count_absences();
+                self.see_all(|_| Seen::Tick);
+            }
+            Happening::Finale => self.finale(),
+            Happening::StopAll => self.stop_all(),
+            Happening::Over => {}
+        }
+    }
+
+    /// Until when the computer sleeps on which this would happen.
+    fn sleeper(&self, what: &Happening) -> Option<Time> {
+        let agent = match what {
+            Happening::Act(number) => {
+                let timed = &self.scenario.acts[*number];
+                timed.act.is_of_the_agent().then_some(timed.agent)?
+            }
+            Happening::Wake { process, .. }
+            | Happening::Performed { process, .. }
+            | Happening::GivesUp { process, .. }
+            | Happening::TriesAgain { process, .. } => self.process(*process)?.agent,
+            Happening::Lands(flight) => self.process(self.flights.get(flight)?.who.process)?.agent,
+            Happening::Starts(agent) => *agent,
+            Happening::Finale => {
+                let last = self.agents.iter().map(|agent| agent.asleep_until.max(agent.still_until)).max()?;
+                return (last > self.now).then_some(last);
+            }
+            Happening::Arrives(_)
+            | Happening::ClockGoesOn(_)
+            | Happening::Tick
+            | Happening::StopAll
+            | Happening::Over => return None,
+        };
+        let until = self.agents.get(agent)?.asleep_until;
+        (until > self.now).then_some(until)
+    }
+
+    /// Everything is well again: what is down is started, and there is time enough for whatever was asked to wait.
+    fn finale(&mut self) {
+        self.weather = Weather::fair();
+        self.platform.set_database_down(false);
+        self.database_up = true;
+        for agent in &mut self.agents {
+            agent.disk.set_mood(crate::scenario::Mood::Fine);
+            agent.strikes.clear();
+            agent.doom = None;
+        }
+        self.see_all(|_| Seen::Finale);
+        for agent in 0..self.agents.len() {
+            if !matches!(self.agents[agent].program, Program::Finished(_)) {
+                self.plan(self.now, Happening::Starts(agent));
+            }
+        }
+        let slowest = self.agents.iter().map(|agent| agent.heartbeat().max(agent.state())).max().unwrap_or_default();
+        self.plan(self.now + Duration::from_secs(150) + 5 * slowest, Happening::StopAll);
+    }
+
+    fn count_absences(&mut self) {
+        let grace = Duration::from_secs(120);
+        let absent = self.agents.iter().filter(|agent| {
+            let has_run = agent.program == Program::Looping && self.now.since(agent.looping_since) > grace;
+            has_run && self.platform.status(&agent.workspace) != Some(WorkspaceStatus::Online)
+        });
+        self.absences += absent.count() as u64;
+    }
+
+    fn stop_all(&mut self) {
+        self.see_all(|_| Seen::Tick);
+        for agent in 0..self.agents.len() {
+            self.agents[agent].setup.after_error = AfterError::End;
+            self.stop(agent, false);
+        }
+        self.plan(self.now + Duration::from_secs(150), Happening::Over);
+    }
+
+    pub(crate) fn plan(&mut self, at: Time, what: Happening) {
+        self.queue.plan(at, what);
+    }
+
+    pub(crate) fn process(&self, number: usize) -> Option<&Process> {
+        self.processes.get(number)?.as_ref()
+    }
+
+    pub(crate) fn process_mut(&mut self, number: usize) -> Option<&mut Process> {
+        self.processes.get_mut(number)?.as_mut()
+    }
+
+    pub(crate) fn clock(&self, agent: usize) -> Now {
+        self.agents[agent].clock.read(self.now)
+    }
+
+    pub(crate) fn stepped(&mut self) {
+        self.steps += 1;
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Shows something to every invariant.
+    pub(crate) fn see(&mut self, who: Who, seen: Seen<'_>) {
+        if let Some(trace) = &mut self.trace
+            && !matches!(seen, Seen::Tick | Seen::Printed(_))
+        {
+            if trace.lines.len() == trace.most {
+                trace.lines.pop_front();
+            }
+            let at = self.now.since(BEGINNING).as_secs_f64();
+            trace
+                .lines
+                .push_back(format!("{at:11.3} {}.{}.{} {:?} {seen:?}", who.agent, who.process, who.job, who.kind));
+        }
+        let facts =
+            Facts { platform: &self.platform, agents: &self.agents, fair: self.weather.is_fair() && self.database_up };
+        let sight = Sight { at: self.now, who, clock: self.agents[who.agent].clock.read(self.now), seen, facts };
+        if let Some(broken) = self.watch.see(&sight) {
+            self.broken.get_or_insert(broken);
+        }
+    }
+
+    /// Shows something that concerns no machine to the invariants, for each agent.
+    pub(crate) fn see_all(&mut self, seen: impl Fn(usize) -> Seen<'static>) {
+        for agent in 0..self.agents.len() {
+            self.see(self.program(agent), seen(agent));
+        }
+    }
+
+    /// An agent's program, where no machine of it is meant.
+    pub(crate) fn program(&self, agent: usize) -> Who {
+        let process = self.agents[agent].process.unwrap_or(usize::MAX);
+        Who { agent, process, job: 0, kind: crate::job::JobKind::Run }
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    pub(crate) fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+}

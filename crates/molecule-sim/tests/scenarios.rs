@@ -1,0 +1,21 @@
+//! Every scenario that is kept, replayed.
+
+#![allow(clippy::unwrap_used)]
+
+use molecule_sim::campaign::Failure;
+use molecule_sim::{library, run_traced};
+
+#[test]
+fn every_scenario_that_is_kept_holds() {
+    let mut failures = Vec::new();
+    let kept = library::all().unwrap();
+    assert!(!kept.is_empty(), "the library is empty");
+    for (name, scenario) in kept {
+        let run = run_traced(&scenario, 120);
+        if let Some(broken) = run.broken {
+            let failure = Failure { broken, scenario, trace: run.trace };
+            failures.push(format!("{name}:\n{failure}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
