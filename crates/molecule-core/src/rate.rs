@@ -28,7 +28,8 @@ impl RateBudget {
             self.at = now;
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            self.blocked_until = now + wait.unwrap_or(Duration::from_secs(1));
+            // Of several requests that were under way, one may be told a longer wait than the last one.
+            self.blocked_until = self.blocked_until.max(now + wait.unwrap_or(Duration::from_secs(1)));
         }
     }
 
@@ -109,6 +110,14 @@ mod tests {
         assert_eq!(budget.hold_heartbeat(at(1)), Some(at(7)));
         assert_eq!(budget.hold_others(at(1)), Some(at(7)));
         assert_eq!(budget.hold_heartbeat(at(7)), None);
+    }
+
+    #[test]
+    fn a_shorter_wait_does_not_undo_a_longer_one() {
+        let mut budget = RateBudget::default();
+        budget.learn(at(0), StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), Some(Duration::from_secs(7)));
+        budget.learn(at(1), StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), None);
+        assert_eq!(budget.hold_heartbeat(at(3)), Some(at(7)));
     }
 
     #[test]
