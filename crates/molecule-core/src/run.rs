@@ -137,9 +137,7 @@ impl<M> LaneState<M> {
 
     /// Not before the budget allows it, and not all agents at that same moment.
     fn hold(&mut self, cx: &mut Cx<'_>, until: Time) {
-        if self.next < until {
-            self.next = until + retry::jitter(&mut cx.session.rng, Duration::ZERO, HOLD_SPREAD);
-        }
+        self.next = held(cx, self.next, until);
     }
 
     /// After a bad one: a second doubled with each failure, at most the interval; or what the server asked for.
@@ -151,6 +149,10 @@ impl<M> LaneState<M> {
 
 /// Over how long agents that waited for the same budget spread what they held back.
 const HOLD_SPREAD: Duration = Duration::from_secs(5);
+
+fn held(cx: &mut Cx<'_>, next: Time, until: Time) -> Time {
+    if next < until { until + retry::jitter(&mut cx.session.rng, Duration::ZERO, HOLD_SPREAD) } else { next }
+}
 
 fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration {
     let doubled = Duration::from_secs(1).saturating_mul(1 << failures.saturating_sub(1).min(10));
@@ -224,6 +226,8 @@ impl Run {
                 }
             }
         } else if let Some((at, why)) = self.register_due {
+            let at = cx.session.rate.hold_heartbeat(cx.now.mono).map_or(at, |until| held(cx, at, until));
+            self.register_due = Some((at, why));
             if at <= cx.now.mono {
                 self.register_due = None;
                 let register = if why == Why::First { Register::new() } else { Register::once() };
