@@ -1,0 +1,14 @@
+//! The simulated network gives no fault that no real driver gave.
+
+use molecule_core::effect::{FaultKind, Sent};
+use molecule_sim::FAULTS;
+use molecule_sim::conformance::SEEN;
+
+#[test]
+fn a_real_driver_gave_every_fault_of_the_simulated_network() {
+    for (sent, kind) in FAULTS {
+        // Said by a driver of its own accord, when a machine cancels an effect.
+        let own = (kind, sent) == (FaultKind::Cancelled, Sent::Maybe);
+        assert!(own || SEEN.contains(&(kind, sent)), "{kind:?}, {sent:?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The suite of acts on the store: a real directory and the simulated disk do the same.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use molecule_host::{Storage, Store, seed};
+use molecule_sim::conformance::host::{self, Condition, Course, Place};
+use molecule_sim::{Disk, Mood};
+
+const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
+
+struct Simulated(Disk);
+
+impl Place for Simulated {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.clone())
+    }
+
+    fn become_so(&mut self, condition: Condition) {
+        self.0.set_mood(match condition {
+            Condition::Fine => Mood::Fine,
+            Condition::Full => Mood::Full,
+            Condition::ReadOnly => Mood::ReadOnly,
+            Condition::Broken => Mood::Broken,
+        });
+    }
+}
+
+/// A home below a directory of its own, which goes with it; perhaps a small file system.
+struct Real {
+    top: PathBuf,
+    mounted: bool,
+}
+
+impl Real {
+    fn new(mounted: bool) -> Self {
+        let top = env::temp_dir().join(format!("molecule-sim-{:016x}", seed()));
+        fs::create_dir(&top).unwrap();
+        let real = Self { top, mounted };
+        if mounted {
+            real.mount(&["-t", "tmpfs", "-o", "size=64k,mode=700", "none"]);
+        }
+        fs::create_dir(real.home()).unwrap();
+        real
+    }
+
+    fn home(&self) -> PathBuf {
+        self.top.join("home")
+    }
+
+    fn mount(&self, options: &[&str]) {
+        assert!(Command::new("mount").args(options).arg(&self.top).status().unwrap().success(), "{options:?}");
+    }
+}
+
+impl Place for Real {
+    fn store(&self) -> Arc<dyn Store> {
+        Storage::Dir(self.home()).open(&ID.parse().unwrap()).unwrap()
+    }
+
+    fn become_so(&mut self, condition: Condition) {
+        let (filler, aside) = (self.top.join("filler"), self.top.join("aside"));
+        match condition {
+            Condition::Full => {
+                let mut file = File::create(filler).unwrap();
+                while file.write_all(&[0; 512]).is_ok() {}
+            }
+            Condition::ReadOnly => self.mount(&["-o", "remount,bind,ro"]),
+            Condition::Broken => {
+                fs::rename(self.home(), aside).unwrap();
+                fs::write(self.home(), "in the way").unwrap();
+            }
+            Condition::Fine => {
+                if self.mounted {
+                    self.mount(&["-o", "remount,bind,rw"]);
+                }
+                if filler.exists() {
+                    fs::remove_file(filler).unwrap();
+                }
+                if aside.exists() {
+                    fs::remove_file(self.home()).unwrap();
+                    fs::rename(aside, self.home()).unwrap();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = Command::new("umount").arg(&self.top).status();
+        }
+        let _ = fs::remove_dir_all(&self.top);
+    }
+}
+
+fn assert_all<P: Place>(courses: impl Iterator<Item = Course>, place: impl Fn() -> P) {
+    let complaints: Vec<String> = courses.flat_map(|course| course.run(&mut place())).collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_simulated_disk() {
+    assert_all(host::all().into_iter(), || Simulated(Disk::default()));
+}
+
+#[test]
+fn a_real_directory() {
+    assert_all(host::all().into_iter().filter(|course| !course.needs_a_disk()), || Real::new(false));
+}
+
+/// Where a process may mount file systems of its own; says so where it may not.
+#[test]
+#[allow(clippy::print_stdout)]
+fn a_real_disk_that_is_full_or_read_only() {
+    let allowed = |namespace: &str| {
+        let mut probe = Command::new("unshare");
+        probe.args([namespace, "sh", "-c", r#"mount -t tmpfs none "$1""#, "sh"]).arg(env::temp_dir());
+        probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    let Some(namespace) = ["-m", "-rm"].into_iter().find(|namespace| allowed(namespace)) else {
+        println!("skipped: this process may not mount a file system");
+        return;
+    };
+    let mut child = Command::new("unshare");
+    child.arg(namespace).arg(env::current_exe().unwrap()).args(["--exact", "child_on_a_small_disk", "--ignored"]);
+    let output = child.output().unwrap();
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
+#[test]
+#[ignore = "started by a_real_disk_that_is_full_or_read_only"]
+fn child_on_a_small_disk() {
+    assert_all(host::all().into_iter(), || Real::new(true));
+}
