@@ -191,6 +191,27 @@ fn a_spent_rate_limit_holds_back_every_lane_and_the_heartbeat_goes_first() {
 }
 
 #[test]
+fn a_429_of_one_lane_is_the_budget_of_all() {
+    for (limited, other) in [(STATE, HEARTBEAT), (HEARTBEAT, STATE)] {
+        let mut run = Looped::usual(Platform::current());
+        run.on(secs(100));
+        let mut once = true;
+        run.platform.weather = Box::new(move |seen| {
+            (seen.is(limited) && std::mem::take(&mut once))
+                .then(|| Answer::error(429, "rate limit exceeded").header("retry-after", "60").into())
+        });
+        let before = run.platform.count(limited);
+        while run.platform.count(limited) == before {
+            run.on(secs(1));
+        }
+        let told = *run.platform.times(limited).last().unwrap();
+        run.on(secs(120));
+        let next = run.platform.times(other).into_iter().find(|at| *at > told).unwrap();
+        assert!(next.since(told) >= secs(60) && next.since(told) <= secs(65), "{:?}", next.since(told));
+    }
+}
+
+#[test]
 fn a_scarce_budget_holds_the_state_back_until_the_window_refills_and_no_heartbeat() {
     let mut run = Looped::usual(Platform::current());
     let begin = run.began;
