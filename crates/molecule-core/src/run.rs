@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::options::OnPause;
-use crate::rate::WINDOW;
 use crate::register::{Register, Registration};
 use crate::retry;
 use crate::session::{Dialect, StopLevel};
@@ -110,8 +109,6 @@ enum Why {
 #[derive(Debug)]
 struct LaneState<M> {
     next: Time,
-    /// When it would have gone if the budget had not held it back.
-    due: Time,
     call: Option<Box<M>>,
     started: Time,
     failures: u32,
@@ -121,7 +118,7 @@ struct LaneState<M> {
 
 impl<M> LaneState<M> {
     fn new() -> Self {
-        Self { next: Time::ZERO, due: Time::ZERO, call: None, started: Time::ZERO, failures: 0, first: true }
+        Self { next: Time::ZERO, call: None, started: Time::ZERO, failures: 0, first: true }
     }
 
     fn begin(&mut self, now: Time, call: M) {
@@ -135,39 +132,26 @@ impl<M> LaneState<M> {
         let spread = if std::mem::take(&mut self.first) { interval / 2 } else { interval / 10 };
         let early = retry::jitter(&mut cx.session.rng, Duration::ZERO, spread);
         self.next = (self.started + (interval - early)).max(cx.now.mono);
-        self.due = self.next;
         std::mem::take(&mut self.failures)
     }
 
     /// Not before the budget allows it, and not all agents at that same moment.
-    fn hold(&mut self, cx: &mut Cx<'_>, until: Time, spread: Duration) {
-        self.next = held(cx, self.next, until, spread);
+    fn hold(&mut self, cx: &mut Cx<'_>, until: Time) {
+        self.next = held(cx, self.next, until);
     }
 
     /// After a bad one: a second doubled with each failure, at most the interval; or what the server asked for.
-    fn back_off(&mut self, cx: &mut Cx<'_>, interval: Duration, error: &Error, spread: Duration) {
+    fn back_off(&mut self, cx: &mut Cx<'_>, interval: Duration, asked: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
-        self.next = cx.now.mono + wait_after(cx, self.failures, interval, error, spread);
-        self.due = self.next;
+        self.next = cx.now.mono + asked.unwrap_or_else(|| lane_backoff(cx, self.failures, interval));
     }
 }
 
-/// How long a lane waits after a failure. A rate limit ends for everybody at the same moment, so what waited for that is
-/// spread.
-fn wait_after(cx: &mut Cx<'_>, failures: u32, interval: Duration, error: &Error, spread: Duration) -> Duration {
-    match error.retry_after() {
-        Some(asked) if error.kind() == ErrorKind::RateLimited => {
-            retry::jitter(&mut cx.session.rng, asked, asked + spread)
-        }
-        Some(asked) => asked,
-        None => lane_backoff(cx, failures, interval),
-    }
-}
+/// Over how long agents that waited for the same budget spread what they held back.
+const HOLD_SPREAD: Duration = Duration::from_secs(5);
 
-/// Agents that were told to wait for the same moment come back one by one: heartbeats and registers within half of their
-/// interval, looks at the state, which wait longest, within a window of the server's.
-fn held(cx: &mut Cx<'_>, next: Time, until: Time, spread: Duration) -> Time {
-    if next < until { until + retry::jitter(&mut cx.session.rng, Duration::ZERO, spread) } else { next }
+fn held(cx: &mut Cx<'_>, next: Time, until: Time) -> Time {
+    if next < until { until + retry::jitter(&mut cx.session.rng, Duration::ZERO, HOLD_SPREAD) } else { next }
 }
 
 fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration {
@@ -175,9 +159,6 @@ fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration 
     let most = doubled.min(interval);
     retry::jitter(&mut cx.session.rng, most / 2, most)
 }
-
-/// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
-const MOST_HELD: Duration = WINDOW.saturating_mul(5);
 
 /// How many registers in a row the platform must refuse before the credential counts as dead.
 const STRIKES: u32 = 3;
@@ -245,8 +226,7 @@ impl Run {
                 }
             }
         } else if let Some((at, why)) = self.register_due {
-            let spread = cx.session.config().intervals.heartbeat / 2;
-            let at = cx.session.rate.hold_heartbeat(cx.now.mono).map_or(at, |until| held(cx, at, until, spread));
+            let at = cx.session.rate.hold_heartbeat(cx.now.mono).map_or(at, |until| held(cx, at, until));
             self.register_due = Some((at, why));
             if at <= cx.now.mono {
                 self.register_due = None;
@@ -287,8 +267,7 @@ impl Run {
                 return Lap::Idle(None);
             }
             if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-                let spread = cx.session.config().intervals.heartbeat / 2;
-                self.beats.hold(cx, until, spread);
+                self.beats.hold(cx, until);
             }
             if self.beats.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
@@ -303,7 +282,7 @@ impl Run {
             }
             Step::Done(Err(error)) => {
                 let interval = cx.session.config().intervals.heartbeat;
-                self.beats.back_off(cx, interval, &error, interval / 2);
+                self.beats.back_off(cx, interval, error.retry_after());
                 cx.session.vitals.heartbeat_failures = self.beats.failures;
                 self.degraded(cx, Lane::Heartbeat, self.beats.failures, &error);
                 Lap::Again
@@ -340,8 +319,8 @@ impl Run {
 
     fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut look) = self.looks.call.take() else {
-            if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
-                self.looks.hold(cx, until, WINDOW);
+            if let Some(until) = cx.session.rate.hold_others(cx.now.mono) {
+                self.looks.hold(cx, until);
             }
             if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
                 return Lap::Idle(None);
@@ -371,7 +350,7 @@ impl Run {
             }
             Step::Done(Err(error)) => {
                 let interval = cx.session.config().intervals.state;
-                self.looks.back_off(cx, interval, &error, WINDOW);
+                self.looks.back_off(cx, interval, error.retry_after());
                 cx.session.vitals.state_failures = self.looks.failures;
                 self.degraded(cx, Lane::State, self.looks.failures, &error);
                 Lap::Again
@@ -500,7 +479,7 @@ impl Run {
         let failures = cx.session.vitals.register_failures.saturating_add(1);
         cx.session.vitals.register_failures = failures;
         let interval = cx.session.config().intervals.heartbeat;
-        let wait = wait_after(cx, failures, interval, &error, interval / 2);
+        let wait = error.retry_after().unwrap_or_else(|| lane_backoff(cx, failures, interval));
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
         self.want_register(cx.now.mono + wait, why);
     }

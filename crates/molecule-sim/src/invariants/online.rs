@@ -44,9 +44,6 @@ enum Truth {
     Live,
 }
 
-/// The server's window, over which what waited for a rate limit is spread.
-const WINDOW: Duration = Duration::from_secs(60);
-
 /// A request takes a moment.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -114,16 +111,7 @@ impl Calm {
     fn landed(&mut self, sight: &Sight<'_>, landing: &Landing) -> Time {
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
         let status = landing.status.map_or(0, |status| status.as_u16());
-        // Looks at the state wait for a refill, and not all at its moment.
-        if let Some((left, limit, reset)) = landing.left
-            && u64::from(left) < u64::from(limit) * u64::from(reset + 1) / 60
-        {
-            return sight.at + Duration::from_secs(u64::from(reset) + 1) + WINDOW;
-        }
-        if status == 429 {
-            return sight.at + landing.wait.unwrap_or_default() + WINDOW;
-        }
-        if was_gusty || status >= 500 {
+        if was_gusty || status == 429 || status >= 500 {
             return sight.at + landing.wait.unwrap_or_default();
         }
         self.since
