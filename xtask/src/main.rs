@@ -1,10 +1,11 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
-//! `cargo xtask fuzz` runs the fuzz targets.
+//! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
 mod fuzz;
+mod soak;
 mod tidy;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone\n  fuzz  every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)";
+const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N | soak --minutes N\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone\n  fuzz  every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)\n  soak  made-up scenarios in the simulator for so many minutes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(&root()),
         ["tidy"] => tidy::run(&root()),
         ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
+        ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
         _ => Err(USAGE.to_owned()),
     };
     match done {
