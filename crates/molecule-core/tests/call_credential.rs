@@ -4,9 +4,9 @@
 
 mod support;
 
-use molecule_core::effect::{Effect, EffectId};
+use molecule_core::effect::{Effect, EffectId, HostOp, Slot};
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, ErrorKind, Event};
+use molecule_core::{Call, ErrorKind, Event, Register};
 use serde_json::json;
 use support::probe::{At, Costly, Harmless, Relayed};
 use support::*;
@@ -38,6 +38,20 @@ fn a_token_that_was_not_read_yet_is_read_first() {
     );
     run(&mut agent, Call::new(Secrets), only(&secret("first"))).unwrap();
     assert_eq!(agent.store.token_reads, 1, "read again");
+}
+
+/// Another call minted a token while the store was being read: what was read then is older.
+#[test]
+fn a_token_that_was_read_before_a_newer_one_was_minted_does_not_win() {
+    let mut agent = Agent::stored(&secret("first"));
+    let mut slow = Driven::new(Call::new(Secrets));
+    slow.settle(&mut agent);
+    let (id, read) = (EffectId(1), agent.store.perform(&HostOp::Load(Slot::Token)));
+    let mut platform = Platform::current().without_token();
+    run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
+    assert!(slow.feed(&mut agent, id, read).is_none());
+    slow.finish(&mut agent, &mut only(&secret("minted1"))).unwrap();
+    assert!(agent.lines("feed").iter().all(|line| !line.contains("401")), "the older one was used");
 }
 
 #[test]
