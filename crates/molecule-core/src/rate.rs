@@ -15,10 +15,10 @@ pub struct RateBudget {
 }
 
 /// The server's window.
-const WINDOW: Duration = Duration::from_secs(60);
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 
-/// The share of a window that is kept for heartbeats: enough for 225 agents at 600 requests a minute.
-const KEPT_FOR_HEARTBEATS: f64 = 0.75;
+/// The share of a window that is kept for heartbeats: enough for 240 agents at 600 requests a minute.
+const KEPT_FOR_HEARTBEATS: f64 = 0.85;
 
 impl RateBudget {
     /// Learns from an answer's headers.
@@ -44,23 +44,21 @@ impl RateBudget {
     }
 
     /// Until when a lane that can wait holds back: also while less of the window is left than the heartbeats of a large
-    /// organisation need until it refills.
-    pub(crate) fn hold_others(&self, now: Time) -> Option<Time> {
-        let affordable = self.affordable_at().max(self.blocked_until);
-        (affordable > now).then_some(affordable)
+    /// organisation need until it refills, but no longer than its patience lasts. It waits for the refill then, since the
+    /// others spend meanwhile.
+    pub(crate) fn hold_others(&self, now: Time, patience: Time) -> Option<Time> {
+        let until = self.affordable_at().min(patience).max(self.blocked_until);
+        (until > now).then_some(until)
     }
 
-    /// From when on the rest of the window is more than its share for heartbeats, if nobody spends anything meanwhile; at
-    /// the latest when it refills.
     fn affordable_at(&self) -> Time {
         let Some(RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }) = self.seen else {
             return Time::ZERO;
         };
         // The server rounds down.
         let reset = Duration::from_secs(u64::from(reset_secs) + 1);
-        let kept_a_second = f64::from(limit) * KEPT_FOR_HEARTBEATS / WINDOW.as_secs_f64();
-        let covered = Duration::try_from_secs_f64(f64::from(requests) / kept_a_second).unwrap_or(Duration::ZERO);
-        self.at + reset.saturating_sub(covered)
+        let kept = f64::from(limit) * KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
+        if f64::from(requests) < kept { self.at + reset } else { Time::ZERO }
     }
 }
 
@@ -87,20 +85,20 @@ mod tests {
 
     #[test]
     fn a_budget_that_covers_the_heartbeats_holds_nothing_back() {
-        // 450 of 600 are kept at the window's start, 7.5 for each second that is left.
-        for (requests, reset_secs) in [(599, 59), (451, 59), (226, 29), (8, 0)] {
-            assert_eq!(budget(requests, reset_secs).hold_others(at(100)), None, "{requests} {reset_secs}");
+        // 510 of 600 are kept at the window's start, 8.5 for each second that is left.
+        for (requests, reset_secs) in [(599, 59), (510, 59), (255, 29), (9, 0)] {
+            assert_eq!(budget(requests, reset_secs).hold_others(at(100), at(999)), None, "{requests} {reset_secs}");
         }
     }
 
     #[test]
     fn a_scarce_budget_holds_back_what_can_wait_and_no_heartbeat() {
-        let scarce = budget(150, 59);
-        // 150 requests cover 20 of the 60 seconds that are left.
-        assert_eq!(scarce.hold_others(at(100)), Some(at(140)));
-        assert_eq!(scarce.hold_others(at(140)), None);
+        let scarce = budget(509, 59);
+        assert_eq!(scarce.hold_others(at(100), at(999)), Some(at(160)));
+        assert_eq!(scarce.hold_others(at(160), at(999)), None);
+        assert_eq!(scarce.hold_others(at(100), at(120)), Some(at(120)));
         assert_eq!(scarce.hold_heartbeat(at(100)), None);
-        assert_eq!(budget(0, 29).hold_others(at(100)), Some(at(130)));
+        assert_eq!(budget(0, 29).hold_others(at(100), at(999)), Some(at(130)));
     }
 
     #[test]
@@ -108,7 +106,7 @@ mod tests {
         let mut budget = RateBudget::default();
         budget.learn(at(0), StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), Some(Duration::from_secs(7)));
         assert_eq!(budget.hold_heartbeat(at(1)), Some(at(7)));
-        assert_eq!(budget.hold_others(at(1)), Some(at(7)));
+        assert_eq!(budget.hold_others(at(1), at(999)), Some(at(7)));
         assert_eq!(budget.hold_heartbeat(at(7)), None);
     }
 
@@ -127,7 +125,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }.write_to(&mut headers);
             budget.learn(at(1), StatusCode::OK, &headers, None);
-            let _ = budget.hold_others(at(1));
+            let _ = budget.hold_others(at(1), at(999));
         }
         budget.learn(at(1), StatusCode::OK, &HeaderMap::new(), None);
         assert!(budget.seen().is_some());

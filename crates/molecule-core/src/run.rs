@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::options::OnPause;
+use crate::rate::WINDOW;
 use crate::register::{Register, Registration};
 use crate::retry;
 use crate::session::{Dialect, StopLevel};
@@ -109,6 +110,8 @@ enum Why {
 #[derive(Debug)]
 struct LaneState<M> {
     next: Time,
+    /// When it would have gone if the budget had not held it back.
+    due: Time,
     call: Option<Box<M>>,
     started: Time,
     failures: u32,
@@ -118,7 +121,7 @@ struct LaneState<M> {
 
 impl<M> LaneState<M> {
     fn new() -> Self {
-        Self { next: Time::ZERO, call: None, started: Time::ZERO, failures: 0, first: true }
+        Self { next: Time::ZERO, due: Time::ZERO, call: None, started: Time::ZERO, failures: 0, first: true }
     }
 
     fn begin(&mut self, now: Time, call: M) {
@@ -132,26 +135,43 @@ impl<M> LaneState<M> {
         let spread = if std::mem::take(&mut self.first) { interval / 2 } else { interval / 10 };
         let early = retry::jitter(&mut cx.session.rng, Duration::ZERO, spread);
         self.next = (self.started + (interval - early)).max(cx.now.mono);
+        self.due = self.next;
         std::mem::take(&mut self.failures)
     }
 
-    /// Not before the budget allows it, and not all agents at that same moment.
-    fn hold(&mut self, cx: &mut Cx<'_>, until: Time) {
-        self.next = held(cx, self.next, until);
-    }
-
     /// After a bad one: a second doubled with each failure, at most the interval; or what the server asked for.
-    fn back_off(&mut self, cx: &mut Cx<'_>, interval: Duration, asked: Option<Duration>) {
+    fn back_off(&mut self, cx: &mut Cx<'_>, lane: Lane, interval: Duration, error: &Error) {
         self.failures = self.failures.saturating_add(1);
-        self.next = cx.now.mono + asked.unwrap_or_else(|| lane_backoff(cx, self.failures, interval));
+        self.next = cx.now.mono + wait_after(cx, lane, self.failures, interval, error);
+        self.due = self.next;
     }
 }
 
-/// Over how long agents that waited for the same budget spread what they held back.
-const HOLD_SPREAD: Duration = Duration::from_secs(5);
+/// How long a lane waits after a failure.
+fn wait_after(cx: &mut Cx<'_>, lane: Lane, failures: u32, interval: Duration, error: &Error) -> Duration {
+    match error.retry_after() {
+        Some(asked) if error.kind() == ErrorKind::RateLimited => asked + spread(cx, lane),
+        Some(asked) => asked,
+        None => lane_backoff(cx, failures, interval),
+    }
+}
 
-fn held(cx: &mut Cx<'_>, next: Time, until: Time) -> Time {
-    if next < until { until + retry::jitter(&mut cx.session.rng, Duration::ZERO, HOLD_SPREAD) } else { next }
+/// Not before the budget allows it.
+fn held(cx: &mut Cx<'_>, lane: Lane, next: Time, until: Time) -> Time {
+    if next < until { until + spread(cx, lane) } else { next }
+}
+
+/// How long after the end of a rate limit a lane goes. It ends for all agents at once, so they come back one by one:
+/// heartbeats within half of their interval, and only then registers, and looks at the state, which can wait for a window
+/// of the server's. So whatever is refused next, a heartbeat was first.
+fn spread(cx: &mut Cx<'_>, lane: Lane) -> Duration {
+    let interval = cx.session.config().intervals.heartbeat;
+    let (least, most) = match lane {
+        Lane::Heartbeat => (Duration::ZERO, interval / 2),
+        Lane::Register => (interval / 2, interval),
+        Lane::State => (interval / 2, WINDOW),
+    };
+    retry::jitter(&mut cx.session.rng, least, most)
 }
 
 fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration {
@@ -159,6 +179,9 @@ fn lane_backoff(cx: &mut Cx<'_>, failures: u32, interval: Duration) -> Duration 
     let most = doubled.min(interval);
     retry::jitter(&mut cx.session.rng, most / 2, most)
 }
+
+/// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
+const MOST_HELD: Duration = WINDOW.saturating_mul(5);
 
 /// How many registers in a row the platform must refuse before the credential counts as dead.
 const STRIKES: u32 = 3;
@@ -226,7 +249,8 @@ impl Run {
                 }
             }
         } else if let Some((at, why)) = self.register_due {
-            let at = cx.session.rate.hold_heartbeat(cx.now.mono).map_or(at, |until| held(cx, at, until));
+            let until = cx.session.rate.hold_heartbeat(cx.now.mono);
+            let at = until.map_or(at, |until| held(cx, Lane::Register, at, until));
             self.register_due = Some((at, why));
             if at <= cx.now.mono {
                 self.register_due = None;
@@ -267,7 +291,7 @@ impl Run {
                 return Lap::Idle(None);
             }
             if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-                self.beats.hold(cx, until);
+                self.beats.next = held(cx, Lane::Heartbeat, self.beats.next, until);
             }
             if self.beats.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
@@ -282,7 +306,7 @@ impl Run {
             }
             Step::Done(Err(error)) => {
                 let interval = cx.session.config().intervals.heartbeat;
-                self.beats.back_off(cx, interval, error.retry_after());
+                self.beats.back_off(cx, Lane::Heartbeat, interval, &error);
                 cx.session.vitals.heartbeat_failures = self.beats.failures;
                 self.degraded(cx, Lane::Heartbeat, self.beats.failures, &error);
                 Lap::Again
@@ -319,8 +343,8 @@ impl Run {
 
     fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut look) = self.looks.call.take() else {
-            if let Some(until) = cx.session.rate.hold_others(cx.now.mono) {
-                self.looks.hold(cx, until);
+            if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
+                self.looks.next = held(cx, Lane::State, self.looks.next, until);
             }
             if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
                 return Lap::Idle(None);
@@ -350,7 +374,7 @@ impl Run {
             }
             Step::Done(Err(error)) => {
                 let interval = cx.session.config().intervals.state;
-                self.looks.back_off(cx, interval, error.retry_after());
+                self.looks.back_off(cx, Lane::State, interval, &error);
                 cx.session.vitals.state_failures = self.looks.failures;
                 self.degraded(cx, Lane::State, self.looks.failures, &error);
                 Lap::Again
@@ -479,7 +503,7 @@ impl Run {
         let failures = cx.session.vitals.register_failures.saturating_add(1);
         cx.session.vitals.register_failures = failures;
         let interval = cx.session.config().intervals.heartbeat;
-        let wait = error.retry_after().unwrap_or_else(|| lane_backoff(cx, failures, interval));
+        let wait = wait_after(cx, Lane::Register, failures, interval, &error);
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
         self.want_register(cx.now.mono + wait, why);
     }
