@@ -15,10 +15,10 @@ fn report(what: &str, outcome: Result<Tally, Box<molecule_sim::campaign::Failure
 
 #[test]
 fn hours_in_which_much_happens() {
-    report("hours", explore(&scenario(), 1, |tally| tally.scenarios < 300));
+    report("hours", explore(&scenario(), 1, |tally| tally.scenarios < 240));
 }
 
 #[test]
 fn days_in_which_now_and_then_something_happens() {
-    report("days", explore(&life(), 2, |tally| tally.scenarios < 20));
+    report("days", explore(&life(), 2, |tally| tally.scenarios < 8));
 }

@@ -1,4 +1,4 @@
-//! Every scenario that is kept, replayed.
+//! Every scenario that is kept, replayed; `fleet.rs` has those with many agents.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ fn every_scenario_that_is_kept_holds() {
     let mut failures = Vec::new();
     let kept = library::all().unwrap();
     assert!(!kept.is_empty(), "the library is empty");
-    for (name, scenario) in kept {
+    for (name, scenario) in kept.into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents")) {
         let run = run_traced(&scenario, 120);
         if let Some(broken) = run.broken {
             let failure = Failure { broken, scenario, trace: run.trace };

@@ -21,6 +21,10 @@ pub(crate) struct WithinBudgetAndBackoff {
     calls: BTreeMap<(Who, Route), u32>,
     /// By process: until when a 429 holds everything back, on the agent's clock, and when that was said.
     blocked: BTreeMap<usize, (Time, Time)>,
+    /// By process: until when what is left of the window is less than three quarters of what heartbeats could need.
+    scarce: BTreeMap<usize, Time>,
+    /// By loop: when it last looked at the state, on the agent's clock.
+    looked: BTreeMap<Who, Time>,
     /// By loop: when it last prepared the store, with which an attempt to register begins.
     prepared: BTreeMap<Who, Time>,
     /// By loop: when it asked lately.
@@ -42,6 +46,9 @@ struct Backoff {
 /// where the server wants a URL.
 const MOST_OF_A_CALL: u32 = 4 + 3;
 
+/// A look at the state that waited for so long goes, whatever is left.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 impl Invariant for WithinBudgetAndBackoff {
     fn name(&self) -> &'static str {
         "within budget and backoff"
@@ -49,8 +56,8 @@ impl Invariant for WithinBudgetAndBackoff {
 
     fn sentence(&self) -> &'static str {
         "after a 429 no lane of the loop begins anything before the time that the server named; after the n-th failure in a row \
-         a lane waits at least half of 2^(n-1) seconds, or of its interval, or what the server asked for; and a call sends at \
-         most four requests besides those for a new bearer"
+         a lane waits at least half of 2^(n-1) seconds, or of its interval, or what the server asked for; a look at the state \
+         leaves a scarce window to the heartbeats; and a call sends at most four requests besides those for a new bearer"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
@@ -75,6 +82,7 @@ impl Invariant for WithinBudgetAndBackoff {
             seen if is_dead(seen) => {
                 self.forget(|of| of.process == who.process);
                 self.blocked.remove(&who.process);
+                self.scarce.remove(&who.process);
                 self.opened.remove(&who.process);
             }
             _ => {}
@@ -109,6 +117,13 @@ impl WithinBudgetAndBackoff {
         }
         if now < blocked && began.is_none_or(|began| began > said) {
             return Err(format!("{} comes {:?} before the rate limit ends", ask.printed, blocked.since(now)));
+        }
+        if lane == Lane::State {
+            let refills = self.scarce.get(&who.process).copied().unwrap_or_default();
+            let looked = self.looked.insert(who, now);
+            if now < refills && looked.is_some_and(|looked| now.since(looked) < PATIENCE) {
+                return Err(format!("{} comes {:?} before the window refills", ask.printed, refills.since(now)));
+            }
         }
         if now < backoff.until {
             let early = backoff.until.since(now);
@@ -158,6 +173,11 @@ impl WithinBudgetAndBackoff {
             let blocked = self.blocked.entry(who.process).or_default();
             *blocked = (until.max(blocked.0), now);
         }
+        if let Some((left, limit, reset)) = landing.left {
+            let scarce = u64::from(left) * 80 < u64::from(limit) * u64::from(reset);
+            let refills = if scarce { now + Duration::from_secs(reset.into()) } else { Time::ZERO };
+            self.scarce.insert(who.process, refills);
+        }
         let lane = Lane::of(who, ask);
         let backoff = self.lanes.entry((who, lane)).or_default();
         if who.kind != JobKind::Run {
@@ -185,6 +205,7 @@ impl WithinBudgetAndBackoff {
         self.calls.retain(|(who, _), _| !of(*who));
         self.lately.retain(|who, _| !of(*who));
         self.prepared.retain(|who, _| !of(*who));
+        self.looked.retain(|who, _| !of(*who));
     }
 }
 

@@ -44,6 +44,9 @@ enum Truth {
     Live,
 }
 
+/// The server's window, over which what waited for a rate limit is spread.
+const WINDOW: Duration = Duration::from_secs(60);
+
 /// A request takes a moment.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -95,6 +98,9 @@ impl Calm {
             seen if is_dead(seen) => {
                 self.gusty.retain(|(process, _)| *process != sight.who.process);
                 self.brought.retain(|(process, _)| *process != sight.who.process);
+                if agent.program == Program::Crashed {
+                    self.hopeless = None;
+                }
                 self.since
             }
             _ => self.since,
@@ -111,7 +117,16 @@ impl Calm {
     fn landed(&mut self, sight: &Sight<'_>, landing: &Landing) -> Time {
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
         let status = landing.status.map_or(0, |status| status.as_u16());
-        if was_gusty || status == 429 || status >= 500 {
+        // Looks at the state wait for a refill, and not all at its moment.
+        if let Some((left, limit, reset)) = landing.left
+            && u64::from(left) < u64::from(limit) * u64::from(reset + 1) / 60
+        {
+            return sight.at + Duration::from_secs(u64::from(reset) + 1) + WINDOW;
+        }
+        if status == 429 {
+            return sight.at + landing.wait.unwrap_or_default() + WINDOW;
+        }
+        if was_gusty || status >= 500 {
             return sight.at + landing.wait.unwrap_or_default();
         }
         self.since
@@ -186,7 +201,12 @@ impl Calm {
 
 /// Whether this machine is what the program is doing.
 fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
-    agent.process == Some(sight.who.process) && matches!(sight.who.kind, JobKind::Run | JobKind::Register)
+    let does = match sight.who.kind {
+        JobKind::Run => true,
+        JobKind::Register => agent.program == Program::Registering,
+        JobKind::Recover { .. } | JobKind::Beat | JobKind::State | JobKind::Secrets | JobKind::Card => false,
+    };
+    does && agent.process == Some(sight.who.process)
 }
 
 /// Errors that nobody but an owner can mend.

@@ -57,10 +57,23 @@ const LENGTH: usize = 43;
 /// The first secret that a text contains. Most are words of one length, which are looked up instead of looked for.
 fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
     let marked = known.marks.iter().map(String::as_str).find(|mark| text.contains(mark));
-    let words = text.split(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '-' | '_'));
-    let mut windows =
-        words.flat_map(|word| word.as_bytes().windows(LENGTH)).filter_map(|part| str::from_utf8(part).ok());
-    marked.or_else(|| windows.find(|part| known.secrets.contains(*part)))
+    marked.or_else(|| {
+        // A word that is long enough has a character at one of these places.
+        let places = (LENGTH - 1..text.len()).step_by(LENGTH);
+        let words = places.filter_map(|place| word_at(text, place)).filter(|word| word.len() >= LENGTH);
+        let mut parts = words.flat_map(|word| (0..=word.len() - LENGTH).map(|from| &word[from..from + LENGTH]));
+        parts.find(|part| known.secrets.contains(*part))
+    })
+}
+
+/// The word of letters, digits, `-` and `_` that a place is in.
+fn word_at(text: &str, place: usize) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let is_of_a_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    bytes.get(place).filter(|byte| is_of_a_word(byte))?;
+    let before = bytes[..place].iter().rev().take_while(|byte| is_of_a_word(byte)).count();
+    let after = bytes[place..].iter().take_while(|byte| is_of_a_word(byte)).count();
+    text.get(place - before..place + after)
 }
 
 /// What was printed, the secret taken out.
@@ -78,8 +91,10 @@ mod tests {
         let secret = "x".repeat(LENGTH);
         known.keep(&secret);
         known.keep("hush");
-        for text in [format!("a {secret}."), format!("-{secret}y"), format!("\"{secret}\"")] {
-            assert_eq!(leaked(&text, &known), Some(secret.as_str()));
+        for before in ["", "a", "ä ", "-", "\"", &"y".repeat(100), &"y ".repeat(60)] {
+            for after in ["", "y", "."] {
+                assert_eq!(leaked(&format!("{before}{secret}{after}"), &known), Some(secret.as_str()), "{before}");
+            }
         }
         assert_eq!(leaked("it says hush-hush", &known), Some("hush"));
         assert_eq!(leaked(&"x".repeat(LENGTH - 1), &known), None);

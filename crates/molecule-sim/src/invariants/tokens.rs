@@ -1,6 +1,7 @@
 //! What becomes of tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use molecule_core::effect::{EffectId, HostOp, Slot};
 use molecule_core::{ErrorKind, Event};
@@ -30,6 +31,9 @@ pub(crate) struct NoTokenIsLost {
     /// When a machine last looked at the view, after which it prepares nothing more.
     looked: BTreeMap<Who, Time>,
 }
+
+/// The acts of the host before a register take no longer.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Invariant for NoTokenIsLost {
     fn name(&self) -> &'static str {
@@ -119,9 +123,15 @@ impl NoTokenIsLost {
 
     fn landed(&mut self, sight: &Sight<'_>, landing: &Landing, taken: Taken) -> Result<(), String> {
         let process = sight.who.process;
-        if let (Some(token), Taken::Yes) = (&landing.token, taken) {
-            self.to_store.insert(sight.who, token.clone());
-            self.brought.entry(process).or_default().insert(token.clone());
+        match (&landing.token, taken) {
+            (Some(token), Taken::Yes) => {
+                self.to_store.insert(sight.who, token.clone());
+                self.brought.entry(process).or_default().insert(token.clone());
+            }
+            (Some(_), Taken::GivenBack | Taken::TooLate) if !self.hurried.contains(&process) => {
+                return Err("an answer brought a token, and nobody waited for it".to_owned());
+            }
+            (Some(_) | None, _) => {}
         }
         let Some((who, token)) = self.storing.remove(&(process, landing.id)) else { return Ok(()) };
         if landing.fault.is_none() {
@@ -143,8 +153,8 @@ impl NoTokenIsLost {
         let Some(token) = self.unsaved.get(&sight.who.process) else { return Ok(()) };
         let agent = &sight.facts.agents[sight.who.agent];
         let looked = self.looked.get(&sight.who).copied().unwrap_or_default();
-        let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| sight.at.since(*since).as_secs() > 120);
-        let worked = agent.disk.mood() == Mood::Fine && mended && sight.at.since(looked).as_secs() < 60;
+        let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| looked.since(*since) > MOMENT);
+        let worked = agent.disk.mood() == Mood::Fine && mended;
         let live =
             molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token));
         let stored = agent.disk.content(Slot::Token, true).as_deref() == Some(token);
