@@ -19,3 +19,12 @@ fn every_scenario_that_is_kept_holds() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn the_same_scenario_is_the_same_run() {
+    for (name, scenario) in library::all().unwrap().into_iter().filter(|(name, _)| name.contains("broken")) {
+        let (one, other) = (run_traced(&scenario, usize::MAX), run_traced(&scenario, usize::MAX));
+        assert!(one.trace.len() > 100, "{name}: nothing happens");
+        assert_eq!(one.trace, other.trace, "{name}");
+    }
+}

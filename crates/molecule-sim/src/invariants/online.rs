@@ -8,6 +8,7 @@ use molecule_core::{ErrorKind, Event};
 use molecule_proto::{Time, Token, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead};
+use crate::acts::task;
 use crate::agent::{Agent, Program};
 use crate::drive::PATIENCE;
 use crate::job::{Ending, JobKind};
@@ -30,6 +31,8 @@ struct Calm {
     last_beat: Time,
     /// Tokens that its processes were given by answers.
     brought: BTreeSet<(usize, String)>,
+    /// What its process last reported.
+    reported: Option<u8>,
     /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
     hopeless: Option<ErrorKind>,
 }
@@ -56,7 +59,8 @@ impl Invariant for OnlineAgainSoon {
     }
 
     fn sentence(&self) -> &'static str {
-        "two intervals after everything is well again a running agent is online with heartbeats at its pace; a loop has ended \
+        "two intervals after everything is well again a running agent is online with heartbeats at its pace, and the platform \
+         shows what it last reported; a loop has ended \
          if its workspace is gone, or paused and it does not wait, or its credential is dead; and a program that fails fails \
          for one of these reasons"
     }
@@ -68,7 +72,7 @@ impl Invariant for OnlineAgainSoon {
         let agent = &sight.facts.agents[sight.who.agent];
         let calm = self.agents.entry(sight.who.agent).or_default();
         calm.disturb(sight, agent);
-        calm.note(sight);
+        calm.note(sight, agent);
         if matches!(sight.seen, Seen::Tick) { calm.judge(sight, agent) } else { Ok(()) }
     }
 }
@@ -98,6 +102,7 @@ impl Calm {
             seen if is_dead(seen) => {
                 self.gusty.retain(|(process, _)| *process != sight.who.process);
                 self.brought.retain(|(process, _)| *process != sight.who.process);
+                self.reported = None;
                 if agent.program == Program::Crashed {
                     self.hopeless = None;
                 }
@@ -132,7 +137,7 @@ impl Calm {
         self.since
     }
 
-    fn note(&mut self, sight: &Sight<'_>) {
+    fn note(&mut self, sight: &Sight<'_>, agent: &Agent) {
         match &sight.seen {
             Seen::Landed(landing, _) => {
                 let is_beat = landing.ask.as_ref().is_some_and(|ask| ask.route == Some(Route::Heartbeat));
@@ -141,6 +146,7 @@ impl Calm {
                 }
                 self.brought.extend(landing.token.clone().map(|token| (sight.who.process, token)));
             }
+            Seen::Acted(Act::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
             Seen::Told(Event::Registered { .. } | Event::Paused) => self.hopeless = None,
             Seen::Told(Event::Resumed) => self.since = self.since.max(sight.at),
             _ => {}
@@ -169,6 +175,10 @@ impl Calm {
                 let status = sight.facts.platform.status(&agent.workspace);
                 if !matches!(status, Some(WorkspaceStatus::Online | WorkspaceStatus::Degraded)) {
                     return wrong(&format!("the platform shows {status:?}"));
+                }
+                let shown = sight.facts.platform.reported_work(&agent.workspace).map(|(shown, _)| shown);
+                if self.reported.is_some_and(|tasks| shown != Some(task(tasks))) {
+                    return wrong(&format!("the platform shows {shown:?} as its work"));
                 }
                 if sight.at.since(self.last_beat) > agent.heartbeat() + SLACK {
                     return wrong(&format!("the last beat was {:?} ago", sight.at.since(self.last_beat)));
