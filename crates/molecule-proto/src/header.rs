@@ -14,3 +14,7 @@ pub const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 /// Whole seconds until the window refills.
 pub const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// The name of the plugin in a download.
+pub const PLUGIN_NAME: HeaderName = HeaderName::from_static("x-plugin-name");
+/// Where a download's plugin came from, with its scheme: `local://molecule-dev`.
+pub const PLUGIN_SOURCE: HeaderName = HeaderName::from_static("x-plugin-source");

@@ -9,10 +9,11 @@
 mod tally;
 
 use molecule_proto::{
-    AlreadyRemoved, ChildrenNotConfirmed, ConnectionAnswer, CreateRefusal, CreatedWorkspace, DeleteAnswer, ErrorBody,
-    HasDescendants, HeartbeatAnswer, HeartbeatRequest, MintedToken, NameNotConfirmed, PauseAnswer, RegisterAnswer,
-    RegisterRequest, RemovedWorkspace, RevokedToken, SavedSecret, Secrets, StateAnswer, TokenList, UpdateCardAnswer,
-    UpdateCardRequest, WorkspaceId, WorkspaceView,
+    AlreadyRemoved, AvailablePlugin, ChildrenNotConfirmed, ConnectionAnswer, CreateRefusal, CreatedWorkspace,
+    DeleteAnswer, ErrorBody, HasDescendants, HeartbeatAnswer, HeartbeatRequest, InstallPluginRequest, MintedToken,
+    NameNotConfirmed, PauseAnswer, PluginCompatibility, PluginRefusal, PluginSources, RegisterAnswer, RegisterRequest,
+    RemovedWorkspace, RevokedToken, SavedSecret, Secrets, StateAnswer, TokenList, UpdateCardAnswer, UpdateCardRequest,
+    WorkspaceId, WorkspaceView,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,12 +55,17 @@ const EXPECTED: &[Expected] = &[
     ("TokenRow", 12, "id prefix created_at last_used_at"),
     ("MintedToken", 7, "auth_token workspace_id message"),
     ("RevokedToken", 4, "status workspace_id"),
-    ("ErrorBody", 253, "error code detail required_header retry_after"),
+    ("ErrorBody", 263, "error code detail required_header retry_after"),
     ("CreateRefusal", 3, "code error runtime parent_id"),
     ("HasDescendants", 1, "error descendants"),
     ("NameNotConfirmed", 2, "error hint workspace_name active_tasks child_count"),
     ("ChildrenNotConfirmed", 2, "status message children children_count"),
     ("AlreadyRemoved", 1, "error id"),
+    ("AvailablePlugin", 28, "name version description author tags skills source runtimes"),
+    ("PluginSources", 2, "schemes"),
+    ("PluginCompatibility", 2, "target_runtime compatible incompatible all_compatible"),
+    ("PluginRefusal", 28, "error source violations available_schemes resolved_name requested_name"),
+    ("InstallPluginRequest", 2, "source"),
     ("AgentCard", 174, "name description role url"),
     ("RateLimit", 1627, "x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset"),
     ("RegisterRequest", 136, "id agent_card url delivery_mode kind mcp_server_present"),
@@ -140,6 +146,19 @@ fn exchange(tally: &mut Tally, request: &Value, response: &Value) {
         ("DELETE", ["workspaces", _], 400) if body.get("workspace_name").is_some() => {
             tally.answer::<NameNotConfirmed>("NameNotConfirmed", body);
         }
+        ("GET", ["plugins"] | ["workspaces", _, "plugins"] | ["workspaces", _, "plugins", "available"], 200) => {
+            body.as_array()
+                .unwrap()
+                .iter()
+                .for_each(|plugin| tally.answer::<AvailablePlugin>("AvailablePlugin", plugin));
+        }
+        ("GET", ["plugins", "sources"], 200) => tally.answer::<PluginSources>("PluginSources", body),
+        ("GET", ["workspaces", _, "plugins", "compatibility"], 200) => {
+            tally.answer::<PluginCompatibility>("PluginCompatibility", body);
+        }
+        ("GET", ["workspaces", _, "plugins", _, "download"], 400 | 402..) => {
+            tally.answer::<PluginRefusal>("PluginRefusal", body);
+        }
         (_, segments, 400..) if is_typed(segments) => tally.answer::<ErrorBody>("ErrorBody", body),
         (_, segments, _) if is_typed(segments) => tally.fail(format!("{method} {path} {status} has no type")),
         (_, _, _) => {}
@@ -166,6 +185,9 @@ fn connected(tally: &mut Tally, body: &Value) {
 
 /// A body that was sent to a route that has a request type, if the server could read it and its id is a UUID.
 fn sent(tally: &mut Tally, path: &str, sent: &Value, answered: &Value) {
+    if path.ends_with("/plugins") && !sent.is_null() {
+        return tally.request::<InstallPluginRequest>("InstallPluginRequest", sent);
+    }
     let id = sent.get("id").or_else(|| sent.get("workspace_id")).and_then(Value::as_str);
     let unreadable = answered["error"] == "invalid request body";
     if unreadable || id.is_none_or(|id| id.parse::<WorkspaceId>().is_err()) {
@@ -189,6 +211,8 @@ fn is_typed(segments: &[&str]) -> bool {
             | ["workspaces", _]
             | ["workspaces", _, "state" | "secrets" | "pause" | "resume" | "tokens"]
             | ["workspaces", _, "secrets" | "tokens" | "external", _]
+            | ["plugins", ..]
+            | ["workspaces", _, "plugins", ..]
             | ["admin", "workspaces", _, _]
     )
 }
