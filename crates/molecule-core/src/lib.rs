@@ -106,6 +106,7 @@ mod event;
 mod health;
 pub mod machine;
 mod options;
+pub mod plugin;
 mod rate;
 mod recover;
 mod refusal;

@@ -1,0 +1,142 @@
+//! Plugins: what an author asks for, and what comes of it.
+
+pub mod act;
+mod setup;
+
+use std::time::Duration;
+
+use molecule_proto::PluginName;
+
+pub use setup::{SetupEnd, SetupOutcome, SetupRun};
+
+/// A plugin to install: a name, and what is out of the ordinary about it.
+///
+/// Nothing is checked before the plugin is installed. A plain name installs what the platform itself holds under that name:
+///
+/// ```
+/// use molecule_core::plugin::{Plugin, Setup};
+///
+/// let plain = Plugin::from("molecule-dev");
+/// let pinned = Plugin::new("my-plugin")
+///     .source("github://acme/my-plugin#v1")
+///     .tree_sha256("0f5bd0a2f1f3b3a5c1a7d1fd3ed32c1cd7b1a5e0a0a3b2e0ddba3e1f0c2b4d6e")
+///     .setup(Setup::Skip);
+/// # let _ = (plain, pinned);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a plugin does nothing until it is installed"]
+pub struct Plugin {
+    pub(crate) name: String,
+    pub(crate) source: Option<String>,
+    pub(crate) tree_sha256: Option<String>,
+    pub(crate) setup: Setup,
+    pub(crate) setup_timeout: Duration,
+    pub(crate) setup_env: Vec<String>,
+    pub(crate) durability: Durability,
+    pub(crate) wait: Duration,
+}
+
+/// What becomes of a plugin's `setup.sh`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Setup {
+    /// It is run once the plugin is in its place. It runs as the user and may do what the user may.
+    #[default]
+    Run,
+    /// It is left alone.
+    Skip,
+}
+
+/// What of a plugin survives a power cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Whatever the operating system has written by then: files of a plugin that was just installed may be empty. It can be
+    /// fetched again.
+    #[default]
+    None,
+    /// All of it: everything is written to the disk before the plugin is put in its place, and its place before the install
+    /// ends.
+    Sync,
+}
+
+impl Plugin {
+    /// The plugin of this name: 1 to 128 letters, digits, `.`, `_` and `-`, the first a letter or a digit.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            source: None,
+            tree_sha256: None,
+            setup: Setup::default(),
+            setup_timeout: Duration::from_secs(120),
+            setup_env: Vec::new(),
+            durability: Durability::default(),
+            wait: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Plugin {
+    /// Where the platform takes it from: `github://owner/repo#tag`, `gitea://…`, `local://name`. Without one, from what the
+    /// platform itself holds.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Pins the content: the SHA-256 of the plugin's tree, 64 lower-case hexadecimal digits, as an earlier install told it.
+    /// Nothing else here protects from whoever sends the archive.
+    pub fn tree_sha256(mut self, digest: impl Into<String>) -> Self {
+        self.tree_sha256 = Some(digest.into());
+        self
+    }
+
+    /// What becomes of its `setup.sh`; it is run unless told otherwise.
+    pub fn setup(mut self, setup: Setup) -> Self {
+        self.setup = setup;
+        self
+    }
+
+    /// How long `setup.sh` may take: 120 s unless told otherwise.
+    pub fn setup_timeout(mut self, timeout: Duration) -> Self {
+        self.setup_timeout = timeout;
+        self
+    }
+
+    /// Lets `setup.sh` see a variable of this process. It sees few without: `PATH`, `HOME`, the language, proxies and
+    /// certificates. Variables that hold the agent's own credentials are never passed on.
+    pub fn setup_env(mut self, name: impl Into<String>) -> Self {
+        self.setup_env.push(name.into());
+        self
+    }
+
+    /// What survives a power cut; nothing is waited for unless told otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long to wait while another install of the same plugin runs: 300 s unless told otherwise.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+impl From<&str> for Plugin {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Plugin {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<PluginName> for Plugin {
+    fn from(name: PluginName) -> Self {
+        Self::new(name.as_str())
+    }
+}

@@ -1,0 +1,135 @@
+//! Acts on the directory of an agent's plugins, which `molecule-host` performs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use molecule_proto::PluginName;
+
+use super::Durability;
+use super::setup::SetupOutcome;
+use crate::effect::LockId;
+
+/// An act on the directory of an agent's plugins.
+///
+/// `Debug` shows lengths, never content.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PluginOp {
+    /// Take the plugin's lock, without waiting: the fault is `Locked` where it is held. Given back by
+    /// [`HostOp::Unlock`](crate::effect::HostOp::Unlock).
+    Lock(PluginName),
+    /// Remove what an earlier act left, or put an earlier version back that lost its place. The lock is held.
+    Sweep(PluginName),
+    /// Put a stage in the plugin's place, as a whole. The lock is held.
+    Commit(StageId, Durability),
+    /// Remove a stage.
+    Discard(StageId),
+    /// Replace the plugin's receipt as a whole.
+    WriteReceipt(PluginName, Vec<u8>),
+    /// Run the plugin's `setup.sh`. The lock is held.
+    Setup(PluginName, SetupPlan),
+    /// Look at what is installed.
+    List,
+    /// Remove a plugin and its receipt. The lock is held.
+    Remove(PluginName),
+}
+
+/// The name of a staging directory that holds a whole plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub u64);
+
+/// How a `setup.sh` is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupPlan {
+    /// How long it may take before it is killed.
+    pub timeout: Duration,
+    /// How many bytes of the end of each of its outputs are kept.
+    pub output_bytes: usize,
+    /// Names of variables that it sees besides those that every one sees.
+    pub env: Vec<String>,
+}
+
+/// What came of an act on the directory of plugins.
+///
+/// `Debug` shows lengths, never content.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PluginResult {
+    /// Of [`PluginOp::Lock`].
+    Locked(LockId),
+    /// Of [`PluginOp::Sweep`].
+    Swept(Swept),
+    /// Of [`PluginOp::Commit`].
+    Committed(Committed),
+    /// Of [`PluginOp::Discard`].
+    Discarded,
+    /// Of [`PluginOp::WriteReceipt`].
+    ReceiptWritten,
+    /// Of [`PluginOp::Setup`].
+    SetUp(SetupOutcome),
+    /// Of [`PluginOp::List`], sorted by name.
+    Listed(Vec<Found>),
+    /// Of [`PluginOp::Remove`].
+    Removed {
+        /// Whether there was such a plugin.
+        existed: bool,
+    },
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Whether an earlier version was put back in its place.
+    pub restored: bool,
+    /// How many directories of interrupted acts were removed.
+    pub removed: u32,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Whether an earlier version was replaced.
+    pub replaced: bool,
+    /// Where the plugin is.
+    pub path: PathBuf,
+}
+
+/// A plugin's directory, and its receipt if there is one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: PluginName,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The receipt's content.
+    pub receipt: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for PluginOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock(name) => write!(f, "LockPlugin({name})"),
+            Self::Sweep(name) => write!(f, "SweepPlugin({name})"),
+            Self::Commit(StageId(id), durability) => write!(f, "CommitPlugin({id}, {durability:?})"),
+            Self::Discard(StageId(id)) => write!(f, "DiscardPlugin({id})"),
+            Self::WriteReceipt(name, bytes) => write!(f, "WriteReceipt({name}, {} bytes)", bytes.len()),
+            Self::Setup(name, plan) => write!(f, "SetUpPlugin({name}, {:?})", plan.timeout),
+            Self::List => f.write_str("ListPlugins"),
+            Self::Remove(name) => write!(f, "RemovePlugin({name})"),
+        }
+    }
+}
+
+impl fmt::Debug for PluginResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
+            Self::Swept(Swept { restored, removed }) => write!(f, "Swept({removed} removed, restored: {restored})"),
+            Self::Committed(Committed { replaced, .. }) => write!(f, "Committed(replaced: {replaced})"),
+            Self::Discarded => f.write_str("Discarded"),
+            Self::ReceiptWritten => f.write_str("ReceiptWritten"),
+            Self::SetUp(outcome) => write!(f, "SetUp({outcome:?})"),
+            Self::Listed(found) => write!(f, "Listed({} plugins)", found.len()),
+            Self::Removed { existed } => write!(f, "Removed(existed: {existed})"),
+        }
+    }
+}

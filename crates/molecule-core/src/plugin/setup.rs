@@ -1,0 +1,127 @@
+//! What came of a plugin's `setup.sh`.
+
+use std::fmt;
+
+/// What came of a `setup.sh`. Whatever it was, the plugin stays installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupOutcome {
+    /// The plugin has none, or it was to be left alone.
+    NotRun,
+    /// It was not run: this machine has no `bash`.
+    NoBash,
+    /// It was run.
+    Ran(SetupRun),
+}
+
+impl SetupOutcome {
+    /// Whether nothing went wrong: it ended with exit status 0, or there was nothing to run.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Self::NotRun => true,
+            Self::NoBash => false,
+            Self::Ran(run) => run.end == SetupEnd::Exited(0),
+        }
+    }
+}
+
+impl fmt::Display for SetupOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRun => f.write_str("setup.sh was not run"),
+            Self::NoBash => f.write_str("setup.sh was not run: there is no bash on this machine"),
+            Self::Ran(run) => match run.end {
+                SetupEnd::Exited(0) => f.write_str("setup.sh ran"),
+                SetupEnd::Exited(code) => write!(f, "setup.sh ended with exit status {code}"),
+                SetupEnd::Killed(signal) => write!(f, "setup.sh was ended by signal {signal}"),
+                SetupEnd::TimedOut => f.write_str("setup.sh took too long and was ended"),
+                SetupEnd::Cancelled => f.write_str("setup.sh was ended because the install was cancelled"),
+            },
+        }
+    }
+}
+
+/// How a `setup.sh` ended, and the end of what it said.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SetupRun {
+    end: SetupEnd,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// How a `setup.sh` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SetupEnd {
+    /// By itself, with this exit status.
+    Exited(i32),
+    /// By this signal, which was not ours.
+    Killed(i32),
+    /// It was killed because its time was over.
+    TimedOut,
+    /// It was killed because the install was cancelled.
+    Cancelled,
+}
+
+impl SetupRun {
+    /// A run that ended like this, with the ends of both outputs as they were written.
+    pub fn new(end: SetupEnd, stdout: Vec<u8>, stderr: Vec<u8>) -> Self {
+        Self { end, stdout, stderr }
+    }
+
+    /// How it ended.
+    pub fn end(&self) -> SetupEnd {
+        self.end
+    }
+
+    /// The end of its standard output, made fit to print: control characters but line ends and tabs are escaped.
+    pub fn stdout(&self) -> String {
+        printable(&self.stdout)
+    }
+
+    /// The end of its standard error, made fit to print: control characters but line ends and tabs are escaped.
+    pub fn stderr(&self) -> String {
+        printable(&self.stderr)
+    }
+}
+
+/// Lengths alone: what a script prints may be a secret.
+impl fmt::Debug for SetupRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stdout, stderr) = (self.stdout.len(), self.stderr.len());
+        write!(f, "SetupRun({:?}, stdout {stdout} bytes, stderr {stderr} bytes)", self.end)
+    }
+}
+
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for char in String::from_utf8_lossy(bytes).chars() {
+        if char.is_control() && !matches!(char, '\n' | '\t') {
+            text.extend(char.escape_default());
+        } else {
+            text.push(char);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_printed_is_safe_to_print_again_and_not_in_debug() {
+        let run = SetupRun::new(SetupEnd::Exited(1), b"one\n\x1b[2Jtwo\xff".to_vec(), Vec::new());
+        assert_eq!(run.stdout(), "one\n\\u{1b}[2Jtwo\u{fffd}");
+        assert!(!format!("{run:?}").contains("two"));
+    }
+
+    #[test]
+    fn only_exit_status_0_is_good() {
+        let ran = |end| SetupOutcome::Ran(SetupRun::new(end, Vec::new(), Vec::new()));
+        assert!(SetupOutcome::NotRun.is_good() && ran(SetupEnd::Exited(0)).is_good());
+        for bad in [SetupOutcome::NoBash, ran(SetupEnd::Exited(1)), ran(SetupEnd::Killed(9)), ran(SetupEnd::TimedOut)] {
+            assert!(!bad.is_good(), "{bad}");
+        }
+    }
+}
