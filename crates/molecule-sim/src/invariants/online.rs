@@ -67,7 +67,7 @@ impl Invariant for OnlineAgainSoon {
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         if let Seen::Acted(Act::Weather(_) | Act::Database { .. }) = sight.seen {
-            self.agents.values_mut().for_each(|calm| calm.since = sight.at);
+            self.agents.values_mut().for_each(|calm| calm.since = calm.since.max(sight.at));
         }
         let agent = &sight.facts.agents[sight.who.agent];
         let calm = self.agents.entry(sight.who.agent).or_default();
