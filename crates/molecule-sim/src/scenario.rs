@@ -17,7 +17,7 @@ pub struct Scenario {
     pub lasts_s: u32,
     /// The platform and its agents.
     pub setup: Setup,
-    /// What happens.
+    /// What happens; nothing does after `lasts_s`.
     pub acts: Vec<Timed>,
 }
 

@@ -19,10 +19,32 @@ pub fn life() -> impl Strategy<Value = Scenario> {
 
 fn of(lasts_s: u32, most: usize) -> impl Strategy<Value = Scenario> {
     let acts = proptest::collection::vec(timed(u64::from(lasts_s) * 1000), 0..=most);
-    (any::<u64>(), setup(), acts).prop_map(move |(seed, setup, mut acts)| {
-        acts.sort_by_key(|timed| timed.at_ms);
+    (any::<u64>(), setup(), acts).prop_map(move |(seed, setup, acts)| {
+        let acts = placed(acts);
         Scenario { about: "made up".to_owned(), seed, lasts_s, setup, acts }
     })
+}
+
+/// When an act happens.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    At(u64),
+    /// So many milliseconds after the act before it: much goes wrong only where two things meet.
+    Soon(u64),
+}
+
+fn placed(acts: Vec<(Place, usize, Act)>) -> Vec<Timed> {
+    let mut before = 0;
+    let mut placed = Vec::new();
+    for (place, agent, act) in acts {
+        before = match place {
+            Place::At(at_ms) => at_ms,
+            Place::Soon(after) => before + after,
+        };
+        placed.push(Timed { at_ms: before, agent, act });
+    }
+    placed.sort_by_key(|timed| timed.at_ms);
+    placed
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -63,11 +85,16 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
     )
 }
 
-fn timed(until_ms: u64) -> impl Strategy<Value = Timed> {
-    // Much of what is interesting happens while the agent starts.
-    let at_ms = prop_oneof![4 => 0..until_ms, 1 => 0..5_000u64.min(until_ms)];
+fn timed(until_ms: u64) -> impl Strategy<Value = (Place, usize, Act)> {
+    let place = prop_oneof![
+        4 => (0..until_ms).prop_map(Place::At),
+        // Much of what is interesting happens while the agent starts.
+        1 => (0..5_000u64.min(until_ms)).prop_map(Place::At),
+        2 => (0..12_000u64).prop_map(Place::Soon),
+        1 => (0..200u64).prop_map(Place::Soon),
+    ];
     let agent = prop_oneof![4 => Just(0usize), 1 => 0usize..3];
-    (at_ms, agent, act()).prop_map(|(at_ms, agent, act)| Timed { at_ms, agent, act })
+    (place, agent, act())
 }
 
 fn act() -> impl Strategy<Value = Act> {

@@ -154,7 +154,8 @@ impl<'a> World<'a> {
                 world.create(AgentSetup { count: 1, ..setup.clone() });
             }
         }
-        for (number, timed) in scenario.acts.iter().enumerate() {
+        let lasts_ms = u64::from(scenario.lasts_s) * 1000;
+        for (number, timed) in scenario.acts.iter().enumerate().filter(|(_, timed)| timed.at_ms <= lasts_ms) {
             world.plan(BEGINNING + Duration::from_millis(timed.at_ms), Happening::Act(number));
         }
         world.plan(BEGINNING + TICK, Happening::Tick);
