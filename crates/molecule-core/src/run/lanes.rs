@@ -1,0 +1,200 @@
+//! The lanes of heartbeats and of looks at the state: what each does, and what its answers mean for the loop.
+
+use std::time::Duration;
+
+use molecule_proto::{StateAnswer, WorkspaceStatus};
+
+use super::pace::held;
+use super::{Ended, Run, Why};
+use crate::beat::{Beat, pass};
+use crate::call::Call;
+use crate::endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Lane};
+use crate::machine::{Cx, Machine, Step, Wake};
+use crate::options::OnPause;
+use crate::rate::WINDOW;
+use crate::session::Dialect;
+
+/// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
+const MOST_HELD: Duration = WINDOW.saturating_mul(5);
+
+/// How a lane went.
+pub(super) enum Lap {
+    Step(Step<Event, Result<Ended>>),
+    Again,
+    Idle(Option<Wake>),
+}
+
+impl Run {
+    pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> Lap {
+        let Some(mut beat) = self.beats.call.take() else {
+            if self.paused || cx.session.lacks_token() {
+                return Lap::Idle(None);
+            }
+            if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
+                self.beats.next = held(cx, Lane::Heartbeat, self.beats.next, until);
+            }
+            if self.beats.next > cx.now.mono {
+                return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
+            }
+            self.beats.begin(cx.now.mono, Beat::once());
+            return Lap::Again;
+        };
+        match beat.poll(cx) {
+            Step::Done(Ok(_)) => {
+                self.beat_well(cx);
+                Lap::Again
+            }
+            Step::Done(Err(error)) => {
+                let interval = cx.session.config().intervals.heartbeat;
+                self.beats.back_off(cx, Lane::Heartbeat, interval, &error);
+                cx.session.vitals.heartbeat_failures = self.beats.failures;
+                self.degraded(cx, Lane::Heartbeat, self.beats.failures, &error);
+                Lap::Again
+            }
+            Step::Idle(wake) => {
+                self.beats.call = Some(beat);
+                Lap::Idle(wake)
+            }
+            other => {
+                self.beats.call = Some(beat);
+                Lap::Step(pass(other))
+            }
+        }
+    }
+
+    fn beat_well(&mut self, cx: &mut Cx<'_>) {
+        let started = self.beats.started;
+        let interval = cx.session.config().intervals.heartbeat;
+        let failures = self.beats.settle(cx, interval);
+        cx.session.vitals.heartbeat_failures = 0;
+        if failures > 0 {
+            self.events.push_back(Event::Recovered { lane: Lane::Heartbeat, failures });
+        }
+        // The platform forgot the agent meanwhile, and a heartbeat alone does not restore what a register does.
+        let good_before = std::mem::replace(&mut self.beats_well_at, started);
+        if good_before.max(cx.session.vitals.registered_at) + absence(cx.session.dialect) <= started {
+            self.online = false;
+            self.want_register(cx.now.mono, Why::Again);
+        }
+        if !std::mem::replace(&mut self.online, true) {
+            self.events.push_back(Event::Online);
+        }
+    }
+
+    pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
+        let Some(mut look) = self.looks.call.take() else {
+            if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
+                self.looks.next = held(cx, Lane::State, self.looks.next, until);
+            }
+            if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
+                return Lap::Idle(None);
+            }
+            if self.looks.next > cx.now.mono {
+                return Lap::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));
+            }
+            if cx.session.lacks_token() {
+                // An agent that was paused before its first start: the view is open, and registering looks at it first.
+                self.looks.next = cx.now.mono + cx.session.config().intervals.state;
+                self.want_register(cx.now.mono, Why::Refused);
+                return Lap::Again;
+            }
+            self.looks.begin(cx.now.mono, Call::once(endpoint::State));
+            return Lap::Again;
+        };
+        match look.poll(cx) {
+            Step::Done(Ok(answer)) => {
+                let interval = cx.session.config().intervals.state;
+                let failures = self.looks.settle(cx, interval);
+                cx.session.vitals.state_failures = 0;
+                if failures > 0 {
+                    self.events.push_back(Event::Recovered { lane: Lane::State, failures });
+                }
+                self.looked(cx, &answer);
+                Lap::Again
+            }
+            Step::Done(Err(error)) => {
+                let interval = cx.session.config().intervals.state;
+                self.looks.back_off(cx, Lane::State, interval, &error);
+                cx.session.vitals.state_failures = self.looks.failures;
+                self.degraded(cx, Lane::State, self.looks.failures, &error);
+                Lap::Again
+            }
+            Step::Idle(wake) => {
+                self.looks.call = Some(look);
+                Lap::Idle(wake)
+            }
+            other => {
+                self.looks.call = Some(look);
+                Lap::Step(pass(other))
+            }
+        }
+    }
+
+    fn looked(&mut self, cx: &mut Cx<'_>, answer: &StateAnswer) {
+        if answer.deleted {
+            return self.end(Ok(Ended::Deleted));
+        }
+        self.strikes = 0;
+        if self.looks.started < cx.session.vitals.registered_at && !answer.is_paused() {
+            return;
+        }
+        if let Some(status) = &answer.status
+            && cx.session.vitals.status.as_ref() != Some(status)
+        {
+            cx.session.vitals.status = Some(status.clone());
+            self.events.push_back(Event::StatusChanged(status.clone()));
+        }
+        if answer.is_paused() {
+            return self.pause(cx);
+        }
+        if std::mem::take(&mut self.paused) {
+            self.events.push_back(Event::Resumed);
+            self.online = false;
+            self.beats.next = cx.now.mono;
+            return self.want_register(cx.now.mono, Why::Again);
+        }
+        match &answer.status {
+            Some(
+                WorkspaceStatus::Offline
+                | WorkspaceStatus::Failed
+                | WorkspaceStatus::AwaitingAgent
+                | WorkspaceStatus::Provisioning,
+            ) => self.want_register(cx.now.mono, Why::Again),
+            Some(WorkspaceStatus::Removed) => self.want_register(cx.now.mono, Why::Refused),
+            _ => {}
+        }
+    }
+
+    pub(super) fn pause(&mut self, cx: &mut Cx<'_>) {
+        self.register_due = None;
+        if let Some((register, _)) = &mut self.register {
+            // It may still be reading a view that is older than the pause.
+            register.cancel(cx);
+        }
+        if !std::mem::replace(&mut self.paused, true) {
+            self.events.push_back(Event::Paused);
+        }
+        match cx.session.config().on_pause {
+            OnPause::End => self.end(Ok(Ended::Paused)),
+            OnPause::Wait => {}
+        }
+    }
+
+    fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
+        self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
+        if error.kind() == ErrorKind::Unauthorized {
+            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells.
+            self.want_register(cx.now.mono, Why::Refused);
+        }
+    }
+}
+
+/// After how long without a heartbeat the platform takes the agent for absent (contract section 3; April 3.2).
+fn absence(dialect: Dialect) -> Duration {
+    match dialect {
+        Dialect::April => Duration::from_secs(90),
+        Dialect::Current | Dialect::Unknown => Duration::from_secs(180),
+    }
+}
