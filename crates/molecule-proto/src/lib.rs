@@ -30,6 +30,7 @@ mod status;
 mod text;
 mod time;
 mod view;
+mod words;
 
 pub use admin::{
     Connection, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DeleteAnswer, MintedToken, PauseAnswer,
