@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::lenient;
+use crate::status::WorkspaceStatus;
 
 /// `{"error": "<text>"}` with optional extra keys.
 ///
@@ -28,6 +29,12 @@ pub struct ErrorBody {
     /// Seconds to wait; also in the `Retry-After` header.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
     pub retry_after: Option<u64>,
+    /// The status of a workspace that cannot be discovered (contract section 6.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<WorkspaceStatus>,
+    /// Whether the same may be asked again later, of a waiting call that was not found (contract section 11).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
+    pub retryable: Option<bool>,
     /// The header that the tenant gate misses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_header: Option<String>,

@@ -26,6 +26,23 @@ pub struct WorkspaceId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
 
+/// The id of a waiting call, under which it is looked up (contract section 11): a UUID like [`WorkspaceId`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QueueId(String);
+
+/// The id of a delegation that the platform made (contract section 14.1): a UUID like [`WorkspaceId`]. Agents that report
+/// their own delegations may give them any text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DelegationId(String);
+
+/// The id of a row of an activity feed, and so the cursor of its reader (contract section 12): a UUID like
+/// [`WorkspaceId`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ActivityId(String);
+
 macro_rules! uuid_newtype {
     ($name:ident, $what:literal) => {
         impl $name {
@@ -52,6 +69,9 @@ macro_rules! uuid_newtype {
 
 uuid_newtype!(WorkspaceId, "workspace id");
 uuid_newtype!(TokenId, "token id");
+uuid_newtype!(QueueId, "queue id");
+uuid_newtype!(DelegationId, "delegation id");
+uuid_newtype!(ActivityId, "activity id");
 
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
@@ -162,6 +182,9 @@ macro_rules! text_newtype {
 
 text_newtype!(WorkspaceId);
 text_newtype!(TokenId);
+text_newtype!(QueueId);
+text_newtype!(DelegationId);
+text_newtype!(ActivityId);
 text_newtype!(PluginName);
 
 /// A text that is no workspace id or no plugin name; the message says what one looks like.

@@ -23,3 +23,13 @@ where
     let value = Value::deserialize(deserializer)?;
     Ok(Some(serde_json::from_value(value).unwrap_or_default()))
 }
+
+/// Reads a list entry by entry and leaves out what makes no sense; anything but a list is an empty one.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let Value::Array(entries) = Value::deserialize(deserializer)? else { return Ok(Vec::new()) };
+    Ok(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+}

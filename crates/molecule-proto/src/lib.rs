@@ -11,27 +11,45 @@
 //! Sections named in these docs are those of the platform's HTTP contract: "current" is the server of August 2026,
 //! "April" the one before it. One set of types serves both; what only one of them sends is optional.
 
+mod a2a_answer;
+mod a2a_refusal;
+mod activity;
 mod admin;
 mod admin_refusal;
 mod card;
+mod database_time;
+mod delegation;
 mod error_body;
 pub mod header;
 mod heartbeat;
 mod id;
 mod lenient;
+mod message;
+mod part;
 pub mod path;
+mod peer;
 mod plugin;
+mod queue;
 mod rate_limit;
 mod register;
+mod rows;
+mod rpc;
 mod secret;
 mod secrets;
 mod state;
 mod status;
+mod task;
 mod text;
 mod time;
 mod view;
 mod words;
 
+pub use a2a_answer::{A2aAnswer, AcceptedAnswer, AcceptedMode, QueuedAnswer};
+pub use a2a_refusal::{A2aRefusal, RefusalKind};
+pub use activity::{
+    ActivityAckAnswer, ActivityAckRequest, ActivityRow, ActivityType, Attachment, NotifyAttachment, NotifyRequest,
+    PostedAnswer,
+};
 pub use admin::{
     Connection, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DeleteAnswer, MintedToken, PauseAnswer,
     ResumeAnswer, RevokedToken, TokenList, TokenRow,
@@ -40,16 +58,28 @@ pub use admin_refusal::{
     AlreadyRemoved, ChildrenNotConfirmed, CreateRefusal, HasDescendants, NameNotConfirmed, NamedWorkspace,
 };
 pub use card::{AgentCard, UpdateCardAnswer, UpdateCardRequest};
+pub use database_time::DatabaseTime;
+pub use delegation::{
+    DelegateAnswer, DelegateRequest, DelegationRow, DelegationStatus, Direction, RecordDelegationRequest,
+    ReportedDelegation, UpdateDelegationRequest,
+};
 pub use error_body::ErrorBody;
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
-pub use id::{IdError, PluginName, TokenId, WorkspaceId};
+pub use id::{ActivityId, DelegationId, IdError, PluginName, QueueId, TokenId, WorkspaceId};
+pub use message::{Message, NotAMessage, Role};
+pub use part::{FileContent, Part, PartContent};
+pub use peer::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, Peer};
 pub use plugin::{AvailablePlugin, InstallPluginRequest, PluginCompatibility, PluginRefusal, PluginSources};
+pub use queue::{QueueItem, QueueStatus};
 pub use rate_limit::{RateLimit, Remaining};
 pub use register::{RegisterAnswer, RegisterRequest};
+pub use rows::Rows;
+pub use rpc::{MESSAGE_SEND, RpcAnswer, RpcError, RpcRequest, SendParams};
 pub use secret::{InboundSecret, ROTATE_MARKER, Token, TokenError};
 pub use secrets::{SavedSecret, Secrets, SetSecret};
 pub use state::StateAnswer;
 pub use status::{DeliveryMode, RuntimeState, WorkspaceKind, WorkspaceStatus};
+pub use task::{Artifact, Reply, Task, TaskState, TaskStatus};
 pub use text::{NulError, refuse_nul};
 pub use time::{Time, TimeError, UnixTime};
 pub use view::{RemovedWorkspace, WorkspaceView};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::id::{PluginName, TokenId, WorkspaceId};
+use crate::id::{DelegationId, PluginName, QueueId, TokenId, WorkspaceId};
 
 /// `POST`: register (contract section 4).
 pub const REGISTER: &str = "/registry/register";
@@ -10,6 +10,8 @@ pub const REGISTER: &str = "/registry/register";
 pub const HEARTBEAT: &str = "/registry/heartbeat";
 /// `POST`: replace the stored card (contract section 6.1).
 pub const UPDATE_CARD: &str = "/registry/update-card";
+/// `POST`: may one workspace talk to another (contract section 6.4).
+pub const CHECK_ACCESS: &str = "/registry/check-access";
 /// `GET`: is the server up (contract section 1.5).
 pub const HEALTH: &str = "/health";
 /// `POST`: create a workspace; `GET`: list them. Admin (contract section 16.1).
@@ -124,6 +126,66 @@ fn query_value(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// `GET`: where a peer is called (contract section 6.2).
+pub fn discover(id: &WorkspaceId) -> String {
+    format!("/registry/discover/{id}")
+}
+
+/// `GET`: the workspaces that this one lists (contract section 6.3).
+pub fn peers(id: &WorkspaceId) -> String {
+    format!("/registry/{id}/peers")
+}
+
+/// `POST`: call a workspace through the platform (contract section 9).
+pub fn a2a(target: &WorkspaceId) -> String {
+    format!("/workspaces/{target}/a2a")
+}
+
+/// `POST`: the door for those who hold a workspace's inbound secret; not on April's server (contract section 10.5).
+pub fn a2a_inbound(target: &WorkspaceId) -> String {
+    format!("/workspaces/{target}/a2a/inbound")
+}
+
+/// `GET`: where a waiting call stands; not on April's server (contract section 11).
+pub fn a2a_queue(target: &WorkspaceId, item: &QueueId) -> String {
+    format!("/workspaces/{target}/a2a/queue/{item}")
+}
+
+/// `GET`: the activity feed (contract section 12); `POST`: report a row of one's own (13.1).
+pub fn activity(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/activity")
+}
+
+/// `POST`: how far the feed was read; not on April's server (contract section 12.4).
+pub fn activity_ack(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/activity/ack")
+}
+
+/// `POST`: talk to the user (contract section 13.2).
+pub fn notify(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/notify")
+}
+
+/// `POST`: delegate a task; the path names the one that delegates (contract section 14.1).
+pub fn delegate(source: &WorkspaceId) -> String {
+    format!("/workspaces/{source}/delegate")
+}
+
+/// `GET`: the delegations of a workspace (contract section 14.2).
+pub fn delegations(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/delegations")
+}
+
+/// `POST`: report a delegation that the agent carries out itself (contract section 14.3).
+pub fn delegations_record(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/delegations/record")
+}
+
+/// `POST`: report how such a delegation ended (contract section 14.3).
+pub fn delegation_update(id: &WorkspaceId, delegation: &DelegationId) -> String {
+    format!("/workspaces/{id}/delegations/{delegation}/update")
 }
 
 #[cfg(test)]

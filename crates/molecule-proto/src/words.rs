@@ -1,7 +1,8 @@
-//! Open sets of words: the known ones are variants, every other one is kept as it came.
+//! Open sets of words: the known ones are variants, every other one is kept as it came. A variant may be read in further
+//! spellings, and is written in its first.
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         #[serde(from = "String", into = "String")]
@@ -25,7 +26,7 @@ macro_rules! words {
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
                 match word {
-                    $($word => Self::$variant,)*
+                    $($word $(| $alias)* => Self::$variant,)*
                     other => Self::Other(other.to_owned()),
                 }
             }

@@ -1,0 +1,134 @@
+//! What `POST /workspaces/:id/a2a` is answered with (contract section 9.4; April 7.2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::a2a_refusal::A2aRefusal;
+use crate::id::QueueId;
+use crate::lenient::or_default;
+use crate::rpc::RpcAnswer;
+use crate::words::words;
+
+/// An answer of `POST /workspaces/:id/a2a`, told by its body. The status alone tells little: a 202 may be an empty reply,
+/// a 200 a notice that the message waits, and any status of 300 and more may be the agent's own.
+///
+/// ```
+/// use molecule_proto::A2aAnswer;
+/// let waits = br#"{"queued":true,"queue_id":"16fbce34-b9f3-4274-9310-2d6cf9256ac5","queue_depth":2,"message":"busy"}"#;
+/// assert!(matches!(A2aAnswer::read(waits), A2aAnswer::Queued(queued) if queued.queue_depth == Some(2)));
+/// assert!(matches!(A2aAnswer::read(b"plain words"), A2aAnswer::NotJson));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum A2aAnswer {
+    /// The agent replied, with a result or a JSON-RPC error. The id is the agent's and nobody checked it.
+    Replied(RpcAnswer),
+    /// The agent is busy or not there yet: the message waits in the queue, and will be delivered. Not to be sent again.
+    Queued(QueuedAnswer),
+    /// The message was taken and nobody answers it here: a poll agent reads it in its feed, or a slow agent's reply comes
+    /// by another way.
+    Accepted(AcceptedAnswer),
+    /// An error with a text: the platform's, or the agent's reduced to it. At a status of success too.
+    Refused(A2aRefusal),
+    /// JSON of no form that A2A or the platform knows: the agent's fault.
+    Other(Value),
+    /// A body that is no JSON: the agent's fault, or a gateway's.
+    NotJson,
+    /// No body: an agent that answered 204, or on April's server any agent that answered nothing.
+    Empty,
+}
+
+impl A2aAnswer {
+    /// Tells what a body says. An answer that is JSON-RPC counts as a reply whatever else is in it, since no notice of the
+    /// platform is.
+    pub fn read(body: &[u8]) -> Self {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Self::Empty;
+        }
+        serde_json::from_slice(body).map_or(Self::NotJson, Self::tell)
+    }
+
+    fn tell(body: Value) -> Self {
+        let queued = body.get("status").and_then(Value::as_str) == Some("queued");
+        let waits = body.get("queued").and_then(Value::as_bool) == Some(true);
+        let refused = body.get("error").is_some_and(Value::is_string);
+        let replied = body.get("result").is_some()
+            || body.get("error").is_some_and(Value::is_object)
+            || (body.get("jsonrpc").is_some() && !refused);
+        let read = if replied {
+            RpcAnswer::deserialize(&body).map(Self::Replied)
+        } else if waits {
+            QueuedAnswer::deserialize(&body).map(Self::Queued)
+        } else if queued {
+            AcceptedAnswer::deserialize(&body).map(Self::Accepted)
+        } else if refused {
+            A2aRefusal::deserialize(&body).map(Self::Refused)
+        } else {
+            return Self::Other(body);
+        };
+        read.unwrap_or(Self::Other(body))
+    }
+}
+
+/// The message waits in the platform's queue (contract section 9.4): 202, and 200 while a managed agent boots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct QueuedAnswer {
+    /// `true`.
+    pub queued: bool,
+    /// The item, which the current server shows (section 11). The same message again has the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub queue_id: Option<QueueId>,
+    /// How many wait for this agent, this one included.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub queue_depth: Option<u64>,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub message: Option<String>,
+    /// `queued`, while a managed agent boots.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub status: Option<String>,
+    /// The request's method, while a managed agent boots.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub method: Option<String>,
+}
+
+impl QueuedAnswer {
+    /// The notice of both servers.
+    pub fn new(queue_id: QueueId, queue_depth: u64) -> Self {
+        let message = "workspace agent busy — request queued, will dispatch when capacity available".to_owned();
+        let queue_depth = Some(queue_depth);
+        Self { queued: true, queue_id: Some(queue_id), queue_depth, message: Some(message), status: None, method: None }
+    }
+}
+
+words! {
+    /// How a message that was taken will be seen.
+    AcceptedMode {
+        /// The agent reads it in its feed, whenever it does.
+        Poll = "poll",
+        /// The agent has it and is slower than a person waits; its reply comes as an event and in its feed.
+        PushAsync = "push-async",
+    }
+}
+
+/// The message was taken: `{"status":"queued","delivery_mode":…,"method":…}` at 200. It has no queue id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AcceptedAnswer {
+    /// `queued`.
+    pub status: String,
+    /// How it will be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub delivery_mode: Option<AcceptedMode>,
+    /// The request's method.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub method: Option<String>,
+}
+
+impl AcceptedAnswer {
+    /// The notice for a request of this method.
+    pub fn new(delivery_mode: AcceptedMode, method: impl Into<String>) -> Self {
+        Self { status: "queued".to_owned(), delivery_mode: Some(delivery_mode), method: Some(method.into()) }
+    }
+}

@@ -1,0 +1,228 @@
+//! The activity feed (contract section 12; April 6.1), and what is posted to it (13).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{ActivityId, WorkspaceId};
+use crate::lenient::or_default;
+use crate::rpc::{RpcRequest, present};
+use crate::time::UnixTime;
+use crate::words::words;
+
+words! {
+    /// What a row of the feed is about.
+    ActivityType {
+        /// A message that came in; also the agent's own notes to the user, whose method is `notify`.
+        A2aReceive = "a2a_receive",
+        /// A message that went out, as the agent reported it.
+        A2aSend = "a2a_send",
+        /// A delegation of the reader's own.
+        Delegation = "delegation",
+        /// A broadcast to the whole organisation. Not on April's server.
+        BroadcastReceive = "broadcast_receive",
+        /// A task, as the agent reported it.
+        TaskUpdate = "task_update",
+        /// A line of the agent's log.
+        AgentLog = "agent_log",
+        /// A skill that was promoted.
+        SkillPromotion = "skill_promotion",
+        /// Something that was remembered.
+        MemoryWrite = "memory_write",
+        /// An error, as the agent reported it.
+        Error = "error",
+    }
+}
+
+/// A row of `GET /workspaces/:id/activity`; the answer is [`Rows`](crate::Rows) of them.
+///
+/// The text of a message is in its request, [`request`](Self::request). A sender that is absent is a person, a channel or
+/// the platform itself; a sender that is no workspace id makes the whole row unreadable, so that nobody is taken for a
+/// person who is none. Every other key is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ActivityRow {
+    /// The row; the reader's cursor.
+    pub id: ActivityId,
+    /// Whose feed it stands in.
+    pub workspace_id: WorkspaceId,
+    /// What it is about.
+    pub activity_type: ActivityType,
+    /// Who did it; `None` for people, channels and the platform itself.
+    pub source_id: Option<WorkspaceId>,
+    /// To whom; the reader's own id in what came in.
+    #[serde(default, deserialize_with = "or_default")]
+    pub target_id: Option<WorkspaceId>,
+    /// The JSON-RPC method of a message; `notify`, `delegate`, `delegate_result`, `chat_upload_receive` ….
+    #[serde(default, deserialize_with = "or_default")]
+    pub method: Option<String>,
+    /// What happened, for people.
+    #[serde(default, deserialize_with = "or_default")]
+    pub summary: Option<String>,
+    /// Milliseconds that it took.
+    #[serde(default, deserialize_with = "or_default")]
+    pub duration_ms: Option<i64>,
+    /// `ok`, `error`, or a delegation's status. An error may stand for a call that was delivered later (contract section
+    /// 20, April).
+    #[serde(default, deserialize_with = "or_default")]
+    pub status: String,
+    /// What went wrong.
+    #[serde(default, deserialize_with = "or_default")]
+    pub error_detail: Option<String>,
+    /// When the row was made.
+    pub created_at: UnixTime,
+    /// A counter of the whole server, so it has gaps within a feed. Not on April's server.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub seq: Option<i64>,
+    /// What was asked: the JSON-RPC request of a message.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub request_body: Option<Value>,
+    /// What was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub response_body: Option<Value>,
+    /// The tools that the agent used.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub tool_trace: Option<Value>,
+    /// The sender's name, if it was asked for with `include=peer_info` and is known. Not on April's server.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub peer_name: Option<String>,
+    /// The sender's role, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub peer_role: Option<String>,
+    /// Where the sender is discovered, likewise; it needs a credential.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub agent_card_url: Option<String>,
+    /// The files of the message, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub attachments: Option<Vec<Attachment>>,
+    /// Every other key.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl ActivityRow {
+    /// A row with what every row has.
+    pub fn new(id: ActivityId, workspace_id: WorkspaceId, activity_type: ActivityType, created_at: UnixTime) -> Self {
+        Self {
+            id,
+            workspace_id,
+            activity_type,
+            source_id: None,
+            target_id: None,
+            method: None,
+            summary: None,
+            duration_ms: None,
+            status: "ok".to_owned(),
+            error_detail: None,
+            created_at,
+            seq: None,
+            request_body: None,
+            response_body: None,
+            tool_trace: None,
+            peer_name: None,
+            peer_role: None,
+            agent_card_url: None,
+            attachments: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// The JSON-RPC request of a message; `None` where the row has none.
+    pub fn request(&self) -> Option<RpcRequest> {
+        RpcRequest::deserialize(self.request_body.as_ref()?).ok()
+    }
+}
+
+/// A file of a message, as a feed lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Attachment {
+    /// `image`, `audio`, `video` or `file`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub kind: String,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub uri: Option<String>,
+    /// Its type.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub mime_type: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    pub name: Option<String>,
+}
+
+/// Body of `POST /workspaces/:id/notify`: words for the user (contract section 13.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyRequest {
+    /// What is said; not empty.
+    pub message: String,
+    /// Files to go with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<NotifyAttachment>,
+}
+
+impl NotifyRequest {
+    /// Words alone.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), attachments: Vec::new() }
+    }
+}
+
+/// A file that goes with words for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyAttachment {
+    /// Where it is.
+    pub uri: String,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(default, rename = "mimeType", skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Its length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// Answer of `POST /workspaces/:id/notify` (`sent`) and of `POST /workspaces/:id/activity` (`logged`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PostedAnswer {
+    /// `sent` or `logged`.
+    pub status: String,
+}
+
+impl PostedAnswer {
+    /// Words for the user were sent.
+    pub fn sent() -> Self {
+        Self { status: "sent".to_owned() }
+    }
+
+    /// A row was logged.
+    pub fn logged() -> Self {
+        Self { status: "logged".to_owned() }
+    }
+}
+
+/// Body of `POST /workspaces/:id/activity/ack`. Not on April's server.
+///
+/// The mark only grows, and one beyond the newest row is accepted and sticks: send nothing that was not read (contract
+/// section 12.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityAckRequest {
+    /// The `seq` of the last row that was read.
+    pub acked_seq: i64,
+}
+
+/// Answer of `POST /workspaces/:id/activity/ack`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ActivityAckAnswer {
+    /// The highest mark so far.
+    pub last_acked_seq: i64,
+}
+
+impl ActivityAckAnswer {
+    /// The answer with this mark.
+    pub fn new(last_acked_seq: i64) -> Self {
+        Self { last_acked_seq }
+    }
+}

@@ -1,0 +1,184 @@
+//! Messages between agents (A2A 0.3; contract sections 9.1, 9.3 and 10).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::part::{Part, take_object, take_text};
+use crate::words::words;
+
+words! {
+    /// Who speaks in a [`Message`].
+    Role {
+        /// The one that asks: what the platform puts in where the sender names none.
+        User = "user" | "ROLE_USER",
+        /// The one that answers.
+        Agent = "agent" | "ROLE_AGENT",
+    }
+}
+
+/// A message between agents: `params.message` of a `message/send`, the `result` of its answer, an entry of a task's history.
+///
+/// Written as A2A 0.3 says, with `kind`, `role`, `messageId` and `parts`. Read in whatever way agents write it: `content`
+/// (a text or a list) instead of `parts`, parts of any kind, roles and parts of A2A 1.0. Every other key is kept.
+///
+/// ```
+/// use molecule_proto::{Message, Part};
+/// let message = Message::text("hello").with_part(Part::data(7)).with_id("m-1");
+/// let text = r#"{"kind":"message","messageId":"m-1","parts":[{"kind":"text","text":"hello"},{"data":7,"kind":"data"}],"role":"user"}"#;
+/// assert_eq!(serde_json::to_string(&message)?, text);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+#[non_exhaustive]
+pub struct Message {
+    /// Who speaks; `user` where nobody is named.
+    pub role: Role,
+    /// What it is known by: any text, fresh for each message and the same on each resend of it. The platform keeps the
+    /// first message of an id and loses another one under the same id (contract section 9.3). `None`: not yet given, or
+    /// not sent.
+    pub message_id: Option<String>,
+    /// What is said.
+    pub parts: Vec<Part>,
+    /// The conversation. In messages of people it is one fixed text for each agent, whatever they talk about.
+    pub context_id: Option<String>,
+    /// The task that it belongs to.
+    pub task_id: Option<String>,
+    /// Whatever sender and receiver agreed on; `delegation_id` in delegations.
+    pub metadata: Map<String, Value>,
+    /// Every other key.
+    pub extra: Map<String, Value>,
+}
+
+impl Message {
+    /// A message of these parts.
+    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+        Self {
+            role: Role::User,
+            message_id: None,
+            parts: parts.into_iter().collect(),
+            context_id: None,
+            task_id: None,
+            metadata: Map::new(),
+            extra: Map::new(),
+        }
+    }
+
+    /// A message of one text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new([Part::text(text)])
+    }
+
+    /// A reply of one text: its role is `agent`.
+    pub fn reply(text: impl Into<String>) -> Self {
+        Self { role: Role::Agent, ..Self::text(text) }
+    }
+
+    /// Adds a part.
+    #[must_use]
+    pub fn with_part(mut self, part: impl Into<Part>) -> Self {
+        self.parts.push(part.into());
+        self
+    }
+
+    /// Gives it an id.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.message_id = Some(id.into());
+        self
+    }
+
+    /// Names the conversation.
+    #[must_use]
+    pub fn with_context(mut self, context_id: impl Into<String>) -> Self {
+        self.context_id = Some(context_id.into());
+        self
+    }
+
+    /// Names the task that it belongs to.
+    #[must_use]
+    pub fn with_task(mut self, task_id: impl Into<String>) -> Self {
+        self.task_id = Some(task_id.into());
+        self
+    }
+
+    /// Adds a key to its metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// The texts of its parts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(Part::as_text)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<Part> for Message {
+    fn from(part: Part) -> Self {
+        Self::new([part])
+    }
+}
+
+/// A value that is no message, because it is no JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a message: a JSON object with parts")]
+pub struct NotAMessage;
+
+impl TryFrom<Value> for Message {
+    type Error = NotAMessage;
+
+    fn try_from(value: Value) -> Result<Self, NotAMessage> {
+        let Value::Object(mut fields) = value else { return Err(NotAMessage) };
+        if fields.get("kind").and_then(Value::as_str) == Some("message") {
+            fields.remove("kind");
+        }
+        Ok(Self {
+            role: take_text(&mut fields, &["role"]).map_or(Role::User, Role::from),
+            message_id: take_text(&mut fields, &["messageId", "message_id"]),
+            parts: take_parts(&mut fields),
+            context_id: take_text(&mut fields, &["contextId", "context_id"]),
+            task_id: take_text(&mut fields, &["taskId", "task_id"]),
+            metadata: take_object(&mut fields, "metadata").unwrap_or_default(),
+            extra: fields,
+        })
+    }
+}
+
+/// The list under `parts`, else what is under `content`: a list, or one part.
+pub(crate) fn take_parts(fields: &mut Map<String, Value>) -> Vec<Part> {
+    let key = if fields.get("parts").is_some_and(|parts| !parts.is_null()) { "parts" } else { "content" };
+    match fields.remove(key) {
+        Some(Value::Array(parts)) => parts.into_iter().map(Part::from).collect(),
+        Some(Value::Null) | None => Vec::new(),
+        Some(part) => vec![Part::from(part)],
+    }
+}
+
+impl From<Message> for Value {
+    fn from(message: Message) -> Self {
+        let mut fields = message.extra;
+        fields.insert("kind".to_owned(), "message".into());
+        fields.insert("role".to_owned(), String::from(message.role).into());
+        fields.insert("parts".to_owned(), message.parts.into_iter().map(Self::from).collect());
+        let ids = [("messageId", message.message_id), ("contextId", message.context_id), ("taskId", message.task_id)];
+        fields.extend(ids.into_iter().filter_map(|(key, id)| Some((key.to_owned(), id?.into()))));
+        if !message.metadata.is_empty() {
+            fields.insert("metadata".to_owned(), message.metadata.into());
+        }
+        fields.into()
+    }
+}

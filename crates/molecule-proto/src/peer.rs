@@ -1,0 +1,126 @@
+//! Discovery: peers, where they are called, and who may talk to whom (contract sections 6.2 to 6.5; April 4.4 to 4.6).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::WorkspaceId;
+use crate::lenient::or_default;
+use crate::status::WorkspaceStatus;
+
+/// A row of `GET /registry/:id/peers`; the answer is [`Rows`](crate::Rows) of them, in an order that changes.
+///
+/// Only `id` must make sense; an odd value elsewhere reads as the default, and every other key is kept. Nothing in it
+/// tells whether [`url`](Self::url) can be called: a poll agent shows whatever it registered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its name.
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+    /// Its role in the organisation.
+    #[serde(default, deserialize_with = "or_default")]
+    pub role: Option<String>,
+    /// 0 for the platform's own root, 3 for an ordinary workspace, 1 for a stray row.
+    #[serde(default, deserialize_with = "or_default")]
+    pub tier: i64,
+    /// Its status; `removed` ones are not listed.
+    #[serde(default = "unknown", deserialize_with = "status")]
+    pub status: WorkspaceStatus,
+    /// Its card: any JSON value.
+    #[serde(default)]
+    pub agent_card: Option<Value>,
+    /// The registered URL, `""` for none; it may be a placeholder such as `remote://no-inbound`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub url: String,
+    /// The workspace above it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub parent_id: Option<WorkspaceId>,
+    /// What it works on, as its last heartbeat said.
+    #[serde(default, deserialize_with = "or_default")]
+    pub active_tasks: i64,
+    /// Every other key.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+fn unknown() -> WorkspaceStatus {
+    WorkspaceStatus::Other(String::new())
+}
+
+fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<WorkspaceStatus, D::Error> {
+    or_default::<D, String>(deserializer).map(WorkspaceStatus::from)
+}
+
+impl Peer {
+    /// A peer of this id and name; the rest is as for a row that was never written.
+    pub fn new(id: WorkspaceId, name: impl Into<String>, status: WorkspaceStatus) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            role: None,
+            tier: 0,
+            status,
+            agent_card: None,
+            url: String::new(),
+            parent_id: None,
+            active_tasks: 0,
+            extra: Map::new(),
+        }
+    }
+}
+
+/// Answer of `GET /registry/discover/:id` at 200.
+///
+/// The URL may be one that nobody can call: the platform hands out made-up container addresses (`http://ws-…:8000`) for
+/// agents without a URL, and whatever a poll agent registered (contract section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DiscoverAnswer {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Where the platform would call it.
+    pub url: String,
+    /// Its name.
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+}
+
+impl DiscoverAnswer {
+    /// Where a workspace is called.
+    pub fn new(id: WorkspaceId, url: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { id, url: url.into(), name: name.into() }
+    }
+}
+
+/// Body of `POST /registry/check-access`, which needs no credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckAccessRequest {
+    /// Who would talk.
+    pub caller_id: WorkspaceId,
+    /// To whom.
+    pub target_id: WorkspaceId,
+}
+
+impl CheckAccessRequest {
+    /// May this caller talk to this target?
+    pub fn new(caller_id: WorkspaceId, target_id: WorkspaceId) -> Self {
+        Self { caller_id, target_id }
+    }
+}
+
+/// Answer of `POST /registry/check-access`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CheckAccessAnswer {
+    /// Whether the hierarchy allows it; `false` for ids that do not exist.
+    pub allowed: bool,
+}
+
+impl CheckAccessAnswer {
+    /// The answer.
+    pub fn new(allowed: bool) -> Self {
+        Self { allowed }
+    }
+}
