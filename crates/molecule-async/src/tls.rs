@@ -1,5 +1,6 @@
 //! TLS by rustls, with ring as its one provider.
 
+use std::io;
 use std::sync::Arc;
 
 use molecule_core::effect::{Fault, FaultKind, Sent};
@@ -41,7 +42,17 @@ impl Tls {
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|error| Fault::with_source(Sent::No, FaultKind::Tls, error))?;
         let secured = self.0.connect(name, stream).await;
-        secured.map_err(|error| Fault::with_source(Sent::No, FaultKind::Tls, error))
+        secured.map_err(|error| Fault::with_source(Sent::No, step(&error), error))
+    }
+}
+
+/// What a handshake came to that failed: refused, or only cut, as by a balancer that restarts. Then there is no connection, and
+/// the next one may be good.
+fn step(error: &io::Error) -> FaultKind {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => FaultKind::Connect,
+        _ => FaultKind::Tls,
     }
 }
 

@@ -39,11 +39,20 @@ impl ureq::unversioned::transport::Connector for Connector {
         let Some(stream) = stream else { return Ok(None) };
         let stream: Box<dyn Transport> = Box::new(stream);
         let stream = if details.needs_tls() {
-            self.tls.handshake(details, stream, started).map_err(|error| unsent(FaultKind::Tls, error))?
+            self.tls.handshake(details, stream, started).map_err(|error| unsent(step_of_handshake(&error), error))?
         } else {
             stream
         };
         Ok(Some(Paced { stream, in_head: false }))
+    }
+}
+
+/// What a handshake came to that failed: refused, or only cut, as by a balancer that restarts. Then there is no connection, and
+/// the next one may be good.
+fn step_of_handshake(error: &ureq::Error) -> FaultKind {
+    match error {
+        ureq::Error::Io(error) if is_cut(error.kind()) => FaultKind::Connect,
+        _ => FaultKind::Tls,
     }
 }
 
@@ -140,7 +149,8 @@ fn cut(error: ureq::Error) -> ureq::Error {
 }
 
 fn is_cut(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 impl fmt::Display for Cut {

@@ -146,9 +146,9 @@ pub enum Sent {
 pub enum FaultKind {
     /// The host's name has no address.
     Resolve,
-    /// No connection.
+    /// No connection: refused, unreachable, or cut before it was secured.
     Connect,
-    /// The TLS handshake or the certificate.
+    /// The TLS handshake was refused, or the certificate.
     Tls,
     /// The proxy refused or failed.
     Proxy,

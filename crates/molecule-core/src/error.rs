@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Timeout,
     /// The connection broke before the answer was complete.
     Interrupted,
-    /// The TLS handshake failed or the certificate was refused.
+    /// The TLS handshake or the certificate was refused.
     Tls,
     /// The answer was not HTTP, or not the JSON that was due.
     Protocol,

@@ -98,10 +98,13 @@ fn a_server_without_tls_is_a_tls_error() {
 }
 
 #[test]
-fn a_handshake_that_is_cut_off_is_a_tls_error() {
+fn a_handshake_that_is_cut_off_may_be_tried_again() {
     let peer = Peer::new(|_| {});
-    let error = build(builder(&secure(&peer))).send(&AGAIN).unwrap_err();
-    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1), "{error}");
+    // No time is left for another attempt.
+    let limits = Timeouts { call: millis(1), ..patient() };
+    let error = builder(&secure(&peer)).timeouts(limits).build().unwrap().send(&ONCE).unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unreachable, 1), "{error}");
+    assert!(error.is_retryable(), "{error}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tunnels: the proxy learns a name and its own credentials, and nothing was sent until it agreed.
 
-use molecule_core::effect::FaultKind::{Interrupted, Proxy as ProxyFault, Tls};
+use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, Tls};
 
 use crate::conformance::act::Act::{self, Notice, Secure, Slam, Take};
 use crate::conformance::act::Certificate::{Good, UnknownAuthority};
@@ -41,7 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nwelcome")])
             .ask(Ask::get().gives(&[unsent(ProxyFault), unsent(Tls)]))
             .because("what follows the agreement reaches TLS under ureq, which then refuses it"),
-        through("proxy agrees and closes").peer([Take, agreed()]).ask(Ask::get().gives(&[unsent(Tls)])),
+        through("proxy agrees and closes").peer([Take, agreed()]).gives(unsent(Connect)),
         Case::new("proxy refuses the connection").through(Proxy::Closed).gives(unsent(ProxyFault)),
         Case::new("proxy with a name that does not resolve")
             .through(Proxy::Named)

@@ -16,9 +16,9 @@ pub(super) fn cases() -> Vec<Case> {
         tls("TLS: the port speaks HTTP")
             .peer([Notice, Act::answer("400 Bad Request", "speak HTTP")])
             .gives(unsent(Tls)),
-        tls("TLS: closed in the handshake").peer([Notice]).gives(unsent(Tls)),
-        tls("TLS: reset in the handshake").peer([Notice, Slam]).gives(unsent(Tls)),
-        tls("TLS: closed before the handshake").peer([Slam]).gives(unsent(Tls)),
+        tls("TLS: closed in the handshake").peer([Notice]).gives(unsent(Connect)),
+        tls("TLS: reset in the handshake").peer([Notice, Slam]).gives(unsent(Connect)),
+        tls("TLS: closed before the handshake").peer([Slam]).gives(unsent(Connect)),
         tls("TLS: connection refused").gives(unsent(Connect)),
         tls("TLS: the server wants a client certificate")
             .peer([Secure(AsksForOne), Listen])
