@@ -57,7 +57,7 @@
 //! # What is modelled
 //!
 //! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
-//! secrets, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits, rate limit,
+//! secrets, plugins, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits, rate limit,
 //! tenant gate and odd answers of each dialect. Recordings of the genuine servers are replayed against it. Where neither
 //! a recording nor the contract says what the server does, the code says so.
 //!
@@ -71,6 +71,7 @@ mod gate;
 mod json;
 mod owner;
 mod platform;
+mod plugin;
 mod random;
 mod rate;
 mod reply;
@@ -86,5 +87,6 @@ pub use answer::{Answer, Now, Turn, Wake};
 pub use config::{Config, Dialect, Resolver};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
+pub use plugin::{Entry, PluginTree, SourceRefused};
 pub use serve::{Server, serve};
 pub use tokens::TokenKind;

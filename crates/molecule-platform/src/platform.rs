@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::answer::{Answer, Now, Turn};
 use crate::config::{Config, Dialect};
+use crate::plugin::Plugins;
 use crate::random::Random;
 use crate::rate::Limiter;
 use crate::reply::{self, Refusal, Response};
@@ -39,6 +40,7 @@ pub struct Platform {
     /// The workspace above new ones; the current server makes one at its start.
     pub(crate) root: Option<WorkspaceId>,
     pub(crate) sweeps: Sweeps,
+    pub(crate) plugins: Plugins,
     pub(crate) database_down: bool,
     limiter: Limiter,
     pub(crate) org_token_limiter: Limiter,
@@ -63,6 +65,7 @@ impl Platform {
             made_up: BTreeMap::new(),
             root: None,
             sweeps: Sweeps::new(&config),
+            plugins: Plugins::default(),
             database_down: false,
             limiter: Limiter::new(&config),
             org_token_limiter: Limiter::of_org_tokens(),
@@ -135,8 +138,7 @@ impl Platform {
     }
 
     fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Response, Refusal> {
-        let survives = matches!(route, Route::Health | Route::BuildInfo | Route::OrgIdentity | Route::UploadLimits);
-        if self.database_down && self.config.dialect == Dialect::Current && !survives {
+        if self.database_down && self.config.dialect == Dialect::Current && !route.asks_no_database() {
             return Err(Refusal::unavailable());
         }
         match route {
@@ -144,6 +146,8 @@ impl Platform {
             Route::BuildInfo => Ok(reply::ok(&json!({"git_sha": "dev"}))),
             Route::OrgIdentity => Ok(self.org_identity()),
             Route::UploadLimits => Ok(upload_limits()),
+            Route::ListPlugins => Ok(self.list_plugins(call)),
+            Route::ListPluginSources => Ok(self.list_plugin_sources()),
             Route::Register => self.register(call, body),
             Route::Heartbeat => self.heartbeat(call, body),
             Route::UpdateCard => self.update_card(call, body),
@@ -166,6 +170,12 @@ impl Platform {
             Route::AdminMintToken(id) => self.admin_post_token(call, &id),
             Route::AdminRevokeTokens(id) => self.admin_revoke_tokens(call, &id),
             Route::TestToken(id) => self.test_token(call, &id),
+            Route::AvailablePlugins(id) => self.available_plugins(call, &id),
+            Route::InstalledPlugins(id) => self.installed_plugins(call, &id),
+            Route::PluginCompatibility(id) => self.plugin_compatibility(call, &id),
+            Route::DownloadPlugin(id, name) => self.download_plugin(call, &id, &name),
+            Route::InstallPlugin(id) => self.install_plugin(call, &id, body),
+            Route::UninstallPlugin(id, name) => self.uninstall_plugin(call, &id, &name),
             Route::OrgToken => self.post_org_token(call, body),
         }
     }

@@ -11,6 +11,8 @@ pub(crate) enum Route {
     BuildInfo,
     OrgIdentity,
     UploadLimits,
+    ListPlugins,
+    ListPluginSources,
     Register,
     Heartbeat,
     UpdateCard,
@@ -33,7 +35,28 @@ pub(crate) enum Route {
     AdminMintToken(String),
     AdminRevokeTokens(String),
     TestToken(String),
+    AvailablePlugins(String),
+    InstalledPlugins(String),
+    PluginCompatibility(String),
+    DownloadPlugin(String, String),
+    InstallPlugin(String),
+    UninstallPlugin(String, String),
     OrgToken,
+}
+
+impl Route {
+    /// Whether its answer is the same while the database is down.
+    pub(crate) fn asks_no_database(&self) -> bool {
+        let open = [
+            Self::Health,
+            Self::BuildInfo,
+            Self::OrgIdentity,
+            Self::UploadLimits,
+            Self::ListPlugins,
+            Self::ListPluginSources,
+        ];
+        open.contains(self)
+    }
 }
 
 /// The route of a request; `None` for what does not exist, or not with this method, or is not modelled.
@@ -45,6 +68,8 @@ pub(crate) fn find(dialect: Dialect, method: &Method, path: &str) -> Option<Rout
         (Current, "GET", ["buildinfo"]) => Route::BuildInfo,
         (Current, "GET", ["org", "identity"]) => Route::OrgIdentity,
         (Current, "GET", ["uploads", "limits"]) => Route::UploadLimits,
+        (_, "GET", ["plugins"]) => Route::ListPlugins,
+        (_, "GET", ["plugins", "sources"]) => Route::ListPluginSources,
         (_, "POST", ["registry", "register"]) => Route::Register,
         (_, "POST", ["registry", "heartbeat"]) => Route::Heartbeat,
         (_, "POST", ["registry", "update-card"]) => Route::UpdateCard,
@@ -76,6 +101,12 @@ fn below(dialect: Dialect, method: &str, id: String, rest: &[&str]) -> Option<Ro
         ("GET", ["tokens"]) => Route::ListTokens(id),
         ("POST", ["tokens"]) => Route::MintToken(id),
         ("DELETE", ["tokens", row]) => Route::RevokeToken(id, one(&[row])?),
+        ("GET", ["plugins"]) => Route::InstalledPlugins(id),
+        ("POST", ["plugins"]) => Route::InstallPlugin(id),
+        ("GET", ["plugins", "available"]) => Route::AvailablePlugins(id),
+        ("GET", ["plugins", "compatibility"]) => Route::PluginCompatibility(id),
+        ("GET", ["plugins", name, "download"]) => Route::DownloadPlugin(id, one(&[name])?),
+        ("DELETE", ["plugins", name]) => Route::UninstallPlugin(id, one(&[name])?),
         _ => return None,
     };
     Some(route)
@@ -122,12 +153,17 @@ pub(crate) fn decode(path: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The value of a query's key, `%xx` undone; the first one counts.
+/// The value of a query's key as it was sent; the first one counts.
 pub(crate) fn query<'a>(query: Option<&'a str>, key: &str) -> Option<&'a str> {
     query?.split('&').find_map(|pair| match pair.split_once('=') {
         Some((name, value)) if name == key => Some(value),
         Some(_) | None => None,
     })
+}
+
+/// The value of a query's key as text: `+` is a blank and `%xx` is undone.
+pub(crate) fn query_text(query: Option<&str>, key: &str) -> Option<String> {
+    self::query(query, key).map(|value| decode(&value.replace('+', " ")))
 }
 
 #[cfg(test)]

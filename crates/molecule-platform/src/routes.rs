@@ -5,6 +5,7 @@ mod connection;
 mod create;
 mod heartbeat;
 mod lifecycle;
+mod plugins;
 mod register;
 mod secrets;
 mod state;

@@ -6,12 +6,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "replay/archive.rs"]
+mod archive;
 #[path = "replay/compare.rs"]
 mod compare;
 #[path = "replay/exchange.rs"]
 mod exchange;
 #[path = "replay/known.rs"]
 mod known;
+#[path = "replay/plugins.rs"]
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -72,6 +76,7 @@ struct Unbuilt {
 fn play(setup: Setup) -> Outcome {
     let exchanges = recording(setup.file);
     let mut platform = Platform::new(setup.config.clone());
+    plugins::of_the_recorder().into_iter().for_each(|plugin| platform.add_plugin(plugin));
     let mut matched = Matched::default();
     let mut now = Now { mono: Time::ZERO, unix: UnixTime::from_secs(1_795_383_587) };
     let host = exchange::host(&exchanges);

@@ -33,8 +33,6 @@ const fn current(pattern: &'static str) -> Route {
 
 /// The routes that are not built.
 pub(crate) const UNBUILT: &[Route] = &[
-    both("GET /plugins"),
-    both("GET /plugins/sources"),
     both("GET /registry/:id/peers"),
     both("GET /registry/discover/:id"),
     both("POST /registry/check-access"),
@@ -46,11 +44,6 @@ pub(crate) const UNBUILT: &[Route] = &[
     both("GET /workspaces/:id/delegations"),
     both("POST /workspaces/:id/delegations/record"),
     both("POST /workspaces/:id/delegations/:delegation/update"),
-    both("GET /workspaces/:id/plugins"),
-    both("POST /workspaces/:id/plugins"),
-    both("GET /workspaces/:id/plugins/:name"),
-    both("DELETE /workspaces/:id/plugins/:name"),
-    both("GET /workspaces/:id/plugins/:name/download"),
     both("POST /workspaces/:id/restart"),
     both("POST /workspaces/:id/hibernate"),
     both("GET /workspaces/:id/memory"),
