@@ -7,6 +7,7 @@
 
 mod connection;
 mod log;
+mod plugins;
 mod rule;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -22,6 +23,7 @@ use crate::answer::{Now, Turn};
 use crate::platform::Platform;
 use log::Log;
 pub use log::Seen;
+pub use plugins::load_plugins;
 use rule::Rules;
 pub use rule::{Action, Rule, RuleId};
 
