@@ -54,6 +54,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Plugins
+//!
+//! A platform gives out the plugins that it was given: folders as plain values ([`PluginTree`], [`Platform::add_plugin`]), a
+//! directory of them from a disk ([`serve::load_plugins`]), or what stands behind a source elsewhere
+//! ([`Platform::add_plugin_at`]). It checks and packs them as the server does, so an installer of yours meets the archives and
+//! the errors that it will meet there.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use flate2::read::GzDecoder;
+//! use molecule_platform::{Config, Dialect, Platform, PluginTree, serve};
+//! use molecule_proto::path;
+//!
+//! let mut platform = Platform::new(Config::new(Dialect::Current));
+//! platform.add_plugin(
+//!     PluginTree::new("molecule-dev")
+//!         .file("plugin.yaml", "name: molecule-dev\nversion: 1.0.0\ndescription: Says hello.\n")
+//!         .file("skills/hello/SKILL.md", "Say hello.\n")
+//!         .executable("setup.sh", "#!/bin/bash\necho ready\n"),
+//! );
+//! let server = serve(platform, "127.0.0.1:0")?;
+//! let (id, token) = server.with(|platform, now| platform.create_workspace(now, "mine"));
+//!
+//! // What an installer does first, in as few lines as can be.
+//! let mut stream = std::net::TcpStream::connect(server.addr())?;
+//! let path = path::plugin_download(&id, &"molecule-dev".parse()?, None);
+//! let bearer = token.expose();
+//! write!(stream, "GET {path} HTTP/1.0\r\nAuthorization: Bearer {bearer}\r\n\r\n")?;
+//! let mut answer = Vec::new();
+//! stream.read_to_end(&mut answer)?;
+//! let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head ends so");
+//!
+//! let mut archive = tar::Archive::new(GzDecoder::new(&answer[head + 4..]));
+//! let names: Vec<_> = archive.entries()?.map(|entry| Ok(entry?.path()?.into_owned())).collect::<std::io::Result<_>>()?;
+//! let expected = ["plugin.yaml", "setup.sh", "skills", "skills/hello", "skills/hello/SKILL.md"];
+//! assert_eq!(names, expected.map(std::path::PathBuf::from));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is modelled
 //!
 //! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
