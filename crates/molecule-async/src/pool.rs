@@ -1,6 +1,6 @@
 //! Open connections that wait for their next request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ const KEEP: Duration = Duration::from_secs(90);
 /// on another thread.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Idle connections by origin.
+/// Idle connections by origin, each origin's in the order in which they were given back.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<BTreeMap<String, Vec<Idle>>>);
+pub(crate) struct Pool(Mutex<BTreeMap<String, VecDeque<Idle>>>);
 
 struct Idle {
     sender: Sender,
@@ -42,18 +42,22 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose answer was read to its end.
+    /// Keeps a connection whose answer was read to its end. Those that waited too long or were closed are let go of as they
+    /// come to be the oldest, so that the work does not grow with the number that waits.
     pub(crate) fn give(&self, origin: String, sender: Sender) {
+        let since = Instant::now();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle.entry(origin).or_default();
-        waiting.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < KEEP);
+        while waiting.front().is_some_and(|oldest| oldest.sender.is_closed() || since - oldest.since >= KEEP) {
+            waiting.pop_front();
+        }
         if !sender.is_closed() {
-            waiting.push(Idle { sender, since: Instant::now() });
+            waiting.push_back(Idle { sender, since });
         }
     }
 
     fn pop(&self, origin: &str) -> Option<Idle> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop_back()
     }
 }
 
@@ -105,7 +109,23 @@ mod tests {
         let pool = Pool::default();
         let (sender, _other_end) = open().await;
         let since = Instant::now() - KEEP;
-        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), vec![Idle { sender, since }]);
+        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), [Idle { sender, since }].into());
         assert!(pool.take(ORIGIN).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_go_first_and_the_newest_is_taken() {
+        let pool = Pool::default();
+        let (old, old_end) = open().await;
+        let (new, _new_end) = open().await;
+        let since = Instant::now() - KEEP;
+        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), [Idle { sender: old, since }].into());
+        pool.give(ORIGIN.to_owned(), new);
+        assert_eq!(pool.0.lock().unwrap()[ORIGIN].len(), 1);
+        // Its other end sees that it was let go of.
+        while old_end.try_read(&mut [0]).is_err() {
+            old_end.readable().await.unwrap();
+        }
+        assert!(pool.take(ORIGIN).await.is_some());
     }
 }
