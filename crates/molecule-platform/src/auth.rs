@@ -56,6 +56,19 @@ impl Platform {
         if self.authenticates(now, bearer, id) { Ok(true) } else { Err(Refusal::unauthorized(INVALID)) }
     }
 
+    /// Discovery: a token of the caller, or none at all while the caller has no live token of any kind. The current server
+    /// takes an organisation's and the administrator's token too.
+    pub(crate) fn discovery_auth(&mut self, now: UnixTime, headers: &HeaderMap, caller: &str) -> Result<(), Refusal> {
+        let live = caller.parse::<WorkspaceId>().is_ok_and(|caller| self.tokens.live(&caller) > 0);
+        if !live || self.database_down || self.config.open_development() {
+            return Ok(());
+        }
+        let bearer = bearer(headers).ok_or(Refusal::unauthorized(MISSING))?;
+        let privileged = self.is_admin(Some(bearer)) || self.is_org_token(bearer);
+        let passes = (privileged && self.config.dialect == Dialect::Current) || self.authenticates(now, bearer, caller);
+        if passes { Ok(()) } else { Err(Refusal::unauthorized(INVALID)) }
+    }
+
     /// Whether register and heartbeat ask for a bearer, and register therefore mints none.
     pub(crate) fn asks_for_bearer(&self, workspace: &WorkspaceId) -> bool {
         match self.config.dialect {

@@ -104,6 +104,7 @@
 //! A route that is not modelled is answered like one that does not exist: 404 with the text `404 page not found`. There
 //! are no messages between agents yet, so every answer is [`Answer::Ready`] and the platform never calls an agent.
 
+mod access;
 mod answer;
 mod auth;
 mod config;
@@ -121,6 +122,7 @@ pub mod serve;
 mod sweep;
 mod tokens;
 mod url_rules;
+mod urls;
 mod workspace;
 
 pub use answer::{Answer, Now, Turn, Wake};

@@ -167,7 +167,9 @@ impl Platform {
         if !below.is_empty() && !cascade && self.config.dialect == Dialect::Current {
             return Err(PauseRefused::Descendants(below));
         }
-        Ok(self.change(std::iter::once(id.clone()).chain(below), can, |row| row.pause(now)))
+        let ids: Vec<WorkspaceId> = std::iter::once(id.clone()).chain(below).collect();
+        ids.iter().for_each(|id| self.urls.forget(id));
+        Ok(self.change(ids.into_iter(), can, |row| row.pause(now)))
     }
 
     /// Resumes a paused workspace and, with `cascade`, those below it. Says how many.
@@ -201,6 +203,7 @@ impl Platform {
         let cascade = below.len() as u64;
         for id in below.iter().chain([id]) {
             self.tokens.revoke_all(id);
+            self.urls.forget(id);
             if purge {
                 self.workspaces.remove(id);
             } else if let Some(row) = self.workspaces.get_mut(id) {

@@ -19,6 +19,7 @@ use crate::reply::{self, Refusal, Response};
 use crate::router::{self, Route};
 use crate::sweep::Sweeps;
 use crate::tokens::Tokens;
+use crate::urls::Urls;
 use crate::workspace::Workspace;
 use crate::{gate, owner};
 
@@ -41,6 +42,8 @@ pub struct Platform {
     pub(crate) root: Option<WorkspaceId>,
     pub(crate) sweeps: Sweeps,
     pub(crate) plugins: Plugins,
+    /// Where agents are called, apart from their rows.
+    pub(crate) urls: Urls,
     pub(crate) database_down: bool,
     limiter: Limiter,
     pub(crate) org_token_limiter: Limiter,
@@ -66,6 +69,7 @@ impl Platform {
             root: None,
             sweeps: Sweeps::new(&config),
             plugins: Plugins::default(),
+            urls: Urls::default(),
             database_down: false,
             limiter: Limiter::new(&config),
             org_token_limiter: Limiter::of_org_tokens(),
@@ -151,6 +155,9 @@ impl Platform {
             Route::Register => self.register(call, body),
             Route::Heartbeat => self.heartbeat(call, body),
             Route::UpdateCard => self.update_card(call, body),
+            Route::Discover(id) => self.discover(call, &id),
+            Route::Peers(id) => self.peers(call, &id),
+            Route::CheckAccess => self.check_access(body),
             Route::View(id) => self.view(call, &id),
             Route::State(id) => self.state(call, &id),
             Route::SecretValues(id) => self.secret_values(call, &id),
@@ -162,6 +169,7 @@ impl Platform {
             Route::Delete(id) => self.delete_workspace(call, &id),
             Route::Pause(id) => self.post_pause(call, &id),
             Route::Resume(id) => self.post_resume(call, &id),
+            Route::Hibernate(id) => self.post_hibernate(call, &id),
             Route::Rotate(id) => self.post_rotate(call, &id),
             Route::Connection(id) => self.show_connection(call, &id),
             Route::ListTokens(id) => self.list_tokens(call, &id),

@@ -3,6 +3,7 @@
 mod card;
 mod connection;
 mod create;
+mod discovery;
 mod heartbeat;
 mod lifecycle;
 mod plugins;

@@ -52,6 +52,34 @@ pub(crate) fn is_safe(config: &Config, url: &str) -> bool {
         && addresses.into_iter().all(|address| !address.is_unspecified() && blocked(config, address).is_none())
 }
 
+/// Whether the platform dials a URL, which is judged each time (April contract section 7.3): development opens loopback
+/// and private addresses.
+pub(crate) fn is_dialable(config: &Config, url: &str) -> bool {
+    let Ok((scheme, host)) = split(url) else { return false };
+    let addresses = match literal(&host) {
+        Some(address) => vec![address],
+        None => config.resolver.resolve(&host),
+    };
+    let passes = |address: IpAddr| match blocked(config, address) {
+        None => !address.is_unspecified(),
+        Some(_) => config.development && (address.is_loopback() || is_private(address)),
+    };
+    (scheme == "http" || scheme == "https") && !addresses.is_empty() && addresses.into_iter().all(passes)
+}
+
+/// Whether discovery shows the URL of an external workspace. In development the current server shows whatever was
+/// registered.
+pub(crate) fn may_be_shown(config: &Config, url: &str) -> bool {
+    (config.development && config.dialect == Dialect::Current) || is_dialable(config, url)
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => matches!(v6.segments(), [0xfd00..=0xfdff, ..]),
+    }
+}
+
 /// Whether a stored URL stays whatever a later register says (contract section 4.6; April 4.1).
 pub(crate) fn is_sticky(dialect: Dialect, stored: &str) -> bool {
     match dialect {

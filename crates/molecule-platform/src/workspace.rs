@@ -152,6 +152,13 @@ impl Workspace {
         self.updated = now.unix;
     }
 
+    pub(crate) fn hibernate(&mut self, now: Now) {
+        self.status = WorkspaceStatus::Hibernated;
+        self.url.clear();
+        self.liveness_key = None;
+        self.updated = now.unix;
+    }
+
     /// A container is started for the workspace; an external one has none, so the start fails within the second.
     pub(crate) fn resume(&mut self, now: Now) {
         self.status = WorkspaceStatus::Provisioning;

@@ -3,8 +3,9 @@
 use http::StatusCode;
 use molecule_proto::{
     AlreadyRemoved, ChildrenNotConfirmed, DeleteAnswer, HasDescendants, NameNotConfirmed, NamedWorkspace, PauseAnswer,
-    ResumeAnswer, WorkspaceId, header,
+    ResumeAnswer, WorkspaceId, WorkspaceStatus, header,
 };
+use serde_json::json;
 
 use crate::config::Dialect;
 use crate::owner::{PauseRefused, ResumeRefused};
@@ -47,6 +48,21 @@ impl Platform {
                 Ok(self.has_descendants(error, &below))
             }
         }
+    }
+
+    /// Both servers take it for external workspaces too; on April's nothing comes of it (April contract section 3.1). Its
+    /// refusal was never seen.
+    pub(crate) fn post_hibernate(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
+        self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
+        let dialect = self.config.dialect;
+        let row = self.row(id).filter(|row| !row.is_removed()).ok_or(Refusal::not_found("workspace not found"))?;
+        let id = row.id.clone();
+        if dialect == Dialect::Current {
+            row.hibernate(call.now);
+            self.urls.forget(&id);
+        }
+        Ok(reply::ok(&json!({"status": WorkspaceStatus::Hibernated})))
     }
 
     fn has_descendants(&self, error: &str, below: &[WorkspaceId]) -> Response {

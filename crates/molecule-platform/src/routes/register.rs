@@ -111,6 +111,10 @@ impl Platform {
     ) -> RegisterAnswer {
         let dialect = self.config.dialect;
         let mint = !self.asks_for_bearer(id);
+        let stored = self.workspaces.get(id).map(|row| row.url.as_str());
+        if !stored.is_some_and(|url| url_rules::is_sticky(dialect, url)) {
+            self.urls.keep(now.mono, id, &body.url);
+        }
         match self.workspaces.get_mut(id) {
             Some(row) if row.ignores_register(dialect) => row.updated = now.unix,
             Some(row) => {

@@ -47,9 +47,24 @@ impl Bench {
 
     /// Sends a request; the answer's body is JSON, or `null`, or the text as a JSON string.
     pub(crate) fn send(&mut self, method: &str, path: &str, bearer: Option<&str>, body: &str) -> (u16, Value) {
+        self.send_as(method, path, bearer, None, body)
+    }
+
+    /// Sends a request that names its caller in a header.
+    pub(crate) fn send_as(
+        &mut self,
+        method: &str,
+        path: &str,
+        bearer: Option<&str>,
+        caller: Option<&WorkspaceId>,
+        body: &str,
+    ) -> (u16, Value) {
         let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1:1");
         if let Some(bearer) = bearer {
             request = request.header("authorization", format!("Bearer {bearer}"));
+        }
+        if let Some(caller) = caller {
+            request = request.header("x-workspace-id", caller.as_str());
         }
         let request = request.body(Bytes::from(body.to_owned())).unwrap();
         let answer = self.platform.handle(self.now, None, request).ready().unwrap();

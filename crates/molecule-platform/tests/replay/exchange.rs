@@ -125,10 +125,10 @@ impl Matched {
         alike && !taken
     }
 
-    /// Whether these are the first characters of a token and of its partner.
+    /// Whether these are the first characters of an id or a token and of its partner.
     pub(crate) fn are_prefixes(&self, recorded: &str, ours: &str) -> bool {
-        recorded.len() == 8
-            && ours.len() == 8
+        recorded.len() >= 8
+            && ours.len() == recorded.len()
             && self.0.iter().any(|(token, partner)| token.starts_with(recorded) && partner.starts_with(ours))
     }
 }

@@ -33,9 +33,6 @@ const fn current(pattern: &'static str) -> Route {
 
 /// The routes that are not built.
 pub(crate) const UNBUILT: &[Route] = &[
-    both("GET /registry/:id/peers"),
-    both("GET /registry/discover/:id"),
-    both("POST /registry/check-access"),
     both("GET /workspaces/:id/activity"),
     both("POST /workspaces/:id/activity"),
     both("POST /workspaces/:id/a2a"),
@@ -45,7 +42,6 @@ pub(crate) const UNBUILT: &[Route] = &[
     both("POST /workspaces/:id/delegations/record"),
     both("POST /workspaces/:id/delegations/:delegation/update"),
     both("POST /workspaces/:id/restart"),
-    both("POST /workspaces/:id/hibernate"),
     both("GET /workspaces/:id/memory"),
     both("POST /workspaces/:id/memory"),
     both("GET /workspaces/:id/memory/:key"),

@@ -1,0 +1,47 @@
+//! Who may talk to whom (contract section 6.5; April 13). The status of a workspace does not matter.
+
+use molecule_proto::WorkspaceId;
+
+use crate::config::Dialect;
+use crate::platform::Platform;
+use crate::workspace::Workspace;
+
+/// How far up a hierarchy is followed.
+const MOST_LEVELS: usize = 32;
+
+impl Platform {
+    /// Whether two ids, as they were sent, name workspaces that may talk to each other. The same text twice may, whatever it
+    /// is; an unknown id may not.
+    pub(crate) fn may_talk(&self, caller: &str, target: &str) -> bool {
+        if caller == target {
+            return true;
+        }
+        let row = |id: &str| self.workspaces.get(&id.parse::<WorkspaceId>().ok()?);
+        let (Some(caller), Some(target)) = (row(caller), row(target)) else { return false };
+        !self.database_down
+            && (caller.id == target.id
+                || self.are_siblings(caller, target)
+                || self.is_above(caller, target)
+                || self.is_above(target, caller))
+    }
+
+    /// Whether two workspaces have the same parent. On April's server those without one are each other's siblings.
+    fn are_siblings(&self, one: &Workspace, other: &Workspace) -> bool {
+        one.parent == other.parent && (one.parent.is_some() || self.config.dialect == Dialect::April)
+    }
+
+    fn is_above(&self, upper: &Workspace, lower: &Workspace) -> bool {
+        let parent = |row: &&Workspace| row.parent.as_ref().and_then(|parent| self.workspaces.get(parent));
+        std::iter::successors(Some(lower), parent).skip(1).take(MOST_LEVELS).any(|row| row.id == upper.id)
+    }
+
+    /// The workspaces that one lists as its peers: siblings, children and the parent, without those that are removed.
+    pub(crate) fn peers_of<'a>(&'a self, row: &'a Workspace) -> impl Iterator<Item = &'a Workspace> {
+        self.workspaces.values().filter(move |other| {
+            let related = self.are_siblings(row, other)
+                || other.parent.as_ref() == Some(&row.id)
+                || row.parent.as_ref() == Some(&other.id);
+            other.id != row.id && !other.is_removed() && related
+        })
+    }
+}
