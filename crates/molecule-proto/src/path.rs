@@ -138,6 +138,17 @@ pub fn peers(id: &WorkspaceId) -> String {
     format!("/registry/{id}/peers")
 }
 
+/// `GET`: those of them whose name or role contains a text; April's server fails at it as a rule (contract section 6.3).
+///
+/// ```
+/// # use molecule_proto::{WorkspaceId, path};
+/// let path = path::peers_matching(&WorkspaceId::from_random([0; 16]), "Łódź & co");
+/// assert!(path.ends_with("/peers?q=%C5%81%C3%B3d%C5%BA%20%26%20co"));
+/// ```
+pub fn peers_matching(id: &WorkspaceId, text: &str) -> String {
+    format!("{}?q={}", peers(id), query_value(text))
+}
+
 /// `POST`: call a workspace through the platform (contract section 9).
 pub fn a2a(target: &WorkspaceId) -> String {
     format!("/workspaces/{target}/a2a")
