@@ -59,11 +59,11 @@ pub use stopper::Stopper;
 #[doc(no_inline)]
 pub use molecule_core as core;
 pub use molecule_core::proto::{
-    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, RateLimit, RuntimeMetadata, RuntimeState,
-    Secrets, StateAnswer, Token, WorkspaceId, WorkspaceStatus,
+    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, Peer, RateLimit, RuntimeMetadata,
+    RuntimeState, Secrets, StateAnswer, Token, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
-    Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, Proxy, Recovered,
+    Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, PeerUrl, Proxy, Recovered,
     Recovery, Registration, Report, Result, Timeouts, TokenUse, Transport,
 };
 pub use molecule_host::{Storage, Store, StoreError};

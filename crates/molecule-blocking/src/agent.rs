@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use molecule_core::endpoint::{self, Endpoint};
-use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, WorkspaceId};
+use molecule_core::endpoint::{self, CheckAccess, Endpoint};
+use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Peer, Secrets, StateAnswer, WorkspaceId};
 use molecule_core::{
-    Beat, Call, Ended, Health, Recover, Recovered, Recovery, Register, Registration, Report, Result, RunCommand,
+    Ask, Beat, Call, DiscoverPeer, Ended, Health, ListPeers, PeerUrl, Recover, Recovered, Recovery, Register,
+    Registration, Report, Result, RunCommand,
 };
 
 use crate::builder::AgentBuilder;
@@ -88,6 +89,52 @@ impl Agent {
     /// request.
     pub fn recover(&self, recovery: Recovery) -> Result<Recovered> {
         self.driver.call(Recover::new(recovery))
+    }
+
+    /// `GET /registry/:id/peers` (section 6.3): the workspaces that this agent may see, in an order that changes, at most 4 MiB.
+    /// Entries that make no sense are left out with a warning; where the others are called is remembered for 300 s.
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    #[doc(alias = "get_peers")]
+    pub fn peers(&self) -> Result<Vec<Peer>> {
+        self.driver.call(Ask::new(ListPeers::all()))
+    }
+
+    /// Those [peers](Self::peers) whose name or role contains a text, in upper or lower case. The current server filters them;
+    /// April's cannot, so all come and the others are left out here.
+    ///
+    /// # Errors
+    /// `Config` if the text contains U+0000, and those of [`peers`](Self::peers).
+    pub fn peers_matching(&self, text: impl Into<String>) -> Result<Vec<Peer>> {
+        self.driver.call(Ask::new(ListPeers::matching(text)))
+    }
+
+    /// Where a peer is called: `GET /registry/discover/:id` (section 6.2), unless it is known. `None` if the platform names no
+    /// URL that leads anywhere: the peer has none, does not exist, or may not be [talked to](Self::check_access). A URL is
+    /// remembered for 300 s, its absence for 60 s.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    pub fn discover_peer(&self, id: impl AsRef<str>) -> Result<Option<PeerUrl>> {
+        self.driver.call(Ask::new(DiscoverPeer::new(id)?))
+    }
+
+    /// Forgets where a peer is called, so that the next call asks the platform anew.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn invalidate_peer_url(&self, id: impl AsRef<str>) -> Result<()> {
+        self.driver.session().invalidate_peer_url(id)
+    }
+
+    /// `POST /registry/check-access` (section 6.4): whether this agent may talk to that workspace; `false` for one that does not
+    /// exist. It needs no token.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID, and those of every request.
+    pub fn check_access(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.driver.call(Call::new(CheckAccess::new(id)?))
     }
 
     /// Registers if this agent has not, then sends heartbeats and looks at the state, each at its interval, until the platform

@@ -109,7 +109,8 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) -> Option<(EffectId, Effect)> {
-        let deadline = *self.deadline.get_or_insert(cx.now.mono + cx.session.config().timeouts.call);
+        let deadline =
+            *self.deadline.get_or_insert(cx.now.mono + self.endpoint.deadline(&cx.session.config().timeouts));
         cx.session.vitals.started.get_or_insert(cx.now.mono);
         let draft = match self.endpoint.draft(cx.session.workspace_id()) {
             Ok(draft) => draft,
@@ -134,7 +135,7 @@ impl<E: Endpoint> Call<E> {
         };
         // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
         let left = deadline.since(cx.now.mono).max(Duration::from_secs(1));
-        let limits = cx.session.config().timeouts.limits(left, E::MAX_BODY);
+        let limits = self.endpoint.limits(&cx.session.config().timeouts, left);
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;

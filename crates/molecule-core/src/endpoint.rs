@@ -29,6 +29,8 @@
 //! }
 //! ```
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{
@@ -38,8 +40,14 @@ use molecule_proto::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::config::Timeouts;
+use crate::effect::Limits;
 use crate::error::{Error, Result};
 use crate::session::{Auth, Draft};
+
+mod peer;
+
+pub use peer::{CheckAccess, Discover, Peers};
 
 /// An endpoint: one request, and how its answer reads.
 pub trait Endpoint {
@@ -64,6 +72,16 @@ pub trait Endpoint {
     /// # Errors
     /// `Config` if a value cannot be sent.
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft>;
+
+    /// How long one request may take, of which `left` is left of its call.
+    fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
+        timeouts.limits(left, Self::MAX_BODY)
+    }
+
+    /// How long the call may take with all its requests and waits.
+    fn deadline(&self, timeouts: &Timeouts) -> Duration {
+        timeouts.call
+    }
 
     /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {

@@ -95,6 +95,7 @@
 //! # Ok::<(), molecule_core::Error>(())
 //! ```
 
+mod ask;
 mod beat;
 mod call;
 mod config;
@@ -106,6 +107,7 @@ mod event;
 mod health;
 pub mod machine;
 mod options;
+pub mod peer;
 pub mod plugin;
 mod rate;
 mod recover;
@@ -117,6 +119,7 @@ mod run;
 pub mod session;
 mod target;
 
+pub use ask::{Ask, Begin, Question};
 pub use beat::Beat;
 pub use call::Call;
 pub use config::{Config, Intervals, Timeouts};
@@ -124,6 +127,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
 pub use health::Health;
 pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
+pub use peer::{DiscoverPeer, ListPeers, PeerUrl};
 pub use rate::RateBudget;
 pub use recover::{Recover, Recovered, Recovery};
 pub use register::{Register, Registration, TokenUse};

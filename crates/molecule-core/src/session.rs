@@ -15,6 +15,7 @@ use crate::endpoint::UpdateCard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
 use crate::options::{check_card, check_reported_url};
+use crate::peer::{PeerCache, workspace_id};
 use crate::rate::RateBudget;
 use crate::report::Report;
 use molecule_proto::{Time, UnixTime};
@@ -35,6 +36,7 @@ pub struct Session {
     /// Whether the server refused a register without a URL: April's knows no poll mode.
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
+    pub(crate) peers: PeerCache,
     next_effect: u64,
     stop: StopLevel,
 }
@@ -135,12 +137,20 @@ pub struct Draft {
     path: String,
     body: Option<Bytes>,
     auth: Auth,
+    named: bool,
 }
 
 impl Draft {
     /// A request without a body.
     pub fn new(method: Method, path: impl Into<String>, auth: Auth) -> Self {
-        Self { method, path: path.into(), body: None, auth }
+        Self { method, path: path.into(), body: None, auth, named: false }
+    }
+
+    /// The same, saying which workspace asks: `X-Workspace-ID`.
+    #[must_use]
+    pub fn named(mut self) -> Self {
+        self.named = true;
+        self
     }
 
     /// The same with a JSON body.
@@ -170,6 +180,7 @@ impl Session {
             generation: None,
             poll_refused: false,
             vitals: Vitals::default(),
+            peers: PeerCache::default(),
             next_effect: 0,
             stop: StopLevel::None,
             config,
@@ -238,6 +249,15 @@ impl Session {
         check_card(&card)?;
         self.config.card = card.clone();
         Ok(Call::new(UpdateCard(card)))
+    }
+
+    /// Forgets where a peer is called, so that the next call asks the platform anew.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn invalidate_peer_url(&mut self, id: impl AsRef<str>) -> Result<()> {
+        self.peers.invalidate(&workspace_id(id)?);
+        Ok(())
     }
 
     /// Raises the stop latch: to `Finish`, and to `Now` when asked so or asked a second time. Tells where it stands.
@@ -316,6 +336,9 @@ impl Session {
         if let Some(id) = &self.config.org_id {
             headers.insert(header::ORG_ID, id.clone());
         }
+        if draft.named {
+            headers.insert(header::WORKSPACE_ID, workspace_value(self.workspace_id()));
+        }
         match draft.auth {
             Auth::Open => {}
             Auth::Bearer => {
@@ -345,6 +368,11 @@ impl Session {
         Error::new(ErrorKind::TokenNotHeld, operation, "no token is held for this workspace")
             .remedy("register first, or set MOLECULE_WORKSPACE_TOKEN")
     }
+}
+
+/// An id as a header's value.
+fn workspace_value(id: &WorkspaceId) -> HeaderValue {
+    HeaderValue::from_str(id.as_ref()).expect("a UUID is ASCII")
 }
 
 impl Draft {

@@ -88,6 +88,14 @@ impl Target {
         format!("{}://{}", self.scheme, self.authority())
     }
 
+    /// Whether a URL is of the same origin.
+    pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
+        let own_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        let port = uri.port_u16().filter(|port| *port != own_port);
+        let same_host = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(&self.host));
+        uri.scheme() == Some(&self.scheme) && same_host && port == self.port
+    }
+
     fn authority(&self) -> String {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
     }
@@ -113,7 +121,7 @@ impl Target {
 }
 
 /// Whether a host, as it stands in a URL, is this machine.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -12,6 +12,7 @@ use molecule_core::endpoint::*;
 use molecule_core::proto::{AgentCard, HeartbeatRequest, Token};
 use molecule_core::session::Auth;
 use serde_json::{Value, json};
+use support::platform::PEER;
 use support::*;
 
 /// Method and path, the bearer, the body, and the largest answer of a call's request.
@@ -57,6 +58,15 @@ fn requests_are_those_of_the_contract() {
     assert_eq!(list, ("GET /workspaces/:id/tokens?limit=200".into(), by_admin.clone(), Value::Null, large));
     let revoke = asked(RevokeToken(row.parse().unwrap(), admin()));
     assert_eq!(revoke, (format!("DELETE /workspaces/:id/tokens/{row}"), by_admin, Value::Null, small));
+    let peers = asked(Peers::default());
+    assert_eq!(peers, ("GET /registry/:id/peers".into(), own.clone(), Value::Null, large));
+    let peers = asked(Peers { matching: Some("a b".to_owned()) });
+    assert_eq!(peers.0, "GET /registry/:id/peers?q=a%20b");
+    let discover = asked(Discover(PEER.parse().unwrap()));
+    assert_eq!(discover, ("GET /registry/discover/:peer".into(), own, Value::Null, small));
+    let access = asked(CheckAccess::new(PEER).unwrap());
+    let body = json!({"caller_id": ID, "target_id": PEER});
+    assert_eq!(access, ("POST /registry/check-access".into(), None, body, small));
 }
 
 #[test]

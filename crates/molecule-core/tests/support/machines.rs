@@ -5,12 +5,12 @@ use std::fmt::Debug;
 use molecule_core::endpoint::{MintToken, Secrets};
 use molecule_core::machine::Machine;
 use molecule_core::session::Auth;
-use molecule_core::{Beat, Call, Event, Recover, Recovery, Register, Result, Run};
+use molecule_core::{Ask, Beat, Call, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run};
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};
 use super::answer::Answer;
-use super::platform::{Platform, STATE};
+use super::platform::{DISCOVER, PEER, PEERS, Platform, STATE};
 
 /// A machine that was not polled yet, and its surroundings.
 pub struct Setup<M> {
@@ -74,6 +74,16 @@ pub fn each_machine(check: &impl Check) {
         agent: stored(),
         machine: Recover::new(Recovery::admin(&secret("admin")).unwrap()),
         platform: Platform::april(),
+    });
+    check.check(&|| {
+        let list = json!([{"id": PEER, "name": "peer", "url": "https://peer.example/a2a"}]);
+        let platform = Platform::current().answering(PEERS, Answer::json(200, list));
+        Setup { name: "list of peers", agent: stored(), machine: Ask::new(ListPeers::all()), platform }
+    });
+    check.check(&|| {
+        let found = json!({"id": PEER, "name": "peer", "url": "https://peer.example/a2a"});
+        let platform = Platform::april().answering(DISCOVER, Answer::json(200, found));
+        Setup { name: "discovery", agent: stored(), machine: Ask::new(DiscoverPeer::new(PEER).unwrap()), platform }
     });
     check.check(&run_until_paused);
 }

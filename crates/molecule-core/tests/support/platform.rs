@@ -1,7 +1,7 @@
 //! A small platform in both dialects: who may authenticate what, minting, statuses and deletion, as far as the machines'
 //! decisions depend on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ impl Seen {
         Self {
             at: now.mono,
             method: request.method().clone(),
-            path: request.uri().path_and_query().unwrap().as_str().replace(ID, ":id"),
+            path: request.uri().path_and_query().unwrap().as_str().replace(ID, ":id").replace(PEER, ":peer"),
             bearer,
             body: serde_json::from_slice(request.body()).unwrap_or_default(),
             headers: request.headers().clone(),
@@ -63,6 +63,12 @@ pub const TOKENS: &str = "GET /workspaces/:id/tokens?limit=200";
 pub const MINT: &str = "POST /workspaces/:id/tokens";
 pub const ROTATE: &str = "POST /workspaces/:id/external/rotate";
 
+pub const PEERS: &str = "GET /registry/:id/peers";
+pub const DISCOVER: &str = "GET /registry/discover/:peer";
+
+/// Somebody else's workspace.
+pub const PEER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
+
 /// What may happen to a request before the platform sees it.
 pub type Weather = Box<dyn FnMut(&Seen) -> Option<Reply>>;
 
@@ -79,6 +85,8 @@ pub struct Platform {
     pub minted: u32,
     pub seen: Vec<Seen>,
     pub weather: Weather,
+    /// Answers to what the machines' credentials do not depend on.
+    pub others: BTreeMap<&'static str, Answer>,
 }
 
 impl Platform {
@@ -95,6 +103,7 @@ impl Platform {
             minted: 0,
             seen: Vec::new(),
             weather: Box::new(|_| None),
+            others: BTreeMap::new(),
         }
     }
 
@@ -109,6 +118,12 @@ impl Platform {
     /// A workspace that was created with a URL: no token yet.
     pub fn without_token(mut self) -> Self {
         self.live.clear();
+        self
+    }
+
+    /// One that gives this answer to one kind of request, while the bearer lives.
+    pub fn answering(mut self, what: &'static str, answer: Answer) -> Self {
+        self.others.insert(what, answer);
         self
     }
 
@@ -175,6 +190,7 @@ impl Platform {
                 let rows: Vec<Value> = self.live.iter().map(row).collect();
                 Answer::json(200, json!({"tokens": rows, "count": rows.len()}))
             }
+            other if self.others.contains_key(other) => self.others[other].clone(),
             other => self.revoke(other),
         }
     }

@@ -1,0 +1,140 @@
+//! A call with what stands before and behind it: an answer that is known already, and what the session learns.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+
+use crate::beat::pass;
+use crate::call::Call;
+use crate::effect::{EffectId, Outcome};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Step};
+
+/// What an [`Ask`] asks, and what it makes of the answer.
+pub trait Question {
+    /// The endpoint that is asked.
+    type Endpoint: Endpoint;
+    /// What comes of it.
+    type Output;
+
+    /// Decides what is sent, if anything.
+    ///
+    /// # Errors
+    /// Those of values that cannot be sent; nothing is sent then.
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Self::Endpoint, Self::Output>>;
+
+    /// Makes the output of what the call ended with.
+    ///
+    /// # Errors
+    /// The call's own, or what is wrong with its answer.
+    fn end(
+        &mut self,
+        cx: &mut Cx<'_>,
+        answer: Result<Answer<Self>>,
+        events: &mut VecDeque<Event>,
+    ) -> Result<Self::Output>;
+}
+
+/// The answer of a question's endpoint.
+pub(crate) type Answer<Q> = <<Q as Question>::Endpoint as Endpoint>::Answer;
+
+/// How a question begins.
+#[derive(Debug)]
+pub enum Begin<E, T> {
+    /// With this call.
+    Send(E),
+    /// With its end: the session knows the answer.
+    Known(T),
+}
+
+/// Asks one question, with the retries of every call.
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Ask<Q: Question> {
+    question: Q,
+    state: State<Q>,
+    events: VecDeque<Event>,
+}
+
+enum State<Q: Question> {
+    Ready,
+    Calling(Box<Call<Q::Endpoint>>),
+    Finished(Box<Result<Q::Output>>),
+    Done,
+}
+
+impl<Q: Question> Ask<Q> {
+    /// Asks this.
+    pub fn new(question: Q) -> Self {
+        Self { question, state: State::Ready, events: VecDeque::new() }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        self.state = match self.question.begin(cx) {
+            Ok(Begin::Send(endpoint)) => State::Calling(Box::new(Call::new(endpoint))),
+            Ok(Begin::Known(output)) => State::Finished(Box::new(Ok(output))),
+            Err(error) => State::Finished(Box::new(Err(error.during(Q::Endpoint::OPERATION)))),
+        };
+    }
+}
+
+impl<Q: Question> Machine for Ask<Q> {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<Q::Output>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Ready => self.begin(cx),
+                State::Calling(mut call) => match call.poll(cx) {
+                    Step::Done(answer) => {
+                        let output = self.question.end(cx, answer, &mut self.events);
+                        self.state = State::Finished(Box::new(output));
+                    }
+                    other => {
+                        self.state = State::Calling(call);
+                        return pass(other);
+                    }
+                },
+                State::Finished(output) => return Step::Done(*output),
+                State::Done => return Step::Idle(None),
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.state {
+            State::Calling(call) => call.feed(cx, id, outcome),
+            State::Ready | State::Finished(_) | State::Done => Err(outcome),
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.state {
+            State::Ready => self.state = State::Finished(Box::new(Err(Error::cancelled(Q::Endpoint::OPERATION)))),
+            State::Calling(call) => call.cancel(cx),
+            State::Finished(_) | State::Done => {}
+        }
+    }
+}
+
+impl<Q: Question> fmt::Debug for Ask<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Ready => "ready",
+            State::Calling(_) => "calling",
+            State::Finished(_) => "finished",
+            State::Done => "done",
+        };
+        write!(f, "Ask({}, {state})", Q::Endpoint::OPERATION)
+    }
+}

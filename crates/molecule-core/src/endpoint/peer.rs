@@ -1,0 +1,108 @@
+//! The endpoints of discovery (contract section 6).
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use molecule_proto::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, ErrorBody, Peer, Rows, WorkspaceId, path};
+
+use super::{Endpoint, Mismatch, Repeat, json};
+use crate::error::Result;
+use crate::session::{Auth, Draft};
+
+/// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::ListPeers), which remembers
+/// the URLs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Only those whose name or role contains this. April's server answers it with an empty 500 as a rule.
+    pub matching: Option<String>,
+}
+
+impl Endpoint for Peers {
+    type Answer = Rows<Peer>;
+    const OPERATION: &'static str = "list peers";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "a list";
+    const MAX_BODY: u64 = 4 * 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        let path = match &self.matching {
+            Some(text) => path::peers_matching(workspace, text),
+            None => path::peers(workspace),
+        };
+        Ok(Draft::new(Method::GET, path, Auth::Bearer).named())
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `GET /registry/discover/:id` (contract section 6.2). Use [`DiscoverPeer`](crate::DiscoverPeer), which remembers the
+/// answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discover(pub WorkspaceId);
+
+impl Discover {
+    /// What the platform says where it names no URL: the agent is not there or has none, its URL is not safe, the two may
+    /// not talk to each other, or there is no such workspace.
+    const NOWHERE: [(StatusCode, &'static str); 4] = [
+        (StatusCode::SERVICE_UNAVAILABLE, "workspace not available"),
+        (StatusCode::SERVICE_UNAVAILABLE, "workspace URL failed safety check"),
+        (StatusCode::FORBIDDEN, "not authorized to discover this workspace"),
+        (StatusCode::NOT_FOUND, "workspace not found"),
+    ];
+}
+
+impl Endpoint for Discover {
+    type Answer = Option<DiscoverAnswer>;
+    const OPERATION: &'static str = "discover peer";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a url";
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::discover(&self.0), Auth::Bearer).named())
+    }
+
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        let said = |(status, text): &(StatusCode, &str)| {
+            answer.status() == *status && json::<ErrorBody>(answer).is_ok_and(|body| body.error == *text)
+        };
+        answer.status().is_success() || Self::NOWHERE.iter().any(said)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        if !answer.status().is_success() {
+            return Ok(None);
+        }
+        json(answer).map(Some)
+    }
+}
+
+/// `POST /registry/check-access` (contract section 6.4): may this agent talk to that workspace? It needs no credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckAccess(WorkspaceId);
+
+impl CheckAccess {
+    /// Whether the agent may talk to this one.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn new(id: impl AsRef<str>) -> Result<Self> {
+        crate::peer::workspace_id(id).map(Self)
+    }
+}
+
+impl Endpoint for CheckAccess {
+    type Answer = bool;
+    const OPERATION: &'static str = "check access";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with allowed";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        let body = CheckAccessRequest::new(workspace.clone(), self.0.clone());
+        Draft::new(Method::POST, path::CHECK_ACCESS, Auth::Open).json(&body)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json::<CheckAccessAnswer>(answer).map(|answer| answer.allowed)
+    }
+}

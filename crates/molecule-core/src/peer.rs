@@ -1,0 +1,22 @@
+//! Peers: who they are, and where they are called. Outside semver, as far as the crate's root does not name it again.
+
+mod cache;
+mod discover;
+mod list;
+mod url;
+
+use molecule_proto::{IdError, WorkspaceId};
+
+use crate::error::{Error, Result};
+
+pub use cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
+pub use discover::DiscoverPeer;
+pub use list::ListPeers;
+pub use url::PeerUrl;
+
+/// Reads the id of a workspace that somebody gave.
+pub(crate) fn workspace_id(id: impl AsRef<str>) -> Result<WorkspaceId> {
+    id.as_ref().trim().parse().map_err(|error: IdError| {
+        Error::config(error.to_string(), "use the id that the list of peers shows for the workspace")
+    })
+}

@@ -1,0 +1,112 @@
+//! Where a peer is called directly.
+
+use std::fmt;
+
+use http::Uri;
+
+use crate::target::{Target, is_loopback};
+
+/// A peer's http(s) URL, as it published it. It names a host, carries no user info, and is at most 2,048 bytes long.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PeerUrl(Uri);
+
+/// Longer ones are not kept: what a stranger publishes takes room here.
+const LONGEST: usize = 2048;
+
+impl PeerUrl {
+    /// Reads what the platform shows as a peer's URL; `None` if nobody can be called there: a placeholder of a poll agent, a
+    /// word, or the made-up container address (`http://ws-…:8000`) of an agent without a URL.
+    pub fn read(text: &str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let uri: Uri = text.parse().ok()?;
+        let authority = uri.authority()?;
+        let http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let host = authority.host();
+        let has_user_info = authority.as_str().contains('@');
+        let is_made_up = host.starts_with("ws-") && !host.contains('.') && authority.port_u16() == Some(8000);
+        (http && !host.is_empty() && !has_user_info && !is_made_up).then_some(Self(uri))
+    }
+
+    /// The URL for an HTTP client.
+    pub fn as_uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// Whether an agent of this platform calls it directly: over `https` to another machine that is not the platform's own
+    /// origin. This machine is called, with or without TLS, only where the platform is on it too: everywhere else a peer
+    /// could have the agent knock at its own machine's doors.
+    pub fn is_direct(&self, platform: &Target) -> bool {
+        let is_https = self.0.scheme_str() == Some("https");
+        match self.0.host() {
+            Some(host) if is_loopback(host) => platform.is_loopback() && !platform.is_origin_of(&self.0),
+            Some(_) => is_https && !platform.is_origin_of(&self.0),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for PeerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for PeerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerUrl({})", self.0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_no_url() {
+        for text in [
+            "",
+            "not a url at all",
+            "remote://no-inbound",
+            "ftp://peer.example",
+            "/path",
+            "peer.example",
+            "http://",
+            "https://user:password@peer.example/",
+            "http://ws-7fda77bf-a467-441c-9fab-7d8aba8e6040:8000",
+            "http://ws-7fda77bf-a46:8000",
+            &format!("https://peer.example/{}", "x".repeat(LONGEST)),
+        ] {
+            assert_eq!(PeerUrl::read(text), None, "{text}");
+        }
+        for text in ["https://peer.example/a2a?k=v", "http://localhost:43137/rpc", "http://ws-1.example:8000/"] {
+            assert_eq!(PeerUrl::read(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_https_goes_to_other_machines_and_this_one_is_called_only_beside_the_platform() {
+        let hosted = Target::parse("https://platform.example", false).unwrap();
+        let local = Target::parse("http://127.0.0.1:8080", false).unwrap();
+        for (url, from_hosted, from_local) in [
+            ("https://peer.example/a2a", true, true),
+            ("https://peer.example:8443/", true, true),
+            ("http://peer.example/a2a", false, false),
+            ("http://10.0.0.7/", false, false),
+            ("http://localhost.peer.example/", false, false),
+            ("http://localhost:9/rpc", false, true),
+            ("http://127.0.0.1:9/rpc", false, true),
+            ("http://[::1]:9/rpc", false, true),
+            ("https://localhost:9/rpc", false, true),
+            ("https://platform.example/workspaces/x/a2a", false, true),
+            ("https://PLATFORM.example:443/", false, true),
+            ("https://platform.example:444/", true, true),
+            ("http://127.0.0.1:8080/workspaces/x/a2a", false, false),
+        ] {
+            let peer = PeerUrl::read(url).unwrap();
+            assert_eq!((peer.is_direct(&hosted), peer.is_direct(&local)), (from_hosted, from_local), "{url}");
+        }
+    }
+}
