@@ -1,4 +1,4 @@
-//! The clients themselves, doing the same work with the same limits and nothing else: what the facades are measured against.
+//! The clients themselves, doing the same work and nothing else: what the facades are measured against.
 
 use std::time::Duration;
 
@@ -10,76 +10,132 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use molecule_core::proto::{HeartbeatAnswer, HeartbeatRequest, WorkspaceId, path};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{ID, TOKEN};
+use crate::{ID, Outcome, TOKEN, base};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// The limits of a heartbeat: on connecting, on the head, and on each read.
+const LIMIT: Duration = Duration::from_secs(10);
 
-fn body() -> Result<Vec<u8>, Failure> {
-    let id: WorkspaceId = ID.parse()?;
-    Ok(serde_json::to_vec(&HeartbeatRequest::new(id))?)
+/// The limit on the whole.
+const TOTAL: Duration = Duration::from_secs(30);
+
+/// What of a heartbeat is the same each time.
+#[derive(Debug)]
+struct Prepared {
+    id: WorkspaceId,
+    headers: HeaderMap,
 }
 
-fn headers(headers: &mut HeaderMap, origin: &str) -> Result<(), Failure> {
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static("bare"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ORIGIN, HeaderValue::from_str(origin)?);
-    headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {TOKEN}"))?);
-    Ok(())
+impl Prepared {
+    fn new(port: u16) -> Outcome<Self> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("bare"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ORIGIN, HeaderValue::from_str(&base(port))?);
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {TOKEN}"))?);
+        Ok(Self { id: ID.parse()?, headers })
+    }
+
+    fn body(&self) -> Outcome<Vec<u8>> {
+        Ok(serde_json::to_vec(&HeartbeatRequest::new(self.id.clone()))?)
+    }
 }
 
 /// A ureq agent with the limits of a heartbeat.
-pub fn ureq_agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_connect(Some(Duration::from_secs(10)))
-        .timeout_recv_response(Some(Duration::from_secs(10)))
-        .timeout_per_read(Some(Duration::from_secs(10)))
-        .timeout_global(Some(Duration::from_secs(30)))
-        .build();
-    ureq::Agent::new_with_config(config)
+#[derive(Debug)]
+pub struct BareUreq {
+    agent: ureq::Agent,
+    url: String,
+    prepared: Prepared,
 }
 
-/// One heartbeat by ureq: body written, answer read whole and decoded.
-///
-/// # Errors
-/// The client's.
-pub fn ureq_heartbeat(agent: &ureq::Agent, base: &str) -> Result<(), Failure> {
-    let mut request = Request::post(format!("{base}{}", path::HEARTBEAT)).body(body()?)?;
-    headers(request.headers_mut(), base)?;
-    let mut answer = agent.run(request)?;
-    let bytes = answer.body_mut().with_config().limit(64 * 1024).read_to_vec()?;
-    serde_json::from_slice::<HeartbeatAnswer>(&bytes)?;
-    Ok(())
+impl BareUreq {
+    /// An agent of the server on this port.
+    ///
+    /// # Errors
+    /// Never, unless the constants above are wrong.
+    pub fn new(port: u16) -> Outcome<Self> {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(LIMIT))
+            .timeout_recv_response(Some(LIMIT))
+            .timeout_per_read(Some(LIMIT))
+            .timeout_global(Some(TOTAL))
+            .build();
+        let url = format!("{}{}", base(port), path::HEARTBEAT);
+        Ok(Self { agent: ureq::Agent::new_with_config(config), url, prepared: Prepared::new(port)? })
+    }
+
+    /// One heartbeat: body written, answer read whole and decoded.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn heartbeat(&self) -> Outcome {
+        let mut request = Request::post(&self.url).body(self.prepared.body()?)?;
+        request.headers_mut().extend(self.prepared.headers.clone());
+        let mut answer = self.agent.run(request)?;
+        let bytes = answer.body_mut().with_config().limit(64 * 1024).read_to_vec()?;
+        serde_json::from_slice::<HeartbeatAnswer>(&bytes)?;
+        Ok(())
+    }
 }
 
-/// A connection of hyper's own.
-///
-/// # Errors
-/// Those of connecting.
-pub async fn hyper_connect(port: u16) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
+/// A connection of hyper's own, whose task is spawned as hyper's documentation has it.
+#[derive(Debug)]
+pub struct BareHyper {
+    sender: SendRequest<Full<Bytes>>,
+    prepared: Prepared,
 }
 
-/// One heartbeat on a connection, under the same three limits.
-///
-/// # Errors
-/// The client's.
-pub async fn hyper_heartbeat(sender: &mut SendRequest<Full<Bytes>>, base: &str) -> Result<(), Failure> {
-    let host = base.trim_start_matches("http://");
-    let mut request = Request::post(path::HEARTBEAT).body(Full::new(Bytes::from(body()?)))?;
-    headers(request.headers_mut(), base)?;
-    request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
-    timeout(Duration::from_secs(10), sender.ready()).await??;
-    let answer = timeout(Duration::from_secs(10), sender.send_request(request)).await??;
-    let bytes = timeout(Duration::from_secs(30), answer.into_body().collect()).await??.to_bytes();
-    serde_json::from_slice::<HeartbeatAnswer>(&bytes)?;
+impl BareHyper {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Those of connecting.
+    pub async fn connect(port: u16) -> Outcome<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let mut prepared = Prepared::new(port)?;
+        prepared.headers.insert(HOST, HeaderValue::from_str(base(port).trim_start_matches("http://"))?);
+        Ok(Self { sender, prepared })
+    }
+
+    /// One heartbeat: request built, answer read whole and decoded.
+    ///
+    /// # Errors
+    /// The client's.
+    pub async fn heartbeat(&mut self) -> Outcome {
+        let request = self.request()?;
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        decode(&answer.into_body().collect().await?.to_bytes())
+    }
+
+    /// The same under the limits of a heartbeat.
+    ///
+    /// # Errors
+    /// The client's, and a limit that passed.
+    pub async fn heartbeat_within_limits(&mut self) -> Outcome {
+        let end = Instant::now() + TOTAL;
+        let request = self.request()?;
+        timeout(LIMIT, self.sender.ready()).await??;
+        let answer = timeout(LIMIT, self.sender.send_request(request)).await??;
+        decode(&timeout_at(end, answer.into_body().collect()).await??.to_bytes())
+    }
+
+    fn request(&self) -> Outcome<Request<Full<Bytes>>> {
+        let mut request = Request::post(path::HEARTBEAT).body(Full::new(Bytes::from(self.prepared.body()?)))?;
+        *request.headers_mut() = self.prepared.headers.clone();
+        Ok(request)
+    }
+}
+
+fn decode(body: &[u8]) -> Outcome {
+    serde_json::from_slice::<HeartbeatAnswer>(body)?;
     Ok(())
 }

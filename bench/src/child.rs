@@ -1,6 +1,6 @@
-//! This program once more, in another role: the server, or an agent whose memory is measured alone.
+//! This program once more, in another role: a server, or agents that are measured alone.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// A child process that ends with this value.
@@ -25,6 +25,17 @@ impl Role {
         let stdin = child.stdin.take();
         let out = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
         Ok(Self { child, stdin, out: BufReader::new(out) })
+    }
+
+    /// Says a line to it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn say(&mut self, line: &str) -> io::Result<()> {
+        match &mut self.stdin {
+            Some(stdin) => writeln!(stdin, "{line}"),
+            None => Ok(()),
+        }
     }
 
     /// The next line that it says.

@@ -1,12 +1,54 @@
-//! What the benchmarks stand on: a server in a child process, bare clients with the same limits, and the meters.
+//! What the benchmarks stand on: servers and agents in child processes, bare clients, and the meters.
 
 pub mod bare;
 pub mod child;
+pub mod fleet;
+pub mod memory;
 pub mod meter;
 pub mod server;
+pub mod start;
 
 /// The workspace of every benchmark; the server answers for any.
 pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
 /// A token that nobody checks.
 pub const TOKEN: &str = "bench-token-bench-token-bench-token-bench-0";
+
+/// What came of a figure, or of a role.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Where a server of the benchmark's listens.
+#[must_use]
+pub fn base(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// A blocking agent of the server on this port.
+///
+/// # Errors
+/// Those of building one.
+pub fn blocking_agent(port: u16) -> Outcome<molecule_blocking::Agent> {
+    let builder = molecule_blocking::Agent::builder(base(port), ID).token(TOKEN);
+    Ok(builder.storage(molecule_blocking::Storage::Memory).build()?)
+}
+
+/// Async agents of the server on this port, on one client and so on one pool.
+///
+/// # Errors
+/// Those of building one.
+pub fn async_agents(port: u16, count: u32) -> Outcome<Vec<molecule_async::Agent>> {
+    let client = molecule_async::Client::new(&molecule_async::Transport::default())?;
+    let agent = |_| {
+        let builder = molecule_async::Agent::builder(base(port), ID).token(TOKEN);
+        Ok(builder.storage(molecule_async::Storage::Memory).client(client.clone()).build()?)
+    };
+    (0..count).map(agent).collect()
+}
+
+/// The runtime of every async figure: one thread, since the server has the machine's other core.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?)
+}

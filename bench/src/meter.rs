@@ -1,8 +1,11 @@
 //! Wall time, processor time, memory.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::Outcome;
 
 /// What something cost.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +20,25 @@ impl Cost {
     /// The cost of one of so many.
     #[must_use]
     pub fn each(self, count: u32) -> Self {
-        Self { wall: self.wall / count, cpu: self.cpu / count }
+        Self { wall: self.wall / count.max(1), cpu: self.cpu / count.max(1) }
+    }
+}
+
+impl Cost {
+    /// Reads what `Display` wrote.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Outcome<Self> {
+        let (wall, cpu) = text.split_once(' ').ok_or("no two numbers")?;
+        let nanos = |text: &str| Outcome::Ok(Duration::from_nanos(text.parse()?));
+        Ok(Self { wall: nanos(wall)?, cpu: nanos(cpu)? })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.wall.as_nanos(), self.cpu.as_nanos())
     }
 }
 
@@ -38,6 +59,20 @@ pub fn processor_time() -> Duration {
 pub fn median(mut values: Vec<Duration>) -> Duration {
     values.sort();
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median of these costs, wall and processor time each by itself.
+pub fn median_cost(costs: &[Cost]) -> Cost {
+    let of = |time: fn(&Cost) -> Duration| median(costs.iter().map(time).collect());
+    Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
+}
+
+/// Open descriptors of this process, as Linux tells them.
+///
+/// # Errors
+/// Elsewhere, or where `/proc` is not mounted.
+pub fn descriptors() -> std::io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
 /// Resident memory of this process in KiB, as Linux tells it.

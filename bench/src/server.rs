@@ -13,7 +13,29 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use crate::Outcome;
+use crate::child::Role;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// A server in a child process, which ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub port: u16,
+    _role: Role,
+}
+
+impl Server {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// Those of starting a process.
+    pub fn start() -> Outcome<Self> {
+        let mut role = Role::start(&["server"])?;
+        Ok(Self { port: role.line()?.parse()?, _role: role })
+    }
+}
 
 /// Serves on a free loopback port, says which on standard output, and ends with its standard input: when the benchmark does.
 ///
