@@ -9,24 +9,18 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::{ProxyRule, Result, Transport};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::pool::Sender;
+use crate::connection::Connection;
 use crate::proxy;
 use crate::tls::Tls;
 
 /// How long one address is tried alone before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// What is read of an answer at once. Its head must fit.
-const BUFFER: usize = 64 * 1024;
 
 /// The way to the platform.
 pub(crate) struct Connector {
@@ -53,7 +47,7 @@ impl Connector {
     }
 
     /// A new connection to a URL's origin.
-    pub(crate) async fn open(&self, uri: &Uri) -> Result<Sender, Fault> {
+    pub(crate) async fn open(&self, uri: &Uri) -> Result<Connection, Fault> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
@@ -61,7 +55,11 @@ impl Connector {
             Some(proxy) => proxy::tunnel(&self.names, proxy, host, port).await?,
             None => dial(&self.names, host, port).await?,
         };
-        if https { speak(self.tls.handshake(host, stream).await?).await } else { speak(stream).await }
+        if https {
+            Connection::speak(self.tls.handshake(host, stream).await?).await
+        } else {
+            Connection::speak(stream).await
+        }
     }
 }
 
@@ -108,17 +106,6 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
             Err(_) => {}
         }
     }
-}
-
-/// Begins HTTP/1 on an open stream. Its task ends with the last sender; its errors reach the request that they concern.
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, Fault> {
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
 
 #[cfg(test)]

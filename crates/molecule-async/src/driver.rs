@@ -1,29 +1,26 @@
 //! Drives machines: a clock, a `match` on [`Effect`], and a way to wait.
 //!
-//! Every call is driven in a task of its own. Dropping the caller's future says `cancel()`, and the task goes on until the
-//! machine is done, so that a token that was minted is saved. Effects are tasks too: requests are aborted on `Cancel`,
-//! acts on the store run on threads for blocking work and are never interrupted.
+//! A call is driven by its caller's own task; the loop by a task of its own, so that a caller who is busy with something else
+//! holds back no heartbeat. Dropping the caller's future says `cancel()`, and what is left is driven in a task until the
+//! machine is done, so that a token that was minted is saved. Requests are given up on `Cancel`; acts on the store run on
+//! threads for blocking work and are never interrupted.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::panic::resume_unwind;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
 use molecule_core::session::Session;
-use molecule_core::{Config, Ended, Error, Event, Result, Run, RunCommand, StopLevel};
+use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::{Clock, Host};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::due::Due;
+use crate::act::Act;
+use crate::driven::{Drivable, Driven, Task};
 use crate::events::Listener;
 use crate::http::Client;
 
@@ -53,13 +50,12 @@ impl Driver {
     }
 
     /// Drives a call to its end.
-    pub(crate) async fn call<M, T>(&self, machine: M) -> Result<T>
+    pub(crate) fn call<M, T>(&self, machine: M) -> Driven<M>
     where
         M: Machine<Command = Infallible, Event = Event, Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let (_, commands) = unbounded_channel();
-        self.drive(machine, commands).await
+        Driven::new(Drive::new(&self.0, machine, None))
     }
 
     /// Drives the loop to its end.
@@ -67,7 +63,7 @@ impl Driver {
         let (sender, commands) = unbounded_channel();
         self.loops().retain(|running| !running.is_closed());
         self.loops().push(sender);
-        self.drive(Run::new(), commands).await
+        Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(commands))))?.await
     }
 
     /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
@@ -88,29 +84,6 @@ impl Driver {
     fn loops(&self) -> MutexGuard<'_, Vec<UnboundedSender<RunCommand>>> {
         self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn drive<M, T>(&self, machine: M, commands: UnboundedReceiver<M::Command>) -> Result<T>
-    where
-        M: Machine<Event = Event, Output = Result<T>> + Send + 'static,
-        M::Command: Send,
-        T: Send + 'static,
-    {
-        let runtime = Handle::try_current().map_err(|_| {
-            Error::config("no tokio runtime runs here", "await the call inside one, with its time and net drivers on")
-        })?;
-        // Dropped with this future, whether it is done or given up: the task sees it.
-        let (_caller, gone) = oneshot::channel();
-        let (sender, outcomes) = unbounded_channel();
-        let (shared, host, requests) = (self.0.clone(), self.0.host.apart(), BTreeMap::new());
-        let drive = Drive { shared, host, machine, sender, outcomes, requests, gone: Some(gone) };
-        match runtime.spawn(drive.run(commands)).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::cancelled("the call")),
-            },
-        }
-    }
 }
 
 impl Shared {
@@ -125,45 +98,37 @@ impl Shared {
     }
 }
 
-/// One machine and what it has in flight.
-struct Drive<M> {
+/// One machine and what it has under way.
+pub(crate) struct Drive<M: Machine> {
     shared: Arc<Shared>,
-    host: Host,
+    /// Made for the first act on the store. The locks that the machine took go with it.
+    host: Option<Host>,
     machine: M,
-    sender: UnboundedSender<(EffectId, Outcome)>,
-    outcomes: UnboundedReceiver<(EffectId, Outcome)>,
-    requests: BTreeMap<EffectId, AbortHandle>,
-    /// Ready when the caller's future is gone; `None` once that was said.
-    gone: Option<oneshot::Receiver<Infallible>>,
+    commands: Option<UnboundedReceiver<M::Command>>,
+    acts: Vec<(EffectId, Act)>,
+    /// When to poll the machine though nothing came; the timer is made once and then set anew.
+    wake: Option<Wake>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether something came since the machine was idle.
+    is_due: bool,
 }
 
 enum Input<C> {
     Outcome(EffectId, Outcome),
     Command(C),
-    Gone,
     Wake,
 }
 
-impl<M: Machine<Event = Event>> Drive<M> {
-    async fn run(mut self, mut commands: UnboundedReceiver<M::Command>) -> M::Output {
-        loop {
-            let wake = match self.advance() {
-                Step::Done(output) => return output,
-                Step::Idle(wake) => wake,
-                Step::Start(..) | Step::Cancel(_) | Step::Event(_) => None,
-            };
-            match self.input(wake, &mut commands).await {
-                Input::Outcome(id, outcome) => {
-                    self.requests.remove(&id);
-                    if let Err(outcome) = self.shared.decide(|cx| self.machine.feed(cx, id, outcome)) {
-                        self.host.dispose(outcome);
-                    }
-                }
-                Input::Command(command) => self.shared.decide(|cx| self.machine.command(cx, command)),
-                Input::Gone => self.shared.decide(|cx| self.machine.cancel(cx)),
-                Input::Wake => {}
-            }
-        }
+impl<M: Drivable> Drive<M> {
+    fn new(shared: &Arc<Shared>, machine: M, commands: Option<UnboundedReceiver<M::Command>>) -> Self {
+        let shared = shared.clone();
+        Self { shared, host: None, machine, commands, acts: Vec::new(), wake: None, timer: None, is_due: true }
+    }
+
+    /// Nobody waits for the output any more.
+    pub(crate) fn cancel(&mut self) {
+        self.shared.decide(|cx| self.machine.cancel(cx));
+        self.is_due = true;
     }
 
     /// Polls until the machine is idle or done.
@@ -171,8 +136,7 @@ impl<M: Machine<Event = Event>> Drive<M> {
         for _ in 0..MAX_STEPS {
             match self.shared.decide(|cx| self.machine.poll(cx)) {
                 Step::Start(id, effect) => self.start(id, effect),
-                // The outcome that is due says that it was cancelled. An act on the store goes on; its outcome comes late.
-                Step::Cancel(id) => drop(self.requests.remove(&id).map(|request| request.abort())),
+                Step::Cancel(id) => self.acts.iter_mut().filter(|(it, _)| *it == id).for_each(|(_, act)| act.cancel()),
                 Step::Event(event) => self.shared.listener.tell(&event),
                 end @ (Step::Idle(_) | Step::Done(_)) => return end,
             }
@@ -182,53 +146,82 @@ impl<M: Machine<Event = Event>> Drive<M> {
     }
 
     fn start(&mut self, id: EffectId, effect: Effect) {
-        let host = self.host.clone();
-        let due = Due::new(id, host.clone(), self.sender.clone());
-        match effect {
+        let act = match effect {
             Effect::Http(request, limits) => {
                 let client = self.shared.client.clone();
-                let task = tokio::spawn(async move {
-                    due.feed(client.send(request, limits).await.map_or_else(Outcome::Failed, Outcome::Response));
-                });
-                self.requests.insert(id, task.abort_handle());
+                Act::request(async move {
+                    client.send(request, limits).await.map_or_else(Outcome::Failed, Outcome::Response)
+                })
             }
-            Effect::Host(op) => drop(tokio::task::spawn_blocking(move || due.feed(host.perform(op)))),
+            Effect::Host(op) => Act::store(self.host(), op),
+        };
+        self.acts.push((id, act));
+    }
+
+    fn host(&mut self) -> &Host {
+        self.host.get_or_insert_with(|| self.shared.host.apart())
+    }
+
+    fn take(&mut self, input: Input<M::Command>) {
+        match input {
+            Input::Outcome(id, outcome) => {
+                if let Err(outcome) = self.shared.decide(|cx| self.machine.feed(cx, id, outcome)) {
+                    self.host().dispose(outcome);
+                }
+            }
+            Input::Command(command) => self.shared.decide(|cx| self.machine.command(cx, command)),
+            Input::Wake => {}
         }
     }
 
-    /// Waits for whatever comes first. Commands go before outcomes, so that a stop is not overtaken.
-    async fn input(&mut self, wake: Option<Wake>, commands: &mut UnboundedReceiver<M::Command>) -> Input<M::Command> {
-        let now = self.shared.clock.now().mono;
-        let mut sleep = pin!(wake.map(|wake| sleep(wake.at.since(now))));
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(Some(command)) = commands.poll_recv(cx) {
-                return Poll::Ready(Input::Command(command));
+    /// Whatever comes first. Commands go before outcomes, so that a stop is not overtaken.
+    fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input<M::Command>> {
+        if let Some(commands) = &mut self.commands
+            && let Poll::Ready(Some(command)) = commands.poll_recv(cx)
+        {
+            return Poll::Ready(Input::Command(command));
+        }
+        for at in 0..self.acts.len() {
+            if let Poll::Ready(outcome) = self.acts[at].1.poll(cx) {
+                return Poll::Ready(Input::Outcome(self.acts.swap_remove(at).0, outcome));
             }
-            if let Poll::Ready(Some((id, outcome))) = self.outcomes.poll_recv(cx) {
-                return Poll::Ready(Input::Outcome(id, outcome));
-            }
-            if let Some(gone) = &mut self.gone
-                && Pin::new(gone).poll(cx).is_ready()
-            {
-                self.gone = None;
-                return Poll::Ready(Input::Gone);
-            }
-            match sleep.as_mut().as_pin_mut() {
-                Some(sleep) => sleep.poll(cx).map(|()| Input::Wake),
-                None => Poll::Pending,
-            }
-        })
-        .await
+        }
+        match (&self.wake, &mut self.timer) {
+            (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::Wake),
+            (_, _) => Poll::Pending,
+        }
+    }
+
+    fn set_timer(&mut self) {
+        let Some(wake) = &self.wake else { return };
+        let at = Instant::now() + wake.at.since(self.shared.clock.now().mono);
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(sleep_until(at))),
+        }
     }
 }
 
-/// At the end, whichever it is: requests stop, and outcomes that nobody takes any more are disposed of.
-impl<M> Drop for Drive<M> {
-    fn drop(&mut self) {
-        self.requests.values().for_each(AbortHandle::abort);
-        self.outcomes.close();
-        while let Ok((_, outcome)) = self.outcomes.try_recv() {
-            self.host.dispose(outcome);
+/// Nothing of it is pinned: requests and the timer are where they stay.
+impl<M: Machine> Unpin for Drive<M> {}
+
+impl<M: Drivable> Future for Drive<M> {
+    type Output = M::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
+        let this = self.get_mut();
+        loop {
+            if std::mem::take(&mut this.is_due) {
+                match this.advance() {
+                    Step::Done(output) => return Poll::Ready(output),
+                    Step::Idle(wake) => this.wake = wake,
+                    Step::Start(..) | Step::Cancel(_) | Step::Event(_) => this.wake = None,
+                }
+                this.set_timer();
+            }
+            let input = ready!(this.input(cx));
+            this.take(input);
+            this.is_due = true;
         }
     }
 }

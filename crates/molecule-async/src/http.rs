@@ -14,14 +14,15 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Error, Result, Target, Transport};
 use tokio::time::{Instant, timeout_at};
 
+use crate::connection::Connection;
 use crate::connector::{Connector, Names};
-use crate::pool::{Pool, Sender};
+use crate::pool::{Origin, Pool};
 use crate::tls::Tls;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
@@ -34,8 +35,8 @@ struct Inner {
 }
 
 impl Client {
-    /// A client that connects in this way. Needs no runtime; connections belong to the runtime that opened them, and are
-    /// opened anew when it is gone.
+    /// A client that connects in this way. Needs no runtime; connections belong to the runtime that opened them, and
+    /// each other runtime opens its own.
     ///
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
@@ -73,20 +74,26 @@ impl Client {
     pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         let deadline = Instant::now() + limits.total;
         let uri = request.uri().clone();
-        let origin = format!("{:?} {:?}", uri.scheme_str(), uri.authority());
+        let origin = Origin::of(&uri);
         let mut request = on_the_wire(request);
         loop {
-            let connection = self.connection(&origin, &uri);
-            let (mut sender, is_kept) =
-                within(deadline, limits.connect, Phase::Connect, Sent::No, connection).await??;
-
+            let kept = self.0.pool.take(&origin).await;
+            let is_kept = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => {
+                    // Rare and large, so that it is not part of every request's future.
+                    let open = Box::pin(self.0.connector.open(&uri));
+                    within(deadline, limits.connect, Phase::Connect, Sent::No, open).await??
+                }
+            };
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
-            let answer = sender.try_send_request(request);
+            let answer = connection.send(request);
             match within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
-                    let body = read(body, deadline, limits).await?;
-                    self.0.pool.give(origin, sender);
+                    let body = read(&mut connection, body, deadline, limits).await?;
+                    self.0.pool.give(origin, connection);
                     return Ok(Response::from_parts(head, body));
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
@@ -96,14 +103,6 @@ impl Client {
                     None => return Err(fault(Sent::Maybe, error.into_error())),
                 },
             }
-        }
-    }
-
-    /// A connection to the origin, and whether it was kept from an earlier request.
-    async fn connection(&self, origin: &str, uri: &Uri) -> Result<(Sender, bool), Fault> {
-        match self.0.pool.take(origin).await {
-            Some(sender) => Ok((sender, true)),
-            None => Ok((self.0.connector.open(uri).await?, false)),
         }
     }
 }
@@ -130,7 +129,12 @@ fn on_the_wire(request: Request<Bytes>) -> Request<Full<Bytes>> {
 }
 
 /// Reads the body to its end: at most `max_body` bytes, each piece within the read limit, all within the deadline.
-async fn read(mut body: Incoming, deadline: Instant, limits: Limits) -> Result<Bytes, Fault> {
+async fn read(
+    connection: &mut Connection,
+    mut body: Incoming,
+    deadline: Instant,
+    limits: Limits,
+) -> Result<Bytes, Fault> {
     let mut bytes = BytesMut::new();
     // The declared length alone is enough to refuse a body.
     let mut length = body.size_hint().lower();
@@ -138,7 +142,7 @@ async fn read(mut body: Incoming, deadline: Instant, limits: Limits) -> Result<B
         if length > limits.max_body {
             return Err(Fault::new(Sent::Maybe, FaultKind::TooLarge));
         }
-        let frame = within(deadline, limits.read, Phase::Read, Sent::Maybe, body.frame()).await?;
+        let frame = within(deadline, limits.read, Phase::Read, Sent::Maybe, connection.frame(&mut body)).await?;
         let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else {
             return Ok(bytes.freeze());
         };

@@ -24,8 +24,9 @@
 //! calls). Without a runtime a call returns a `Config` error; without one of the drivers it panics, as tokio does. Building
 //! an agent, its stopper, and everything that is not `async` needs none.
 //!
-//! A call may be dropped at any time, by `select!` or a timeout. It is driven in a task of its own, which then finishes what
-//! must be finished on the same runtime: a token that the platform minted is stored.
+//! A call may be dropped at any time, by `select!` or a timeout. What must be finished is then finished in a task on the same
+//! runtime: a token that the platform minted is stored. The loop is driven in a task of its own, so that a caller who
+//! computes for long holds back no heartbeat.
 //!
 //! # Many agents in one process
 //! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
@@ -38,11 +39,13 @@
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
 //! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.
 
+mod act;
 mod agent;
 mod builder;
+mod connection;
 mod connector;
+mod driven;
 mod driver;
-mod due;
 mod events;
 mod http;
 mod pool;

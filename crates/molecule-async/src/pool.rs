@@ -1,131 +1,219 @@
 //! Open connections that wait for their next request.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use tokio::runtime::{Handle, Id};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-/// One open connection, as a place to send requests to. Dropping it closes the connection.
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
+use crate::connection::Connection;
 
 /// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
 const KEEP: Duration = Duration::from_secs(90);
 
-/// How long a connection whose last answer was just read may take to be ready again; hyper's task needs one turn, perhaps
-/// on another thread.
-const SETTLE: Duration = Duration::from_millis(100);
+/// How often those that nobody will take are looked for, while others come back.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// Idle connections by origin, each origin's in the order in which they were given back.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<BTreeMap<String, VecDeque<Idle>>>);
+pub(crate) struct Pool(Mutex<Idle>);
 
+#[derive(Default)]
 struct Idle {
-    sender: Sender,
+    waiting: HashMap<Origin, VecDeque<Waiting>>,
+    swept: Option<Instant>,
+}
+
+struct Waiting {
+    connection: Connection,
     since: Instant,
+}
+
+/// Where a connection leads, and the runtime that it belongs to: another one's might not be turning.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    runtime: Id,
+    https: bool,
+    authority: Option<Authority>,
+}
+
+impl Origin {
+    /// The origin of a URL, on the runtime that runs here.
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let https = uri.scheme() == Some(&Scheme::HTTPS);
+        Self { runtime: Handle::current().id(), https, authority: uri.authority().cloned() }
+    }
 }
 
 impl Pool {
     /// The connection to this origin that was used last and is still open.
-    pub(crate) async fn take(&self, origin: &str) -> Option<Sender> {
-        while let Some(Idle { mut sender, since }) = self.pop(origin) {
-            // A turn of the runtime, in which hyper's task sees a close that has arrived by now, or ends its last answer.
+    pub(crate) async fn take(&self, origin: &Origin) -> Option<Connection> {
+        while let Some(mut waiting) = self.pop(origin) {
+            // A turn of the runtime, in which it learns of a close that has arrived by now.
             yield_now().await;
-            if since.elapsed() < KEEP && matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
-                return Some(sender);
+            if waiting.is_good(Instant::now()) {
+                return Some(waiting.connection);
             }
         }
         None
     }
 
-    /// Keeps a connection whose answer was read to its end. Those that waited too long or were closed are let go of as they
-    /// come to be the oldest, so that the work does not grow with the number that waits.
-    pub(crate) fn give(&self, origin: String, sender: Sender) {
+    /// Keeps a connection whose answer was read to its end.
+    pub(crate) fn give(&self, origin: Origin, connection: Connection) {
         let since = Instant::now();
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = idle.entry(origin).or_default();
-        while waiting.front().is_some_and(|oldest| oldest.sender.is_closed() || since - oldest.since >= KEEP) {
-            waiting.pop_front();
-        }
-        if !sender.is_closed() {
-            waiting.push_back(Idle { sender, since });
-        }
+        let mut idle = self.idle();
+        let gone = idle.sweep(since);
+        idle.waiting.entry(origin).or_default().push_back(Waiting { connection, since });
+        drop(idle);
+        // Closed here, with the pool free for others.
+        drop(gone);
     }
 
-    fn pop(&self, origin: &str) -> Option<Idle> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop_back()
+    fn pop(&self, origin: &Origin) -> Option<Waiting> {
+        self.idle().waiting.get_mut(origin)?.pop_back()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    /// Takes out those that waited too long, or were closed meanwhile, or whose runtime is gone. Only now and then, so that
+    /// the work for one request does not grow with the number that waits.
+    fn sweep(&mut self, now: Instant) -> Vec<Waiting> {
+        if self.swept.is_some_and(|swept| now - swept < SWEEP) {
+            return Vec::new();
+        }
+        self.swept = Some(now);
+        let mut gone = Vec::new();
+        self.waiting.retain(|_, all| {
+            for mut waiting in std::mem::take(all) {
+                if waiting.is_good(now) { all.push_back(waiting) } else { gone.push(waiting) }
+            }
+            !all.is_empty()
+        });
+        gone
+    }
+}
+
+impl Waiting {
+    fn is_good(&mut self, now: Instant) -> bool {
+        now - self.since < KEEP && self.connection.is_open()
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use hyper::client::conn::http1::handshake;
-    use hyper_util::rt::TokioIo;
+    use std::sync::Arc;
+
+    use http::Request;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    const ORIGIN: &str = "http 127.0.0.1";
+    fn origin(url: &str) -> Origin {
+        Origin::of(&url.parse().unwrap())
+    }
 
-    /// A connection and its other end.
-    async fn open() -> (Sender, TcpStream) {
+    fn here() -> Origin {
+        origin("http://127.0.0.1")
+    }
+
+    /// A connection that had its first answer, and its other end.
+    async fn used() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        (sender, listener.accept().await.unwrap().0)
+        let mut connection = Connection::speak(stream).await.unwrap();
+        let other_end = listener.accept().await.unwrap().0;
+        assert!(other_end.try_write(b"").is_ok());
+        let answering = tokio::spawn(async move {
+            other_end.readable().await.unwrap();
+            while other_end.try_read(&mut [0; 512]).is_err() {
+                other_end.readable().await.unwrap();
+            }
+            other_end.try_write(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            other_end
+        });
+        connection.send(Request::default()).await.unwrap();
+        (connection, answering.await.unwrap())
+    }
+
+    fn waiting(connection: Connection, since: Instant) -> VecDeque<Waiting> {
+        [Waiting { connection, since }].into()
     }
 
     #[tokio::test]
     async fn a_connection_is_taken_once_and_for_its_own_origin() {
         let pool = Pool::default();
-        let (sender, _other_end) = open().await;
-        pool.give(ORIGIN.to_owned(), sender);
-        assert!(pool.take("https elsewhere").await.is_none());
-        assert!(pool.take(ORIGIN).await.is_some());
-        assert!(pool.take(ORIGIN).await.is_none());
+        let (connection, _other_end) = used().await;
+        pool.give(here(), connection);
+        assert!(pool.take(&origin("https://127.0.0.1")).await.is_none());
+        assert!(pool.take(&origin("http://127.0.0.2")).await.is_none());
+        assert!(pool.take(&here()).await.is_some());
+        assert!(pool.take(&here()).await.is_none());
     }
 
     #[tokio::test]
     async fn a_connection_whose_close_has_arrived_is_not_taken() {
-        // In a task, as the driver's requests are: the runtime looks for what arrived before it goes on with one.
-        let taking = tokio::spawn(async {
-            let pool = Pool::default();
-            let (sender, other_end) = open().await;
-            pool.give(ORIGIN.to_owned(), sender);
-            drop(other_end);
-            pool.take(ORIGIN).await.is_none()
-        });
-        assert!(taking.await.unwrap());
+        let pool = Pool::default();
+        let (connection, other_end) = used().await;
+        pool.give(here(), connection);
+        drop(other_end);
+        assert!(pool.take(&here()).await.is_none());
     }
 
     #[tokio::test]
     async fn a_connection_that_waited_too_long_is_not_taken() {
         let pool = Pool::default();
-        let (sender, _other_end) = open().await;
-        let since = Instant::now() - KEEP;
-        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), [Idle { sender, since }].into());
-        assert!(pool.take(ORIGIN).await.is_none());
+        let (connection, _other_end) = used().await;
+        pool.idle().waiting.insert(here(), waiting(connection, Instant::now() - KEEP));
+        assert!(pool.take(&here()).await.is_none());
     }
 
     #[tokio::test]
-    async fn the_oldest_go_first_and_the_newest_is_taken() {
+    async fn a_connection_of_another_runtime_is_not_taken_and_let_go_of_when_that_is_gone() {
+        let pool = Arc::new(Pool::default());
+        let other = {
+            let pool = pool.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let other_end = runtime.block_on(async {
+                    let (connection, other_end) = used().await;
+                    pool.give(here(), connection);
+                    other_end
+                });
+                (runtime, other_end)
+            })
+        };
+        let (runtime, _other_end) = other.join().unwrap();
+        assert!(pool.take(&here()).await.is_none());
+        let later = Instant::now() + SWEEP;
+        assert!(pool.idle().sweep(later).is_empty());
+        runtime.shutdown_background();
+        assert_eq!(pool.idle().sweep(later + SWEEP).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_lets_go_of_what_is_closed_or_old() {
         let pool = Pool::default();
-        let (old, old_end) = open().await;
-        let (new, _new_end) = open().await;
-        let since = Instant::now() - KEEP;
-        pool.0.lock().unwrap().insert(ORIGIN.to_owned(), [Idle { sender: old, since }].into());
-        pool.give(ORIGIN.to_owned(), new);
-        assert_eq!(pool.0.lock().unwrap()[ORIGIN].len(), 1);
-        // Its other end sees that it was let go of.
-        while old_end.try_read(&mut [0]).is_err() {
-            old_end.readable().await.unwrap();
-        }
-        assert!(pool.take(ORIGIN).await.is_some());
+        let (open, _open_end) = used().await;
+        let (closed, closed_end) = used().await;
+        let (old, _old_end) = used().await;
+        let now = Instant::now();
+        let mut all = waiting(old, now - KEEP);
+        all.extend(waiting(closed, now));
+        all.extend(waiting(open, now));
+        pool.idle().waiting.insert(here(), all);
+        drop(closed_end);
+        yield_now().await;
+        assert_eq!(pool.idle().sweep(now).len(), 2);
+        assert!(pool.idle().sweep(now).is_empty(), "swept again at once");
+        assert!(pool.take(&here()).await.is_some());
     }
 }

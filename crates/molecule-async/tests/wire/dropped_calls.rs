@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use molecule_async::core::effect::{Slot, Stored};
 use molecule_async::{Agent, Storage, Store, StoreError, WorkspaceId};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
@@ -24,31 +25,60 @@ async fn a_call_that_is_dropped_closes_its_connection() {
 
 #[tokio::test]
 async fn a_register_that_is_dropped_while_a_token_is_minted_stores_it() {
-    let (go, gate) = std::sync::mpsc::channel::<()>();
-    let gate = Mutex::new(gate);
-    let peer = Peer::start(move |seen| {
-        if seen.is("POST /registry/register") {
-            // The server has the request and mints; its answer comes once the caller is gone.
-            gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
-            json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
-        } else {
-            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
-        }
-    });
-    let home = Home::new("dropped-register");
-    let (store, mut replaced) = Watched::open(&home);
-    let agent = Agent::builder(peer.url(), ID).storage(Storage::Custom(Arc::new(store))).no_proxy().build().unwrap();
+    let mut minting = Minting::start("dropped-register");
     let caller = tokio::spawn({
-        let agent = agent.clone();
+        let agent = minting.agent.clone();
         async move { agent.register().await }
     });
-    peer.wait_for_requests(2).await;
+    minting.peer.wait_for_requests(2).await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
-    go.send(()).unwrap();
+    minting.go.send(()).unwrap();
+    minting.is_stored().await;
+}
 
-    timeout(SOON, replaced.recv()).await.unwrap().unwrap();
-    assert_eq!(std::fs::read_to_string(home.0.join(ID).join(".auth_token")).unwrap().trim(), "minted");
+#[test]
+fn a_register_that_is_dropped_outside_its_runtime_stores_its_token() {
+    let mut minting = Minting::start("dropped-outside");
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let agent = minting.agent.clone();
+    let mut register = Box::pin(agent.register());
+    runtime.block_on(async {
+        tokio::select! {
+            _ = &mut register => panic!("nothing was minted yet"),
+            () = minting.peer.wait_for_requests(2) => {}
+        }
+    });
+    drop(register);
+    minting.go.send(()).unwrap();
+    runtime.block_on(minting.is_stored());
+}
+
+#[test]
+fn a_call_that_outlives_its_runtime_may_be_dropped() {
+    let peer = Peer::start(|_| vec![Act::Stall]);
+    let agent = agent(peer.url());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mut call = Box::pin(agent.send(&Once));
+    runtime.block_on(async {
+        tokio::select! {
+            _ = &mut call => panic!("nothing was answered"),
+            () = peer.wait_for_requests(1) => {}
+        }
+    });
+    drop(runtime);
+    drop(call);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(peer.wait_for_closed(1));
+}
+
+#[tokio::test]
+async fn a_call_that_was_never_awaited_sends_nothing() {
+    let peer = Peer::start(|_| vec![Act::Stall]);
+    let agent = agent(peer.url());
+    drop(agent.send(&Once));
+    tokio::task::yield_now().await;
+    assert_eq!(peer.connections(), 0);
 }
 
 #[tokio::test]
@@ -71,6 +101,41 @@ async fn a_loop_that_is_dropped_gives_its_lock_back() {
     stopper.stop_now();
     timeout(SOON, running).await.unwrap().unwrap().unwrap();
     drop(first);
+}
+
+/// A platform that has a register's request and mints, and answers once it may.
+struct Minting {
+    agent: Agent,
+    peer: Peer,
+    go: std::sync::mpsc::Sender<()>,
+    replaced: UnboundedReceiver<Slot>,
+    home: Home,
+}
+
+impl Minting {
+    fn start(name: &str) -> Self {
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let peer = Peer::start(move |seen| {
+            if seen.is("POST /registry/register") {
+                gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
+                json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
+            } else {
+                json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
+            }
+        });
+        let home = Home::new(name);
+        let (store, replaced) = Watched::open(&home);
+        let store = Storage::Custom(Arc::new(store));
+        let agent = Agent::builder(peer.url(), ID).storage(store).no_proxy().build().unwrap();
+        Self { agent, peer, go, replaced, home }
+    }
+
+    async fn is_stored(&mut self) {
+        timeout(SOON, self.replaced.recv()).await.unwrap().unwrap();
+        let stored = std::fs::read_to_string(self.home.0.join(ID).join(".auth_token")).unwrap();
+        assert_eq!(stored.trim(), "minted");
+    }
 }
 
 /// A directory that is removed at the end.

@@ -1,0 +1,143 @@
+//! One effect under way, which moves while the machine that asked for it waits.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use molecule_core::effect::{Fault, FaultKind, HostOp, Outcome, Sent};
+use molecule_host::Host;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+/// What performs an effect. Dropping it gives up a request; an act on the store goes on, and what comes of it is disposed of.
+pub(crate) enum Act {
+    Request(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Store(StoreAct),
+    /// It was cancelled, which its machine is owed to hear.
+    Cancelled,
+}
+
+impl Act {
+    /// Sends a request, or whatever else this future does.
+    pub(crate) fn request(work: impl Future<Output = Outcome> + Send + 'static) -> Self {
+        Self::Request(Box::pin(work))
+    }
+
+    /// Begins an act on the store, on a thread for blocking work.
+    pub(crate) fn store(host: &Host, op: HostOp) -> Self {
+        let (due, outcome) = oneshot::channel();
+        let performer = host.clone();
+        spawn_blocking(move || {
+            if let Err(unheard) = due.send(performer.perform(op)) {
+                performer.dispose(unheard);
+            }
+        });
+        Self::Store(StoreAct { outcome, host: host.clone() })
+    }
+
+    /// Gives up a request. An act on the store goes on; its outcome comes late.
+    pub(crate) fn cancel(&mut self) {
+        match self {
+            Self::Request(_) => *self = Self::Cancelled,
+            Self::Store(_) | Self::Cancelled => {}
+        }
+    }
+
+    /// The outcome that every effect owes its machine.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self {
+            Self::Request(work) => work.as_mut().poll(cx),
+            Self::Store(act) => {
+                let outcome = Pin::new(&mut act.outcome).poll(cx);
+                // Its thread panicked, or the runtime ends.
+                outcome.map(|outcome| outcome.unwrap_or_else(|_| cancelled()))
+            }
+            Self::Cancelled => Poll::Ready(cancelled()),
+        }
+    }
+}
+
+fn cancelled() -> Outcome {
+    Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
+}
+
+/// An act on the store, on its thread.
+pub(crate) struct StoreAct {
+    outcome: oneshot::Receiver<Outcome>,
+    host: Host,
+}
+
+impl Drop for StoreAct {
+    fn drop(&mut self) {
+        self.outcome.close();
+        if let Ok(outcome) = self.outcome.try_recv() {
+            self.host.dispose(outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::{pending, poll_fn};
+    use std::sync::mpsc;
+
+    use molecule_core::effect::HostResult;
+    use molecule_host::Storage;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn host() -> Host {
+        let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+        Host::new(Storage::Memory.open(&id).unwrap())
+    }
+
+    async fn outcome(mut act: Act) -> Outcome {
+        poll_fn(|cx| act.poll(cx)).await
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_was_cancelled() {
+        let mut act = Act::request(pending());
+        act.cancel();
+        let cancelled = outcome(act).await;
+        assert!(matches!(cancelled, Outcome::Failed(Fault { kind: FaultKind::Cancelled, sent: Sent::Maybe, .. })));
+    }
+
+    #[tokio::test]
+    async fn an_act_on_the_store_that_is_cancelled_goes_on() {
+        let mut act = Act::store(&host(), HostOp::Prepare);
+        act.cancel();
+        assert!(matches!(outcome(act).await, Outcome::Host(HostResult::Prepared)));
+    }
+
+    #[test]
+    fn a_lock_that_nobody_takes_any_more_is_given_back() {
+        let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let host = host();
+        let free = || {
+            let outcome = host.perform(HostOp::Lock);
+            let free = matches!(outcome, Outcome::Host(HostResult::Locked(_)));
+            host.dispose(outcome);
+            free
+        };
+        // Dropped when the lock was taken already.
+        runtime.block_on(async {
+            let act = Act::store(&host, HostOp::Lock);
+            spawn_blocking(|| {}).await.unwrap();
+            assert!(!free());
+            drop(act);
+            assert!(free());
+        });
+        // Dropped while the act waits for its thread.
+        runtime.block_on(async {
+            let (go, gate) = mpsc::channel::<()>();
+            let busy = spawn_blocking(move || gate.recv());
+            drop(Act::store(&host, HostOp::Lock));
+            drop(go);
+            assert!(busy.await.unwrap().is_err());
+            spawn_blocking(|| {}).await.unwrap();
+            assert!(free());
+        });
+    }
+}
