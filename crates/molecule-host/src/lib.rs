@@ -1,4 +1,5 @@
-//! What a Molecule AI remote agent asks of the machine that it runs on: a private store, its lock, a clock, a seed.
+//! What a Molecule AI remote agent asks of the machine that it runs on: a private store, its lock, a clock, a seed, and a
+//! place for plugins.
 //!
 //! Both facades perform their host acts with [`Host`] and hand their users [`Storage`]. Everything here is synchronous:
 //! a file that is read or written takes as long as the disk takes, and whoever must not wait calls it from a thread.
@@ -12,22 +13,31 @@
 //! | `.lock` | nothing; the loop holds an advisory lock on it |
 //! | `….tmp` | half of a write that is under way; what a crash leaves of one is removed ten minutes later |
 //! | `….damaged-<seconds>` | what was set aside because it was no token |
+//! | `plugins/<name>` | a plugin, whole: a new version takes the place of the old one at once |
+//! | `plugins/.lock-<name>` | nothing; whoever installs or removes the plugin holds an advisory lock on it |
+//! | `plugins/.receipts/<name>.json` | what was installed, and where it came from |
+//! | `plugins/.staging-…`, `.old-…`, `.keep-…` | what is under way; what a crash leaves of it is put back or removed by the next install |
 //!
 //! Directories are made with mode 0700 and files with 0600, whatever the umask says. Links, files and directories of
 //! another user, and what others may write to are refused, with the path and the remedy in the error. On systems
-//! without such modes only links are.
+//! without such modes only links are. A plugin's own directory has mode 0700 as well; what is in it is made with 0755 or
+//! 0644, less the umask.
 
+mod cancel;
 mod clock;
 mod environment;
 mod file;
 mod host;
 mod memory;
+mod plugins;
 mod storage;
 mod store;
 
+pub use cancel::Cancel;
 pub use clock::Clock;
 pub use environment::{proxy_rule, seed, var};
 pub use host::Host;
+pub use plugins::Plugins;
 pub use storage::Storage;
 pub use store::{Store, StoreError};
 

@@ -9,7 +9,7 @@ use super::system;
 use crate::store::StoreError;
 
 /// Whether the directory is there; an error if it is not private.
-pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
+pub(crate) fn check(directory: &Path) -> Result<bool, StoreError> {
     match fs::symlink_metadata(directory) {
         Ok(metadata) => judge(directory, &metadata, Kind::Directory).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -18,7 +18,7 @@ pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
 }
 
 /// Makes the directory if it is missing, with what is missing above it. What exists keeps its modes.
-pub(super) fn ensure(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn ensure(directory: &Path) -> Result<(), StoreError> {
     if check(directory)? {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 /// What a path is meant to be.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Directory,
 }
@@ -42,7 +42,7 @@ pub(super) fn judge_file(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// Refuses links, other kinds of things, another user's things, and what others may write to.
-pub(super) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), StoreError> {
+pub(crate) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), StoreError> {
     let shown = path.display();
     match kind {
         Kind::File if metadata.is_symlink() => {

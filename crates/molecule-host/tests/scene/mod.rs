@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use molecule_core::proto::WorkspaceId;
-use molecule_host::{Slot, Storage, Store, StoreError, seed};
+use molecule_host::{Plugins, Slot, Storage, Store, StoreError, seed};
 
 pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
@@ -47,10 +47,12 @@ impl Scene {
 
     /// What is in the agent's directory, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.directory()).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+        names_in(&self.directory())
+    }
+
+    /// The agent's plugins, as another process would see them too.
+    pub(crate) fn plugins(&self) -> Plugins {
+        Plugins::new(self.directory().join("plugins"))
     }
 
     /// A program's arguments that run one ignored test of this file on this scene.
@@ -72,6 +74,14 @@ impl Drop for Scene {
             let _ = fs::remove_dir_all(&self.home);
         }
     }
+}
+
+/// What is in a directory, in order.
+pub(crate) fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 pub(crate) fn store_in(home: &Path) -> Arc<dyn Store> {

@@ -1,0 +1,156 @@
+//! The plugins of an agent, as directories.
+
+mod dir;
+mod durable;
+mod lock;
+mod name;
+mod place;
+mod receipt;
+mod removal;
+mod setup;
+mod stage;
+mod swap;
+mod sweep;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use molecule_core::effect::LockId;
+use molecule_core::plugin::Durability;
+use molecule_core::plugin::act::{Committed, Found, PluginOp, PluginResult, StageId};
+use molecule_core::proto::PluginName;
+
+use self::dir::Kind;
+use self::name::Left;
+use self::place::{Place, failed};
+use self::stage::Stage;
+use crate::cancel::Cancel;
+use crate::store::StoreError;
+
+/// The directory of an agent's plugins, and what is staged in it.
+///
+/// Clones share the stages. When the last clone is dropped, the stages that were neither committed nor discarded are removed.
+#[derive(Clone)]
+pub struct Plugins(Arc<Shared>);
+
+struct Shared {
+    place: Place,
+    stages: Mutex<Stages>,
+}
+
+#[derive(Default)]
+struct Stages {
+    made: u64,
+    kept: BTreeMap<StageId, Stage>,
+}
+
+impl Plugins {
+    /// The plugins in this directory, which is in the agent's own. Touches no file yet.
+    pub fn new(directory: PathBuf) -> Self {
+        Self(Arc::new(Shared { place: Place::new(directory), stages: Mutex::default() }))
+    }
+
+    /// Performs an act; waits for the disk and for a `setup.sh`, never for a lock. A lock that was taken goes to `keep`, and
+    /// is given back when what that was given is dropped. A raised flag ends a `setup.sh`; no other act looks at it.
+    ///
+    /// # Errors
+    /// [`StoreError::locked`] if a lock is held, and any other if the act failed.
+    pub fn perform(
+        &self,
+        op: PluginOp,
+        cancel: &Cancel,
+        keep: impl FnOnce(Box<dyn Send>) -> LockId,
+    ) -> Result<PluginResult, StoreError> {
+        let place = &self.0.place;
+        Ok(match op {
+            PluginOp::Lock(plugin) => PluginResult::Locked(keep(lock::take(place, &plugin)?)),
+            PluginOp::Sweep(plugin) => PluginResult::Swept(sweep::sweep(place, &plugin)?),
+            PluginOp::Commit(stage, durability) => PluginResult::Committed(self.commit(stage, durability)?),
+            PluginOp::Discard(stage) => {
+                self.remove_stage(stage)?;
+                PluginResult::Discarded
+            }
+            PluginOp::WriteReceipt(plugin, content) => {
+                receipt::write(place, &plugin, &content)?;
+                PluginResult::ReceiptWritten
+            }
+            PluginOp::Setup(plugin, plan) => PluginResult::SetUp(setup::run(place, &plugin, &plan, cancel)?),
+            PluginOp::List => PluginResult::Listed(self.list()?),
+            PluginOp::Remove(plugin) => PluginResult::Removed { existed: self.remove(&plugin)? },
+        })
+    }
+
+    /// Removes a stage that nobody takes any more; one that is gone already changes nothing.
+    pub fn discard(&self, stage: StageId) {
+        // What cannot be removed, the next sweep removes.
+        let _ = self.remove_stage(stage);
+    }
+
+    #[expect(dead_code, reason = "what fills a stage is not there yet")]
+    fn keep_stage(&self, stage: Stage) -> StageId {
+        let mut stages = self.stages();
+        stages.made += 1;
+        let id = StageId(stages.made);
+        stages.kept.insert(id, stage);
+        id
+    }
+
+    /// Puts a stage in its plugin's place. The id stays: it now stands for the earlier version, which a discard removes.
+    fn commit(&self, id: StageId, durability: Durability) -> Result<Committed, StoreError> {
+        // Taken out, so that nothing waits for the disk with the table locked.
+        let Some(mut stage) = self.stages().kept.remove(&id) else {
+            let sentence =
+                format!("{} has no such stage any more; install the plugin again", self.0.place.path("").display());
+            return Err(StoreError::new(io::ErrorKind::NotFound, sentence));
+        };
+        let committed = stage.commit(durability);
+        self.stages().kept.insert(id, stage);
+        committed
+    }
+
+    fn remove_stage(&self, id: StageId) -> Result<(), StoreError> {
+        let stage = self.stages().kept.remove(&id);
+        stage.map_or(Ok(()), Stage::remove)
+    }
+
+    fn list(&self) -> Result<Vec<Found>, StoreError> {
+        let place = &self.0.place;
+        let Some(dir) = place.open()? else { return Ok(Vec::new()) };
+        let entries = dir.entries().map_err(|error| failed(&place.path(""), "read", error))?;
+        let directories = entries.into_iter().filter(|(_, kind)| *kind == Kind::Directory);
+        let mut names: Vec<PluginName> = directories.filter_map(|(name, _)| name.to_str()?.parse().ok()).collect();
+        names.sort();
+        let found = names.into_iter().map(|name| {
+            let receipt = receipt::read(place, &dir, &name)?;
+            Ok(Found { path: place.path(name.as_str()), name, receipt })
+        });
+        found.collect()
+    }
+
+    /// The plugin is gone at once, whatever stays of its files for the next sweep.
+    fn remove(&self, plugin: &PluginName) -> Result<bool, StoreError> {
+        let place = &self.0.place;
+        let Some(dir) = place.open()? else { return Ok(false) };
+        let existed = place.holds(&dir, plugin)?;
+        let path = place.path(plugin.as_str());
+        let mut garbage = Left::Staging.name(plugin);
+        if existed {
+            match dir.rename(OsStr::new(plugin.as_str()), &garbage) {
+                // A layer below an overlay: there is no other way than to remove it where it is.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => garbage = plugin.as_str().into(),
+                renamed => renamed.map_err(|error| failed(&path, "removed", error))?,
+            }
+        }
+        receipt::remove(place, &dir, plugin)?;
+        removal::remove(&dir, &garbage).map_err(|error| failed(&place.path(&garbage), "removed", error))?;
+        Ok(existed)
+    }
+
+    fn stages(&self) -> MutexGuard<'_, Stages> {
+        self.0.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,219 @@
+//! Directories of Unix, by descriptor.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, FileType, OFlags};
+
+use super::{Kind, Mode};
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Neither a link is followed, nor a pipe waited for, nor a terminal adopted.
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+const CREATE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// An open directory. Names are single components.
+#[derive(Debug)]
+pub(in crate::plugins) struct Dir(File);
+
+/// Which directory it is, whatever it is called: file system and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plugins) struct Id {
+    pub(in crate::plugins) device: u64,
+    inode: u64,
+}
+
+impl Dir {
+    /// Opens a directory by its path, whose last component is no link.
+    pub(in crate::plugins) fn open_path(path: &Path) -> io::Result<Self> {
+        Ok(Self(File::from(fs::open(path, DIRECTORY, fs::Mode::empty())?)))
+    }
+
+    pub(in crate::plugins) fn open(&self, name: &OsStr) -> io::Result<Self> {
+        Ok(Self(File::from(fs::openat(&self.0, name, DIRECTORY, fs::Mode::empty())?)))
+    }
+
+    /// The directory that this one is in.
+    pub(in crate::plugins) fn parent(&self) -> io::Result<Self> {
+        self.open(OsStr::new(".."))
+    }
+
+    pub(in crate::plugins) fn id(&self) -> io::Result<Id> {
+        let stat = fs::fstat(&self.0)?;
+        // The type of a device's number is another one on each system; it is only ever compared.
+        #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+        Ok(Id { device: stat.st_dev as u64, inode: stat.st_ino })
+    }
+
+    pub(in crate::plugins) fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+
+    pub(in crate::plugins) fn kind(&self, name: &OsStr) -> io::Result<Kind> {
+        let stat = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(kind_of(FileType::from_raw_mode(stat.st_mode)))
+    }
+
+    /// All names in it but `.` and `..`, in no order.
+    pub(in crate::plugins) fn entries(&self) -> io::Result<Vec<(OsString, Kind)>> {
+        let mut entries = Vec::new();
+        for entry in fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Not every file system says.
+                FileType::Unknown => match self.kind(name) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    kind => kind?,
+                },
+                told => kind_of(told),
+            };
+            entries.push((name.to_owned(), kind));
+        }
+        Ok(entries)
+    }
+
+    /// Makes a directory; an error if anything stands there.
+    pub(in crate::plugins) fn make(&self, name: &OsStr, mode: Mode) -> io::Result<()> {
+        let mode = match mode {
+            Mode::Private => 0o700,
+            Mode::Plain | Mode::Executable => 0o755,
+        };
+        Ok(fs::mkdirat(&self.0, name, fs::Mode::from_raw_mode(mode))?)
+    }
+
+    /// Creates a file to write to; an error if anything stands there.
+    pub(in crate::plugins) fn create(&self, name: &OsStr, mode: Mode) -> io::Result<File> {
+        let mode = match mode {
+            Mode::Private => 0o600,
+            Mode::Plain => 0o644,
+            Mode::Executable => 0o755,
+        };
+        Ok(File::from(fs::openat(&self.0, name, CREATE, fs::Mode::from_raw_mode(mode))?))
+    }
+
+    /// Opens what should be a file, to be read.
+    pub(in crate::plugins) fn open_file(&self, name: &OsStr) -> io::Result<File> {
+        Ok(File::from(fs::openat(&self.0, name, READ, fs::Mode::empty())?))
+    }
+
+    /// Opens what should be a file that a lock can be taken on, and makes it if it is missing.
+    pub(in crate::plugins) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
+        // Writable, because network file systems ask that of whoever takes such a lock.
+        let flags = READ.union(OFlags::RDWR).union(OFlags::CREATE);
+        Ok(File::from(fs::openat(&self.0, name, flags, fs::Mode::from_raw_mode(0o600))?))
+    }
+
+    /// Whether the name stands for this very file.
+    pub(in crate::plugins) fn still_names(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+        let opened = fs::fstat(file)?;
+        match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(named) => Ok((named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)),
+            Err(error) if error == rustix::io::Errno::NOENT => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(in crate::plugins) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    pub(in crate::plugins) fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Lets this user read, write and enter a directory in it whose mode says otherwise.
+    pub(in crate::plugins) fn unlock(&self, name: &OsStr) -> io::Result<()> {
+        // `chmod` follows links; what is none a moment before can only be made one by this user.
+        if self.kind(name)? != Kind::Directory {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(fs::chmodat(&self.0, name, fs::Mode::RWXU, AtFlags::empty())?)
+    }
+
+    /// Whether this user may read it, write to it and enter it, as far as its mode says.
+    pub(in crate::plugins) fn is_unlocked(&self) -> io::Result<bool> {
+        Ok(fs::Mode::from_raw_mode(fs::fstat(&self.0)?.st_mode).contains(fs::Mode::RWXU))
+    }
+
+    /// Gives a name another name, and replaces a file that has it already.
+    pub(in crate::plugins) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Gives a name another name, which is free.
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    pub(in crate::plugins) fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(fs::renameat_with(&self.0, from, &self.0, to, fs::RenameFlags::NOREPLACE)?)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    pub(in crate::plugins) fn rename_new(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Lets two names change what they stand for, at once.
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    pub(in crate::plugins) fn exchange(&self, one: &OsStr, other: &OsStr) -> io::Result<()> {
+        Ok(fs::renameat_with(&self.0, one, &self.0, other, fs::RenameFlags::EXCHANGE)?)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    pub(in crate::plugins) fn exchange(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes a link with the same target as another one elsewhere.
+    pub(in crate::plugins) fn copy_link(&self, from: &Self, name: &OsStr) -> io::Result<()> {
+        let target = fs::readlinkat(&from.0, name, Vec::new())?;
+        Ok(fs::symlinkat(target, &self.0, name)?)
+    }
+
+    /// Waits until the disk has its entries.
+    pub(in crate::plugins) fn sync(&self) -> io::Result<()> {
+        match self.0.sync_all() {
+            // Some file systems cannot.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    /// Waits until the disk has the content of a file in it.
+    pub(in crate::plugins) fn sync_file(&self, name: &OsStr) -> io::Result<()> {
+        self.open_file(name)?.sync_all()
+    }
+
+    /// Waits until the disk has everything that was written to the file system; false where there is no such act.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(in crate::plugins) fn sync_file_system(&self) -> io::Result<bool> {
+        fs::syncfs(&self.0)?;
+        Ok(true)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(in crate::plugins) fn sync_file_system(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+fn kind_of(told: FileType) -> Kind {
+    match told {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
+            Kind::Other
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What things in the plugins directory are called. The names say what a crash left, so there is no journal:
+//!
+//! | name | what it is | what a sweep does with it |
+//! |---|---|---|
+//! | `.staging-<plugin>-<id>` | half of something: being filled, or being removed | removes it |
+//! | `.old-<plugin>-<id>` | a whole earlier version that made room for a new one | puts it back if its place is empty, else removes it |
+//! | `.keep-<plugin>-<id>` | a whole earlier version whose place holds half of something | puts it back in any case |
+//! | `.lock-<plugin>` | the plugin's lock | nothing |
+//! | `.receipts/<plugin>.json` | the plugin's receipt | nothing |
+//! | `.receipts/<plugin>.json.<id>.tmp` | half of a receipt | removes it |
+
+use std::ffi::{OsStr, OsString};
+
+use molecule_core::proto::PluginName;
+
+use crate::environment::seed;
+
+/// Where receipts are; no plugin's name begins with a dot.
+pub(super) const RECEIPTS: &str = ".receipts";
+
+/// Hexadecimal digits of an id.
+const ID: usize = 16;
+
+/// What a name of the form `.<what>-<plugin>-<id>` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Staging,
+    Old,
+    Keep,
+}
+
+const PREFIXES: [(Left, &str); 3] = [(Left::Staging, ".staging-"), (Left::Old, ".old-"), (Left::Keep, ".keep-")];
+
+impl Left {
+    /// A name of this kind that nothing has yet.
+    pub(super) fn name(self, plugin: &PluginName) -> OsString {
+        let prefix = PREFIXES.iter().find(|(left, _)| *left == self).map_or("", |(_, prefix)| prefix);
+        format!("{prefix}{plugin}-{:016x}", seed()).into()
+    }
+
+    /// What the name stands for, and whose it is; `None` for every name that [`Left::name`] does not make.
+    pub(super) fn parse(name: &OsStr) -> Option<(Self, PluginName)> {
+        let name = name.to_str()?;
+        let (left, rest) = PREFIXES.iter().find_map(|(left, prefix)| Some((*left, name.strip_prefix(prefix)?)))?;
+        let (plugin, id) = rest.split_at_checked(rest.len().checked_sub(ID + 1)?)?;
+        is_id(id.strip_prefix('-')?).then(|| plugin.parse().ok().map(|plugin| (left, plugin)))?
+    }
+}
+
+/// The file on which a plugin's lock is taken.
+pub(super) fn lock(plugin: &PluginName) -> OsString {
+    format!(".lock-{plugin}").into()
+}
+
+/// A plugin's receipt, in the directory [`RECEIPTS`].
+pub(super) fn receipt(plugin: &PluginName) -> OsString {
+    format!("{plugin}.json").into()
+}
+
+/// What a plugin's receipt is called while it is written.
+pub(super) fn temporary_receipt(plugin: &PluginName) -> OsString {
+    format!("{plugin}.json.{:016x}.tmp", seed()).into()
+}
+
+/// Whether the name is one of [`temporary_receipt`], for this plugin.
+pub(super) fn is_temporary_receipt(name: &OsStr, plugin: &PluginName) -> bool {
+    let id =
+        name.to_str().and_then(|name| name.strip_prefix(plugin.as_str())?.strip_prefix(".json.")?.strip_suffix(".tmp"));
+    id.is_some_and(is_id)
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == ID && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_it_is_and_whose() {
+        for plugin in ["a", "a-b", "a-0123456789abcdef", "A.b_c", &"x".repeat(128)] {
+            let plugin: PluginName = plugin.parse().unwrap();
+            for left in [Left::Staging, Left::Old, Left::Keep] {
+                let name = left.name(&plugin);
+                assert_eq!(Left::parse(&name), Some((left, plugin.clone())), "{name:?}");
+                assert!(name.len() < 255);
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_are_nobodys() {
+        for name in [
+            ".staging-",
+            ".staging-a",
+            ".staging--0123456789abcdef",
+            ".staging-a-0123456789abcde",
+            ".staging-a-0123456789abcdeF",
+            ".staging-a-0123456789abcdef0",
+            ".staging-a-0123456789abcdef.bak",
+            ".staging-a.-0123456789abcdef",
+            ".staging-.a-0123456789abcdef",
+            ".staging-con-0123456789abcdef",
+            ".staging-a/b-0123456789abcdef",
+            ".stage-a-0123456789abcdef",
+            "staging-a-0123456789abcdef",
+            ".lock-a-0123456789abcdef",
+            ".staging-ä-0123456789abcdef",
+            ".staging-a-0123456789abcdeä",
+            ".old-äööööööööööööööööööö",
+        ] {
+            assert_eq!(Left::parse(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_receipt_is_told_from_a_whole_one() {
+        let (a, b): (PluginName, PluginName) = ("a".parse().unwrap(), "a.json".parse().unwrap());
+        assert!(is_temporary_receipt(&temporary_receipt(&a), &a));
+        assert!(!is_temporary_receipt(&temporary_receipt(&a), &b));
+        assert!(!is_temporary_receipt(&temporary_receipt(&b), &a));
+        assert!(!is_temporary_receipt(&receipt(&a), &a));
+        assert!(!is_temporary_receipt(OsStr::new("a.json.0123456789abcdef.tmp.json"), &a));
+    }
+}

@@ -1,0 +1,123 @@
+//! What a `setup.sh` sees of this process's environment: what it needs, and what the caller adds.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use molecule_core::plugin::act::SetupPlan;
+use molecule_core::proto::PluginName;
+
+/// Variables that every script sees. A list of those that none sees would miss the next secret.
+const SEEN: [&str; 18] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    // Without these no program of Windows starts.
+    "SystemRoot",
+    "PATHEXT",
+];
+
+/// The beginning of those about the language.
+const LOCALE: &str = "LC_";
+
+/// Variables that no script sees, whoever adds them: they run code in each shell or program, or are the agent's own
+/// credentials.
+const NEVER: [&str; 6] = ["BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PYTHONSTARTUP", "PS4"];
+const NEVER_BEGINNINGS: [&str; 3] = ["LD_", "DYLD_", "BASH_FUNC_"];
+const OURS: &str = "MOLECULE_";
+const CREDENTIALS: [&str; 3] = ["TOKEN", "SECRET", "KEY"];
+
+/// The environment of the plugin's script, chosen from this process's.
+pub(super) fn of(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    plan: &SetupPlan,
+    plugin: &PluginName,
+    directory: &Path,
+) -> Vec<(OsString, OsString)> {
+    let mut seen: Vec<(OsString, OsString)> =
+        variables.filter(|(name, _)| name.to_str().is_some_and(|name| is_seen(name, &plan.env))).collect();
+    seen.push(("TERM".into(), "dumb".into()));
+    seen.push(("MOLECULE_PLUGIN_NAME".into(), plugin.as_str().into()));
+    seen.push(("MOLECULE_PLUGIN_DIR".into(), OsStr::new(directory).into()));
+    seen
+}
+
+fn is_seen(name: &str, added: &[String]) -> bool {
+    !is_never_seen(name)
+        && (SEEN.contains(&name) || name.starts_with(LOCALE) || added.iter().any(|added| added == name))
+}
+
+fn is_never_seen(name: &str) -> bool {
+    // Windows takes names in any case.
+    let name = name.to_ascii_uppercase();
+    let credential = name.starts_with(OURS) && CREDENTIALS.iter().any(|part| name.contains(part));
+    credential || NEVER.contains(&name.as_str()) || NEVER_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn seen(names: &[&str], added: &[&str]) -> BTreeMap<String, String> {
+        let variables = names.iter().map(|name| (OsString::from(name), OsString::from("value")));
+        let plan = SetupPlan {
+            timeout: Duration::ZERO,
+            output_bytes: 0,
+            env: added.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let chosen = of(variables, &plan, &"dev".parse().unwrap(), Path::new("/plugins/dev"));
+        chosen.into_iter().map(|(name, value)| (name.into_string().unwrap(), value.into_string().unwrap())).collect()
+    }
+
+    #[test]
+    fn every_script_sees_where_it_is_and_a_dumb_terminal() {
+        let seen = seen(&["TERM", "MOLECULE_PLUGIN_DIR", "PWD"], &[]);
+        let expected = [("MOLECULE_PLUGIN_DIR", "/plugins/dev"), ("MOLECULE_PLUGIN_NAME", "dev"), ("TERM", "dumb")];
+        assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn only_what_is_on_the_list_or_added_is_seen() {
+        let all = ["PATH", "LC_ALL", "https_proxy", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "NVM_DIR", "LANGUAGE"];
+        let names = |seen: BTreeMap<String, String>| {
+            seen.into_keys().filter(|name| !name.starts_with("MOLECULE_") && name != "TERM").collect::<Vec<_>>()
+        };
+        assert_eq!(names(seen(&all, &[])), ["LC_ALL", "PATH", "https_proxy"]);
+        assert_eq!(names(seen(&all, &["NVM_DIR", "ABSENT"])), ["LC_ALL", "NVM_DIR", "PATH", "https_proxy"]);
+    }
+
+    #[test]
+    fn some_are_never_seen_whoever_adds_them() {
+        let never = [
+            "BASH_ENV",
+            "ENV",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "DYLD_INSERT_LIBRARIES",
+            "PYTHONSTARTUP",
+            "SHELLOPTS",
+            "BASH_FUNC_ls%%",
+            "MOLECULE_WORKSPACE_TOKEN",
+            "MOLECULE_ADMIN_TOKEN",
+            "MOLECULE_INBOUND_SECRET",
+            "molecule_workspace_token",
+        ];
+        assert_eq!(seen(&never, &never).len(), 3);
+        assert_eq!(seen(&["MOLECULE_ORG_ID"], &["MOLECULE_ORG_ID"]).len(), 4);
+    }
+}

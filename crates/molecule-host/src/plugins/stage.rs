@@ -1,0 +1,97 @@
+//! A staging directory: made beside the plugins, filled, put in a plugin's place or removed.
+
+use std::ffi::OsString;
+use std::io;
+
+use molecule_core::plugin::Durability;
+use molecule_core::plugin::act::Committed;
+use molecule_core::proto::PluginName;
+
+use super::dir::{Dir, Mode};
+use super::name::Left;
+use super::place::{Place, failed};
+use super::swap::{self, System};
+use super::{durable, receipt, removal};
+use crate::store::StoreError;
+
+/// A directory in the plugins directory that is removed when this is dropped: the stage, and once that has a plugin's place,
+/// the version that had it before.
+pub(super) struct Stage {
+    place: Place,
+    dir: Dir,
+    plugin: PluginName,
+    /// What it is called; `None` if there is nothing to remove.
+    name: Option<OsString>,
+}
+
+impl Stage {
+    /// Makes an empty one, for this user alone. It stays private as a plugin: what others may read is not for an archive to
+    /// say.
+    #[expect(dead_code, reason = "what fills a stage is not there yet")]
+    pub(super) fn make(place: &Place, plugin: &PluginName) -> Result<(Self, Dir), StoreError> {
+        let dir = place.ensure()?;
+        let name = Left::Staging.name(plugin);
+        let made = dir.make(&name, Mode::Private).and_then(|()| dir.open(&name));
+        let stage = Self { place: place.clone(), dir, plugin: plugin.clone(), name: Some(name) };
+        match made {
+            Ok(root) => Ok((stage, root)),
+            Err(error) => Err(failed(&stage.path(), "created", error)),
+        }
+    }
+
+    /// Puts the stage in the plugin's place. What this removes from now on is the earlier version.
+    pub(super) fn commit(&mut self, durability: Durability) -> Result<Committed, StoreError> {
+        let path = self.place.path(self.plugin.as_str());
+        let Some(name) = self.name.take() else {
+            return Err(failed(&path, "replaced", io::Error::other("its stage has been put there already")));
+        };
+        match self.swap_in(&name, durability) {
+            Ok(earlier) => {
+                let replaced = earlier.is_some();
+                self.name = earlier;
+                if durability == Durability::Sync {
+                    self.dir.sync().map_err(|error| failed(&path, "written to disk", error))?;
+                }
+                Ok(Committed { replaced, path })
+            }
+            Err(error) => {
+                self.name = Some(name);
+                Err(error)
+            }
+        }
+    }
+
+    fn swap_in(&self, name: &OsString, durability: Durability) -> Result<Option<OsString>, StoreError> {
+        if durability == Durability::Sync {
+            durable::sync_tree(&self.dir, name).map_err(|error| failed(&self.path(), "written to disk", error))?;
+        }
+        // A receipt must not outlive the version that it is about, whatever happens in between.
+        let aside = receipt::set_aside(&self.place, &self.dir, &self.plugin)?;
+        let swapped = swap::swap(&System, &self.place, &self.dir, name, &self.plugin);
+        match (&swapped, aside) {
+            (Ok(_), Some(aside)) => aside.remove(),
+            (Err(_), Some(aside)) => aside.put_back(),
+            (Ok(_) | Err(_), None) => {}
+        }
+        swapped
+    }
+
+    /// Removes it.
+    pub(super) fn remove(mut self) -> Result<(), StoreError> {
+        let Some(name) = self.name.take() else { return Ok(()) };
+        removal::remove(&self.dir, &name).map_err(|error| failed(&self.place.path(&name), "removed", error))
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.place.path(self.name.as_deref().unwrap_or_default())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            // Nobody is left to tell; the next sweep tries again.
+            let _ = removal::remove(&self.dir, &name);
+        }
+    }
+}

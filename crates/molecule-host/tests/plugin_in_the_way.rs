@@ -1,0 +1,184 @@
+//! What is in a plugin's way and is not this agent's is refused, with its path and what helps, and left as it is.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod plugin;
+mod scene;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use molecule_core::plugin::act::PluginOp;
+use molecule_host::StoreError;
+use plugin::{lock, name, path, perform, place, write};
+use rustix::process::geteuid;
+use scene::{Scene, assert_says, names_in};
+
+/// Every act that looks at the plugins directory, with what it says.
+fn all_acts(scene: &Scene) -> Vec<StoreError> {
+    let plugins = scene.plugins();
+    let acts = [
+        PluginOp::Sweep(name()),
+        PluginOp::WriteReceipt(name(), b"{}".to_vec()),
+        PluginOp::Setup(name(), plugin::plan(Duration::from_secs(60))),
+        PluginOp::List,
+        PluginOp::Remove(name()),
+    ];
+    let errors = acts.into_iter().map(|act| perform(&plugins, act).unwrap_err());
+    errors.chain([lock(&plugins).map(drop).unwrap_err()]).collect()
+}
+
+/// The acts that look at what has the plugin's name.
+fn acts_on_the_plugin(scene: &Scene) -> Vec<StoreError> {
+    let plugins = scene.plugins();
+    let plan = plugin::plan(Duration::from_secs(60));
+    let acts = [PluginOp::Sweep(name()), PluginOp::Setup(name(), plan), PluginOp::Remove(name())];
+    acts.into_iter().map(|act| perform(&plugins, act).unwrap_err()).collect()
+}
+
+fn outside(scene: &Scene) -> std::path::PathBuf {
+    let outside = scene.home.join("outside");
+    fs::create_dir(&outside).unwrap();
+    write(&outside.join("setup.sh"), b"touch ran", 0o755);
+    outside
+}
+
+#[test]
+fn a_plugins_directory_that_is_a_link_is_refused() {
+    let scene = Scene::new();
+    let outside = outside(&scene);
+    let directory = place(&scene);
+    fs::remove_dir(&directory).unwrap();
+    symlink(&outside, &directory).unwrap();
+    for error in all_acts(&scene) {
+        assert_says(&error, &directory, &["is refused: it is a link", "put a directory of this user's there"]);
+    }
+    assert_eq!(names_in(&outside), ["setup.sh"]);
+}
+
+#[test]
+fn a_plugins_directory_that_others_may_write_to_is_refused() {
+    let scene = Scene::new();
+    let directory = place(&scene);
+    for mode in [0o770, 0o777, 0o1777, 0o702] {
+        fs::set_permissions(&directory, PermissionsExt::from_mode(mode)).unwrap();
+        for error in all_acts(&scene) {
+            assert_says(&error, &directory, &["is refused: others may write to it", "chmod 700"]);
+        }
+    }
+    // The remedy helps.
+    fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
+    drop(lock(&scene.plugins()).unwrap());
+}
+
+#[test]
+fn a_plugins_directory_of_another_user_is_refused() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let scene = Scene::new();
+    let directory = place(&scene);
+    chown(&directory, Some(12345), None).unwrap();
+    for error in all_acts(&scene) {
+        assert_says(&error, &directory, &["is refused: it belongs to user 12345", "chown"]);
+    }
+}
+
+#[test]
+fn a_file_where_the_plugins_directory_should_be_is_refused() {
+    let scene = Scene::new();
+    let directory = place(&scene);
+    fs::remove_dir(&directory).unwrap();
+    write(&directory, b"in the way", 0o600);
+    for error in all_acts(&scene) {
+        assert_says(&error, &directory, &["is refused: it is no directory", "move it away"]);
+    }
+    assert_eq!(fs::read(&directory).unwrap(), b"in the way");
+}
+
+#[test]
+fn an_agents_directory_that_is_not_private_is_refused() {
+    let scene = Scene::new();
+    place(&scene);
+    fs::set_permissions(scene.directory(), PermissionsExt::from_mode(0o770)).unwrap();
+    for error in all_acts(&scene) {
+        assert_says(&error, &scene.directory(), &["is refused: others may write to it", "chmod 700"]);
+    }
+}
+
+#[test]
+fn a_link_with_the_plugins_name_is_refused() {
+    let scene = Scene::new();
+    let outside = outside(&scene);
+    place(&scene);
+    symlink(&outside, path(&scene)).unwrap();
+    for error in acts_on_the_plugin(&scene) {
+        assert_says(&error, &path(&scene), &["is refused: it is a link", "remove it, or move it away"]);
+    }
+    assert_eq!(names_in(&outside), ["setup.sh"]);
+    assert_eq!(fs::read_link(path(&scene)).unwrap(), outside);
+}
+
+#[test]
+fn a_file_with_the_plugins_name_is_refused() {
+    let scene = Scene::new();
+    place(&scene);
+    write(&path(&scene), b"in the way", 0o600);
+    for error in acts_on_the_plugin(&scene) {
+        assert_says(&error, &path(&scene), &["is refused: it is no directory", "remove it, or move it away"]);
+    }
+    assert_eq!(fs::read(path(&scene)).unwrap(), b"in the way");
+}
+
+/// Puts a link, a directory, and a file that others may write to where a private file should be.
+fn each_wrong_file(scene: &Scene, file: &Path, act: impl Fn() -> StoreError) {
+    let outside = scene.home.join("outside");
+    write(&outside, b"{}", 0o600);
+    symlink(&outside, file).unwrap();
+    assert_says(&act(), file, &["is refused: it is a link"]);
+    assert_eq!(fs::read(&outside).unwrap(), b"{}");
+    fs::remove_file(file).unwrap();
+    fs::create_dir(file).unwrap();
+    assert_says(&act(), file, &["is refused: it is no regular file"]);
+    fs::remove_dir(file).unwrap();
+    write(file, b"{}", 0o600);
+    fs::set_permissions(file, PermissionsExt::from_mode(0o666)).unwrap();
+    assert_says(&act(), file, &["is refused: others may write to it", "chmod 600"]);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_lock_that_is_no_private_file_is_refused() {
+    let scene = Scene::new();
+    let file = place(&scene).join(".lock-demo-plugin");
+    each_wrong_file(&scene, &file, || lock(&scene.plugins()).map(drop).unwrap_err());
+    drop(lock(&scene.plugins()).unwrap());
+}
+
+#[test]
+fn a_receipt_that_is_no_private_file_is_refused() {
+    let scene = Scene::new();
+    let plugins = scene.plugins();
+    fs::create_dir_all(path(&scene)).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec())).unwrap();
+    let file = place(&scene).join(".receipts/demo-plugin.json");
+    fs::remove_file(&file).unwrap();
+    each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::List).unwrap_err());
+    each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::WriteReceipt(name(), b"[]".to_vec())).unwrap_err());
+}
+
+#[test]
+fn receipts_are_not_kept_behind_a_link() {
+    let scene = Scene::new();
+    let outside = outside(&scene);
+    let receipts = place(&scene).join(".receipts");
+    symlink(&outside, &receipts).unwrap();
+    fs::create_dir(path(&scene)).unwrap();
+    for act in [PluginOp::WriteReceipt(name(), b"{}".to_vec()), PluginOp::List] {
+        let error = perform(&scene.plugins(), act).unwrap_err();
+        assert_says(&error, &receipts, &["is refused: it is a link"]);
+    }
+    assert_eq!(names_in(&outside), ["setup.sh"]);
+}
