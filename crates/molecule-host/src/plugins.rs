@@ -13,7 +13,7 @@ mod swap;
 mod sweep;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use molecule_core::effect::LockId;
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{Committed, Found, PluginOp, PluginResult, StageId};
+use molecule_core::plugin::act::{Committed, Found, Listed, PluginOp, PluginResult, StageId};
 use molecule_core::proto::PluginName;
 
 use self::dir::Kind;
@@ -117,18 +117,19 @@ impl Plugins {
         stage.map_or(Ok(()), Stage::remove)
     }
 
-    fn list(&self) -> Result<Vec<Found>, StoreError> {
+    fn list(&self) -> Result<Listed, StoreError> {
         let place = &self.0.place;
-        let Some(dir) = place.open()? else { return Ok(Vec::new()) };
+        let Some(dir) = place.open()? else { return Ok(Listed::default()) };
         let entries = dir.entries().map_err(|error| failed(&place.path(""), "read", error))?;
-        let directories = entries.into_iter().filter(|(_, kind)| *kind == Kind::Directory);
-        let mut names: Vec<PluginName> = directories.filter_map(|(name, _)| name.to_str()?.parse().ok()).collect();
+        let directories = || entries.iter().filter(|(_, kind)| *kind == Kind::Directory).map(|(name, _)| name);
+        let mut names: Vec<PluginName> = directories().filter_map(|name| name.to_str()?.parse().ok()).collect();
         names.sort();
+        let left: BTreeSet<PluginName> = directories().filter_map(|name| Left::parse(name)).map(|(_, it)| it).collect();
         let found = names.into_iter().map(|name| {
             let receipt = receipt::read(place, &dir, &name)?;
             Ok(Found { path: place.path(name.as_str()), name, receipt })
         });
-        found.collect()
+        Ok(Listed { found: found.collect::<Result<_, StoreError>>()?, left: left.into_iter().collect() })
     }
 
     /// The plugin is gone at once, whatever stays of its files for the next sweep.

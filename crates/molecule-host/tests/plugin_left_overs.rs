@@ -8,15 +8,15 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use molecule_core::plugin::act::{PluginOp, PluginResult, Swept};
+use molecule_core::plugin::act::{PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
 
-fn sweep(scene: &Scene) -> Swept {
-    match perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap() {
-        PluginResult::Swept(swept) => swept,
-        other => panic!("{other:?}"),
-    }
+/// Whether an earlier version was put back, and how much was removed.
+fn sweep(scene: &Scene) -> (bool, u32) {
+    let PluginResult::Swept(swept) = perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap() else { panic!() };
+    assert_eq!(swept.installed, path(scene).is_dir());
+    (swept.restored, swept.removed)
 }
 
 /// A directory in the plugins directory that holds one file of this content.
@@ -37,7 +37,7 @@ const KEEP: &str = ".keep-demo-plugin-0123456789abcdef";
 #[test]
 fn where_there_is_nothing_a_sweep_makes_nothing() {
     let scene = Scene::new();
-    assert_eq!(sweep(&scene), Swept::default());
+    assert_eq!(sweep(&scene), (false, 0));
     assert!(names_in(&scene.home).is_empty());
 }
 
@@ -45,11 +45,11 @@ fn where_there_is_nothing_a_sweep_makes_nothing() {
 fn a_stage_is_garbage() {
     let scene = Scene::new();
     put(&scene, STAGING, "half");
-    assert_eq!(sweep(&scene), Swept { restored: false, removed: 1 });
+    assert_eq!(sweep(&scene), (false, 1));
     assert!(names_in(&place(&scene)).is_empty());
     put(&scene, STAGING, "half");
     put(&scene, "demo-plugin", "whole");
-    assert_eq!(sweep(&scene), Swept { restored: false, removed: 1 });
+    assert_eq!(sweep(&scene), (false, 1));
     assert_eq!(version(&scene).as_deref(), Some("whole"));
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
 }
@@ -59,10 +59,10 @@ fn an_earlier_version_is_put_back_where_its_place_is_empty() {
     let scene = Scene::new();
     put(&scene, OLD, "earlier");
     put(&scene, STAGING, "later");
-    assert_eq!(sweep(&scene), Swept { restored: true, removed: 1 });
+    assert_eq!(sweep(&scene), (true, 1));
     assert_eq!(version(&scene).as_deref(), Some("earlier"));
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
-    assert_eq!(sweep(&scene), Swept::default());
+    assert_eq!(sweep(&scene), (false, 0));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_earlier_version_is_garbage_where_its_place_is_taken() {
     let scene = Scene::new();
     put(&scene, OLD, "earlier");
     put(&scene, "demo-plugin", "later");
-    assert_eq!(sweep(&scene), Swept { restored: false, removed: 1 });
+    assert_eq!(sweep(&scene), (false, 1));
     assert_eq!(version(&scene).as_deref(), Some("later"));
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
 }
@@ -82,12 +82,12 @@ fn a_kept_version_replaces_the_half_that_is_in_its_place() {
     let half = path(&scene).join("deep");
     fs::create_dir_all(&half).unwrap();
     write(&half.join("file"), b"half", 0o644);
-    assert_eq!(sweep(&scene), Swept { restored: true, removed: 0 });
+    assert_eq!(sweep(&scene), (true, 0));
     assert_eq!(version(&scene).as_deref(), Some("earlier"));
     assert_eq!(names_in(&path(&scene)), ["plugin.yaml"]);
     fs::remove_dir_all(path(&scene)).unwrap();
     put(&scene, KEEP, "earlier");
-    assert!(sweep(&scene).restored);
+    assert!(sweep(&scene).0);
     assert_eq!(version(&scene).as_deref(), Some("earlier"));
 }
 
@@ -108,7 +108,7 @@ fn names_that_are_nobodys_or_anothers_are_not_touched() {
     for name in kept {
         put(&scene, name, "kept");
     }
-    assert_eq!(sweep(&scene), Swept::default());
+    assert_eq!(sweep(&scene), (false, 0));
     let mut expected = kept.to_vec();
     expected.sort_unstable();
     assert_eq!(names_in(&place(&scene)), expected);
@@ -127,7 +127,7 @@ fn what_is_no_directory_is_not_touched_and_no_link_is_followed() {
     // In a stage a link goes, and not what it leads to.
     put(&scene, ".staging-demo-plugin-00000000000000bb", "half");
     symlink(&outside, place(&scene).join(".staging-demo-plugin-00000000000000bb/link")).unwrap();
-    assert_eq!(sweep(&scene), Swept { restored: false, removed: 1 });
+    assert_eq!(sweep(&scene), (false, 1));
     let left = [KEEP, OLD, ".staging-demo-plugin-00000000000000aa", STAGING];
     assert_eq!(names_in(&place(&scene)), left);
     assert_eq!(names_in(&outside), ["file"]);

@@ -8,15 +8,19 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use molecule_core::plugin::act::{Found, PluginOp, PluginResult};
+use molecule_core::plugin::act::{Found, Listed, PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
 
-fn list(scene: &Scene) -> Vec<Found> {
+fn look(scene: &Scene) -> Listed {
     match perform(&scene.plugins(), PluginOp::List).unwrap() {
-        PluginResult::Listed(found) => found,
+        PluginResult::Listed(listed) => listed,
         other => panic!("{other:?}"),
     }
+}
+
+fn list(scene: &Scene) -> Vec<Found> {
+    look(scene).found
 }
 
 fn write_receipt(scene: &Scene, content: &[u8]) {
@@ -45,6 +49,16 @@ fn plugins_come_in_order_and_nothing_else_comes() {
     let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
     assert_eq!(names, ["Alpha", "demo-plugin", "zebra"]);
     assert!(found.iter().all(|found| found.receipt.is_none() && found.path == place.join(found.name.as_str())));
+}
+
+#[test]
+fn what_interrupted_acts_left_is_told_once_for_each_plugin() {
+    let scene = Scene::new();
+    let place = place(&scene);
+    for name in [".staging-b-0123456789abcdef", ".old-b-0123456789abcdef", ".keep-a-0123456789abcdef", ".old-c", "d"] {
+        fs::create_dir(place.join(name)).unwrap();
+    }
+    assert_eq!(look(&scene).left.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

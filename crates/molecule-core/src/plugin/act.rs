@@ -28,7 +28,7 @@ pub enum PluginOp {
     WriteReceipt(PluginName, Vec<u8>),
     /// Run the plugin's `setup.sh`. The lock is held.
     Setup(PluginName, SetupPlan),
-    /// Look at what is installed.
+    /// Look at what is installed, and at what interrupted acts left.
     List,
     /// Remove a plugin and its receipt. The lock is held.
     Remove(PluginName),
@@ -66,8 +66,8 @@ pub enum PluginResult {
     ReceiptWritten,
     /// Of [`PluginOp::Setup`].
     SetUp(SetupOutcome),
-    /// Of [`PluginOp::List`], sorted by name.
-    Listed(Vec<Found>),
+    /// Of [`PluginOp::List`].
+    Listed(Listed),
     /// Of [`PluginOp::Remove`].
     Removed {
         /// Whether there was such a plugin.
@@ -82,6 +82,8 @@ pub struct Swept {
     pub restored: bool,
     /// How many directories of interrupted acts were removed.
     pub removed: u32,
+    /// Whether the plugin is in its place now.
+    pub installed: bool,
 }
 
 /// What a commit did.
@@ -93,8 +95,17 @@ pub struct Committed {
     pub path: PathBuf,
 }
 
+/// What is in the directory of plugins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// What is installed, sorted by name.
+    pub found: Vec<Found>,
+    /// The plugins of which an interrupted act, or one under way, left something: a sweep tidies them. Sorted, each once.
+    pub left: Vec<PluginName>,
+}
+
 /// A plugin's directory, and its receipt if there is one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its name.
     pub name: PluginName,
@@ -123,12 +134,12 @@ impl fmt::Debug for PluginResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
-            Self::Swept(Swept { restored, removed }) => write!(f, "Swept({removed} removed, restored: {restored})"),
+            Self::Swept(Swept { restored, removed, .. }) => write!(f, "Swept({removed} removed, restored: {restored})"),
             Self::Committed(Committed { replaced, .. }) => write!(f, "Committed(replaced: {replaced})"),
             Self::Discarded => f.write_str("Discarded"),
             Self::ReceiptWritten => f.write_str("ReceiptWritten"),
             Self::SetUp(outcome) => write!(f, "SetUp({outcome:?})"),
-            Self::Listed(found) => write!(f, "Listed({} plugins)", found.len()),
+            Self::Listed(listed) => write!(f, "Listed({} plugins)", listed.found.len()),
             Self::Removed { existed } => write!(f, "Removed(existed: {existed})"),
         }
     }

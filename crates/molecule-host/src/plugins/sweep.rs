@@ -30,7 +30,8 @@ pub(super) fn sweep(place: &Place, plugin: &PluginName) -> Result<Swept, StoreEr
     for name in names(Left::Staging) {
         swept.removed += u32::from(removal::remove(&dir, name).is_ok());
     }
-    if !place.holds(&dir, plugin)? {
+    swept.installed = place.holds(&dir, plugin)?;
+    if !swept.installed {
         receipt::remove(place, &dir, plugin)?;
     }
     receipt::sweep(place, &dir, plugin)?;
