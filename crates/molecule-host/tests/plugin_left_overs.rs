@@ -15,7 +15,8 @@ use scene::{Scene, names_in};
 /// Whether an earlier version was put back, and how much was removed.
 fn sweep(scene: &Scene) -> (bool, u32) {
     let PluginResult::Swept(swept) = perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap() else { panic!() };
-    assert_eq!(swept.installed, path(scene).is_dir());
+    let place = scene.directory().join("plugins");
+    assert_eq!(swept.installed, place.join("demo-plugin").is_dir());
     (swept.restored, swept.removed)
 }
 
