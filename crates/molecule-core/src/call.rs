@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time};
 
 use crate::credential::read_token;
-use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Slot, Stored};
+use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Stored};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -33,6 +33,8 @@ pub struct Call<E: Endpoint> {
     /// Requests that were sent again because the bearer had changed.
     resends: u32,
     store_read: bool,
+    /// Whether the server may have acted on a request of which no answer came that tells.
+    may_have_acted: bool,
     deadline: Option<Time>,
     events: VecDeque<Event>,
 }
@@ -83,6 +85,7 @@ impl<E: Endpoint> Call<E> {
             attempts: 0,
             resends: 0,
             store_read: false,
+            may_have_acted: false,
             deadline: None,
             events: VecDeque::new(),
         }
@@ -103,8 +106,8 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn finish(&mut self, result: Result<E::Answer>) {
-        let attempts = self.attempts;
-        let result = result.map_err(|error| error.with_attempts(attempts));
+        let (attempts, acted) = (self.attempts, self.may_have_acted);
+        let result = result.map_err(|error| error.with_attempts(attempts).with_may_have_acted(acted));
         self.state = State::Finished(Box::new(result));
     }
 
@@ -157,8 +160,10 @@ impl<E: Endpoint> Call<E> {
         }
         if self.endpoint.accepts(answer) {
             let decoded = self.endpoint.decode(answer);
+            self.may_have_acted |= decoded.is_err();
             return self.finish(decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why)));
         }
+        self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
         if answer.status() == StatusCode::UNAUTHORIZED && !E::RELAYED && self.carries_bearer(cx.session) {
             return self.unauthorized(cx, epoch, error);
@@ -181,6 +186,7 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, fault: Fault) {
+        self.may_have_acted |= fault.sent == Sent::Maybe;
         let repeat = retry::may_repeat_fault(&fault, E::REPEAT);
         let error = Error::from_fault(E::OPERATION, fault).retryable(repeat);
         if repeat { self.retry(cx, None, error) } else { self.finish(Err(error)) }

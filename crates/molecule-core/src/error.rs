@@ -29,6 +29,7 @@ struct Inner {
     retry_after: Option<Duration>,
     attempts: u32,
     retryable: bool,
+    may_have_acted: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -98,6 +99,7 @@ impl Error {
             retry_after: None,
             attempts: 0,
             retryable: false,
+            may_have_acted: false,
             source: None,
         }))
     }
@@ -148,6 +150,16 @@ impl Error {
     pub(crate) fn retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
+    }
+
+    pub(crate) fn with_may_have_acted(mut self, may_have_acted: bool) -> Self {
+        self.0.may_have_acted = may_have_acted;
+        self
+    }
+
+    /// Whether the server may have acted on one of the requests, of which no answer came that tells.
+    pub(crate) fn may_have_acted(&self) -> bool {
+        self.0.may_have_acted
     }
 
     pub(crate) fn with_source(mut self, source: Option<Box<dyn StdError + Send + Sync>>) -> Self {

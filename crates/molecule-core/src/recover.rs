@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use http::StatusCode;
 use molecule_proto::{Token, TokenId, TokenList};
 
 use crate::beat::pass;
@@ -20,6 +19,9 @@ const OPERATION: &str = "recover";
 
 /// What to do where a rotation may have revoked every token and its answer brought none.
 const AFTER_LOSS: &str = "the old tokens may be revoked by now: recover once more, with an admin credential";
+
+/// What to do where a token may have been minted and its answer is lost: the old one lives on.
+const LOST_MINT: &str = "recover once more: a token may have been made, and its answer is lost";
 
 /// With which credential a new token is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,19 +156,7 @@ impl Recover {
 
     /// A lost answer of a rotation carried the only live token.
     fn rotation_failed(&mut self, error: Error) {
-        let broken = matches!(
-            error.kind(),
-            ErrorKind::Timeout
-                | ErrorKind::Interrupted
-                | ErrorKind::Protocol
-                | ErrorKind::TooLarge
-                | ErrorKind::Routing
-        );
-        // A gateway's answer, or a failure half-way; a 503 is the server's own word that it did nothing.
-        let half_way =
-            error.kind() == ErrorKind::Unavailable && error.status() != Some(StatusCode::SERVICE_UNAVAILABLE);
-        let lost = broken || half_way;
-        self.fail(if lost { error.remedy(AFTER_LOSS) } else { refused_admin(error, &self.recovery) });
+        self.fail(if error.may_have_acted() { error.remedy(AFTER_LOSS) } else { refused_admin(error, &self.recovery) });
     }
 
     /// The old token's row, if exactly one has its prefix: rows show no more of a token than its first eight characters.
@@ -248,6 +238,7 @@ impl Machine for Recover {
                 },
                 State::Minting(mut call) => match call.poll(cx) {
                     Step::Done(Ok(answer)) => self.save(Some(answer.auth_token), Next::RevokeOld),
+                    Step::Done(Err(error)) if error.may_have_acted() => self.fail(error.remedy(LOST_MINT)),
                     Step::Done(Err(error)) => self.fail(refused_admin(error, &self.recovery)),
                     other => {
                         self.state = State::Minting(call);

@@ -253,17 +253,16 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
             "set MOLECULE_WORKSPACE_TOKEN to the token shown when the workspace was created, or ask an admin to rotate it \
              (recover with an admin credential)",
         ),
+        _ if error.may_have_acted() => error.remedy(
+            "register again; should the platform then ask for a token that is not held here, the lost answer carried it: \
+             recover with an admin credential",
+        ),
         ErrorKind::Refused if unnamed => again(
             ErrorKind::Refused,
             "the platform refused the reported URL without saying why",
             "check MOLECULE_REPORTED_URL: it must be reachable from the platform, and for this machine older servers \
              take localhost alone, not 127.0.0.1",
         ),
-        ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::Protocol | ErrorKind::TooLarge if !held => error
-            .remedy(
-                "register again; should the platform then say that a token exists, the lost answer carried it: recover with \
-                 an admin credential",
-            ),
         _ => error,
     }
 }

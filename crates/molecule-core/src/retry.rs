@@ -16,8 +16,7 @@ pub(crate) const MAX_REQUESTS: u32 = 4;
 const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(30);
 
-/// The server said by itself that it did not handle the request (429; 503 with `Retry-After` or its own code): any
-/// endpoint. A gateway's 502 and 504, and any other 503, may stand for a request that was handled: only what may always be
+/// What the server turned away (429; 503 with `Retry-After` or its own code): any endpoint. A gateway's 502 and 504, and any other 503, may stand for a request that was handled: only what may always be
 /// repeated.
 pub(crate) fn may_repeat_status(
     status: StatusCode,
@@ -25,15 +24,25 @@ pub(crate) fn may_repeat_status(
     body: Option<&ErrorBody>,
     repeat: Repeat,
 ) -> bool {
-    let unavailable = body.and_then(|body| body.code.as_deref()) == Some("platform_unavailable");
     match status {
-        StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::SERVICE_UNAVAILABLE if told_to_wait || unavailable => true,
+        _ if is_turned_away(status, told_to_wait, body) => true,
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
             repeat == Repeat::Always
         }
         _ => false,
     }
+}
+
+/// Whether the server said by itself that it did not handle the request.
+fn is_turned_away(status: StatusCode, told_to_wait: bool, body: Option<&ErrorBody>) -> bool {
+    let unavailable = body.and_then(|body| body.code.as_deref()) == Some("platform_unavailable");
+    let busy = status == StatusCode::SERVICE_UNAVAILABLE && (told_to_wait || unavailable);
+    busy || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+/// Whether the server may have acted before this refusal: it failed half-way, or a gateway lost its answer.
+pub(crate) fn may_have_acted(status: StatusCode, told_to_wait: bool, body: Option<&ErrorBody>) -> bool {
+    status.is_server_error() && !is_turned_away(status, told_to_wait, body)
 }
 
 /// What was never sent may be sent by any endpoint; what may have arrived only where repeating does no harm. A refused

@@ -4,6 +4,7 @@
 
 mod support;
 
+use molecule_core::effect::{Fault, FaultKind, Outcome, Sent};
 use molecule_core::endpoint::Secrets;
 use molecule_core::proto::DeliveryMode;
 use molecule_core::session::Dialect;
@@ -193,11 +194,29 @@ fn where_no_token_is_live_a_stale_one_is_replaced() {
 #[test]
 fn an_answer_that_was_lost_is_explained_where_it_may_have_carried_the_token() {
     let mut platform = Platform::current().without_token();
-    platform.weather =
-        Box::new(|seen| seen.is(REGISTER).then(|| fault(molecule_core::effect::FaultKind::Interrupted).into()));
+    platform.weather = Box::new(|seen| seen.is(REGISTER).then(|| fault(FaultKind::Interrupted).into()));
     let error = run(&mut Agent::new(), Register::new(), |seen| platform.serve(seen)).unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 4));
     assert!(error.to_string().contains("the lost answer carried it"), "{error}");
+}
+
+/// A gateway's answer stands for the register's own, and then nobody answers any more. A token that is held does not help:
+/// where none is live any more, the register mints one.
+#[test]
+fn a_lost_answer_is_explained_whatever_comes_after_it() {
+    for held in [None, Some(secret("old"))] {
+        let mut platform = Platform::current().without_token();
+        let mut lost = false;
+        platform.weather = Box::new(move |seen| {
+            let first = seen.is(REGISTER) && !std::mem::replace(&mut lost, true);
+            let refused = || Outcome::Failed(Fault::new(Sent::No, FaultKind::Connect)).into();
+            seen.is(REGISTER).then(|| if first { Answer::empty(502).into() } else { refused() })
+        });
+        let mut agent = held.as_deref().map_or_else(Agent::new, Agent::stored);
+        let error = run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unreachable, 4));
+        assert!(error.to_string().contains("the lost answer carried it"), "{error}");
+    }
 }
 
 /// The first answer is lost with its token; the second request says that a token exists.
@@ -208,7 +227,7 @@ fn a_register_that_is_repeated_after_a_lost_mint_says_what_is_wrong() {
     let error = run(&mut Agent::new(), Register::new(), |seen| {
         let reply = platform.serve(seen);
         if seen.is(REGISTER) && !std::mem::replace(&mut lost, true) {
-            return fault(molecule_core::effect::FaultKind::Interrupted).into();
+            return fault(FaultKind::Interrupted).into();
         }
         reply
     });
