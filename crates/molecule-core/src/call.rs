@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use molecule_proto::{ErrorBody, Time};
+use molecule_proto::{ErrorBody, Time, Token};
 
 use crate::credential::read_token;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Stored};
@@ -16,12 +16,13 @@ use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::refusal;
 use crate::retry::{self, MAX_REQUESTS};
-use crate::session::{Auth, Credential, Session};
+use crate::session::{Auth, Credential, Kept, Session};
 
 /// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.
 ///
 /// On a 401: if the session's bearer changed since the request was built, send again; else read the store once, where
-/// another process may have put a newer token; else the call fails with `Unauthorized`.
+/// another process may have put a newer token; else try the bearer that such a one replaced, if the store does not hold it;
+/// else the call fails with `Unauthorized`.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Call<E: Endpoint> {
@@ -47,8 +48,8 @@ enum State<A> {
     ToLoad(WhyLoad),
     /// The store is read, because the bearer is not known yet or because it was refused.
     Loading(EffectId, WhyLoad),
-    /// The request is under way, built with the bearer of this epoch.
-    Sent(EffectId, u64),
+    /// The request is under way, with this credential.
+    Sent(EffectId, Option<Token>),
     /// Send at this moment.
     Waiting(Time),
     /// Nobody waits any more: say so to the effect's performer.
@@ -60,7 +61,7 @@ enum State<A> {
 #[derive(Debug)]
 enum WhyLoad {
     Unread,
-    Refused { epoch: u64, error: Error },
+    Refused { bearer: Option<Token>, error: Error },
 }
 
 /// More than this many changes of the bearer under one call are somebody's mistake.
@@ -129,6 +130,7 @@ impl<E: Endpoint> Call<E> {
             self.finish(Err(Session::no_token(E::OPERATION)));
             return None;
         }
+        let credential = cx.session.credential_of(draft.auth()).cloned();
         let request = match cx.session.bind(draft) {
             Ok(request) => request,
             Err(error) => {
@@ -142,7 +144,7 @@ impl<E: Endpoint> Call<E> {
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;
-        self.state = State::Sent(id, cx.session.epoch());
+        self.state = State::Sent(id, credential);
         Some((id, Effect::Http(request, limits)))
     }
 
@@ -152,8 +154,8 @@ impl<E: Endpoint> Call<E> {
         (id, Effect::Host(HostOp::Load(Slot::Token)))
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, epoch: u64, answer: &Response<Bytes>) {
-        let body = if answer.status().is_success() { None } else { self.error_body(cx.session, answer) };
+    fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: &Response<Bytes>) {
+        let body = if answer.status().is_success() { None } else { error_body(credential.as_ref(), answer) };
         let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
         if !E::RELAYED {
             cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
@@ -166,7 +168,7 @@ impl<E: Endpoint> Call<E> {
         self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
         if answer.status() == StatusCode::UNAUTHORIZED && !E::RELAYED && self.carries_bearer(cx.session) {
-            return self.unauthorized(cx, epoch, error);
+            return self.unauthorized(cx, credential, error);
         }
         // What the waits are for: a status that says come again, within what is left of requests and time.
         if retry::may_repeat_status(answer.status(), wait.is_some(), body.as_ref(), E::REPEAT) {
@@ -174,15 +176,6 @@ impl<E: Endpoint> Call<E> {
         } else {
             self.finish(Err(error));
         }
-    }
-
-    /// The server's own error body, without this request's credential.
-    fn error_body(&self, session: &Session, answer: &Response<Bytes>) -> Option<ErrorBody> {
-        let mut body = refusal::error_body(answer)?;
-        let draft = self.endpoint.draft(session.workspace_id()).ok()?;
-        body.error = session.redact(draft.auth(), &body.error);
-        body.code = body.code.map(|code| session.redact(draft.auth(), &code));
-        Some(body)
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, fault: Fault) {
@@ -206,14 +199,14 @@ impl<E: Endpoint> Call<E> {
         self.endpoint.draft(session.workspace_id()).is_ok_and(|draft| *draft.auth() == Auth::Bearer)
     }
 
-    fn unauthorized(&mut self, cx: &mut Cx<'_>, epoch: u64, error: Error) {
-        if cx.session.epoch() > epoch {
+    fn unauthorized(&mut self, cx: &mut Cx<'_>, bearer: Option<Token>, error: Error) {
+        if cx.session.bearer() != bearer.as_ref() {
             self.resend(error);
         } else if self.store_read {
             self.finish(Err(error));
         } else {
             self.store_read = true;
-            self.state = State::ToLoad(WhyLoad::Refused { epoch, error });
+            self.state = State::ToLoad(WhyLoad::Refused { bearer, error });
         }
     }
 
@@ -232,42 +225,53 @@ impl<E: Endpoint> Call<E> {
     fn loaded(&mut self, cx: &mut Cx<'_>, why: WhyLoad, stored: Option<Stored>) {
         let token = match stored.map(|stored| read_token(E::OPERATION, &stored)).transpose() {
             Ok(token) => token,
-            Err(error) => return self.not_loaded(why, error),
+            Err(error) => return self.not_loaded(cx, why, error),
         };
         match why {
             WhyLoad::Unread => {
                 match token {
                     // Somebody else's call may have read or minted one meanwhile: that one is newer.
                     Some(token) if cx.session.held().is_none() => {
-                        cx.session.hold(token, true);
+                        cx.session.hold(token, Kept::Stored);
                     }
                     Some(_) => {}
                     None => cx.session.hold_none(),
                 }
                 self.state = State::Ready;
             }
-            WhyLoad::Refused { epoch, error } => {
-                if let Some(token) = token
-                    && cx.session.epoch() == epoch
-                    && cx.session.hold(token, true)
-                {
-                    self.events.push_back(Event::TokenChanged);
-                }
-                if cx.session.epoch() > epoch { self.resend(error) } else { self.finish(Err(error)) }
-            }
+            WhyLoad::Refused { bearer, error } => self.refused(cx, bearer.as_ref(), error, token),
         }
     }
 
     /// A store that cannot be read has nothing newer: the 401 is what the call ends with, since it may mean a deletion.
-    fn not_loaded(&mut self, why: WhyLoad, unreadable: Error) {
+    fn not_loaded(&mut self, cx: &mut Cx<'_>, why: WhyLoad, unreadable: Error) {
         match why {
             WhyLoad::Unread => self.finish(Err(unreadable)),
-            WhyLoad::Refused { error, .. } => {
+            WhyLoad::Refused { bearer, error } => {
                 self.events.push_back(Event::Warning(unreadable.to_string()));
-                self.finish(Err(error));
+                self.refused(cx, bearer.as_ref(), error, None);
             }
         }
     }
+
+    /// This bearer was refused, and the store was asked.
+    fn refused(&mut self, cx: &mut Cx<'_>, bearer: Option<&Token>, error: Error, stored: Option<Token>) {
+        if cx.session.bearer() == bearer && cx.session.hold_another(stored) {
+            self.events.push_back(Event::TokenChanged);
+        }
+        if cx.session.bearer() == bearer { self.finish(Err(error)) } else { self.resend(error) }
+    }
+}
+
+/// The server's own error body. Some servers and proxies echo the request: its credential is taken out.
+fn error_body(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<ErrorBody> {
+    let mut body = refusal::error_body(answer)?;
+    if let Some(credential) = credential {
+        let redact = |text: &str| text.replace(credential.expose(), "[redacted]");
+        body.error = redact(&body.error);
+        body.code = body.code.map(|code| redact(&code));
+    }
+    Some(body)
 }
 
 impl<E: Endpoint> Machine for Call<E> {
@@ -313,7 +317,7 @@ impl<E: Endpoint> Machine for Call<E> {
             State::Loading(expected, why) if expected == id => {
                 match outcome {
                     Outcome::Host(HostResult::Loaded(stored)) => self.loaded(cx, why, stored),
-                    Outcome::Failed(fault) => self.not_loaded(why, Error::from_fault(E::OPERATION, fault)),
+                    Outcome::Failed(fault) => self.not_loaded(cx, why, Error::from_fault(E::OPERATION, fault)),
                     other => {
                         self.state = State::Loading(expected, why);
                         return Err(other);
@@ -321,12 +325,12 @@ impl<E: Endpoint> Machine for Call<E> {
                 }
                 Ok(())
             }
-            State::Sent(expected, epoch) if expected == id => {
+            State::Sent(expected, credential) if expected == id => {
                 match outcome {
-                    Outcome::Response(answer) => self.answered(cx, epoch, &answer),
+                    Outcome::Response(answer) => self.answered(cx, credential, &answer),
                     Outcome::Failed(fault) => self.failed(cx, fault),
                     other @ Outcome::Host(_) => {
-                        self.state = State::Sent(expected, epoch);
+                        self.state = State::Sent(expected, credential);
                         return Err(other);
                     }
                 }

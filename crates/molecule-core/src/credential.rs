@@ -10,6 +10,7 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot, Stored}
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::session::Kept;
 
 /// Reads the token's slot: its raw text, as the Python SDK keeps it.
 pub(crate) fn read_token(operation: &'static str, stored: &Stored) -> Result<Token> {
@@ -45,8 +46,8 @@ impl SaveToken {
         Self { operation, state: State::Ready(token), events: VecDeque::new() }
     }
 
-    fn hold(&mut self, cx: &mut Cx<'_>, token: Token, saved: bool) {
-        if cx.session.hold(token, saved) {
+    fn hold(&mut self, cx: &mut Cx<'_>, token: Token, kept: Kept) {
+        if cx.session.hold_minted(token, kept) {
             self.events.push_back(Event::TokenChanged);
         }
     }
@@ -81,11 +82,11 @@ impl Machine for SaveToken {
             State::Saving(expected, token) if expected == id => {
                 match outcome {
                     Outcome::Host(HostResult::Replaced) => {
-                        self.hold(cx, token, true);
+                        self.hold(cx, token, Kept::Stored);
                         self.state = State::Finished(Ok(()));
                     }
                     Outcome::Failed(fault) => {
-                        self.hold(cx, token, false);
+                        self.hold(cx, token, Kept::Nowhere);
                         self.state = State::Finished(Err(not_saved(self.operation, Error::from_fault("save", fault))));
                     }
                     other => {

@@ -13,7 +13,7 @@ use crate::endpoint::{Existence, ListTokens, MintToken, RevokeToken, Rotate, Vie
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
-use crate::session::{Auth, Credential, Dialect, Session};
+use crate::session::{Auth, Credential, Dialect, Kept, Session};
 
 const OPERATION: &str = "recover";
 
@@ -300,7 +300,7 @@ impl Machine for Recover {
             (State::Loading(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
                 match stored.map(|stored| read_token(OPERATION, &stored)).transpose() {
                     Ok(Some(token)) if cx.session.held().is_none() => {
-                        cx.session.hold(token, true);
+                        cx.session.hold(token, Kept::Stored);
                     }
                     Ok(Some(_)) => {}
                     // A damaged token is what a recovery with an admin credential is for.

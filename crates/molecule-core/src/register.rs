@@ -13,7 +13,7 @@ use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
-use crate::session::{Credential, Dialect, InboundState, Session};
+use crate::session::{Credential, Dialect, InboundState, Kept, Session};
 
 /// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
 /// never be replaced later (contract section 4.6).
@@ -129,7 +129,9 @@ impl Register {
     /// A token that an earlier register could not store is stored first.
     fn save_earlier(&mut self, session: &Session) {
         self.state = match session.held() {
-            Some(held) if !held.saved => State::SavingEarlier(Box::new(SaveToken::new(OPERATION, held.token.clone()))),
+            Some(held) if held.kept == Kept::Nowhere => {
+                State::SavingEarlier(Box::new(SaveToken::new(OPERATION, held.token.clone())))
+            }
             Some(_) | None => State::Look,
         };
     }
@@ -382,7 +384,7 @@ impl Machine for Register {
                 self.state = State::LoadInbound;
                 match stored.map(|stored| read_token(OPERATION, &stored)).transpose() {
                     Ok(Some(token)) if cx.session.held().is_none() => {
-                        cx.session.hold(token, true);
+                        cx.session.hold(token, Kept::Stored);
                     }
                     Ok(Some(_)) => {}
                     Ok(None) => cx.session.hold_none(),

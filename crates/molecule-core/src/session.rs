@@ -26,7 +26,9 @@ use molecule_proto::{Time, UnixTime};
 pub struct Session {
     config: Config,
     credential: Credential,
-    epoch: u64,
+    /// A bearer that the store does not hold, and that a stored one replaced when it was refused: perhaps for a reason that
+    /// passes, such as April's 401 while its database is down.
+    aside: Option<HeldToken>,
     pub(crate) inbound_secret: InboundState,
     pub(crate) dialect: Dialect,
     pub(crate) rate: RateBudget,
@@ -80,8 +82,18 @@ pub(crate) enum Credential {
 #[derive(Debug, Clone)]
 pub(crate) struct HeldToken {
     pub(crate) token: Token,
-    /// Whether the store has it too: one that was minted and could not be saved is kept in memory alone.
-    pub(crate) saved: bool,
+    pub(crate) kept: Kept,
+}
+
+/// Where a bearer is besides in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In the store.
+    Stored,
+    /// With the owner, who gave it by an option: it is not written to the store.
+    Given,
+    /// Nowhere: it was minted and could not be stored.
+    Nowhere,
 }
 
 /// The inbound secret, as far as it is known.
@@ -171,7 +183,7 @@ impl Session {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut session = Self {
             credential: Credential::Unread,
-            epoch: 0,
+            aside: None,
             inbound_secret: InboundState::Unread,
             dialect: Dialect::Unknown,
             rate: RateBudget::default(),
@@ -186,8 +198,7 @@ impl Session {
             config,
         };
         if let Some(token) = session.config.given_token.clone() {
-            // A given token is its owner's to keep: it is not written to the store.
-            session.hold(token, true);
+            session.hold(token, Kept::Given);
         }
         session
     }
@@ -291,19 +302,45 @@ impl Session {
         matches!(self.credential, Credential::Missing)
     }
 
-    /// How many times the bearer changed.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+    /// The bearer that requests carry now.
+    pub(crate) fn bearer(&self) -> Option<&Token> {
+        self.held().map(|held| &held.token)
+    }
+
+    /// The credential that a request with this authentication carries now.
+    pub(crate) fn credential_of<'a>(&'a self, auth: &'a Auth) -> Option<&'a Token> {
+        match auth {
+            Auth::Open => None,
+            Auth::Bearer => self.bearer(),
+            Auth::Admin(token) => Some(token),
+        }
     }
 
     /// Holds a bearer from now on. Tells whether it is another one than before.
-    pub(crate) fn hold(&mut self, token: Token, saved: bool) -> bool {
-        let changed = self.held().is_none_or(|held| held.token != token);
-        if changed {
-            self.epoch += 1;
-        }
-        self.credential = Credential::Held(HeldToken { token, saved });
+    pub(crate) fn hold(&mut self, token: Token, kept: Kept) -> bool {
+        let changed = self.bearer() != Some(&token);
+        self.credential = Credential::Held(HeldToken { token, kept });
         changed
+    }
+
+    /// Holds a bearer that the platform made just now: no other one is worth a try any more.
+    pub(crate) fn hold_minted(&mut self, token: Token, kept: Kept) -> bool {
+        self.aside = None;
+        self.hold(token, kept)
+    }
+
+    /// The bearer was refused, and this is what the store holds, if it could be read and holds anything. Another token is
+    /// held from now on, if there is one: the stored one, or the one that made room for that before. Tells whether there was.
+    pub(crate) fn hold_another(&mut self, stored: Option<Token>) -> bool {
+        let refused = self.held().cloned();
+        let is_new = |token: &Token| refused.as_ref().is_none_or(|refused| refused.token != *token);
+        match stored.filter(is_new) {
+            Some(token) => {
+                self.aside = refused.filter(|refused| refused.kept != Kept::Stored).or(self.aside.take());
+                self.hold(token, Kept::Stored)
+            }
+            None => self.aside.take().is_some_and(|aside| self.hold(aside.token, aside.kept)),
+        }
     }
 
     /// The store was read and holds no token.
@@ -339,28 +376,10 @@ impl Session {
         if draft.named {
             headers.insert(header::WORKSPACE_ID, workspace_value(self.workspace_id()));
         }
-        match draft.auth {
-            Auth::Open => {}
-            Auth::Bearer => {
-                if let Some(held) = self.held() {
-                    headers.insert(AUTHORIZATION, held.token.bearer());
-                }
-            }
-            Auth::Admin(token) => {
-                headers.insert(AUTHORIZATION, token.bearer());
-            }
+        if let Some(credential) = self.credential_of(&draft.auth) {
+            headers.insert(AUTHORIZATION, credential.bearer());
         }
         Ok(request)
-    }
-
-    /// Takes the credentials of a request out of a text that a server or a proxy sent back: some echo the request.
-    pub(crate) fn redact(&self, auth: &Auth, text: &str) -> String {
-        let credential = match auth {
-            Auth::Open => None,
-            Auth::Bearer => self.held().map(|held| &held.token),
-            Auth::Admin(token) => Some(token),
-        };
-        credential.map_or_else(|| text.to_owned(), |token| text.replace(token.expose(), "[redacted]"))
     }
 
     /// The error for a call that needs a bearer where none is held.
@@ -393,7 +412,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("workspace_id", self.workspace_id())
             .field("token_held", &self.held().is_some())
-            .field("epoch", &self.epoch)
             .field("dialect", &self.dialect)
             .field("stop", &self.stop)
             .finish_non_exhaustive()

@@ -125,6 +125,42 @@ fn a_newer_token_that_is_refused_too_is_the_end() {
     assert_eq!((error.kind(), error.attempts(), agent.store.token_reads), (ErrorKind::Unauthorized, 2, 1));
 }
 
+/// April's server answers 401 while its database is down.
+#[test]
+fn a_token_that_the_store_does_not_hold_is_tried_again_after_a_stored_one() {
+    let mut agent = Agent::with(Agent::options().token(secret("given")), 7);
+    agent.store.token = Some(secret("stored"));
+    run(&mut agent, Call::new(Harmless), only("nobody")).unwrap_err();
+    agent.take_trace();
+    run(&mut agent, Call::new(Harmless), only(&secret("given"))).unwrap();
+    assert_eq!(
+        agent.take_trace(),
+        "start 4 POST /probe (bearer)\n\
+         feed 4 Response(401 Unauthorized, 40 bytes)\n\
+         start 5 Load(Token)\n\
+         feed 5 Host(Loaded(20 bytes))\n\
+         event TokenChanged\n\
+         start 6 POST /probe (bearer)\n\
+         feed 6 Response(200 OK, 2 bytes)\n\
+         done Object {}"
+    );
+}
+
+#[test]
+fn a_minted_token_that_only_memory_holds_is_not_lost_to_a_stored_one() {
+    let mut agent = Agent::stored(&secret("first"));
+    agent.store.fail("Replace");
+    let mut platform = Platform::current().without_token();
+    let error = run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TokenNotSaved);
+    run(&mut agent, Call::new(Harmless), only("nobody")).unwrap_err();
+    run(&mut agent, Call::new(Harmless), only(&secret("minted1"))).unwrap();
+    // And it gets into the store as soon as that is mended.
+    agent.store.mend();
+    run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
+    assert_eq!(agent.store.token, Some(secret("minted1")));
+}
+
 #[test]
 fn a_401_stays_a_401_where_the_store_cannot_be_read() {
     for damage in
