@@ -118,6 +118,7 @@ mod retry;
 mod run;
 pub mod session;
 mod target;
+mod turn;
 
 pub use ask::{Ask, Begin, Question};
 pub use beat::Beat;

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 use crate::session::{Auth, Credential, Dialect, Kept, Session};
+use crate::turn::Turn;
 
 const OPERATION: &str = "recover";
 
@@ -72,6 +73,7 @@ pub struct Recover {
     /// The token before, of which the prefix is needed to revoke it.
     old: Option<Token>,
     cancelled: bool,
+    turn: Turn,
     events: VecDeque<Event>,
 }
 
@@ -81,6 +83,7 @@ enum State {
     Loading(EffectId),
     Prepare,
     Preparing(EffectId),
+    AwaitTurn,
     Look,
     Looking(Box<Call<View>>),
     Rotating(Box<Call<Rotate>>),
@@ -102,7 +105,14 @@ enum Next {
 impl Recover {
     /// A recovery with this credential.
     pub fn new(recovery: Recovery) -> Self {
-        Self { recovery, state: State::Start, old: None, cancelled: false, events: VecDeque::new() }
+        Self {
+            recovery,
+            state: State::Start,
+            old: None,
+            cancelled: false,
+            turn: Turn::default(),
+            events: VecDeque::new(),
+        }
     }
 
     fn auth(&self) -> Auth {
@@ -218,6 +228,13 @@ impl Machine for Recover {
                     self.state = State::Preparing(id);
                     return Step::Start(id, Effect::Host(HostOp::Prepare));
                 }
+                State::AwaitTurn => match self.turn.take(cx) {
+                    Ok(()) => self.state = State::Look,
+                    Err(wake) => {
+                        self.state = State::AwaitTurn;
+                        return Step::Idle(Some(wake));
+                    }
+                },
                 State::Look => self.state = State::Looking(Box::new(Call::new(View))),
                 State::Looking(mut call) => match call.poll(cx) {
                     Step::Done(Ok(_)) if self.cancelled => self.fail(Error::cancelled(OPERATION)),
@@ -277,7 +294,10 @@ impl Machine for Recover {
                     self.fail(Error::cancelled(OPERATION));
                     return Step::Cancel(id);
                 }
-                State::Finished(result) => return Step::Done(*result),
+                State::Finished(result) => {
+                    self.turn.give_back(cx);
+                    return Step::Done(*result);
+                }
                 state @ (State::Loading(_) | State::Preparing(_) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
@@ -314,7 +334,7 @@ impl Machine for Recover {
                 self.state = State::Prepare;
             }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
-                self.state = State::Look;
+                self.state = State::AwaitTurn;
             }
             (State::Loading(expected) | State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
                 self.fail(Error::from_fault(OPERATION, fault));
@@ -343,7 +363,7 @@ impl Machine for Recover {
             State::Minting(call) => call.cancel(cx),
             State::Listing(call) => call.cancel(cx),
             State::Revoking(call) => call.cancel(cx),
-            State::Start | State::Prepare | State::Look => self.fail(Error::cancelled(OPERATION)),
+            State::Start | State::Prepare | State::AwaitTurn | State::Look => self.fail(Error::cancelled(OPERATION)),
             State::Saving(..) | State::Cancelling(_) | State::Finished(_) | State::Done => {}
         }
     }

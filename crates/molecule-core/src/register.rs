@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 use crate::session::{Credential, Dialect, InboundState, Kept, Session};
+use crate::turn::Turn;
 
 /// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
 /// never be replaced later (contract section 4.6).
@@ -23,7 +24,8 @@ const OPERATION: &str = "register";
 
 /// Registers the agent, unless its workspace is paused or gone.
 ///
-/// In order: the token is loaded, the store is prepared (a full disk must not eat a minted token), the open view is looked
+/// In order: the token is loaded, the store is prepared (a full disk must not eat a minted token), another call of the session
+/// that may get a token is waited for, the open view is looked
 /// at (a register for a removed id is answered 200 with a dead token, and April's server un-pauses a paused one), then
 /// the register is sent, and a token that it mints is stored before anything else.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub struct Register {
     state: State,
     retries: bool,
     cancelled: bool,
+    turn: Turn,
     events: VecDeque<Event>,
 }
 
@@ -66,6 +69,7 @@ enum State {
     LoadingInbound(EffectId),
     Prepare,
     Preparing(EffectId),
+    AwaitTurn,
     SaveEarlier,
     SavingEarlier(Box<SaveToken>),
     Look,
@@ -90,12 +94,17 @@ struct Attempt {
 impl Register {
     /// A register with the retries of every call.
     pub fn new() -> Self {
-        Self { state: State::Start, retries: true, cancelled: false, events: VecDeque::new() }
+        Self { state: State::Start, retries: true, cancelled: false, turn: Turn::default(), events: VecDeque::new() }
     }
 
     /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
     pub(crate) fn once() -> Self {
         Self { retries: false, ..Self::new() }
+    }
+
+    /// It is dropped, and what may be under way is let go of.
+    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>) {
+        self.turn.give_back(cx);
     }
 
     /// Whether the server may be acting on a register right now, or a token is being stored.
@@ -300,6 +309,13 @@ impl Machine for Register {
                 }
                 State::LoadInbound => self.state = State::Prepare,
                 State::Prepare => return self.start_host(cx, State::Preparing, HostOp::Prepare),
+                State::AwaitTurn => match self.turn.take(cx) {
+                    Ok(()) => self.state = State::SaveEarlier,
+                    Err(wake) => {
+                        self.state = State::AwaitTurn;
+                        return Step::Idle(Some(wake));
+                    }
+                },
                 State::SaveEarlier => self.save_earlier(cx.session),
                 State::SavingEarlier(mut save) => match save.poll(cx) {
                     Step::Done(Ok(())) => self.state = State::Look,
@@ -361,7 +377,10 @@ impl Machine for Register {
                     self.fail(Error::cancelled(OPERATION));
                     return Step::Cancel(id);
                 }
-                State::Finished(result) => return Step::Done(*result),
+                State::Finished(result) => {
+                    self.turn.give_back(cx);
+                    return Step::Done(*result);
+                }
                 state @ (State::Preparing(_) | State::LoadingToken(_) | State::LoadingInbound(_) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
@@ -410,14 +429,14 @@ impl Machine for Register {
                 self.state = State::Prepare;
             }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
-                self.state = State::SaveEarlier;
+                self.state = State::AwaitTurn;
             }
             (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
                 let error = Error::from_fault(OPERATION, fault);
                 if cx.session.held().is_some() {
                     // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
                     self.events.push_back(Event::Warning(error.to_string()));
-                    self.state = State::SaveEarlier;
+                    self.state = State::AwaitTurn;
                 } else {
                     self.fail(error);
                 }
@@ -447,6 +466,7 @@ impl Machine for Register {
             State::Start
             | State::LoadInbound
             | State::Prepare
+            | State::AwaitTurn
             | State::SaveEarlier
             | State::Look
             | State::Send { .. } => {

@@ -228,7 +228,10 @@ impl Run {
                 }
                 None
             }
-            Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => None,
+            Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {
+                register.abandon(cx);
+                None
+            }
             other => {
                 self.register = Some((register, why));
                 Some(pass(other))

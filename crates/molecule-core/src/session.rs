@@ -18,6 +18,7 @@ use crate::options::{check_card, check_reported_url};
 use crate::peer::{PeerCache, workspace_id};
 use crate::rate::RateBudget;
 use crate::report::Report;
+use crate::turn::Turns;
 use molecule_proto::{Time, UnixTime};
 
 /// One agent's shared state.
@@ -39,6 +40,7 @@ pub struct Session {
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
     pub(crate) peers: PeerCache,
+    pub(crate) turns: Turns,
     next_effect: u64,
     stop: StopLevel,
 }
@@ -193,6 +195,7 @@ impl Session {
             poll_refused: false,
             vitals: Vitals::default(),
             peers: PeerCache::default(),
+            turns: Turns::default(),
             next_effect: 0,
             stop: StopLevel::None,
             config,
