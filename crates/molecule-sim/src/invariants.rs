@@ -4,6 +4,7 @@ mod budget;
 mod effects;
 mod ends;
 mod lanes;
+mod lost;
 mod online;
 mod origin;
 mod pace;
@@ -13,14 +14,17 @@ mod secrets;
 mod steps;
 mod tokens;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use molecule_proto::Time;
+use molecule_core::effect::Slot;
+use molecule_proto::{Time, Token};
 
+use crate::agent::Agent;
 use crate::clock::BEGINNING;
 use crate::job::JobKind;
-use crate::seen::{Seen, Sight, Who};
+use crate::scenario::Mood;
+use crate::seen::{Facts, Seen, Sight, Taken, Who};
 use crate::world::{ADMIN, SECRET_MARK};
 
 /// Something that must hold. It is shown everything that happens and keeps what it needs of it.
@@ -65,6 +69,8 @@ impl fmt::Display for Broken {
 pub struct Known {
     /// Every token that the platform ever made.
     pub tokens: BTreeSet<String>,
+    /// By process: the tokens that answers brought to it.
+    pub brought: BTreeMap<usize, BTreeSet<String>>,
     /// What nothing may print: words of 43 characters.
     pub secrets: BTreeSet<String>,
     /// What nothing may print either.
@@ -72,6 +78,30 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether a process has a token that authenticates its agent: one that it was given, one in its store, or one that an
+    /// answer brought.
+    fn has_live_token(&self, facts: &Facts<'_>, agent: &Agent, process: usize) -> bool {
+        let lives = |token: &str| Token::new(token).is_ok_and(|token| facts.platform.is_live(&agent.workspace, &token));
+        let stored = if agent.disk.mood() == Mood::Broken { None } else { agent.disk.content(Slot::Token, false) };
+        let brought = self.brought.get(&process).into_iter().flatten();
+        let given = agent.given.iter().map(Token::expose);
+        given.chain(brought.map(String::as_str)).any(lives) || stored.is_some_and(|token| lives(&token))
+    }
+
+    fn note(&mut self, sight: &Sight<'_>) {
+        match &sight.seen {
+            Seen::Landed(landing, Taken::Yes) => {
+                if let Some(token) = &landing.token {
+                    self.brought.entry(sight.who.process).or_default().insert(token.clone());
+                }
+            }
+            seen if is_dead(seen) => {
+                self.brought.remove(&sight.who.process);
+            }
+            _ => {}
+        }
+    }
+
     fn keep(&mut self, secret: &str) {
         if secret.len() == 43 {
             self.secrets.insert(secret.to_owned());
@@ -107,6 +137,7 @@ impl Watch {
     }
 
     pub(crate) fn see(&mut self, sight: &Sight<'_>) -> Option<Broken> {
+        self.known.note(sight);
         for invariant in &mut self.invariants {
             if let Err(why) = invariant.see(sight, &self.known) {
                 let (name, sentence) = (invariant.name(), invariant.sentence());
@@ -121,6 +152,7 @@ impl Watch {
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(tokens::NoTokenIsLost::default()),
+        Box::new(lost::LostTokensAreToldOf::default()),
         Box::new(lanes::OneRequestPerLane::default()),
         Box::new(pace::HeartbeatsKeepTheirPace::default()),
         Box::new(budget::WithinBudgetAndBackoff::default()),

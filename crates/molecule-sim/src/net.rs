@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use molecule_core::effect::{FaultKind, Limits, Phase, Sent};
 use molecule_proto::UnixTime;
+use serde_json::json;
 
 use crate::weather::{Asked, Gust, Part};
 
@@ -52,8 +53,14 @@ pub(crate) enum End {
     Fault(Sent, FaultKind),
 }
 
-/// Plans the way of a request that meets a gust, or none. `date` is the calendar of whatever answers.
-pub(crate) fn way(gust: Option<&Gust>, limits: &Limits, rng: &mut Rng, date: UnixTime) -> Way {
+/// Plans the way of a request with this credential that meets a gust, or none. `date` is the calendar of whatever answers.
+pub(crate) fn way(
+    gust: Option<&Gust>,
+    credential: Option<&str>,
+    limits: &Limits,
+    rng: &mut Rng,
+    date: UnixTime,
+) -> Way {
     let trip = Duration::from_micros(rng.u64(5_000..120_000));
     let half = trip / 2;
     let answered = |end| Way { arrives: Some(half), lands: trip, end };
@@ -80,6 +87,7 @@ pub(crate) fn way(gust: Option<&Gust>, limits: &Limits, rng: &mut Rng, date: Uni
         Some(Gust::Cut) => after(Some(half), trip, FaultKind::Interrupted),
         Some(Gust::Corrupt) => answered(End::Corrupt),
         Some(Gust::Page { status }) => unseen(End::Edge(page(*status))),
+        Some(Gust::Echo { status }) => unseen(End::Edge(echo(*status, credential))),
         Some(Gust::TooLarge) => after(Some(half), trip, FaultKind::TooLarge),
         Some(Gust::NoHttp) => unseen(End::Fault(Sent::Maybe, FaultKind::Protocol)),
     };
@@ -131,6 +139,13 @@ fn redirect() -> Response<Bytes> {
     answer
 }
 
+fn echo(status: u16, credential: Option<&str>) -> Response<Bytes> {
+    let body = json!({"error": format!("refused: {credential:?}"), "code": credential});
+    let mut answer = text(status, "application/json", "");
+    *answer.body_mut() = body.to_string().into();
+    answer
+}
+
 fn page(status: u16) -> Response<Bytes> {
     text(status, "text/html", "<!doctype html><title>Welcome to the guest network</title>")
 }
@@ -168,6 +183,7 @@ mod tests {
             Gust::Cut,
             Gust::Corrupt,
             Gust::Page { status: 404 },
+            Gust::Echo { status: 400 },
             Gust::TooLarge,
             Gust::NoHttp,
         ];
@@ -188,7 +204,7 @@ mod tests {
         let limits = Limits { connect: ten, head: ten, read: ten, total: 3 * ten, max_body: 1 };
         for gust in all_gusts() {
             for _ in 0..50 {
-                let way = way(Some(&gust), &limits, &mut rng, UnixTime::from_secs(0));
+                let way = way(Some(&gust), None, &limits, &mut rng, UnixTime::from_secs(0));
                 assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
                 if let End::Fault(sent, kind) = way.end {
                     assert!(FAULTS.contains(&(sent, kind)), "{gust:?}: {kind:?}");

@@ -30,7 +30,8 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
     landing.says = says(route, answer.status().as_u16(), &body);
 }
 
-fn mints(route: Route) -> bool {
+/// Whether an answer on this route may bring a token.
+pub(crate) fn mints(route: Route) -> bool {
     matches!(route, Route::Register | Route::Rotate | Route::Mint)
 }
 

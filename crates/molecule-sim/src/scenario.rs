@@ -80,6 +80,8 @@ pub enum TokenAt {
     Given,
     /// A dead one is given by an option, and the live one is in the store.
     GivenDeadStoredLive,
+    /// The live one is given by an option, and a dead one was left in the store.
+    GivenLiveStoredDead,
     /// Nobody kept it.
     Lost,
     /// None was minted yet: the first register gets it.

@@ -64,6 +64,7 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
         4 => Just(TokenAt::Stored),
         2 => Just(TokenAt::Given),
         1 => Just(TokenAt::GivenDeadStoredLive),
+        1 => Just(TokenAt::GivenLiveStoredDead),
         1 => Just(TokenAt::Lost),
         4 => Just(TokenAt::NotMinted),
     ];
@@ -208,6 +209,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         2 => Just(Gust::Cut),
         2 => Just(Gust::Corrupt),
         2 => prop_oneof![Just(200u16), Just(403), Just(404), Just(410), Just(500)].prop_map(|status| Gust::Page { status }),
+        1 => prop_oneof![Just(400u16), Just(403), Just(500)].prop_map(|status| Gust::Echo { status }),
         1 => Just(Gust::TooLarge),
         1 => Just(Gust::NoHttp),
     ]

@@ -78,7 +78,7 @@ impl World<'_> {
             request.headers_mut().insert(HOST, host);
         }
         let date = platform_now(self.now).unix;
-        let way = net::way(ask.gust.as_ref(), &limits, &mut self.rng, date);
+        let way = net::way(ask.gust.as_ref(), ask.bearer.as_deref(), &limits, &mut self.rng, date);
         let number = self.requests;
         let lands = self.now + way.lands;
         let request = way.arrives.map(|_| request);

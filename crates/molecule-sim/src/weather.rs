@@ -77,6 +77,11 @@ pub enum Gust {
         /// The status.
         status: u16,
     },
+    /// Something before the server refuses, with this status, and quotes the request's credential.
+    Echo {
+        /// The status.
+        status: u16,
+    },
     /// The answer is larger than any cap.
     TooLarge,
     /// What comes back is no HTTP.

@@ -168,32 +168,30 @@ impl<'a> World<'a> {
         let now = platform_now(self.now);
         let number = self.agents.len();
         let name = format!("agent-{number}");
-        let (workspace, token) = match setup.token {
-            TokenAt::NotMinted => {
-                let url = crate::agent::url(0);
-                let made = self.platform.create_workspace_at(now, &name, &url);
-                (made.expect("a URL on a public host is never refused"), None)
-            }
-            TokenAt::Stored | TokenAt::Given | TokenAt::GivenDeadStoredLive | TokenAt::Lost => {
-                let (workspace, token) = self.platform.create_workspace(now, &name);
-                (workspace, Some(token))
-            }
+        let (workspace, token) = if setup.token == TokenAt::NotMinted {
+            let made = self.platform.create_workspace_at(now, &name, &crate::agent::url(0));
+            (made.expect("a URL on a public host is never refused"), None)
+        } else {
+            let (workspace, token) = self.platform.create_workspace(now, &name);
+            (workspace, Some(token))
         };
-        let given = match setup.token {
-            TokenAt::Given => token.clone(),
-            TokenAt::GivenDeadStoredLive => Token::new("a-token-that-was-revoked-long-ago").ok(),
-            TokenAt::Stored | TokenAt::Lost | TokenAt::NotMinted => None,
+        let newer = |platform: &mut Platform| platform.rotate(now, &workspace);
+        let (given, stored) = match setup.token {
+            TokenAt::NotMinted | TokenAt::Lost => (None, None),
+            TokenAt::Stored => (None, token.clone()),
+            TokenAt::Given => (token.clone(), None),
+            TokenAt::GivenDeadStoredLive => (token.clone(), newer(&mut self.platform)),
+            TokenAt::GivenLiveStoredDead => (newer(&mut self.platform), token.clone()),
         };
-        let stored = matches!(setup.token, TokenAt::Stored | TokenAt::GivenDeadStoredLive);
+        for token in token.iter().chain(&given).chain(&stored) {
+            self.watch.knows(token.expose());
+        }
         let up_for = Duration::from_secs(self.rng.u64(1..100_000));
         let spread = u64::from(setup.starts_within_s) * 1000;
         let starts = self.now + Duration::from_millis(self.rng.u64(0..=spread));
         self.agents.push(Agent::new(setup, workspace, given, up_for));
-        if let Some(token) = token {
-            self.watch.knows(token.expose());
-            if stored {
-                self.agents[number].disk.put(molecule_core::effect::Slot::Token, token.expose());
-            }
+        if let Some(token) = stored {
+            self.agents[number].disk.put(molecule_core::effect::Slot::Token, token.expose());
         }
         self.plan(starts, Happening::Starts(number));
     }

@@ -1,7 +1,8 @@
 //! Every effect ends, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use molecule_core::RunCommand;
 use molecule_core::effect::EffectId;
 
 use super::{Invariant, Known, is_dead};
@@ -12,6 +13,8 @@ use crate::seen::{Seen, Sight, Taken};
 pub(crate) struct EveryStartEndsOnce {
     /// By process, since ids are unique within a session.
     open: BTreeMap<(usize, EffectId), Open>,
+    /// Processes that were stopped at once, and let go of what is under way.
+    hurried: BTreeSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,15 @@ impl Invariant for EveryStartEndsOnce {
             Seen::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
                 (None, _) => Err(format!("effect {} ends and was not under way", landing.id.0)),
                 (Some(Open::Cancelled), Taken::Yes) => Err(format!("effect {} was cancelled and taken", landing.id.0)),
+                (Some(Open::Wanted), Taken::GivenBack) if !self.hurried.contains(&process) => {
+                    Err(format!("effect {} was given back, and nobody had cancelled it", landing.id.0))
+                }
                 (Some(_), _) => Ok(()),
             },
+            Seen::Commanded(RunCommand::StopNow) => {
+                self.hurried.insert(process);
+                Ok(())
+            }
             Seen::Over => {
                 let left: Vec<u64> =
                     self.open.keys().filter(|(of, _)| *of == process).map(|(_, effect)| effect.0).collect();
@@ -61,6 +71,7 @@ impl Invariant for EveryStartEndsOnce {
             }
             seen if is_dead(seen) => {
                 self.open.retain(|(of, _), _| *of != process);
+                self.hurried.remove(&process);
                 Ok(())
             }
             _ => Ok(()),

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use molecule_core::effect::{HostOp, Slot};
+use molecule_core::effect::HostOp;
 use molecule_core::{Ended, Error, ErrorKind, Event, RunCommand};
-use molecule_proto::{Time, Token, WorkspaceStatus};
+use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead, of};
 use crate::job::{Ending, JobKind};
-use crate::scenario::{Act, Mood};
+use crate::scenario::Act;
 use crate::seen::{Landing, Says, Seen, Sight, Taken, Who};
 use crate::weather::Route;
 
@@ -33,7 +33,6 @@ struct Life {
     gone: bool,
     /// Registers in a row that were refused with 401.
     refused: u32,
-    bearer: Option<String>,
     /// What it must finish before it can stop.
     register_under_way: bool,
     storing: bool,
@@ -57,7 +56,7 @@ impl Invariant for EndsForAReason {
          or as soon as a register is finished"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
             Seen::StopRaised => {
@@ -88,7 +87,7 @@ impl Invariant for EndsForAReason {
             Seen::Ended(Ending::Run(result)) => {
                 let Some(life) = self.loops.remove(&who) else { return Ok(()) };
                 return match result {
-                    Ok(ended) => self.ended(sight, &life, *ended),
+                    Ok(ended) => self.ended(sight, known, &life, *ended),
                     Err(error) => failed(&life, error),
                 };
             }
@@ -115,10 +114,9 @@ impl EndsForAReason {
         }
     }
 
-    fn ended(&self, sight: &Sight<'_>, life: &Life, ended: Ended) -> Result<(), String> {
+    fn ended(&self, sight: &Sight<'_>, known: &Known, life: &Life, ended: Ended) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let platform = sight.facts.platform;
-        let lives = |token: &str| Token::new(token).is_ok_and(|token| platform.is_live(&agent.workspace, &token));
         let (holds, otherwise) = match ended {
             Ended::Paused => (life.paused && !agent.setup.waits_on_pause, "nothing said that the workspace is paused"),
             Ended::Deleted => {
@@ -127,11 +125,8 @@ impl EndsForAReason {
             }
             Ended::Stopped => (self.stopped.contains(&sight.who.process), "nobody stopped it"),
             Ended::Unauthorized => {
-                let held = life.bearer.as_deref().is_some_and(lives);
-                // A store that cannot be read has nothing newer.
-                let readable = agent.disk.mood() != Mood::Broken;
-                let stored = readable && agent.disk.content(Slot::Token, false).is_some_and(|token| lives(&token));
-                (life.refused >= 3 && !held && !stored, "the credential lives, or was not refused three times")
+                let lives = known.has_live_token(&sight.facts, agent, sight.who.process);
+                (life.refused >= 3 && !lives, "a credential lives, or it was not refused three times")
             }
             _ => (false, "an end that is not known here"),
         };
@@ -144,9 +139,6 @@ impl Life {
         match seen {
             Seen::Asked(ask) => {
                 self.asked = true;
-                if ask.bearer.is_some() {
-                    self.bearer.clone_from(&ask.bearer);
-                }
                 if ask.route == Some(Route::Register) {
                     self.register_under_way = true;
                 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use molecule_core::effect::{EffectId, Slot};
+use molecule_core::effect::EffectId;
 use molecule_core::{ErrorKind, Event};
-use molecule_proto::{Time, Token, WorkspaceStatus};
+use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead};
 use crate::acts::task;
@@ -29,8 +29,6 @@ struct Calm {
     /// Its requests that met a gust and have not ended.
     gusty: BTreeSet<(usize, EffectId)>,
     last_beat: Time,
-    /// Tokens that its processes were given by answers.
-    brought: BTreeSet<(usize, String)>,
     /// What its process last reported.
     reported: Option<u8>,
     /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
@@ -65,7 +63,7 @@ impl Invariant for OnlineAgainSoon {
          for one of these reasons"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         if let Seen::Acted(Act::Weather(_) | Act::Database { .. }) = sight.seen {
             self.agents.values_mut().for_each(|calm| calm.since = calm.since.max(sight.at));
         }
@@ -73,7 +71,7 @@ impl Invariant for OnlineAgainSoon {
         let calm = self.agents.entry(sight.who.agent).or_default();
         calm.disturb(sight, agent);
         calm.note(sight, agent);
-        if matches!(sight.seen, Seen::Tick) { calm.judge(sight, agent) } else { Ok(()) }
+        if matches!(sight.seen, Seen::Tick) { calm.judge(sight, agent, truth(sight, known, agent)) } else { Ok(()) }
     }
 }
 
@@ -101,7 +99,6 @@ impl Calm {
             Seen::Acted(_) | Seen::Handed(_) | Seen::Finale => now,
             seen if is_dead(seen) => {
                 self.gusty.retain(|(process, _)| *process != sight.who.process);
-                self.brought.retain(|(process, _)| *process != sight.who.process);
                 self.reported = None;
                 if agent.program == Program::Crashed {
                     self.hopeless = None;
@@ -144,7 +141,6 @@ impl Calm {
                 if is_beat && landing.is_good() {
                     self.last_beat = sight.at;
                 }
-                self.brought.extend(landing.token.clone().map(|token| (sight.who.process, token)));
             }
             Seen::Acted(Act::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
             Seen::Told(Event::Registered { .. } | Event::Paused) => self.hopeless = None,
@@ -153,8 +149,7 @@ impl Calm {
         }
     }
 
-    fn judge(&self, sight: &Sight<'_>, agent: &Agent) -> Result<(), String> {
-        let truth = self.truth(sight, agent);
+    fn judge(&self, sight: &Sight<'_>, agent: &Agent, truth: Truth) -> Result<(), String> {
         let program = match (agent.program, self.hopeless) {
             (Program::Registering | Program::Looping, Some(kind)) => Program::Waiting(kind),
             (program, _) => program,
@@ -192,21 +187,18 @@ impl Calm {
             (Truth::Gone | Truth::Locked, Program::Waiting(_)) => wrong("another error says what is the matter"),
         }
     }
+}
 
-    fn truth(&self, sight: &Sight<'_>, agent: &Agent) -> Truth {
-        let platform = sight.facts.platform;
-        match platform.status(&agent.workspace) {
-            None | Some(WorkspaceStatus::Removed) => return Truth::Gone,
-            Some(WorkspaceStatus::Paused) => return Truth::Paused,
-            Some(_) => {}
-        }
-        let lives = |token: &Token| platform.is_live(&agent.workspace, token);
-        let stored = agent.disk.content(Slot::Token, false).and_then(|token| Token::new(&token).ok());
-        let brought = self.brought.iter().filter_map(|(_, token)| Token::new(token).ok());
-        let has_one = stored.iter().chain(&agent.given).any(lives) || brought.into_iter().any(|token| lives(&token));
-        let asks = platform.live_tokens(&agent.workspace) > 0;
-        if asks && !has_one { Truth::Locked } else { Truth::Live }
+fn truth(sight: &Sight<'_>, known: &Known, agent: &Agent) -> Truth {
+    let platform = sight.facts.platform;
+    match platform.status(&agent.workspace) {
+        None | Some(WorkspaceStatus::Removed) => return Truth::Gone,
+        Some(WorkspaceStatus::Paused) => return Truth::Paused,
+        Some(_) => {}
     }
+    let has_one = known.has_live_token(&sight.facts, agent, sight.who.process);
+    let asks = platform.live_tokens(&agent.workspace) > 0;
+    if asks && !has_one { Truth::Locked } else { Truth::Live }
 }
 
 /// Whether this machine is what the program is doing.

@@ -67,7 +67,7 @@ impl Invariant for NothingIsDoneTwice {
 }
 
 /// A 401 and a 429 turn a request away, and so does a 503 that asks to come again.
-fn may_have_arrived(landing: &Landing) -> bool {
+pub(super) fn may_have_arrived(landing: &Landing) -> bool {
     match (landing.status.map(|status| status.as_u16()), landing.fault) {
         (Some(401 | 429), _) => false,
         // The platform's own word for it is a 503 with a code, and then it did nothing.

@@ -22,8 +22,6 @@ pub(crate) struct NoTokenIsLost {
     untold: BTreeMap<Who, String>,
     /// By process: the token that it holds in memory alone.
     unsaved: BTreeMap<usize, String>,
-    /// By process: what answers brought.
-    brought: BTreeMap<usize, BTreeSet<String>>,
     /// Processes that were stopped at once, and need not finish anything.
     hurried: BTreeSet<usize>,
     /// By agent: since when the disk is as it is.
@@ -113,7 +111,7 @@ impl NoTokenIsLost {
         if self.to_store.remove(&who).is_some_and(|due| due != token) {
             return Err("it stores something else than the token that it was given".to_owned());
         }
-        let brought = self.brought.get(&who.process).is_some_and(|brought| brought.contains(&token));
+        let brought = known.brought.get(&who.process).is_some_and(|brought| brought.contains(&token));
         if !brought || !known.tokens.contains(&token) {
             return Err("it stores what no answer brought".to_owned());
         }
@@ -126,7 +124,6 @@ impl NoTokenIsLost {
         match (&landing.token, taken) {
             (Some(token), Taken::Yes) => {
                 self.to_store.insert(sight.who, token.clone());
-                self.brought.entry(process).or_default().insert(token.clone());
             }
             (Some(_), Taken::GivenBack | Taken::TooLate) if !self.hurried.contains(&process) => {
                 return Err("an answer brought a token, and nobody waited for it".to_owned());
@@ -170,7 +167,6 @@ impl NoTokenIsLost {
         self.untold.retain(|who, _| who.process != process);
         self.looked.retain(|who, _| who.process != process);
         self.unsaved.remove(&process);
-        self.brought.remove(&process);
         self.hurried.remove(&process);
     }
 }
@@ -179,7 +175,7 @@ fn is_about_tokens(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TokenNotHeld | ErrorKind::TokenNotSaved | ErrorKind::Revoked)
 }
 
-fn says_how(text: &str) -> Result<(), String> {
+pub(super) fn says_how(text: &str) -> Result<(), String> {
     let says = text.contains("recover") || text.contains("MOLECULE_WORKSPACE_TOKEN");
     if says { Ok(()) } else { Err(format!("nothing says how to recover: {text}")) }
 }

@@ -1,0 +1,133 @@
+//! What becomes of tokens whose answer was lost.
+
+use std::collections::BTreeMap;
+
+use molecule_core::effect::EffectId;
+use molecule_core::{Ended, Event, RunCommand};
+use molecule_proto::Token;
+
+use super::repeats::may_have_arrived;
+use super::tokens::says_how;
+use super::{Invariant, Known, is_dead};
+use crate::job::{Ending, JobKind};
+use crate::seen::{Landing, Seen, Sight, Who};
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct LostTokensAreToldOf {
+    /// By process and effect: requests that may mint, and what became of them.
+    asked: BTreeMap<(usize, EffectId), Asked>,
+    machines: BTreeMap<Who, Told>,
+}
+
+#[derive(Debug)]
+enum Asked {
+    /// The server minted this, and the answer is on its way.
+    Minted(String),
+    /// The machine got something that brought no token.
+    Fruitless,
+}
+
+/// What the application heard of a machine.
+#[derive(Debug, Default)]
+struct Told {
+    /// What the server minted for it, and no answer will bring.
+    lost: Vec<String>,
+    /// Whether it said how to recover, since something was lost that may have been a token.
+    said: bool,
+    /// Nobody listens.
+    alone: bool,
+    /// It is over.
+    ended: bool,
+}
+
+impl Invariant for LostTokensAreToldOf {
+    fn name(&self) -> &'static str {
+        "lost tokens are told of"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "where the server minted a token and its answer was lost, whoever called is told how to recover, unless the agent has \
+         another token that works"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+        let who = sight.who;
+        match &sight.seen {
+            Seen::Answered(ask, _, Some(token)) => {
+                let key = (who.process, ask.id);
+                if let Some(Asked::Fruitless) = self.asked.remove(&key) {
+                    return self.lost(sight, known, token);
+                }
+                self.asked.insert(key, Asked::Minted((*token).to_owned()));
+            }
+            Seen::Landed(landing, _) => self.landed(who, landing),
+            Seen::Told(Event::Degraded { error, .. } | Event::Warning(error)) if says_how(error).is_ok() => {
+                self.machine(who).said = true;
+            }
+            Seen::GivenUp | Seen::Commanded(RunCommand::StopNow) => self.machine(who).alone = true,
+            Seen::Ended(ending) => return self.ended(sight, known, ending),
+            seen if is_dead(seen) => {
+                self.asked.retain(|(process, _), _| *process != who.process);
+                self.machines.retain(|other, _| other.process != who.process);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl LostTokensAreToldOf {
+    fn machine(&mut self, who: Who) -> &mut Told {
+        self.machines.entry(who).or_default()
+    }
+
+    fn landed(&mut self, who: Who, landing: &Landing) {
+        let may_mint = landing.ask.as_ref().and_then(|ask| ask.route).is_some_and(crate::read::mints);
+        if !may_mint || landing.token.is_some() || !may_have_arrived(landing) {
+            self.asked.remove(&(who.process, landing.id));
+            return;
+        }
+        match self.asked.insert((who.process, landing.id), Asked::Fruitless) {
+            Some(Asked::Minted(token)) => {
+                self.asked.remove(&(who.process, landing.id));
+                let machine = self.machine(who);
+                machine.said = false;
+                machine.lost.push(token);
+            }
+            // The server may still act.
+            Some(Asked::Fruitless) | None => self.machine(who).said = false,
+        }
+    }
+
+    /// The server acts when its answer is not waited for any more.
+    fn lost(&mut self, sight: &Sight<'_>, known: &Known, token: &str) -> Result<(), String> {
+        let machine = self.machine(sight.who);
+        machine.lost.push(token.to_owned());
+        if machine.ended { machine.judge(sight, known) } else { Ok(()) }
+    }
+
+    fn ended(&mut self, sight: &Sight<'_>, known: &Known, ending: &Ending) -> Result<(), String> {
+        let machine = self.machine(sight.who);
+        machine.ended = true;
+        machine.said |= ending.error().is_some_and(|error| says_how(&error.to_string()).is_ok());
+        // A loop that ends before it could try again says it when it is started again.
+        machine.alone |= matches!(ending, Ending::Run(Ok(Ended::Stopped | Ended::Paused | Ended::Deleted)));
+        machine.judge(sight, known)
+    }
+}
+
+impl Told {
+    fn judge(&self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+        let agent = &sight.facts.agents[sight.who.agent];
+        let lives = |token: &String| {
+            Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token))
+        };
+        let locked = self.lost.iter().any(lives) && !known.has_live_token(&sight.facts, agent, sight.who.process);
+        if !locked || self.said || self.alone {
+            return Ok(());
+        }
+        let what = if sight.who.kind == JobKind::Run { "the loop" } else { "the call" };
+        Err(format!("{what} lost the answer that brought the only live token, and nothing said how to recover"))
+    }
+}
