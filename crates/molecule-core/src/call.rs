@@ -11,7 +11,7 @@ use molecule_proto::{ErrorBody, Time, Token};
 use crate::credential::read_token;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Stored};
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::refusal;
@@ -162,8 +162,10 @@ impl<E: Endpoint> Call<E> {
         }
         if self.endpoint.accepts(answer) {
             let decoded = self.endpoint.decode(answer);
-            self.may_have_acted |= decoded.is_err();
-            return self.finish(decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why)));
+            let decoded = decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why));
+            // A web page is the answer of something else.
+            self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
+            return self.finish(decoded);
         }
         self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);

@@ -166,7 +166,9 @@ impl Recover {
 
     /// A lost answer of a rotation carried the only live token.
     fn rotation_failed(&mut self, error: Error) {
-        self.fail(if error.may_have_acted() { error.remedy(AFTER_LOSS) } else { refused_admin(error, &self.recovery) });
+        // A web page says nothing about what stands behind it, and here much is at stake.
+        let lost = error.may_have_acted() || error.kind() == ErrorKind::Routing;
+        self.fail(if lost { error.remedy(AFTER_LOSS) } else { refused_admin(error, &self.recovery) });
     }
 
     /// The old token's row, if exactly one has its prefix: rows show no more of a token than its first eight characters.
