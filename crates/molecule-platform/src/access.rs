@@ -25,6 +25,12 @@ impl Platform {
                 || self.is_above(target, caller))
     }
 
+    /// The topmost workspace above one, or itself.
+    pub(crate) fn top_of(&self, id: &WorkspaceId) -> Option<&WorkspaceId> {
+        let parent = |row: &&Workspace| row.parent.as_ref().and_then(|parent| self.workspaces.get(parent));
+        std::iter::successors(self.workspaces.get(id), parent).take(MOST_LEVELS).last().map(|row| &row.id)
+    }
+
     /// Whether two workspaces have the same parent. On April's server those without one are each other's siblings.
     fn are_siblings(&self, one: &Workspace, other: &Workspace) -> bool {
         one.parent == other.parent && (one.parent.is_some() || self.config.dialect == Dialect::April)

@@ -21,7 +21,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 impl Platform {
     /// Whether a bearer is a live token of this very workspace. The id is compared as text, so an upper-case spelling of
     /// the right one is wrong; tokens of removed workspaces authenticate nothing.
-    fn authenticates(&mut self, now: UnixTime, bearer: &str, id: &str) -> bool {
+    pub(crate) fn authenticates(&mut self, now: UnixTime, bearer: &str, id: &str) -> bool {
         let owner = self.tokens.owner(bearer).filter(|owner| owner.as_str() == id);
         let lives = owner
             .and_then(|owner| self.workspaces.get(owner))
@@ -32,12 +32,12 @@ impl Platform {
         lives
     }
 
-    fn is_admin(&self, bearer: Option<&str>) -> bool {
+    pub(crate) fn is_admin(&self, bearer: Option<&str>) -> bool {
         let admin = self.config.admin_token.as_ref();
         admin.is_some_and(|admin| bearer == Some(admin.expose()))
     }
 
-    fn is_org_token(&self, bearer: &str) -> bool {
+    pub(crate) fn is_org_token(&self, bearer: &str) -> bool {
         self.org_tokens.iter().any(|token| token.expose() == bearer)
     }
 

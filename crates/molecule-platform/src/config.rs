@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use molecule_proto::Token;
 
@@ -44,6 +45,14 @@ pub struct Config {
     pub public_url: Option<String>,
     /// What names in push URLs resolve to.
     pub resolver: Resolver,
+    /// How long a call to an agent may take while nothing is heard of it; each heartbeat of the agent begins it anew, and
+    /// its own `idle_timeout_seconds` replaces it. Half an hour, and five minutes on April's server.
+    pub idle_timeout: Duration,
+    /// How long a person waits for an agent's answer before the current server lets go: 90 seconds.
+    pub ui_budget: Duration,
+    /// Whether agents at literal loopback and private addresses are called with their inbound secret. The genuine server
+    /// has to be told so, and the recorded ones were.
+    pub bearer_to_local: bool,
 }
 
 impl Config {
@@ -59,6 +68,9 @@ impl Config {
             seed: 0,
             public_url: None,
             resolver: Resolver::default(),
+            idle_timeout: Duration::from_secs(if dialect == Dialect::April { 300 } else { 1800 }),
+            ui_budget: Duration::from_secs(90),
+            bearer_to_local: true,
         }
     }
 

@@ -98,16 +98,53 @@
 //!
 //! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
 //! secrets, plugins, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits, rate limit,
-//! tenant gate and odd answers of each dialect. Recordings of the genuine servers are replayed against it. Where neither
-//! a recording nor the contract says what the server does, the code says so.
+//! tenant gate and odd answers of each dialect. What agents say to each other: discovery, peers and who may talk to whom,
+//! messages to poll and push agents, the queue of busy ones, delegations, broadcasts, words for the user, and the feeds that
+//! all of it leaves. Recordings of the genuine servers are replayed against it. Where neither a recording nor the contract
+//! says what the server does, the code says so.
 //!
-//! A route that is not modelled is answered like one that does not exist: 404 with the text `404 page not found`. There
-//! are no messages between agents yet, so every answer is [`Answer::Ready`] and the platform never calls an agent.
+//! A route that is not modelled is answered like one that does not exist: 404 with the text `404 page not found`.
+//!
+//! # Driving it yourself
+//!
+//! A message to a push agent is answered later, and the platform says whom to call meanwhile:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use molecule_platform::{Answer, Config, Dialect, Now, Platform, Turn};
+//! use molecule_proto::{Message, RpcRequest, path};
+//!
+//! let mut platform = Platform::new(Config::new(Dialect::Current));
+//! let now = Now::default();
+//! let (sender, token) = platform.create_workspace(now, "sender");
+//! let (agent, agents_token) = platform.create_workspace(now, "agent");
+//! let register = serde_json::json!({"id": agent, "url": "http://localhost:9/a2a", "delivery_mode": "push", "agent_card": {}});
+//! let request = http::Request::post(path::REGISTER).header("authorization", agents_token.bearer());
+//! let registered = platform.handle(now, None, request.body(Bytes::from(register.to_string()))?);
+//! assert_eq!(registered.ready().expect("answered at once").status(), 200);
+//!
+//! let call = serde_json::to_vec(&RpcRequest::send("1", Message::text("hello").with_id("m-1")))?;
+//! let request = http::Request::post(path::a2a(&agent)).header("authorization", token.bearer());
+//! let Answer::Later(ticket) = platform.handle(now, None, request.body(Bytes::from(call))?) else { panic!("it waits") };
+//! let Turn::Dispatch(id, request) = platform.poll(now) else { panic!("the agent is called") };
+//! assert_eq!(request.uri(), "http://localhost:9/a2a");
+//!
+//! let reply = Bytes::from_static(br#"{"jsonrpc":"2.0","id":"1","result":{"parts":[{"kind":"text","text":"hi"}]}}"#);
+//! platform.dispatched(now, id, Ok(http::Response::new(reply.clone())));
+//! let Turn::Answer(answered, response) = platform.poll(now) else { panic!("it is answered") };
+//! assert_eq!((answered, response.body()), (ticket, &reply));
+//! # let _ = sender;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod a2a;
 mod access;
 mod answer;
 mod auth;
 mod config;
+mod delegation;
+mod dispatch;
+mod feed;
 mod gate;
 mod json;
 mod owner;
@@ -125,8 +162,9 @@ mod url_rules;
 mod urls;
 mod workspace;
 
-pub use answer::{Answer, Now, Turn, Wake};
+pub use answer::{Answer, DispatchId, Now, Ticket, Turn, Wake};
 pub use config::{Config, Dialect, Resolver};
+pub use dispatch::DispatchFault;
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};

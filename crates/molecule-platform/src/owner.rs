@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use molecule_proto::{DeliveryMode, InboundSecret, Token, TokenId, WorkspaceId, WorkspaceStatus, WorkspaceView};
+use molecule_proto::{
+    ActivityRow, DeliveryMode, InboundSecret, QueueId, QueueItem, Token, TokenId, WorkspaceId, WorkspaceStatus,
+    WorkspaceView,
+};
 
 use crate::answer::Now;
 use crate::config::Dialect;
@@ -205,6 +208,7 @@ impl Platform {
             self.tokens.revoke_all(id);
             self.urls.forget(id);
             if purge {
+                self.feed.forget(id);
                 self.workspaces.remove(id);
             } else if let Some(row) = self.workspaces.get_mut(id) {
                 row.remove(now);
@@ -263,13 +267,6 @@ impl Platform {
         self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
     }
 
-    /// Notes that a workspace's agent spoke to another one, as a message or a delegation leaves it on the row: the routes
-    /// of messages are not modelled. `false` if there is no such workspace.
-    pub fn spoke(&mut self, now: Now, id: &WorkspaceId) -> bool {
-        let row = self.workspaces.get_mut(id);
-        row.map(|row| row.last_outbound = Some(now)).is_some()
-    }
-
     /// The status of a workspace, as of the last call that was given a moment; `None` if there is no such workspace.
     pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
         self.workspaces.get(id).map(|row| row.status.clone())
@@ -293,6 +290,16 @@ impl Platform {
     /// What the last heartbeat named as the current task, and the spend of the month in US cents.
     pub fn reported_work(&self, id: &WorkspaceId) -> Option<(String, i64)> {
         self.workspaces.get(id).map(|row| (row.reported.current_task.clone(), row.reported.monthly_spend))
+    }
+
+    /// The rows of a workspace's feed, newest first; each has its number, on April's server too.
+    pub fn activity(&self, id: &WorkspaceId) -> Vec<&ActivityRow> {
+        self.feed.newest_first(id)
+    }
+
+    /// Where a message that waited for its agent stands.
+    pub fn queue_item(&self, id: &QueueId) -> Option<&QueueItem> {
+        self.mail.queue.get(id).map(|(item, _)| item)
     }
 
     /// The secret with which the platform would call the agent, once one was minted.

@@ -10,13 +10,16 @@ use http::{HeaderMap, StatusCode};
 use molecule_proto::{InboundSecret, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus, header};
 use serde_json::json;
 
+use crate::a2a::Mail;
 use crate::answer::{Answer, Now, Turn};
 use crate::config::{Config, Dialect};
+use crate::feed::Feed;
 use crate::plugin::Plugins;
 use crate::random::Random;
 use crate::rate::Limiter;
 use crate::reply::{self, Refusal, Response};
 use crate::router::{self, Route};
+use crate::routes::messages::Handled;
 use crate::sweep::Sweeps;
 use crate::tokens::Tokens;
 use crate::urls::Urls;
@@ -29,7 +32,8 @@ const MADE_UP_FOR: Duration = Duration::from_secs(300);
 /// The Molecule AI platform in memory.
 ///
 /// Requests come through [`handle`](Self::handle), time through every call and, where nothing else happens, through
-/// [`poll`](Self::poll); an owner's acts have methods of their own, so that tests need no administrator.
+/// [`poll`](Self::poll), which also says what agents are to be told; what comes of that is given to
+/// [`dispatched`](Self::dispatched). An owner's acts have methods of their own, so that tests need no administrator.
 pub struct Platform {
     pub(crate) config: Config,
     pub(crate) random: Random,
@@ -44,6 +48,8 @@ pub struct Platform {
     pub(crate) plugins: Plugins,
     /// Where agents are called, apart from their rows.
     pub(crate) urls: Urls,
+    pub(crate) feed: Feed,
+    pub(crate) mail: Mail,
     pub(crate) database_down: bool,
     limiter: Limiter,
     pub(crate) org_token_limiter: Limiter,
@@ -70,6 +76,8 @@ impl Platform {
             sweeps: Sweeps::new(&config),
             plugins: Plugins::default(),
             urls: Urls::default(),
+            feed: Feed::default(),
+            mail: Mail::default(),
             database_down: false,
             limiter: Limiter::new(&config),
             org_token_limiter: Limiter::of_org_tokens(),
@@ -110,12 +118,19 @@ impl Platform {
         }
         let counted = self.limiter.count(now.mono, peer, &head.headers);
         let refusal = counted.refusal().or_else(|| gate::tenant_refusal(&self.config, &path, &head.headers));
-        let mut response = match (refusal, router::find(self.config.dialect, &head.method, &path)) {
-            (Some(refusal), _) => refusal,
-            (None, None) => reply::no_route(&head.method),
+        let handled = match (refusal, router::find(self.config.dialect, &head.method, &path)) {
+            (Some(refusal), _) => Handled::Now(refusal),
+            (None, None) => Handled::Now(reply::no_route(&head.method)),
             (None, Some(route)) => {
                 let call = Call { now, peer, headers: &head.headers, query: head.uri.query() };
-                self.route(&call, route, &body).unwrap_or_else(Response::from)
+                self.route(&call, route, &body).unwrap_or_else(|refusal| Handled::Now(refusal.into()))
+            }
+        };
+        let mut response = match handled {
+            Handled::Now(response) => response,
+            Handled::Later(ticket) => {
+                self.mail.wait(ticket, counted.limit);
+                return Answer::Later(ticket);
             }
         };
         // A route with a limit of its own has written that one.
@@ -125,12 +140,14 @@ impl Platform {
         Answer::Ready(response)
     }
 
-    /// Lets time pass: liveness limits and sweeps that are due take effect.
+    /// Lets time pass, and says what the driver is to do next.
     ///
-    /// Call it at the wake it returns, or do not: every other call catches up first.
+    /// Call it after each request, each outcome of a call and each act of an owner, and at the wake, until it says
+    /// [`Turn::Idle`]. Where no agent is called every other method catches up with the time first, so that a wake may be
+    /// left out.
     pub fn poll(&mut self, now: Now) -> Turn {
         let now = self.settle(now);
-        Turn::Idle(self.next_wake(now.mono))
+        self.mail.next_turn().unwrap_or_else(|| Turn::Idle(self.next_wake(now.mono)))
     }
 
     /// Makes the database unreachable, or reachable again.
@@ -141,11 +158,14 @@ impl Platform {
         self.database_down = down;
     }
 
-    fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Response, Refusal> {
+    fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Handled, Refusal> {
         if self.database_down && self.config.dialect == Dialect::Current && !route.asks_no_database() {
             return Err(Refusal::unavailable());
         }
-        match route {
+        let answer = match route {
+            // These may wait for an agent.
+            Route::SendMessage(id) => return self.post_a2a(call, &id, body),
+            Route::SendThroughDoor(id) => return self.post_a2a_inbound(call, &id, body),
             Route::Health => Ok(reply::ok(&json!({"status": "ok"}))),
             Route::BuildInfo => Ok(reply::ok(&json!({"git_sha": "dev"}))),
             Route::OrgIdentity => Ok(self.org_identity()),
@@ -158,6 +178,17 @@ impl Platform {
             Route::Discover(id) => self.discover(call, &id),
             Route::Peers(id) => self.peers(call, &id),
             Route::CheckAccess => self.check_access(body),
+            Route::ShowQueueItem(item) => self.show_queue_item(call, &item),
+            Route::ListActivity(id) => self.list_activity(call, &id),
+            Route::PostActivity(id) => self.post_activity(call, &id, body),
+            Route::AckActivity(id) => self.ack_activity(call, &id, body),
+            Route::Notify(id) => self.notify(call, &id, body),
+            Route::Delegate(id) => self.post_delegate(call, &id, body),
+            Route::ListDelegations(id) => self.list_delegations(call, &id),
+            Route::RecordDelegation(id) => self.record_delegation(call, &id, body),
+            Route::UpdateDelegation(id, delegation) => self.update_delegation(call, &id, &delegation, body),
+            Route::Abilities(id) => self.patch_abilities(call, &id, body),
+            Route::Broadcast(id) => self.broadcast(call, &id, body),
             Route::View(id) => self.view(call, &id),
             Route::State(id) => self.state(call, &id),
             Route::SecretValues(id) => self.secret_values(call, &id),
@@ -185,7 +216,8 @@ impl Platform {
             Route::InstallPlugin(id) => self.install_plugin(call, &id, body),
             Route::UninstallPlugin(id, name) => self.uninstall_plugin(call, &id, &name),
             Route::OrgToken => self.post_org_token(call, body),
-        }
+        };
+        answer.map(Handled::Now)
     }
 
     fn org_identity(&self) -> Response {

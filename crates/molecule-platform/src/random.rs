@@ -1,6 +1,6 @@
 //! Ids, tokens and secrets from a seeded generator.
 
-use molecule_proto::{InboundSecret, Token, TokenId, WorkspaceId};
+use molecule_proto::{ActivityId, DelegationId, InboundSecret, QueueId, Token, TokenId, WorkspaceId};
 
 /// The platform's only source of randomness.
 pub(crate) struct Random(fastrand::Rng);
@@ -16,6 +16,23 @@ impl Random {
 
     pub(crate) fn token_id(&mut self) -> TokenId {
         TokenId::from_random(self.bytes())
+    }
+
+    pub(crate) fn activity_id(&mut self) -> ActivityId {
+        ActivityId::from_random(self.bytes())
+    }
+
+    pub(crate) fn queue_id(&mut self) -> QueueId {
+        QueueId::from_random(self.bytes())
+    }
+
+    pub(crate) fn delegation_id(&mut self) -> DelegationId {
+        DelegationId::from_random(self.bytes())
+    }
+
+    /// The id of something that has no type of its own.
+    pub(crate) fn uuid(&mut self) -> String {
+        self.workspace_id().to_string()
     }
 
     pub(crate) fn token(&mut self) -> Token {

@@ -65,6 +65,25 @@ pub(crate) fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
 
+/// JSON without a charset, its keys in order: notices about messages.
+pub(crate) fn plain_json(status: StatusCode, body: &impl Serialize) -> Response {
+    let value =
+        serde_json::to_value(body).expect("bodies have text keys and numbers that are finite or written as null");
+    with_type(status, "application/json", value.to_string().into_bytes())
+}
+
+/// An agent's own answer, labelled as JSON whatever it is.
+pub(crate) fn relayed(status: StatusCode, body: Bytes) -> Response {
+    let mut response = with_type(status, "application/json", Vec::new());
+    *response.body_mut() = body;
+    response
+}
+
+/// 204, with the content type of a body that is not there.
+pub(crate) fn no_content() -> Response {
+    with_type(StatusCode::NO_CONTENT, "application/json; charset=utf-8", Vec::new())
+}
+
 /// No body and no content type: refusals of the tenant gate and of a foreign `Origin`.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Bytes::new());

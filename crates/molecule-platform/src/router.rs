@@ -16,6 +16,19 @@ pub(crate) enum Route {
     Register,
     Heartbeat,
     UpdateCard,
+    SendMessage(String),
+    SendThroughDoor(String),
+    ShowQueueItem(String),
+    ListActivity(String),
+    PostActivity(String),
+    AckActivity(String),
+    Notify(String),
+    Delegate(String),
+    ListDelegations(String),
+    RecordDelegation(String),
+    UpdateDelegation(String, String),
+    Abilities(String),
+    Broadcast(String),
     Discover(String),
     Peers(String),
     CheckAccess,
@@ -115,6 +128,27 @@ fn below(dialect: Dialect, method: &str, id: String, rest: &[&str]) -> Option<Ro
         ("GET", ["plugins", "compatibility"]) => Route::PluginCompatibility(id),
         ("GET", ["plugins", name, "download"]) => Route::DownloadPlugin(id, one(&[name])?),
         ("DELETE", ["plugins", name]) => Route::UninstallPlugin(id, one(&[name])?),
+        ("POST", ["a2a"]) => Route::SendMessage(id),
+        ("GET", ["activity"]) => Route::ListActivity(id),
+        ("POST", ["activity"]) => Route::PostActivity(id),
+        ("POST", ["notify"]) => Route::Notify(id),
+        ("POST", ["delegate"]) => Route::Delegate(id),
+        ("GET", ["delegations"]) => Route::ListDelegations(id),
+        ("POST", ["delegations", "record"]) => Route::RecordDelegation(id),
+        ("POST", ["delegations", delegation, "update"]) => Route::UpdateDelegation(id, one(&[delegation])?),
+        (_, rest) if dialect == Dialect::Current => return below_current(method, id, rest),
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn below_current(method: &str, id: String, rest: &[&str]) -> Option<Route> {
+    let route = match (method, rest) {
+        ("POST", ["a2a", "inbound"]) => Route::SendThroughDoor(id),
+        ("GET", ["a2a", "queue", item]) => Route::ShowQueueItem(one(&[item])?),
+        ("POST", ["activity", "ack"]) => Route::AckActivity(id),
+        ("PATCH", ["abilities"]) => Route::Abilities(id),
+        ("POST", ["broadcast"]) => Route::Broadcast(id),
         _ => return None,
     };
     Some(route)

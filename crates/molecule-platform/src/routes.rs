@@ -1,11 +1,16 @@
 //! One file for each subject of the HTTP surface; each route is a method of the platform.
 
+mod abilities;
+mod activity;
 mod card;
 mod connection;
 mod create;
+mod delegations;
 mod discovery;
 mod heartbeat;
 mod lifecycle;
+pub(crate) mod messages;
+mod notify;
 mod plugins;
 mod register;
 mod secrets;

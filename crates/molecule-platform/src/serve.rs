@@ -3,24 +3,29 @@
 //! The server runs on an operating-system thread of its own, with its own runtime, so that blocking and asynchronous
 //! users start it alike. It reads the clock and lets sweeps happen. A test can look at and change the platform while it
 //! runs ([`Server::with`]), see every request ([`Server::requests`]), wait without sleeping ([`Server::wait_for`]) and
-//! make answers late or lost ([`Server::inject`]).
+//! make answers late or lost ([`Server::inject`]). Agents are called on loopback addresses alone, over plain HTTP.
 
+mod call;
 mod connection;
 mod log;
 mod plugins;
 mod rule;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
 
+use bytes::Bytes;
 use molecule_proto::{Time, UnixTime};
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::AbortHandle;
 
-use crate::answer::{Now, Turn};
+use crate::answer::{DispatchId, Now, Ticket, Turn};
 use crate::platform::Platform;
+use crate::reply::Response;
 use log::Log;
 pub use log::Seen;
 pub use plugins::load_plugins;
@@ -173,11 +178,13 @@ struct State {
     platform: Platform,
     rules: Rules,
     log: Log,
+    /// Requests whose answer waits for an agent.
+    waiting: BTreeMap<Ticket, oneshot::Sender<Response>>,
 }
 
 impl Shared {
     fn new(platform: Platform) -> Self {
-        let state = State { platform, rules: Rules::default(), log: Log::default() };
+        let state = State { platform, rules: Rules::default(), log: Log::default(), waiting: BTreeMap::new() };
         let (state, change, timer) = (Mutex::new(state), Condvar::new(), Notify::new());
         Self { state, change, timer, released: watch::Sender::new(()), start: Instant::now() }
     }
@@ -207,18 +214,48 @@ impl Shared {
     }
 }
 
-/// Lets time pass for the platform.
+/// Does what the platform says, and lets time pass for it.
 async fn turn(shared: Arc<Shared>) {
+    let mut calls: BTreeMap<DispatchId, AbortHandle> = BTreeMap::new();
     loop {
         let now = shared.now();
-        let Turn::Idle(wake) = shared.lock().platform.poll(now);
-        shared.change.notify_all();
-        match wake {
-            Some(wake) => {
-                // Whichever comes first: the wake, or a change that may bring it nearer.
-                let _ = tokio::time::timeout(wake.at.since(now.mono), shared.timer.notified()).await;
+        let turn = shared.lock().platform.poll(now);
+        match turn {
+            Turn::Dispatch(id, request) => {
+                calls.retain(|_, call| !call.is_finished());
+                let task = tokio::spawn(dispatch(Arc::clone(&shared), id, request));
+                calls.insert(id, task.abort_handle());
             }
-            None => shared.timer.notified().await,
+            Turn::Cancel(id) => {
+                if let Some(call) = calls.remove(&id) {
+                    call.abort();
+                }
+            }
+            Turn::Answer(ticket, response) => {
+                if let Some(waiting) = shared.lock().waiting.remove(&ticket) {
+                    // Whoever asked may have gone away.
+                    let _ = waiting.send(response);
+                }
+            }
+            Turn::Idle(wake) => {
+                shared.change.notify_all();
+                match wake {
+                    Some(wake) => {
+                        // Whichever comes first: the wake, or a change that may bring it nearer.
+                        let _ = tokio::time::timeout(wake.at.since(now.mono), shared.timer.notified()).await;
+                    }
+                    None => shared.timer.notified().await,
+                }
+            }
         }
     }
+}
+
+/// Calls an agent, and gives the platform what comes of it.
+async fn dispatch(shared: Arc<Shared>, id: DispatchId, request: http::Request<Bytes>) {
+    let most = shared.lock().platform.most_reply();
+    let outcome = call::call(request, most).await;
+    let now = shared.now();
+    shared.lock().platform.dispatched(now, id, outcome);
+    shared.changed();
 }

@@ -129,6 +129,8 @@ impl Platform {
                 }
             }
         }
+        self.settle_flights(now);
+        self.settle_delegations(now);
         now
     }
 
@@ -143,7 +145,7 @@ impl Platform {
         let unborn = self.sweeps.unborn.iter().flat_map(|unborn| {
             rows().filter_map(|row| unborn.ticks.first_from(unborn.due(row)?)).map(|at| (at, "no agent ever came"))
         });
-        let (at, why) = starts.chain(keys).chain(silent).chain(unborn).min()?;
+        let (at, why) = starts.chain(keys).chain(silent).chain(unborn).chain(self.mail_wakes()).min()?;
         // Whatever is due was settled, unless the clock stands still: then the wake is the next moment there is.
         Some(Wake { at: at.max(now + Duration::from_nanos(1)), why })
     }

@@ -67,6 +67,12 @@ pub(crate) fn is_dialable(config: &Config, url: &str) -> bool {
     (scheme == "http" || scheme == "https") && !addresses.is_empty() && addresses.into_iter().all(passes)
 }
 
+/// Whether a URL's host is a literal address of this machine or of a private network.
+pub(crate) fn is_local_literal(url: &str) -> bool {
+    let address = split(url).ok().and_then(|(_, host)| literal(&host));
+    address.is_some_and(|address| address.is_loopback() || is_private(address))
+}
+
 /// Whether discovery shows the URL of an external workspace. In development the current server shows whatever was
 /// registered.
 pub(crate) fn may_be_shown(config: &Config, url: &str) -> bool {

@@ -35,6 +35,13 @@ pub(crate) struct Workspace {
     pub(crate) last_heartbeat: Option<Now>,
     /// When its agent last spoke to another workspace.
     pub(crate) last_outbound: Option<Now>,
+    /// When something was last heard of it: a register, a beat, a row of its feed. Calls to it are cut in silence alone.
+    pub(crate) last_event: Time,
+    /// How long such a silence may be, as its last beat said.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Whether the last beat said that the agent keeps its own queue.
+    pub(crate) has_own_queue: bool,
+    pub(crate) abilities: Abilities,
     /// Whether the last beat said that the agent judges its own status.
     pub(crate) manages_status: bool,
     /// When an authenticated register was refused, unless something good happened since.
@@ -45,6 +52,19 @@ pub(crate) struct Workspace {
     pub(crate) fails_at: Option<Time>,
     pub(crate) inbound_secret: Option<InboundSecret>,
     pub(crate) secrets: BTreeMap<String, StoredSecret>,
+}
+
+/// What its owner lets a workspace do (contract section 16.6).
+pub(crate) struct Abilities {
+    pub(crate) broadcast: bool,
+    pub(crate) talk_to_user: bool,
+    pub(crate) delegate: bool,
+}
+
+impl Default for Abilities {
+    fn default() -> Self {
+        Self { broadcast: false, talk_to_user: true, delegate: true }
+    }
 }
 
 /// What the last heartbeat said.
@@ -94,6 +114,10 @@ impl Workspace {
             updated: now.unix,
             last_heartbeat: None,
             last_outbound: None,
+            last_event: now.mono,
+            idle_timeout: None,
+            has_own_queue: false,
+            abilities: Abilities::default(),
             manages_status: false,
             register_failed: None,
             liveness_key: None,
@@ -159,6 +183,12 @@ impl Workspace {
         self.updated = now.unix;
     }
 
+    /// Its first message wakes a sleeping workspace. An external one has no container to start, so the start fails.
+    pub(crate) fn wake(&mut self, now: Now) {
+        self.status = WorkspaceStatus::Failed;
+        self.updated = now.unix;
+    }
+
     /// A container is started for the workspace; an external one has none, so the start fails within the second.
     pub(crate) fn resume(&mut self, now: Now) {
         self.status = WorkspaceStatus::Provisioning;
@@ -191,8 +221,8 @@ impl Workspace {
             view.kind = Some(self.kind.clone());
             view.last_sample_error = Some(self.reported.sample_error.clone());
             view.last_heartbeat_at = Some(self.last_heartbeat.map(|now| now.unix));
-            view.broadcast_enabled = Some(false);
-            view.talk_to_user_enabled = Some(true);
+            view.broadcast_enabled = Some(self.abilities.broadcast);
+            view.talk_to_user_enabled = Some(self.abilities.talk_to_user);
             view.compute = Some(Value::Object(serde_json::Map::new()));
             view.loaded_mcp_tools = Some(Vec::new());
             view.mcp_surface = Some(None);

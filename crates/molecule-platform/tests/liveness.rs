@@ -96,11 +96,11 @@ fn a_wake_is_when_something_happens_and_not_before() {
             assert!(wake.at > bench.now.mono, "{}", wake.why);
             bench.now.unix = bench.now.unix + wake.at.since(bench.now.mono);
             bench.now.mono = wake.at;
-            bench.platform.poll(bench.now);
+            assert!(matches!(bench.platform.poll(bench.now), Turn::Idle(_)));
         }
         let silent = if dialect == Dialect::April { Offline } else { AwaitingAgent };
         assert_eq!(bench.status(&id), silent);
-        assert_eq!(bench.platform.poll(bench.now), Turn::Idle(None));
+        assert!(matches!(bench.platform.poll(bench.now), Turn::Idle(None)));
     }
 }
 

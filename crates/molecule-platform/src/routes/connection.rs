@@ -45,10 +45,15 @@ impl Platform {
         Ok(row.id.clone())
     }
 
+    /// Where clients reach the server, as far as it knows.
+    pub(crate) fn public_url(&self, call: &Call<'_>) -> String {
+        let host = || call.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        self.config.public_url.clone().unwrap_or_else(|| format!("http://{}", host()))
+    }
+
     /// The block for a workspace; `None` stands for a token that is not shown again.
     pub(crate) fn connection(&self, call: &Call<'_>, id: &WorkspaceId, token: Option<Token>) -> Connection {
-        let host = || call.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let url = self.config.public_url.clone().unwrap_or_else(|| format!("http://{}", host()));
+        let url = self.public_url(call);
         let shown = token.as_ref().map_or_else(|| format!("<{ROTATE_MARKER}>"), |token| token.expose().to_owned());
         let mut connection = Connection::new(id.clone(), &url, token);
         let keys = match self.config.dialect {

@@ -1,5 +1,7 @@
 //! `POST /registry/heartbeat` (contract section 5; April 4.2).
 
+use std::time::Duration;
+
 use molecule_proto::{HeartbeatAnswer, WorkspaceStatus};
 use serde_json::Value;
 
@@ -12,6 +14,8 @@ use crate::sweep::LIVENESS;
 use crate::workspace::{Pulse, Reported, Workspace};
 
 const FAILED: &str = "failed to update";
+/// The tasks that a workspace works on at once; with fewer it has time for a message that waits.
+const MOST_TASKS: i64 = 1;
 /// The most that a workspace can have spent, in US cents.
 const MOST_SPEND: i64 = 1_000_000_000_000;
 
@@ -19,8 +23,16 @@ struct Beat {
     workspace_id: String,
     reported: Reported,
     healthy: bool,
-    manages_status: bool,
+    announced: Announced,
     agent_card: Option<Value>,
+}
+
+/// What a heartbeat's metadata say; a beat without them withdraws it.
+#[derive(Default)]
+struct Announced {
+    manages_status: bool,
+    has_own_queue: bool,
+    idle_timeout: Option<Duration>,
 }
 
 impl Platform {
@@ -34,7 +46,11 @@ impl Platform {
         }
         // An unknown or removed workspace is answered like any other.
         if let Some(row) = self.workspaces.get_mut(&id).filter(|row| !row.is_removed()) {
+            let has_time = beat.reported.active_tasks < MOST_TASKS;
             row.take(dialect, call.now, beat);
+            if has_time {
+                self.drain(call.now, &id);
+            }
         }
         let mut answer = HeartbeatAnswer::ok();
         if dialect == Dialect::Current {
@@ -58,13 +74,16 @@ impl Workspace {
         let pulse = Pulse { error_rate: beat.reported.error_rate, wedged: beat.reported.wedged, healthy: beat.healthy };
         self.reported = Reported { monthly_spend: spend, ..beat.reported };
         self.last_heartbeat = Some(now);
+        self.last_event = now.mono;
+        self.has_own_queue = beat.announced.has_own_queue;
+        self.idle_timeout = beat.announced.idle_timeout;
         self.updated = now.unix;
         if self.liveness_key.is_some() && self.status != WorkspaceStatus::Paused {
             self.liveness_key = Some(now.mono + LIVENESS);
         }
         self.beat(dialect, now.mono, &pulse);
         // What a beat announces counts from the next one.
-        self.manages_status = beat.manages_status;
+        self.manages_status = beat.announced.manages_status;
     }
 }
 
@@ -99,25 +118,26 @@ fn read(dialect: Dialect, body: &[u8]) -> Result<Beat, Malformed> {
         fields.integer("observed_generation")?;
         fields.text("schema_version")?;
     }
-    let manages_status = announces_status_mgmt(&fields)?;
+    let announced = announced(&fields)?;
     let agent_card = match dialect {
         Dialect::April => None,
         Dialect::Current => fields.raw("agent_card").filter(|card| !card.is_null()).cloned(),
     };
-    Ok(Beat { workspace_id, reported, healthy: state.is_empty(), manages_status, agent_card })
+    Ok(Beat { workspace_id, reported, healthy: state.is_empty(), announced, agent_card })
 }
 
-fn announces_status_mgmt(fields: &Fields) -> Result<bool, Malformed> {
-    let Some(metadata) = fields.object("runtime_metadata")? else { return Ok(false) };
+fn announced(fields: &Fields) -> Result<Announced, Malformed> {
+    let Some(metadata) = fields.object("runtime_metadata")? else { return Ok(Announced::default()) };
     let idle = metadata.get("idle_timeout_seconds");
     if idle.is_some_and(|seconds| !seconds.is_null() && !seconds.is_i64()) {
         return Err(Malformed);
     }
-    match metadata.get("capabilities") {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Object(named)) if named.values().all(Value::is_boolean) => {
-            Ok(named.get("status_mgmt") == Some(&Value::Bool(true)))
-        }
-        Some(_) => Err(Malformed),
-    }
+    let idle = idle.and_then(Value::as_u64).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let named = match metadata.get("capabilities") {
+        None | Some(Value::Null) => return Ok(Announced { idle_timeout: idle, ..Announced::default() }),
+        Some(Value::Object(named)) if named.values().all(Value::is_boolean) => named,
+        Some(_) => return Err(Malformed),
+    };
+    let says = |name| named.get(name) == Some(&Value::Bool(true));
+    Ok(Announced { manages_status: says("status_mgmt"), has_own_queue: says("session"), idle_timeout: idle })
 }

@@ -131,6 +131,7 @@ impl Platform {
                 row.fails_at = None;
                 row.liveness_key = Some(now.mono + LIVENESS);
                 row.last_heartbeat = Some(now);
+                row.last_event = now.mono;
                 row.updated = now.unix;
             }
             None => {

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use super::Shared;
 use super::rule::{Action, RuleId};
@@ -86,41 +87,67 @@ async fn ruled(
     shared: &Shared,
     rule: Option<(RuleId, Action)>,
 ) -> Result<Response<Bytes>, Closed> {
-    let act = |request| platform(request, peer, shared);
+    let begin = |request| platform(request, peer, shared);
     match rule {
-        None => Ok(act(request)),
+        None => begin(request).end().await,
         Some((id, Action::Stall)) => {
             released(shared, id).await;
-            Ok(act(request))
+            begin(request).end().await
         }
         Some((id, Action::StallAnswer)) => {
-            let response = act(request);
+            let response = begin(request).end().await;
             released(shared, id).await;
-            Ok(response)
+            response
         }
         Some((_, Action::Delay(delay))) => {
             tokio::time::sleep(delay).await;
-            Ok(act(request))
+            begin(request).end().await
         }
         Some((_, Action::DelayAnswer(delay))) => {
-            let response = act(request);
+            let response = begin(request).end().await;
             tokio::time::sleep(delay).await;
-            Ok(response)
+            response
         }
         Some((_, Action::Answer(response))) => Ok(response),
         Some((_, Action::CloseBefore)) => Err(Closed),
         Some((_, Action::CloseAfter)) => {
-            act(request);
+            drop(begin(request));
             Err(Closed)
         }
     }
 }
 
-fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Response<Bytes> {
+/// A request that the platform has taken.
+enum Begun {
+    Answered(Response<Bytes>),
+    Waiting(oneshot::Receiver<Response<Bytes>>),
+}
+
+impl Begun {
+    async fn end(self) -> Result<Response<Bytes>, Closed> {
+        match self {
+            Self::Answered(response) => Ok(response),
+            // Without an answer only when the server stops.
+            Self::Waiting(answer) => answer.await.map_err(|_| Closed),
+        }
+    }
+}
+
+fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Begun {
     let now = shared.now();
-    let Answer::Ready(response) = shared.lock().platform.handle(now, Some(peer.ip()), request);
+    let begun = {
+        let mut state = shared.lock();
+        match state.platform.handle(now, Some(peer.ip()), request) {
+            Answer::Ready(response) => Begun::Answered(response),
+            Answer::Later(ticket) => {
+                let (sender, answer) = oneshot::channel();
+                state.waiting.insert(ticket, sender);
+                Begun::Waiting(answer)
+            }
+        }
+    };
     shared.changed();
-    response
+    begun
 }
 
 /// Waits until a rule no longer stands.
@@ -133,7 +160,9 @@ async fn released(shared: &Shared, id: RuleId) {
 }
 
 fn too_large() -> Response<Full<Bytes>> {
-    let text = format!("{{\"error\":\"request body too large\",\"truncated\":true,\"max_bytes\":{MOST_BODY}}}");
+    let text = format!(
+        "{{\"error\":\"request body exceeds {MOST_BODY} byte limit: A2A body exceeds size limit\",\"truncated\":true,\"max_bytes\":{MOST_BODY}}}"
+    );
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
     response

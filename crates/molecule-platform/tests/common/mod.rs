@@ -2,10 +2,12 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses its own part of it.
 
+pub(crate) mod mail;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use molecule_platform::{Config, Dialect, Now, Platform};
+use molecule_platform::{Config, Dialect, Now, Platform, Turn};
 use molecule_proto::{Time, Token, UnixTime, WorkspaceId, WorkspaceStatus, path};
 use serde_json::{Value, json};
 
@@ -38,7 +40,7 @@ impl Bench {
     pub(crate) fn wait(&mut self, seconds: u64) {
         self.now.mono = self.now.mono + Duration::from_secs(seconds);
         self.now.unix = self.now.unix + Duration::from_secs(seconds);
-        self.platform.poll(self.now);
+        while !matches!(self.platform.poll(self.now), Turn::Idle(_)) {}
     }
 
     pub(crate) fn status(&self, id: &WorkspaceId) -> WorkspaceStatus {

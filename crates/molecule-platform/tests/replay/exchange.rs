@@ -19,20 +19,56 @@ pub(crate) struct Exchange {
     pub(crate) answer: Value,
 }
 
-/// The exchanges of a recording. What a push agent saw is left out.
-pub(crate) fn recording(file: &str) -> Vec<Exchange> {
+/// What a push agent got from the server.
+pub(crate) struct Received {
+    /// Where it stands in its recording, from 1.
+    pub(crate) line: usize,
+    pub(crate) label: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+/// A line of a recording.
+pub(crate) enum Line {
+    Exchange(Exchange),
+    Received(Received),
+}
+
+/// The lines of a recording.
+pub(crate) fn recording(file: &str) -> Vec<Line> {
     let path = format!("{}/../../fixtures/corpus/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).enumerate();
-    let exchanges = lines.filter(|(_, line)| line.get("request").is_some());
-    exchanges.map(|(index, line)| Exchange::read(index + 1, &line)).collect()
+    lines.map(|(index, line)| Line::read(index + 1, &line)).collect()
 }
 
 /// Where the recorder reached the server, as its connection blocks say.
-pub(crate) fn host(exchanges: &[Exchange]) -> String {
-    let urls = exchanges.iter().filter_map(|exchange| exchange.answer.pointer("/connection/platform_url"));
+pub(crate) fn host(lines: &[Line]) -> String {
+    let urls = lines.iter().filter_map(|line| match line {
+        Line::Exchange(exchange) => exchange.answer.pointer("/connection/platform_url"),
+        Line::Received(_) => None,
+    });
     let url = urls.filter_map(Value::as_str).next().unwrap();
     url.strip_prefix("http://").unwrap().to_owned()
+}
+
+impl Line {
+    fn read(number: usize, line: &Value) -> Self {
+        if line.get("request").is_some() {
+            return Self::Exchange(Exchange::read(number, line));
+        }
+        let text = |pointer: &str| line.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        Self::Received(Received {
+            line: number,
+            label: text("/label"),
+            method: line.pointer("/inbound/method").and_then(Value::as_str).unwrap_or("POST").to_owned(),
+            path: text("/inbound/path"),
+            headers: serde_json::from_value(line["inbound"]["headers"].clone()).unwrap(),
+            body: line["inbound"]["body"].clone(),
+        })
+    }
 }
 
 impl Exchange {
@@ -54,9 +90,9 @@ impl Exchange {
 
     /// The request as this run has to send it.
     pub(crate) fn request(&self, host: &str, matched: &mut Matched) -> http::Request<Bytes> {
-        let body = match &self.body {
-            Value::Null => String::new(),
-            other => head_of(other).unwrap_or_else(|| other.to_string()),
+        let (body, rest) = match &self.body {
+            Value::Null => (String::new(), String::new()),
+            other => (head_of(other).unwrap_or_else(|| other.to_string()), rest_of(other).unwrap_or_default()),
         };
         matched.meet(&self.path);
         matched.meet(&body);
@@ -65,7 +101,7 @@ impl Exchange {
         for (name, value) in &self.headers {
             request = request.header(name, matched.rewrite(value));
         }
-        request.body(Bytes::from(matched.rewrite(&body))).unwrap()
+        request.body(Bytes::from(matched.rewrite(&body) + &rest)).unwrap()
     }
 
     /// The answer's body if it was recorded as text, else `""`.
@@ -80,15 +116,29 @@ fn head_of(body: &Value) -> Option<String> {
     Some(body.get("_head")?.as_str()?.to_owned())
 }
 
+/// The rest of a message of which only the beginning was kept, at its recorded length: one text.
+fn rest_of(body: &Value) -> Option<String> {
+    let (head, tail) = (head_of(body)?, ("[{\"kind\": \"text\", \"text\": \"", "\"}]}}}"));
+    let length = usize::try_from(body["_bytes"].as_u64()?).ok()?;
+    let rest = length.checked_sub(head.len() + 1 + tail.0.len() + tail.1.len())?;
+    // The shortest of them was answered, so its text is known.
+    let text = if rest == 2 { "ct".to_owned() } else { "x".repeat(rest) };
+    head.ends_with("\"parts\":").then(|| format!(" {}{text}{}", tail.0, tail.1))
+}
+
 /// The recorded names of things, and those of this run.
-#[derive(Default)]
-pub(crate) struct Matched(BTreeMap<String, String>);
+#[derive(Clone, Default)]
+pub(crate) struct Matched {
+    names: BTreeMap<String, String>,
+    /// Numbers of rows: the recorded counter counts rows of routes that are not built as well.
+    numbers: BTreeMap<i64, i64>,
+}
 
 impl Matched {
     /// A text with every recorded name replaced.
     pub(crate) fn rewrite(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (recorded, ours) in &self.0 {
+        for (recorded, ours) in &self.names {
             if text.contains(recorded.as_str()) {
                 text = text.replace(recorded, ours);
             }
@@ -104,7 +154,7 @@ impl Matched {
     fn meet(&mut self, text: &str) {
         for word in text.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).filter(|word| is_uuid(word)) {
             let word = word.to_lowercase();
-            self.0.entry(word.clone()).or_insert(word);
+            self.names.entry(word.clone()).or_insert(word);
         }
     }
 
@@ -114,22 +164,28 @@ impl Matched {
         if let (Some((word, recorded)), Some((same, ours))) = (recorded.split_once(':'), ours.split_once(':')) {
             return word == same && self.pair(recorded, ours);
         }
-        if let Some(partner) = self.0.get(recorded) {
+        if let Some(partner) = self.names.get(recorded) {
             return partner == ours;
         }
         let alike = (is_uuid(recorded) && is_uuid(ours)) || (is_token(recorded) && is_token(ours));
-        let taken = self.0.values().any(|other| other == ours || other == recorded);
+        let taken = self.names.values().any(|other| other == ours || other == recorded);
         if alike && !taken {
-            self.0.insert(recorded.to_owned(), ours.to_owned());
+            self.names.insert(recorded.to_owned(), ours.to_owned());
         }
         alike && !taken
+    }
+
+    /// Matches the recorded number of a row with one of ours; `false` if either has another partner.
+    pub(crate) fn pair_numbers(&mut self, recorded: i64, ours: i64) -> bool {
+        let partner = *self.numbers.entry(recorded).or_insert(ours);
+        partner == ours && self.numbers.values().filter(|number| **number == ours).count() == 1
     }
 
     /// Whether these are the first characters of an id or a token and of its partner.
     pub(crate) fn are_prefixes(&self, recorded: &str, ours: &str) -> bool {
         recorded.len() >= 8
             && ours.len() == recorded.len()
-            && self.0.iter().any(|(token, partner)| token.starts_with(recorded) && partner.starts_with(ours))
+            && self.names.iter().any(|(token, partner)| token.starts_with(recorded) && partner.starts_with(ours))
     }
 }
 

@@ -1,0 +1,194 @@
+//! The way of a message up to the call of its agent (contract section 9.4; April 7.2).
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
+use molecule_proto::{
+    A2aRefusal, AcceptedAnswer, AcceptedMode, ActivityRow, ActivityType, DelegationId, DeliveryMode, QueueId, Time,
+    WorkspaceId, WorkspaceStatus,
+};
+
+use crate::a2a::{Envelope, request};
+use crate::answer::{Now, Ticket};
+use crate::config::Dialect;
+use crate::platform::Platform;
+use crate::reply::{self, Refusal, Response};
+use crate::url_rules;
+
+/// Seconds that a sleeping agent takes to wake.
+const WAKING: u64 = 15;
+
+/// A message on its way to a workspace.
+pub(crate) struct Delivery {
+    pub(crate) target: WorkspaceId,
+    pub(crate) sender: Sender,
+    pub(crate) envelope: Envelope,
+    pub(crate) purpose: Purpose,
+}
+
+/// Who sent a message.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    /// The workspace that rows name; nobody for people.
+    pub(crate) source: Option<WorkspaceId>,
+    pub(crate) is_person: bool,
+    /// Whether the call may take longer than half an hour.
+    pub(crate) unbounded: bool,
+}
+
+/// What an answer is for.
+#[derive(Clone)]
+pub(crate) enum Purpose {
+    /// Somebody waits for it.
+    Call(Ticket),
+    /// The message waited for its agent.
+    Drain(QueueId),
+    /// The message is a delegated task.
+    Delegation(DelegationId),
+}
+
+impl Platform {
+    /// Sends a message for which nobody waits, and sees to what comes of it.
+    pub(crate) fn send(&mut self, now: Now, delivery: Delivery) {
+        let purpose = delivery.purpose.clone();
+        if let Some(response) = self.deliver(now, delivery) {
+            self.conclude(now, purpose, response);
+        }
+    }
+
+    /// Sends a message: the answer, or `None` while its agent is called.
+    pub(crate) fn deliver(&mut self, now: Now, delivery: Delivery) -> Option<Response> {
+        if self.config.dialect == Dialect::Current {
+            let row = self.workspaces.get(&delivery.target);
+            if row.is_some_and(|row| row.delivery_mode == DeliveryMode::Poll) {
+                return Some(self.take_for_poll(now, &delivery));
+            }
+            self.log_ingest(now, &delivery);
+            if let Some(response) = self.asleep_or_awaited(now, &delivery) {
+                return Some(response);
+            }
+        }
+        let url = match self.reach(now.mono, &delivery.target) {
+            Ok(url) => url,
+            Err(response) => return Some(response),
+        };
+        let secret = match self.secret_for(&delivery.target, &url) {
+            Ok(secret) => secret,
+            Err(refusal) => return Some(refusal.into()),
+        };
+        match request::call(&url, secret.as_ref(), delivery.envelope.bytes()) {
+            Some(request) => {
+                self.take_off(now, delivery, url, request);
+                None
+            }
+            None => Some(Refusal::new(StatusCode::BAD_GATEWAY, UNREACHABLE).into()),
+        }
+    }
+
+    /// A poll agent finds the message in its feed, whatever its status; for a removed one nobody will.
+    fn take_for_poll(&mut self, now: Now, delivery: &Delivery) -> Response {
+        self.log_ingest(now, delivery);
+        let row = self.message_row(now, delivery, " (queued for poll)");
+        match delivery.envelope.message_id() {
+            Some(id) => self.log_message(now, id, row),
+            None => {
+                self.log(now, row);
+            }
+        }
+        self.note_outbound(now, delivery);
+        let answer = AcceptedAnswer::new(AcceptedMode::Poll, delivery.envelope.method());
+        reply::plain_json(StatusCode::OK, &answer)
+    }
+
+    /// What a target without a URL says for itself, if it is one that sleeps or has not come yet.
+    fn asleep_or_awaited(&mut self, now: Now, delivery: &Delivery) -> Option<Response> {
+        let row = self.workspaces.get_mut(&delivery.target)?;
+        if self.urls.get(now.mono, &row.id).is_some() || !row.url.is_empty() {
+            return None;
+        }
+        match row.status {
+            WorkspaceStatus::Hibernated => {
+                row.wake(now);
+                Some(waking())
+            }
+            WorkspaceStatus::Provisioning | WorkspaceStatus::AwaitingAgent => {
+                Some(self.wait_in_queue(now, delivery, 0))
+            }
+            _ => None,
+        }
+    }
+
+    /// The URL at which a workspace is called, or why it is not.
+    pub(crate) fn reach(&self, now: Time, id: &WorkspaceId) -> Result<String, Response> {
+        let row = self.workspaces.get(id).ok_or(Refusal::not_found("workspace not found"))?;
+        // The current server takes a removed row for one without a URL, while one that was registered since is kept.
+        let hidden = self.config.dialect == Dialect::Current && row.is_removed();
+        let stored = Some(row.url.as_str()).filter(|url| !hidden && !url.is_empty());
+        let Some(url) = self.urls.get(now, id).or(stored) else {
+            let mut refusal = A2aRefusal::new("workspace has no URL");
+            refusal.status = Some(row.status.clone());
+            return Err(reply::json(StatusCode::SERVICE_UNAVAILABLE, &refusal));
+        };
+        if !url_rules::is_dialable(&self.config, url) {
+            return Err(Refusal::new(StatusCode::BAD_GATEWAY, "workspace URL is not publicly routable").into());
+        }
+        Ok(url.to_owned())
+    }
+
+    /// The credential with which the platform calls an agent; April's server has none.
+    fn secret_for(&self, id: &WorkspaceId, url: &str) -> Result<Option<molecule_proto::InboundSecret>, Refusal> {
+        let local = url_rules::is_local_literal(url) && !self.config.bearer_to_local;
+        if self.config.dialect == Dialect::April || local {
+            return Ok(None);
+        }
+        let secret = self.workspaces.get(id).and_then(|row| row.inbound_secret.clone());
+        let error = "workspace not yet enrolled in inbound auth (RFC #2312)";
+        secret.map(Some).ok_or(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error))
+    }
+
+    /// The current server writes the row of a message before anything is done with it.
+    fn log_ingest(&mut self, now: Now, delivery: &Delivery) {
+        if let Some(id) = delivery.envelope.message_id() {
+            let row = self.message_row(now, delivery, " (ingest)");
+            self.log_message(now, id, row);
+        }
+    }
+
+    /// The row of a message, on its target.
+    pub(super) fn message_row(&mut self, now: Now, delivery: &Delivery, suffix: &str) -> ActivityRow {
+        let name = self.workspaces.get(&delivery.target).map_or("", |row| row.name.as_str());
+        let method = delivery.envelope.method();
+        let summary = format!("{method} → {name}{suffix}");
+        let mut row = self.new_activity(now, &delivery.target, ActivityType::A2aReceive);
+        row.source_id.clone_from(&delivery.sender.source);
+        row.target_id = Some(delivery.target.clone());
+        row.method = Some(method.to_owned());
+        row.summary = Some(summary);
+        row.request_body = Some(delivery.envelope.value());
+        row
+    }
+
+    /// The sender's view shows when it last spoke to another workspace. That a message to a poll agent counts too was
+    /// never seen.
+    pub(super) fn note_outbound(&mut self, now: Now, delivery: &Delivery) {
+        let source = delivery.sender.source.as_ref().and_then(|source| self.workspaces.get_mut(source));
+        if let Some(row) = source {
+            row.last_outbound = Some(now);
+        }
+    }
+}
+
+pub(super) const UNREACHABLE: &str = "failed to reach workspace agent";
+
+/// A sleeping agent is woken by its first message. The words were never seen.
+fn waking() -> Response {
+    let mut refusal = A2aRefusal::new("workspace is waking from hibernation — retry shortly");
+    refusal.waking = Some(true);
+    refusal.retry_after = Some(WAKING);
+    with_retry_after(reply::json(StatusCode::SERVICE_UNAVAILABLE, &refusal), WAKING)
+}
+
+pub(super) fn with_retry_after(mut response: http::Response<Bytes>, seconds: u64) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}

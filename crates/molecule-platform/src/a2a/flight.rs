@@ -1,0 +1,163 @@
+//! Calls to agents that are under way, and the answers that wait for them (contract section 9.6; April 7.4).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use molecule_proto::{AcceptedAnswer, AcceptedMode, RateLimit, Time};
+
+use crate::a2a::outcome::Landing;
+use crate::a2a::queue::Queue;
+use crate::a2a::{Delivery, Purpose};
+use crate::answer::{DispatchId, Now, Ticket, Turn};
+use crate::config::Dialect;
+use crate::delegation::Delegations;
+use crate::dispatch::DispatchFault;
+use crate::platform::Platform;
+use crate::reply::{self, Response};
+
+/// The longest that a call of an agent takes.
+const CEILING: Duration = Duration::from_secs(30 * 60);
+
+/// Everything that is on its way.
+#[derive(Default)]
+pub(crate) struct Mail {
+    counter: u64,
+    /// Requests that wait for an answer, and what their rate-limit headers will say.
+    waiting: BTreeMap<Ticket, RateLimit>,
+    flights: BTreeMap<DispatchId, Flight>,
+    /// What the driver is told next.
+    turns: VecDeque<Turn>,
+    pub(crate) queue: Queue,
+    pub(crate) delegations: Delegations,
+}
+
+/// A call that is under way.
+pub(super) struct Flight {
+    pub(super) delivery: Delivery,
+    pub(super) url: String,
+    pub(super) started: Now,
+    /// How often April's server followed a redirect.
+    pub(super) hops: u8,
+    /// When it is cut whatever happens.
+    ends: Option<Time>,
+    /// Until when a person waits for the answer.
+    patience: Option<Time>,
+}
+
+impl Mail {
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.counter += 1;
+        Ticket(self.counter)
+    }
+
+    /// Notes that a request waits.
+    pub(crate) fn wait(&mut self, ticket: Ticket, limit: RateLimit) {
+        self.waiting.insert(ticket, limit);
+    }
+
+    pub(crate) fn next_turn(&mut self) -> Option<Turn> {
+        self.turns.pop_front()
+    }
+
+    fn answer(&mut self, ticket: Ticket, mut response: Response) {
+        if let Some(limit) = self.waiting.remove(&ticket) {
+            limit.write_to(response.headers_mut());
+            self.turns.push_back(Turn::Answer(ticket, response));
+        }
+    }
+}
+
+impl Platform {
+    /// Takes what came of a call that [`Turn::Dispatch`] asked for. An unknown id, or one whose call was cut since, changes
+    /// nothing.
+    pub fn dispatched(&mut self, now: Now, id: DispatchId, outcome: Result<http::Response<Bytes>, DispatchFault>) {
+        let now = self.settle(now);
+        let Some(flight) = self.mail.flights.remove(&id) else { return };
+        let landing = match outcome {
+            Ok(response) => Landing::Answered(response),
+            Err(fault) => Landing::Failed(fault),
+        };
+        self.land(now, flight, landing);
+    }
+
+    /// The longest body of an agent's answer that is taken, in bytes; a driver need read no more than one byte beyond it.
+    /// The current server throws a longer one away, April's takes its beginning.
+    pub fn most_reply(&self) -> usize {
+        match self.config.dialect {
+            Dialect::April => 10 << 20,
+            Dialect::Current => 64 << 20,
+        }
+    }
+
+    /// Calls an agent.
+    pub(super) fn take_off(&mut self, now: Now, delivery: Delivery, url: String, request: Request<Bytes>) {
+        let in_person = delivery.sender.is_person && matches!(delivery.purpose, Purpose::Call(_));
+        let patient = self.config.dialect == Dialect::April;
+        let flight = Flight {
+            ends: (!in_person && !delivery.sender.unbounded).then(|| now.mono + CEILING),
+            patience: (in_person && !patient).then(|| now.mono + self.config.ui_budget),
+            delivery,
+            url,
+            started: now,
+            hops: 0,
+        };
+        self.launch(flight, request);
+    }
+
+    pub(super) fn launch(&mut self, flight: Flight, request: Request<Bytes>) {
+        self.mail.counter += 1;
+        let id = DispatchId(self.mail.counter);
+        self.mail.flights.insert(id, flight);
+        self.mail.turns.push_back(Turn::Dispatch(id, request));
+    }
+
+    /// Cuts calls that took too long, and lets people go who waited too long.
+    pub(crate) fn settle_flights(&mut self, now: Now) {
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= now.mono);
+        let impatient: Vec<DispatchId> =
+            self.mail.flights.iter().filter(|(_, f)| due(f.patience)).map(|(id, _)| *id).collect();
+        for id in impatient {
+            let Some(flight) = self.mail.flights.get_mut(&id) else { continue };
+            flight.patience = None;
+            if let Purpose::Call(ticket) = flight.delivery.purpose {
+                let answer = AcceptedAnswer::new(AcceptedMode::PushAsync, flight.delivery.envelope.method());
+                self.mail.answer(ticket, reply::ok(&answer));
+            }
+        }
+        let cut: Vec<DispatchId> =
+            self.mail.flights.iter().filter(|(_, f)| self.cut_at(f) <= now.mono).map(|(id, _)| *id).collect();
+        for id in cut {
+            let Some(flight) = self.mail.flights.remove(&id) else { continue };
+            self.mail.turns.push_back(Turn::Cancel(id));
+            self.land(now, flight, Landing::CutOff);
+        }
+    }
+
+    /// When a call is cut: after its ceiling, or when nothing was heard of its target for too long.
+    fn cut_at(&self, flight: &Flight) -> Time {
+        let row = self.workspaces.get(&flight.delivery.target);
+        let limit = row.and_then(|row| row.idle_timeout).unwrap_or(self.config.idle_timeout);
+        let heard = row.map_or(Time::ZERO, |row| row.last_event).max(flight.started.mono);
+        flight.ends.into_iter().fold(heard + limit, Time::min)
+    }
+
+    /// When something of this happens next.
+    pub(crate) fn mail_wakes(&self) -> impl Iterator<Item = (Time, &'static str)> {
+        let flights = || self.mail.flights.values();
+        let patience = flights().filter_map(|flight| flight.patience).map(|at| (at, "a person stops waiting"));
+        let cuts = flights().map(|flight| (self.cut_at(flight), "a call is cut"));
+        let retries = self.mail.delegations.retries().map(|at| (at, "a delegation is tried again"));
+        patience.chain(cuts).chain(retries)
+    }
+
+    /// Does what an answer is for.
+    pub(crate) fn conclude(&mut self, now: Now, purpose: Purpose, response: Response) {
+        match purpose {
+            Purpose::Call(ticket) => self.mail.answer(ticket, response),
+            Purpose::Drain(item) => self.drained(now, &item, &response),
+            Purpose::Delegation(id) => self.delegated(now, &id, &response),
+        }
+    }
+}

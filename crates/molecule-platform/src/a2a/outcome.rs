@@ -1,0 +1,199 @@
+//! What comes of a call to an agent: the caller's answer and the row on the target (contract sections 9.4 and 10.3; April
+//! 6.1 and 7.2).
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::LOCATION;
+use molecule_proto::{A2aRefusal, ErrorBody};
+use serde_json::{Value, json};
+
+use crate::a2a::deliver::UNREACHABLE;
+use crate::a2a::flight::Flight;
+use crate::a2a::{Purpose, request};
+use crate::answer::Now;
+use crate::config::Dialect;
+use crate::dispatch::DispatchFault;
+use crate::platform::Platform;
+use crate::reply::{self, Refusal, Response};
+
+/// How often April's server follows redirects of one call.
+const MOST_HOPS: u8 = 10;
+
+/// How a call ended.
+pub(super) enum Landing {
+    Answered(http::Response<Bytes>),
+    Failed(DispatchFault),
+    /// The platform stopped waiting.
+    CutOff,
+}
+
+/// What the row of a message says of its call.
+struct Note {
+    status: &'static str,
+    /// The agent's answer as JSON; `null` for one that is none.
+    answer: Option<Value>,
+    error: Option<String>,
+}
+
+impl Platform {
+    pub(super) fn land(&mut self, now: Now, flight: Flight, landing: Landing) {
+        let (flight, landing) = match (self.config.dialect, landing) {
+            (Dialect::April, Landing::Answered(answer)) => match self.follow(flight, answer) {
+                Ok(()) => return,
+                Err((flight, answer)) => (flight, Landing::Answered(answer)),
+            },
+            (_, landing) => (flight, landing),
+        };
+        let purpose = flight.delivery.purpose.clone();
+        let response = match landing {
+            Landing::Answered(answer) => self.answered(now, &flight, answer),
+            Landing::Failed(DispatchFault::Closed) => self.busy(now, &flight, "EOF"),
+            Landing::CutOff => self.busy(now, &flight, "context canceled"),
+            Landing::Failed(fault) => self.failed(now, &flight, fault),
+        };
+        self.conclude(now, purpose, response);
+    }
+
+    /// April's server follows redirects, wherever they lead; gives back what is none.
+    fn follow(
+        &mut self,
+        mut flight: Flight,
+        answer: http::Response<Bytes>,
+    ) -> Result<(), (Flight, http::Response<Bytes>)> {
+        let status = answer.status().as_u16();
+        let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let redirects = matches!(status, 301 | 302 | 303 | 307 | 308) && flight.hops < MOST_HOPS;
+        let Some(location) = location.filter(|_| redirects) else { return Err((flight, answer)) };
+        let again = matches!(status, 307 | 308);
+        match request::followed(&flight.url, location, again, flight.delivery.envelope.bytes()) {
+            Some((url, request)) => {
+                flight.url = url;
+                flight.hops += 1;
+                self.launch(flight, request);
+                Ok(())
+            }
+            None => Err((flight, answer)),
+        }
+    }
+
+    fn answered(&mut self, now: Now, flight: &Flight, answer: http::Response<Bytes>) -> Response {
+        let (status, mut body) = (answer.status(), answer.into_body());
+        if body.len() > self.most_reply() {
+            if self.config.dialect == Dialect::Current {
+                return self.too_large(now, flight);
+            }
+            body.truncate(self.most_reply());
+        }
+        let json = serde_json::from_slice::<Value>(&body).ok();
+        if !status.is_success() {
+            let text = json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str);
+            let text = text.or(status.canonical_reason()).unwrap_or_default().to_owned();
+            self.note(now, flight, Note { status: "error", answer: json, error: None });
+            return reply::json(status, &ErrorBody::new(text));
+        }
+        self.note_outbound(now, &flight.delivery);
+        if body.is_empty() && self.config.dialect == Dialect::Current {
+            return match status {
+                StatusCode::NO_CONTENT => reply::no_content(),
+                _ => reply::json(status, &ErrorBody::new("agent returned empty response body")),
+            };
+        }
+        self.note(now, flight, Note { status: "ok", answer: json, error: None });
+        reply::relayed(status, body)
+    }
+
+    /// The agent took the connection and did not answer: it may have the message, and gets it again when it has time.
+    fn busy(&mut self, now: Now, flight: &Flight, detail: &str) -> Response {
+        let elapsed = elapsed_ms(now, flight);
+        if self.config.dialect == Dialect::April {
+            self.note_failure(now, flight, &posted(&flight.url, detail));
+        }
+        self.wait_in_queue(now, &flight.delivery, elapsed)
+    }
+
+    fn failed(&mut self, now: Now, flight: &Flight, fault: DispatchFault) -> Response {
+        self.note_failure(now, flight, &posted(&flight.url, &fault.detail(host_of(&flight.url))));
+        let status = StatusCode::BAD_GATEWAY;
+        match fault {
+            DispatchFault::Resolve
+            | DispatchFault::Connect(_)
+            | DispatchFault::Tls
+            | DispatchFault::Protocol
+            | DispatchFault::Closed => Refusal::new(status, UNREACHABLE).into(),
+            DispatchFault::Cut(answered) => {
+                let mut refusal = A2aRefusal::new("failed to read agent response");
+                refusal.delivery_confirmed = Some(answered.is_success());
+                reply::json(status, &refusal)
+            }
+        }
+    }
+
+    /// The current server throws an answer away that is too long. The words were never seen.
+    fn too_large(&mut self, now: Now, flight: &Flight) -> Response {
+        let most = self.most_reply();
+        let error = format!("agent response exceeds {most} byte limit");
+        self.note_failure(now, flight, &error);
+        let mut refusal = A2aRefusal::new(error);
+        refusal.delivery_confirmed = Some(true);
+        refusal.truncated = Some(true);
+        refusal.max_bytes = u64::try_from(most).ok();
+        reply::json(StatusCode::BAD_GATEWAY, &refusal)
+    }
+
+    fn note_failure(&mut self, now: Now, flight: &Flight, detail: &str) {
+        self.note(now, flight, Note { status: "error", answer: None, error: Some(detail.to_owned()) });
+    }
+
+    /// Writes what came of a call to its row. What was delivered late leaves nothing, but for the answer to a person.
+    fn note(&mut self, now: Now, flight: &Flight, note: Note) {
+        let late = matches!(flight.delivery.purpose, Purpose::Drain(_));
+        let april = self.config.dialect == Dialect::April;
+        if late && (april || !flight.delivery.sender.is_person) {
+            return;
+        }
+        let elapsed = Some(elapsed_ms(now, flight));
+        let delivery = &flight.delivery;
+        if let (false, Some(id)) = (april, delivery.envelope.message_id()) {
+            let Some(row) = self.feed.message(&delivery.target, id) else { return };
+            row.response_body = note.answer.or(row.response_body.take());
+            if !late {
+                row.duration_ms = elapsed;
+                row.status = note.status.to_owned();
+                row.error_detail = note.error;
+            }
+            return;
+        }
+        let mut row = self.message_row(now, delivery, "");
+        row.duration_ms = elapsed;
+        row.status = note.status.to_owned();
+        match note.error {
+            Some(detail) if april => {
+                let name = self.workspaces.get(&delivery.target).map_or("", |row| row.name.as_str());
+                row.summary = Some(format!("A2A request to {name} failed: {detail}"));
+                row.error_detail = Some(detail);
+            }
+            detail => {
+                row.error_detail = detail;
+                // On April's server an answer that is no JSON is there, and null.
+                let none = if april { Some(json!(null)) } else { None };
+                row.response_body = note.answer.or(none);
+            }
+        }
+        self.log(now, row);
+    }
+}
+
+fn elapsed_ms(now: Now, flight: &Flight) -> i64 {
+    i64::try_from(now.mono.since(flight.started.mono).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The words of the server's HTTP client around the cause.
+fn posted(url: &str, detail: &str) -> String {
+    format!("Post {url:?}: {detail}")
+}
+
+fn host_of(url: &str) -> &str {
+    let authority = url.split("://").nth(1).unwrap_or(url);
+    let end = authority.find(['/', '?', '#', ':']).unwrap_or(authority.len());
+    &authority[..end]
+}

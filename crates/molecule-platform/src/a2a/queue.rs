@@ -1,0 +1,190 @@
+//! Messages that wait for a busy agent, and their delivery with its next heartbeat (contract section 11; April 7.5).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use molecule_proto::{
+    A2aAnswer, A2aRefusal, DatabaseTime, DelegationId, QueueId, QueueItem, QueueStatus, QueuedAnswer, Time, WorkspaceId,
+};
+
+use crate::a2a::deliver::with_retry_after;
+use crate::a2a::{Delivery, Envelope, Purpose, Sender};
+use crate::answer::Now;
+use crate::config::Dialect;
+use crate::platform::Platform;
+use crate::reply::{self, Response};
+
+/// How often a message is tried.
+const ATTEMPTS: u32 = 5;
+/// How long after a failed attempt the next one comes at the earliest.
+const BETWEEN: Duration = Duration::from_secs(5);
+/// How long an agent may be out of reach before its messages are given up.
+const SETTLING: Duration = Duration::from_secs(180);
+/// Seconds that a caller is told to wait for an agent that keeps its own queue.
+const BUSY: u64 = 30;
+
+/// Waiting messages, and those that were delivered.
+#[derive(Default)]
+pub(crate) struct Queue {
+    entries: BTreeMap<QueueId, Entry>,
+    counter: u64,
+}
+
+struct Entry {
+    item: QueueItem,
+    /// Its place among those of the same priority.
+    place: u64,
+    sender: Sender,
+    envelope: Envelope,
+    delegation: Option<DelegationId>,
+    not_before: Time,
+    expires: Option<Time>,
+    failing_since: Option<Time>,
+}
+
+impl Entry {
+    fn is_open(&self) -> bool {
+        matches!(self.item.status, QueueStatus::Queued | QueueStatus::Dispatched)
+    }
+
+    fn waits_for(&self, target: &WorkspaceId) -> bool {
+        self.item.workspace_id == *target && self.item.status == QueueStatus::Queued
+    }
+}
+
+impl Queue {
+    /// The item of a message that is under way to its agent already.
+    fn known(&self, delivery: &Delivery) -> Option<QueueId> {
+        let id = delivery.envelope.message_id()?;
+        let same = |entry: &&Entry| {
+            entry.is_open() && entry.item.workspace_id == delivery.target && entry.envelope.message_id() == Some(id)
+        };
+        self.entries.values().find(same).map(|entry| entry.item.queue_id.clone())
+    }
+
+    fn depth(&self, target: &WorkspaceId) -> u64 {
+        self.entries.values().filter(|entry| entry.waits_for(target)).count() as u64
+    }
+
+    /// What is delivered next: the highest priority, and of those the oldest.
+    fn next(&self, now: Time, target: &WorkspaceId) -> Option<QueueId> {
+        let due = self.entries.values().filter(|entry| {
+            let alive = entry.expires.is_none_or(|at| now < at);
+            entry.waits_for(target) && entry.not_before <= now && alive
+        });
+        due.min_by_key(|entry| (-entry.item.priority, entry.place)).map(|entry| entry.item.queue_id.clone())
+    }
+
+    /// An item, and who sent its message.
+    pub(crate) fn get(&self, id: &QueueId) -> Option<(&QueueItem, Option<&WorkspaceId>)> {
+        self.entries.get(id).map(|entry| (&entry.item, entry.sender.source.as_ref()))
+    }
+}
+
+impl Platform {
+    /// Lets a message wait for its agent, and says so to its sender. The same message again has the same item.
+    pub(super) fn wait_in_queue(&mut self, now: Now, delivery: &Delivery, elapsed_ms: i64) -> Response {
+        let row = self.workspaces.get(&delivery.target);
+        if self.config.dialect == Dialect::April && row.is_some_and(|row| row.has_own_queue) {
+            return busy();
+        }
+        let id = match self.mail.queue.known(delivery) {
+            Some(id) => id,
+            None => self.enqueue(now, delivery),
+        };
+        if self.config.dialect == Dialect::Current && !matches!(delivery.purpose, Purpose::Drain(_)) {
+            let mut row = self.message_row(now, delivery, " (queued: target busy)");
+            row.duration_ms = Some(elapsed_ms);
+            self.log(now, row);
+        }
+        let answer = QueuedAnswer::new(id, self.mail.queue.depth(&delivery.target));
+        reply::plain_json(StatusCode::ACCEPTED, &answer)
+    }
+
+    fn enqueue(&mut self, now: Now, delivery: &Delivery) -> QueueId {
+        let id = self.random.queue_id();
+        let mut item = QueueItem::new(id.clone(), delivery.target.clone(), now.unix);
+        let life = delivery.envelope.expires_in().map(Duration::from_secs);
+        item.expires_at = life.map(|life| DatabaseTime(now.unix + life));
+        let delegation = match &delivery.purpose {
+            Purpose::Delegation(id) => Some(id.clone()),
+            Purpose::Call(_) | Purpose::Drain(_) => None,
+        };
+        self.mail.queue.counter += 1;
+        let entry = Entry {
+            item,
+            place: self.mail.queue.counter,
+            sender: delivery.sender.clone(),
+            envelope: delivery.envelope.clone(),
+            delegation,
+            not_before: now.mono,
+            expires: life.map(|life| now.mono + life),
+            failing_since: None,
+        };
+        self.mail.queue.entries.insert(id.clone(), entry);
+        id
+    }
+
+    /// Delivers one waiting message to an agent that has time.
+    pub(crate) fn drain(&mut self, now: Now, target: &WorkspaceId) {
+        let Some(id) = self.mail.queue.next(now.mono, target) else { return };
+        let Some(entry) = self.mail.queue.entries.get_mut(&id) else { return };
+        entry.item.status = QueueStatus::Dispatched;
+        entry.item.attempts += 1;
+        entry.item.dispatched_at = Some(DatabaseTime(now.unix));
+        let delivery = Delivery {
+            target: target.clone(),
+            sender: entry.sender.clone(),
+            envelope: entry.envelope.clone(),
+            purpose: Purpose::Drain(id),
+        };
+        self.send(now, delivery);
+    }
+
+    /// Takes the answer of a message that waited. Where the agent was busy again the message counts as delivered, and is
+    /// lost.
+    pub(super) fn drained(&mut self, now: Now, id: &QueueId, response: &Response) {
+        let Some(entry) = self.mail.queue.entries.get_mut(id) else { return };
+        if !response.status().is_success() {
+            return entry.missed(now, response);
+        }
+        entry.item.status = QueueStatus::Completed;
+        entry.item.completed_at = Some(DatabaseTime(now.unix));
+        if matches!(A2aAnswer::read(response.body()), A2aAnswer::Queued(_)) {
+            return;
+        }
+        entry.item.response_body = serde_json::from_slice(response.body()).ok();
+        if let Some(delegation) = entry.delegation.clone() {
+            self.delegated_late(&delegation, response);
+        }
+    }
+}
+
+impl Entry {
+    /// An attempt failed: there will be another one, or it was the last.
+    fn missed(&mut self, now: Now, response: &Response) {
+        self.item.last_error = match A2aAnswer::read(response.body()) {
+            A2aAnswer::Refused(refusal) => Some(refusal.error),
+            _ => Some(response.status().to_string()),
+        };
+        let since = *self.failing_since.get_or_insert(now.mono);
+        self.item.status = if self.item.attempts >= ATTEMPTS {
+            QueueStatus::Failed
+        } else if now.mono.since(since) >= SETTLING {
+            QueueStatus::Dropped
+        } else {
+            QueueStatus::Queued
+        };
+        self.not_before = now.mono + BETWEEN;
+    }
+}
+
+/// The agent said that it keeps its own queue.
+fn busy() -> Response {
+    let mut refusal = A2aRefusal::new("workspace agent busy — retry after a short backoff");
+    refusal.busy = Some(true);
+    refusal.retry_after = Some(BUSY);
+    refusal.native_session = Some(true);
+    with_retry_after(reply::json(StatusCode::SERVICE_UNAVAILABLE, &refusal), BUSY)
+}

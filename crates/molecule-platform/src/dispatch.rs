@@ -1,0 +1,38 @@
+//! What can go wrong with a call to an agent.
+
+use std::net::SocketAddr;
+
+use http::StatusCode;
+
+/// Why a call to an agent brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DispatchFault {
+    /// The name in the URL has no address.
+    Resolve,
+    /// Nobody listens at the address; with the address that was tried, if there is one.
+    Connect(Option<SocketAddr>),
+    /// The TLS handshake failed, or the driver speaks no TLS.
+    Tls,
+    /// The connection was closed before an answer came. The agent may have the request.
+    Closed,
+    /// The answer's body broke off after its head.
+    Cut(StatusCode),
+    /// What came is no HTTP.
+    Protocol,
+}
+
+impl DispatchFault {
+    /// The words of the server's HTTP client.
+    pub(crate) fn detail(self, host: &str) -> String {
+        match self {
+            Self::Resolve => format!("dial tcp: lookup {host}: no such host"),
+            Self::Connect(Some(address)) => format!("dial tcp {address}: connect: connection refused"),
+            Self::Connect(None) => "dial tcp: connect: connection refused".to_owned(),
+            Self::Tls => "tls: handshake failure".to_owned(),
+            Self::Closed => "EOF".to_owned(),
+            Self::Cut(_) => "unexpected EOF".to_owned(),
+            Self::Protocol => "net/http: HTTP/1.x transport connection broken: malformed HTTP response".to_owned(),
+        }
+    }
+}

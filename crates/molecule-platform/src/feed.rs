@@ -1,0 +1,127 @@
+//! The activity feeds of all workspaces (contract section 12; April 6.1).
+
+use std::collections::BTreeMap;
+
+use molecule_proto::{ActivityRow, ActivityType, WorkspaceId};
+
+use crate::answer::Now;
+use crate::json::holds_nul;
+use crate::platform::Platform;
+
+/// Rows by workspace, and in the order in which they were written.
+#[derive(Default)]
+pub(crate) struct Feed {
+    rows: BTreeMap<WorkspaceId, BTreeMap<i64, ActivityRow>>,
+    /// The row of each message of the current server, by the id that its sender gave it.
+    messages: BTreeMap<(WorkspaceId, String), i64>,
+    /// The counter of the whole server. An attempt to write counts too.
+    last_seq: i64,
+    acked: BTreeMap<WorkspaceId, i64>,
+}
+
+impl Feed {
+    /// Adds a row, and gives its number.
+    fn add(&mut self, mut row: ActivityRow) -> i64 {
+        self.last_seq += 1;
+        row.seq = Some(self.last_seq);
+        self.rows.entry(row.workspace_id.clone()).or_default().insert(self.last_seq, row);
+        self.last_seq
+    }
+
+    /// Adds the row of a message, unless there is one of the same id: the first one stays as it is.
+    fn add_message(&mut self, message_id: &str, row: ActivityRow) {
+        let key = (row.workspace_id.clone(), message_id.to_owned());
+        if self.messages.contains_key(&key) {
+            self.last_seq += 1;
+        } else {
+            let seq = self.add(row);
+            self.messages.insert(key, seq);
+        }
+    }
+
+    /// The row of a message.
+    pub(crate) fn message(&mut self, workspace: &WorkspaceId, message_id: &str) -> Option<&mut ActivityRow> {
+        let seq = *self.messages.get(&(workspace.clone(), message_id.to_owned()))?;
+        self.row(workspace, seq)
+    }
+
+    pub(crate) fn row(&mut self, workspace: &WorkspaceId, seq: i64) -> Option<&mut ActivityRow> {
+        self.rows.get_mut(workspace)?.get_mut(&seq)
+    }
+
+    pub(crate) fn remove(&mut self, workspace: &WorkspaceId, seq: i64) {
+        if let Some(rows) = self.rows.get_mut(workspace) {
+            rows.remove(&seq);
+        }
+    }
+
+    /// A workspace's rows, the newest first.
+    pub(crate) fn newest_first(&self, workspace: &WorkspaceId) -> Vec<&ActivityRow> {
+        let mut rows: Vec<&ActivityRow> = self.rows.get(workspace).into_iter().flat_map(BTreeMap::values).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.seq)));
+        rows
+    }
+
+    /// Moves the mark up to which a feed was read, and gives it. It never goes back.
+    pub(crate) fn ack(&mut self, workspace: &WorkspaceId, seq: i64) -> i64 {
+        let mark = self.acked.entry(workspace.clone()).or_default();
+        *mark = seq.max(*mark);
+        *mark
+    }
+
+    /// Forgets a workspace that was purged.
+    pub(crate) fn forget(&mut self, workspace: &WorkspaceId) {
+        self.rows.remove(workspace);
+        self.acked.remove(workspace);
+        self.messages.retain(|(owner, _), _| owner != workspace);
+    }
+}
+
+impl Platform {
+    /// A row that is about to be written.
+    pub(crate) fn new_activity(&mut self, now: Now, workspace: &WorkspaceId, about: ActivityType) -> ActivityRow {
+        ActivityRow::new(self.random.activity_id(), workspace.clone(), about, now.unix)
+    }
+
+    /// Writes a row and gives its number, unless the database cannot take it: U+0000 is lost without a word.
+    pub(crate) fn log(&mut self, now: Now, row: ActivityRow) -> Option<i64> {
+        self.may_log(now, &row).then(|| self.feed.add(row))
+    }
+
+    /// Writes the row of a message, which is known by an id. A row is an event, which keeps calls to the workspace alive.
+    pub(crate) fn log_message(&mut self, now: Now, message_id: &str, row: ActivityRow) {
+        if self.may_log(now, &row) {
+            self.feed.add_message(message_id, row);
+        }
+    }
+
+    fn may_log(&mut self, now: Now, row: &ActivityRow) -> bool {
+        let bodies = [&row.request_body, &row.response_body].into_iter().flatten();
+        let texts = [&row.summary, &row.method, &row.error_detail].into_iter().flatten();
+        let storable = !bodies.into_iter().any(holds_nul) && !texts.into_iter().any(|text| text.contains('\0'));
+        let Some(workspace) = self.workspaces.get_mut(&row.workspace_id).filter(|_| storable) else { return false };
+        workspace.last_event = now.mono;
+        !self.database_down
+    }
+}
+
+/// The beginning of a text, at most so many bytes and never half a character.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_holds_no_half_character() {
+        assert_eq!(beginning("żółw", 3), "ż");
+        assert_eq!(beginning("żółw", 4), "żó");
+        assert_eq!(beginning("ab", 5), "ab");
+    }
+}

@@ -1,0 +1,118 @@
+//! `POST /workspaces/:id/a2a`, its door for third parties, and `GET …/a2a/queue/:queue_id` (contract sections 9 to 11; April
+//! 7.1).
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use molecule_proto::{A2aRefusal, ErrorBody, QueueId, WorkspaceId};
+
+use crate::a2a::{Caller, Delivery, Envelope, Purpose, Sender};
+use crate::answer::Ticket;
+use crate::auth::bearer;
+use crate::config::Dialect;
+use crate::platform::{Call, Platform};
+use crate::reply::{self, Refusal, Response};
+
+/// Asks for more time than agents have for each other; any number that is not 0 takes the limit away.
+const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
+
+/// An answer, or the promise of one.
+pub(crate) enum Handled {
+    Now(Response),
+    Later(Ticket),
+}
+
+impl From<Response> for Handled {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
+    }
+}
+
+impl Platform {
+    pub(crate) fn post_a2a(&mut self, call: &Call<'_>, target: &str, body: &[u8]) -> Result<Handled, Refusal> {
+        let caller = self.a2a_caller(call, target)?;
+        let sender = match caller {
+            Caller::Agent(id) => Sender { source: Some(id), is_person: false, unbounded: asks_for_time(call.headers) },
+            Caller::Person(source) => Sender { source, is_person: true, unbounded: true },
+        };
+        self.proxy(call, target, body, sender, true)
+    }
+
+    /// The door for third parties that hold the target's inbound secret.
+    pub(crate) fn post_a2a_inbound(&mut self, call: &Call<'_>, target: &str, body: &[u8]) -> Result<Handled, Refusal> {
+        let presented = bearer(call.headers).ok_or(Refusal::unauthorized("missing Authorization header"))?;
+        let secret = self.row(target).and_then(|row| row.inbound_secret.clone());
+        let secret = secret.ok_or(Refusal::unauthorized("workspace has no inbound secret configured"))?;
+        if secret.expose() != presented {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "invalid inbound secret"));
+        }
+        let sender = Sender { source: None, is_person: true, unbounded: true };
+        self.proxy(call, target, body, sender, false)
+    }
+
+    fn proxy(
+        &mut self,
+        call: &Call<'_>,
+        target: &str,
+        body: &[u8],
+        sender: Sender,
+        says_who: bool,
+    ) -> Result<Handled, Refusal> {
+        let dialect = self.config.dialect;
+        let most = if dialect == Dialect::April { 1 << 20 } else { 16 << 20 };
+        if body.len() > most && dialect == Dialect::Current {
+            return Ok(too_large(most).into());
+        }
+        let id: WorkspaceId = target.parse().map_err(|_| Refusal::internal("lookup failed"))?;
+        let row = self.workspaces.get(&id).ok_or(Refusal::not_found("workspace not found"))?;
+        // April's server looks for the URL before it reads the body.
+        if dialect == Dialect::April
+            && let Err(response) = self.reach(call.now.mono, &row.id)
+        {
+            return Ok(response.into());
+        }
+        let mut envelope = match Envelope::read(dialect, &mut self.random, &body[..body.len().min(most)]) {
+            Ok(envelope) => envelope,
+            Err(refused) => return Ok(Response::from(refused).into()),
+        };
+        let silenced = |id: &WorkspaceId| self.workspaces.get(id).is_some_and(|row| !row.abilities.delegate);
+        if !sender.is_person && sender.source.as_ref().is_some_and(silenced) && envelope.method() == "message/send" {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "tool call failed"));
+        }
+        if sender.is_person && dialect == Dialect::Current {
+            envelope.mark_as_a_persons(id.as_str(), says_who);
+        }
+        let ticket = self.mail.ticket();
+        let delivery = Delivery { target: id, sender, envelope, purpose: Purpose::Call(ticket) };
+        Ok(match self.deliver(call.now, delivery) {
+            Some(response) => Handled::Now(response),
+            None => Handled::Later(ticket),
+        })
+    }
+
+    /// Only the sender, the target and an administrator may look; the workspace in the path is not compared.
+    pub(crate) fn show_queue_item(&mut self, call: &Call<'_>, item: &str) -> Result<Response, Refusal> {
+        let caller = self.current_caller(call)?;
+        let id: QueueId = item.parse().map_err(|_| Refusal::internal("lookup failed"))?;
+        let Some((item, source)) = self.mail.queue.get(&id) else {
+            let mut body = ErrorBody::new("queue item not found");
+            body.retryable = Some(true);
+            return Ok(reply::json(StatusCode::NOT_FOUND, &body));
+        };
+        let may_look = match &caller {
+            Caller::Agent(id) => source == Some(id) || item.workspace_id == *id,
+            Caller::Person(_) => true,
+        };
+        if may_look { Ok(reply::ok(item)) } else { Err(Refusal::new(StatusCode::FORBIDDEN, "access denied")) }
+    }
+}
+
+fn asks_for_time(headers: &HeaderMap) -> bool {
+    let seconds = headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse::<i64>().ok());
+    seconds.is_some_and(|seconds| seconds > 0)
+}
+
+fn too_large(most: usize) -> Response {
+    let mut refusal = A2aRefusal::new(format!("request body exceeds {most} byte limit: A2A body exceeds size limit"));
+    refusal.truncated = Some(true);
+    refusal.max_bytes = u64::try_from(most).ok();
+    reply::json(StatusCode::PAYLOAD_TOO_LARGE, &refusal)
+}

@@ -1,0 +1,101 @@
+//! Calls agents on loopback addresses, as the platform asks.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::ACCEPT_ENCODING;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::dispatch::DispatchFault;
+
+/// How long a connection may take.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// Sends a request to exactly its URI and reads the answer, of its body at most a byte more than `most`.
+///
+/// How long that may take is the platform's business, which cancels what takes too long. Whatever is not on a loopback
+/// address counts as out of reach: a test double never calls anybody else.
+pub(super) async fn call(mut request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, DispatchFault> {
+    if request.uri().scheme_str() != Some("http") {
+        return Err(DispatchFault::Tls);
+    }
+    let stream = dial(request.uri()).await?;
+    // An answer that is compressed could not be read.
+    request.headers_mut().remove(ACCEPT_ENCODING);
+    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| fault(&error))?;
+    let exchange = async move {
+        let response = sender.send_request(request.map(Full::new)).await.map_err(|error| fault(&error))?;
+        read(response, most).await
+    };
+    beside(exchange, connection).await
+}
+
+async fn dial(uri: &Uri) -> Result<TcpStream, DispatchFault> {
+    let port = uri.port_u16().unwrap_or(80);
+    let mut tried = None;
+    for address in addresses(uri.host().unwrap_or_default()) {
+        let address = SocketAddr::new(address, port);
+        match timeout(DIAL, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(_)) | Err(_) => tried = tried.or(Some(address)),
+        }
+    }
+    Err(DispatchFault::Connect(tried))
+}
+
+/// The loopback addresses that a host stands for; none for any other host.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    if host == "localhost" {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    literal.into_iter().filter(IpAddr::is_loopback).collect()
+}
+
+async fn read(response: Response<Incoming>, most: usize) -> Result<Response<Bytes>, DispatchFault> {
+    let (head, mut body) = response.into_parts();
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| DispatchFault::Cut(head.status))?;
+        if let Some(data) = frame.data_ref() {
+            let room = (most + 1).saturating_sub(bytes.len());
+            bytes.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        if bytes.len() > most {
+            break;
+        }
+    }
+    Ok(Response::from_parts(head, bytes.freeze()))
+}
+
+fn fault(error: &hyper::Error) -> DispatchFault {
+    if error.is_parse() { DispatchFault::Protocol } else { DispatchFault::Closed }
+}
+
+/// Does work while a connection is driven beside it; both end with the work.
+async fn beside<T>(work: impl Future<Output = T>, connection: impl Future) -> T {
+    let (mut work, mut connection) = (pin!(work), pin!(connection));
+    let mut is_open = true;
+    poll_fn(|cx| {
+        if is_open && connection.as_mut().poll(cx).is_ready() {
+            is_open = false;
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
