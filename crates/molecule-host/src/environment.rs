@@ -9,11 +9,23 @@ use molecule_core::{Proxy, ProxyRule, Result};
 /// A seed from the operating system. Two agents, or two runs of one, never share it: ids that repeat after a restart
 /// are dropped by the server as duplicates.
 pub fn seed() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| {
+    random().unwrap_or_else(|| {
         // A system without randomness still has a calendar and process ids, and these seeds keep nothing secret.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(process::id()).rotate_left(48)
     })
+}
+
+#[cfg(target_os = "linux")]
+fn random() -> Option<u64> {
+    let mut seed = [0; 8];
+    let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).ok()?;
+    (filled == seed.len()).then(|| u64::from_ne_bytes(seed))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn random() -> Option<u64> {
+    getrandom::u64().ok()
 }
 
 /// An environment variable; `None` if it is absent or no Unicode.
