@@ -100,6 +100,7 @@ mod beat;
 mod call;
 mod config;
 mod credential;
+pub mod digest;
 pub mod effect;
 pub mod endpoint;
 mod error;
@@ -119,6 +120,7 @@ mod run;
 pub mod session;
 mod target;
 mod turn;
+pub mod unpack;
 
 pub use ask::{Ask, Begin, Question};
 pub use beat::Beat;

@@ -1,13 +1,23 @@
 //! Plugins: what an author asks for, and what comes of it.
 
 pub mod act;
+mod limits;
+mod refusal;
+mod rule;
 mod setup;
+mod tree;
 
 use std::time::Duration;
 
 use molecule_proto::PluginName;
 
+pub use limits::InstallLimits;
+pub use refusal::{EntryRef, Refusal};
+pub(crate) use refusal::{escaped, escaped_up_to};
+pub use rule::Rule;
 pub use setup::{SetupEnd, SetupOutcome, SetupRun};
+pub(crate) use tree::hex;
+pub use tree::{DigestError, Line, Tree, TreeDiff, TreeDigest, TreeError};
 
 /// A plugin to install: a name, and what is out of the ordinary about it.
 ///

@@ -26,7 +26,20 @@ const ALLOWED: [(&str, &[&str]); 2] = [
     ("molecule-proto", &["http", "serde", "serde_json", "thiserror", "zeroize"]),
     (
         "molecule-core",
-        &["bytes", "fastrand", "http", "httpdate", "molecule-proto", "serde", "serde_json", "thiserror", "zeroize"],
+        &[
+            "bytes",
+            "fastrand",
+            "flate2",
+            "http",
+            "httpdate",
+            "molecule-proto",
+            "saphyr-parser",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "zeroize",
+        ],
     ),
 ];
 

@@ -1,0 +1,4 @@
+//! Unpacking: the rules by which an archive is taken or refused, each named by its tests.
+
+mod genuine;
+mod support;
