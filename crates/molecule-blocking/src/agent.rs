@@ -5,8 +5,8 @@ use std::fmt;
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Peer, Secrets, StateAnswer, WorkspaceId};
 use molecule_core::{
-    Ask, Beat, Call, DiscoverPeer, Ended, Health, ListPeers, PeerUrl, Recover, Recovered, Recovery, Register,
-    Registration, Report, Result, RunCommand,
+    Ask, Beat, Call, CallOutcome, CallPeer, DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, Recover,
+    Recovered, Recovery, Register, Registration, Report, Result, RunCommand,
 };
 
 use crate::builder::AgentBuilder;
@@ -135,6 +135,19 @@ impl Agent {
     /// `Config` if the id is no UUID, and those of every request.
     pub fn check_access(&self, id: impl AsRef<str>) -> Result<bool> {
         self.driver.call(Call::new(CheckAccess::new(id)?))
+    }
+
+    /// Sends a message to a peer and tells what became of it: a reply, a place in a queue, a refusal. A text is a message, and
+    /// a [`PeerCall`] one with a route and a limit of its own (300 s by default). As [`Route::Auto`](crate::Route) has it, the
+    /// peer is called directly and without a credential where it published a safe URL, else through
+    /// `POST /workspaces/:id/a2a` (section 9); a message that may have been handled is never sent again.
+    ///
+    /// # Errors
+    /// `Config` if the message cannot be sent, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    /// After `Timeout`, `Interrupted` or `Protocol` the peer may have the message: see
+    /// [`Error::message_id`](crate::Error::message_id).
+    pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
+        self.driver.call(CallPeer::new(target, message)?)
     }
 
     /// Registers if this agent has not, then sends heartbeats and looks at the state, each at its interval, until the platform

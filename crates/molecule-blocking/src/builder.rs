@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
-use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Timeouts};
+use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Route, Timeouts};
 use molecule_host::{Host, Storage};
 
 use crate::agent::Agent;
@@ -98,6 +98,11 @@ impl AgentBuilder {
     /// What the `User-Agent` header says.
     pub fn user_agent(self, name: impl Into<String>) -> Self {
         self.map(|options| options.user_agent(name))
+    }
+
+    /// Which way calls go to peers: directly where it is safe, else through the platform, unless told otherwise.
+    pub fn route(self, route: Route) -> Self {
+        self.map(|options| options.route(route))
     }
 
     /// Trusts a certificate authority (PEM) besides the built-in ones. Not used with a shared [`client`](Self::client).

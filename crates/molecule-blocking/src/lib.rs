@@ -54,11 +54,12 @@ pub use stopper::Stopper;
 #[doc(no_inline)]
 pub use molecule_core as core;
 pub use molecule_core::proto::{
-    AgentCard, Capabilities, DeliveryMode, HeartbeatAnswer, InboundSecret, Peer, RateLimit, RuntimeMetadata,
-    RuntimeState, Secrets, StateAnswer, Token, WorkspaceId, WorkspaceStatus,
+    AgentCard, Artifact, Capabilities, DeliveryMode, FileContent, HeartbeatAnswer, InboundSecret, Message, Part,
+    PartContent, Peer, QueueId, RateLimit, Reply, Role, RuntimeMetadata, RuntimeState, Secrets, StateAnswer, Task,
+    TaskState, TaskStatus, Token, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
-    Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, PeerUrl, Proxy, Recovered,
-    Recovery, Registration, Report, Result, Timeouts, TokenUse, Transport,
+    CallOutcome, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, PeerCall,
+    PeerUrl, Proxy, Recovered, Recovery, Registration, Report, Result, Route, Timeouts, TokenUse, Transport,
 };
 pub use molecule_host::{Storage, Store, StoreError};

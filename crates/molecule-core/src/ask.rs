@@ -54,6 +54,7 @@ pub enum Begin<E, T> {
 pub struct Ask<Q: Question> {
     question: Q,
     state: State<Q>,
+    retries: bool,
     events: VecDeque<Event>,
 }
 
@@ -67,12 +68,18 @@ enum State<Q: Question> {
 impl<Q: Question> Ask<Q> {
     /// Asks this.
     pub fn new(question: Q) -> Self {
-        Self { question, state: State::Ready, events: VecDeque::new() }
+        Self { question, state: State::Ready, retries: true, events: VecDeque::new() }
+    }
+
+    /// Asks this with one request, where there is another way to go on without the answer.
+    pub fn once(question: Q) -> Self {
+        Self { retries: false, ..Self::new(question) }
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {
         self.state = match self.question.begin(cx) {
-            Ok(Begin::Send(endpoint)) => State::Calling(Box::new(Call::new(endpoint))),
+            Ok(Begin::Send(endpoint)) if self.retries => State::Calling(Box::new(Call::new(endpoint))),
+            Ok(Begin::Send(endpoint)) => State::Calling(Box::new(Call::once(endpoint))),
             Ok(Begin::Known(output)) => State::Finished(Box::new(Ok(output))),
             Err(error) => State::Finished(Box::new(Err(error.during(Q::Endpoint::OPERATION)))),
         };

@@ -157,7 +157,8 @@ impl<E: Endpoint> Call<E> {
     fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: &Response<Bytes>) {
         let body = if answer.status().is_success() { None } else { error_body(credential.as_ref(), answer) };
         let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
-        if !E::RELAYED {
+        let is_relayed = self.endpoint.is_relayed(answer);
+        if !is_relayed {
             cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
         }
         if self.endpoint.accepts(answer) {
@@ -169,7 +170,7 @@ impl<E: Endpoint> Call<E> {
         }
         self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
-        if answer.status() == StatusCode::UNAUTHORIZED && !E::RELAYED && self.carries_bearer(cx.session) {
+        if answer.status() == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
             return self.unauthorized(cx, credential, error);
         }
         // What the waits are for: a status that says come again, within what is left of requests and time.

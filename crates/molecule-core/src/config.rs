@@ -7,6 +7,7 @@ use molecule_proto::{AgentCard, Token, WorkspaceId};
 
 use crate::effect::Limits;
 use crate::options::OnPause;
+use crate::peer::Route;
 use crate::target::Target;
 
 /// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
@@ -24,6 +25,7 @@ pub struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) on_pause: OnPause,
     pub(crate) stagger: Duration,
+    pub(crate) route: Route,
 }
 
 impl Config {
@@ -66,6 +68,8 @@ pub struct Timeouts {
     pub request: Duration,
     /// One call with all its requests and waits; 90 s.
     pub call: Duration,
+    /// One call of a peer, which may think for long before it answers; 300 s. The platform gives up after half an hour.
+    pub peer: Duration,
 }
 
 impl Default for Timeouts {
@@ -76,6 +80,7 @@ impl Default for Timeouts {
             read: Duration::from_secs(10),
             request: Duration::from_secs(30),
             call: Duration::from_secs(90),
+            peer: Duration::from_secs(300),
         }
     }
 }

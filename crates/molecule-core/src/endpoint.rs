@@ -83,6 +83,11 @@ pub trait Endpoint {
         timeouts.call
     }
 
+    /// Whether the status of this answer may be a peer's, relayed.
+    fn is_relayed(&self, _: &Response<Bytes>) -> bool {
+        Self::RELAYED
+    }
+
     /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success()

@@ -30,6 +30,7 @@ struct Inner {
     attempts: u32,
     retryable: bool,
     may_have_acted: bool,
+    message_id: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -100,6 +101,7 @@ impl Error {
             attempts: 0,
             retryable: false,
             may_have_acted: false,
+            message_id: None,
             source: None,
         }))
     }
@@ -160,6 +162,11 @@ impl Error {
     /// Whether the server may have acted on one of the requests, of which no answer came that tells.
     pub(crate) fn may_have_acted(&self) -> bool {
         self.0.may_have_acted
+    }
+
+    pub(crate) fn with_message_id(mut self, id: &str) -> Self {
+        self.0.message_id = Some(id.to_owned());
+        self
     }
 
     pub(crate) fn with_source(mut self, source: Option<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -271,6 +278,12 @@ impl Error {
     /// How long the server asked to wait, kept within 1 to 60 seconds.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The id of the message that a call of a peer was about. Should it be sent once more, then under this id
+    /// ([`Message::with_id`](molecule_proto::Message::with_id)): who got it before knows it by that.
+    pub fn message_id(&self) -> Option<&str> {
+        self.0.message_id.as_deref()
     }
 
     /// How many requests were sent.

@@ -7,6 +7,8 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul};
 
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
+use crate::nul::refuse_nul_in_json;
+use crate::peer::Route;
 use crate::target::{Target, origin_value};
 
 /// What an agent is built from. Nothing is checked until [`build`](Self::build), so that a builder's methods can be chained.
@@ -26,6 +28,7 @@ pub struct Options {
     stagger: Duration,
     allow_insecure_http: bool,
     user_agent: Option<String>,
+    route: Route,
     transport: Transport,
 }
 
@@ -99,6 +102,7 @@ impl Options {
             stagger: Duration::ZERO,
             allow_insecure_http: false,
             user_agent: None,
+            route: Route::Auto,
             transport: Transport::default(),
         }
     }
@@ -211,6 +215,12 @@ impl Options {
         self
     }
 
+    /// Which way calls go to peers; each call may say otherwise.
+    pub fn route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
     /// Trusts a certificate authority besides the built-in ones; PEM.
     pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.transport.extra_ca.push(pem.into());
@@ -282,6 +292,7 @@ impl Options {
             timeouts: self.timeouts,
             on_pause: self.on_pause,
             stagger: self.stagger,
+            route: self.route,
         })
     }
 }
@@ -318,16 +329,19 @@ fn check_intervals(intervals: Intervals, target: &Target) -> Result<()> {
 }
 
 fn check_timeouts(timeouts: Timeouts) -> Result<()> {
-    let Timeouts { connect, answer, read, request, call } = timeouts;
-    for (name, limit) in
-        [("connect", connect), ("answer", answer), ("read", read), ("request", request), ("call", call)]
-    {
-        if limit.is_zero() || limit > Duration::from_secs(3600) {
-            return Err(Error::config(
-                format!("the {name} limit is {limit:?}"),
-                "give more than nothing and at most an hour",
-            ));
-        }
+    let Timeouts { connect, answer, read, request, call, peer } = timeouts;
+    [("connect", connect), ("answer", answer), ("read", read), ("request", request), ("call", call), ("peer", peer)]
+        .into_iter()
+        .try_for_each(|(name, limit)| check_limit(name, limit))
+}
+
+/// A limit that makes sense: more than nothing, and at most an hour.
+pub(crate) fn check_limit(name: &str, limit: Duration) -> Result<()> {
+    if limit.is_zero() || limit > Duration::from_secs(3600) {
+        return Err(Error::config(
+            format!("the {name} limit is {limit:?}"),
+            "give more than nothing and at most an hour",
+        ));
     }
     Ok(())
 }
@@ -336,18 +350,7 @@ fn check_timeouts(timeouts: Timeouts) -> Result<()> {
 pub(crate) fn check_card(card: &AgentCard) -> Result<()> {
     let text = serde_json::to_string(card)
         .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
-    // In JSON the character is always written as an escape; a backslash before it would itself be escaped.
-    let nul = text.match_indices("\\u0000").any(|(at, _)| {
-        let backslashes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        backslashes.is_multiple_of(2)
-    });
-    if nul {
-        return Err(Error::config(
-            "the card contains the character U+0000, which the platform cannot store",
-            "remove it",
-        ));
-    }
-    Ok(())
+    refuse_nul_in_json("the card", &text)
 }
 
 /// A URL under which the platform could call the agent. What the platform itself refuses beyond this, it says.

@@ -1,8 +1,13 @@
 //! Peers: who they are, and where they are called. Outside semver, as far as the crate's root does not name it again.
 
 mod cache;
+mod call;
+mod direct;
 mod discover;
 mod list;
+mod outcome;
+mod outgoing;
+mod proxy;
 mod url;
 
 use molecule_proto::{IdError, WorkspaceId};
@@ -10,8 +15,11 @@ use molecule_proto::{IdError, WorkspaceId};
 use crate::error::{Error, Result};
 
 pub use cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
+pub use call::CallPeer;
 pub use discover::DiscoverPeer;
 pub use list::ListPeers;
+pub use outcome::CallOutcome;
+pub use outgoing::{PeerCall, Route};
 pub use url::PeerUrl;
 
 /// Reads the id of a workspace that somebody gave.

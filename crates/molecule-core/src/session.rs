@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderValue, Method, Request};
-use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header};
+use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
 use crate::call::Call;
 use crate::config::Config;
@@ -164,6 +164,12 @@ impl Draft {
     #[must_use]
     pub fn named(mut self) -> Self {
         self.named = true;
+        self
+    }
+
+    /// The same with a body that is JSON already.
+    pub(crate) fn body(mut self, json: Bytes) -> Self {
+        self.body = Some(json);
         self
     }
 
@@ -356,6 +362,11 @@ impl Session {
     pub(crate) fn next_effect(&mut self) -> EffectId {
         self.next_effect += 1;
         EffectId(self.next_effect)
+    }
+
+    /// A fresh id for a message, or a key: a random UUID.
+    pub(crate) fn uuid(&mut self) -> String {
+        random_uuid(self.rng.u128(..).to_be_bytes())
     }
 
     /// Binds a draft to the platform. This is the one place where a credential enters a request, and the request's origin

@@ -179,8 +179,13 @@ fn bodies() -> Vec<String> {
     bodies
 }
 
-fn odd(status: u16, body: usize, headers: u8) -> Outcome {
-    let mut answer = Answer::text(status, bodies()[body].clone());
+fn odd(effect: &Effect, status: u16, body: usize, headers: u8) -> Outcome {
+    let mut body = bodies()[body].clone();
+    // What a peer says is for the application to see, and a peer knows no secret of the agent.
+    if matches!(effect, Effect::Http(request, _) if request.uri().path().ends_with("/a2a")) {
+        body = body.replace(MARK, "word");
+    }
+    let mut answer = Answer::text(status, body);
     for (bit, name, value) in [
         (0, "retry-after", "2"),
         (1, "retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"),
@@ -259,7 +264,8 @@ where
                 let requests = |(id, effect): (&EffectId, &Effect)| matches!(effect, Effect::Http(..)).then_some(*id);
                 let flying: Vec<_> = self.driven.in_flight.iter().filter_map(requests).collect();
                 if let Some(id) = which.checked_rem(flying.len()).map(|index| flying[index]) {
-                    let back = self.driven.feed(&mut self.setup.agent, id, odd(status, body, headers));
+                    let outcome = odd(&self.driven.in_flight[&id], status, body, headers);
+                    let back = self.driven.feed(&mut self.setup.agent, id, outcome);
                     assert!(back.is_none() || self.let_go(), "refused its own answer");
                 }
             }

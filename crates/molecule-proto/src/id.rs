@@ -53,7 +53,7 @@ macro_rules! uuid_newtype {
 
             /// The id made of 16 bytes, as a version 4 UUID: for servers and tests, which bring their own randomness.
             pub fn from_random(bytes: [u8; 16]) -> Self {
-                Self(version_4(bytes))
+                Self(random_uuid(bytes))
             }
         }
 
@@ -81,7 +81,8 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-fn version_4(mut bytes: [u8; 16]) -> String {
+/// A version 4 UUID of 16 bytes, which the caller draws at random: for ids that are texts, such as a message's.
+pub fn random_uuid(mut bytes: [u8; 16]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;

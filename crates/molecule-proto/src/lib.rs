@@ -65,7 +65,7 @@ pub use delegation::{
 };
 pub use error_body::ErrorBody;
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
-pub use id::{ActivityId, DelegationId, IdError, PluginName, QueueId, TokenId, WorkspaceId};
+pub use id::{ActivityId, DelegationId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
 pub use message::{Message, NotAMessage, Role};
 pub use part::{FileContent, Part, PartContent};
 pub use peer::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, Peer};

@@ -1,8 +1,10 @@
-//! Where a peer is called directly.
+//! Where a peer is called directly: a request that no credential of this agent can enter.
 
 use std::fmt;
 
-use http::Uri;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderValue, Method, Request, Uri};
 
 use crate::target::{Target, is_loopback};
 
@@ -44,6 +46,19 @@ impl PeerUrl {
             Some(_) => is_https && !platform.is_origin_of(&self.0),
             None => false,
         }
+    }
+
+    /// A message for the peer. Whoever registered the URL reads it, so it says nothing about this agent: no bearer, no
+    /// workspace, no organisation, no origin; and there is nothing here to take them from.
+    pub(crate) fn post(&self, user_agent: HeaderValue, body: Bytes) -> Request<Bytes> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.0.clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, user_agent);
+        request
     }
 }
 
@@ -108,5 +123,13 @@ mod tests {
             let peer = PeerUrl::read(url).unwrap();
             assert_eq!((peer.is_direct(&hosted), peer.is_direct(&local)), (from_hosted, from_local), "{url}");
         }
+    }
+    #[test]
+    fn a_message_carries_four_facts_and_no_more() {
+        let url = PeerUrl::read("https://peer.example/a2a?k=v").unwrap();
+        let request = url.post(HeaderValue::from_static("tester"), Bytes::from_static(b"{}"));
+        assert_eq!((request.method(), request.uri()), (&Method::POST, url.as_uri()));
+        let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
+        assert_eq!(names, ["accept", "content-type", "user-agent"]);
     }
 }

@@ -112,7 +112,9 @@ where
             Effect::Http(request, limits) => {
                 let at = request.uri();
                 let origin = format!("{}://{}", at.scheme_str().unwrap(), at.authority().unwrap());
-                assert_eq!(origin, ORIGIN, "a request to another origin");
+                if origin != ORIGIN {
+                    stranger(&origin, request);
+                }
                 assert!(!limits.total.is_zero(), "a request that may take no time");
                 for part in [limits.connect, limits.head, limits.read] {
                     assert!(!part.is_zero() && part <= limits.total, "{limits:?}");
@@ -248,6 +250,15 @@ where
     T: Debug,
 {
     Driven::new(machine).finish(agent, &mut server)
+}
+
+/// What may go to an origin that is not the platform's: a message over https, and nothing about the agent.
+fn stranger(origin: &str, request: &http::Request<bytes::Bytes>) {
+    assert!(origin.starts_with("https://"), "a request in clear to {origin}");
+    let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["accept", "content-type", "user-agent"], "to {origin}");
+    let text = format!("{:?} {:?}", request.headers(), request.body());
+    assert!(!text.contains(MARK), "a secret to {origin}");
 }
 
 /// Requests that exclude each other: looking at the view and registering belong together.

@@ -5,12 +5,14 @@ use std::fmt::Debug;
 use molecule_core::endpoint::{MintToken, Secrets};
 use molecule_core::machine::Machine;
 use molecule_core::session::Auth;
-use molecule_core::{Ask, Beat, Call, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run};
+use molecule_core::{
+    Ask, Beat, Call, CallPeer, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run,
+};
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};
 use super::answer::Answer;
-use super::platform::{DISCOVER, PEER, PEERS, Platform, STATE};
+use super::platform::{A2A, DISCOVER, PEER, PEERS, Platform, STATE};
 
 /// A machine that was not polled yet, and its surroundings.
 pub struct Setup<M> {
@@ -85,7 +87,25 @@ pub fn each_machine(check: &impl Check) {
         let platform = Platform::april().answering(DISCOVER, Answer::json(200, found));
         Setup { name: "discovery", agent: stored(), machine: Ask::new(DiscoverPeer::new(PEER).unwrap()), platform }
     });
+    check.check(&|| {
+        let mut platform = Platform::current().answering(A2A, Answer::json(200, reply("hello")));
+        let mut direct = Some(Answer::error(401, "unauthorized"));
+        platform =
+            platform.answering(DISCOVER, Answer::json(200, json!({"id": PEER, "url": "https://peer.example/a2a"})));
+        platform.weather = Box::new(move |seen| {
+            let refusal = || direct.take().expect("a second direct call");
+            seen.is("POST https://peer.example/a2a").then(refusal).map(Into::into)
+        });
+        let machine = CallPeer::new(PEER, "hello").unwrap();
+        Setup { name: "call of a peer that refuses a direct one", agent: stored(), machine, platform }
+    });
     check.check(&run_until_paused);
+}
+
+/// An agent's answer to a message.
+pub fn reply(text: &str) -> serde_json::Value {
+    let parts = json!([{"kind": "text", "text": text}]);
+    json!({"jsonrpc": "2.0", "id": "theirs", "result": {"kind": "message", "role": "agent", "messageId": "r-1", "parts": parts}})
 }
 
 /// A loop from its first start, its minted token and three refused beats, until a pause after a minute and a half.

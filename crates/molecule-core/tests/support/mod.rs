@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod answer;
+pub mod calls;
 pub mod drive;
 pub mod looped;
 pub mod machines;
@@ -16,7 +17,7 @@ pub use agent::{Agent, ID, MARK, ORIGIN, secret};
 pub use answer::{Answer, Reply, fault, unsent};
 pub use drive::{Driven, Next, Rest, run, same};
 pub use looped::Looped;
-pub use machines::{Check, Setup, each_machine};
+pub use machines::{Check, Setup, each_machine, reply};
 pub use platform::{Platform, Seen};
 pub use store::Store;
 

@@ -19,7 +19,7 @@ use super::answer::{Answer, Reply};
 pub struct Seen {
     pub at: Time,
     pub method: Method,
-    /// Path and query, the agent's own id as `:id`.
+    /// Path and query, the agent's own id as `:id`; of another origin than the platform's the whole URL.
     pub path: String,
     pub bearer: Option<String>,
     pub body: Value,
@@ -30,10 +30,12 @@ impl Seen {
     pub fn new(request: &Request<Bytes>, now: Now) -> Self {
         let bearer = request.headers().get("authorization");
         let bearer = bearer.map(|value| value.to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned());
+        let url = request.uri().to_string();
+        let path = url.strip_prefix(ORIGIN).unwrap_or(&url);
         Self {
             at: now.mono,
             method: request.method().clone(),
-            path: request.uri().path_and_query().unwrap().as_str().replace(ID, ":id").replace(PEER, ":peer"),
+            path: path.replace(ID, ":id").replace(PEER, ":peer"),
             bearer,
             body: serde_json::from_slice(request.body()).unwrap_or_default(),
             headers: request.headers().clone(),
@@ -64,6 +66,7 @@ pub const MINT: &str = "POST /workspaces/:id/tokens";
 pub const ROTATE: &str = "POST /workspaces/:id/external/rotate";
 
 pub const PEERS: &str = "GET /registry/:id/peers";
+pub const A2A: &str = "POST /workspaces/:peer/a2a";
 pub const DISCOVER: &str = "GET /registry/discover/:peer";
 
 /// Somebody else's workspace.

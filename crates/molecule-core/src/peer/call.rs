@@ -1,0 +1,302 @@
+//! A call of a peer: which way the message goes, and what became of it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::time::Duration;
+
+use molecule_proto::{Time, WorkspaceId};
+
+use super::direct::{self, Direct, Fit};
+use super::discover::DiscoverPeer;
+use super::outcome::CallOutcome;
+use super::outgoing::{PeerCall, Route, Written};
+use super::proxy::{A2a, limits};
+use super::url::PeerUrl;
+use super::workspace_id;
+use crate::ask::Ask;
+use crate::beat::pass;
+use crate::call::Call;
+use crate::effect::{Effect, EffectId, Outcome};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Step, Wake};
+
+/// Sends a message to a peer and tells what became of it.
+///
+/// Every request of the call carries the same message under the same id. What a peer may have handled is never sent
+/// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
+/// platform, and that peer is not called directly for 300 s.
+#[must_use = "a machine does nothing until it is driven"]
+pub struct CallPeer {
+    target: WorkspaceId,
+    call: PeerCall,
+    route: Route,
+    deadline: Time,
+    written: Option<Written>,
+    state: State,
+    cancelled: bool,
+}
+
+enum State {
+    Start,
+    Discovering(Box<Ask<DiscoverPeer>>),
+    Direct(EffectId, PeerUrl),
+    Relayed(Box<Call<A2a>>),
+    Cancelling(EffectId),
+    Finished(Box<Result<CallOutcome>>),
+    Done,
+}
+
+impl CallPeer {
+    /// A call of this peer.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn new(target: impl AsRef<str>, call: impl Into<PeerCall>) -> Result<Self> {
+        Ok(Self {
+            target: workspace_id(target)?,
+            call: call.into(),
+            route: Route::Auto,
+            deadline: Time::ZERO,
+            written: None,
+            state: State::Start,
+            cancelled: false,
+        })
+    }
+
+    fn finish(&mut self, outcome: CallOutcome) {
+        self.state = State::Finished(Box::new(Ok(outcome)));
+    }
+
+    fn fail(&mut self, error: Error) {
+        let error = error.during(A2a::OPERATION);
+        let error = match &self.written {
+            Some(written) => error.with_message_id(&written.id),
+            None => error,
+        };
+        self.state = State::Finished(Box::new(Err(error)));
+    }
+
+    /// Writes the message, once, and chooses the way.
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<()> {
+        self.route = self.call.route.unwrap_or(cx.session.config().route);
+        self.deadline = cx.now.mono + self.call.limit(cx.session)?;
+        self.written = Some(self.call.write(cx.session)?);
+        let question = || DiscoverPeer::of(self.target.clone());
+        match self.route {
+            Route::Auto if !cx.session.peers.is_refused(cx.now.mono, &self.target) => {
+                self.state = State::Discovering(Box::new(Ask::once(question())));
+            }
+            Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()))),
+            Route::Auto | Route::Proxy => self.relay(cx),
+        }
+        Ok(())
+    }
+
+    fn discovered(&mut self, cx: &mut Cx<'_>, found: Result<Option<PeerUrl>>) -> Option<(EffectId, Effect)> {
+        if self.cancelled {
+            self.fail(Error::cancelled(A2a::OPERATION));
+            return None;
+        }
+        self.left(cx)?;
+        let found = found.map(|url| url.filter(|url| url.is_direct(cx.session.config().target())));
+        match (found, self.route) {
+            (Ok(Some(url)), _) => return self.send(cx, url),
+            (Err(error), Route::Direct) => self.fail(error),
+            (Ok(None), Route::Direct) => self.finish(CallOutcome::NoUrl { status: None }),
+            // Discovery is not needed for the other way, and may fail where that one works.
+            (Ok(None) | Err(_), Route::Auto | Route::Proxy) => self.relay(cx),
+        }
+        None
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {
+        let (left, written) = (self.left(cx)?, self.written.as_ref()?);
+        let config = cx.session.config();
+        let request = url.post(config.user_agent.clone(), written.body.clone());
+        let limits = limits(&config.timeouts, left);
+        let id = cx.session.next_effect();
+        self.state = State::Direct(id, url);
+        Some((id, Effect::Http(request, limits)))
+    }
+
+    fn relay(&mut self, cx: &mut Cx<'_>) {
+        let (Some(limit), Some(written)) = (self.left(cx), &self.written) else { return };
+        let endpoint = A2a { target: self.target.clone(), body: written.body.clone(), limit };
+        self.state = State::Relayed(Box::new(Call::new(endpoint)));
+    }
+
+    /// What is left of the call's time; without any it has failed.
+    fn left(&mut self, cx: &Cx<'_>) -> Option<Duration> {
+        let left = self.deadline.since(cx.now.mono);
+        if left.is_zero() {
+            self.fail(
+                Error::new(ErrorKind::Timeout, A2a::OPERATION, "the limit passed before the message could be sent")
+                    .retryable(true)
+                    .remedy("try again later, or raise the limit"),
+            );
+            return None;
+        }
+        Some(left)
+    }
+
+    fn directed(&mut self, cx: &mut Cx<'_>, url: &PeerUrl, end: Direct) {
+        let is_fit = !matches!(end, Direct::Refused(_) | Direct::Outcome(_, Fit::No));
+        if !is_fit {
+            cx.session.peers.refuse(cx.now.mono, &self.target, url);
+        }
+        match end {
+            Direct::Refused(outcome) if self.route == Route::Direct => self.finish(outcome),
+            Direct::Refused(_) => self.relay(cx),
+            Direct::Outcome(outcome, _) => self.finish(outcome),
+            Direct::Unclear(error) => self.fail(unclear(error)),
+        }
+    }
+
+    fn relayed(&mut self, end: Result<CallOutcome>) {
+        match end {
+            Ok(outcome) => self.finish(outcome),
+            // The platform's own errors are short: a reply was on its way.
+            Err(error) if error.kind() == ErrorKind::TooLarge => self.finish(CallOutcome::DeliveredReplyLost),
+            Err(error) => self.fail(unclear(error)),
+        }
+    }
+}
+
+/// Says what to do where nobody knows whether the peer has the message. The same call once more would be another message.
+fn unclear(error: Error) -> Error {
+    let is_unclear = match error.kind() {
+        ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::Protocol | ErrorKind::Tls => !error.is_retryable(),
+        // A gateway's: the platform's own errors have a text, and say that nothing was done.
+        ErrorKind::Unavailable => error.server_message().is_none(),
+        _ => false,
+    };
+    if !is_unclear {
+        return error;
+    }
+    error.retryable(false).remedy(
+        "the peer may have the message: ask it, or send the same message under the same id (Error::message_id, \
+         Message::with_id)",
+    )
+}
+
+impl Machine for CallPeer {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<CallOutcome>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Start => {
+                    if let Err(error) = self.begin(cx) {
+                        self.fail(error);
+                    }
+                }
+                State::Discovering(mut question) => {
+                    if self.deadline <= cx.now.mono {
+                        question.cancel(cx);
+                    }
+                    match question.poll(cx) {
+                        Step::Done(found) => {
+                            if let Some((id, effect)) = self.discovered(cx, found) {
+                                return Step::Start(id, effect);
+                            }
+                        }
+                        Step::Idle(wake) => {
+                            self.state = State::Discovering(question);
+                            let deadline = Wake { at: self.deadline, why: "the call's limit" };
+                            return Step::Idle(Wake::earliest(wake, Some(deadline)));
+                        }
+                        other => {
+                            self.state = State::Discovering(question);
+                            return pass(other);
+                        }
+                    }
+                }
+                State::Relayed(mut call) => match call.poll(cx) {
+                    Step::Done(end) => self.relayed(end),
+                    other => {
+                        self.state = State::Relayed(call);
+                        return pass(other);
+                    }
+                },
+                State::Cancelling(id) => {
+                    self.fail(Error::cancelled(A2a::OPERATION));
+                    return Step::Cancel(id);
+                }
+                State::Finished(end) => return Step::Done(*end),
+                state @ (State::Direct(..) | State::Done) => {
+                    self.state = state;
+                    return Step::Idle(None);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Discovering(mut question) => {
+                let end = question.feed(cx, id, outcome);
+                self.state = State::Discovering(question);
+                end
+            }
+            State::Relayed(mut call) => {
+                let end = call.feed(cx, id, outcome);
+                self.state = State::Relayed(call);
+                end
+            }
+            State::Direct(expected, url) if expected == id => {
+                match outcome {
+                    Outcome::Response(answer) => {
+                        let end = direct::answered(&answer, cx.now.unix);
+                        self.directed(cx, &url, end);
+                    }
+                    Outcome::Failed(fault) => {
+                        let end = direct::failed(fault);
+                        self.directed(cx, &url, end);
+                    }
+                    other => {
+                        self.state = State::Direct(expected, url);
+                        return Err(other);
+                    }
+                }
+                Ok(())
+            }
+            state => {
+                self.state = state;
+                Err(outcome)
+            }
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        self.cancelled = true;
+        match &mut self.state {
+            State::Start => self.fail(Error::cancelled(A2a::OPERATION)),
+            State::Discovering(question) => question.cancel(cx),
+            State::Relayed(call) => call.cancel(cx),
+            State::Direct(id, _) => self.state = State::Cancelling(*id),
+            State::Cancelling(_) | State::Finished(_) | State::Done => {}
+        }
+    }
+}
+
+impl fmt::Debug for CallPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Start => "ready",
+            State::Discovering(_) => "discovering",
+            State::Direct(..) => "calling directly",
+            State::Relayed(_) => "calling through the platform",
+            State::Cancelling(_) => "cancelling",
+            State::Finished(_) | State::Done => "done",
+        };
+        write!(f, "CallPeer({}, {state})", self.target)
+    }
+}

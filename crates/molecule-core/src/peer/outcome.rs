@@ -1,0 +1,192 @@
+//! What became of a message to a peer.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus};
+use serde_json::Value;
+
+/// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
+///
+/// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
+/// [`Error`](crate::Error) instead.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a message that was not delivered is an outcome too"]
+pub enum CallOutcome {
+    /// The peer replied, with a message, a task, or JSON of its own.
+    Replied(Reply),
+    /// The peer is busy or not there yet. The message waits in the platform's queue and will be delivered: it must not be
+    /// sent again.
+    Queued {
+        /// The item, for `queue_item` and `wait_queue_item`; April's server cannot show it.
+        queue_id: Option<QueueId>,
+        /// How many messages wait for this peer, this one included.
+        depth: Option<u64>,
+    },
+    /// The peer polls, and finds the message in its feed whenever it looks. A reply, if any, comes as a message of its own.
+    AcceptedForPoll,
+    /// The platform took the message and has the reply come some other way: as an event, or in the feed.
+    AnswerLater,
+    /// The peer has the message, and its reply was empty or was lost. It must not be sent again.
+    DeliveredReplyLost,
+    /// The peer is busy, and the message does not wait for it. It may have it already: if it is sent again, then under the
+    /// same id.
+    Busy {
+        /// When to try again, if somebody said so.
+        retry_after: Option<Duration>,
+    },
+    /// The peer was asleep, or starts; nothing was delivered.
+    Waking {
+        /// When to try again, if the platform said so.
+        retry_after: Option<Duration>,
+    },
+    /// The peer has not told the platform yet how it is called; nothing was delivered. Its next register does.
+    NotEnrolled {
+        /// When to try again, if the platform said so.
+        retry_after: Option<Duration>,
+    },
+    /// The peer has spent its budget.
+    OverBudget,
+    /// The two may not talk to each other, the agent may not talk to others at all, or there is no such workspace.
+    Denied {
+        /// What the platform says.
+        message: String,
+    },
+    /// There is no such workspace. Agents are told [`Denied`](Self::Denied) as a rule.
+    NotFound,
+    /// The peer has no URL; on a direct route: none that can be called safely.
+    NoUrl {
+        /// The peer's status, if the platform said it: `paused`, `removed`.
+        status: Option<WorkspaceStatus>,
+    },
+    /// The peer could not be reached, and does not have the message.
+    Unreachable,
+    /// The platform does not call the URL that the peer registered.
+    UnsafeUrl,
+    /// The peer answered with an error of its own; it may have handled the message. It says nothing about this agent's
+    /// credential or rate limit.
+    PeerError {
+        /// The code of a JSON-RPC error.
+        code: Option<i64>,
+        /// The HTTP status, if that was the error.
+        status: Option<StatusCode>,
+        /// What went wrong, in the peer's words.
+        message: String,
+        /// More about it, from a JSON-RPC error.
+        data: Option<Value>,
+    },
+}
+
+impl CallOutcome {
+    /// The reply, if there is one.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Replied(reply) => Some(reply),
+            Self::Queued { .. }
+            | Self::AcceptedForPoll
+            | Self::AnswerLater
+            | Self::DeliveredReplyLost
+            | Self::Busy { .. }
+            | Self::Waking { .. }
+            | Self::NotEnrolled { .. }
+            | Self::OverBudget
+            | Self::Denied { .. }
+            | Self::NotFound
+            | Self::NoUrl { .. }
+            | Self::Unreachable
+            | Self::UnsafeUrl
+            | Self::PeerError { .. } => None,
+        }
+    }
+
+    /// When the same message may be sent again, if somebody said so; 1 to 60 s.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after } | Self::Waking { retry_after } | Self::NotEnrolled { retry_after } => {
+                *retry_after
+            }
+            Self::Replied(_)
+            | Self::Queued { .. }
+            | Self::AcceptedForPoll
+            | Self::AnswerLater
+            | Self::DeliveredReplyLost
+            | Self::OverBudget
+            | Self::Denied { .. }
+            | Self::NotFound
+            | Self::NoUrl { .. }
+            | Self::Unreachable
+            | Self::UnsafeUrl
+            | Self::PeerError { .. } => None,
+        }
+    }
+
+    /// Whether the message is delivered or will be: then it must not be sent again.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::Replied(_)
+            | Self::Queued { .. }
+            | Self::AcceptedForPoll
+            | Self::AnswerLater
+            | Self::DeliveredReplyLost => true,
+            Self::Busy { .. }
+            | Self::Waking { .. }
+            | Self::NotEnrolled { .. }
+            | Self::OverBudget
+            | Self::Denied { .. }
+            | Self::NotFound
+            | Self::NoUrl { .. }
+            | Self::Unreachable
+            | Self::UnsafeUrl
+            | Self::PeerError { .. } => false,
+        }
+    }
+
+    /// What an agent's JSON-RPC answer says.
+    pub(super) fn answered(answer: RpcAnswer, status: StatusCode) -> Self {
+        let status = (!status.is_success()).then_some(status);
+        match (&answer.error, answer.reply()) {
+            (Some(error), _) => {
+                let error = error.clone();
+                Self::PeerError { code: Some(error.code), status, message: error.message, data: error.data }
+            }
+            (None, Some(reply)) if status.is_none() => Self::Replied(reply),
+            (None, Some(_)) => Self::failed(status, "the reply came with an error's status"),
+            // JSON-RPC with neither is half an answer; its other keys are all that it says.
+            (None, None) => Self::failed(status, "the answer has neither a result nor an error"),
+        }
+    }
+
+    /// An error of the peer's own.
+    pub(super) fn failed(status: Option<StatusCode>, message: impl Into<String>) -> Self {
+        Self::PeerError { code: None, status, message: message.into(), data: None }
+    }
+}
+
+impl fmt::Display for CallOutcome {
+    /// One sentence; a reply is shown by its texts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replied(reply) => write!(f, "replied: {}", reply.texts().join("\n")),
+            Self::Queued { queue_id: Some(id), .. } => write!(f, "queued as {id}: the peer is busy or not there yet"),
+            Self::Queued { queue_id: None, .. } => f.write_str("queued: the peer is busy or not there yet"),
+            Self::AcceptedForPoll => f.write_str("accepted: the peer finds it when it polls"),
+            Self::AnswerLater => f.write_str("accepted: the answer comes later"),
+            Self::DeliveredReplyLost => f.write_str("delivered, without a reply"),
+            Self::Busy { .. } => f.write_str("busy"),
+            Self::Waking { .. } => f.write_str("not delivered: the peer wakes up"),
+            Self::NotEnrolled { .. } => f.write_str("not delivered: the peer has to register once more"),
+            Self::OverBudget => f.write_str("not delivered: the peer has spent its budget"),
+            Self::Denied { message } => write!(f, "denied: {message}"),
+            Self::NotFound => f.write_str("not delivered: there is no such workspace"),
+            Self::NoUrl { status: Some(status) } => write!(f, "not delivered: the peer has no URL, it is {status}"),
+            Self::NoUrl { status: None } => f.write_str("not delivered: the peer has no URL that can be called"),
+            Self::Unreachable => f.write_str("not delivered: the peer could not be reached"),
+            Self::UnsafeUrl => f.write_str("not delivered: the platform does not call the peer's URL"),
+            Self::PeerError { code: Some(code), message, .. } => write!(f, "the peer failed: {message} ({code})"),
+            Self::PeerError { status: Some(status), message, .. } => write!(f, "the peer failed: {message} ({status})"),
+            Self::PeerError { message, .. } => write!(f, "the peer failed: {message}"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is said to a peer, and how it goes there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use molecule_proto::{Message, Part, RpcRequest, SendParams};
+
+use crate::error::{Error, Result};
+use crate::nul::refuse_nul_in_json;
+use crate::options::check_limit;
+use crate::session::{Dialect, Session};
+
+/// Which way a call goes to a peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// Directly, where the peer published a URL that can be called safely and has not refused direct calls within the last
+    /// 300 s, and through the platform otherwise. What a peer may have handled is never sent again another way.
+    #[default]
+    Auto,
+    /// Through the platform: `POST /workspaces/:id/a2a` (contract section 9).
+    Proxy,
+    /// Straight to the URL that the peer published, over `https`, without any credential. Peers of the current platform want
+    /// a secret that only the platform has, and refuse.
+    Direct,
+}
+
+/// A message for a peer with the options of its call; a [`Message`], or a text, is one with the agent's own options.
+///
+/// ```
+/// use std::time::Duration;
+/// use molecule_core::{PeerCall, Route};
+/// use molecule_core::proto::{Message, Part};
+///
+/// let question = Message::text("which of these is yours?").with_part(Part::data(vec![1, 2, 3]));
+/// let call = PeerCall::new(question).route(Route::Proxy).timeout(Duration::from_secs(20));
+/// # let _ = call;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a message is not sent until it is handed to the agent"]
+pub struct PeerCall {
+    pub(super) message: Message,
+    pub(super) route: Option<Route>,
+    pub(super) timeout: Option<Duration>,
+    expires_in: Option<Duration>,
+}
+
+impl PeerCall {
+    /// A call with the agent's own options. A message without an id gets a random one; one with an id keeps it, which is
+    /// right only for a message that was sent before ([`Error::message_id`]): the platform loses a second message of the
+    /// same id.
+    pub fn new(message: impl Into<Message>) -> Self {
+        Self { message: message.into(), route: None, timeout: None, expires_in: None }
+    }
+
+    /// Goes this way, whatever the agent's option says.
+    pub fn route(mut self, route: Route) -> Self {
+        self.route = Some(route);
+        self
+    }
+
+    /// Waits at most so long for the reply, discovery and resends included; at most an hour. It bounds the wait alone: the
+    /// peer goes on.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Should the platform queue the message, then it is not delivered later than this; whole seconds.
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires_in = Some(time);
+        self
+    }
+
+    /// How long the call may take.
+    pub(super) fn limit(&self, session: &Session) -> Result<Duration> {
+        let limit = self.timeout.unwrap_or(session.config().timeouts.peer);
+        check_limit("call's", limit)?;
+        Ok(limit)
+    }
+
+    /// Makes the request's body, once for every request of the call, and tells the message's id.
+    pub(super) fn write(&self, session: &mut Session) -> Result<Written> {
+        let mut message = self.message.clone();
+        let id = message.message_id.take().filter(|id| !id.is_empty()).unwrap_or_else(|| session.uuid());
+        let mut params = SendParams::new(message.with_id(id.clone()));
+        params.expires_in_seconds = self.expires_in.map(|time| time.as_secs().max(1));
+        let request = RpcRequest::send(session.uuid(), params);
+        let text = serde_json::to_string(&request)
+            .map_err(|_| Error::config("the message is not JSON", "use text keys and finite numbers"))?;
+        refuse_nul_in_json("the message", &text)?;
+        let (server, most) = match session.dialect {
+            Dialect::April => ("April's platform", 1024 * 1024),
+            Dialect::Current | Dialect::Unknown => ("the platform", 16 * 1024 * 1024),
+        };
+        if text.len() > most {
+            return Err(Error::config(
+                format!("the message takes {} bytes, and {server} takes {most}", text.len()),
+                "send the files some other way, and say where they are",
+            ));
+        }
+        Ok(Written { id, body: text.into() })
+    }
+}
+
+/// A message as it is sent, again and again the same.
+#[derive(Clone)]
+pub(super) struct Written {
+    pub(super) id: String,
+    pub(super) body: Bytes,
+}
+
+impl From<Message> for PeerCall {
+    fn from(message: Message) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<Part> for PeerCall {
+    fn from(part: Part) -> Self {
+        Self::new(part)
+    }
+}
+
+impl From<&str> for PeerCall {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for PeerCall {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}

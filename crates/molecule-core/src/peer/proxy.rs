@@ -1,0 +1,134 @@
+//! The way through the platform: `POST /workspaces/:id/a2a` (contract section 9; April 7).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use molecule_proto::{A2aAnswer, A2aRefusal, AcceptedMode, RefusalKind, Reply, WorkspaceId, path};
+
+use super::outcome::CallOutcome;
+use crate::config::Timeouts;
+use crate::effect::Limits;
+use crate::endpoint::{Endpoint, Mismatch, Repeat};
+use crate::error::Result;
+use crate::session::{Auth, Draft};
+
+/// The longest reply, in bytes; the platform relays up to four times as much.
+pub(super) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
+
+/// `POST /workspaces/:id/a2a`. Its status may be the peer's, relayed, so that only the platform's own words count as such.
+/// Use [`CallPeer`](crate::CallPeer).
+///
+/// It is sent again only where it certainly was not handled: the platform would deliver it once more to a push agent, under
+/// the same id.
+#[derive(Clone)]
+pub(crate) struct A2a {
+    pub(super) target: WorkspaceId,
+    pub(super) body: Bytes,
+    /// What is left of the call.
+    pub(super) limit: Duration,
+}
+
+impl Endpoint for A2a {
+    type Answer = CallOutcome;
+    const OPERATION: &'static str = "call peer";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "an answer of a peer";
+    const MAX_BODY: u64 = LONGEST_REPLY;
+    const RELAYED: bool = true;
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::POST, path::a2a(&self.target), Auth::Bearer).named().body(self.body.clone()))
+    }
+
+    fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
+        limits(timeouts, left)
+    }
+
+    fn deadline(&self, _: &Timeouts) -> Duration {
+        self.limit
+    }
+
+    fn is_relayed(&self, answer: &Response<Bytes>) -> bool {
+        answer.status().is_success() || !is_about_the_caller(answer)
+    }
+
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        answer.status().is_success() || outcome(answer).is_some()
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<CallOutcome, Mismatch> {
+        outcome(answer).ok_or(Mismatch { at: None })
+    }
+}
+
+impl std::fmt::Debug for A2a {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "A2a({}, {} bytes)", self.target, self.body.len())
+    }
+}
+
+/// A peer may think for as long as the call lasts.
+pub(super) fn limits(timeouts: &Timeouts, left: Duration) -> Limits {
+    Limits { connect: timeouts.connect.min(left), head: left, read: left, total: left, max_body: LONGEST_REPLY }
+}
+
+/// The answer as an outcome; `None` if it says nothing about the message or the peer.
+fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
+    let status = answer.status();
+    Some(match A2aAnswer::read(answer.body()) {
+        A2aAnswer::Replied(reply) => CallOutcome::answered(reply, status),
+        A2aAnswer::Queued(queued) => CallOutcome::Queued { queue_id: queued.queue_id, depth: queued.queue_depth },
+        A2aAnswer::Accepted(taken) if taken.delivery_mode == Some(AcceptedMode::Poll) => CallOutcome::AcceptedForPoll,
+        A2aAnswer::Accepted(_) => CallOutcome::AnswerLater,
+        A2aAnswer::Refused(refusal) => return refused(answer, &refusal),
+        A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
+        A2aAnswer::NotJson if status.is_success() => CallOutcome::failed(None, "the reply is no JSON"),
+        A2aAnswer::Empty if status.is_success() => CallOutcome::DeliveredReplyLost,
+        // The platform's own errors, and those that it passes on, have a text: this is a gateway's, or a sign-in page.
+        _ => return None,
+    })
+}
+
+fn refused(answer: &Response<Bytes>, refusal: &A2aRefusal) -> Option<CallOutcome> {
+    let status = answer.status();
+    let wait = refusal.retry_after.or(refusal.retry_after_seconds);
+    let retry_after = wait.map(|seconds| Duration::from_secs(seconds.clamp(1, 60)));
+    let message = refusal.error.clone();
+    Some(match refusal.kind(status) {
+        RefusalKind::Denied | RefusalKind::NotAllowed | RefusalKind::ReservedCaller => CallOutcome::Denied { message },
+        RefusalKind::OverBudget => CallOutcome::OverBudget,
+        RefusalKind::NotFound => CallOutcome::NotFound,
+        RefusalKind::Unreachable => CallOutcome::Unreachable,
+        RefusalKind::UnsafeUrl => CallOutcome::UnsafeUrl,
+        RefusalKind::NoUrl => CallOutcome::NoUrl { status: refusal.status.clone() },
+        RefusalKind::Busy => CallOutcome::Busy { retry_after },
+        RefusalKind::Waking | RefusalKind::Warming | RefusalKind::Restarting => CallOutcome::Waking { retry_after },
+        RefusalKind::NotEnrolled => CallOutcome::NotEnrolled { retry_after },
+        RefusalKind::EmptyReply => CallOutcome::DeliveredReplyLost,
+        RefusalKind::ReplyLost if refusal.delivery_confirmed == Some(true) => CallOutcome::DeliveredReplyLost,
+        RefusalKind::ReplyLost | RefusalKind::Agent => {
+            CallOutcome::failed((!status.is_success()).then_some(status), message)
+        }
+        RefusalKind::MissingToken
+        | RefusalKind::InvalidToken
+        | RefusalKind::NotTheCaller
+        | RefusalKind::BadRequest
+        | RefusalKind::TooLarge
+        | RefusalKind::Unavailable
+        | RefusalKind::RateLimited
+        | RefusalKind::Tenant => return None,
+        // Kinds of a later proto, which the pinned versions rule out.
+        _ => CallOutcome::failed(Some(status), message),
+    })
+}
+
+/// Whether the answer is certainly the platform's, and about the caller: its bearer, its rate limit. A peer can imitate a
+/// text, which then costs one look into the store; it can imitate no key beside it.
+fn is_about_the_caller(answer: &Response<Bytes>) -> bool {
+    let A2aAnswer::Refused(refusal) = A2aAnswer::read(answer.body()) else { return false };
+    matches!(
+        refusal.kind(answer.status()),
+        RefusalKind::MissingToken | RefusalKind::InvalidToken | RefusalKind::NotTheCaller | RefusalKind::RateLimited
+    )
+}

@@ -1,0 +1,222 @@
+//! What the platform answers to a call, and which outcome it is: every row of the contract's section 9.4, and of April's
+//! 7.2, whichever server the agent thinks that it speaks to.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::{Beat, CallOutcome, ErrorKind, PeerCall, Route};
+use serde_json::{Value, json};
+use support::calls::{Called, call, caller, word};
+use support::platform::A2A;
+use support::*;
+
+const QUEUE_ID: &str = "16fbce34-b9f3-4274-9310-2d6cf9256ac5";
+
+/// The outcome of a call through each server's proxy, when every request of it is answered so.
+fn calls(answer: &Answer) -> [Called; 3] {
+    [None, Some(Platform::april()), Some(Platform::current())].map(|platform| {
+        let mut agent = caller();
+        if let Some(mut platform) = platform {
+            run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
+        }
+        call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |seen| {
+            assert!(seen.is(A2A) && seen.bearer.is_some(), "{seen}");
+            assert_eq!(seen.headers["x-workspace-id"], ID);
+            answer.clone().into()
+        })
+    })
+}
+
+fn json(status: u16, body: Value) -> Answer {
+    Answer::json(status, body)
+}
+
+#[test]
+fn every_row_is_its_outcome_by_its_body() {
+    let queued = json!({"queued": true, "queue_id": QUEUE_ID, "queue_depth": 2, "message": "workspace agent busy"});
+    let boot =
+        json!({"status": "queued", "method": "message/send", "queued": true, "queue_id": QUEUE_ID, "queue_depth": 1});
+    let id = QUEUE_ID.parse::<molecule_core::proto::QueueId>().unwrap();
+    let poll = json!({"status": "queued", "delivery_mode": "poll", "method": "message/send"});
+    let later = json!({"status": "queued", "delivery_mode": "push-async", "method": "message/send"});
+    let busy = json!({"error": "workspace agent busy — retry after a short backoff", "busy": true, "retry_after": 30});
+    let native = json!({"error": "busy", "busy": true, "retry_after": 30, "native_session": true});
+    let lost = json!({"error": "too long", "delivery_confirmed": true, "truncated": true, "max_bytes": 67_108_864});
+    let cut = |confirmed: bool| json!({"error": "failed to read agent response", "delivery_confirmed": confirmed});
+    let task = json!({
+        "kind": "task", "id": "t-1", "status": {"state": "completed"},
+        "artifacts": [{"artifactId": "a", "parts": [{"kind": "text", "text": "done"}]}],
+    });
+    let rpc_error = json!({"code": -32603, "message": "boom", "data": {"x": 1}});
+    let no_url = |status: &str| json!({"error": "workspace has no URL", "status": status});
+    let hierarchy = "access denied: workspaces cannot communicate per hierarchy rules";
+    let rows: Vec<(Answer, String)> = vec![
+        (json(200, poll), "accepted for poll".into()),
+        (json(200, reply("hello")), "message: hello".into()),
+        (json(201, reply("hello")), "message: hello".into()),
+        (json(200, json!({"jsonrpc": "2.0", "id": 7, "result": task})), "task: done".into()),
+        (json(200, json!({"status": "ok", "result": {"x": 1}})), r#"other: {"x":1}"#.into()),
+        (json(200, json!({"x": 1})), r#"other: {"x":1}"#.into()),
+        (json(200, json!({"kind": "message", "role": "agent", "parts": ["bare"]})), "message: bare".into()),
+        (Answer::text(200, "plain words"), r#"peer error: None None "the reply is no JSON" None"#.into()),
+        (json(200, later), "answer later".into()),
+        (json(200, json!({"status": "queued"})), "answer later".into()),
+        (json(202, queued.clone()), format!("queued: {:?} {:?}", Some(&id), Some(2))),
+        (json(202, json!({"queued": true})), "queued: None None".into()),
+        (json(200, boot), format!("queued: {:?} {:?}", Some(&id), Some(1))),
+        (json(503, busy).header("retry-after", "30"), "busy in 30 s".into()),
+        (json(503, native).header("retry-after", "30"), "busy in 30 s".into()),
+        (Answer::error(502, "failed to reach workspace agent"), "unreachable".into()),
+        (Answer::error(502, "workspace URL is not publicly routable"), "unsafe URL".into()),
+        (json(503, no_url("awaiting_agent")), "no URL: Some(AwaitingAgent)".into()),
+        (json(503, no_url("paused")), "no URL: Some(Paused)".into()),
+        (json(503, no_url("removed")), "no URL: Some(Removed)".into()),
+        (json(503, no_url("provisioning")), "no URL: Some(Provisioning)".into()),
+        (json(503, json!({"error": "asleep", "waking": true, "retry_after": 15})), "waking in 15 s".into()),
+        (json(503, json!({"error": "starts", "restarting": true})), "waking".into()),
+        (json(503, json!({"error": "warming", "warming": true, "retry_after": 5})), "waking in 5 s".into()),
+        (Answer::error(503, "workspace not yet enrolled in inbound auth (RFC #2312)"), "not enrolled".into()),
+        (
+            json(503, json!({"error": "workspace re-registering, retry shortly", "retry_after_seconds": 30})),
+            "not enrolled in 30 s".into(),
+        ),
+        (Answer::error(404, "workspace not found"), "not found".into()),
+        (Answer::error(403, hierarchy), format!("denied: {hierarchy}")),
+        (
+            Answer::error(403, "access denied: target workspace is in a different org"),
+            "denied: access denied: target workspace is in a different org".into(),
+        ),
+        (Answer::error(403, "tool call failed"), "denied: tool call failed".into()),
+        (Answer::error(403, "invalid caller ID"), "denied: invalid caller ID".into()),
+        (
+            json(402, json!({"error": "workspace budget limit exceeded", "exceeded_periods": ["monthly"]})),
+            "over budget".into(),
+        ),
+        (Answer::error(402, "workspace budget limit exceeded"), "over budget".into()),
+        (
+            Answer::error(500, "Internal Server Error"),
+            r#"peer error: None Some(500) "Internal Server Error" None"#.into(),
+        ),
+        (Answer::error(503, "busy"), r#"peer error: None Some(503) "busy" None"#.into()),
+        (Answer::error(429, "slow down"), r#"peer error: None Some(429) "slow down" None"#.into()),
+        (Answer::error(401, "Unauthorized"), r#"peer error: None Some(401) "Unauthorized" None"#.into()),
+        (Answer::error(404, "Not Found"), r#"peer error: None Some(404) "Not Found" None"#.into()),
+        (Answer::error(403, "Forbidden"), r#"peer error: None Some(403) "Forbidden" None"#.into()),
+        (Answer::error(302, "Found"), r#"peer error: None Some(302) "Found" None"#.into()),
+        (Answer::error(200, "agent returned empty response body"), "delivered, reply lost".into()),
+        (Answer::error(202, "agent returned empty response body"), "delivered, reply lost".into()),
+        (Answer::empty(200), "delivered, reply lost".into()),
+        (Answer::empty(202), "delivered, reply lost".into()),
+        (Answer::empty(204), "delivered, reply lost".into()),
+        (Answer::error(200, "sorry"), r#"peer error: None None "sorry" None"#.into()),
+        (
+            json(200, json!({"jsonrpc": "2.0", "id": 1, "error": rpc_error})),
+            r#"peer error: Some(-32603) None "boom" Some(Object {"x": Number(1)})"#.into(),
+        ),
+        (
+            json(200, json!({"jsonrpc": "2.0", "id": 1})),
+            r#"peer error: None None "the answer has neither a result nor an error" None"#.into(),
+        ),
+        (json(502, lost), "delivered, reply lost".into()),
+        (json(502, cut(true)), "delivered, reply lost".into()),
+        (json(502, cut(false)), r#"peer error: None Some(502) "failed to read agent response" None"#.into()),
+    ];
+    for (answer, expected) in rows {
+        for called in calls(&answer) {
+            assert_eq!(called.seen.len(), 1, "sent again after {answer:?}");
+            assert_eq!(word(&called.end.unwrap()), expected, "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn what_says_nothing_about_the_message_is_an_error() {
+    let unavailable = json!({"error": "datastore unavailable", "code": "platform_unavailable"});
+    let limited = json!({"error": "rate limit exceeded", "retry_after": 1});
+    let tenant = json!({"error": "missing tenant routing header", "code": "TENANT_ORG_HEADER_REQUIRED"});
+    let long = json!({"error": "request body exceeds 16777216 byte limit", "truncated": true, "max_bytes": 16_777_216});
+    let parts = "params.message must contain either 'parts' (v0.3) or 'content' (v0.2 compat)";
+    for (answer, kind, requests, retryable) in [
+        (json(429, limited), ErrorKind::RateLimited, 4, true),
+        (json(503, unavailable), ErrorKind::Unavailable, 4, true),
+        (Answer::error(503, "delivery-mode lookup failed; retry"), ErrorKind::Unavailable, 1, true),
+        (Answer::error(500, "lookup failed"), ErrorKind::Unavailable, 1, true),
+        (Answer::error(401, "missing caller auth token"), ErrorKind::Unauthorized, 1, false),
+        (Answer::error(401, "invalid caller auth token"), ErrorKind::Unauthorized, 1, false),
+        (Answer::error(401, "caller ID does not match workspace auth token"), ErrorKind::Unauthorized, 1, false),
+        (Answer::error(400, "invalid JSON"), ErrorKind::Refused, 1, false),
+        (Answer::error(400, parts), ErrorKind::Refused, 1, false),
+        (json(413, long), ErrorKind::Refused, 1, false),
+        (json(400, tenant), ErrorKind::Routing, 1, false),
+        (Answer::empty(404), ErrorKind::Routing, 1, false),
+        (Answer::text(404, "404 page not found"), ErrorKind::Unsupported, 1, false),
+        (Answer::empty(403), ErrorKind::OriginRefused, 1, false),
+        (Answer::html(302).header("location", "https://sign-in.example"), ErrorKind::Redirected, 1, false),
+        // A gateway's: nobody knows what stands behind it.
+        (Answer::html(502), ErrorKind::Unavailable, 1, false),
+        (Answer::html(504), ErrorKind::Unavailable, 1, false),
+    ] {
+        for called in calls(&answer) {
+            assert_eq!(called.seen.len(), requests, "{answer:?}");
+            let error = called.end.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (kind, retryable), "{answer:?}: {error}");
+            assert_eq!(error.operation(), "call peer");
+            let id = called.seen[0].body["params"]["message"]["messageId"].as_str();
+            assert_eq!(error.message_id(), id, "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_status_that_may_be_the_peers_neither_kills_the_credential_nor_cuts_the_rate_budget() {
+    for answer in [
+        Answer::error(401, "Unauthorized"),
+        Answer::error(429, "slow down").header("retry-after", "60"),
+        Answer::error(429, "rate limit exceeded"),
+        Answer::error(404, "Not Found"),
+        Answer::error(410, "workspace removed"),
+        Answer::error(403, "Forbidden").header("x-ratelimit-limit", "1").header("x-ratelimit-remaining", "0"),
+    ] {
+        let mut agent = caller();
+        agent.store.token = Some(secret("newer"));
+        let before = agent.session.health();
+        let called = call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |_| answer.clone().into());
+        assert!(matches!(called.end, Ok(CallOutcome::PeerError { .. })), "{:?}", called.end);
+        assert_eq!(agent.session.health(), before);
+        assert_eq!((agent.store.token_reads, called.seen.len()), (0, 1), "{answer:?}");
+        assert!(called.events.is_empty());
+    }
+}
+
+#[test]
+fn the_platforms_own_words_about_the_bearer_make_the_call_look_for_a_newer_one() {
+    let mut agent = caller();
+    agent.store.token = Some(secret("newer"));
+    let called = call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |seen| {
+        if seen.bearer == Some(secret("newer")) {
+            return Answer::json(200, reply("hello")).into();
+        }
+        Answer::error(401, "invalid caller auth token").into()
+    });
+    assert_eq!(word(&called.end.unwrap()), "message: hello");
+    assert_eq!(called.seen.len(), 2);
+    assert_eq!(called.seen[0].body, called.seen[1].body);
+}
+
+#[test]
+fn the_platforms_own_rate_limit_is_waited_for_under_the_same_id() {
+    let mut agent = caller();
+    let mut limits = 2;
+    let called = call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |_| {
+        if limits == 0 {
+            return Answer::json(200, reply("hello")).into();
+        }
+        limits -= 1;
+        json(429, json!({"error": "rate limit exceeded", "retry_after": 7})).header("retry-after", "7").into()
+    });
+    assert_eq!(word(&called.end.unwrap()), "message: hello");
+    let waits: Vec<_> = called.seen.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
+    assert_eq!(waits, [secs(7), secs(7)]);
+    assert!(called.seen.iter().all(|seen| seen.body == called.seen[0].body));
+}

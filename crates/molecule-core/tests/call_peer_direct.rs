@@ -1,0 +1,288 @@
+//! Which way a call goes: directly, without a credential, where that is safe and welcome, and through the platform
+//! otherwise; never both ways with a message that may have been handled.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::effect::{FaultKind, Outcome, Phase};
+use molecule_core::peer::TTL;
+use molecule_core::proto::Reply as PeerReply;
+use molecule_core::{CallOutcome, ErrorKind, PeerCall, Route};
+use serde_json::json;
+use support::calls::{Called, DIRECT, URL, call, call_direct, caller, found};
+use support::platform::{A2A, DISCOVER};
+use support::*;
+
+/// What becomes of a request.
+type End = fn() -> Outcome;
+
+const DISCOVERY: &str = "GET /registry/discover/:peer (bearer)";
+const RELAYED: &str = "POST /workspaces/:peer/a2a (bearer)";
+
+fn auto() -> PeerCall {
+    PeerCall::new("hello")
+}
+
+fn text(called: &Called) -> String {
+    called.end.as_ref().unwrap().reply().unwrap().texts().join(" ")
+}
+
+#[test]
+fn a_published_https_url_is_called_directly_and_without_any_credential() {
+    let options = Agent::options().token(secret("first")).org_id("the-organisation");
+    let mut agent = Agent::with(options, 7);
+    let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("hello yourself")).into());
+    assert_eq!(text(&called), "hello yourself");
+    assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
+    let names: Vec<_> = called.seen[1].headers.keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["accept", "content-type", "user-agent"]);
+    // Within the cache's time nobody is asked where the peer is.
+    let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("again")).into());
+    assert_eq!(called.requests(), [DIRECT]);
+}
+
+#[test]
+fn the_reply_may_take_as_long_as_the_call() {
+    let mut agent = caller();
+    let late = || Reply::After(secs(299), Answer::json(200, reply("done")).outcome());
+    assert_eq!(text(&call_direct(&mut agent, auto(), late)), "done");
+    let called = call(&mut agent, auto().route(Route::Proxy), |_| late());
+    assert_eq!(text(&called), "done");
+}
+
+#[test]
+fn a_refusal_goes_on_through_the_platform_under_the_same_id_and_is_remembered() {
+    let refusals: [End; 9] = [
+        || Answer::error(401, "unauthorized").outcome(),
+        || Answer::html(403).outcome(),
+        || Answer::empty(404).outcome(),
+        || Answer::empty(405).outcome(),
+        || unsent(FaultKind::Resolve),
+        || unsent(FaultKind::Connect),
+        || unsent(FaultKind::Tls),
+        || unsent(FaultKind::Proxy),
+        || unsent(FaultKind::Timeout(Phase::Connect)),
+    ];
+    for refusal in refusals {
+        let mut agent = caller();
+        let called = call_direct(&mut agent, auto(), || refusal().into());
+        assert_eq!(text(&called), "by the platform", "{:?}", refusal());
+        assert_eq!(called.requests(), [DISCOVERY, DIRECT, RELAYED]);
+        let [direct, relayed] = called.messages()[..] else { panic!() };
+        assert_eq!(direct.body, relayed.body, "another message, or another id");
+        // Not called directly, nor asked for, until the time is over.
+        agent.advance(TTL - secs(1));
+        let called = call_direct(&mut agent, auto(), || panic!("called directly"));
+        assert_eq!(called.requests(), [RELAYED]);
+        agent.advance(secs(2));
+        let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("welcome")).into());
+        assert_eq!((text(&called).as_str(), called.requests().len()), ("welcome", 2));
+    }
+}
+
+#[test]
+fn who_forgets_a_peer_forgets_its_refusal() {
+    let mut agent = caller();
+    call_direct(&mut agent, auto(), || Answer::empty(401).into()).end.unwrap().reply().unwrap();
+    agent.session.invalidate_peer_url(support::platform::PEER).unwrap();
+    let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("welcome")).into());
+    assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
+}
+
+#[test]
+fn what_the_peer_may_have_handled_is_never_sent_another_way() {
+    use ErrorKind::*;
+    let unclear: [(End, ErrorKind); 6] = [
+        (|| fault(FaultKind::Timeout(Phase::Head)), Timeout),
+        (|| fault(FaultKind::Timeout(Phase::Total)), Timeout),
+        (|| fault(FaultKind::Interrupted), Interrupted),
+        (|| fault(FaultKind::Connect), Interrupted),
+        (|| fault(FaultKind::Protocol), Protocol),
+        (|| fault(FaultKind::Tls), Tls),
+    ];
+    for (end, kind) in unclear {
+        for route in [Route::Auto, Route::Direct] {
+            let called = call_direct(&mut caller(), auto().route(route), || end().into());
+            assert_eq!(called.messages().len(), 1, "{:?}", end());
+            let error = called.end.as_ref().unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (kind, false));
+            let id = called.messages()[0].body["params"]["message"]["messageId"].as_str();
+            assert_eq!(error.message_id(), id);
+            assert!(error.to_string().contains("the peer may have the message"), "{error}");
+        }
+    }
+    let rows: [(End, &str); 10] = [
+        (|| fault(FaultKind::TooLarge), "delivered, without a reply"),
+        (|| Answer::empty(200).outcome(), "delivered, without a reply"),
+        (|| Answer::empty(204).outcome(), "delivered, without a reply"),
+        (|| Answer::html(200).outcome(), "the peer failed: the reply is no JSON"),
+        (|| Answer::error(400, "bad request").outcome(), "the peer failed: bad request (400 Bad Request)"),
+        (|| Answer::empty(500).outcome(), "the peer failed: Internal Server Error (500 Internal Server Error)"),
+        (|| Answer::error(429, "slow down").outcome(), "the peer failed: slow down (429 Too Many Requests)"),
+        (|| Answer::error(503, "busy").header("retry-after", "9").outcome(), "busy"),
+        (
+            || Answer::empty(307).header("location", "https://elsewhere.example").outcome(),
+            "the peer failed: the answer is a redirect, which is never followed (307 Temporary Redirect)",
+        ),
+        (
+            || Answer::json(400, json!({"jsonrpc": "2.0", "error": {"code": -32602, "message": "what?"}})).outcome(),
+            "the peer failed: what? (-32602)",
+        ),
+    ];
+    for (end, expected) in rows {
+        let called = call_direct(&mut caller(), auto(), || end().into());
+        assert_eq!(called.messages().len(), 1, "{:?}", end());
+        assert_eq!(called.end.unwrap().to_string(), expected, "{:?}", end());
+    }
+}
+
+#[test]
+fn what_is_no_agent_is_not_called_directly_again() {
+    for answer in [Answer::html(200), Answer::empty(302).header("location", "/login")] {
+        let mut agent = caller();
+        let called = call_direct(&mut agent, auto(), || answer.clone().into());
+        assert!(matches!(called.end, Ok(CallOutcome::PeerError { .. })));
+        let called = call_direct(&mut agent, auto(), || panic!("called directly"));
+        assert_eq!(called.requests(), [RELAYED]);
+    }
+}
+
+#[test]
+fn a_peers_own_words_are_no_notice_of_the_platform() {
+    let queued = json!({"queued": true, "queue_id": "16fbce34-b9f3-4274-9310-2d6cf9256ac5"});
+    let poll = json!({"status": "queued", "delivery_mode": "poll"});
+    for body in [queued, poll, json!([1, 2]), json!(7)] {
+        let called = call_direct(&mut caller(), auto(), || Answer::json(200, body.clone()).into());
+        let Ok(CallOutcome::Replied(PeerReply::Other(other))) = called.end else { panic!("{:?}", called.end) };
+        assert_eq!(other, body);
+    }
+    let message = json!({"kind": "message", "role": "agent", "parts": [{"kind": "text", "text": "bare"}]});
+    let called = call_direct(&mut caller(), auto(), || Answer::json(200, message.clone()).into());
+    assert_eq!(text(&called), "bare");
+    let called = call_direct(&mut caller(), auto(), || Answer::error(200, "workspace budget limit exceeded").into());
+    assert!(matches!(called.end, Ok(CallOutcome::PeerError { status: None, .. })));
+}
+
+#[test]
+fn an_unsafe_url_is_not_called_directly() {
+    for url in [
+        "http://peer.example/a2a",
+        "http://10.0.0.1/",
+        "http://localhost:9/rpc",
+        "https://127.0.0.1/rpc",
+        "http://ws-414bc5a3-02a7-47dc-b86f-71e2e5767123:8000",
+        "remote://no-inbound",
+        "https://platform.example.com/workspaces/x/a2a",
+        "https://user:pw@peer.example/",
+    ] {
+        for (route, expected) in [
+            (Route::Auto, "replied: by the platform"),
+            (Route::Direct, "not delivered: the peer has no URL that can be called"),
+        ] {
+            let called = call(&mut caller(), auto().route(route), |seen| match seen {
+                seen if seen.is(DISCOVER) => found(url).into(),
+                seen if seen.is(A2A) => Answer::json(200, reply("by the platform")).into(),
+                other => panic!("{url}: {other}"),
+            });
+            assert_eq!(called.end.unwrap().to_string(), expected, "{url}");
+        }
+    }
+}
+
+#[test]
+fn where_discovery_fails_the_platform_is_asked_to_deliver() {
+    let failures: [End; 6] = [
+        || Answer::error(500, "lookup failed").outcome(),
+        || Answer::json(503, json!({"error": "workspace not available", "status": "offline"})).outcome(),
+        || Answer::error(403, "not authorized to discover this workspace").outcome(),
+        || Answer::html(502).outcome(),
+        || fault(FaultKind::Interrupted),
+        || unsent(FaultKind::Connect),
+    ];
+    for failure in failures {
+        let called = call(&mut caller(), auto(), |seen| match seen {
+            seen if seen.is(DISCOVER) => failure().into(),
+            seen if seen.is(A2A) => Answer::json(200, reply("by the platform")).into(),
+            other => panic!("{other}"),
+        });
+        assert_eq!(called.requests(), [DISCOVERY, RELAYED], "one look, and on: {:?}", failure());
+        assert_eq!(text(&called), "by the platform");
+    }
+}
+
+#[test]
+fn the_route_of_the_call_wins_over_the_agents() {
+    let agent = |route| Agent::with(Agent::options().token(secret("first")).route(route), 7);
+    let asked = |route, options: PeerCall| {
+        call_direct(&mut agent(route), options, || Answer::json(200, reply("directly")).into()).requests()
+    };
+    assert_eq!(asked(Route::Proxy, auto()), [RELAYED]);
+    assert_eq!(asked(Route::Proxy, auto().route(Route::Auto)), [DISCOVERY, DIRECT]);
+    assert_eq!(asked(Route::Direct, auto()), [DISCOVERY, DIRECT]);
+    assert_eq!(asked(Route::Direct, auto().route(Route::Proxy)), [RELAYED]);
+}
+
+#[test]
+fn a_direct_route_takes_no_other() {
+    for (end, expected) in [
+        (Answer::error(401, "no").outcome(), "the peer failed: the peer takes no direct call (401 Unauthorized)"),
+        (unsent(FaultKind::Connect), "not delivered: the peer could not be reached"),
+    ] {
+        let mut end = Some(end);
+        let options = || auto().route(Route::Direct);
+        let mut agent = caller();
+        let called = call_direct(&mut agent, options(), || end.take().unwrap().into());
+        assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
+        assert_eq!(called.end.unwrap().to_string(), expected);
+        // Who insists is not kept from it by an earlier refusal.
+        let called = call_direct(&mut agent, options(), || Answer::json(200, reply("well, then")).into());
+        assert_eq!(text(&called), "well, then");
+    }
+}
+
+#[test]
+fn discovery_a_refusal_and_the_relay_share_one_limit() {
+    let mut agent = caller();
+    let began = agent.now.mono;
+    let slow = |answer: Answer| Reply::After(secs(9), answer.outcome());
+    let called = call(&mut agent, auto().timeout(secs(20)), |seen| match seen {
+        seen if seen.is(DISCOVER) => slow(found(URL)),
+        seen if seen.is(DIRECT) => slow(Answer::empty(401)),
+        seen if seen.is(A2A) => Reply::After(secs(2), fault(FaultKind::Timeout(Phase::Total))),
+        other => panic!("{other}"),
+    });
+    assert_eq!(called.end.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(agent.since(began), secs(20));
+
+    // A discovery that hangs is given up when the call's time is over, and nothing is sent then.
+    for route in [Route::Auto, Route::Direct] {
+        let mut agent = caller();
+        let began = agent.now.mono;
+        let called = call(&mut agent, auto().route(route).timeout(secs(5)), |_| Reply::Never);
+        let error = called.end.unwrap_err();
+        assert_eq!((error.kind(), called.seen.len()), (ErrorKind::Timeout, 1), "{error}");
+        assert!(error.to_string().contains("before the message could be sent"), "{error}");
+        assert_eq!((agent.since(began), error.is_retryable()), (secs(5), true));
+    }
+}
+
+#[test]
+fn a_cancelled_call_sends_nothing_more() {
+    use molecule_core::machine::Machine;
+    for stages in 0..3 {
+        let mut agent = caller();
+        let mut driven = Driven::new(molecule_core::CallPeer::new(support::platform::PEER, "hello").unwrap());
+        let mut answers = vec![Answer::empty(401).outcome(), found(URL).outcome()];
+        driven.settle(&mut agent);
+        for _ in 0..stages {
+            let id = *driven.in_flight.keys().next().unwrap();
+            driven.feed(&mut agent, id, answers.pop().unwrap());
+            driven.settle(&mut agent);
+        }
+        driven.machine.cancel(&mut agent.cx());
+        let end = driven.finish(&mut agent, &mut |_: &Seen| panic!("sent after it was cancelled"));
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(agent.lines("cancel").len(), 1);
+    }
+}
