@@ -147,6 +147,7 @@ mod dispatch;
 mod feed;
 mod gate;
 mod json;
+mod looks;
 mod owner;
 mod platform;
 mod plugin;

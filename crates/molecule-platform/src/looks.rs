@@ -1,0 +1,59 @@
+//! What a test sees of the platform without a request.
+
+use molecule_proto::{
+    ActivityRow, DeliveryMode, InboundSecret, QueueId, QueueItem, Token, WorkspaceId, WorkspaceStatus, WorkspaceView,
+};
+
+use crate::platform::Platform;
+
+impl Platform {
+    /// How many tokens of a workspace are live.
+    pub fn live_tokens(&self, id: &WorkspaceId) -> usize {
+        self.tokens.live(id)
+    }
+
+    /// Whether a token authenticates its workspace now.
+    pub fn is_live(&self, id: &WorkspaceId, token: &Token) -> bool {
+        self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
+    }
+
+    /// The status of a workspace, as of the last call that was given a moment; `None` if there is no such workspace.
+    pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
+        self.workspaces.get(id).map(|row| row.status.clone())
+    }
+
+    /// What the open view shows, of removed workspaces too.
+    pub fn workspace(&self, id: &WorkspaceId) -> Option<WorkspaceView> {
+        self.workspaces.get(id).map(|row| row.view(self.config.dialect))
+    }
+
+    /// Every workspace, the current server's own root included.
+    pub fn workspaces(&self) -> impl Iterator<Item = &WorkspaceId> {
+        self.workspaces.keys()
+    }
+
+    /// How messages would reach the agent.
+    pub fn delivery_mode(&self, id: &WorkspaceId) -> Option<DeliveryMode> {
+        self.workspaces.get(id).map(|row| row.delivery_mode.clone())
+    }
+
+    /// What the last heartbeat named as the current task, and the spend of the month in US cents.
+    pub fn reported_work(&self, id: &WorkspaceId) -> Option<(String, i64)> {
+        self.workspaces.get(id).map(|row| (row.reported.current_task.clone(), row.reported.monthly_spend))
+    }
+
+    /// The rows of a workspace's feed, newest first; each has its number, on April's server too.
+    pub fn activity(&self, id: &WorkspaceId) -> Vec<&ActivityRow> {
+        self.feed.newest_first(id)
+    }
+
+    /// Where a message that waited for its agent stands.
+    pub fn queue_item(&self, id: &QueueId) -> Option<&QueueItem> {
+        self.mail.queue.get(id).map(|(item, _)| item)
+    }
+
+    /// The secret with which the platform would call the agent, once one was minted.
+    pub fn inbound_secret(&self, id: &WorkspaceId) -> Option<InboundSecret> {
+        self.workspaces.get(id).and_then(|row| row.inbound_secret.clone())
+    }
+}
