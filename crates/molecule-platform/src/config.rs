@@ -50,6 +50,12 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a person waits for an agent's answer before the current server lets go: 90 seconds.
     pub ui_budget: Duration,
+    /// Whether the current server keeps a ledger of delegations, which replaces the list made of their rows
+    /// (`DELEGATION_LEDGER_WRITE`).
+    pub delegation_ledger: bool,
+    /// Whether the current server writes results of delegations to the feed of who delegated
+    /// (`DELEGATION_RESULT_INBOX_PUSH`).
+    pub pushes_results: bool,
     /// Whether agents at literal loopback and private addresses are called with their inbound secret. The genuine server
     /// has to be told so, and the recorded ones were.
     pub bearer_to_local: bool,
@@ -70,6 +76,8 @@ impl Config {
             resolver: Resolver::default(),
             idle_timeout: Duration::from_secs(if dialect == Dialect::April { 300 } else { 1800 }),
             ui_budget: Duration::from_secs(90),
+            delegation_ledger: false,
+            pushes_results: false,
             bearer_to_local: true,
         }
     }

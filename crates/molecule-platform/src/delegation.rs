@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_proto::{
-    A2aAnswer, ActivityRow, ActivityType, DelegationId, DelegationStatus, RpcAnswer, Time, WorkspaceId,
+    A2aAnswer, ActivityRow, ActivityType, DelegationId, DelegationStatus, RpcAnswer, Time, UnixTime, WorkspaceId,
 };
 use serde_json::{Value, json};
 
@@ -24,16 +24,22 @@ const SUMMARY: usize = 80;
 #[derive(Default)]
 pub(crate) struct Delegations(BTreeMap<DelegationId, Delegation>);
 
-struct Delegation {
-    source: WorkspaceId,
-    target: WorkspaceId,
-    task: String,
+pub(crate) struct Delegation {
+    pub(crate) source: WorkspaceId,
+    pub(crate) target: WorkspaceId,
+    pub(crate) task: String,
     /// What names it for its source; a failed one gives its key free.
     key: Option<String>,
     /// The numbers of its rows in the source's feed, where the database could take them.
     asked_row: Option<i64>,
     result_row: Option<i64>,
-    status: DelegationStatus,
+    pub(crate) status: DelegationStatus,
+    pub(crate) created: UnixTime,
+    pub(crate) updated: UnixTime,
+    /// The answer, or what went wrong.
+    pub(crate) said: Option<String>,
+    /// Whether its task waited in the queue and was answered then. Its status does not say so.
+    pub(crate) arrived_late: bool,
     retry_at: Option<Time>,
     retried: bool,
 }
@@ -50,6 +56,11 @@ impl Delegations {
         };
         let (id, delegation) = self.0.iter().find(same)?;
         Some((id.clone(), delegation.status.clone(), delegation.target.clone()))
+    }
+
+    /// The delegations that a workspace gave or was given.
+    pub(crate) fn of<'a>(&'a self, id: &'a WorkspaceId) -> impl Iterator<Item = (&'a DelegationId, &'a Delegation)> {
+        self.0.iter().filter(move |(_, delegation)| delegation.source == *id || delegation.target == *id)
     }
 
     pub(crate) fn retries(&self) -> impl Iterator<Item = Time> {
@@ -81,6 +92,10 @@ impl Platform {
             asked_row,
             result_row: None,
             status: DelegationStatus::Dispatched,
+            created: now.unix,
+            updated: now.unix,
+            said: None,
+            arrived_late: false,
             retry_at: None,
             retried: false,
         };
@@ -187,10 +202,16 @@ impl Platform {
 
     /// Takes the answer of a task that waited: it stands in the result row, and the first row and the key go on saying
     /// that it waits.
-    pub(crate) fn delegated_late(&mut self, id: &DelegationId, response: &Response) {
-        let Some(delegation) = self.mail.delegations.0.get(id) else { return };
+    pub(crate) fn delegated_late(&mut self, now: Now, id: &DelegationId, response: &Response) {
+        let Some(delegation) = self.mail.delegations.0.get_mut(id) else { return };
         let (source, seq) = (delegation.source.clone(), delegation.result_row);
         let text = reply_text(response.body());
+        delegation.arrived_late = true;
+        delegation.updated = now.unix;
+        delegation.said = Some(text.clone());
+        if self.config.pushes_results {
+            self.push_result(now, &source, id.as_str(), Ok(&text));
+        }
         let summary = self.completed(&text);
         let row = seq.and_then(|seq| self.feed.row(&source, seq));
         if let (Some(row), Some(summary)) = (row, summary) {
@@ -204,6 +225,8 @@ impl Platform {
     fn end_delegation(&mut self, now: Now, id: &DelegationId, status: DelegationStatus, said: String) {
         let Some(delegation) = self.mail.delegations.0.get_mut(id) else { return };
         delegation.status = status.clone();
+        delegation.updated = now.unix;
+        delegation.said = Some(said.clone()).filter(|_| status != DelegationStatus::Queued);
         let (source, target) = (delegation.source.clone(), delegation.target.clone());
         let (asked_row, failed) = (delegation.asked_row, status == DelegationStatus::Failed);
         if let Some(row) = asked_row.and_then(|seq| self.feed.row(&source, seq)) {
@@ -218,6 +241,7 @@ impl Platform {
             // The words of one that waits were never seen.
             _ => (Some("Delegation queued".to_owned()), Some(json!({"queued": true, "delegation_id": id}))),
         };
+        self.push_end(now, &source, id, &status, &said);
         let Some(summary) = summary else { return };
         let mut row = self.delegation_row(now, &source, "delegate_result", summary, status);
         row.target_id = Some(target);
@@ -227,6 +251,34 @@ impl Platform {
         if let Some(delegation) = self.mail.delegations.0.get_mut(id) {
             delegation.result_row = seq;
         }
+    }
+
+    /// Writes the end of a delegation to the feed of who delegated, on a server that does so. With a ledger, what was
+    /// answered at once is left out.
+    fn push_end(&mut self, now: Now, source: &WorkspaceId, id: &DelegationId, status: &DelegationStatus, said: &str) {
+        let completed = *status == DelegationStatus::Completed;
+        let ended = completed || *status == DelegationStatus::Failed;
+        if self.config.pushes_results && ended && !(completed && self.config.delegation_ledger) {
+            self.push_result(now, source, id.as_str(), if completed { Ok(said) } else { Err(said) });
+        }
+    }
+
+    /// The row that brings a result to the feed.
+    pub(crate) fn push_result(&mut self, now: Now, source: &WorkspaceId, id: &str, result: Result<&str, &str>) {
+        if self.config.dialect == Dialect::April {
+            return;
+        }
+        let mut row = self.new_activity(now, source, ActivityType::A2aReceive);
+        row.source_id = Some(source.clone());
+        row.method = Some("delegate_result".to_owned());
+        row.summary = Some("Delegation result".to_owned());
+        row.request_body = Some(json!({"delegation_id": id}));
+        row.response_body = Some(json!({"text": result.unwrap_or_default(), "delegation_id": id}));
+        if let Err(error) = result {
+            row.status = "error".to_owned();
+            row.error_detail = Some(error.to_owned());
+        }
+        self.log(now, row);
     }
 
     /// The summary of a completed delegation. April's server cuts its text at a byte, and one that is cut within a

@@ -214,6 +214,29 @@ impl Platform {
         Some(cascade)
     }
 
+    /// Puts a workspace to sleep until its first message; `false` if there is no such workspace. Nothing comes of it on
+    /// April's server.
+    pub fn hibernate(&mut self, now: Now, id: &WorkspaceId) -> bool {
+        let now = self.settle(now);
+        let Some(row) = self.workspaces.get_mut(id).filter(|row| !row.is_removed()) else { return false };
+        if self.config.dialect == Dialect::Current {
+            row.hibernate(now);
+            self.urls.forget(id);
+        }
+        true
+    }
+
+    /// Limits what a workspace may spend in a month, in US cents; calls to one that reported as much are refused. `None`
+    /// takes the limit away. `false` if there is no such workspace.
+    pub fn set_budget(&mut self, id: &WorkspaceId, limit: Option<i64>) -> bool {
+        self.workspaces.get_mut(id).map(|row| row.budget_limit = limit).is_some()
+    }
+
+    /// Lets a workspace talk to others and delegate, or forbids it (current server); `false` if there is no such workspace.
+    pub fn set_can_delegate(&mut self, id: &WorkspaceId, can: bool) -> bool {
+        self.workspaces.get_mut(id).map(|row| row.abilities.delegate = can).is_some()
+    }
+
     fn change(
         &mut self,
         ids: impl Iterator<Item = WorkspaceId>,

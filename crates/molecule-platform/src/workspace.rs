@@ -42,6 +42,8 @@ pub(crate) struct Workspace {
     /// Whether the last beat said that the agent keeps its own queue.
     pub(crate) has_own_queue: bool,
     pub(crate) abilities: Abilities,
+    /// What it may spend in a month, in US cents.
+    pub(crate) budget_limit: Option<i64>,
     /// Whether the last beat said that the agent judges its own status.
     pub(crate) manages_status: bool,
     /// When an authenticated register was refused, unless something good happened since.
@@ -118,6 +120,7 @@ impl Workspace {
             idle_timeout: None,
             has_own_queue: false,
             abilities: Abilities::default(),
+            budget_limit: None,
             manages_status: false,
             register_failed: None,
             liveness_key: None,

@@ -213,7 +213,7 @@ fn an_agent_that_never_registered_has_no_secret_and_is_not_called() {
 fn a_sleeping_agent_is_woken_by_its_first_message() {
     let mut bench = Bench::new(Dialect::Current);
     let (one, sleeper) = (bench.push_agent("one"), bench.push_agent("sleeper"));
-    assert_eq!(bench.post(&format!("/workspaces/{}/hibernate", sleeper.0), Some(ADMIN), &json!({})).0, 200);
+    assert!(bench.platform.hibernate(bench.now, &sleeper.0));
     let answer = bench.tell(&one, &sleeper.0, &message("m", "x")).ready().unwrap();
     assert_eq!(answer.headers()["retry-after"], "15");
     assert_eq!(read(&answer).1["waking"], json!(true));
@@ -229,10 +229,24 @@ fn a_message_that_nobody_may_send_is_refused_before_anything_is_written() {
     let (below, _) = bench.platform.create_workspace_below(bench.now, "below", &uncle.0).unwrap();
     let denied = error("access denied: workspaces cannot communicate per hierarchy rules");
     assert_eq!(bench.tell_now(&one, &below, &message("m", "x")), (403, denied));
-    let abilities = format!("/workspaces/{}/abilities", one.0);
-    assert_eq!(bench.send("PATCH", &abilities, Some(ADMIN), "{\"can_delegate\":false}").0, 200);
+    assert!(bench.platform.set_can_delegate(&one.0, false));
     assert_eq!(bench.tell_now(&one, &uncle.0, &message("m", "x")), (403, error("tool call failed")));
     assert!(bench.feed(&uncle, "a2a_receive").is_empty());
+}
+
+#[test]
+fn one_that_has_spent_its_budget_is_not_called() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let (mut bench, one, other) = two(dialect);
+        let spent = json!({"workspace_id": other.0, "monthly_spend": 500});
+        bench.post(path::HEARTBEAT, Some(other.1.expose()), &spent);
+        assert!(bench.platform.set_budget(&other.0, Some(500)));
+        let (status, body) = bench.tell_now(&one, &other.0, &message("m", "x"));
+        assert_eq!((status, &body["error"]), (402, &json!("workspace budget limit exceeded")), "{dialect:?}");
+        assert!(bench.feed(&other, "a2a_receive").is_empty());
+        assert!(bench.platform.set_budget(&other.0, None));
+        assert_eq!(bench.tell_agent(&one, &other.0, &message("m", "x"), said("here")).0, 200);
+    }
 }
 
 #[test]

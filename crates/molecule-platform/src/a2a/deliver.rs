@@ -7,6 +7,7 @@ use molecule_proto::{
     A2aRefusal, AcceptedAnswer, AcceptedMode, ActivityRow, ActivityType, DelegationId, DeliveryMode, QueueId, Time,
     WorkspaceId, WorkspaceStatus,
 };
+use serde_json::json;
 
 use crate::a2a::{Envelope, request};
 use crate::answer::{Now, Ticket};
@@ -58,6 +59,9 @@ impl Platform {
 
     /// Sends a message: the answer, or `None` while its agent is called.
     pub(crate) fn deliver(&mut self, now: Now, delivery: Delivery) -> Option<Response> {
+        if let Some(refused) = self.over_budget(&delivery.target) {
+            return Some(refused);
+        }
         if self.config.dialect == Dialect::Current {
             let row = self.workspaces.get(&delivery.target);
             if row.is_some_and(|row| row.delivery_mode == DeliveryMode::Poll) {
@@ -116,6 +120,18 @@ impl Platform {
             }
             _ => None,
         }
+    }
+
+    /// The refusal of calls to a workspace that has spent its budget. Which periods the current server names was never
+    /// seen.
+    pub(crate) fn over_budget(&self, id: &WorkspaceId) -> Option<Response> {
+        let row = self.workspaces.get(id)?;
+        if row.reported.monthly_spend < row.budget_limit? {
+            return None;
+        }
+        let mut refusal = A2aRefusal::new("workspace budget limit exceeded");
+        refusal.exceeded_periods = (self.config.dialect == Dialect::Current).then(|| json!(["monthly"]));
+        Some(reply::json(StatusCode::PAYMENT_REQUIRED, &refusal))
     }
 
     /// The URL at which a workspace is called, or why it is not.

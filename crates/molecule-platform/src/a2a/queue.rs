@@ -156,7 +156,7 @@ impl Platform {
         }
         entry.item.response_body = serde_json::from_slice(response.body()).ok();
         if let Some(delegation) = entry.delegation.clone() {
-            self.delegated_late(&delegation, response);
+            self.delegated_late(now, &delegation, response);
         }
     }
 }

@@ -1,14 +1,18 @@
 //! `POST /workspaces/:self/delegate`, `GET …/delegations`, and reports of an agent's own delegations (contract section 14;
 //! April 8).
 
+use std::time::Duration;
+
 use http::StatusCode;
 use molecule_proto::{
-    ActivityRow, ActivityType, DelegateAnswer, DelegationRow, DelegationStatus, Direction, ErrorBody,
+    ActivityRow, ActivityType, DelegateAnswer, DelegationId, DelegationRow, DelegationStatus, Direction, ErrorBody,
     ReportedDelegation, WorkspaceId,
 };
 use serde_json::{Value, json};
 
+use crate::answer::Now;
 use crate::config::Dialect;
+use crate::delegation::Delegation;
 use crate::feed::beginning;
 use crate::json::Fields;
 use crate::platform::{Call, Platform};
@@ -20,6 +24,10 @@ const NO_TARGET: &str = "target_id must be a valid UUID";
 const LISTED: usize = 50;
 /// The longest preview, in bytes.
 const PREVIEW: usize = 300;
+/// How long a target may be silent until a delegation counts as stuck.
+const STUCK: Duration = Duration::from_secs(600);
+/// How long after its beginning a delegation is given up.
+const DEADLINE: Duration = Duration::from_secs(6 * 3600);
 
 impl Platform {
     pub(crate) fn post_delegate(&mut self, call: &Call<'_>, source: &str, body: &[u8]) -> Result<Response, Refusal> {
@@ -67,10 +75,52 @@ impl Platform {
     pub(crate) fn list_delegations(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         let id: WorkspaceId = id.parse().map_err(|_| Refusal::internal("query failed"))?;
-        let rows = self.feed.newest_first(&id).into_iter();
-        let rows = rows.filter(|row| row.activity_type == ActivityType::Delegation).take(LISTED);
+        let ledger = self.ledger(call.now, &id);
+        if !ledger.is_empty() {
+            return Ok(reply::ok(&ledger));
+        }
+        let is_listed = |row: &&ActivityRow| {
+            row.activity_type == ActivityType::Delegation || row.method.as_deref() == Some("delegate_result")
+        };
+        let rows = self.feed.newest_first(&id).into_iter().filter(is_listed).take(LISTED);
         let rows: Vec<DelegationRow> = rows.map(|row| self.listed_delegation(&id, row)).collect();
         Ok(reply::ok(&rows))
+    }
+
+    /// The delegations of a workspace, one row each, those that it was given among them; none where no ledger is kept.
+    fn ledger(&self, now: Now, reader: &WorkspaceId) -> Vec<DelegationRow> {
+        if !self.config.delegation_ledger || self.config.dialect == Dialect::April {
+            return Vec::new();
+        }
+        let mut delegations: Vec<_> = self.mail.delegations.of(reader).collect();
+        delegations.sort_by_key(|(_, delegation)| std::cmp::Reverse(delegation.created));
+        delegations.truncate(LISTED);
+        delegations.into_iter().map(|(id, delegation)| self.in_ledger(now, reader, id, delegation)).collect()
+    }
+
+    fn in_ledger(&self, now: Now, reader: &WorkspaceId, id: &DelegationId, delegation: &Delegation) -> DelegationRow {
+        let heard = self.workspaces.get(&delegation.target).and_then(|row| row.last_heartbeat);
+        let status = match &delegation.status {
+            _ if delegation.arrived_late => DelegationStatus::Completed,
+            DelegationStatus::Dispatched if heard.is_none_or(|heard| now.mono.since(heard.mono) >= STUCK) => {
+                DelegationStatus::Stuck
+            }
+            status => status.clone(),
+        };
+        let failed = status == DelegationStatus::Failed;
+        let mut row = DelegationRow::new(&delegation.source, status, delegation.created);
+        row.is_ledger = true;
+        row.delegation_id = Some(id.to_string());
+        row.target_id = delegation.target.to_string();
+        row.direction = Some(if delegation.source == *reader { Direction::Sent } else { Direction::Received });
+        row.summary = beginning(&delegation.task, PREVIEW).to_owned();
+        row.updated_at = Some(delegation.updated);
+        let said = delegation.said.as_deref().filter(|said| !said.is_empty());
+        row.error = said.filter(|_| failed).map(str::to_owned);
+        row.response_preview = said.filter(|_| !failed).map(|said| beginning(said, PREVIEW).to_owned());
+        row.last_heartbeat = heard.map(|heard| heard.unix);
+        row.deadline = Some(delegation.created + DEADLINE);
+        row
     }
 
     fn listed_delegation(&self, reader: &WorkspaceId, row: &ActivityRow) -> DelegationRow {
@@ -133,9 +183,14 @@ impl Platform {
         self.mark_reported(&source, id, &status, &error);
         if let Some(summary) = summary {
             let mut row = self.delegation_row(call.now, &source, "delegate_result", summary, status.clone());
+            let said = error.clone();
             row.error_detail = Some(error).filter(|error| !error.is_empty());
             row.response_body = result;
             self.log(call.now, row);
+            if self.config.pushes_results {
+                let result = if status == DelegationStatus::Completed { Ok(text.as_str()) } else { Err(said.as_str()) };
+                self.push_result(call.now, &source, id, result);
+            }
         }
         Ok(reply::ok(&ReportedDelegation::new(id, status.as_str())))
     }

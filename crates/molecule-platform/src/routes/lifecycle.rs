@@ -55,12 +55,9 @@ impl Platform {
     pub(crate) fn post_hibernate(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;
-        let dialect = self.config.dialect;
-        let row = self.row(id).filter(|row| !row.is_removed()).ok_or(Refusal::not_found("workspace not found"))?;
-        let id = row.id.clone();
-        if dialect == Dialect::Current {
-            row.hibernate(call.now);
-            self.urls.forget(&id);
+        let slept = id.parse().is_ok_and(|id| self.hibernate(call.now, &id));
+        if !slept {
+            return Err(Refusal::not_found("workspace not found"));
         }
         Ok(reply::ok(&json!({"status": WorkspaceStatus::Hibernated})))
     }

@@ -63,6 +63,9 @@ impl Platform {
         }
         let id: WorkspaceId = target.parse().map_err(|_| Refusal::internal("lookup failed"))?;
         let row = self.workspaces.get(&id).ok_or(Refusal::not_found("workspace not found"))?;
+        if let Some(refused) = self.over_budget(&row.id) {
+            return Ok(refused.into());
+        }
         // April's server looks for the URL before it reads the body.
         if dialect == Dialect::April
             && let Err(response) = self.reach(call.now.mono, &row.id)

@@ -44,7 +44,7 @@ impl Platform {
             fields.insert("current_task".to_owned(), row.reported.current_task.clone().into());
             fields.insert("workspace_dir".to_owned(), Value::Null);
             fields.insert("monthly_spend".to_owned(), row.reported.monthly_spend.into());
-            fields.insert("budget_limit".to_owned(), Value::Null);
+            fields.insert("budget_limit".to_owned(), row.budget_limit.into());
         }
         value
     }
