@@ -4,8 +4,9 @@
 
 mod common;
 
+use common::mail::{message, said};
 use common::{ADMIN, Bench, error};
-use molecule_platform::Dialect;
+use molecule_platform::{Answer, Dialect};
 use molecule_proto::path;
 use serde_json::json;
 
@@ -31,6 +32,29 @@ fn aprils_server_calls_valid_tokens_invalid_and_only_the_view_tells() {
 
     bench.platform.set_database_down(false);
     assert_eq!(bench.state(&id, &token).0, 200);
+}
+
+#[test]
+fn aprils_server_denies_known_callers_and_delivers_what_anonymous_ones_send_to_fresh_urls() {
+    let mut bench = Bench::new(Dialect::April);
+    let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+    let old = bench.platform.create_workspace_at(bench.now, "old", "http://localhost:9/a2a").unwrap();
+    bench.platform.set_database_down(true);
+    let denied = error("access denied: workspaces cannot communicate per hierarchy rules");
+    assert_eq!(bench.tell_now(&one, &other.0, &message("m", "x")), (403, denied));
+    let discover = bench.send_as("GET", &path::discover(&other.0), Some(one.1.expose()), Some(&one.0), "");
+    assert_eq!(discover, (403, error("not authorized to discover this workspace")));
+    assert_eq!(bench.get(&path::peers(&one.0), Some(one.1.expose())), (500, error("lookup failed")));
+    assert_eq!(bench.post(&path::a2a(&old), None, &message("m", "x")), (500, error("lookup failed")));
+    assert_eq!(bench.get(&path::activity(&one.0), Some(ADMIN)), (500, error("query failed")));
+
+    let request = http::Request::post(path::a2a(&other.0)).body(message("m", "x").to_string().into()).unwrap();
+    let Answer::Later(ticket) = bench.platform.handle(bench.now, None, request) else { panic!("nobody is called") };
+    let (call, _) = bench.turns().calls.remove(0);
+    bench.platform.dispatched(bench.now, call, said("here"));
+    assert_eq!(bench.turns().answer(ticket).0, 200);
+    bench.platform.set_database_down(false);
+    assert!(bench.feed(&other, "a2a_receive").is_empty());
 }
 
 #[test]

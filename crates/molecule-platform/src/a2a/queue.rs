@@ -1,4 +1,7 @@
 //! Messages that wait for a busy agent, and their delivery with its next heartbeat (contract section 11; April 7.5).
+//!
+//! How failed attempts and silence count together was never seen. The sweeper of servers with a provisioner, which delivers
+//! without a heartbeat, is not modelled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

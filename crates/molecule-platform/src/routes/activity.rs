@@ -48,10 +48,8 @@ impl Wanted {
 impl Platform {
     pub(crate) fn list_activity(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let id: WorkspaceId = id.parse().map_err(|_| Refusal::internal("query failed"))?;
-        if self.database_down {
-            return Err(Refusal::internal("query failed"));
-        }
         let wanted = match self.config.dialect {
             Dialect::April => wanted_april(call)?,
             Dialect::Current => wanted_current(call)?,

@@ -32,6 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(6 * 3600);
 impl Platform {
     pub(crate) fn post_delegate(&mut self, call: &Call<'_>, source: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, source)?;
+        self.database()?;
         let malformed = || Refusal::bad_request(MALFORMED);
         let fields = Fields::read(body).map_err(|_| malformed())?;
         let text = |name| fields.text(name).map_err(|_| malformed());
@@ -74,6 +75,7 @@ impl Platform {
     /// Both rows of each delegation of the workspace's own; those that it was given are not among them.
     pub(crate) fn list_delegations(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let id: WorkspaceId = id.parse().map_err(|_| Refusal::internal("query failed"))?;
         let ledger = self.ledger(call.now, &id);
         if !ledger.is_empty() {
@@ -145,6 +147,7 @@ impl Platform {
         body: &[u8],
     ) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, source)?;
+        self.database()?;
         let fields = Fields::read(body)?;
         let (target, task, id) = (fields.text("target_id")?, fields.text("task")?, fields.text("delegation_id")?);
         if target.is_empty() || task.is_empty() || id.is_empty() {
@@ -165,6 +168,7 @@ impl Platform {
         body: &[u8],
     ) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, source)?;
+        self.database()?;
         let fields = Fields::read(body)?;
         let status = DelegationStatus::from(fields.text("status")?);
         let (error, text) = (fields.text("error")?, fields.text("response_preview")?);

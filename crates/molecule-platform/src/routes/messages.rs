@@ -62,6 +62,10 @@ impl Platform {
             return Ok(too_large(most).into());
         }
         let id: WorkspaceId = target.parse().map_err(|_| Refusal::internal("lookup failed"))?;
+        // What was registered of late is known without the database.
+        if self.database_down && self.urls.get(call.now.mono, &id).is_none() {
+            return Err(Refusal::internal("lookup failed"));
+        }
         let row = self.workspaces.get(&id).ok_or(Refusal::not_found("workspace not found"))?;
         if let Some(refused) = self.over_budget(&row.id) {
             return Ok(refused.into());

@@ -16,6 +16,7 @@ const SUMMARY: usize = 80;
 impl Platform {
     pub(crate) fn notify(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let required = || Refusal::bad_request("message is required");
         let fields = Fields::read(body).map_err(|_| required())?;
         let message = fields.text("message").ok().filter(|message| !message.is_empty()).ok_or_else(required)?;
