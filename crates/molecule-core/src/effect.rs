@@ -160,6 +160,8 @@ pub enum FaultKind {
     Protocol,
     /// The answer's body passed [`Limits::max_body`].
     TooLarge,
+    /// The archive was refused; the source is a [`Refusal`](crate::plugin::Refusal).
+    Archive,
     /// The store's act failed.
     Host(io::ErrorKind),
     /// The store's lock is held by another agent.

@@ -82,6 +82,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The platform answered with an error of its own (5xx).
     Unavailable,
+    /// The plugin's archive, its manifest or its digest was refused.
+    PluginRefused,
     /// The call was cancelled before it was complete.
     Cancelled,
 }
@@ -230,6 +232,10 @@ impl Error {
                 "the answer is larger than this endpoint's cap".to_owned(),
                 "check that the platform URL names the platform and not some other site",
             ),
+            FaultKind::Archive => {
+                let cause = format!("the archive was refused{detail}");
+                return Self::new(ErrorKind::PluginRefused, operation, cause).with_source(source);
+            }
             FaultKind::Host(_) => {
                 let cause = source.as_deref().map_or_else(|| "the store failed".to_owned(), ToString::to_string);
                 return Self::new(ErrorKind::Storage, operation, cause).with_source(source);

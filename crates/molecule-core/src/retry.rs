@@ -55,7 +55,12 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         | FaultKind::Timeout(_)
         | FaultKind::Interrupted
         | FaultKind::Protocol => true,
-        FaultKind::Tls | FaultKind::TooLarge | FaultKind::Host(_) | FaultKind::Locked | FaultKind::Cancelled => false,
+        FaultKind::Tls
+        | FaultKind::TooLarge
+        | FaultKind::Archive
+        | FaultKind::Host(_)
+        | FaultKind::Locked
+        | FaultKind::Cancelled => false,
     };
     passing && (fault.sent == Sent::No || repeat == Repeat::Always)
 }

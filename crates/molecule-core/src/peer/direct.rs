@@ -91,6 +91,7 @@ pub(super) fn failed(fault: Fault) -> Direct {
         | FaultKind::Connect
         | FaultKind::Proxy
         | FaultKind::Interrupted
+        | FaultKind::Archive
         | FaultKind::Host(_)
         | FaultKind::Locked => {
             (ErrorKind::Interrupted, "the connection to the peer broke before its answer was complete")

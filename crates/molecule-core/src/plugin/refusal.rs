@@ -37,6 +37,11 @@ impl Refusal {
         self
     }
 
+    /// Adds what went wrong after that, as a sentence without a full stop.
+    pub fn add(&mut self, more: &impl fmt::Display) {
+        self.detail = format!("{}; and then {more}", self.detail);
+    }
+
     /// The rule.
     pub fn rule(&self) -> Rule {
         self.rule
