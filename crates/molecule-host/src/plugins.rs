@@ -2,6 +2,7 @@
 
 mod dir;
 mod durable;
+mod hash;
 mod lock;
 mod name;
 mod place;
@@ -9,8 +10,10 @@ mod receipt;
 mod removal;
 mod setup;
 mod stage;
+mod staging;
 mod swap;
 mod sweep;
+mod unpacking;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +22,17 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use molecule_core::effect::LockId;
+use molecule_core::effect::{Fault, LockId};
 use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::{Committed, Found, Listed, PluginOp, PluginResult, StageId};
 use molecule_core::proto::PluginName;
+use molecule_core::unpack::UnpackPolicy;
 
 use self::dir::Kind;
 use self::name::Left;
 use self::place::{Place, failed};
 use self::stage::Stage;
+pub use self::unpacking::Unpacking;
 use crate::cancel::Cancel;
 use crate::store::StoreError;
 
@@ -65,7 +70,7 @@ impl Plugins {
         cancel: &Cancel,
         keep: impl FnOnce(Box<dyn Send>) -> LockId,
     ) -> Result<PluginResult, StoreError> {
-        let place = &self.0.place;
+        let place = self.place();
         Ok(match op {
             PluginOp::Lock(plugin) => PluginResult::Locked(keep(lock::take(place, &plugin)?)),
             PluginOp::Sweep(plugin) => PluginResult::Swept(sweep::sweep(place, &plugin)?),
@@ -79,9 +84,18 @@ impl Plugins {
                 PluginResult::ReceiptWritten
             }
             PluginOp::Setup(plugin, plan) => PluginResult::SetUp(setup::run(place, &plugin, &plan, cancel)?),
+            PluginOp::Hash(plugin) => PluginResult::Hashed(hash::hash(place, &plugin)?),
             PluginOp::List => PluginResult::Listed(self.list()?),
             PluginOp::Remove(plugin) => PluginResult::Removed { existed: self.remove(&plugin)? },
         })
+    }
+
+    /// A new staging directory for the plugin, to unpack its archive into. The plugin's lock is held.
+    ///
+    /// # Errors
+    /// A fault of the kind `Host` if the directory cannot be made.
+    pub fn stage(&self, plugin: &PluginName, policy: &UnpackPolicy) -> Result<Unpacking, Fault> {
+        Ok(Unpacking::start(self, plugin, policy)?)
     }
 
     /// Removes a stage that nobody takes any more; one that is gone already changes nothing.
@@ -90,7 +104,10 @@ impl Plugins {
         let _ = self.remove_stage(stage);
     }
 
-    #[expect(dead_code, reason = "what fills a stage is not there yet")]
+    fn place(&self) -> &Place {
+        &self.0.place
+    }
+
     fn keep_stage(&self, stage: Stage) -> StageId {
         let mut stages = self.stages();
         stages.made += 1;
@@ -99,16 +116,18 @@ impl Plugins {
         id
     }
 
-    /// Puts a stage in its plugin's place. The id stays: it now stands for the earlier version, which a discard removes.
+    /// Puts a stage in its plugin's place. The earlier version stays for the next sweep.
     fn commit(&self, id: StageId, durability: Durability) -> Result<Committed, StoreError> {
         // Taken out, so that nothing waits for the disk with the table locked.
         let Some(mut stage) = self.stages().kept.remove(&id) else {
             let sentence =
-                format!("{} has no such stage any more; install the plugin again", self.0.place.path("").display());
+                format!("{} has no such stage any more; install the plugin again", self.place().path("").display());
             return Err(StoreError::new(io::ErrorKind::NotFound, sentence));
         };
         let committed = stage.commit(durability);
-        self.stages().kept.insert(id, stage);
+        if committed.is_err() {
+            self.stages().kept.insert(id, stage);
+        }
         committed
     }
 
@@ -118,7 +137,7 @@ impl Plugins {
     }
 
     fn list(&self) -> Result<Listed, StoreError> {
-        let place = &self.0.place;
+        let place = self.place();
         let Some(dir) = place.open()? else { return Ok(Listed::default()) };
         let entries = dir.entries().map_err(|error| failed(&place.path(""), "read", error))?;
         let directories = || entries.iter().filter(|(_, kind)| *kind == Kind::Directory).map(|(name, _)| name);
@@ -134,7 +153,7 @@ impl Plugins {
 
     /// The plugin is gone at once, whatever stays of its files for the next sweep.
     fn remove(&self, plugin: &PluginName) -> Result<bool, StoreError> {
-        let place = &self.0.place;
+        let place = self.place();
         let Some(dir) = place.open()? else { return Ok(false) };
         let existed = place.holds(&dir, plugin)?;
         let path = place.path(plugin.as_str());

@@ -8,6 +8,7 @@ use molecule_proto::PluginName;
 
 use super::Durability;
 use super::setup::SetupOutcome;
+use super::tree::Tree;
 use crate::effect::LockId;
 
 /// An act on the directory of an agent's plugins.
@@ -30,6 +31,8 @@ pub enum PluginOp {
     Setup(PluginName, SetupPlan),
     /// Look at what is installed, and at what interrupted acts left.
     List,
+    /// Hash what is installed.
+    Hash(PluginName),
     /// Remove a plugin and its receipt. The lock is held.
     Remove(PluginName),
 }
@@ -68,6 +71,8 @@ pub enum PluginResult {
     SetUp(SetupOutcome),
     /// Of [`PluginOp::List`].
     Listed(Listed),
+    /// Of [`PluginOp::Hash`]: `None` where no such plugin is installed.
+    Hashed(Option<Hashed>),
     /// Of [`PluginOp::Remove`].
     Removed {
         /// Whether there was such a plugin.
@@ -115,6 +120,17 @@ pub struct Found {
     pub receipt: Option<Vec<u8>>,
 }
 
+/// What is installed, hashed, and the receipt of what was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    /// The files that are there now.
+    pub tree: Tree,
+    /// What is neither a file nor a directory, or has a name that no archive could give it, by path.
+    pub others: Vec<String>,
+    /// The receipt's content.
+    pub receipt: Option<Vec<u8>>,
+}
+
 impl fmt::Debug for PluginOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,6 +141,7 @@ impl fmt::Debug for PluginOp {
             Self::WriteReceipt(name, bytes) => write!(f, "WriteReceipt({name}, {} bytes)", bytes.len()),
             Self::Setup(name, plan) => write!(f, "SetUpPlugin({name}, {:?})", plan.timeout),
             Self::List => f.write_str("ListPlugins"),
+            Self::Hash(name) => write!(f, "HashPlugin({name})"),
             Self::Remove(name) => write!(f, "RemovePlugin({name})"),
         }
     }
@@ -140,6 +157,7 @@ impl fmt::Debug for PluginResult {
             Self::ReceiptWritten => f.write_str("ReceiptWritten"),
             Self::SetUp(outcome) => write!(f, "SetUp({outcome:?})"),
             Self::Listed(listed) => write!(f, "Listed({} plugins)", listed.found.len()),
+            Self::Hashed(hashed) => write!(f, "Hashed(found: {})", hashed.is_some()),
             Self::Removed { existed } => write!(f, "Removed(existed: {existed})"),
         }
     }

@@ -1,7 +1,8 @@
 //! A staging directory: made beside the plugins, filled, put in a plugin's place or removed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::PathBuf;
 
 use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::Committed;
@@ -14,20 +15,18 @@ use super::swap::{self, System};
 use super::{durable, receipt, removal};
 use crate::store::StoreError;
 
-/// A directory in the plugins directory that is removed when this is dropped: the stage, and once that has a plugin's place,
-/// the version that had it before.
+/// A directory in the plugins directory that is removed when this is dropped, unless it has a plugin's place by then.
 pub(super) struct Stage {
     place: Place,
     dir: Dir,
     plugin: PluginName,
-    /// What it is called; `None` if there is nothing to remove.
+    /// What it is called; `None` once it is no stage any more.
     name: Option<OsString>,
 }
 
 impl Stage {
     /// Makes an empty one, for this user alone. It stays private as a plugin: what others may read is not for an archive to
     /// say.
-    #[expect(dead_code, reason = "what fills a stage is not there yet")]
     pub(super) fn make(place: &Place, plugin: &PluginName) -> Result<(Self, Dir), StoreError> {
         let dir = place.ensure()?;
         let name = Left::Staging.name(plugin);
@@ -39,29 +38,21 @@ impl Stage {
         }
     }
 
-    /// Puts the stage in the plugin's place. What this removes from now on is the earlier version.
+    /// Puts the stage in the plugin's place. An earlier version is garbage from then on, which the next sweep removes.
     pub(super) fn commit(&mut self, durability: Durability) -> Result<Committed, StoreError> {
         let path = self.place.path(self.plugin.as_str());
-        let Some(name) = self.name.take() else {
+        let Some(name) = &self.name else {
             return Err(failed(&path, "replaced", io::Error::other("its stage has been put there already")));
         };
-        match self.swap_in(&name, durability) {
-            Ok(earlier) => {
-                let replaced = earlier.is_some();
-                self.name = earlier;
-                if durability == Durability::Sync {
-                    self.dir.sync().map_err(|error| failed(&path, "written to disk", error))?;
-                }
-                Ok(Committed { replaced, path })
-            }
-            Err(error) => {
-                self.name = Some(name);
-                Err(error)
-            }
+        let replaced = self.swap_in(name, durability)?;
+        self.name = None;
+        if durability == Durability::Sync {
+            self.dir.sync().map_err(|error| failed(&path, "written to disk", error))?;
         }
+        Ok(Committed { replaced, path })
     }
 
-    fn swap_in(&self, name: &OsString, durability: Durability) -> Result<Option<OsString>, StoreError> {
+    fn swap_in(&self, name: &OsStr, durability: Durability) -> Result<bool, StoreError> {
         if durability == Durability::Sync {
             durable::sync_tree(&self.dir, name).map_err(|error| failed(&self.path(), "written to disk", error))?;
         }
@@ -82,7 +73,8 @@ impl Stage {
         removal::remove(&self.dir, &name).map_err(|error| failed(&self.place.path(&name), "removed", error))
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    /// Where it is, for people.
+    pub(super) fn path(&self) -> PathBuf {
         self.place.path(self.name.as_deref().unwrap_or_default())
     }
 }

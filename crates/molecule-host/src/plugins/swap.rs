@@ -4,8 +4,9 @@ mod copy;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 
 use molecule_core::proto::PluginName;
 
@@ -18,8 +19,8 @@ use crate::store::StoreError;
 /// How often the plugin may come or go between a look and the act that follows it.
 const TRIES: u32 = 5;
 
-/// Gives the stage of this name the plugin's place. Tells what the earlier version is called now, if there was one; a sweep
-/// takes it for garbage. After an error the earlier version is where it was, unless the error says otherwise.
+/// Gives the stage of this name the plugin's place. Tells whether there was an earlier version, which is garbage now, for the
+/// next sweep. After an error the earlier version is where it was, unless the error says otherwise.
 ///
 /// 1. The two change places at once (Linux, macOS). There is no moment without the plugin.
 /// 2. Where the file system cannot, the earlier version makes room first and comes back if the stage cannot follow. For
@@ -33,15 +34,15 @@ pub(super) fn swap(
     dir: &Dir,
     stage: &OsStr,
     plugin: &PluginName,
-) -> Result<Option<OsString>, StoreError> {
+) -> Result<bool, StoreError> {
     let target = OsStr::new(plugin.as_str());
     let path = place.path(target);
     for _ in 0..TRIES {
         if place.holds(dir, plugin)? {
             match renames.exchange(dir, stage, target) {
-                Ok(()) => return Ok(Some(stage.to_owned())),
+                Ok(()) => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if is_unable(&error) => return make_room(renames, place, dir, stage, plugin).map(Some),
+                Err(error) if is_unable(&error) => return make_room(renames, place, dir, stage, plugin).map(|()| true),
                 Err(error) => return Err(failed(&path, "replaced", error)),
             }
         } else {
@@ -50,7 +51,7 @@ pub(super) fn swap(
                 moved => moved,
             };
             match moved {
-                Ok(()) => return Ok(None),
+                Ok(()) => return Ok(false),
                 Err(error) if is_taken(&error) => {}
                 Err(error) => return Err(failed(&path, "created", error)),
             }
@@ -127,7 +128,7 @@ fn make_room(
     dir: &Dir,
     stage: &OsStr,
     plugin: &PluginName,
-) -> Result<OsString, StoreError> {
+) -> Result<(), StoreError> {
     let target = OsStr::new(plugin.as_str());
     let path = place.path(target);
     let old = Left::Old.name(plugin);
@@ -139,7 +140,11 @@ fn make_room(
         Err(error) => return Err(failed(&path, "moved to make room for the new version", error)),
     }
     match renames.rename(dir, stage, target) {
-        Ok(()) => Ok(give_up(renames, dir, plugin, old)),
+        Ok(()) => {
+            // Under its name it is garbage, too, now that its place is taken.
+            let _ = give_up(renames, dir, plugin, &old);
+            Ok(())
+        }
         Err(error) => Err(rolled_back(renames, place, dir, plugin, &old, error)),
     }
 }
@@ -151,7 +156,7 @@ fn replace_by_copy(
     dir: &Dir,
     stage: &OsStr,
     plugin: &PluginName,
-) -> Result<OsString, StoreError> {
+) -> Result<(), StoreError> {
     let target = OsStr::new(plugin.as_str());
     let path = place.path(target);
     let (half, keep) = (Left::Staging.name(plugin), Left::Keep.name(plugin));
@@ -164,7 +169,7 @@ fn replace_by_copy(
     }
     let replaced = removal::remove(dir, target).and_then(|()| renames.rename(dir, stage, target));
     match replaced {
-        Ok(()) => Ok(give_up(renames, dir, plugin, keep)),
+        Ok(()) => give_up(renames, dir, plugin, &keep).map_err(|error| comes_back(&path, &place.path(&keep), error)),
         Err(error) => {
             // What is left of it is only in the way of the copy now.
             let _ = removal::remove(dir, target);
@@ -173,13 +178,9 @@ fn replace_by_copy(
     }
 }
 
-/// Says by its name that the earlier version is garbage. Until then a crash may bring it back, whole.
-fn give_up(renames: &impl Renames, dir: &Dir, plugin: &PluginName, earlier: OsString) -> OsString {
-    let garbage = Left::Staging.name(plugin);
-    match renames.rename(dir, &earlier, &garbage) {
-        Ok(()) => garbage,
-        Err(_) => earlier,
-    }
+/// Says by its name that the earlier version is garbage.
+fn give_up(renames: &impl Renames, dir: &Dir, plugin: &PluginName, earlier: &OsStr) -> io::Result<()> {
+    renames.rename(dir, earlier, &Left::Staging.name(plugin))
 }
 
 /// Brings the earlier version back after `error`.
@@ -205,4 +206,16 @@ fn rolled_back(
             StoreError::new(error.kind(), sentence).with_source(error)
         }
     }
+}
+
+/// The new version is in its place, and what brings the earlier one back cannot be taken away.
+fn comes_back(path: &Path, keep: &Path, error: io::Error) -> StoreError {
+    let sentence = format!(
+        "{} was replaced, but the copy of its earlier version, {}, cannot be renamed: {error}; the next install of the plugin \
+         puts it back first; {}",
+        path.display(),
+        keep.display(),
+        remedy(error.kind()),
+    );
+    StoreError::new(error.kind(), sentence).with_source(error)
 }

@@ -52,6 +52,11 @@ impl Walk {
         &self.here
     }
 
+    /// The components from the root to here.
+    pub(super) fn path(&self) -> impl Iterator<Item = &OsStr> {
+        self.levels.iter().skip(1).map(|level| level.name.as_os_str())
+    }
+
     /// The next step, or `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Step>> {
         let Some(level) = self.levels.last_mut() else { return Ok(None) };

@@ -1,15 +1,18 @@
-//! One plugin of a scene, and the acts on it.
+//! One plugin of a scene, its archives, and the acts on it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use molecule_core::effect::Fault;
 use molecule_core::effect::LockId;
-use molecule_core::plugin::act::{PluginOp, PluginResult, SetupPlan};
-use molecule_core::plugin::{SetupEnd, SetupOutcome, SetupRun};
+use molecule_core::plugin::act::{Committed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
+use molecule_core::plugin::{Durability, SetupEnd, SetupOutcome, SetupRun};
 use molecule_core::proto::PluginName;
+use molecule_core::unpack::{UnpackPolicy, Unpacked};
 use molecule_host::{Cancel, Plugins, StoreError};
 
 use crate::scene::Scene;
@@ -57,6 +60,91 @@ pub(crate) fn lock(plugins: &Plugins) -> Result<Box<dyn Send>, StoreError> {
         LockId(1)
     })?;
     Ok(held.unwrap())
+}
+
+/// A file of an archive: its path, its content, its mode. A path that ends with `/` is a directory's.
+pub(crate) type Entry<'a> = (&'a str, &'a [u8], u32);
+
+/// The gzip'd tar of these.
+pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for (path, content, mode) in entries {
+        let mut header = tar::Header::new_ustar();
+        let directory = path.ends_with('/');
+        header.set_entry_type(if directory { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        header.set_mode(*mode);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, *content).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// A plugin of so many files whose every file says which version it is.
+pub(crate) fn version(version: &str, files: usize) -> Vec<u8> {
+    let names: Vec<String> = (0..files).map(|number| format!("skills/{}/{number}.md", number % 7)).collect();
+    let mut entries: Vec<Entry<'_>> = vec![("plugin.yaml", version.as_bytes(), 0o644)];
+    entries.extend(names.iter().map(|name| (name.as_str(), version.as_bytes(), 0o644)));
+    archive(&entries)
+}
+
+/// The one version that every file of the plugin says; `None` where there is none, or a mixture, or only a part.
+pub(crate) fn whole_version(path: &Path, files: usize) -> Option<String> {
+    let tree = read_tree(path);
+    let version = tree.get("plugin.yaml")?;
+    let whole = tree.len() == files + 1 && tree.values().all(|content| content == version);
+    whole.then(|| version.clone())
+}
+
+/// The content of all files below a directory, by path.
+pub(crate) fn read_tree(root: &Path) -> BTreeMap<String, String> {
+    let mut tree = BTreeMap::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(directory) = left.pop() {
+        let Ok(entries) = fs::read_dir(directory) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                tree.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    tree
+}
+
+/// Unpacks an archive into a stage, in pieces as they come from a socket.
+pub(crate) fn stage(plugins: &Plugins, archive: &[u8]) -> Result<(StageId, Unpacked), Fault> {
+    let mut unpacking = plugins.stage(&name(), &UnpackPolicy::default())?;
+    for piece in archive.chunks(64 * 1024) {
+        unpacking.push(piece)?;
+    }
+    unpacking.finish()
+}
+
+pub(crate) fn commit(plugins: &Plugins, stage: StageId) -> Result<Committed, StoreError> {
+    match perform(plugins, PluginOp::Commit(stage, Durability::None))? {
+        PluginResult::Committed(committed) => Ok(committed),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn sweep(plugins: &Plugins) -> Swept {
+    match perform(plugins, PluginOp::Sweep(name())).unwrap() {
+        PluginResult::Swept(swept) => swept,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All acts of an install but the lock's and the script's.
+pub(crate) fn install(plugins: &Plugins, archive: &[u8]) -> Committed {
+    sweep(plugins);
+    let (id, _) = stage(plugins, archive).unwrap();
+    let committed = commit(plugins, id).unwrap();
+    sweep(plugins);
+    committed
 }
 
 pub(crate) fn plan(timeout: Duration) -> SetupPlan {

@@ -207,6 +207,11 @@ impl Dir {
     }
 }
 
+/// Whether its owner may execute the file.
+pub(in crate::plugins) fn is_executable(file: &File) -> io::Result<bool> {
+    Ok(fs::Mode::from_raw_mode(fs::fstat(file)?.st_mode).contains(fs::Mode::XUSR))
+}
+
 fn kind_of(told: FileType) -> Kind {
     match told {
         FileType::RegularFile => Kind::File,

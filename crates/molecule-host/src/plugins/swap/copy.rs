@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
-use crate::plugins::dir::{Dir, Kind, Mode};
+use crate::plugins::dir::{Dir, Kind, Mode, is_executable};
 use crate::plugins::durable;
 use crate::plugins::walk::{Step, Walk};
 
@@ -34,15 +34,4 @@ fn copy_file(mut from: File, there: &Dir, name: &OsStr) -> io::Result<()> {
     let mode = if is_executable(&from)? { Mode::Executable } else { Mode::Plain };
     let mut to = there.create(name, mode)?;
     io::copy(&mut from, &mut to).map(drop)
-}
-
-#[cfg(unix)]
-fn is_executable(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(file.metadata()?.permissions().mode() & 0o100 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &File) -> io::Result<bool> {
-    Ok(false)
 }
