@@ -4,9 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use molecule_proto::{
-    AgentCard, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, ErrorBody, HeartbeatAnswer, HeartbeatRequest,
-    MintedToken, PluginName, RegisterAnswer, RegisterRequest, RemovedWorkspace, StateAnswer, TokenList, UnixTime,
-    WorkspaceId, WorkspaceView,
+    A2aAnswer, A2aRefusal, ActivityRow, AgentCard, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DelegateAnswer,
+    DelegationRow, ErrorBody, HeartbeatAnswer, HeartbeatRequest, Message, MintedToken, Peer, PluginName, QueueItem,
+    QueuedAnswer, RegisterAnswer, RegisterRequest, RemovedWorkspace, Reply, Rows, RpcAnswer, RpcRequest, StateAnswer,
+    Task, TokenList, UnixTime, WorkspaceId, WorkspaceView,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,23 @@ fuzz_target!(|bytes: &[u8]| {
     round_trip::<StateAnswer>(bytes);
     round_trip::<TokenList>(bytes);
     round_trip::<WorkspaceView>(bytes);
+    round_trip::<RpcRequest>(bytes);
+    round_trip::<RpcAnswer>(bytes);
+    round_trip::<Message>(bytes);
+    round_trip::<Task>(bytes);
+    round_trip::<Reply>(bytes);
+    round_trip::<A2aRefusal>(bytes);
+    round_trip::<QueuedAnswer>(bytes);
+    round_trip::<QueueItem>(bytes);
+    round_trip::<DelegateAnswer>(bytes);
+    round_trip::<DelegationRow>(bytes);
+    round_trip::<ActivityRow>(bytes);
+    round_trip::<Peer>(bytes);
+    // A list never fails for its rows, and an answer never at all.
+    if let Ok(rows) = serde_json::from_slice::<Rows<ActivityRow>>(bytes) {
+        serde_json::to_vec(&rows).expect("what was read can be written");
+    }
+    A2aAnswer::read(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Ok(id) = text.parse::<WorkspaceId>() {
             assert!(!molecule_proto::path::state(&id).contains(".."));

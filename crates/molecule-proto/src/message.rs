@@ -143,11 +143,10 @@ impl TryFrom<Value> for Message {
 
     fn try_from(value: Value) -> Result<Self, NotAMessage> {
         let Value::Object(mut fields) = value else { return Err(NotAMessage) };
-        if fields.get("kind").and_then(Value::as_str) == Some("message") {
-            fields.remove("kind");
-        }
+        let role = take_text(&mut fields, &["role"]).map_or(Role::User, Role::from);
+        ["kind", "role"].iter().for_each(|key| drop(fields.remove(*key)));
         Ok(Self {
-            role: take_text(&mut fields, &["role"]).map_or(Role::User, Role::from),
+            role,
             message_id: take_text(&mut fields, &["messageId", "message_id"]),
             parts: take_parts(&mut fields),
             context_id: take_text(&mut fields, &["contextId", "context_id"]),
@@ -160,8 +159,11 @@ impl TryFrom<Value> for Message {
 
 /// The list under `parts`, else what is under `content`: a list, or one part.
 pub(crate) fn take_parts(fields: &mut Map<String, Value>) -> Vec<Part> {
-    let key = if fields.get("parts").is_some_and(|parts| !parts.is_null()) { "parts" } else { "content" };
-    match fields.remove(key) {
+    let parts = match fields.remove("parts") {
+        None | Some(Value::Null) => fields.remove("content"),
+        parts => parts,
+    };
+    match parts {
         Some(Value::Array(parts)) => parts.into_iter().map(Part::from).collect(),
         Some(Value::Null) | None => Vec::new(),
         Some(part) => vec![Part::from(part)],

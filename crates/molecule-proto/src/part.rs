@@ -170,6 +170,12 @@ impl From<Value> for Part {
         let kind = take_text(&mut fields, &["kind", "type"]);
         let metadata = take_object(&mut fields, "metadata").unwrap_or_default();
         let content = read_content(kind, &mut fields);
+        // Where these will be written.
+        match &content {
+            PartContent::Text(_) | PartContent::Data(_) => drop(fields.remove("kind")),
+            PartContent::File(_) => ["kind", "file"].iter().for_each(|key| drop(fields.remove(*key))),
+            PartContent::Other(_) => {}
+        }
         Self { content, metadata, extra: fields }
     }
 }
@@ -226,10 +232,15 @@ impl From<Part> for Value {
     }
 }
 
-/// Takes the first of these keys that holds a text.
+/// Takes the first of these keys that holds a text. What stands under the very first of them is gone with it, since that
+/// is where the text will be written.
 pub(crate) fn take_text(fields: &mut Map<String, Value>, keys: &[&str]) -> Option<String> {
     let key = keys.iter().find(|key| fields.get(**key).is_some_and(Value::is_string))?;
-    match fields.remove(*key) {
+    let text = fields.remove(*key);
+    if let Some(written) = keys.first() {
+        fields.remove(*written);
+    }
+    match text {
         Some(Value::String(text)) => Some(text),
         _ => None,
     }

@@ -244,26 +244,25 @@ impl From<Task> for Reply {
 impl From<Value> for Reply {
     fn from(value: Value) -> Self {
         let has = |key: &str| value.get(key).is_some();
-        match value.get("kind").and_then(Value::as_str) {
-            Some("message") => message(value),
-            Some("task") => task(value),
-            Some(_) => Self::Other(value),
-            None if has("parts") || (has("content") && has("role")) => message(value),
-            None if has("id") && has("status") => task(value),
-            None if value.get("message").is_some_and(Value::is_object) => message(value["message"].clone()),
-            None if value.get("task").is_some_and(Value::is_object) => task(value["task"].clone()),
-            None => Self::Other(value),
-        }
+        let wrapped = |key: &str| value.get(key).filter(|inner| inner.is_object());
+        let read = match value.get("kind").and_then(Value::as_str) {
+            Some("message") => message(&value),
+            Some("task") => task(&value),
+            Some(_) => None,
+            None if has("parts") || (has("content") && has("role")) => message(&value),
+            None if has("id") && has("status") => task(&value),
+            None => wrapped("message").and_then(message).or_else(|| wrapped("task").and_then(task)),
+        };
+        read.unwrap_or(Self::Other(value))
     }
 }
 
-fn message(value: Value) -> Reply {
-    let kept = value.clone();
-    Message::try_from(value).map_or(Reply::Other(kept), Reply::Message)
+fn message(value: &Value) -> Option<Reply> {
+    Message::try_from(value.clone()).ok().map(Reply::Message)
 }
 
-fn task(value: Value) -> Reply {
-    Task::deserialize(&value).map_or(Reply::Other(value), Reply::Task)
+fn task(value: &Value) -> Option<Reply> {
+    Task::deserialize(value).ok().map(Reply::Task)
 }
 
 impl From<Reply> for Value {
