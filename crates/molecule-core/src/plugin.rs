@@ -2,6 +2,7 @@
 
 pub mod act;
 mod limits;
+mod manifest;
 mod refusal;
 mod rule;
 mod setup;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use molecule_proto::PluginName;
 
 pub use limits::InstallLimits;
+pub(crate) use manifest::missing as manifest_missing;
+pub use manifest::{ContentSha256, PluginManifest, Verified};
 pub use refusal::{EntryRef, Refusal};
 pub(crate) use refusal::{escaped, escaped_up_to};
 pub use rule::Rule;

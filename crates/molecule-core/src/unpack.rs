@@ -40,8 +40,11 @@ use std::io;
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use molecule_proto::PluginName;
 
-use crate::plugin::{EntryRef, InstallLimits, Refusal, Rule, Tree, escaped};
+use crate::plugin::{
+    EntryRef, InstallLimits, PluginManifest, Refusal, Rule, Tree, TreeDigest, Verified, escaped, manifest_missing,
+};
 
 pub use name::EntryPath;
 
@@ -164,6 +167,18 @@ pub enum UnpackError {
         /// With this error.
         error: io::Error,
     },
+}
+
+impl Unpacked {
+    /// Checks what was unpacked before it is put in its place: `plugin.yaml` is there and can be read, it is the plugin's, and the
+    /// content has the digest that it declares and the one that the caller pinned.
+    ///
+    /// # Errors
+    /// A refusal by one of the rules `manifest-…`, `content-mismatch`, or `tree-mismatch`.
+    pub fn verify(&self, name: &PluginName, pin: Option<&TreeDigest>) -> Result<Verified, Refusal> {
+        let manifest = self.manifest.as_deref().ok_or_else(|| manifest_missing(&self.tree))?;
+        PluginManifest::parse(manifest)?.verify(name, &self.tree, pin)
+    }
 }
 
 impl<S: Sink> Unpacker<S> {
