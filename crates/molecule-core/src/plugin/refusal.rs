@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::rule::Rule;
 
-/// How much of a hostile text is shown, in characters.
+/// How much of a hostile text is shown: about so many bytes, escapes included.
 const SHOWN: usize = 160;
 
 /// A plugin that was refused: by which rule, at which entry, and what exactly was wrong.
@@ -94,35 +94,35 @@ impl fmt::Display for EntryRef {
 
 /// Bytes from outside as text that is safe to print: what is no visible character is escaped, and a long text is cut.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
-    escaped_up_to(bytes, SHOWN)
+    escaped_up_to(bytes, usize::MAX)
 }
 
 /// The same, of at most `most` characters of the original.
 pub(crate) fn escaped_up_to(bytes: &[u8], most: usize) -> String {
     let mut text = String::new();
-    let mut left = most;
-    for chunk in bytes.utf8_chunks() {
-        for char in chunk.valid().chars() {
-            if left == 0 {
-                text.push('…');
-                return text;
-            }
-            left -= 1;
-            match char {
-                '\'' | '"' => text.push(char),
-                _ => text.extend(char.escape_debug()),
-            }
+    for (number, piece) in bytes.utf8_chunks().flat_map(pieces).enumerate() {
+        if number == most || text.len() > SHOWN {
+            text.push('…');
+            break;
         }
-        for byte in chunk.invalid() {
-            if left == 0 {
-                text.push('…');
-                return text;
-            }
-            left -= 1;
-            let _ = write!(text, "\\x{byte:02x}");
+        match piece {
+            Piece::Char(char @ ('\'' | '"')) => text.push(char),
+            Piece::Char(char) => text.extend(char.escape_debug()),
+            // Writing to a `String` does not fail.
+            Piece::Byte(byte) => drop(write!(text, "\\x{byte:02x}")),
         }
     }
     text
+}
+
+enum Piece {
+    Char(char),
+    /// A byte that is no UTF-8.
+    Byte(u8),
+}
+
+fn pieces(chunk: std::str::Utf8Chunk<'_>) -> impl Iterator<Item = Piece> {
+    chunk.valid().chars().map(Piece::Char).chain(chunk.invalid().iter().copied().map(Piece::Byte))
 }
 
 #[cfg(test)]
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(escaped_up_to(b"abc", 3), "abc");
         assert_eq!(escaped_up_to(b"\xff\xff\xff", 2), "\\xff\\xff…");
         assert!(escaped(&[b'a'; 10_000]).len() < 200);
+        assert!(escaped(&[1; 10_000]).len() < 200);
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! Unpacking: the rules by which an archive is taken or refused, each named by its tests.
 
+#![allow(clippy::unwrap_used)]
+
+mod blocks;
+mod entries;
 mod genuine;
+mod gzip;
+mod limits;
 mod manifest;
+mod rules;
 mod support;

@@ -239,6 +239,7 @@ fn a_name_is_a_plain_value() {
 /// A quarter of a megabyte of whatever costs a parser the most is judged in the blink of an eye, also without optimisation; what took
 /// the square of its length would take minutes.
 #[test]
+#[allow(clippy::disallowed_methods)] // Nothing else tells how long it takes.
 fn hostile_manifests_take_no_time() {
     let much = |unit: &str| unit.repeat((1 << 18) / unit.len());
     let numbered = |line: fn(usize) -> String| (0..10_000).map(line).collect::<String>();

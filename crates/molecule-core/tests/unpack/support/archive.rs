@@ -41,7 +41,7 @@ impl Archive {
 
     /// Adds a header as it is.
     pub fn block(mut self, header: Header) -> Self {
-        self.bytes.extend_from_slice(&header.sealed());
+        self.bytes.extend_from_slice(&header.bytes());
         self
     }
 
@@ -148,7 +148,8 @@ impl Header {
         self
     }
 
-    fn sealed(mut self) -> [u8; BLOCK] {
+    /// The block, its checksum filled in.
+    pub fn bytes(mut self) -> [u8; BLOCK] {
         if !self.keep_checksum {
             self.block[148..156].fill(b' ');
             let sum: u32 = self.block.iter().map(|byte| u32::from(*byte)).sum();

@@ -1,6 +1,6 @@
 //! What the tests of unpacking stand on: archives made block by block, and a sink that keeps everything in a map.
 
-#![allow(dead_code, unused_imports, clippy::unwrap_used, unreachable_pub)]
+#![allow(unreachable_pub)]
 
 mod archive;
 mod map;
@@ -55,6 +55,14 @@ pub fn unpack_pieces<'a>(
             Err(refusal)
         }
         Err((error, _)) => panic!("a map does not fail: {error}"),
+    }
+}
+
+/// Why an archive is refused.
+pub fn refusal(archive: &[u8]) -> Refusal {
+    match unpack(archive) {
+        Ok((unpacked, _)) => panic!("it was taken: {unpacked:?}"),
+        Err(refusal) => refusal,
     }
 }
 
