@@ -45,8 +45,10 @@ use crate::effect::Limits;
 use crate::error::{Error, Result};
 use crate::session::{Auth, Draft};
 
+mod delegation;
 mod peer;
 
+pub use delegation::{DelegateOnce, DelegationRows, QueueStatus};
 pub use peer::{CheckAccess, Discover, Peers};
 
 /// An endpoint: one request, and how its answer reads.
