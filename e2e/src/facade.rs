@@ -67,6 +67,7 @@ impl Setup {
                 read: second * 10,
                 request: second * 10,
                 call: second * 15,
+                peer: second * 15,
             },
             on_pause: OnPause::End,
             events: Log::default(),
