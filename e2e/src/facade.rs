@@ -1,10 +1,14 @@
 //! Both facades behind the same blocking words, so that a scenario is written once.
 
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use molecule_core::endpoint::Endpoint;
-use molecule_core::proto::{AgentCard, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, Token, WorkspaceId};
+use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
+use molecule_core::proto::{
+    AgentCard, AvailablePlugin, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, Token, WorkspaceId,
+};
 use molecule_core::{
     Ended, Event, Health, OnPause, OriginHeader, Recovered, Recovery, Registration, Report, Result, Timeouts,
 };
@@ -41,6 +45,7 @@ pub struct Setup {
     org_id: Option<String>,
     origin: OriginHeader,
     storage: Storage,
+    plugins_dir: Option<PathBuf>,
     intervals: (Duration, Duration),
     timeouts: Timeouts,
     on_pause: OnPause,
@@ -60,6 +65,7 @@ impl Setup {
             org_id: None,
             origin: OriginHeader::Derived,
             storage,
+            plugins_dir: None,
             intervals: (interval, interval),
             timeouts: Timeouts {
                 connect: second * 5,
@@ -67,7 +73,7 @@ impl Setup {
                 read: second * 10,
                 request: second * 10,
                 call: second * 15,
-                peer: second * 15,
+                ..Timeouts::default()
             },
             on_pause: OnPause::End,
             events: Log::default(),
@@ -107,6 +113,12 @@ impl Setup {
     /// Another store than files in the world's home.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
+        self
+    }
+
+    /// Another directory for plugins than the agent's own.
+    pub fn plugins_dir(mut self, directory: &Path) -> Self {
+        self.plugins_dir = Some(directory.to_owned());
         self
     }
 
@@ -168,6 +180,9 @@ macro_rules! builder {
                     .origin(setup.origin)
                     .no_proxy()
                     .on_event(move |event| events.push(event.clone()));
+                if let Some(directory) = setup.plugins_dir {
+                    builder = builder.plugins_dir(directory);
+                }
                 if let Some(token) = setup.token {
                     builder = builder.token(token);
                 }
@@ -258,6 +273,27 @@ impl Agent {
         call!(self, send(endpoint))
     }
 
+    pub fn install_plugin(&self, plugin: impl Into<Plugin>) -> Result<Installed> {
+        let plugin = plugin.into();
+        call!(self, install_plugin(plugin))
+    }
+
+    pub fn plugins(&self) -> Result<Vec<InstalledPlugin>> {
+        call!(self, plugins())
+    }
+
+    pub fn verify_plugin(&self, name: &str) -> Result<Option<Verification>> {
+        call!(self, verify_plugin(name))
+    }
+
+    pub fn uninstall_plugin(&self, name: &str) -> Result<bool> {
+        call!(self, uninstall_plugin(name))
+    }
+
+    pub fn available_plugins(&self) -> Result<Vec<AvailablePlugin>> {
+        call!(self, available_plugins())
+    }
+
     pub fn report(&self, report: Report) -> Result<()> {
         ask!(self, report(report))
     }
@@ -302,15 +338,32 @@ impl Agent {
     /// # Panics
     /// If the agent is not of the async facade, or the register ends before it is dropped.
     pub fn drop_register(&self, meanwhile: impl FnOnce()) {
-        let Driven::Async(agent) = &self.driven else {
-            panic!("a scenario of futures runs on the async facade alone");
-        };
-        let agent = agent.clone();
-        let call = RUNTIME.spawn(async move { agent.register().await });
+        let agent = self.futures().clone();
+        Self::drop_call(async move { agent.register().await.map(drop) }, meanwhile);
+    }
+
+    /// Drops an install's future after something has happened meanwhile.
+    ///
+    /// # Panics
+    /// If the agent is not of the async facade, or the install ends before it is dropped.
+    pub fn drop_install(&self, plugin: impl Into<Plugin>, meanwhile: impl FnOnce()) {
+        let (agent, plugin) = (self.futures().clone(), plugin.into());
+        Self::drop_call(async move { agent.install_plugin(plugin).await.map(drop) }, meanwhile);
+    }
+
+    fn futures(&self) -> &molecule_async::Agent {
+        match &self.driven {
+            Driven::Async(agent) => agent,
+            Driven::Blocking(_) => panic!("a scenario of futures runs on the async facade alone"),
+        }
+    }
+
+    fn drop_call(call: impl Future<Output = Result<()>> + Send + 'static, meanwhile: impl FnOnce()) {
+        let call = RUNTIME.spawn(call);
         meanwhile();
         call.abort();
         let dropped = RUNTIME.block_on(call);
-        assert!(dropped.is_err_and(|error| error.is_cancelled()), "the register ended too early");
+        assert!(dropped.is_err_and(|error| error.is_cancelled()), "the call ended too early");
         // Its own task learns of it in its next turn; other tasks that come and go give it plenty.
         for _ in 0..20 {
             let turn = RUNTIME.spawn(RUNTIME.spawn_blocking(|| {}));

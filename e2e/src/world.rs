@@ -21,6 +21,8 @@ pub mod route {
     pub const STATE: &str = "/state";
     /// `GET /workspaces/:id/secrets/values`.
     pub const SECRETS: &str = "/secrets/values";
+    /// `GET /workspaces/:id/plugins/:name/download`.
+    pub const DOWNLOAD: &str = "/download";
 }
 
 /// One platform and the agents that know it.

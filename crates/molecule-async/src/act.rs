@@ -4,13 +4,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use molecule_core::effect::{Fault, FaultKind, HostOp, Outcome, Sent};
-use molecule_host::Host;
+use molecule_core::unpack::Progress;
+use molecule_host::{Cancel, Host};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 /// What performs an effect. Dropping it gives up a request; an act on the store goes on, and what comes of it is disposed of.
 pub(crate) enum Act {
     Request(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    /// A request that says how far it has come.
+    Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
     Store(StoreAct),
     /// It was cancelled, which its machine is owed to hear.
     Cancelled,
@@ -22,35 +26,40 @@ impl Act {
         Self::Request(Box::pin(work))
     }
 
-    /// Begins an act on the store, on a thread for blocking work.
-    pub(crate) fn store(host: &Host, op: HostOp) -> Self {
-        let (due, outcome) = oneshot::channel();
-        let performer = host.clone();
-        spawn_blocking(move || {
-            if let Err(unheard) = due.send(performer.perform(op)) {
-                performer.dispose(unheard);
-            }
-        });
-        Self::Store(StoreAct { outcome, host: host.clone() })
+    /// Sends a request that says how far it has come.
+    pub(crate) fn fetch<F>(work: impl FnOnce(UnboundedSender<Progress>) -> F) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let (sender, progress) = unbounded_channel();
+        Self::Fetch(Box::pin(work(sender)), progress)
     }
 
-    /// Gives up a request. An act on the store goes on; its outcome comes late.
+    /// Begins an act on the store, on a thread for blocking work.
+    pub(crate) fn store(host: &Host, op: HostOp) -> Self {
+        Self::Store(StoreAct::begin(host, |host, cancel| host.perform_until(op, cancel)))
+    }
+
+    /// Gives up a request. An act on the store goes on, a long one to an early end; its outcome comes late.
     pub(crate) fn cancel(&mut self) {
         match self {
-            Self::Request(_) => *self = Self::Cancelled,
-            Self::Store(_) | Self::Cancelled => {}
+            Self::Request(_) | Self::Fetch(..) => *self = Self::Cancelled,
+            Self::Store(act) => act.cancel.cancel(),
+            Self::Cancelled => {}
         }
     }
 
-    /// The outcome that every effect owes its machine.
+    /// The outcome that every effect owes its machine, and what a fetch says before it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self {
             Self::Request(work) => work.as_mut().poll(cx),
-            Self::Store(act) => {
-                let outcome = Pin::new(&mut act.outcome).poll(cx);
-                // Its thread panicked, or the runtime ends.
-                outcome.map(|outcome| outcome.unwrap_or_else(|_| cancelled()))
+            Self::Fetch(work, progress) => {
+                if let Poll::Ready(Some(progress)) = progress.poll_recv(cx) {
+                    return Poll::Ready(Outcome::Progress(progress));
+                }
+                work.as_mut().poll(cx)
             }
+            Self::Store(act) => Pin::new(act).poll(cx),
             Self::Cancelled => Poll::Ready(cancelled()),
         }
     }
@@ -64,10 +73,38 @@ fn cancelled() -> Outcome {
 pub(crate) struct StoreAct {
     outcome: oneshot::Receiver<Outcome>,
     host: Host,
+    cancel: Cancel,
+}
+
+impl StoreAct {
+    /// Begins it, on a thread for blocking work. What nobody takes any more is disposed of.
+    pub(crate) fn begin(host: &Host, work: impl FnOnce(&Host, &Cancel) -> Outcome + Send + 'static) -> Self {
+        let (due, outcome) = oneshot::channel();
+        let (performer, cancel) = (host.clone(), Cancel::default());
+        let flag = cancel.clone();
+        spawn_blocking(move || {
+            if let Err(unheard) = due.send(work(&performer, &flag)) {
+                performer.dispose(unheard);
+            }
+        });
+        Self { outcome, host: host.clone(), cancel }
+    }
+}
+
+impl Future for StoreAct {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let outcome = Pin::new(&mut self.outcome).poll(cx);
+        // Its thread panicked, or the runtime ends.
+        outcome.map(|outcome| outcome.unwrap_or_else(|_| cancelled()))
+    }
 }
 
 impl Drop for StoreAct {
     fn drop(&mut self) {
+        // Nobody waits for a long one any more.
+        self.cancel.cancel();
         self.outcome.close();
         if let Ok(outcome) = self.outcome.try_recv() {
             self.host.dispose(outcome);

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
+use molecule_core::plugin::{Install, Installed, InstalledPlugin, ListPlugins, Plugin, PluginTask, Verification};
 use molecule_core::proto::{
-    AgentCard, DelegationId, HeartbeatAnswer, InboundSecret, Peer, QueueItem, Secrets, StateAnswer, WorkspaceId,
+    AgentCard, AvailablePlugin, HeartbeatAnswer, InboundSecret, Peer, Secrets, StateAnswer, WorkspaceId,
 };
 use molecule_core::{
-    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, Delegation, DelegationOf, DelegationView, Delegations,
-    DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery,
-    Register, Registration, Report, Result, RunCommand, Wait, WaitFor,
+    Ask, Beat, Call, CallOutcome, CallPeer, DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, Recover,
+    Recovered, Recovery, Register, Registration, Report, Result, RunCommand,
 };
 
 use crate::builder::AgentBuilder;
@@ -153,62 +153,6 @@ impl Agent {
         self.driver.call(CallPeer::new(target, message)?).await
     }
 
-    /// `POST /workspaces/:self/delegate` (section 14.1): hands a task to a peer and tells the delegation's id. Its key is random
-    /// and the same on every resend, unless the [`Delegation`] has one. Whether the peer can be reached and may be talked to
-    /// shows later, in the [delegation](Self::delegation).
-    ///
-    /// # Errors
-    /// `Config` if the task cannot be sent, `Refused` if its key names a delegation to another peer, `TokenNotHeld` before a
-    /// register, `Unauthorized`, and those of every request.
-    pub async fn delegate(&self, target: impl AsRef<str>, task: impl Into<Delegation>) -> Result<DelegationId> {
-        self.driver.call(Ask::new(Delegate::new(target, task)?)).await
-    }
-
-    /// `GET /workspaces/:self/delegations` (section 14.2): what this agent delegated, the newest first, as far as the newest 50
-    /// rows tell; on a platform that keeps a ledger also what was delegated to it.
-    ///
-    /// # Errors
-    /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
-    pub async fn delegations(&self) -> Result<Vec<DelegationView>> {
-        self.driver.call(Ask::new(Delegations)).await
-    }
-
-    /// One of the [delegations](Self::delegations).
-    ///
-    /// # Errors
-    /// `NotFound` if it is not among them, and those of [`delegations`](Self::delegations).
-    pub async fn delegation(&self, id: impl AsRef<str>) -> Result<DelegationView> {
-        self.driver.call(Ask::new(DelegationOf::new(id))).await
-    }
-
-    /// Waits until a delegation is over: looks after 1 s, then less often, every 30 s at last; half an hour, unless the
-    /// [`WaitFor`] says otherwise.
-    ///
-    /// # Errors
-    /// `Timeout` if it is not over by then, `NotFound` if the platform knows nothing of it for a minute, and those of
-    /// [`delegations`](Self::delegations) that do not pass.
-    pub async fn wait_delegation(&self, id: impl Into<WaitFor>) -> Result<DelegationView> {
-        self.driver.call(Wait::for_delegation(id)).await
-    }
-
-    /// `GET /workspaces/:id/a2a/queue/:item` (section 11): where a message stands that was queued
-    /// ([`CallOutcome::Queued`]).
-    ///
-    /// # Errors
-    /// `Config` if the id is no UUID, `NotFound`, `Unsupported` on April's server, which is asked once, `TokenNotHeld` before a
-    /// register, `Unauthorized`, and those of every request.
-    pub async fn queue_item(&self, id: impl AsRef<str>) -> Result<QueueItem> {
-        self.driver.call(Ask::new(QueuedItem::new(id)?)).await
-    }
-
-    /// Waits until a queued message was delivered, or will not be, as [`wait_delegation`](Self::wait_delegation) does.
-    ///
-    /// # Errors
-    /// `Timeout` if it still waits by then, and those of [`queue_item`](Self::queue_item) that do not pass.
-    pub async fn wait_queue_item(&self, id: impl Into<WaitFor>) -> Result<QueueOutcome> {
-        self.driver.call(Wait::for_queue_item(id)?).await
-    }
-
     /// Registers if this agent has not, then sends heartbeats and looks at the state, each at its interval, until the platform
     /// pauses or deletes the workspace, the token is dead, or a [`Stopper`] ends it. Holds the agent's lock meanwhile.
     ///
@@ -217,6 +161,53 @@ impl Agent {
     /// events, and the loop goes on.
     pub async fn run_heartbeat_loop(&self) -> Result<Ended> {
         self.driver.run().await
+    }
+
+    /// `GET /workspaces/:id/plugins/:name/download` (section 15): installs a plugin, or replaces the version that is there. Its
+    /// archive is unpacked while it arrives and verified before anything is replaced; then its `setup.sh` is run, unless told
+    /// otherwise: **it runs as the user and may do what the user may**. [`Event::PluginProgress`](crate::Event) tells how far it
+    /// is.
+    ///
+    /// # Errors
+    /// `PluginRefused` if the archive, its manifest or its digest breaks a rule; `Locked` if another install of it does not end;
+    /// `Storage`; `Refused` with the platform's reason; and those of every request. [`Error::install`](crate::Error::install)
+    /// says which rule, and what became of the earlier version. A `setup.sh` that fails is no error: see
+    /// [`Installed::setup`](crate::Installed).
+    pub async fn install_plugin(&self, plugin: impl Into<Plugin>) -> Result<Installed> {
+        self.driver.call(Install::new(plugin)).await
+    }
+
+    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn plugins(&self) -> Result<Vec<InstalledPlugin>> {
+        self.driver.call(ListPlugins::new()).await
+    }
+
+    /// Compares an installed plugin with what was installed; `None` where it is not installed.
+    ///
+    /// # Errors
+    /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
+    pub async fn verify_plugin(&self, name: &str) -> Result<Option<Verification>> {
+        self.driver.call(PluginTask::verify(name)).await
+    }
+
+    /// Removes an installed plugin; tells whether there was one.
+    ///
+    /// # Errors
+    /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
+    pub async fn uninstall_plugin(&self, name: &str) -> Result<bool> {
+        self.driver.call(PluginTask::uninstall(name)).await
+    }
+
+    /// `GET /workspaces/:id/plugins/available` (section 15): what the platform holds for this workspace. Being listed does not
+    /// mean that it can be installed.
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
+    pub async fn available_plugins(&self) -> Result<Vec<AvailablePlugin>> {
+        self.driver.call(Call::new(endpoint::AvailablePlugins)).await
     }
 
     /// Any endpoint of the contract, with the retries and the handling of a 401 that every call has.

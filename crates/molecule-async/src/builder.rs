@@ -1,11 +1,12 @@
 //! An agent's options, by the facade's own builder.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
 use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Route, Timeouts};
-use molecule_host::{Host, Storage};
+use molecule_host::Storage;
 
 use crate::agent::Agent;
 use crate::driver::Driver;
@@ -17,6 +18,7 @@ use crate::http::Client;
 pub struct AgentBuilder {
     options: Options,
     storage: Option<Storage>,
+    plugins_dir: Option<PathBuf>,
     client: Option<Client>,
     listener: Listener,
 }
@@ -37,7 +39,7 @@ impl AgentBuilder {
     }
 
     fn with(options: Options) -> Self {
-        Self { options, storage: None, client: None, listener: Listener::default() }
+        Self { options, storage: None, plugins_dir: None, client: None, listener: Listener::default() }
     }
 
     /// The agent's card. Without one the platform shows the workspace's own name.
@@ -127,6 +129,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Where plugins are installed: `plugins` in the agent's own directory unless told otherwise. It is made private, and
+    /// should lie in a directory of the user's own.
+    pub fn plugins_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.plugins_dir = Some(directory.into());
+        self
+    }
+
     /// Uses this client, so that many agents share one pool of connections.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
@@ -149,8 +158,8 @@ impl AgentBuilder {
         let config = self.options.build()?;
         let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;
         client.check(config.target())?;
-        let store = self.storage.unwrap_or_default().open(config.workspace_id())?;
-        Ok(Agent { driver: Driver::new(config, Host::new(store), client, self.listener) })
+        let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
+        Ok(Agent { driver: Driver::new(config, host, client, self.listener) })
     }
 
     fn map(mut self, change: impl FnOnce(Options) -> Options) -> Self {

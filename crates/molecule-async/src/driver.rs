@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::act::Act;
 use crate::driven::{Drivable, Driven, Task};
 use crate::events::Listener;
+use crate::fetch::fetch;
 use crate::http::Client;
 
 /// One agent's session, and what its machines are driven with.
@@ -153,6 +154,12 @@ impl<M: Drivable> Drive<M> {
                     client.send(request, limits).await.map_or_else(Outcome::Failed, Outcome::Response)
                 })
             }
+            Effect::Fetch(request, limits, dest) => {
+                let (client, host) = (self.shared.client.clone(), self.host().clone());
+                Act::fetch(|progress| async move {
+                    fetch(client, host, (request, limits, dest), progress).await.unwrap_or_else(Outcome::Failed)
+                })
+            }
             Effect::Host(op) => Act::store(self.host(), op),
         };
         self.acts.push((id, act));
@@ -183,7 +190,11 @@ impl<M: Drivable> Drive<M> {
         }
         for at in 0..self.acts.len() {
             if let Poll::Ready(outcome) = self.acts[at].1.poll(cx) {
-                return Poll::Ready(Input::Outcome(self.acts.swap_remove(at).0, outcome));
+                let id = self.acts[at].0;
+                if !matches!(outcome, Outcome::Progress(_)) {
+                    self.acts.swap_remove(at);
+                }
+                return Poll::Ready(Input::Outcome(id, outcome));
             }
         }
         match (&self.wake, &mut self.timer) {

@@ -72,6 +72,11 @@ impl Client {
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
     #[doc(hidden)]
     pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+        self.open(request, limits).await?.whole().await
+    }
+
+    /// Sends a request and reads the answer's head.
+    pub(crate) async fn open(&self, request: Request<Bytes>, limits: Limits) -> Result<Answer<'_>, Fault> {
         let deadline = Instant::now() + limits.total;
         let uri = request.uri().clone();
         let origin = Origin::of(&uri);
@@ -92,9 +97,8 @@ impl Client {
             match within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
-                    let body = read(&mut connection, body, deadline, limits).await?;
-                    self.0.pool.give(origin, connection);
-                    return Ok(Response::from_parts(head, body));
+                    let head = Response::from_parts(head, ());
+                    return Ok(Answer { head, body, connection, origin, pool: &self.0.pool, deadline, limits });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
@@ -128,28 +132,54 @@ fn on_the_wire(request: Request<Bytes>) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(body))
 }
 
-/// Reads the body to its end: at most `max_body` bytes, each piece within the read limit, all within the deadline.
-async fn read(
-    connection: &mut Connection,
-    mut body: Incoming,
+/// An answer whose body is still to be read.
+pub(crate) struct Answer<'a> {
+    head: Response<()>,
+    body: Incoming,
+    connection: Connection,
+    origin: Origin,
+    pool: &'a Pool,
     deadline: Instant,
     limits: Limits,
-) -> Result<Bytes, Fault> {
-    let mut bytes = BytesMut::new();
-    // The declared length alone is enough to refuse a body.
-    let mut length = body.size_hint().lower();
-    loop {
-        if length > limits.max_body {
-            return Err(Fault::new(Sent::Maybe, FaultKind::TooLarge));
-        }
-        let frame = within(deadline, limits.read, Phase::Read, Sent::Maybe, connection.frame(&mut body)).await?;
-        let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else {
-            return Ok(bytes.freeze());
-        };
-        if let Ok(piece) = frame.into_data() {
+}
+
+impl Answer<'_> {
+    pub(crate) fn head(&self) -> &Response<()> {
+        &self.head
+    }
+
+    /// Reads the body to its end, at most [`Limits::max_body`] bytes.
+    pub(crate) async fn whole(mut self) -> Result<Response<Bytes>, Fault> {
+        let mut bytes = BytesMut::new();
+        // The declared length alone is enough to refuse a body.
+        let mut length = self.body.size_hint().lower();
+        loop {
+            if length > self.limits.max_body {
+                return Err(Fault::new(Sent::Maybe, FaultKind::TooLarge));
+            }
+            let Some(piece) = self.piece().await? else { break };
             bytes.extend_from_slice(&piece);
             length = length.max(bytes.len() as u64);
         }
+        Ok(self.give_back().map(|()| bytes.freeze()))
+    }
+
+    /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
+        loop {
+            let frame = self.connection.frame(&mut self.body);
+            let frame = within(self.deadline, self.limits.read, Phase::Read, Sent::Maybe, frame).await?;
+            let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { return Ok(None) };
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// Gives the connection back, whose answer was read to its end.
+    pub(crate) fn give_back(self) -> Response<()> {
+        self.pool.give(self.origin, self.connection);
+        self.head
     }
 }
 

@@ -18,6 +18,7 @@ use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::{Clock, Host};
 
 use crate::events::Listener;
+use crate::fetch::fetch;
 use crate::http::Client;
 use crate::reply::{Due, Reply};
 
@@ -166,24 +167,33 @@ impl Performer {
         Self { client: self.client.clone(), host: self.host.apart() }
     }
 
-    fn perform(&self, effect: Effect) -> Outcome {
-        match effect {
+    fn perform<C>(&self, reply: Reply<C>, effect: Effect) {
+        let outcome = match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
             }
+            Effect::Fetch(request, limits, dest) => {
+                let tell = |progress| reply.tell(Outcome::Progress(progress));
+                fetch(&self.client, &self.host, (request, limits, dest), tell).unwrap_or_else(Outcome::Failed)
+            }
             Effect::Host(op) => self.host.perform(op),
-        }
+        };
+        reply.feed(outcome);
     }
 
-    /// Performs an effect now; the receiver waits on this same thread.
-    fn perform_here<C>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
-        Reply::new(sender, id, &self.host).feed(self.perform(effect));
+    /// Performs an effect of a call: now, on the thread that waits for it, or beside it where there is something to tell
+    /// meanwhile.
+    fn perform_here<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
+        match effect {
+            Effect::Fetch(..) => self.perform_beside(sender, id, effect),
+            Effect::Http(..) | Effect::Host(_) => self.perform(Reply::new(sender, id, &self.host), effect),
+        }
     }
 
     /// Performs an effect on a thread of its own.
     fn perform_beside<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
         let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
-        let work = move || reply.feed(performer.perform(effect));
+        let work = move || performer.perform(reply, effect);
         // A thread that does not start drops the reply, which then says so.
         let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(STACK).spawn(work);
     }

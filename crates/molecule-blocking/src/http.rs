@@ -97,19 +97,19 @@ impl Client {
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
     #[doc(hidden)]
     pub fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
-        self.exchange(request, limits).map_err(fault)
+        self.open(request, limits)?.whole(limits)
     }
 
-    fn exchange(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, ureq::Error> {
+    /// Sends a request and reads the answer's head.
+    pub(crate) fn open(&self, request: Request<Bytes>, limits: Limits) -> Result<Answer, Fault> {
         let (head, body) = request.into_parts();
         let needs_length = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
         let answer = if body.is_empty() && !needs_length {
-            self.run(Request::from_parts(head, ()), limits)?
+            self.run(Request::from_parts(head, ()), limits)
         } else {
-            self.run(Request::from_parts(head, &*body), limits)?
+            self.run(Request::from_parts(head, &*body), limits)
         };
-        let (head, mut body) = answer.into_parts();
-        Ok(Response::from_parts(head, read(&mut body, limits.max_body)?))
+        answer.map(Answer).map_err(fault)
     }
 
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
@@ -154,23 +154,45 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Reads the body to its end, at most `max_body` bytes. ureq keeps the limits.
-fn read(body: &mut Body, max_body: u64) -> Result<Bytes, ureq::Error> {
-    // The declared length alone is enough to refuse a body.
-    let mut length = body.content_length().unwrap_or_default();
-    let mut bytes = Vec::new();
-    let mut piece = vec![0; 16 * 1024];
+/// An answer whose body is still to be read. ureq keeps the limits.
+pub(crate) struct Answer(Response<Body>);
+
+impl Answer {
+    pub(crate) fn head(&self) -> &Response<Body> {
+        &self.0
+    }
+
+    /// Reads the body to its end, at most [`Limits::max_body`] bytes.
+    pub(crate) fn whole(self, limits: Limits) -> Result<Response<Bytes>, Fault> {
+        let too_large = || Fault::new(Sent::Maybe, FaultKind::TooLarge);
+        let (head, body) = self.0.into_parts();
+        // The declared length alone is enough to refuse a body.
+        if body.content_length().is_some_and(|length| length > limits.max_body) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        pieces(body, 16 * 1024, |piece| {
+            bytes.extend_from_slice(piece);
+            if bytes.len() as u64 > limits.max_body { Err(too_large()) } else { Ok(()) }
+        })?;
+        Ok(Response::from_parts(head, bytes.into()))
+    }
+
+    /// Reads the body to its end and hands out each piece as it arrives.
+    pub(crate) fn flow(self, each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        pieces(self.0.into_body(), 64 * 1024, each)
+    }
+}
+
+fn pieces(mut body: Body, most: usize, mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut piece = vec![0; most];
     let mut reader = body.as_reader();
     loop {
-        if length > max_body {
-            return Err(ureq::Error::BodyExceedsLimit(max_body));
-        }
-        let amount = reader.read(&mut piece)?;
+        let amount = reader.read(&mut piece).map_err(|error| fault(error.into()))?;
         if amount == 0 {
-            return Ok(bytes.into());
+            return Ok(());
         }
-        bytes.extend_from_slice(&piece[..amount]);
-        length = length.max(bytes.len() as u64);
+        each(&piece[..amount])?;
     }
 }
 

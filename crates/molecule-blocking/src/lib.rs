@@ -39,6 +39,7 @@ mod builder;
 mod connector;
 mod driver;
 mod events;
+mod fetch;
 mod http;
 mod reply;
 mod resolver;
@@ -53,15 +54,17 @@ pub use stopper::Stopper;
 
 #[doc(no_inline)]
 pub use molecule_core as core;
+pub use molecule_core::plugin::{
+    ContentSha256, Durability, EarlierVersion, InstallFailure, InstallLimits, Installed, InstalledPlugin, LinkPolicy,
+    Plugin, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff, TreeDigest, Verification,
+};
 pub use molecule_core::proto::{
-    AgentCard, Artifact, Capabilities, DelegationId, DelegationStatus, DeliveryMode, Direction, FileContent,
-    HeartbeatAnswer, InboundSecret, Message, Part, PartContent, Peer, QueueId, QueueItem, QueueStatus, RateLimit,
-    Reply, Role, RuntimeMetadata, RuntimeState, Secrets, StateAnswer, Task, TaskState, TaskStatus, Token, WorkspaceId,
-    WorkspaceStatus,
+    AgentCard, Artifact, AvailablePlugin, Capabilities, DeliveryMode, FileContent, HeartbeatAnswer, InboundSecret,
+    Message, Part, PartContent, Peer, QueueId, RateLimit, Reply, Role, RuntimeMetadata, RuntimeState, Secrets,
+    StateAnswer, Task, TaskState, TaskStatus, Token, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
-    CallOutcome, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals,
-    Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration, Report,
-    Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
+    CallOutcome, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, PeerCall,
+    PeerUrl, Proxy, Recovered, Recovery, Registration, Report, Result, Route, Timeouts, TokenUse, Transport,
 };
 pub use molecule_host::{Storage, Store, StoreError};

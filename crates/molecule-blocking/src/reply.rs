@@ -23,6 +23,14 @@ impl<C> Reply<C> {
         self.send(outcome);
     }
 
+    /// Says something that comes before the outcome.
+    pub(crate) fn tell(&self, outcome: Outcome) {
+        if let Some(sender) = &self.sender {
+            let due = Due { host: self.host.clone(), outcome: Some(outcome) };
+            let _ = sender.send(Input::Outcome(self.id, due));
+        }
+    }
+
     fn send(&mut self, outcome: Outcome) {
         if let Some(sender) = self.sender.take() {
             let due = Due { host: self.host.clone(), outcome: Some(outcome) };

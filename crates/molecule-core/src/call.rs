@@ -9,14 +9,16 @@ use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
 use crate::credential::read_token;
-use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Stored};
+use crate::effect::{Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
+use crate::plugin::act::StageId;
 use crate::refusal;
 use crate::retry::{self, MAX_REQUESTS};
 use crate::session::{Auth, Credential, Kept, Session};
+use crate::unpack::Progress;
 
 /// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.
 ///
@@ -37,6 +39,8 @@ pub struct Call<E: Endpoint> {
     /// Whether the server may have acted on a request of which no answer came that tells.
     may_have_acted: bool,
     deadline: Option<Time>,
+    /// When the application is next told how far a fetch has come.
+    next_progress: Option<Time>,
     events: VecDeque<Event>,
 }
 
@@ -64,6 +68,8 @@ enum WhyLoad {
     Refused { bearer: Option<Token>, error: Error },
 }
 
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
 /// More than this many changes of the bearer under one call are somebody's mistake.
 const MAX_RESENDS: u32 = 3;
 
@@ -88,6 +94,7 @@ impl<E: Endpoint> Call<E> {
             store_read: false,
             may_have_acted: false,
             deadline: None,
+            next_progress: None,
             events: VecDeque::new(),
         }
     }
@@ -145,7 +152,11 @@ impl<E: Endpoint> Call<E> {
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;
         self.state = State::Sent(id, credential);
-        Some((id, Effect::Http(request, limits)))
+        let effect = match self.endpoint.dest() {
+            Some(dest) => Effect::Fetch(request, limits, dest),
+            None => Effect::Http(request, limits),
+        };
+        Some((id, effect))
     }
 
     fn load(&mut self, cx: &mut Cx<'_>, why: WhyLoad) -> (EffectId, Effect) {
@@ -178,6 +189,30 @@ impl<E: Endpoint> Call<E> {
             self.retry(cx, wait, error.retryable(true));
         } else {
             self.finish(Err(error));
+        }
+    }
+
+    fn staged(&mut self, cx: &mut Cx<'_>, id: StageId, staged: Staged) -> Result<(), Outcome> {
+        if !E::RELAYED {
+            cx.session.rate.learn(cx.now.mono, staged.head.status(), staged.head.headers(), None);
+        }
+        match self.endpoint.staged(id, staged) {
+            Ok(answer) => {
+                self.finish(Ok(answer));
+                Ok(())
+            }
+            Err((id, staged)) => Err(Outcome::Staged(id, staged)),
+        }
+    }
+
+    /// Tells the application, but not of every piece.
+    fn progressed(&mut self, now: Time, progress: Progress) {
+        if self.next_progress.is_some_and(|at| now < at) {
+            return;
+        }
+        self.next_progress = Some(now + PROGRESS_EVERY);
+        if let Some(Dest::Unpack(plugin, _)) = self.endpoint.dest() {
+            self.events.push_back(Event::PluginProgress { plugin, progress });
         }
     }
 
@@ -332,6 +367,14 @@ impl<E: Endpoint> Machine for Call<E> {
                 match outcome {
                     Outcome::Response(answer) => self.answered(cx, credential, &answer),
                     Outcome::Failed(fault) => self.failed(cx, fault),
+                    Outcome::Progress(progress) => {
+                        self.state = State::Sent(expected, credential);
+                        self.progressed(cx.now.mono, progress);
+                    }
+                    Outcome::Staged(stage, staged) => {
+                        self.state = State::Sent(expected, credential);
+                        return self.staged(cx, stage, staged);
+                    }
                     other @ Outcome::Host(_) => {
                         self.state = State::Sent(expected, credential);
                         return Err(other);

@@ -6,7 +6,11 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use molecule_proto::PluginName;
 use zeroize::Zeroizing;
+
+use crate::plugin::act::{PluginOp, PluginResult, StageId};
+use crate::unpack::{Progress, UnpackPolicy, Unpacked};
 
 /// The name of one effect, unique within an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +22,18 @@ pub struct EffectId(pub u64);
 pub enum Effect {
     /// Send the request and read the whole answer, whatever its status. Redirects are not followed.
     Http(http::Request<Bytes>, Limits),
-    /// An act on the agent's own store, performed by `molecule-host`.
+    /// Send the request and let a 200's body flow to its destination, piece by piece, while it arrives; any other answer is
+    /// read as a whole, at most [`Limits::max_body`] bytes of it.
+    Fetch(http::Request<Bytes>, Limits, Dest),
+    /// An act on the agent's own store or its plugins, performed by `molecule-host`.
     Host(HostOp),
+}
+
+/// Where the body of a fetched answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dest {
+    /// Into a staging directory of this plugin, by an [`Unpacker`](crate::unpack::Unpacker) with this policy.
+    Unpack(PluginName, UnpackPolicy),
 }
 
 /// How long each part of a request may take, and how much may come back.
@@ -52,8 +66,10 @@ pub enum HostOp {
     SetAside(Slot),
     /// Take the agent's advisory lock.
     Lock,
-    /// Give it back.
+    /// Give it back, or a plugin's lock ([`PluginOp::Lock`]).
     Unlock(LockId),
+    /// An act on the agent's plugins.
+    Plugin(PluginOp),
 }
 
 /// What is kept for an agent, each in a file of its own.
@@ -75,10 +91,23 @@ pub struct LockId(pub u64);
 pub enum Outcome {
     /// An answer, whatever its status.
     Response(http::Response<Bytes>),
-    /// A store's act that succeeded.
+    /// A fetched answer of status 200 whose body is unpacked, as a whole.
+    Staged(StageId, Staged),
+    /// How far a fetch has come; it is not its final outcome.
+    Progress(Progress),
+    /// A host's act that succeeded.
     Host(HostResult),
     /// No answer, or an act that failed.
     Failed(Fault),
+}
+
+/// A fetched answer and what was unpacked from its body.
+#[derive(Debug)]
+pub struct Staged {
+    /// The answer's head.
+    pub head: http::Response<()>,
+    /// What was in the archive.
+    pub unpacked: Unpacked,
 }
 
 /// What came of an act on the store.
@@ -98,6 +127,8 @@ pub enum HostResult {
     Locked(LockId),
     /// Of [`HostOp::Unlock`].
     Unlocked,
+    /// Of [`HostOp::Plugin`].
+    Plugin(PluginResult),
 }
 
 /// A slot's content.
@@ -162,9 +193,9 @@ pub enum FaultKind {
     TooLarge,
     /// The archive was refused; the source is a [`Refusal`](crate::plugin::Refusal).
     Archive,
-    /// The store's act failed.
+    /// The host's act failed.
     Host(io::ErrorKind),
-    /// The store's lock is held by another agent.
+    /// The lock is held by somebody else.
     Locked,
     /// The effect was cancelled.
     Cancelled,
@@ -190,6 +221,10 @@ impl fmt::Debug for Effect {
                 write!(f, "Http({} {}, {} bytes", request.method(), request.uri(), request.body().len())?;
                 write!(f, ", at most {} bytes back)", limits.max_body)
             }
+            Self::Fetch(request, _, dest) => {
+                let Dest::Unpack(name, _) = dest;
+                write!(f, "Fetch({} {}, unpack {name})", request.method(), request.uri())
+            }
             Self::Host(op) => write!(f, "Host({op:?})"),
         }
     }
@@ -204,6 +239,7 @@ impl fmt::Debug for HostOp {
             Self::SetAside(slot) => write!(f, "SetAside({slot:?})"),
             Self::Lock => f.write_str("Lock"),
             Self::Unlock(LockId(id)) => write!(f, "Unlock({id})"),
+            Self::Plugin(op) => op.fmt(f),
         }
     }
 }
@@ -212,6 +248,10 @@ impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Response(answer) => write!(f, "Response({}, {} bytes)", answer.status(), answer.body().len()),
+            Self::Staged(StageId(id), staged) => {
+                write!(f, "Staged({id}, {} files, {} bytes)", staged.unpacked.files, staged.unpacked.bytes)
+            }
+            Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
             Self::Host(result) => write!(f, "Host({result:?})"),
             Self::Failed(fault) => write!(f, "Failed({:?}, sent: {:?})", fault.kind, fault.sent),
         }
@@ -228,6 +268,7 @@ impl fmt::Debug for HostResult {
             Self::SetAside(place) => write!(f, "SetAside({place})"),
             Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
             Self::Unlocked => f.write_str("Unlocked"),
+            Self::Plugin(result) => result.fmt(f),
         }
     }
 }

@@ -34,21 +34,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{
-    AgentCard, ConnectionAnswer, ErrorBody, HeartbeatAnswer, HeartbeatRequest, MintedToken, RegisterAnswer,
-    RegisterRequest, RevokedToken, StateAnswer, TokenId, TokenList, UpdateCardAnswer, UpdateCardRequest, WorkspaceId,
-    WorkspaceStatus, WorkspaceView, path,
+    AgentCard, AvailablePlugin, ConnectionAnswer, ErrorBody, HeartbeatAnswer, HeartbeatRequest, MintedToken,
+    PluginName, RegisterAnswer, RegisterRequest, RevokedToken, StateAnswer, TokenId, TokenList, UpdateCardAnswer,
+    UpdateCardRequest, WorkspaceId, WorkspaceStatus, WorkspaceView, path,
 };
 use serde::de::DeserializeOwned;
 
 use crate::config::Timeouts;
-use crate::effect::Limits;
+use crate::effect::{Dest, Limits, Staged};
 use crate::error::{Error, Result};
+use crate::plugin::act::StageId;
 use crate::session::{Auth, Draft};
+use crate::unpack::UnpackPolicy;
 
-mod delegation;
 mod peer;
 
-pub use delegation::{DelegateOnce, DelegationRows, QueueStatus};
 pub use peer::{CheckAccess, Discover, Peers};
 
 /// An endpoint: one request, and how its answer reads.
@@ -88,6 +88,16 @@ pub trait Endpoint {
     /// Whether the status of this answer may be a peer's, relayed.
     fn is_relayed(&self, _: &Response<Bytes>) -> bool {
         Self::RELAYED
+    }
+
+    /// Where a 200's body goes instead of into memory.
+    fn dest(&self) -> Option<Dest> {
+        None
+    }
+
+    /// Takes what came of such a body; gives it back unless [`dest`](Self::dest) asked for it.
+    fn staged(&self, id: StageId, staged: Staged) -> Result<Self::Answer, (StageId, Staged)> {
+        Err((id, staged))
     }
 
     /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
@@ -149,6 +159,82 @@ impl Endpoint for Secrets {
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         json(answer)
+    }
+}
+
+/// `GET /workspaces/:id/plugins/available`: what the platform holds for the workspace's runtime (contract section 15). Being
+/// listed does not mean that it can be installed. At most 4 MiB; entries that make no sense are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvailablePlugins;
+
+impl Endpoint for AvailablePlugins {
+    type Answer = Vec<AvailablePlugin>;
+    const OPERATION: &'static str = "list available plugins";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "a list of objects with a name";
+    const MAX_BODY: u64 = 4 * 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::available_plugins(workspace), Auth::Bearer))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        let rows: Option<Vec<serde_json::Value>> = json(answer)?;
+        Ok(rows.into_iter().flatten().filter_map(|row| serde_json::from_value(row).ok()).collect())
+    }
+}
+
+/// `GET /workspaces/:id/plugins/:name/download`: a plugin's archive, unpacked while it arrives (contract section 15). The
+/// server may pack for five minutes before its first byte.
+#[derive(Debug, Clone)]
+pub(crate) struct DownloadPlugin {
+    pub(crate) name: PluginName,
+    pub(crate) source: Option<String>,
+    pub(crate) policy: UnpackPolicy,
+    /// How long one download may take, and the call with its retries.
+    pub(crate) limit: Duration,
+}
+
+impl DownloadPlugin {
+    const PACKING: Duration = Duration::from_secs(330);
+}
+
+impl Endpoint for DownloadPlugin {
+    type Answer = (StageId, Staged);
+    const OPERATION: &'static str = "install plugin";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "a gzip'd tar archive";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        let path = path::plugin_download(workspace, &self.name, self.source.as_deref());
+        Ok(Draft::new(Method::GET, path, Auth::Bearer).unencoded())
+    }
+
+    fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
+        let total = self.limit.min(left);
+        let head = timeouts.answer.max(Self::PACKING).min(total);
+        Limits { head, total, ..timeouts.limits(total, Self::MAX_BODY) }
+    }
+
+    fn deadline(&self, _: &Timeouts) -> Duration {
+        self.limit
+    }
+
+    fn dest(&self) -> Option<Dest> {
+        Some(Dest::Unpack(self.name.clone(), self.policy.clone()))
+    }
+
+    fn staged(&self, id: StageId, staged: Staged) -> Result<Self::Answer, (StageId, Staged)> {
+        Ok((id, staged))
+    }
+
+    /// No whole answer is an archive: a driver lets those flow to their destination.
+    fn accepts(&self, _: &Response<Bytes>) -> bool {
+        false
+    }
+
+    fn decode(&self, _: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        Err(Mismatch { at: None })
     }
 }
 

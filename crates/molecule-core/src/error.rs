@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::effect::{Fault, FaultKind, Phase};
+use crate::plugin::{EarlierVersion, InstallFailure, Refusal};
 
 /// A result with the SDK's one error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,6 +32,9 @@ struct Inner {
     retryable: bool,
     may_have_acted: bool,
     message_id: Option<String>,
+    install: Option<InstallFailure>,
+    /// What went wrong after that, while cleaning up.
+    also: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -74,8 +78,6 @@ pub enum ErrorKind {
     Removed,
     /// There is no workspace with this id.
     NotCreated,
-    /// There is no such delegation or queued message.
-    NotFound,
     /// The server does not offer this (an older one, usually).
     Unsupported,
     /// The platform answered with another error of the caller's (4xx).
@@ -84,7 +86,7 @@ pub enum ErrorKind {
     RateLimited,
     /// The platform answered with an error of its own (5xx).
     Unavailable,
-    /// The plugin's archive, its manifest or its digest was refused.
+    /// The plugin's archive, its manifest or its digest was refused; see [`Error::install`].
     PluginRefused,
     /// The call was cancelled before it was complete.
     Cancelled,
@@ -106,6 +108,8 @@ impl Error {
             retryable: false,
             may_have_acted: false,
             message_id: None,
+            install: None,
+            also: None,
             source: None,
         }))
     }
@@ -178,6 +182,26 @@ impl Error {
         self
     }
 
+    /// What the rules for plugins refuse.
+    pub(crate) fn refused_plugin(operation: &'static str, refusal: Refusal) -> Self {
+        let mut error = Self::new(ErrorKind::PluginRefused, operation, refusal.to_string());
+        error.0.install = Some(InstallFailure { refusal: Some(refusal), earlier: EarlierVersion::Unseen });
+        error
+    }
+
+    /// The same failure, with what became of the version that was installed before.
+    pub(crate) fn with_earlier_version(mut self, earlier: EarlierVersion) -> Self {
+        let refusal = self.0.install.take().and_then(|install| install.refusal);
+        self.0.install = Some(InstallFailure { refusal, earlier });
+        self
+    }
+
+    /// The same failure, and that cleaning up after it failed too.
+    pub(crate) fn and_also(mut self, other: &Self) -> Self {
+        self.0.also = Some(other.0.cause.clone());
+        self
+    }
+
     /// The same failure as part of another operation: a register that could not read the view failed to register.
     pub(crate) fn during(mut self, operation: &'static str) -> Self {
         self.0.operation = operation;
@@ -187,6 +211,11 @@ impl Error {
     /// The failure that a driver's or a store's fault amounts to.
     pub(crate) fn from_fault(operation: &'static str, fault: Fault) -> Self {
         let Fault { kind, source, .. } = fault;
+        let source = match source.map(|source| source.downcast::<Refusal>()) {
+            Some(Ok(refusal)) => return Self::refused_plugin(operation, *refusal),
+            Some(Err(source)) => Some(source),
+            None => None,
+        };
         let detail = source.as_deref().map(|source| format!(": {source}")).unwrap_or_default();
         let (error_kind, cause, remedy) = match kind {
             FaultKind::Resolve => (
@@ -234,6 +263,7 @@ impl Error {
                 "the answer is larger than this endpoint's cap".to_owned(),
                 "check that the platform URL names the platform and not some other site",
             ),
+            // The refusal itself was lost on the way.
             FaultKind::Archive => {
                 let cause = format!("the archive was refused{detail}");
                 return Self::new(ErrorKind::PluginRefused, operation, cause).with_source(source);
@@ -294,6 +324,11 @@ impl Error {
         self.0.message_id.as_deref()
     }
 
+    /// What only an install has to say: the rule that was broken, by which entry, and what became of the version before.
+    pub fn install(&self) -> Option<&InstallFailure> {
+        self.0.install.as_ref()
+    }
+
     /// How many requests were sent.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
@@ -327,6 +362,12 @@ impl fmt::Display for Error {
         }
         if inner.attempts > 1 {
             write!(f, ", after {} requests", inner.attempts)?;
+        }
+        if let Some(install) = &inner.install {
+            write!(f, "; {}", install.earlier)?;
+        }
+        if let Some(also) = &inner.also {
+            write!(f, "; and then: {also}")?;
         }
         if let Some(remedy) = &inner.remedy {
             write!(f, "; {remedy}")?;

@@ -1,6 +1,8 @@
 //! What an agent tells its application while it works.
 
-use molecule_proto::{DeliveryMode, WorkspaceStatus};
+use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
+
+use crate::unpack::Progress;
 
 /// Something that happened. No event carries a credential or a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,15 @@ pub enum Event {
         /// The URL that was registered.
         placeholder: String,
     },
+    /// A plugin arrives; told at most four times a second.
+    PluginProgress {
+        /// Which one.
+        plugin: PluginName,
+        /// How far it has come.
+        progress: Progress,
+    },
+    /// A plugin is in its place, and its `setup.sh` is run now.
+    PluginSetup(PluginName),
     /// Something that the agent goes on without, in a sentence.
     Warning(String),
 }
@@ -63,7 +74,9 @@ impl Event {
             | Self::Paused
             | Self::Resumed
             | Self::TokenChanged
-            | Self::InboundSecretChanged => false,
+            | Self::InboundSecretChanged
+            | Self::PluginProgress { .. }
+            | Self::PluginSetup(_) => false,
         }
     }
 }

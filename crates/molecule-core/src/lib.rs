@@ -50,6 +50,7 @@
 //!         let outcome = match effect {
 //!             // A real client also keeps the limits, and refuses to follow redirects.
 //!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
+//!             Effect::Fetch(..) => unreachable!("only installs ask for it"),
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
 //!                 HostOp::Load(slot) => HostResult::Loaded(store.get(&slot).map(|bytes: &zeroize::Zeroizing<Vec<u8>>| {
@@ -65,6 +66,7 @@
 //!                 }
 //!                 HostOp::Lock => HostResult::Locked(LockId(1)),
 //!                 HostOp::Unlock(_) => HostResult::Unlocked,
+//!                 HostOp::Plugin(_) => unreachable!("only installs ask for it"),
 //!             }),
 //!         };
 //!         // What comes back is not the machine's: nothing to do for a driver without late outcomes.
@@ -100,7 +102,6 @@ mod beat;
 mod call;
 mod config;
 mod credential;
-mod delegation;
 pub mod digest;
 pub mod effect;
 pub mod endpoint;
@@ -112,7 +113,6 @@ mod nul;
 mod options;
 pub mod peer;
 pub mod plugin;
-mod queue;
 mod rate;
 mod recover;
 mod refusal;
@@ -124,21 +124,16 @@ pub mod session;
 mod target;
 mod turn;
 pub mod unpack;
-mod wait;
 
 pub use ask::{Ask, Begin, Question};
 pub use beat::Beat;
 pub use call::Call;
 pub use config::{Config, Intervals, Timeouts};
-pub use delegation::{
-    Delegate, Delegation, DelegationEnd, DelegationOf, DelegationView, Delegations, python_idempotency_key,
-};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
 pub use health::Health;
 pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
-pub use queue::{QueueOutcome, QueuedItem};
 pub use rate::RateBudget;
 pub use recover::{Recover, Recovered, Recovery};
 pub use register::{Register, Registration, TokenUse};
@@ -146,6 +141,5 @@ pub use report::Report;
 pub use run::{Ended, Run, RunCommand};
 pub use session::{Dialect, StopLevel};
 pub use target::{ProxyRule, Target};
-pub use wait::{Awaited, Wait, WaitFor};
 
 pub use molecule_proto as proto;

@@ -1,24 +1,36 @@
 //! Plugins: what an author asks for, and what comes of it.
 
 pub mod act;
+mod failure;
+mod install;
 mod limits;
+mod list;
+mod lock;
 mod manifest;
+mod order;
+mod receipt;
 mod refusal;
 mod rule;
 mod setup;
+mod task;
 mod tree;
 
 use std::time::Duration;
 
 use molecule_proto::PluginName;
 
+pub use crate::unpack::LinkPolicy;
+pub use failure::{EarlierVersion, InstallFailure};
+pub use install::{Install, Installed};
 pub use limits::InstallLimits;
+pub use list::{InstalledPlugin, ListPlugins};
 pub(crate) use manifest::missing as manifest_missing;
 pub use manifest::{ContentSha256, PluginManifest, Verified};
 pub use refusal::{EntryRef, Refusal};
 pub(crate) use refusal::{escaped, escaped_up_to};
 pub use rule::Rule;
 pub use setup::{SetupEnd, SetupOutcome, SetupRun};
+pub use task::{PluginTask, Verification};
 pub(crate) use tree::hex;
 pub use tree::{DigestError, Line, Tree, TreeDiff, TreeDigest, TreeError};
 
@@ -43,9 +55,11 @@ pub struct Plugin {
     pub(crate) source: Option<String>,
     pub(crate) tree_sha256: Option<String>,
     pub(crate) setup: Setup,
-    pub(crate) setup_timeout: Duration,
     pub(crate) setup_env: Vec<String>,
+    pub(crate) links: LinkPolicy,
+    pub(crate) limits: InstallLimits,
     pub(crate) durability: Durability,
+    pub(crate) download_timeout: Duration,
     pub(crate) wait: Duration,
 }
 
@@ -81,9 +95,11 @@ impl Plugin {
             source: None,
             tree_sha256: None,
             setup: Setup::default(),
-            setup_timeout: Duration::from_secs(120),
             setup_env: Vec::new(),
+            links: LinkPolicy::default(),
+            limits: InstallLimits::default(),
             durability: Durability::default(),
+            download_timeout: Duration::from_secs(1800),
             wait: Duration::from_secs(300),
         }
     }
@@ -110,16 +126,29 @@ impl Plugin {
         self
     }
 
-    /// How long `setup.sh` may take: 120 s unless told otherwise.
-    pub fn setup_timeout(mut self, timeout: Duration) -> Self {
-        self.setup_timeout = timeout;
-        self
-    }
-
     /// Lets `setup.sh` see a variable of this process. It sees few without: `PATH`, `HOME`, the language, proxies and
     /// certificates. Variables that hold the agent's own credentials are never passed on.
     pub fn setup_env(mut self, name: impl Into<String>) -> Self {
         self.setup_env.push(name.into());
+        self
+    }
+
+    /// What becomes of links in the archive; they are left out and counted unless told otherwise. None is ever made.
+    pub fn links(mut self, links: LinkPolicy) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// How much the archive may hold, and how long `setup.sh` may take.
+    pub fn limits(mut self, limits: InstallLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long the download may take, with its retries and with the up to five minutes that the platform packs before the
+    /// first byte: 30 minutes unless told otherwise.
+    pub fn download_timeout(mut self, timeout: Duration) -> Self {
+        self.download_timeout = timeout;
         self
     }
 

@@ -1,11 +1,10 @@
 //! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
@@ -41,8 +40,6 @@ pub struct Session {
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
     pub(crate) peers: PeerCache,
-    /// What the server was found not to offer.
-    lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
     next_effect: u64,
     stop: StopLevel,
@@ -59,13 +56,6 @@ pub enum Dialect {
     April,
     /// The platform of August 2026.
     Current,
-}
-
-/// Something that not every server offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Feature {
-    /// `GET /workspaces/:id/a2a/queue/:item`.
-    QueueStatus,
 }
 
 /// How urgently the loop should end; it only ever rises.
@@ -162,12 +152,13 @@ pub struct Draft {
     body: Option<Bytes>,
     auth: Auth,
     named: bool,
+    unencoded: bool,
 }
 
 impl Draft {
     /// A request without a body.
     pub fn new(method: Method, path: impl Into<String>, auth: Auth) -> Self {
-        Self { method, path: path.into(), body: None, auth, named: false }
+        Self { method, path: path.into(), body: None, auth, named: false, unencoded: false }
     }
 
     /// The same, saying which workspace asks: `X-Workspace-ID`.
@@ -180,6 +171,13 @@ impl Draft {
     /// The same with a body that is JSON already.
     pub(crate) fn body(mut self, json: Bytes) -> Self {
         self.body = Some(json);
+        self
+    }
+
+    /// The same, asking that nothing on the way compresses the answer's body, and taking any type of it.
+    #[must_use]
+    pub fn unencoded(mut self) -> Self {
+        self.unencoded = true;
         self
     }
 
@@ -211,7 +209,6 @@ impl Session {
             poll_refused: false,
             vitals: Vitals::default(),
             peers: PeerCache::default(),
-            lacking: BTreeSet::new(),
             turns: Turns::default(),
             next_effect: 0,
             stop: StopLevel::None,
@@ -302,16 +299,6 @@ impl Session {
         self.stop
     }
 
-    /// Whether the server was found not to offer this.
-    pub(crate) fn lacks(&self, feature: Feature) -> bool {
-        self.lacking.contains(&feature)
-    }
-
-    /// From now on nobody asks for it.
-    pub(crate) fn learn_lack(&mut self, feature: Feature) {
-        self.lacking.insert(feature);
-    }
-
     pub(crate) fn workspace_id(&self) -> &WorkspaceId {
         &self.config.workspace_id
     }
@@ -397,7 +384,12 @@ impl Session {
         *request.method_mut() = draft.method;
         *request.uri_mut() = self.config.target.url(&draft.path)?;
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if draft.unencoded {
+            headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        } else {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
         headers.insert(USER_AGENT, self.config.user_agent.clone());
         if draft.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -34,7 +34,7 @@ fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
         ("Unlock", || Outcome::Host(HostResult::Unlocked)),
     ];
     match effect {
-        Effect::Http(..) => all.into_iter().map(|(_, outcome)| outcome).collect(),
+        Effect::Http(..) | Effect::Fetch(..) => all.into_iter().map(|(_, outcome)| outcome).collect(),
         Effect::Host(op) => {
             let own = format!("{op:?}");
             let own = own.split('(').next().unwrap().to_owned();

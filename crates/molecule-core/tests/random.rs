@@ -237,12 +237,9 @@ where
 
     fn answer(&mut self, id: EffectId) {
         let Setup { agent, platform, .. } = &mut *self.setup;
-        let outcome = match &self.driven.in_flight[&id] {
-            Effect::Host(op) => agent.store.perform(op),
-            Effect::Http(request, _) => match platform.serve(&Seen::new(request, agent.now)) {
-                Reply::Now(outcome) | Reply::After(_, outcome) => outcome,
-                Reply::Never => return,
-            },
+        let outcome = match performed(agent, &self.driven.in_flight[&id], |seen| platform.serve(seen)) {
+            Reply::Now(outcome) | Reply::After(_, outcome) => outcome,
+            Reply::Never => return,
         };
         self.driven.feed(agent, id, outcome);
     }
@@ -261,7 +258,9 @@ where
                 }
             }
             Act::Odd { which, status, body, headers } => {
-                let requests = |(id, effect): (&EffectId, &Effect)| matches!(effect, Effect::Http(..)).then_some(*id);
+                let requests = |(id, effect): (&EffectId, &Effect)| {
+                    matches!(effect, Effect::Http(..) | Effect::Fetch(..)).then_some(*id)
+                };
                 let flying: Vec<_> = self.driven.in_flight.iter().filter_map(requests).collect();
                 if let Some(id) = which.checked_rem(flying.len()).map(|index| flying[index]) {
                     let outcome = odd(&self.driven.in_flight[&id], status, body, headers);

@@ -1,10 +1,17 @@
 //! The performer of host acts, which both drivers use.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use molecule_core::effect::{HostOp, HostResult, LockId, Outcome};
+use molecule_core::effect::{Fault, HostOp, HostResult, LockId, Outcome};
+use molecule_core::plugin::act::PluginResult;
+use molecule_core::proto::PluginName;
+use molecule_core::unpack::UnpackPolicy;
 
+use crate::cancel::Cancel;
+use crate::plugins::{Plugins, Unpacking};
 use crate::store::{Store, StoreError};
 
 /// Performs the host acts of one agent on its store, and keeps the locks that were taken.
@@ -15,6 +22,7 @@ pub struct Host(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
+    plugins: Option<Plugins>,
     locks: Mutex<Locks>,
 }
 
@@ -25,44 +33,83 @@ struct Locks {
 }
 
 impl Host {
-    /// A host for the agent whose store this is.
+    /// A host for the agent whose store this is. It has no place for plugins.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self(Arc::new(Shared { store, locks: Mutex::default() }))
+        Self::of(store, None)
+    }
+
+    /// The same with this directory for plugins. It is made when the first one is installed.
+    #[must_use]
+    pub fn with_plugins(&self, directory: PathBuf) -> Self {
+        Self::of(Arc::clone(&self.0.store), Some(Plugins::new(directory)))
+    }
+
+    fn of(store: Arc<dyn Store>, plugins: Option<Plugins>) -> Self {
+        Self(Arc::new(Shared { store, plugins, locks: Mutex::default() }))
     }
 
     /// A host on the same store with locks of its own. Whoever drives a machine drops it with the machine, so that no lock
     /// outlives the run that took it, however that ended.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::new(Arc::clone(&self.0.store))
+        Self::of(Arc::clone(&self.0.store), self.0.plugins.clone())
     }
 
-    /// Performs an act; waits for the disk, never for a lock. A failure is an outcome too.
+    /// Performs an act; waits for the disk and for a `setup.sh`, never for a lock. A failure is an outcome too.
     pub fn perform(&self, op: HostOp) -> Outcome {
-        match self.act(op) {
+        self.perform_until(op, &Cancel::default())
+    }
+
+    /// The same for an act that may take long: once the flag is raised, a `setup.sh` is ended.
+    pub fn perform_until(&self, op: HostOp, cancel: &Cancel) -> Outcome {
+        match self.act(op, cancel) {
             Ok(result) => Outcome::Host(result),
             Err(error) => Outcome::Failed(error.into()),
         }
     }
 
-    /// Undoes an outcome that nobody takes any more: a lock is given back. Nothing else needs undoing, and what was
-    /// loaded is wiped as it is dropped.
+    /// A new staging directory for a plugin, to unpack its archive into.
+    ///
+    /// # Errors
+    /// A fault of the kind `Host` if there is no place for plugins, or it cannot be written.
+    pub fn stage(&self, name: &PluginName, policy: &UnpackPolicy) -> Result<Unpacking, Fault> {
+        self.plugins()?.stage(name, policy)
+    }
+
+    /// Undoes an outcome that nobody takes any more: a lock is given back, a stage removed. Nothing else needs undoing, and
+    /// what was loaded is wiped as it is dropped.
     pub fn dispose(&self, outcome: Outcome) {
         match outcome {
-            Outcome::Host(HostResult::Locked(id)) => self.release(id),
+            Outcome::Host(HostResult::Locked(id) | HostResult::Plugin(PluginResult::Locked(id))) => self.release(id),
+            Outcome::Staged(stage, _) => {
+                if let Some(plugins) = &self.0.plugins {
+                    plugins.discard(stage);
+                }
+            }
             Outcome::Host(
                 HostResult::Prepared
                 | HostResult::Loaded(_)
                 | HostResult::Replaced
                 | HostResult::SetAside(_)
-                | HostResult::Unlocked,
+                | HostResult::Unlocked
+                | HostResult::Plugin(_),
             )
+            | Outcome::Progress(_)
             | Outcome::Response(_)
             | Outcome::Failed(_) => {}
         }
     }
 
-    fn act(&self, op: HostOp) -> Result<HostResult, StoreError> {
+    fn plugins(&self) -> Result<&Plugins, StoreError> {
+        self.0.plugins.as_ref().ok_or_else(|| {
+            StoreError::new(
+                io::ErrorKind::Unsupported,
+                "there is no directory for plugins, since the agent's own files are in none; choose one with plugins_dir(…)",
+            )
+        })
+    }
+
+    fn act(&self, op: HostOp, cancel: &Cancel) -> Result<HostResult, StoreError> {
         let store = &self.0.store;
         Ok(match op {
             HostOp::Prepare => {
@@ -76,6 +123,7 @@ impl Host {
             }
             HostOp::SetAside(slot) => HostResult::SetAside(store.set_aside(slot)?),
             HostOp::Lock => HostResult::Locked(self.keep(store.lock()?)),
+            HostOp::Plugin(op) => HostResult::Plugin(self.plugins()?.perform(op, cancel, |lock| self.keep(lock))?),
             HostOp::Unlock(id) => {
                 self.release(id);
                 HostResult::Unlocked

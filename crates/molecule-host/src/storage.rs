@@ -10,6 +10,7 @@ use molecule_core::proto::WorkspaceId;
 use molecule_core::{Error, Result};
 
 use crate::file::FileStore;
+use crate::host::Host;
 use crate::memory::MemoryStore;
 use crate::store::Store;
 
@@ -53,6 +54,27 @@ impl Storage {
             Self::Memory => Ok(Arc::new(MemoryStore::default())),
             Self::Custom(store) => Ok(store),
         }
+    }
+}
+
+impl Storage {
+    /// The performer of a workspace's agent. Its plugins lie in the directory that is given, or else in
+    /// `<home>/<workspace id>/plugins`, as the Python SDK has them; where the agent's files are in none, it has no place for
+    /// them. Touches no file yet.
+    ///
+    /// # Errors
+    /// `Config` if the home or the directory is an empty path.
+    pub fn host(self, id: &WorkspaceId, plugins_dir: Option<PathBuf>) -> Result<Host> {
+        let beside = match &self {
+            Self::Dir(home) => Some(home.join(id.as_str()).join("plugins")),
+            Self::Memory | Self::Custom(_) => None,
+        };
+        let host = Host::new(self.open(id)?);
+        let Some(directory) = plugins_dir.or(beside) else { return Ok(host) };
+        let directory = std::path::absolute(directory).map_err(|_| {
+            Error::config("the directory for plugins is an empty path", "give a directory of the user's own")
+        })?;
+        Ok(host.with_plugins(directory))
     }
 }
 

@@ -195,7 +195,7 @@ impl Landing {
         match outcome {
             Outcome::Response(answer) => crate::read::answer(&mut landing, answer, clock),
             Outcome::Failed(fault) => landing.fault = Some((fault.sent, fault.kind)),
-            Outcome::Host(_) => {}
+            Outcome::Host(_) | Outcome::Staged(..) | Outcome::Progress(_) => {}
         }
         landing
     }

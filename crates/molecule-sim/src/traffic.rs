@@ -35,6 +35,7 @@ impl World<'_> {
         let crash = self.doom(who, id);
         match effect {
             Effect::Http(request, limits) => self.send(who, id, request, limits, crash),
+            Effect::Fetch(..) => unreachable!("no scenario's agent installs plugins"),
             Effect::Host(op) => self.perform(who, id, op, crash),
         }
     }

@@ -23,6 +23,12 @@ impl Answer {
         answer
     }
 
+    pub fn bytes(body: Bytes) -> Self {
+        let mut answer = Self::empty(200);
+        *answer.0.body_mut() = body;
+        answer
+    }
+
     pub fn json(status: u16, body: serde_json::Value) -> Self {
         Self::text(status, body.to_string()).header("content-type", "application/json")
     }
@@ -51,6 +57,17 @@ pub enum Reply {
     Now(Outcome),
     After(Duration, Outcome),
     Never,
+}
+
+impl Reply {
+    /// The same with another outcome.
+    pub fn map(self, change: impl FnOnce(Outcome) -> Outcome) -> Self {
+        match self {
+            Self::Now(outcome) => Self::Now(change(outcome)),
+            Self::After(wait, outcome) => Self::After(wait, change(outcome)),
+            Self::Never => Self::Never,
+        }
+    }
 }
 
 impl From<Answer> for Reply {

@@ -70,6 +70,10 @@ where
                 Step::Start(id, effect) => self.started(agent, id, effect),
                 Step::Cancel(id) => {
                     agent.note(format!("cancel {}", id.0));
+                    // An act of the host goes on, and its outcome comes late.
+                    if matches!(self.in_flight.get(&id), Some(Effect::Host(_))) {
+                        continue;
+                    }
                     assert!(self.in_flight.remove(&id).is_some(), "cancelled what is not in flight");
                     self.due.retain(|(_, due), _| *due != id);
                     self.fresh.retain(|fresh| *fresh != id);
@@ -109,7 +113,7 @@ where
     fn started(&mut self, agent: &mut Agent, id: EffectId, effect: Effect) {
         assert!(!format!("{effect:?}").contains(MARK), "a secret in an effect's Debug");
         match &effect {
-            Effect::Http(request, limits) => {
+            Effect::Http(request, limits) | Effect::Fetch(request, limits, _) => {
                 let at = request.uri();
                 let origin = format!("{}://{}", at.scheme_str().unwrap(), at.authority().unwrap());
                 if origin != ORIGIN {
@@ -122,7 +126,7 @@ where
                 let seen = Seen::new(request, agent.now);
                 let lane = lane(&seen);
                 let beside = self.in_flight.values().filter_map(|other| match other {
-                    Effect::Http(request, _) => Some(Seen::new(request, agent.now)),
+                    Effect::Http(request, _) | Effect::Fetch(request, ..) => Some(Seen::new(request, agent.now)),
                     Effect::Host(_) => None,
                 });
                 assert!(
@@ -139,16 +143,20 @@ where
 
     /// After Done a driver disposes of what is still under way; the machine wants none of it.
     fn dispose_of_the_rest(&mut self, agent: &mut Agent) {
-        for (id, effect) in std::mem::take(&mut self.in_flight) {
-            let outcome = match &effect {
-                Effect::Host(op) => agent.store.perform(op),
-                Effect::Http(..) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
-            };
+        for ((_, id), outcome) in std::mem::take(&mut self.due) {
+            self.in_flight.remove(&id);
             let back = self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
             agent.store.dispose(&back);
         }
-        for ((_, id), outcome) in std::mem::take(&mut self.due) {
-            self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
+        for (id, effect) in std::mem::take(&mut self.in_flight) {
+            let outcome = match &effect {
+                // Somebody has its outcome in hand.
+                Effect::Host(_) if !self.fresh.contains(&id) => continue,
+                Effect::Host(op) => agent.store.perform(op),
+                Effect::Http(..) | Effect::Fetch(..) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
+            };
+            let back = self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
+            agent.store.dispose(&back);
         }
         self.fresh.clear();
         assert!(matches!(self.machine.poll(&mut agent.cx()), Step::Idle(None)), "a step after Done");
@@ -174,10 +182,7 @@ where
     pub fn perform(&mut self, agent: &mut Agent, id: EffectId, server: &mut impl FnMut(&Seen) -> Reply) {
         self.fresh.retain(|fresh| *fresh != id);
         let now = agent.now;
-        let reply = match &self.in_flight[&id] {
-            Effect::Host(op) => Reply::Now(agent.store.perform(op)),
-            Effect::Http(request, _) => server(&Seen::new(request, now)),
-        };
+        let reply = performed(agent, &self.in_flight[&id], server);
         match reply {
             Reply::Now(outcome) => self.due.insert((now.mono, id), outcome),
             Reply::After(wait, outcome) => self.due.insert((now.mono + wait, id), outcome),
@@ -240,6 +245,18 @@ where
         let end = self.drive_for(agent, super::secs(3600), server);
         assert!(matches!(end, Next::Done), "no end within an hour:\n{}", agent.take_trace());
         self.done.take().unwrap()
+    }
+}
+
+/// What comes of an effect: of an act on the agent's store, or of asking the server.
+pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
+    match effect {
+        Effect::Host(op) => Reply::Now(agent.store.perform(op)),
+        Effect::Http(request, _) => server(&Seen::new(request, agent.now)),
+        Effect::Fetch(request, _, dest) => server(&Seen::new(request, agent.now)).map(|outcome| match outcome {
+            Outcome::Response(answer) if answer.status() == 200 => agent.store.shelf.fetched(dest, answer),
+            other => other,
+        }),
     }
 }
 

@@ -4,15 +4,17 @@ use std::fmt::Debug;
 
 use molecule_core::endpoint::{MintToken, Secrets};
 use molecule_core::machine::Machine;
+use molecule_core::plugin::{Install, ListPlugins, PluginTask};
 use molecule_core::session::Auth;
 use molecule_core::{
-    Ask, Beat, Call, CallPeer, Delegate, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run, Wait,
+    Ask, Beat, Call, CallPeer, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run,
 };
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};
 use super::answer::Answer;
-use super::platform::{A2A, DELEGATE, DELEGATIONS, DISCOVER, PEER, PEERS, Platform, STATE};
+use super::platform::{A2A, DISCOVER, PEER, PEERS, Platform, STATE};
+use super::shelf::plugin;
 
 /// A machine that was not polled yet, and its surroundings.
 pub struct Setup<M> {
@@ -99,22 +101,23 @@ pub fn each_machine(check: &impl Check) {
         let machine = CallPeer::new(PEER, "hello").unwrap();
         Setup { name: "call of a peer that refuses a direct one", agent: stored(), machine, platform }
     });
-    check.check(&|| {
-        let answer = json!({"delegation_id": PEER, "status": "delegated", "target_id": PEER, "warning": "not stored"});
-        let platform = Platform::current().answering(DELEGATE, Answer::json(202, answer));
-        let machine = Ask::new(Delegate::new(PEER, "a task").unwrap());
-        Setup { name: "delegation", agent: stored(), machine, platform }
+    check.check(&|| Setup {
+        name: "install that replaces",
+        agent: shelved(),
+        machine: Install::new("mine"),
+        platform: with_plugin(),
     });
-    check.check(&|| {
-        let mut platform = Platform::current();
-        let mut looks = 0;
-        platform.weather = Box::new(move |seen| {
-            looks += u32::from(seen.is(DELEGATIONS));
-            let status = if looks < 4 { "dispatched" } else { "completed" };
-            let rows = json!([{"delegation_id": PEER, "status": status, "created_at": "2026-11-22T21:39:49.835053Z"}]);
-            seen.is(DELEGATIONS).then(|| Answer::json(200, rows).into())
-        });
-        Setup { name: "wait", agent: stored(), machine: Wait::for_delegation(PEER), platform }
+    check.check(&|| Setup {
+        name: "list with something left",
+        agent: shelved(),
+        machine: ListPlugins::new(),
+        platform: Platform::current(),
+    });
+    check.check(&|| Setup {
+        name: "verify",
+        agent: shelved(),
+        machine: PluginTask::verify("mine"),
+        platform: Platform::current(),
     });
     check.check(&run_until_paused);
 }
@@ -123,6 +126,25 @@ pub fn each_machine(check: &impl Check) {
 pub fn reply(text: &str) -> serde_json::Value {
     let parts = json!([{"kind": "text", "text": text}]);
     json!({"jsonrpc": "2.0", "id": "theirs", "result": {"kind": "message", "role": "agent", "messageId": "r-1", "parts": parts}})
+}
+
+/// An agent with a plugin installed and something left of an earlier install.
+fn shelved() -> Agent {
+    let mut agent = Agent::stored(&secret("first"));
+    super::run(&mut agent, Install::new("mine"), |_| Answer::bytes(plugin("mine", "old")).into()).unwrap();
+    agent.store.shelf.left.insert("mine".to_owned());
+    agent.trace.clear();
+    agent
+}
+
+/// A platform that holds another version of it.
+fn with_plugin() -> Platform {
+    let mut platform = Platform::current();
+    platform.weather = Box::new(|seen| {
+        let new = || Answer::bytes(plugin("mine", "new")).into();
+        seen.path.ends_with("/download").then(new)
+    });
+    platform
 }
 
 /// A loop from its first start, its minted token and three refused beats, until a pause after a minute and a half.

@@ -11,14 +11,16 @@ pub mod looped;
 pub mod machines;
 pub mod platform;
 pub mod probe;
+pub mod shelf;
 pub mod store;
 
 pub use agent::{Agent, ID, MARK, ORIGIN, secret};
 pub use answer::{Answer, Reply, fault, unsent};
-pub use drive::{Driven, Next, Rest, run, same};
+pub use drive::{Driven, Next, Rest, performed, run, same};
 pub use looped::Looped;
 pub use machines::{Check, Setup, each_machine, reply};
 pub use platform::{Platform, Seen};
+pub use shelf::Shelf;
 pub use store::Store;
 
 pub use std::time::Duration;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::shelf::Shelf;
 use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent, Slot, Stored};
+use molecule_core::plugin::act::{PluginOp, PluginResult};
 
 /// What is stored, and which acts fail.
 #[derive(Debug, Default)]
@@ -16,6 +18,7 @@ pub struct Store {
     pub held_elsewhere: bool,
     pub locked: Option<u64>,
     next_lock: u64,
+    pub shelf: Shelf,
     /// How often the token was read.
     pub token_reads: u32,
 }
@@ -64,6 +67,9 @@ impl Store {
                 assert_eq!(self.locked.replace(self.next_lock), None, "locked twice");
                 HostResult::Locked(LockId(self.next_lock))
             }
+            HostOp::Plugin(PluginOp::Lock(name)) => return self.shelf.lock(name),
+            HostOp::Plugin(op) => HostResult::Plugin(self.shelf.perform(op)),
+            HostOp::Unlock(lock) if self.shelf.unlock(*lock) => HostResult::Unlocked,
             HostOp::Unlock(LockId(id)) => {
                 assert_eq!(self.locked.take(), Some(*id), "unlocked what was not locked");
                 HostResult::Unlocked
@@ -73,6 +79,11 @@ impl Store {
 
     /// Disposes of an outcome that nobody wanted, as a driver does.
     pub fn dispose(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Host(HostResult::Plugin(PluginResult::Locked(lock))) => drop(self.shelf.unlock(*lock)),
+            Outcome::Staged(stage, _) => self.shelf.discard(*stage),
+            _ => {}
+        }
         if let Outcome::Host(HostResult::Locked(LockId(id))) = outcome
             && self.locked == Some(*id)
         {

@@ -1,8 +1,10 @@
 //! A plugin as a value: a directory's entries, without a disk.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use bytes::Bytes;
+use molecule_proto::UnixTime;
 
 /// A plugin: what stands in its folder, by path.
 ///
@@ -124,6 +126,14 @@ impl PluginTree {
     pub fn entry(&self, path: &str) -> Option<&Entry> {
         let components: Vec<String> = path.split('/').map(str::to_owned).collect();
         self.entries.get(&components)
+    }
+
+    /// The archive that a server sends for it, links left out, with this time on every entry.
+    ///
+    /// # Errors
+    /// Those of the archive's writer, which has none for a plugin's paths and sizes.
+    pub fn archive(&self, time: UnixTime) -> io::Result<Bytes> {
+        super::archive::pack(self, time)
     }
 
     #[track_caller]

@@ -158,7 +158,10 @@ impl From<&Outcome> for Did {
             Outcome::Host(HostResult::Locked(id)) => Self::Locked(id.0),
             Outcome::Host(HostResult::Unlocked) => Self::Unlocked,
             Outcome::Failed(fault) => Self::Failed(fault.kind),
-            Outcome::Response(_) => Self::Odd,
+            Outcome::Host(HostResult::Plugin(_))
+            | Outcome::Response(_)
+            | Outcome::Staged(..)
+            | Outcome::Progress(_) => Self::Odd,
         }
     }
 }

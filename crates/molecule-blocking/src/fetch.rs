@@ -1,0 +1,34 @@
+//! Lets the body of an answer flow to where its machine wants it, with constant memory.
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use molecule_core::effect::{Dest, Fault, Limits, Outcome, Staged};
+use molecule_core::unpack::Progress;
+use molecule_host::Host;
+
+use crate::http::Client;
+
+/// Sends the request. The body of a 200 goes to its destination, and whatever cuts it short leaves nothing there.
+pub(crate) fn fetch(
+    client: &Client,
+    host: &Host,
+    (request, limits, dest): (Request<Bytes>, Limits, Dest),
+    mut tell: impl FnMut(Progress),
+) -> Result<Outcome, Fault> {
+    let answer = client.open(request, limits)?;
+    if answer.head().status() != StatusCode::OK {
+        return answer.whole(limits).map(Outcome::Response);
+    }
+    let mut head = Response::new(());
+    *head.headers_mut() = answer.head().headers().clone();
+    let Dest::Unpack(name, policy) = dest;
+    let mut unpacking = host.stage(&name, &policy)?;
+    unpacking.head(head.headers())?;
+    answer.flow(|piece| {
+        unpacking.push(piece)?;
+        tell(unpacking.progress());
+        Ok(())
+    })?;
+    let (stage, unpacked) = unpacking.finish()?;
+    Ok(Outcome::Staged(stage, Staged { head, unpacked }))
+}

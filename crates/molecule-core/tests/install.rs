@@ -1,0 +1,269 @@
+//! A plugin is installed: in which order, what a failure at each act leaves, and what a cancel leaves.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::effect::{FaultKind, HostOp};
+use molecule_core::plugin::{EarlierVersion, Install, Plugin, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome};
+use molecule_core::{ErrorKind, Event, Result};
+use support::shelf::{archive, plugin};
+use support::*;
+
+const DOWNLOAD: &str = "GET /workspaces/:id/plugins/mine/download";
+
+fn agent() -> Agent {
+    Agent::stored(&secret("first"))
+}
+
+/// A server that gives out one archive and nothing else.
+fn server(body: bytes::Bytes) -> impl FnMut(&Seen) -> Reply {
+    move |seen| {
+        assert!(seen.is(DOWNLOAD), "{seen}");
+        assert_eq!(seen.bearer, Some(secret("first")));
+        Answer::bytes(body.clone()).header("x-plugin-source", "local://mine").into()
+    }
+}
+
+fn install(agent: &mut Agent, body: bytes::Bytes) -> Result<molecule_core::plugin::Installed> {
+    run(agent, Install::new("mine"), server(body))
+}
+
+/// No lock is held and no stage lies about.
+fn assert_tidy(agent: &Agent) {
+    let shelf = &agent.store.shelf;
+    assert!(shelf.locks.is_empty() && shelf.stages.is_empty(), "{shelf:?}");
+}
+
+#[test]
+fn everything_is_verified_before_anything_is_replaced() {
+    let mut agent = agent();
+    install(&mut agent, plugin("mine", "old")).unwrap();
+    agent.take_trace();
+    let installed = install(&mut agent, plugin("mine", "new")).unwrap();
+    assert!(installed.replaced);
+    assert_eq!((installed.version.as_deref(), installed.source.as_deref()), (Some("1.2.3"), Some("local://mine")));
+    let acts: Vec<String> =
+        agent.lines("start").iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    let acts: Vec<&str> = acts.iter().map(|act| act.split_once(' ').unwrap().1).collect();
+    let stage = agent.store.shelf.installed.len();
+    assert_eq!(stage, 1);
+    assert_eq!(acts[..3], ["LockPlugin(mine)", "SweepPlugin(mine)", &*format!("{DOWNLOAD} (bearer)")]);
+    assert!(acts[3].starts_with("CommitPlugin(") && acts[4].starts_with("WriteReceipt(mine, "), "{acts:?}");
+    assert_eq!(acts[5], "SweepPlugin(mine)");
+    assert!(acts[6].starts_with("Unlock("), "{acts:?}");
+    assert!(agent.store.shelf.left.is_empty(), "the old version is cleared away");
+    assert_tidy(&agent);
+}
+
+#[test]
+fn a_refusal_discards_the_stage_and_keeps_the_earlier_version() {
+    for (body, rule) in [
+        (plugin("another", "x"), Rule::ManifestName),
+        (archive(&[("skill.md", "x")]), Rule::ManifestMissing),
+        (b"<!doctype html>".to_vec().into(), Rule::NotGzip),
+    ] {
+        let mut agent = agent();
+        install(&mut agent, plugin("mine", "old")).unwrap();
+        let before = agent.store.shelf.installed.clone();
+        let error = install(&mut agent, body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PluginRefused, "{error}");
+        assert_eq!(error.install().unwrap().rule(), Some(rule), "{error}");
+        assert_eq!(error.install().unwrap().earlier(), EarlierVersion::Kept);
+        assert_eq!(agent.store.shelf.installed, before);
+        assert_tidy(&agent);
+    }
+}
+
+#[test]
+fn the_callers_pin_is_checked_before_the_swap() {
+    let mut agent = agent();
+    let digest = install(&mut agent, plugin("mine", "old")).unwrap().tree_sha256.to_string();
+    let pinned = || Install::new(Plugin::new("mine").tree_sha256(&digest));
+    run(&mut agent, pinned(), server(plugin("mine", "old"))).unwrap();
+    let error = run(&mut agent, pinned(), server(plugin("mine", "new"))).unwrap_err();
+    assert_eq!(error.install().unwrap().rule(), Some(Rule::TreeMismatch), "{error}");
+    assert_tidy(&agent);
+}
+
+#[test]
+fn an_act_that_fails_before_the_swap_leaves_the_earlier_version_and_one_after_it_the_new_one() {
+    for (act, earlier, replaced) in [
+        ("LockPlugin", EarlierVersion::Unseen, false),
+        ("SweepPlugin", EarlierVersion::Unseen, false),
+        ("CommitPlugin", EarlierVersion::Kept, false),
+        ("WriteReceipt", EarlierVersion::Replaced, true),
+    ] {
+        let mut agent = agent();
+        install(&mut agent, plugin("mine", "old")).unwrap();
+        let before = agent.store.shelf.installed.clone();
+        agent.store.fail(act);
+        let error = install(&mut agent, plugin("mine", "new")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage, "{act}: {error}");
+        assert_eq!(error.install().unwrap().earlier(), earlier, "{act}: {error}");
+        assert!(error.to_string().contains(&earlier.to_string()), "{act}: {error}");
+        assert_eq!(agent.store.shelf.installed != before, replaced, "{act}");
+        assert_tidy(&agent);
+    }
+}
+
+#[test]
+fn a_stage_that_cannot_be_removed_is_told_with_the_first_cause() {
+    let mut agent = agent();
+    agent.store.fail("DiscardPlugin");
+    let error = install(&mut agent, archive(&[("skill.md", "x")])).unwrap_err();
+    assert_eq!(error.install().unwrap().rule(), Some(Rule::ManifestMissing));
+    assert!(error.to_string().contains("and then: DiscardPlugin was refused"), "{error}");
+    assert!(agent.store.shelf.locks.is_empty());
+}
+
+#[test]
+fn a_script_runs_once_the_plugin_is_in_its_place_and_its_failure_is_no_error() {
+    let files = [("plugin.yaml", "name: mine\n"), ("setup.sh", "exit 3\n")];
+    let mut agent = agent();
+    agent.store.shelf.setup = Some(SetupEnd::Exited(3));
+    let mut driven = Driven::new(Install::new("mine"));
+    let installed = driven.finish(&mut agent, &mut server(archive(&files))).unwrap();
+    assert!(matches!(&installed.setup, SetupOutcome::Ran(run) if run.end() == SetupEnd::Exited(3)));
+    assert!(matches!(&driven.events[..], [Event::PluginSetup(_), Event::Warning(said)] if said.contains("status 3")));
+    let trace = agent.take_trace();
+    assert!(trace.find("WriteReceipt").unwrap() < trace.find("SetUpPlugin").unwrap(), "{trace}");
+
+    let skip = Install::new(Plugin::new("mine").setup(SetupPolicy::Skip));
+    let installed = run(&mut agent, skip, server(archive(&files))).unwrap();
+    assert_eq!(installed.setup, SetupOutcome::NotRun);
+    assert_eq!(agent.store.shelf.setups, 1);
+    assert_tidy(&agent);
+}
+
+#[test]
+fn a_lock_that_is_held_is_waited_for_and_not_for_ever() {
+    let mut agent = agent();
+    agent.store.shelf.held_elsewhere = 10;
+    let began = agent.now.mono;
+    install(&mut agent, plugin("mine", "x")).unwrap();
+    assert_eq!(agent.since(began), secs(2), "it asks every fifth of a second");
+
+    agent.store.shelf.held_elsewhere = u32::MAX;
+    let began = agent.now.mono;
+    let hasty = Install::new(Plugin::new("mine").wait(secs(3)));
+    let error = run(&mut agent, hasty, |seen| panic!("sent {seen}")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert!(error.to_string().contains(".lock-x"), "{error}");
+    assert_eq!(agent.since(began), secs(3));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anything_happens() {
+    let mut agent = agent();
+    for name in ["", "..", "../../victim", ".auth_token", "con"] {
+        let error = run(&mut agent, Install::new(name), |seen| panic!("sent {seen}")).unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, "install plugin"), "{error}");
+    }
+    assert_eq!(agent.lines("start"), [""; 0]);
+}
+
+#[test]
+fn a_cut_download_is_tried_again_and_a_refused_archive_is_not() {
+    let mut agent = agent();
+    let mut downloads = 0;
+    run(&mut agent, Install::new("mine"), |_| {
+        downloads += 1;
+        if downloads < 3 { fault(FaultKind::Interrupted).into() } else { Answer::bytes(plugin("mine", "x")).into() }
+    })
+    .unwrap();
+    assert_eq!(downloads, 3);
+    let mut downloads = 0;
+    let error = run(&mut agent, Install::new("mine"), |_| {
+        downloads += 1;
+        Answer::bytes(plugin("another", "x")).into()
+    })
+    .unwrap_err();
+    assert_eq!((downloads, error.kind()), (1, ErrorKind::PluginRefused));
+}
+
+#[test]
+fn the_platforms_refusal_is_told() {
+    let mut agent = agent();
+    let error =
+        run(&mut agent, Install::new("mine"), |_| Answer::error(404, "failed to fetch plugin from local").into())
+            .unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Refused, 404));
+    assert!(error.to_string().contains("failed to fetch plugin from local"), "{error}");
+    assert!(error.to_string().contains("nothing is installed"), "{error}");
+    assert_tidy(&agent);
+}
+
+/// Cancels the install once an act was started, before or after its outcome.
+fn cancelled_at(act: &str, after: bool) -> (Agent, Result<molecule_core::plugin::Installed>) {
+    let files = [("plugin.yaml", "name: mine\n"), ("setup.sh", "sleep 600\n")];
+    let mut agent = agent();
+    let mut driven = Driven::new(Install::new("mine"));
+    let mut server = server(archive(&files));
+    let until = agent.now.mono + secs(3600);
+    loop {
+        driven.settle(&mut agent);
+        let started = agent.lines("start").last().is_some_and(|line| line.contains(act));
+        if started && !after {
+            break;
+        }
+        let next = driven.next(&mut agent, until, &mut server);
+        let Next::Outcome(id, outcome) = next else { panic!("{act} never came: {next:?}") };
+        driven.feed(&mut agent, id, outcome);
+        if started {
+            break;
+        }
+    }
+    let cx = &mut agent.cx();
+    molecule_core::machine::Machine::cancel(&mut driven.machine, cx);
+    let result = driven.finish(&mut agent, &mut server);
+    (agent, result)
+}
+
+#[test]
+fn a_cancel_at_any_act_leaves_a_whole_plugin_or_none_and_no_lock() {
+    for act in ["LockPlugin", "SweepPlugin", "/download", "CommitPlugin", "WriteReceipt", "SetUpPlugin", "Unlock"] {
+        for after in [false, true] {
+            let (agent, result) = cancelled_at(act, after);
+            assert_tidy(&agent);
+            let shelf = &agent.store.shelf;
+            assert_eq!(shelf.installed.len(), shelf.receipts.len(), "{act}: a plugin without its receipt");
+            let installed = !shelf.installed.is_empty();
+            assert_eq!(result.is_ok(), installed, "{act}, {after}: {result:?}");
+            if let Err(error) = result {
+                assert_eq!(error.kind(), ErrorKind::Cancelled, "{act}: {error}");
+            }
+            let ran = matches!(act, "SetUpPlugin" | "Unlock");
+            assert_eq!(shelf.setups, u32::from(ran), "{act}, {after}: a script that nobody waits for");
+        }
+    }
+}
+
+#[test]
+fn the_script_is_told_to_end_when_the_install_is_cancelled() {
+    let (agent, _) = cancelled_at("SetUpPlugin", false);
+    assert_eq!(agent.lines("cancel").len(), 1);
+}
+
+#[test]
+fn a_download_asks_for_no_encoding_and_leaves_the_platform_its_time_to_pack() {
+    let mut agent = agent();
+    let mut driven = Driven::new(Install::new("mine"));
+    driven.drive_for(&mut agent, secs(0), &mut |seen: &Seen| {
+        assert_eq!(seen.headers["accept-encoding"], "identity");
+        Reply::Never
+    });
+    let fetch = driven.in_flight.values().find_map(|effect| match effect {
+        molecule_core::effect::Effect::Fetch(_, limits, _) => Some(*limits),
+        _ => None,
+    });
+    let limits = fetch.expect("a download is under way");
+    assert_eq!((limits.head, limits.total), (secs(330), secs(1800)));
+    let is_lock = |effect: &molecule_core::effect::Effect| {
+        matches!(
+            effect,
+            molecule_core::effect::Effect::Host(HostOp::Plugin(molecule_core::plugin::act::PluginOp::Lock(_)))
+        )
+    };
+    assert!(!driven.in_flight.values().any(is_lock));
+}

@@ -1,0 +1,87 @@
+//! Installed plugins are listed, verified and removed, each under its lock.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::ErrorKind;
+use molecule_core::plugin::{Install, ListPlugins, PluginTask, Verification};
+use support::shelf::plugin;
+use support::*;
+
+fn nobody(seen: &Seen) -> Reply {
+    panic!("sent {seen}")
+}
+
+fn with(names: &[&str]) -> Agent {
+    let mut agent = Agent::stored(&secret("first"));
+    for name in names {
+        run(&mut agent, Install::new(*name), |_| Answer::bytes(plugin(name, "hello")).into()).unwrap();
+    }
+    agent.take_trace();
+    agent
+}
+
+#[test]
+fn the_list_tells_what_the_receipts_do() {
+    let mut agent = with(&["b", "a"]);
+    agent.store.shelf.receipts.insert("b".to_owned(), b"{}".to_vec());
+    let plugins = run(&mut agent, ListPlugins::new(), nobody).unwrap();
+    assert_eq!(plugins.iter().map(|plugin| plugin.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(plugins[0].version.as_deref(), Some("1.2.3"));
+    assert_eq!(plugins[0].installed_at.unwrap().as_secs(), agent.now.unix.as_secs());
+    assert_eq!((&plugins[1].version, plugins[1].tree_sha256), (&None, None), "a receipt that makes no sense");
+}
+
+#[test]
+fn the_list_clears_away_what_was_left_unless_somebody_is_at_it() {
+    let mut agent = with(&["a"]);
+    agent.store.shelf.left.extend(["a".to_owned(), "gone".to_owned()]);
+    run(&mut agent, ListPlugins::new(), nobody).unwrap();
+    assert!(agent.store.shelf.left.is_empty() && agent.store.shelf.locks.is_empty());
+
+    agent.store.shelf.left.insert("a".to_owned());
+    agent.store.shelf.held_elsewhere = u32::MAX;
+    assert_eq!(run(&mut agent, ListPlugins::new(), nobody).unwrap().len(), 1);
+    assert_eq!(agent.store.shelf.left.len(), 1);
+}
+
+#[test]
+fn a_plugin_is_compared_with_its_receipt() {
+    let mut agent = with(&["a", "b"]);
+    let verify = |agent: &mut Agent, name: &str| run(agent, PluginTask::verify(name), nobody).unwrap();
+    assert!(verify(&mut agent, "a").unwrap().is_intact());
+    assert_eq!(verify(&mut agent, "no-such-plugin"), None);
+
+    let other = agent.store.shelf.installed["b"].clone();
+    run(&mut agent, Install::new("b"), |_| Answer::bytes(plugin("b", "changed")).into()).unwrap();
+    agent.store.shelf.installed.insert("b".to_owned(), other);
+    let Some(Verification::Compared(changes)) = verify(&mut agent, "b") else { panic!("no receipt") };
+    assert_eq!(changes.changed, ["skill.md"]);
+    agent.store.shelf.receipts.clear();
+    assert_eq!(verify(&mut agent, "b"), Some(Verification::NoReceipt));
+    assert!(agent.store.shelf.locks.is_empty());
+}
+
+#[test]
+fn a_removal_tells_whether_there_was_one() {
+    let mut agent = with(&["a"]);
+    assert!(run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap());
+    assert!(!run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap());
+    assert!(agent.store.shelf.receipts.is_empty() && agent.store.shelf.locks.is_empty());
+    let error = run(&mut agent, PluginTask::uninstall("../a"), nobody).unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, "uninstall plugin"));
+}
+
+#[test]
+fn an_act_that_fails_gives_the_lock_back() {
+    let mut agent = with(&["a"]);
+    for act in ["SweepPlugin", "RemovePlugin"] {
+        agent.store.fail(act);
+        let error = run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(error.to_string().contains(act), "{error}");
+        assert!(agent.store.shelf.locks.is_empty());
+        agent.store.mend();
+    }
+}
