@@ -1,4 +1,4 @@
-//! A remote agent's whole life, async: register, pull secrets, beat, and end when the platform says so.
+//! A remote agent's whole life, async: register, pull secrets, install a plugin, beat, and end when the platform says so.
 //!
 //! ```console
 //! $ cargo run --example remote-agent-async
@@ -48,6 +48,9 @@ async fn live() -> Result<Ended, Box<dyn Error>> {
     story::tell_registration(&registration);
     if !registration.paused {
         story::tell_secrets(&agent.pull_secrets().await?);
+    }
+    if let Some(plugin) = &settings.plugin {
+        story::tell_installed(&agent.install_plugin(plugin.as_str()).await?);
     }
     if let Some(embedded) = &settings.embedded {
         embedded.pause_after_beats(5);

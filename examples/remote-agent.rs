@@ -1,4 +1,4 @@
-//! A remote agent's whole life, blocking: register, pull secrets, beat, and end when the platform says so.
+//! A remote agent's whole life, blocking: register, pull secrets, install a plugin, beat, and end when the platform says so.
 //!
 //! ```console
 //! $ cargo run --example remote-agent
@@ -43,6 +43,9 @@ fn live() -> Result<Ended, Box<dyn Error>> {
     story::tell_registration(&registration);
     if !registration.paused {
         story::tell_secrets(&agent.pull_secrets()?);
+    }
+    if let Some(plugin) = &settings.plugin {
+        story::tell_installed(&agent.install_plugin(plugin.as_str())?);
     }
     if let Some(embedded) = &settings.embedded {
         embedded.pause_after_beats(5);

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::WorkspaceId;
-use molecule_platform::{Config, Dialect, Platform, Server, serve};
+use molecule_platform::{Config, Dialect, Platform, PluginTree, Server, serve};
 
 use crate::story::tell;
+
+/// The plugin that the owner of the embedded platform offers.
+pub const PLUGIN: &str = "greeter";
 
 /// An embedded platform with one workspace. Dropping it stops it and removes its directory.
 #[derive(Debug)]
@@ -39,10 +42,11 @@ impl Embedded {
             for (key, value) in [("OPENAI_API_KEY", "sk-demo"), ("GREETING", "hello")] {
                 platform.set_secret(now, &id, key, value);
             }
+            platform.add_plugin(plugin());
             Ok::<_, io::Error>(id)
         })?;
         tell("platform", format!("listens on {} (embedded, the current server's dialect)", server.url()));
-        tell("owner", format!("created workspace {workspace_id} with 2 secrets"));
+        tell("owner", format!("created workspace {workspace_id} with 2 secrets, and offers the plugin {PLUGIN}"));
         Ok(Self { server: Arc::new(server), workspace_id, home, temporary })
     }
 
@@ -75,6 +79,16 @@ impl Embedded {
             }
         });
     }
+}
+
+/// A plugin with enough in it to arrive in pieces, and a setup script that says a line.
+fn plugin() -> PluginTree {
+    let tree = PluginTree::new(PLUGIN)
+        .file("plugin.yaml", format!("name: {PLUGIN}\nversion: 1.0.0\ndescription: Greets whoever asks.\n"))
+        .file("setup.sh", "echo \"ready to greet from $MOLECULE_PLUGIN_NAME\"\n");
+    (0..50).fold(tree, |tree, number| {
+        tree.file(&format!("skills/greet/{number}.md"), format!("Greet visitor {number} by name.\n").repeat(200))
+    })
 }
 
 impl Drop for Embedded {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// `STATE_SECS`, a fraction allowed; the same defaults.
     pub state: Duration,
+    /// A plugin to install: `MOLECULE_PLUGIN`, or the one that the embedded platform's owner offers.
+    pub plugin: Option<String>,
     /// Where the token is kept: `MOLECULE_HOME`, or the embedded platform's temporary directory.
     pub storage: Storage,
     /// The embedded platform, which lives as long as the settings do.
@@ -67,6 +69,7 @@ impl Settings {
             name: name(),
             heartbeat: seconds("HEARTBEAT_SECS", usual)?,
             state: seconds("STATE_SECS", usual)?,
+            plugin: first(&["MOLECULE_PLUGIN"]),
             storage: Storage::from_env(),
             embedded: None,
         })
@@ -88,6 +91,7 @@ impl Settings {
             name: name(),
             heartbeat,
             state,
+            plugin: Some(first(&["MOLECULE_PLUGIN"]).unwrap_or_else(|| crate::embedded::PLUGIN.to_owned())),
             storage: Storage::Dir(embedded.home().to_owned()),
             embedded: Some(embedded),
         })

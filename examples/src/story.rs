@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use molecule_core::plugin::{Installed, SetupOutcome};
 use molecule_core::proto::{Secrets, WorkspaceStatus};
+use molecule_core::unpack::Progress;
 use molecule_core::{Ended, Event, Registration, TokenUse};
 
 /// Says one line of the story on standard output.
@@ -37,6 +39,8 @@ pub fn tell_event(event: &Event) {
         Event::PollUnsupported { placeholder } => {
             tell("agent", format!("this server knows no poll mode; registered as {placeholder}"));
         }
+        Event::PluginProgress { plugin, progress } => show_progress(plugin.as_str(), *progress),
+        Event::PluginSetup(plugin) => tell("agent", format!("runs the setup.sh of {plugin}")),
         Event::Warning(text) => tell("agent", format!("warning: {text}")),
         other => tell("agent", format!("{other:?}")),
     }
@@ -53,6 +57,33 @@ pub fn tell_registration(registration: &Registration) {
     };
     let mode = registration.delivery_mode.as_ref().map_or("push", |mode| mode.as_str());
     tell("agent", format!("registered {token} ({mode}, {:?} server)", registration.dialect));
+}
+
+/// Shows how far a plugin has come, on a line that the next one writes over. Only where somebody watches.
+fn show_progress(plugin: &str, progress: Progress) {
+    let mut out = std::io::stderr().lock();
+    if out.is_terminal() {
+        let (received, unpacked) = (progress.received / 1024, progress.unpacked / 1024);
+        let line = format!("{plugin}: {received} KiB received, {unpacked} KiB unpacked, {} entries", progress.entries);
+        let _ = write!(out, "\r\x1b[K{line}\r").and_then(|()| out.flush());
+    }
+}
+
+/// Says what came of installing a plugin.
+pub fn tell_installed(installed: &Installed) {
+    let version = installed.version.as_deref().unwrap_or("without a version");
+    tell(
+        "agent",
+        format!("installed {} {version}: {} files, {} bytes", installed.name, installed.files, installed.bytes),
+    );
+    tell("agent", format!("its tree_sha256, to pin it by: {}", installed.tree_sha256));
+    match &installed.setup {
+        SetupOutcome::Ran(run) if installed.setup.is_good() => {
+            run.stdout().lines().for_each(|line| tell("setup.sh", line))
+        }
+        SetupOutcome::NotRun => {}
+        failed => tell("agent", format!("warning: {failed}")),
+    }
 }
 
 /// Says which secrets there are, never what they are.
