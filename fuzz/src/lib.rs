@@ -232,6 +232,7 @@ where
                         at_home(request);
                         Kind::Http
                     }
+                    Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
                     Effect::Host(HostOp::Load(Slot::Token | Slot::InboundSecret)) => Kind::Load,
                     Effect::Host(HostOp::Replace(..)) => Kind::Replace,
