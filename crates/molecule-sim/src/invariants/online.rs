@@ -29,6 +29,8 @@ struct Calm {
     /// Its requests that met a gust and have not ended.
     gusty: BTreeSet<(usize, EffectId)>,
     last_beat: Time,
+    /// Whether its loop was told of a pause and of no end of it.
+    paused: bool,
     /// What its process last reported.
     reported: Option<u8>,
     /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
@@ -57,9 +59,8 @@ impl Invariant for OnlineAgainSoon {
     }
 
     fn sentence(&self) -> &'static str {
-        "two intervals after everything is well again a running agent is online with heartbeats at its pace, and the platform \
-         shows what it last reported; a loop has ended \
-         if its workspace is gone, or paused and it does not wait, or its credential is dead; and a program that fails fails \
+        "two heartbeat intervals after everything is well again a running agent is online with heartbeats at its pace, and \
+         the platform shows what it last reported; a loop has ended if its workspace is gone, or paused and it does not wait, or its credential is dead; and a program that fails fails \
          for one of these reasons"
     }
 
@@ -96,6 +97,10 @@ impl Calm {
                 }
             },
             Seen::Began if is_program(sight, agent) && self.hopeless.is_none() => now,
+            // What is waited for takes longer by as much.
+            Seen::Acted(Act::ClockStands(secs) | Act::Sleep { secs, counted: false }) => {
+                self.since.max(now) + Duration::from_secs((*secs).into())
+            }
             Seen::Acted(_) | Seen::Handed(_) | Seen::Finale => now,
             seen if is_dead(seen) => {
                 self.gusty.retain(|(process, _)| *process != sight.who.process);
@@ -143,8 +148,13 @@ impl Calm {
                 }
             }
             Seen::Acted(Act::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
-            Seen::Told(Event::Registered { .. } | Event::Paused) => self.hopeless = None,
-            Seen::Told(Event::Resumed) => self.since = self.since.max(sight.at),
+            Seen::Told(Event::Registered { .. }) => self.hopeless = None,
+            Seen::Told(Event::Paused) => (self.hopeless, self.paused) = (None, true),
+            Seen::Told(Event::Resumed) => {
+                self.paused = false;
+                self.since = self.since.max(sight.at);
+            }
+            Seen::Ended(Ending::Run(_)) | Seen::Died { .. } => self.paused = false,
             _ => {}
         }
     }
@@ -156,9 +166,15 @@ impl Calm {
         };
         let calm_for = sight.at.since(self.since);
         let slower = agent.heartbeat().max(agent.state());
-        // A dead credential is refused three times, with backoff between them.
-        let intervals = if truth == Truth::Locked { 4 } else { 2 };
-        if calm_for <= intervals * slower + SLACK {
+        let most = match truth {
+            // A dead credential is refused three times, with backoff between them.
+            Truth::Locked => 4 * slower,
+            // Only a look at the state tells of an end, a pause, or its end.
+            Truth::Gone | Truth::Paused => 2 * slower,
+            Truth::Live if self.paused => 2 * slower,
+            Truth::Live => 2 * agent.heartbeat(),
+        };
+        if calm_for <= most + SLACK {
             return Ok(());
         }
         let wrong = |what: &str| Err(format!("{truth:?} and calm for {calm_for:?}, and {program:?}: {what}"));
