@@ -15,12 +15,15 @@ use serde_json::json;
 use crate::weather::{Asked, Gust, Part};
 
 /// Every fault of a request that the simulated network tells.
-pub const FAULTS: [(Sent, FaultKind); 12] = [
+pub const FAULTS: [(Sent, FaultKind); 15] = [
     (Sent::No, FaultKind::Connect),
     (Sent::No, FaultKind::Resolve),
     (Sent::No, FaultKind::Tls),
+    (Sent::Maybe, FaultKind::Tls),
     (Sent::No, FaultKind::Proxy),
     (Sent::No, FaultKind::Timeout(Phase::Connect)),
+    (Sent::No, FaultKind::Timeout(Phase::Total)),
+    (Sent::No, FaultKind::Interrupted),
     (Sent::Maybe, FaultKind::Interrupted),
     (Sent::Maybe, FaultKind::Timeout(Phase::Head)),
     (Sent::Maybe, FaultKind::Timeout(Phase::Read)),
@@ -70,9 +73,11 @@ pub(crate) fn way(
         None => answered(End::Answer),
         Some(Gust::Refused) => unseen(End::Fault(Sent::No, FaultKind::Connect)),
         Some(Gust::Unresolved) => unseen(End::Fault(Sent::No, FaultKind::Resolve)),
-        Some(Gust::TlsRefused) => unseen(End::Fault(Sent::No, FaultKind::Tls)),
+        // The server may refuse the client when the handshake is over.
+        Some(Gust::TlsRefused) => unseen(End::Fault(either(rng), FaultKind::Tls)),
         Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
-        Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(Sent::Maybe, FaultKind::Interrupted)),
+        // Some clients see that a connection closed before they wrote to it.
+        Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(either(rng), FaultKind::Interrupted)),
         Some(Gust::LostBefore { silent: true }) => after(None, limits.head, FaultKind::Timeout(Phase::Head)),
         Some(Gust::LostAfter { silent: false }) => after(Some(half), trip, FaultKind::Interrupted),
         Some(Gust::LostAfter { silent: true }) => after(Some(half), limits.head, FaultKind::Timeout(Phase::Head)),
@@ -91,10 +96,18 @@ pub(crate) fn way(
         Some(Gust::TooLarge) => after(Some(half), trip, FaultKind::TooLarge),
         Some(Gust::NoHttp) => unseen(End::Fault(Sent::Maybe, FaultKind::Protocol)),
     };
-    if way.lands > limits.total {
-        return Way { lands: limits.total, ..after(way.arrives, limits.total, FaultKind::Timeout(Phase::Total)) };
+    if way.lands <= limits.total {
+        return way;
     }
-    way
+    // Without a connection nothing was sent.
+    let connects =
+        matches!(gust, Some(Gust::Slow { part: Part::Connect, ms }) if u128::from(*ms) >= limits.total.as_millis());
+    let (sent, arrives) = if connects { (Sent::No, None) } else { (Sent::Maybe, way.arrives) };
+    Way { arrives, lands: limits.total, end: End::Fault(sent, FaultKind::Timeout(Phase::Total)) }
+}
+
+fn either(rng: &mut Rng) -> Sent {
+    if rng.bool() { Sent::No } else { Sent::Maybe }
 }
 
 /// A server that is slow to answer may also be slow to act: up to the moment at which it would have answered.
@@ -201,19 +214,26 @@ mod tests {
     fn no_way_passes_the_limits_and_what_was_never_sent_never_arrives() {
         let mut rng = Rng::with_seed(7);
         let ten = 10 * SECOND;
-        let limits = Limits { connect: ten, head: ten, read: ten, total: 3 * ten, max_body: 1 };
+        let mut given = Vec::new();
         for gust in all_gusts() {
-            for _ in 0..50 {
+            // The last attempt of a call has little time left.
+            for total in (0..50).map(|number| if number % 2 == 0 { 3 * ten } else { SECOND / 4 }) {
+                let limits = Limits { connect: ten, head: ten, read: ten, total, max_body: 1 };
                 let way = way(Some(&gust), None, &limits, &mut rng, UnixTime::from_secs(0));
                 assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
                 if let End::Fault(sent, kind) = way.end {
                     assert!(FAULTS.contains(&(sent, kind)), "{gust:?}: {kind:?}");
+                    given.push((sent, kind));
                     assert!(sent == Sent::Maybe || way.arrives.is_none(), "{gust:?}: not sent, and arrived");
                 }
                 if let End::Answer | End::Corrupt = way.end {
                     assert!(way.arrives.is_some_and(|arrives| arrives <= way.lands), "{gust:?}: {way:?}");
                 }
             }
+        }
+        let cancelled = (Sent::Maybe, FaultKind::Cancelled);
+        for fault in FAULTS {
+            assert!(fault == cancelled || given.contains(&fault), "{fault:?} is never given");
         }
     }
 }
