@@ -15,13 +15,13 @@ use crate::call::Call;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Lane};
+use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::register::Register;
 use crate::retry;
 use crate::session::StopLevel;
 use lanes::Lap;
-use pace::{LaneState, held};
+use pace::LaneState;
 
 /// The loop of a remote agent, until the platform pauses or deletes its workspace, somebody stops it, or its credential
 /// is dead.
@@ -156,35 +156,11 @@ impl Run {
 
     /// One round over the lanes: the first step that one of them has, or the earliest wake of all.
     fn round(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
-        let mut wake = None;
-        self.ask_to_register(cx);
-        if let Some((mut register, why)) = self.register.take() {
-            match register.poll(cx) {
-                Step::Done(result) => {
-                    self.register_done(cx, why, result);
-                    return None;
-                }
-                Step::Idle(child) => {
-                    wake = Wake::earliest(wake, child);
-                    self.register = Some((register, why));
-                }
-                other => {
-                    self.register = Some((register, why));
-                    return Some(pass(other));
-                }
-            }
-        } else if let Some((at, why)) = self.register_due {
-            let until = cx.session.rate.hold_heartbeat(cx.now.mono);
-            let at = until.map_or(at, |until| held(cx, Lane::Register, at, until));
-            self.register_due = Some((at, why));
-            if at <= cx.now.mono {
-                self.register_due = None;
-                let register = if why == Why::First { Register::new() } else { Register::once() };
-                self.register = Some((Box::new(register), why));
-                return None;
-            }
-            wake = Wake::earliest(wake, Some(Wake { at, why: "register" }));
-        }
+        let mut wake = match self.register(cx) {
+            Lap::Step(step) => return Some(step),
+            Lap::Again => return None,
+            Lap::Idle(child) => child,
+        };
         // Before the first register there is nobody whose heart could beat.
         if !self.opened {
             return Some(Step::Idle(wake));

@@ -2,19 +2,56 @@
 
 use molecule_proto::Time;
 
-use super::pace::wait_after;
+use super::lanes::Lap;
+use super::pace::{held, wait_after};
 use super::{Ended, Run, Why};
+use crate::beat::pass;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
-use crate::machine::Cx;
-use crate::register::Registration;
+use crate::machine::{Cx, Machine, Step, Wake};
+use crate::register::{Register, Registration};
 
 /// How many registers in a row the platform must refuse before the credential counts as dead.
 const STRIKES: u32 = 3;
 
 impl Run {
+    pub(super) fn register(&mut self, cx: &mut Cx<'_>) -> Lap {
+        self.ask_to_register(cx);
+        let Some((mut register, why)) = self.register.take() else { return self.register_when_due(cx) };
+        match register.poll(cx) {
+            Step::Done(result) => {
+                self.register_done(cx, why, result);
+                Lap::Again
+            }
+            Step::Idle(wake) => {
+                self.register = Some((register, why));
+                Lap::Idle(wake)
+            }
+            other => {
+                self.register = Some((register, why));
+                Lap::Step(pass(other))
+            }
+        }
+    }
+
+    fn register_when_due(&mut self, cx: &mut Cx<'_>) -> Lap {
+        let Some((at, why)) = self.register_due else {
+            return Lap::Idle(None);
+        };
+        let until = cx.session.rate.hold_heartbeat(cx.now.mono);
+        let at = until.map_or(at, |until| held(cx, Lane::Register, at, until));
+        self.register_due = Some((at, why));
+        if at > cx.now.mono {
+            return Lap::Idle(Some(Wake { at, why: "register" }));
+        }
+        self.register_due = None;
+        let register = if why == Why::First { Register::new() } else { Register::once() };
+        self.register = Some((Box::new(register), why));
+        Lap::Again
+    }
+
     /// The reported URL changed since it was registered.
-    pub(super) fn ask_to_register(&mut self, cx: &Cx<'_>) {
+    fn ask_to_register(&mut self, cx: &Cx<'_>) {
         let moved = cx.session.vitals.registered.as_ref().is_some_and(|url| *url != cx.session.config().reported_url);
         if moved && !self.paused && self.register.is_none() && self.register_due.is_none() {
             self.register_due = Some((cx.now.mono, Why::Again));
@@ -28,7 +65,7 @@ impl Run {
         }
     }
 
-    pub(super) fn register_done(&mut self, cx: &mut Cx<'_>, why: Why, result: Result<Registration>) {
+    fn register_done(&mut self, cx: &mut Cx<'_>, why: Why, result: Result<Registration>) {
         match result {
             Ok(registration) if registration.paused => {
                 self.opened = true;
