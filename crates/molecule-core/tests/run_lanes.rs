@@ -93,6 +93,21 @@ fn a_request_that_is_never_answered_delays_no_other_lane() {
     }
 }
 
+/// Were one of the others refused before it, it would be put off again.
+#[test]
+fn a_heartbeat_that_a_rate_limit_put_off_goes_before_the_other_lanes() {
+    for seed in 0..20 {
+        let options = Agent::options().token(secret("first"));
+        let mut run = Looped::new(Agent::with(options, seed), Platform::current());
+        run.on(secs(100));
+        let limited = || Answer::error(429, "rate limit exceeded").header("retry-after", "33").into();
+        run.platform.weather = Box::new(move |seen| (!seen.is(HEARTBEAT)).then(limited));
+        run.agent.session.set_reported_url(Some("https://agent.example/a2a".to_owned())).unwrap();
+        run.on(secs(3600));
+        within(&run.gaps(HEARTBEAT), 0.0, 30.0 + 33.0 + 15.0);
+    }
+}
+
 #[test]
 fn a_register_that_is_never_answered_delays_no_lane() {
     let mut run = Looped::usual(Platform::current());

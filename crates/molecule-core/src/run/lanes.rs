@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use molecule_proto::{StateAnswer, WorkspaceStatus};
 
-use super::pace::held;
 use super::{Ended, Run, Why};
 use crate::beat::{Beat, pass};
 use crate::call::Call;
@@ -27,13 +26,20 @@ pub(super) enum Lap {
 }
 
 impl Run {
+    /// Whether a rate limit put a heartbeat off that has not gone yet. The other lanes wait for it: were one of them refused
+    /// first, the heartbeat would be put off again, and again.
+    pub(super) fn yields_to_heartbeat(&self, cx: &Cx<'_>) -> bool {
+        let beats = self.opened && !self.paused && !cx.session.lacks_token();
+        beats && self.beats.is_put_off
+    }
+
     pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut beat) = self.beats.call.take() else {
             if self.paused || cx.session.lacks_token() {
                 return Lap::Idle(None);
             }
             if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-                self.beats.next = held(cx, Lane::Heartbeat, self.beats.next, until);
+                self.beats.put_off(cx, Lane::Heartbeat, until);
             }
             if self.beats.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
@@ -86,9 +92,12 @@ impl Run {
     pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
         let Some(mut look) = self.looks.call.take() else {
             if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
-                self.looks.next = held(cx, Lane::State, self.looks.next, until);
+                self.looks.put_off(cx, Lane::State, until);
             }
             if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
+                return Lap::Idle(None);
+            }
+            if self.yields_to_heartbeat(cx) {
                 return Lap::Idle(None);
             }
             if self.looks.next > cx.now.mono {

@@ -18,17 +18,28 @@ pub(super) struct LaneState<M> {
     pub(super) call: Option<Box<M>>,
     pub(super) started: Time,
     pub(super) failures: u32,
+    /// Whether a rate limit put its next turn off.
+    pub(super) is_put_off: bool,
     /// Whether the next wait is the first: it is spread widely, so that a fleet that starts together drifts apart.
     first: bool,
 }
 
 impl<M> LaneState<M> {
     pub(super) fn new() -> Self {
-        Self { next: Time::ZERO, due: Time::ZERO, call: None, started: Time::ZERO, failures: 0, first: true }
+        Self {
+            next: Time::ZERO,
+            due: Time::ZERO,
+            call: None,
+            started: Time::ZERO,
+            failures: 0,
+            is_put_off: false,
+            first: true,
+        }
     }
 
     pub(super) fn begin(&mut self, now: Time, call: M) {
         self.started = now;
+        self.is_put_off = false;
         self.call = Some(Box::new(call));
     }
 
@@ -47,6 +58,13 @@ impl<M> LaneState<M> {
         self.failures = self.failures.saturating_add(1);
         self.next = cx.now.mono + wait_after(cx, lane, self.failures, interval, error);
         self.due = self.next;
+        self.is_put_off = error.kind() == ErrorKind::RateLimited;
+    }
+
+    /// Not before a rate limit ends.
+    pub(super) fn put_off(&mut self, cx: &mut Cx<'_>, lane: Lane, until: Time) {
+        self.is_put_off |= self.next < until;
+        self.next = held(cx, lane, self.next, until);
     }
 }
 

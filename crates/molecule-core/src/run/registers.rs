@@ -35,7 +35,7 @@ impl Run {
     }
 
     fn register_when_due(&mut self, cx: &mut Cx<'_>) -> Lap {
-        let Some((at, why)) = self.register_due else {
+        let Some((at, why)) = self.register_due.filter(|_| !self.yields_to_heartbeat(cx)) else {
             return Lap::Idle(None);
         };
         let until = cx.session.rate.hold_heartbeat(cx.now.mono);
