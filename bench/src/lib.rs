@@ -5,6 +5,7 @@ pub mod child;
 pub mod fleet;
 pub mod memory;
 pub mod meter;
+pub mod plugins;
 pub mod server;
 pub mod start;
 

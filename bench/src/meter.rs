@@ -80,7 +80,19 @@ pub fn descriptors() -> std::io::Result<usize> {
 /// # Errors
 /// Elsewhere, or where `/proc` is not mounted.
 pub fn resident_kib() -> std::io::Result<u64> {
+    status_kib("VmRSS:")
+}
+
+/// The most resident memory that this process has ever had, in KiB, as Linux tells it.
+///
+/// # Errors
+/// Elsewhere, or where `/proc` is not mounted.
+pub fn peak_kib() -> std::io::Result<u64> {
+    status_kib("VmHWM:")
+}
+
+fn status_kib(name: &str) -> std::io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().map_err(std::io::Error::other)
 }
