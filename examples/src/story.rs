@@ -12,8 +12,15 @@ use molecule_core::proto::{Secrets, WorkspaceStatus};
 use molecule_core::unpack::Progress;
 use molecule_core::{Ended, Event, Registration, TokenUse};
 
+/// Whether a line about progress stands on the terminal, which the next line of the story takes the place of.
+static PROGRESS: AtomicBool = AtomicBool::new(false);
+
 /// Says one line of the story on standard output.
 pub fn tell(who: &str, what: impl Display) {
+    if PROGRESS.swap(false, Ordering::SeqCst) {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+    }
     let mut out = std::io::stdout().lock();
     // A reader that went away ends nothing: the agent's work does not depend on its story.
     let _ = writeln!(out, "{who:<9} {what}").and_then(|()| out.flush());
@@ -65,7 +72,8 @@ fn show_progress(plugin: &str, progress: Progress) {
     if out.is_terminal() {
         let (received, unpacked) = (progress.received / 1024, progress.unpacked / 1024);
         let line = format!("{plugin}: {received} KiB received, {unpacked} KiB unpacked, {} entries", progress.entries);
-        let _ = write!(out, "\r\x1b[K{line}\r").and_then(|()| out.flush());
+        let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
+        PROGRESS.store(true, Ordering::SeqCst);
     }
 }
 
