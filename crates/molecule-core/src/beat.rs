@@ -79,6 +79,9 @@ impl Machine for Beat {
                     Step::Done(Ok(answer)) => {
                         learn(cx, &answer);
                         let save = SaveInbound::new(cx.session, answer.platform_inbound_secret.clone());
+                        if save.is_done() {
+                            return Step::Done(Ok(answer));
+                        }
                         self.state = State::Saving(Box::new(save), Box::new(answer));
                     }
                     Step::Done(Err(error)) => return Step::Done(Err(error)),
@@ -169,6 +172,11 @@ impl SaveInbound {
             (None, _) => SaveState::Done,
         };
         Self { state, events: VecDeque::new() }
+    }
+
+    /// Whether there is nothing to keep.
+    fn is_done(&self) -> bool {
+        matches!(self.state, SaveState::Done)
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>, secret: InboundSecret, saved: bool) {

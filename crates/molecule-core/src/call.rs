@@ -58,7 +58,7 @@ enum State<A> {
     Waiting(Time),
     /// Nobody waits any more: say so to the effect's performer.
     Cancelling(EffectId),
-    Finished(Box<Result<A>>),
+    Finished(Result<A>),
     Done,
 }
 
@@ -116,7 +116,7 @@ impl<E: Endpoint> Call<E> {
     fn finish(&mut self, result: Result<E::Answer>) {
         let (attempts, acted) = (self.attempts, self.may_have_acted);
         let result = result.map_err(|error| error.with_attempts(attempts).with_may_have_acted(acted));
-        self.state = State::Finished(Box::new(result));
+        self.state = State::Finished(result);
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) -> Option<(EffectId, Effect)> {
@@ -341,7 +341,7 @@ impl<E: Endpoint> Machine for Call<E> {
                     self.finish(Err(Error::cancelled(E::OPERATION)));
                     return Step::Cancel(id);
                 }
-                State::Finished(result) => return Step::Done(*result),
+                State::Finished(result) => return Step::Done(result),
                 state @ (State::Loading(..) | State::Sent(..) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);

@@ -1,11 +1,12 @@
 //! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
 use crate::call::Call;
@@ -84,6 +85,8 @@ pub(crate) enum Credential {
 #[derive(Debug, Clone)]
 pub(crate) struct HeldToken {
     pub(crate) token: Token,
+    /// The token as a header's value, made once.
+    header: HeaderValue,
     pub(crate) kept: Kept,
 }
 
@@ -142,13 +145,17 @@ pub enum Auth {
     Admin(Token),
 }
 
+/// The most headers that a request usually has, and the most bytes of its body.
+const HEADERS: usize = 8;
+const BODY: usize = 256;
+
 /// A request before it is bound to the platform: what an endpoint asks for.
 ///
 /// `Debug` shows method, path and length, never the body.
 #[derive(Clone)]
 pub struct Draft {
     method: Method,
-    path: String,
+    path: Cow<'static, str>,
     body: Option<Bytes>,
     auth: Auth,
     named: bool,
@@ -157,7 +164,7 @@ pub struct Draft {
 
 impl Draft {
     /// A request without a body.
-    pub fn new(method: Method, path: impl Into<String>, auth: Auth) -> Self {
+    pub fn new(method: Method, path: impl Into<Cow<'static, str>>, auth: Auth) -> Self {
         Self { method, path: path.into(), body: None, auth, named: false, unencoded: false }
     }
 
@@ -186,7 +193,8 @@ impl Draft {
     /// # Errors
     /// `Config` if the value is not JSON (a number that is not finite, a key that is no text).
     pub fn json(mut self, body: &impl serde::Serialize) -> Result<Self> {
-        let bytes = serde_json::to_vec(body)
+        let mut bytes = Vec::with_capacity(BODY);
+        serde_json::to_writer(&mut bytes, body)
             .map_err(|_| Error::config("the request's body is not JSON", "use text keys and finite numbers"))?;
         self.body = Some(bytes.into());
         Ok(self)
@@ -336,7 +344,7 @@ impl Session {
     /// Holds a bearer from now on. Tells whether it is another one than before.
     pub(crate) fn hold(&mut self, token: Token, kept: Kept) -> bool {
         let changed = self.bearer() != Some(&token);
-        self.credential = Credential::Held(HeldToken { token, kept });
+        self.credential = Credential::Held(HeldToken { header: token.bearer(), token, kept });
         changed
     }
 
@@ -380,10 +388,8 @@ impl Session {
     /// Binds a draft to the platform. This is the one place where a credential enters a request, and the request's origin
     /// is the platform's by construction.
     pub(crate) fn bind(&self, draft: Draft) -> Result<Request<Bytes>> {
-        let mut request = Request::new(draft.body.clone().unwrap_or_default());
-        *request.method_mut() = draft.method;
-        *request.uri_mut() = self.config.target.url(&draft.path)?;
-        let headers = request.headers_mut();
+        // Enough for those below and what a driver adds.
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         if draft.unencoded {
             headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -403,9 +409,18 @@ impl Session {
         if draft.named {
             headers.insert(header::WORKSPACE_ID, workspace_value(self.workspace_id()));
         }
-        if let Some(credential) = self.credential_of(&draft.auth) {
-            headers.insert(AUTHORIZATION, credential.bearer());
+        let credential = match &draft.auth {
+            Auth::Open => None,
+            Auth::Bearer => self.held().map(|held| held.header.clone()),
+            Auth::Admin(token) => Some(token.bearer()),
+        };
+        if let Some(credential) = credential {
+            headers.insert(AUTHORIZATION, credential);
         }
+        let mut request = Request::new(draft.body.unwrap_or_default());
+        *request.method_mut() = draft.method;
+        *request.uri_mut() = self.config.target.url(draft.path)?;
+        *request.headers_mut() = headers;
         Ok(request)
     }
 

@@ -1,9 +1,11 @@
 //! Where the platform is, and which way leads there.
 
 use core::net::IpAddr;
+use std::borrow::Cow;
 use std::fmt;
 
-use http::uri::{PathAndQuery, Scheme};
+use bytes::Bytes;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::error::{Error, Result};
@@ -12,10 +14,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     scheme: Scheme,
-    /// Lower case; an IPv6 address with its brackets.
-    host: String,
-    /// Only where it is not the scheme's own.
-    port: Option<u16>,
+    /// The host in lower case, an IPv6 address with its brackets; and the port, only where it is not the scheme's own.
+    authority: Authority,
     /// Without a slash at its end; empty for the root.
     base_path: String,
 }
@@ -58,12 +58,12 @@ impl Target {
             None => None,
         };
         let own_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
-        let target = Self {
-            host,
-            port: port.filter(|port| *port != own_port),
-            base_path: uri.path().trim_end_matches('/').to_owned(),
-            scheme,
+        let authority = match port.filter(|port| *port != own_port) {
+            Some(port) => format!("{host}:{port}"),
+            None => host,
         };
+        let authority = authority.parse().map_err(|_| invalid("is not a valid URL"))?;
+        let target = Self { scheme, authority, base_path: uri.path().trim_end_matches('/').to_owned() };
         if !target.is_https() && !target.is_loopback() && !allow_insecure {
             return Err(Error::config(
                 "the platform URL is plain http:// to a host that is not this machine: the token would travel in clear",
@@ -80,44 +80,46 @@ impl Target {
 
     /// Whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+        is_loopback(self.authority.host())
     }
 
     /// The origin: scheme, lower-case host, and the port if it is not the scheme's own.
     pub fn origin(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority())
+        format!("{}://{}", self.scheme, self.authority)
     }
 
     /// Whether a URL is of the same origin.
     pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
         let own_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = uri.port_u16().filter(|port| *port != own_port);
-        let same_host = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(&self.host));
-        uri.scheme() == Some(&self.scheme) && same_host && port == self.port
-    }
-
-    fn authority(&self) -> String {
-        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+        let same_host = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(self.authority.host()));
+        uri.scheme() == Some(&self.scheme) && same_host && port == self.authority.port_u16()
     }
 
     /// The URL of a path of the platform, which begins with a slash.
-    pub(crate) fn url(&self, path: &str) -> Result<Uri> {
-        let invalid =
-            |_| Error::config(format!("the path {path:?} is not valid"), "begin it with a slash and escape it");
-        let full: PathAndQuery = format!("{}{path}", self.base_path).parse().map_err(invalid)?;
-        if !path.starts_with('/') || path.split(['/', '?']).any(|segment| matches!(segment, "." | "..")) {
-            return Err(Error::config(
-                format!("the path {path:?} is not valid"),
-                "begin it with a slash, without dots",
-            ));
+    pub(crate) fn url(&self, path: Cow<'static, str>) -> Result<Uri> {
+        let invalid = |path: &str, remedy: &str| Error::config(format!("the path {path:?} is not valid"), remedy);
+        if !path.starts_with('/') || has_dot_segment(&path) {
+            return Err(invalid(&path, "begin it with a slash, without dots"));
         }
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority())
-            .path_and_query(full)
-            .build()
+        let full = match path {
+            Cow::Borrowed(path) if self.base_path.is_empty() => {
+                PathAndQuery::from_maybe_shared(Bytes::from_static(path.as_bytes()))
+            }
+            ref path => PathAndQuery::try_from(format!("{}{path}", self.base_path)),
+        };
+        let full = full.map_err(|_| invalid(&path, "escape it"))?;
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(full);
+        Uri::from_parts(parts)
             .map_err(|_| Error::config("the platform URL cannot be combined with a path", "check the platform URL"))
     }
+}
+
+fn has_dot_segment(path: &str) -> bool {
+    path.contains('.') && path.split(['/', '?']).any(|segment| matches!(segment, "." | ".."))
 }
 
 /// Whether a host, as it stands in a URL, is this machine.
@@ -233,9 +235,9 @@ mod tests {
     #[test]
     fn a_base_path_stays_before_every_path() {
         let target = target("https://host.example/base/");
-        assert_eq!(target.url("/registry/register").unwrap(), "https://host.example/base/registry/register");
-        for path in ["registry", "/../admin", "/a/./b", "/a b", ""] {
-            assert_eq!(target.url(path).unwrap_err().kind(), ErrorKind::Config, "{path:?}");
+        assert_eq!(target.url("/registry/register".into()).unwrap(), "https://host.example/base/registry/register");
+        for path in ["registry", "/../admin", "/a/./b", "/a/..", "/a?b/..", "/a b", ""] {
+            assert_eq!(target.url(path.into()).unwrap_err().kind(), ErrorKind::Config, "{path:?}");
         }
     }
 
