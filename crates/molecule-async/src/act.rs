@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http::Response;
 use molecule_core::effect::{Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::{Cancel, Host};
@@ -12,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 /// What performs an effect. Dropping it gives up a request; an act on the store goes on, and what comes of it is disposed of.
 pub(crate) enum Act {
-    Request(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A request that says how far it has come.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
     Store(StoreAct),
@@ -21,8 +23,8 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    /// Sends a request, or whatever else this future does.
-    pub(crate) fn request(work: impl Future<Output = Outcome> + Send + 'static) -> Self {
+    /// Sends a request.
+    pub(crate) fn request(work: impl Future<Output = Result<Response<Bytes>, Fault>> + Send + 'static) -> Self {
         Self::Request(Box::pin(work))
     }
 
@@ -52,7 +54,9 @@ impl Act {
     /// The outcome that every effect owes its machine, and what a fetch says before it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self {
-            Self::Request(work) => work.as_mut().poll(cx),
+            Self::Request(work) => {
+                work.as_mut().poll(cx).map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Response))
+            }
             Self::Fetch(work, progress) => {
                 if let Poll::Ready(Some(progress)) = progress.poll_recv(cx) {
                     return Poll::Ready(Outcome::Progress(progress));

@@ -1,14 +1,14 @@
 //! One open connection, which moves while whoever uses it waits for it: it needs no task of its own, and no word between
 //! two tasks costs a turn of the runtime.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Frame, Incoming};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -21,14 +21,19 @@ const BUFFER: usize = 64 * 1024;
 /// HTTP/1 on an open stream. Dropping it closes the stream.
 pub(crate) struct Connection {
     requests: SendRequest<Full<Bytes>>,
+    /// What its requests say in `Host`.
+    host: Option<HeaderValue>,
     /// hyper's half of it, which reads and writes whenever it is polled; `None` once that has ended. What ended it reaches
     /// the request that it concerns.
     io: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 impl Connection {
-    /// Begins HTTP/1 on a stream.
-    pub(crate) async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Fault> {
+    /// Begins HTTP/1 on a stream to the origin of this URL.
+    pub(crate) async fn speak(
+        uri: &Uri,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, Fault> {
         let (requests, io) = Builder::new()
             .max_buf_size(BUFFER)
             // Requests are small: head and body go out together, copied into one buffer.
@@ -36,7 +41,8 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
-        Ok(Self { requests, io: Some(Box::pin(io)) })
+        let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        Ok(Self { requests, host, io: Some(Box::pin(io)) })
     }
 
     /// Whether it takes a request, as far as the runtime knows what has arrived.
@@ -46,27 +52,24 @@ impl Connection {
         self.io.is_some() && self.requests.is_ready()
     }
 
-    /// Sends a request and waits for the answer's head. A request that was not written comes back.
-    pub(crate) async fn send(
+    /// Sends a request, for an answer's head that [`poll`](Self::poll) waits for. A request that was not written comes back.
+    pub(crate) fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let answer = self.requests.try_send_request(request);
-        self.drive(answer).await
+        mut request: Request<Full<Bytes>>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> + Send + use<> {
+        if let Some(host) = &self.host {
+            request.headers_mut().insert(HOST, host.clone());
+        }
+        self.requests.try_send_request(request)
     }
 
-    /// The next piece of an answer's body.
-    pub(crate) async fn frame(&mut self, body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
-        self.drive(body.frame()).await
-    }
-
-    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            self.advance(cx);
-            work.as_mut().poll(cx)
-        })
-        .await
+    /// What is to come from the connection: an answer's head, or a piece of its body. It moves if that is not there yet.
+    pub(crate) fn poll<F: Future>(&mut self, cx: &mut Context<'_>, mut work: Pin<&mut F>) -> Poll<F::Output> {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        self.advance(cx);
+        work.poll(cx)
     }
 
     fn advance(&mut self, cx: &mut Context<'_>) {

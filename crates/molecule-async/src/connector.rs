@@ -56,9 +56,9 @@ impl Connector {
             None => dial(&self.names, host, port).await?,
         };
         if https {
-            Connection::speak(self.tls.handshake(host, stream).await?).await
+            Connection::speak(uri, self.tls.handshake(host, stream).await?).await
         } else {
-            Connection::speak(stream).await
+            Connection::speak(uri, stream).await
         }
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
-use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
+use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::{Clock, Host};
@@ -92,10 +92,9 @@ impl Shared {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a machine decide: both clocks read once, the session locked for this one act.
-    fn decide<T>(&self, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
-        let mut session = self.session();
-        act(&mut Cx { now: self.clock.now(), session: &mut session })
+    /// Lets a machine decide, with the session locked for this one act.
+    fn decide<T>(&self, now: Now, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+        act(&mut Cx { now, session: &mut self.session() })
     }
 }
 
@@ -128,32 +127,30 @@ impl<M: Drivable> Drive<M> {
 
     /// Nobody waits for the output any more.
     pub(crate) fn cancel(&mut self) {
-        self.shared.decide(|cx| self.machine.cancel(cx));
+        self.shared.decide(self.shared.clock.now(), |cx| self.machine.cancel(cx));
         self.is_due = true;
     }
 
-    /// Polls until the machine is idle or done.
-    fn advance(&mut self) -> Step<Event, M::Output> {
+    /// Polls until the machine is idle or done. The clocks are read once, and again when the application had its turn.
+    fn advance(&mut self, mut now: Now) -> Step<Event, M::Output> {
         for _ in 0..MAX_STEPS {
-            match self.shared.decide(|cx| self.machine.poll(cx)) {
+            match self.shared.decide(now, |cx| self.machine.poll(cx)) {
                 Step::Start(id, effect) => self.start(id, effect),
                 Step::Cancel(id) => self.acts.iter_mut().filter(|(it, _)| *it == id).for_each(|(_, act)| act.cancel()),
-                Step::Event(event) => self.shared.listener.tell(&event),
+                Step::Event(event) => {
+                    self.shared.listener.tell(&event);
+                    now = self.shared.clock.now();
+                }
                 end @ (Step::Idle(_) | Step::Done(_)) => return end,
             }
         }
         debug_assert!(false, "a machine gave more than {MAX_STEPS} steps without input");
-        Step::Idle(Some(Wake { at: self.shared.clock.now().mono + Duration::from_secs(1), why: "too many steps" }))
+        Step::Idle(Some(Wake { at: now.mono + Duration::from_secs(1), why: "too many steps" }))
     }
 
     fn start(&mut self, id: EffectId, effect: Effect) {
         let act = match effect {
-            Effect::Http(request, limits) => {
-                let client = self.shared.client.clone();
-                Act::request(async move {
-                    client.send(request, limits).await.map_or_else(Outcome::Failed, Outcome::Response)
-                })
-            }
+            Effect::Http(request, limits) => Act::request(self.shared.client.send(request, limits)),
             Effect::Fetch(request, limits, dest) => {
                 let (client, host) = (self.shared.client.clone(), self.host().clone());
                 Act::fetch(|progress| async move {
@@ -169,14 +166,14 @@ impl<M: Drivable> Drive<M> {
         self.host.get_or_insert_with(|| self.shared.host.apart())
     }
 
-    fn take(&mut self, input: Input<M::Command>) {
+    fn take(&mut self, now: Now, input: Input<M::Command>) {
         match input {
             Input::Outcome(id, outcome) => {
-                if let Err(outcome) = self.shared.decide(|cx| self.machine.feed(cx, id, outcome)) {
+                if let Err(outcome) = self.shared.decide(now, |cx| self.machine.feed(cx, id, outcome)) {
                     self.host().dispose(outcome);
                 }
             }
-            Input::Command(command) => self.shared.decide(|cx| self.machine.command(cx, command)),
+            Input::Command(command) => self.shared.decide(now, |cx| self.machine.command(cx, command)),
             Input::Wake => {}
         }
     }
@@ -221,9 +218,10 @@ impl<M: Drivable> Future for Drive<M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
         let this = self.get_mut();
+        let mut read = None;
         loop {
             if std::mem::take(&mut this.is_due) {
-                match this.advance() {
+                match this.advance(read.unwrap_or_else(|| this.shared.clock.now())) {
                     Step::Done(output) => return Poll::Ready(output),
                     Step::Idle(wake) => this.wake = wake,
                     Step::Start(..) | Step::Cancel(_) | Step::Event(_) => this.wake = None,
@@ -231,7 +229,9 @@ impl<M: Drivable> Future for Drive<M> {
                 this.set_timer();
             }
             let input = ready!(this.input(cx));
-            this.take(input);
+            let now = this.shared.clock.now();
+            this.take(now, input);
+            read = Some(now);
             this.is_due = true;
         }
     }

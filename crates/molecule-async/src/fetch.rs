@@ -4,6 +4,8 @@
 //! there only when it was told so: a request that is given up, or an answer that is cut, drops the channel, and with it what
 //! was unpacked.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Sent, Staged};
@@ -13,6 +15,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedSender, channel};
 use tokio::sync::oneshot;
 
 use crate::act::StoreAct;
+use crate::clock::timer;
 use crate::http::Client;
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
@@ -25,7 +28,8 @@ pub(crate) async fn fetch(
     (request, limits, dest): (Request<Bytes>, Limits, Dest),
     progress: UnboundedSender<Progress>,
 ) -> Result<Outcome, Fault> {
-    let mut answer = client.open(request, limits).await?;
+    let timer = pin!(timer());
+    let mut answer = client.open(request, limits, timer).await?;
     if answer.head().status() != StatusCode::OK {
         return answer.whole().await.map(Outcome::Response);
     }

@@ -7,19 +7,20 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Error, Result, Target, Transport};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Sleep;
 
+use crate::clock::{Clock, Wait, timer};
 use crate::connection::Connection;
 use crate::connector::{Connector, Names};
 use crate::pool::{Origin, Pool};
@@ -71,13 +72,23 @@ impl Client {
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
     #[doc(hidden)]
-    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
-        self.open(request, limits).await?.whole().await
+    pub fn send(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> impl Future<Output = Result<Response<Bytes>, Fault>> + Send + use<> {
+        let client = self.clone();
+        async move { client.open(request, limits, pin!(timer())).await?.whole().await }
     }
 
-    /// Sends a request and reads the answer's head.
-    pub(crate) async fn open(&self, request: Request<Bytes>, limits: Limits) -> Result<Answer<'_>, Fault> {
-        let deadline = Instant::now() + limits.total;
+    /// Sends a request and reads the answer's head. The timer is any; it stands for whichever limit is next.
+    pub(crate) async fn open<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        limits: Limits,
+        timer: Pin<&'a mut Sleep>,
+    ) -> Result<Answer<'a>, Fault> {
+        let mut clock = Clock::start(limits.total, timer);
         let uri = request.uri().clone();
         let origin = Origin::of(&uri);
         let mut request = on_the_wire(request);
@@ -88,17 +99,19 @@ impl Client {
                 Some(connection) => connection,
                 None => {
                     // Rare and large, so that it is not part of every request's future.
-                    let open = Box::pin(self.0.connector.open(&uri));
-                    within(deadline, limits.connect, Phase::Connect, Sent::No, open).await??
+                    let mut open = Box::pin(self.0.connector.open(&uri));
+                    let connect = Wait(Phase::Connect, limits.connect, Sent::No);
+                    clock.wait(connect, |cx| open.as_mut().poll(cx)).await??
                 }
             };
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
-            let answer = connection.send(request);
-            match within(deadline, limits.head, Phase::Head, Sent::Maybe, answer).await? {
+            let head = Wait(Phase::Head, limits.head, Sent::Maybe);
+            let mut answer = pin!(connection.send(request));
+            match clock.wait(head, |cx| connection.poll(cx, answer.as_mut())).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let head = Response::from_parts(head, ());
-                    return Ok(Answer { head, body, connection, origin, pool: &self.0.pool, deadline, limits });
+                    return Ok(Answer { head, body, connection, origin, pool: &self.0.pool, clock, limits });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
@@ -117,13 +130,9 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The request as HTTP/1 wants it: the path as its target, the authority as its `Host`, and a length where a server expects
-/// one.
+/// The request as HTTP/1 wants it: the path as its target, and a length where a server expects one.
 fn on_the_wire(request: Request<Bytes>) -> Request<Full<Bytes>> {
     let (mut head, body) = request.into_parts();
-    if let Some(host) = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
-        head.headers.insert(HOST, host);
-    }
     if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
@@ -139,7 +148,7 @@ pub(crate) struct Answer<'a> {
     connection: Connection,
     origin: Origin,
     pool: &'a Pool,
-    deadline: Instant,
+    clock: Clock<'a>,
     limits: Limits,
 }
 
@@ -150,30 +159,39 @@ impl Answer<'_> {
 
     /// Reads the body to its end, at most [`Limits::max_body`] bytes.
     pub(crate) async fn whole(mut self) -> Result<Response<Bytes>, Fault> {
-        let mut bytes = BytesMut::new();
+        // Most answers come in one piece, which is not copied.
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         // The declared length alone is enough to refuse a body.
         let mut length = self.body.size_hint().lower();
-        loop {
-            if length > self.limits.max_body {
-                return Err(Fault::new(Sent::Maybe, FaultKind::TooLarge));
+        while length <= self.limits.max_body {
+            match self.piece().await? {
+                None if all.is_empty() => return Ok(self.give_back().map(|()| first)),
+                None => return Ok(self.give_back().map(|()| all.freeze())),
+                Some(piece) if first.is_empty() => first = piece,
+                Some(piece) => {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&piece);
+                }
             }
-            let Some(piece) = self.piece().await? else { break };
-            bytes.extend_from_slice(&piece);
-            length = length.max(bytes.len() as u64);
+            length = length.max(first.len().max(all.len()) as u64);
         }
-        Ok(self.give_back().map(|()| bytes.freeze()))
+        Err(Fault::new(Sent::Maybe, FaultKind::TooLarge))
     }
 
     /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        loop {
-            let frame = self.connection.frame(&mut self.body);
-            let frame = within(self.deadline, self.limits.read, Phase::Read, Sent::Maybe, frame).await?;
-            let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { return Ok(None) };
+        let Self { body, connection, clock, limits, .. } = self;
+        while !body.is_end_stream() {
+            let piece = Wait(Phase::Read, limits.read, Sent::Maybe);
+            let frame = clock.wait(piece, |cx| connection.poll(cx, pin!(body.frame()))).await?;
+            let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { break };
             if let Ok(piece) = frame.into_data() {
                 return Ok(Some(piece));
             }
         }
+        Ok(None)
     }
 
     /// Gives the connection back, whose answer was read to its end.
@@ -181,19 +199,6 @@ impl Answer<'_> {
         self.pool.give(self.origin, self.connection);
         self.head
     }
-}
-
-/// Waits for one phase, at most its own limit, and never past the deadline of the whole.
-async fn within<T>(
-    deadline: Instant,
-    limit: Duration,
-    phase: Phase,
-    sent: Sent,
-    work: impl Future<Output = T>,
-) -> Result<T, Fault> {
-    let end = Instant::now() + limit;
-    let (end, phase) = if deadline < end { (deadline, Phase::Total) } else { (end, phase) };
-    timeout_at(end, work).await.map_err(|_| Fault::new(sent, FaultKind::Timeout(phase)))
 }
 
 fn fault(sent: Sent, error: hyper::Error) -> Fault {

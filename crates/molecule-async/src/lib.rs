@@ -42,6 +42,7 @@
 mod act;
 mod agent;
 mod builder;
+mod clock;
 mod connection;
 mod connector;
 mod driven;

@@ -1,6 +1,7 @@
 //! Open connections that wait for their next request.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ struct Waiting {
 }
 
 /// Where a connection leads, and the runtime that it belongs to: another one's might not be turning.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     runtime: Id,
     https: bool,
@@ -46,6 +47,25 @@ impl Origin {
     pub(crate) fn of(uri: &Uri) -> Self {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         Self { runtime: Handle::current().id(), https, authority: uri.authority().cloned() }
+    }
+
+    /// As text, since `Authority` goes byte by byte about its case. Another case is another origin here, which does no harm.
+    fn key(&self) -> (Id, bool, &str) {
+        (self.runtime, self.https, self.authority.as_ref().map_or("", Authority::as_str))
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
@@ -110,6 +130,8 @@ impl Waiting {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
     use std::sync::Arc;
 
     use http::Request;
@@ -129,7 +151,7 @@ mod tests {
     async fn used() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut connection = Connection::speak(stream).await.unwrap();
+        let mut connection = Connection::speak(&Uri::from_static("http://127.0.0.1"), stream).await.unwrap();
         let other_end = listener.accept().await.unwrap().0;
         assert!(other_end.try_write(b"").is_ok());
         let answering = tokio::spawn(async move {
@@ -140,7 +162,8 @@ mod tests {
             other_end.try_write(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             other_end
         });
-        connection.send(Request::default()).await.unwrap();
+        let mut answer = pin!(connection.send(Request::default()));
+        poll_fn(|cx| connection.poll(cx, answer.as_mut())).await.unwrap();
         (connection, answering.await.unwrap())
     }
 
