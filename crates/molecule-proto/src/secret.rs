@@ -1,6 +1,7 @@
 //! The two credentials of an agent, as types that do not print.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::Zeroizing;
@@ -11,11 +12,11 @@ pub const ROTATE_MARKER: &str = "ROTATE_TO_REVEAL_TOKEN";
 
 /// A workspace's bearer token: 43 characters of base64url on today's servers, opaque to a client.
 ///
-/// Prints as `[redacted]`, is wiped when dropped, and implements `Deserialize` alone; a wire struct that must write one
-/// says so with [`Token::serialize`]. Whatever can be a header value of visible ASCII without blanks is accepted, up to
+/// Prints as `[redacted]`, is wiped when its last clone is dropped, and implements `Deserialize` alone; a wire struct that
+/// must write one says so with [`Token::serialize`]. Whatever can be a header value of visible ASCII without blanks is accepted, up to
 /// 4096 bytes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Zeroizing<String>);
+pub struct Token(Arc<Zeroizing<String>>);
 
 impl Token {
     /// Reads a token, trimming blanks and line ends around it.
@@ -36,7 +37,7 @@ impl Token {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TokenError::NotAHeaderValue);
         }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
     /// The token itself. Named so that every place that reads it can be found.
