@@ -12,7 +12,7 @@ use std::path::Path;
 use molecule_core::effect::FaultKind;
 use molecule_core::plugin::{Refusal, Rule};
 use molecule_core::unpack::UnpackPolicy;
-use plugin::{Entry, archive, commit, install, name, path, place, read_tree, stage};
+use plugin::{Entry, archive, as_user, commit, install, name, path, place, read_tree, stage};
 use scene::{Scene, assert_passes, names_in};
 
 fn mode(path: impl AsRef<Path>) -> u32 {
@@ -163,6 +163,28 @@ fn after_an_error_every_call_says_the_same() {
     let progress = unpacking.progress();
     assert_eq!((progress.entries, progress.received), (2, hostile.len() as u64));
     assert_eq!(says(unpacking.finish().unwrap_err()), first);
+}
+
+/// As a user for whom modes count.
+#[test]
+fn a_stage_that_cannot_be_removed_is_told_with_the_refusal() {
+    as_user("child_may_not_remove", |_| {});
+}
+
+#[test]
+#[ignore = "started by a_stage_that_cannot_be_removed_is_told_with_the_refusal"]
+fn child_may_not_remove() {
+    let scene = Scene::inherited();
+    let mut unpacking = scene.plugins().stage(&name(), &UnpackPolicy::default()).unwrap();
+    fs::set_permissions(place(&scene), PermissionsExt::from_mode(0o500)).unwrap();
+    let fault = unpacking.push(b"<!doctype html><title>Sign in</title>").unwrap_err();
+    fs::set_permissions(place(&scene), PermissionsExt::from_mode(0o700)).unwrap();
+    let left = names_in(&place(&scene));
+    let refusal = fault.source.unwrap().downcast::<Refusal>().unwrap().to_string();
+    let told = format!("and then {} cannot be removed", place(&scene).join(&left[0]).display());
+    assert!(refusal.contains("not a gzip archive") && refusal.contains(&told), "{refusal}");
+    drop(unpacking);
+    assert_eq!(names_in(&place(&scene)), left, "the next sweep tries again");
 }
 
 #[test]

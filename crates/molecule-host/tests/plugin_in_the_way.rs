@@ -99,12 +99,36 @@ fn a_file_where_the_plugins_directory_should_be_is_refused() {
 }
 
 #[test]
-fn an_agents_directory_that_is_not_private_is_refused() {
+fn a_directory_above_in_which_others_may_put_things_is_refused() {
     let scene = Scene::new();
     place(&scene);
     fs::set_permissions(scene.directory(), PermissionsExt::from_mode(0o770)).unwrap();
     for error in all_acts(&scene) {
-        assert_says(&error, &scene.directory(), &["is refused: others may write to it", "chmod 700"]);
+        assert_says(&error, &scene.directory(), &["is refused: others may write to it", "chmod go-w"]);
+    }
+    // In a sticky one they may not.
+    fs::set_permissions(scene.directory(), PermissionsExt::from_mode(0o1777)).unwrap();
+    drop(lock(&scene.plugins()).unwrap());
+    if geteuid().is_root() {
+        chown(scene.directory(), Some(12345), None).unwrap();
+        for error in all_acts(&scene) {
+            assert_says(&error, &scene.directory(), &["is refused: it belongs to user 12345", "choose a place"]);
+        }
+    }
+}
+
+#[test]
+fn a_place_of_the_authors_choice_may_be_reached_by_a_link_and_is_made() {
+    let scene = Scene::new();
+    let real = scene.home.join("real");
+    fs::create_dir(&real).unwrap();
+    symlink(&real, scene.home.join("link")).unwrap();
+    for chosen in ["link/plugins", "deep/down/plugins"] {
+        let plugins = molecule_host::Plugins::new(scene.home.join(chosen));
+        drop(lock(&plugins).unwrap());
+        let made = fs::symlink_metadata(scene.home.join(chosen)).unwrap();
+        assert!(made.is_dir());
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
     }
 }
 

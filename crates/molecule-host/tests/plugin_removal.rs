@@ -9,18 +9,13 @@ use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use molecule_core::plugin::act::{PluginOp, PluginResult};
 use molecule_host::StoreError;
-use plugin::{name, path, perform, place, write};
+use plugin::{USER, as_user, name, path, perform, place, write};
 use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use scene::{Scene, assert_passes, names_in};
-
-/// A user that is not root, for whom modes count.
-const USER: u32 = 12345;
 
 fn remove(scene: &Scene) -> Result<bool, StoreError> {
     match perform(&scene.plugins(), PluginOp::Remove(name()))? {
@@ -167,27 +162,4 @@ fn child_removes_what_is_anothers() {
     // It is in nobody's way, and swept in vain.
     perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap();
     assert!(!remove(&scene).unwrap());
-}
-
-/// Runs an ignored test of this file as a user for whom modes count, in a scene that belongs to that user.
-fn as_user(test: &str, prepare: impl FnOnce(&Scene)) {
-    let scene = Scene::new();
-    place(&scene);
-    prepare(&scene);
-    if !geteuid().is_root() {
-        assert_passes(scene.rerun("", &[], test));
-        return;
-    }
-    fs::set_permissions(&scene.home, PermissionsExt::from_mode(0o755)).unwrap();
-    let program = scene.home.join("program");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
-    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    for path in [scene.directory(), place(&scene)] {
-        chown(path, Some(USER), Some(USER)).unwrap();
-    }
-    let as_root = scene.rerun("", &[], test);
-    let mut as_user = Command::new(program);
-    as_user.args(as_root.get_args()).uid(USER).gid(USER).current_dir(&scene.home);
-    as_user.envs(as_root.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    assert_passes(as_user);
 }

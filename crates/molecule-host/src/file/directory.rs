@@ -9,7 +9,7 @@ use super::system;
 use crate::store::StoreError;
 
 /// Whether the directory is there; an error if it is not private.
-pub(crate) fn check(directory: &Path) -> Result<bool, StoreError> {
+pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
     match fs::symlink_metadata(directory) {
         Ok(metadata) => judge(directory, &metadata, Kind::Directory).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

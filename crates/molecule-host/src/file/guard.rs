@@ -74,6 +74,19 @@ pub(crate) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), 
     Err(refused(path, &fault.to_string(), &remedy))
 }
 
+/// Refuses a directory in which others than root could put something in our place; links to it are nobody's harm.
+pub(crate) fn judge_above(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
+    if !metadata.is_dir() {
+        return Err(refused(path, "it is no directory", "remove it, or move it away"));
+    }
+    let Some(fault) = system::fault_above(metadata) else { return Ok(()) };
+    let remedy = match fault {
+        system::Fault::Foreign { .. } => "choose a place in a directory of this user's".to_owned(),
+        system::Fault::Writable { .. } => format!("run `chmod go-w {}`, or choose another place", path.display()),
+    };
+    Err(refused(path, &fault.to_string(), &remedy))
+}
+
 fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
     StoreError::new(io::ErrorKind::PermissionDenied, format!("{} is refused: {why}; {remedy}", path.display()))
 }

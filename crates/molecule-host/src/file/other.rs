@@ -24,6 +24,11 @@ pub(super) fn fault(_: &Metadata) -> Option<Fault> {
     None
 }
 
+/// What makes it unfit to hold something private of ours, if anything does.
+pub(super) fn fault_above(_: &Metadata) -> Option<Fault> {
+    None
+}
+
 /// Makes one directory.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     fs::create_dir(path)

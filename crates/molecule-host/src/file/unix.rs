@@ -13,6 +13,11 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 const OTHERS_WRITE: u32 = 0o022;
 
+/// Where it is set, only its owner may rename a thing or remove it.
+const STICKY: u32 = 0o1000;
+
+const ROOT: u32 = 0;
+
 /// Why a file or a directory is not private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -32,6 +37,21 @@ impl fmt::Display for Fault {
 /// What makes it unfit, if anything does.
 pub(super) fn fault(metadata: &Metadata) -> Option<Fault> {
     fault_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
+}
+
+/// What makes it unfit to hold something private of ours, if anything does: others who can put things in its place.
+pub(super) fn fault_above(metadata: &Metadata) -> Option<Fault> {
+    fault_above_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
+}
+
+fn fault_above_of(owner: u32, mode: u32, us: u32) -> Option<Fault> {
+    if owner != us && owner != ROOT {
+        Some(Fault::Foreign { owner, us })
+    } else if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        Some(Fault::Writable { mode })
+    } else {
+        None
+    }
 }
 
 fn fault_of(owner: u32, mode: u32, us: u32) -> Option<Fault> {
@@ -102,6 +122,20 @@ mod tests {
         }
         for (owner, us) in [(1000, 0), (0, 1000)] {
             assert_eq!(fault_of(owner, 0o600, us), Some(Fault::Foreign { owner, us }));
+        }
+    }
+
+    #[test]
+    fn above_ours_only_we_and_root_may_put_things_in_its_place() {
+        for (owner, mode) in [(1000, 0o700), (1000, 0o755), (0, 0o755), (0, 0o1777), (1000, 0o1770)] {
+            assert_eq!(fault_above_of(owner, mode, 1000), None, "{owner} {mode:o}");
+        }
+        for mode in [0o770, 0o707, 0o777] {
+            assert_eq!(fault_above_of(1000, mode, 1000), Some(Fault::Writable { mode }), "{mode:o}");
+            assert_eq!(fault_above_of(0, mode, 1000), Some(Fault::Writable { mode }), "{mode:o}");
+        }
+        for (owner, us) in [(1001, 1000), (1000, 0)] {
+            assert_eq!(fault_above_of(owner, 0o755, us), Some(Fault::Foreign { owner, us }));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::name::RECEIPTS;
 use crate::file::{self, Wanted};
 use crate::store::StoreError;
 
-/// Where an agent's plugins are: a directory in the agent's own.
+/// Where an agent's plugins are: a private directory, in the agent's own unless its author chose another place.
 #[derive(Debug, Clone)]
 pub(super) struct Place(PathBuf);
 
@@ -26,30 +26,38 @@ impl Place {
         self.0.join(name.as_ref())
     }
 
-    /// The directory, if it is there; an error if it, or the one that it is in, is not private.
+    /// The directory, if it is there; an error if it is not private, or others may put another one in its place.
     pub(super) fn open(&self) -> Result<Option<Dir>, StoreError> {
-        if let Some(agent) = self.0.parent()
-            && !file::check_directory(agent)?
-        {
+        if !self.has_above()? {
             return Ok(None);
         }
         judged(Dir::open_path(&self.0), &self.0)
     }
 
-    /// The directory, which is made if it is missing, with the one that it is in.
+    /// The directory, which is made if it is missing, with what is missing above it.
     pub(super) fn ensure(&self) -> Result<Dir, StoreError> {
-        if let Some(agent) = self.0.parent() {
-            file::ensure_directory(agent)?;
-        }
         if let Some(dir) = self.open()? {
             return Ok(dir);
         }
-        let made = match (self.0.parent(), self.0.file_name()) {
-            (Some(agent), Some(name)) => Dir::open_path(agent).and_then(|agent| make(&agent, name)),
-            _ => Err(io::ErrorKind::InvalidInput.into()),
+        let (Some(above), Some(name)) = (self.0.parent(), self.0.file_name()) else {
+            return Err(failed(&self.0, "created", io::ErrorKind::InvalidInput.into()));
         };
+        if !self.has_above()? {
+            file::ensure_directory(above)?;
+        }
+        let made = Dir::open_above(above).and_then(|above| make(&above, name));
         made.map_err(|error| failed(&self.0, "created", error))?;
         self.open()?.ok_or_else(|| failed(&self.0, "created", io::ErrorKind::NotFound.into()))
+    }
+
+    /// Whether there is a directory for it to be in.
+    fn has_above(&self) -> Result<bool, StoreError> {
+        let Some(above) = self.0.parent() else { return Ok(true) };
+        match fs::metadata(above) {
+            Ok(metadata) => file::judge_above(above, &metadata).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(above, "looked at", error)),
+        }
     }
 
     /// The directory of receipts, if it is there; an error if it is not private.

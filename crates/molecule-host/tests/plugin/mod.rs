@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use molecule_core::effect::Fault;
@@ -15,7 +18,7 @@ use molecule_core::proto::PluginName;
 use molecule_core::unpack::{UnpackPolicy, Unpacked};
 use molecule_host::{Cancel, Plugins, StoreError};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, assert_passes};
 
 pub(crate) fn name() -> PluginName {
     "demo-plugin".parse().unwrap()
@@ -172,4 +175,30 @@ pub(crate) fn ran(outcome: SetupOutcome, end: SetupEnd) -> SetupRun {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// A user that is not root, for whom modes count.
+pub(crate) const USER: u32 = 12345;
+
+/// Runs an ignored test of this file as a user for whom modes count, in a scene that belongs to that user.
+pub(crate) fn as_user(test: &str, prepare: impl FnOnce(&Scene)) {
+    let scene = Scene::new();
+    place(&scene);
+    prepare(&scene);
+    if !rustix::process::geteuid().is_root() {
+        assert_passes(scene.rerun("", &[], test));
+        return;
+    }
+    fs::set_permissions(&scene.home, PermissionsExt::from_mode(0o755)).unwrap();
+    let program = scene.home.join("program");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    for path in [scene.directory(), place(&scene)] {
+        chown(path, Some(USER), Some(USER)).unwrap();
+    }
+    let as_root = scene.rerun("", &[], test);
+    let mut as_user = Command::new(program);
+    as_user.args(as_root.get_args()).uid(USER).gid(USER).current_dir(&scene.home);
+    as_user.envs(as_root.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert_passes(as_user);
 }

@@ -27,6 +27,11 @@ impl Dir {
         Ok(Self(fs::canonicalize(path)?))
     }
 
+    /// Opens a directory by its path, whose last component may be a link.
+    pub(in crate::plugins) fn open_above(path: &Path) -> io::Result<Self> {
+        Ok(Self(fs::canonicalize(path)?))
+    }
+
     pub(in crate::plugins) fn open(&self, name: &OsStr) -> io::Result<Self> {
         let path = self.0.join(name);
         if kind_of(&fs::symlink_metadata(&path)?) != Kind::Directory {

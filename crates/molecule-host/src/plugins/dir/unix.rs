@@ -36,6 +36,11 @@ impl Dir {
         Ok(Self(File::from(fs::open(path, DIRECTORY, fs::Mode::empty())?)))
     }
 
+    /// Opens a directory by its path, whose last component may be a link.
+    pub(in crate::plugins) fn open_above(path: &Path) -> io::Result<Self> {
+        Ok(Self(File::from(fs::open(path, DIRECTORY.difference(OFlags::NOFOLLOW), fs::Mode::empty())?)))
+    }
+
     pub(in crate::plugins) fn open(&self, name: &OsStr) -> io::Result<Self> {
         Ok(Self(File::from(fs::openat(&self.0, name, DIRECTORY, fs::Mode::empty())?)))
     }
