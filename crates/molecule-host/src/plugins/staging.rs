@@ -83,8 +83,14 @@ impl Parents {
         while end < path.len() {
             let start = if end == 0 { 0 } else { end + 1 };
             let next = path[start..].find('/').map_or(path.len(), |length| start + length);
-            let above = if end == 0 { None } else { self.open.iter().rfind(|(open, _)| open == &path[..end]) };
-            let dir = above.map_or(&self.root, |(_, dir)| dir).open(OsStr::new(&path[start..next]))?;
+            let name = OsStr::new(&path[start..next]);
+            let dir = match &path[..end] {
+                "" => self.root.open(name)?,
+                above => {
+                    let above = self.open.iter().rfind(|(open, _)| open == above);
+                    above.ok_or(io::ErrorKind::NotFound)?.1.open(name)?
+                }
+            };
             if self.open.len() == OPEN {
                 self.open.remove(0);
             }
@@ -92,5 +98,46 @@ impl Parents {
             end = next;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::environment::seed;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_directories_used_last_are_open_once_and_few_are() {
+        let place = std::env::temp_dir().join(format!("molecule-staging-{:016x}", seed()));
+        let deep = vec!["d"; 40].join("/");
+        std::fs::create_dir_all(place.join(&deep)).unwrap();
+        for branch in 0..30 {
+            std::fs::create_dir_all(place.join(format!("b{branch}/c"))).unwrap();
+        }
+        let mut parents = Parents { root: Dir::open_path(&place).unwrap(), open: Vec::new() };
+        for round in 0..400_usize {
+            let path = match round % 5 {
+                0 => deep[..1 + 2 * (round % 40)].to_owned(),
+                1 | 2 => format!("b{}/c", round % 30),
+                3 => "b7".to_owned(),
+                _ => "b7/c".to_owned(),
+            };
+            let here = parents.of(Some(&path)).unwrap().id().unwrap();
+            assert_eq!(here, Dir::open_path(&place.join(&path)).unwrap().id().unwrap(), "{path}");
+            let open: Vec<&String> = parents.open.iter().map(|(open, _)| open).collect();
+            assert!(open.len() <= OPEN);
+            assert_eq!(open.iter().collect::<BTreeSet<_>>().len(), open.len(), "{open:?}");
+            assert_eq!(*open[open.len() - 1], path);
+        }
+        // The one that was used longest ago makes room.
+        parents.of(Some("b7/c")).unwrap();
+        for branch in 10..10 + OPEN / 2 {
+            assert!(parents.open.iter().any(|(open, _)| open == "b7/c"), "{branch}");
+            parents.of(Some(&format!("b{branch}/c"))).unwrap();
+        }
+        assert!(!parents.open.iter().any(|(open, _)| open == "b7/c"));
+        std::fs::remove_dir_all(place).unwrap();
     }
 }

@@ -227,3 +227,26 @@ fn kind_of(told: FileType) -> Kind {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::environment::seed;
+
+    #[test]
+    fn a_name_stands_for_a_file_until_that_is_removed_or_replaced() {
+        let place = std::env::temp_dir().join(format!("molecule-dir-{:016x}", seed()));
+        std::fs::create_dir(&place).unwrap();
+        let dir = Dir::open_path(&place).unwrap();
+        let (lock, other) = (OsStr::new("lock"), OsStr::new("other"));
+        let file = dir.open_lock(lock).unwrap();
+        assert!(dir.still_names(lock, &file).unwrap());
+        dir.rename(lock, other).unwrap();
+        assert!(!dir.still_names(lock, &file).unwrap());
+        dir.open_lock(lock).unwrap();
+        assert!(!dir.still_names(lock, &file).unwrap());
+        assert!(dir.still_names(other, &file).unwrap());
+        std::fs::remove_dir_all(place).unwrap();
+    }
+}
