@@ -68,12 +68,14 @@ pub use molecule_core::plugin::{
     Plugin, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff, TreeDigest, Verification,
 };
 pub use molecule_core::proto::{
-    AgentCard, Artifact, AvailablePlugin, Capabilities, DeliveryMode, FileContent, HeartbeatAnswer, InboundSecret,
-    Message, Part, PartContent, Peer, QueueId, RateLimit, Reply, Role, RuntimeMetadata, RuntimeState, Secrets,
-    StateAnswer, Task, TaskState, TaskStatus, Token, WorkspaceId, WorkspaceStatus,
+    AgentCard, Artifact, AvailablePlugin, Capabilities, DelegationId, DelegationStatus, DeliveryMode, Direction,
+    FileContent, HeartbeatAnswer, InboundSecret, Message, Part, PartContent, Peer, QueueId, QueueItem, QueueStatus,
+    RateLimit, Reply, Role, RuntimeMetadata, RuntimeState, Secrets, StateAnswer, Task, TaskState, TaskStatus, Token,
+    WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
-    CallOutcome, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals, Lane, OnPause, OriginHeader, PeerCall,
-    PeerUrl, Proxy, Recovered, Recovery, Registration, Report, Result, Route, Timeouts, TokenUse, Transport,
+    CallOutcome, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals,
+    Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration, Report,
+    Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Storage, Store, StoreError};

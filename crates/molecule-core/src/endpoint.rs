@@ -47,8 +47,10 @@ use crate::plugin::act::StageId;
 use crate::session::{Auth, Draft};
 use crate::unpack::UnpackPolicy;
 
+mod delegation;
 mod peer;
 
+pub use delegation::{DelegateOnce, DelegationRows, QueueStatus};
 pub use peer::{CheckAccess, Discover, Peers};
 
 /// An endpoint: one request, and how its answer reads.

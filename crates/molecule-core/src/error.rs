@@ -78,6 +78,8 @@ pub enum ErrorKind {
     Removed,
     /// There is no workspace with this id.
     NotCreated,
+    /// There is no such delegation or queued message.
+    NotFound,
     /// The server does not offer this (an older one, usually).
     Unsupported,
     /// The platform answered with another error of the caller's (4xx).

@@ -102,6 +102,7 @@ mod beat;
 mod call;
 mod config;
 mod credential;
+mod delegation;
 pub mod digest;
 pub mod effect;
 pub mod endpoint;
@@ -113,6 +114,7 @@ mod nul;
 mod options;
 pub mod peer;
 pub mod plugin;
+mod queue;
 mod rate;
 mod recover;
 mod refusal;
@@ -124,16 +126,21 @@ pub mod session;
 mod target;
 mod turn;
 pub mod unpack;
+mod wait;
 
 pub use ask::{Ask, Begin, Question};
 pub use beat::Beat;
 pub use call::Call;
 pub use config::{Config, Intervals, Timeouts};
+pub use delegation::{
+    Delegate, Delegation, DelegationEnd, DelegationOf, DelegationView, Delegations, python_idempotency_key,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
 pub use health::Health;
 pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
+pub use queue::{QueueOutcome, QueuedItem};
 pub use rate::RateBudget;
 pub use recover::{Recover, Recovered, Recovery};
 pub use register::{Register, Registration, TokenUse};
@@ -141,5 +148,6 @@ pub use report::Report;
 pub use run::{Ended, Run, RunCommand};
 pub use session::{Dialect, StopLevel};
 pub use target::{ProxyRule, Target};
+pub use wait::{Awaited, Wait, WaitFor};
 
 pub use molecule_proto as proto;

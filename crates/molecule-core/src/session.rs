@@ -1,6 +1,7 @@
 //! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
@@ -41,6 +42,8 @@ pub struct Session {
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
     pub(crate) peers: PeerCache,
+    /// What the server was found not to offer.
+    lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
     next_effect: u64,
     stop: StopLevel,
@@ -57,6 +60,13 @@ pub enum Dialect {
     April,
     /// The platform of August 2026.
     Current,
+}
+
+/// Something that not every server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Feature {
+    /// `GET /workspaces/:id/a2a/queue/:item`.
+    QueueStatus,
 }
 
 /// How urgently the loop should end; it only ever rises.
@@ -217,6 +227,7 @@ impl Session {
             poll_refused: false,
             vitals: Vitals::default(),
             peers: PeerCache::default(),
+            lacking: BTreeSet::new(),
             turns: Turns::default(),
             next_effect: 0,
             stop: StopLevel::None,
@@ -305,6 +316,16 @@ impl Session {
     /// Where the stop latch stands.
     pub fn stop_level(&self) -> StopLevel {
         self.stop
+    }
+
+    /// Whether the server was found not to offer this.
+    pub(crate) fn lacks(&self, feature: Feature) -> bool {
+        self.lacking.contains(&feature)
+    }
+
+    /// From now on nobody asks for it.
+    pub(crate) fn learn_lack(&mut self, feature: Feature) {
+        self.lacking.insert(feature);
     }
 
     pub(crate) fn workspace_id(&self) -> &WorkspaceId {

@@ -7,13 +7,13 @@ use molecule_core::machine::Machine;
 use molecule_core::plugin::{Install, ListPlugins, PluginTask};
 use molecule_core::session::Auth;
 use molecule_core::{
-    Ask, Beat, Call, CallPeer, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run,
+    Ask, Beat, Call, CallPeer, Delegate, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run, Wait,
 };
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};
 use super::answer::Answer;
-use super::platform::{A2A, DISCOVER, PEER, PEERS, Platform, STATE};
+use super::platform::{A2A, DELEGATE, DELEGATIONS, DISCOVER, PEER, PEERS, Platform, STATE};
 use super::shelf::plugin;
 
 /// A machine that was not polled yet, and its surroundings.
@@ -118,6 +118,23 @@ pub fn each_machine(check: &impl Check) {
         agent: shelved(),
         machine: PluginTask::verify("mine"),
         platform: Platform::current(),
+    });
+    check.check(&|| {
+        let answer = json!({"delegation_id": PEER, "status": "delegated", "target_id": PEER, "warning": "not stored"});
+        let platform = Platform::current().answering(DELEGATE, Answer::json(202, answer));
+        let machine = Ask::new(Delegate::new(PEER, "a task").unwrap());
+        Setup { name: "delegation", agent: stored(), machine, platform }
+    });
+    check.check(&|| {
+        let mut platform = Platform::current();
+        let mut looks = 0;
+        platform.weather = Box::new(move |seen| {
+            looks += u32::from(seen.is(DELEGATIONS));
+            let status = if looks < 4 { "dispatched" } else { "completed" };
+            let rows = json!([{"delegation_id": PEER, "status": status, "created_at": "2026-11-22T21:39:49.835053Z"}]);
+            seen.is(DELEGATIONS).then(|| Answer::json(200, rows).into())
+        });
+        Setup { name: "wait", agent: stored(), machine: Wait::for_delegation(PEER), platform }
     });
     check.check(&run_until_paused);
 }

@@ -67,6 +67,8 @@ pub const ROTATE: &str = "POST /workspaces/:id/external/rotate";
 
 pub const PEERS: &str = "GET /registry/:id/peers";
 pub const A2A: &str = "POST /workspaces/:peer/a2a";
+pub const DELEGATE: &str = "POST /workspaces/:id/delegate";
+pub const DELEGATIONS: &str = "GET /workspaces/:id/delegations";
 pub const DISCOVER: &str = "GET /registry/discover/:peer";
 
 /// Somebody else's workspace.

@@ -1,0 +1,12 @@
+//! Delegations: tasks that a peer takes over, and what became of them.
+
+mod delegate;
+mod fold;
+mod key;
+mod look;
+mod view;
+
+pub use delegate::{Delegate, Delegation};
+pub use key::python_idempotency_key;
+pub use look::{DelegationOf, Delegations};
+pub use view::{DelegationEnd, DelegationView};

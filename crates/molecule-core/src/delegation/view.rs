@@ -1,0 +1,86 @@
+//! One delegation, as its rows together show it.
+
+use molecule_proto::{A2aAnswer, AcceptedMode, DelegationStatus, Direction, UnixTime, WorkspaceId};
+
+/// A delegation, put together from whatever rows the platform shows of it (contract section 14.2).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DelegationView {
+    /// The delegation: a UUID if the platform made it, any text if an agent reported its own.
+    pub id: String,
+    /// Who delegated; `None` if no row says.
+    pub source_id: Option<WorkspaceId>,
+    /// Who is to do it; `None` if no row says.
+    pub target_id: Option<WorkspaceId>,
+    /// Which end this agent is; `None` on April's server, which shows the sender's alone.
+    pub direction: Option<Direction>,
+    /// Where it stands. On April's server one that was lost in the queue stays `queued` for ever.
+    pub status: DelegationStatus,
+    /// What the newest row is about, for people.
+    pub summary: String,
+    /// When its first row was made.
+    pub created_at: UnixTime,
+    /// When its newest row was made, or last written.
+    pub updated_at: UnixTime,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The beginning of the answer, at most 300 bytes. Rows that only name the delegation have none.
+    pub preview: Option<String>,
+    /// When the platform gives it up, if it keeps a ledger: six hours after the start.
+    pub deadline: Option<UnixTime>,
+}
+
+/// How a delegation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DelegationEnd {
+    /// The peer answered; this is the beginning of its answer, at most 300 bytes.
+    Answered(String),
+    /// The peer answered with nothing, or the platform did not keep its answer.
+    NoAnswer,
+    /// The peer polls: the platform took the message for it and counts that as the end. An answer, if any, comes as a message
+    /// of its own.
+    AcceptedForPoll,
+    /// The peer answered with a JSON-RPC error, which the platform counts as an answer.
+    PeerError {
+        /// What went wrong, for programs.
+        code: i64,
+        /// What went wrong, for people.
+        message: String,
+    },
+    /// It could not be delivered, or the peer answered with an error's status.
+    Failed(String),
+}
+
+impl DelegationView {
+    /// Whether it is over, one way or the other.
+    pub fn is_over(&self) -> bool {
+        is_over(&self.status)
+    }
+
+    /// How it ended; `None` while it has not.
+    pub fn end(&self) -> Option<DelegationEnd> {
+        match self.status {
+            DelegationStatus::Completed => Some(self.preview.as_deref().map_or(DelegationEnd::NoAnswer, completed)),
+            DelegationStatus::Failed => Some(DelegationEnd::Failed(self.error.clone().unwrap_or_default())),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn is_over(status: &DelegationStatus) -> bool {
+    matches!(status, DelegationStatus::Completed | DelegationStatus::Failed)
+}
+
+/// What a preview says. One that was cut in the middle of JSON is a text like any other.
+fn completed(preview: &str) -> DelegationEnd {
+    match A2aAnswer::read(preview.as_bytes()) {
+        A2aAnswer::Accepted(taken) if taken.delivery_mode == Some(AcceptedMode::Poll) => DelegationEnd::AcceptedForPoll,
+        A2aAnswer::Replied(answer) => match answer.error {
+            Some(error) => DelegationEnd::PeerError { code: error.code, message: error.message },
+            None => DelegationEnd::Answered(preview.to_owned()),
+        },
+        A2aAnswer::Empty => DelegationEnd::NoAnswer,
+        _ => DelegationEnd::Answered(preview.to_owned()),
+    }
+}

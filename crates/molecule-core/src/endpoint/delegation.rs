@@ -1,0 +1,91 @@
+//! The endpoints of delegation and of the queue (contract sections 11 and 14).
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use molecule_proto::{
+    DelegateAnswer, DelegateRequest, DelegationRow, ErrorBody, QueueId, QueueItem, Rows, WorkspaceId, path,
+};
+
+use super::{Endpoint, Mismatch, Repeat, json};
+use crate::error::Result;
+use crate::session::{Auth, Draft};
+
+/// `POST /workspaces/:self/delegate` (contract section 14.1). Use [`Delegate`](crate::Delegate), which gives every
+/// delegation a key.
+///
+/// It may be sent again because of that key: the platform answers the second with the first delegation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DelegateOnce(pub DelegateRequest);
+
+impl Endpoint for DelegateOnce {
+    type Answer = DelegateAnswer;
+    const OPERATION: &'static str = "delegate";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a delegation_id";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::delegate(workspace), Auth::Bearer).json(&self.0)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+impl std::fmt::Debug for DelegateOnce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DelegateOnce(to {}, {} bytes)", self.0.target_id, self.0.task.len())
+    }
+}
+
+/// `GET /workspaces/:self/delegations` (contract section 14.2): rows of either shape, newest first, at most 50. At most
+/// 4 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegationRows;
+
+impl Endpoint for DelegationRows {
+    type Answer = Rows<DelegationRow>;
+    const OPERATION: &'static str = "list delegations";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "a list";
+    const MAX_BODY: u64 = 4 * 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::delegations(workspace), Auth::Bearer))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `GET /workspaces/:self/a2a/queue/:item` (contract section 11): a message that waits for its peer, or waited. Not on
+/// April's server. The platform does not compare the workspace in the path with the item's. At most 16 MiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueStatus(pub QueueId);
+
+impl Endpoint for QueueStatus {
+    /// `None` if there is no such item, or not yet.
+    type Answer = Option<QueueItem>;
+    const OPERATION: &'static str = "look at the queue";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with queue_id and status";
+    const MAX_BODY: u64 = 16 * 1024 * 1024;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::GET, path::a2a_queue(workspace, &self.0), Auth::Bearer).named())
+    }
+
+    /// A 404 of this route says whether to ask again; any other one is of a server without it, or of something before it.
+    fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        let is_own = || json::<ErrorBody>(answer).is_ok_and(|body| body.retryable.is_some());
+        answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && is_own())
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        if !answer.status().is_success() {
+            return Ok(None);
+        }
+        json(answer).map(Some)
+    }
+}

@@ -1,0 +1,149 @@
+//! Messages that wait for a busy peer, and what became of them (contract section 11).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use http::StatusCode;
+use molecule_proto::{A2aAnswer, IdError, QueueId, QueueItem, QueueStatus as Status, Reply, UnixTime};
+use serde_json::Value;
+
+use crate::ask::{Answer, Begin, Question};
+use crate::endpoint::{Endpoint, QueueStatus};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::machine::Cx;
+use crate::session::{Dialect, Feature};
+
+/// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item`. On a server without the route (April's) the
+/// first answer is remembered, and nobody asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedItem(QueueId);
+
+impl QueuedItem {
+    /// The item of this id, which [`CallOutcome::Queued`](crate::CallOutcome) names.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn new(id: impl AsRef<str>) -> Result<Self> {
+        id.as_ref()
+            .trim()
+            .parse()
+            .map(Self)
+            .map_err(|error: IdError| Error::config(error.to_string(), "use the id that the outcome of the call names"))
+    }
+}
+
+impl Question for QueuedItem {
+    type Endpoint = QueueStatus;
+    type Output = QueueItem;
+
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<QueueStatus, QueueItem>> {
+        if cx.session.lacks(Feature::QueueStatus) {
+            return Err(unsupported());
+        }
+        Ok(Begin::Send(QueueStatus(self.0.clone())))
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, answer: Result<Answer<Self>>, _: &mut VecDeque<Event>) -> Result<QueueItem> {
+        match answer {
+            Ok(Some(item)) => Ok(item),
+            Ok(None) => {
+                Err(Error::new(ErrorKind::NotFound, QueueStatus::OPERATION, format!("there is no item {}", self.0))
+                    .with_status(StatusCode::NOT_FOUND)
+                    .remedy("check the id; only the sender and the receiver may look at it"))
+            }
+            Err(error) if is_without_route(&error, cx.session.dialect) => {
+                if cx.session.dialect != Dialect::Current {
+                    cx.session.learn_lack(Feature::QueueStatus);
+                }
+                Err(unsupported().with_status(StatusCode::NOT_FOUND))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a 404 says that there is no such route: the server's plain text, or JSON that is not this route's. An empty one,
+/// or a page, may be of a tenant gate or an edge before a server that has it; before April's own server it is not.
+fn is_without_route(error: &Error, dialect: Dialect) -> bool {
+    if error.status() != Some(StatusCode::NOT_FOUND) {
+        return false;
+    }
+    match error.kind() {
+        ErrorKind::Unsupported | ErrorKind::Refused => true,
+        ErrorKind::Routing => dialect == Dialect::April,
+        _ => false,
+    }
+}
+
+fn unsupported() -> Error {
+    Error::new(ErrorKind::Unsupported, QueueStatus::OPERATION, "this server does not show its queue")
+        .remedy("use a newer platform, or have the peer answer with a message of its own")
+}
+
+/// What became of a message that was queued.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a message that was never delivered is an outcome too"]
+pub enum QueueOutcome {
+    /// The peer has the message and replied.
+    Replied(Reply),
+    /// The peer has the message and answered with an error of its own.
+    PeerError {
+        /// The code of a JSON-RPC error.
+        code: Option<i64>,
+        /// What went wrong, in the peer's words.
+        message: String,
+        /// More about it.
+        data: Option<Value>,
+    },
+    /// The platform counts the message as delivered and has no answer: it met a busy peer once more, and is lost as a rule.
+    /// The peer's feed tells.
+    Lost,
+    /// It was not delivered before it expired.
+    Expired,
+    /// The peer was out of reach for too long, 180 s as a rule.
+    Dropped {
+        /// What went wrong with the last attempt.
+        last_error: Option<String>,
+    },
+    /// Five attempts failed.
+    Failed {
+        /// What went wrong with the last one.
+        last_error: Option<String>,
+    },
+}
+
+/// An expired item says for ever that it is queued, so clocks are compared, which may differ by this.
+const SKEW: Duration = Duration::from_secs(30);
+
+impl QueueOutcome {
+    /// What an item's end is; `None` while it waits.
+    pub fn of(item: &QueueItem, now: UnixTime) -> Option<Self> {
+        let last_error = || item.last_error.clone();
+        match &item.status {
+            Status::Completed => Some(item.response_body.as_ref().map_or(Self::Lost, Self::answered)),
+            Status::Dropped => Some(Self::Dropped { last_error: last_error() }),
+            Status::Failed => Some(Self::Failed { last_error: last_error() }),
+            Status::Queued => item.expires_at.is_some_and(|at| at.0 + SKEW < now).then_some(Self::Expired),
+            _ => None,
+        }
+    }
+
+    fn answered(body: &Value) -> Self {
+        let text = serde_json::to_vec(body).unwrap_or_default();
+        match A2aAnswer::read(&text) {
+            A2aAnswer::Replied(answer) => match (&answer.error, answer.reply()) {
+                (Some(error), _) => {
+                    let error = error.clone();
+                    Self::PeerError { code: Some(error.code), message: error.message, data: error.data }
+                }
+                (None, Some(reply)) => Self::Replied(reply),
+                (None, None) => Self::Replied(Reply::Other(body.clone())),
+            },
+            A2aAnswer::Refused(refusal) => Self::PeerError { code: None, message: refusal.error, data: None },
+            A2aAnswer::Other(Value::Null) | A2aAnswer::Empty => Self::Lost,
+            _ => Self::Replied(Reply::from(body.clone())),
+        }
+    }
+}

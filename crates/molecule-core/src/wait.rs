@@ -1,0 +1,234 @@
+//! Waiting for the end of something that the platform works on, by looking at it now and then.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::time::Duration;
+
+use molecule_proto::{DelegationId, QueueId, Time};
+
+use crate::ask::{Ask, Question};
+use crate::beat::pass;
+use crate::delegation::{DelegationOf, DelegationView};
+use crate::effect::{EffectId, Outcome};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::machine::{Cx, Machine, Now, Step, Wake};
+use crate::options::check_limit;
+use crate::queue::{QueueOutcome, QueuedItem};
+use crate::retry::jitter;
+
+/// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "nobody waits until it is handed to the agent"]
+pub struct WaitFor {
+    id: String,
+    patience: Duration,
+}
+
+impl WaitFor {
+    /// For this one, at most half an hour.
+    pub fn new(id: impl AsRef<str>) -> Self {
+        Self { id: id.as_ref().to_owned(), patience: Duration::from_secs(1800) }
+    }
+
+    /// Waits at most so long, and at most an hour; the last look begins by then. What is waited for goes on.
+    pub fn at_most(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+}
+
+macro_rules! wait_for_ids {
+    ($($id:ty),*) => {
+        $(impl From<$id> for WaitFor {
+            fn from(id: $id) -> Self {
+                Self::new(id)
+            }
+        })*
+    };
+}
+
+wait_for_ids!(&str, String, DelegationId, &DelegationId, QueueId, &QueueId);
+
+/// Something that ends some time.
+pub trait Awaited: Question + Clone {
+    /// What its end is.
+    type End;
+
+    /// Its end, if this look shows it.
+    fn end_of(&self, look: Self::Output, now: Now) -> Option<Self::End>;
+}
+
+impl Awaited for DelegationOf {
+    type End = DelegationView;
+
+    fn end_of(&self, look: DelegationView, _: Now) -> Option<DelegationView> {
+        look.is_over().then_some(look)
+    }
+}
+
+impl Awaited for QueuedItem {
+    type End = QueueOutcome;
+
+    fn end_of(&self, look: Self::Output, now: Now) -> Option<QueueOutcome> {
+        QueueOutcome::of(&look, now.unix)
+    }
+}
+
+/// Looks now and then until the end, with one request each: after a second, then after twice as long each time, at most
+/// 30 s. Looks that fail for a while are no end, and neither is that the platform knows nothing of it in the first minute.
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Wait<A: Awaited> {
+    what: A,
+    patience: Duration,
+    /// From the first look on.
+    began: Option<Time>,
+    looks: u32,
+    state: State<A>,
+    cancelled: bool,
+}
+
+enum State<A: Awaited> {
+    Look,
+    Looking(Box<Ask<A>>),
+    Waiting(Time),
+    Finished(Box<Result<A::End>>),
+    Done,
+}
+
+/// Between two looks.
+const FIRST: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_secs(30);
+
+/// How long something may be unknown that the platform was just given.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl Wait<DelegationOf> {
+    /// Waits until a delegation is over.
+    pub fn for_delegation(wait: impl Into<WaitFor>) -> Self {
+        let WaitFor { id, patience } = wait.into();
+        Self::new(DelegationOf::new(id), patience)
+    }
+}
+
+impl Wait<QueuedItem> {
+    /// Waits until a queued message was delivered, or will not be.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
+        let WaitFor { id, patience } = wait.into();
+        Ok(Self::new(QueuedItem::new(id)?, patience))
+    }
+}
+
+impl<A: Awaited> Wait<A> {
+    fn new(what: A, patience: Duration) -> Self {
+        Self { what, patience, began: None, looks: 0, state: State::Look, cancelled: false }
+    }
+
+    fn finish(&mut self, end: Result<A::End>) {
+        self.state = State::Finished(Box::new(end));
+    }
+
+    fn begin(&mut self, cx: &Cx<'_>) {
+        if self.began.is_none() {
+            if let Err(error) = check_limit("wait's", self.patience) {
+                return self.finish(Err(error));
+            }
+            self.began = Some(cx.now.mono);
+        }
+        self.looks += 1;
+        self.state = State::Looking(Box::new(Ask::once(self.what.clone())));
+    }
+
+    fn looked(&mut self, cx: &mut Cx<'_>, look: Result<A::Output>) {
+        let since = cx.now.mono.since(self.began.unwrap_or_default());
+        let passing = match look.map(|look| self.what.end_of(look, cx.now)) {
+            Ok(Some(end)) => return self.finish(Ok(end)),
+            Ok(None) => None,
+            Err(_) if self.cancelled => None,
+            Err(error) if error.kind() == ErrorKind::NotFound && since < GRACE => Some(error),
+            Err(error) if error.is_retryable() => Some(error),
+            Err(error) => return self.finish(Err(error)),
+        };
+        if self.cancelled {
+            return self.finish(Err(Error::cancelled(A::Endpoint::OPERATION)));
+        }
+        if since >= self.patience {
+            return self.finish(Err(passing.unwrap_or_else(Self::out_of_patience)));
+        }
+        self.state = State::Waiting(self.next_look(cx));
+    }
+
+    fn out_of_patience() -> Error {
+        Error::new(ErrorKind::Timeout, A::Endpoint::OPERATION, "it is not over, and the time to wait for it is")
+            .retryable(true)
+            .remedy("wait once more: it goes on meanwhile")
+    }
+
+    fn next_look(&self, cx: &mut Cx<'_>) -> Time {
+        let now = cx.now.mono;
+        let most = FIRST.saturating_mul(1 << self.looks.saturating_sub(1).min(5)).min(CAP);
+        let next = now + jitter(&mut cx.session.rng, most / 2, most);
+        // A look can wait for a window in which the heartbeats have room.
+        let next = cx.session.rate.hold_others(now, now + CAP).map_or(next, |until| next.max(until));
+        let last = self.began.unwrap_or_default() + self.patience;
+        next.min(last).max(now + Duration::from_millis(1))
+    }
+}
+
+impl<A: Awaited> Machine for Wait<A> {
+    type Command = Infallible;
+    type Event = Event;
+    type Output = Result<A::End>;
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Look => self.begin(cx),
+                State::Looking(mut look) => match look.poll(cx) {
+                    Step::Done(end) => self.looked(cx, end),
+                    other => {
+                        self.state = State::Looking(look);
+                        return pass(other);
+                    }
+                },
+                State::Waiting(at) if at <= cx.now.mono => self.state = State::Look,
+                State::Waiting(at) => {
+                    self.state = State::Waiting(at);
+                    return Step::Idle(Some(Wake { at, why: "look again" }));
+                }
+                State::Finished(end) => return Step::Done(*end),
+                State::Done => return Step::Idle(None),
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.state {
+            State::Looking(look) => look.feed(cx, id, outcome),
+            State::Look | State::Waiting(_) | State::Finished(_) | State::Done => Err(outcome),
+        }
+    }
+
+    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
+        match command {}
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        self.cancelled = true;
+        match &mut self.state {
+            State::Looking(look) => look.cancel(cx),
+            State::Look | State::Waiting(_) => self.finish(Err(Error::cancelled(A::Endpoint::OPERATION))),
+            State::Finished(_) | State::Done => {}
+        }
+    }
+}
+
+impl<A: Awaited> fmt::Debug for Wait<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wait({}, {} looks)", A::Endpoint::OPERATION, self.looks)
+    }
+}
