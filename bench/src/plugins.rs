@@ -105,7 +105,7 @@ impl Words {
     }
 }
 
-/// A whole install of ours below `home`, the lock and the script left out: sweep, stage, unpack, swap, sweep.
+/// A whole install of ours below `home`, the lock and the script left out: sweep, stage, unpack, swap, receipt, sweep.
 ///
 /// # Errors
 /// A refusal, or those of the disk.
@@ -127,6 +127,7 @@ pub fn ours(archive: &Archive, home: &Path, durability: Durability) -> Outcome {
     }
     let (stage, _) = unpacking.finish().map_err(told)?;
     act(PluginOp::Commit(stage, durability))?;
+    act(PluginOp::WriteReceipt(name.clone(), b"{}".to_vec(), durability))?;
     act(PluginOp::Sweep(name))?;
     Ok(())
 }

@@ -5,7 +5,9 @@
 mod support;
 
 use molecule_core::effect::{FaultKind, HostOp};
-use molecule_core::plugin::{EarlierVersion, Install, Plugin, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome};
+use molecule_core::plugin::{
+    Durability, EarlierVersion, Install, Plugin, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome,
+};
 use molecule_core::{ErrorKind, Event, Result};
 use support::shelf::{archive, plugin};
 use support::*;
@@ -54,6 +56,18 @@ fn everything_is_verified_before_anything_is_replaced() {
     assert!(acts[6].starts_with("Unlock("), "{acts:?}");
     assert!(agent.store.shelf.left.is_empty(), "the old version is cleared away");
     assert_tidy(&agent);
+}
+
+#[test]
+fn what_is_to_survive_a_power_cut_is_said_with_the_commit_and_with_the_receipt() {
+    for (durability, said) in [(Durability::None, ", None)"), (Durability::Sync, ", Sync)")] {
+        let mut agent = agent();
+        run(&mut agent, Install::new(Plugin::new("mine").durability(durability)), server(plugin("mine", "x"))).unwrap();
+        let acts = agent.lines("start");
+        for act in ["CommitPlugin(", "WriteReceipt("] {
+            assert!(acts.iter().any(|line| line.contains(act) && line.ends_with(said)), "{acts:?}");
+        }
+    }
 }
 
 #[test]

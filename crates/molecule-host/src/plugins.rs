@@ -79,8 +79,8 @@ impl Plugins {
                 self.remove_stage(stage)?;
                 PluginResult::Discarded
             }
-            PluginOp::WriteReceipt(plugin, content) => {
-                receipt::write(place, &plugin, &content)?;
+            PluginOp::WriteReceipt(plugin, content, durability) => {
+                receipt::write(place, &plugin, &content, durability)?;
                 PluginResult::ReceiptWritten
             }
             PluginOp::Setup(plugin, plan) => PluginResult::SetUp(setup::run(place, &plugin, &plan, cancel)?),

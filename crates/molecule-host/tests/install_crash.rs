@@ -12,6 +12,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::PluginOp;
 use molecule_core::unpack::UnpackPolicy;
 use molecule_host::{Cancel, Plugins};
@@ -66,7 +67,7 @@ fn a_crash_after_any_act_leaves_a_whole_version_and_the_next_start_cleans_up() {
             let scene = Scene::new();
             if with_old {
                 install(&scene.plugins(), &archive_of("old"));
-                perform(&scene.plugins(), PluginOp::WriteReceipt(name(), b"old".to_vec())).unwrap();
+                perform(&scene.plugins(), PluginOp::WriteReceipt(name(), b"old".to_vec(), Durability::None)).unwrap();
             }
             let mut child = scene.rerun("", &[], "child_ends_after_an_act");
             let status = child.env(LAST_ACT, act).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
@@ -129,7 +130,7 @@ fn child_ends_after_an_act() {
     after("finish");
     commit(&plugins, id).unwrap();
     after("commit");
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"new".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"new".to_vec(), Durability::None)).unwrap();
     after("receipt");
     set_up_with(&scene, plan(Duration::from_secs(60)), &Cancel::new());
     after("setup");

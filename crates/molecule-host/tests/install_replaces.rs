@@ -89,7 +89,7 @@ fn a_receipt_does_not_outlive_its_version() {
         other => panic!("{other:?}"),
     };
     install(&plugins, &version("one", 5));
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"one".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"one".to_vec(), Durability::None)).unwrap();
     // A commit that fails leaves both.
     let (id, _) = stage(&plugins, &version("two", 5)).unwrap();
     let aside = scene.home.join("aside");
@@ -101,7 +101,7 @@ fn a_receipt_does_not_outlive_its_version() {
     assert_eq!(receipt(&plugins).as_deref(), Some(&b"one"[..]));
     commit(&plugins, id).unwrap();
     assert_eq!(receipt(&plugins), None);
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"two".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"two".to_vec(), Durability::None)).unwrap();
     assert_eq!(receipt(&plugins).as_deref(), Some(&b"two"[..]));
     assert_eq!(names_in(&place(&scene).join(".receipts")), ["demo-plugin.json"]);
 }
@@ -117,6 +117,8 @@ fn what_is_synced_is_installed_like_everything_else() {
             panic!()
         };
         assert_eq!(committed.replaced, replaced);
+        perform(&plugins, PluginOp::WriteReceipt(name(), version_name.into(), Durability::Sync)).unwrap();
         assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some(version_name));
+        assert_eq!(fs::read_to_string(place(&scene).join(".receipts/demo-plugin.json")).unwrap(), version_name);
     }
 }

@@ -45,7 +45,7 @@ fn install(plugins: &Plugins, name: &PluginName, archive: &[u8]) {
     unpacking.push(archive).unwrap();
     let (id, _) = unpacking.finish().unwrap();
     act(PluginOp::Commit(id, Durability::None));
-    act(PluginOp::WriteReceipt(name.clone(), b"{}".to_vec()));
+    act(PluginOp::WriteReceipt(name.clone(), b"{}".to_vec(), Durability::None));
     act(PluginOp::Sweep(name.clone()));
     drop(held);
 }

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::{Hashed, PluginOp, PluginResult};
 use plugin::{archive, commit, name, path, perform, stage, write};
 use scene::Scene;
@@ -39,7 +40,7 @@ fn an_installed_plugin_has_the_tree_that_was_unpacked() {
     let (id, unpacked) = stage(&plugins, &archive).unwrap();
     assert!(hash(&scene).is_none(), "a stage is no plugin");
     commit(&plugins, id).unwrap();
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"receipt".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"receipt".to_vec(), Durability::None)).unwrap();
     let hashed = hash(&scene).unwrap();
     assert_eq!(hashed.tree, unpacked.tree);
     assert_eq!(hashed.tree.digest(), unpacked.tree.digest());

@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::PluginOp;
 use molecule_host::StoreError;
 use plugin::{lock, name, path, perform, place, write};
@@ -21,7 +22,7 @@ fn all_acts(scene: &Scene) -> Vec<StoreError> {
     let plugins = scene.plugins();
     let acts = [
         PluginOp::Sweep(name()),
-        PluginOp::WriteReceipt(name(), b"{}".to_vec()),
+        PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None),
         PluginOp::Setup(name(), plugin::plan(Duration::from_secs(60))),
         PluginOp::List,
         PluginOp::Remove(name()),
@@ -186,11 +187,13 @@ fn a_receipt_that_is_no_private_file_is_refused() {
     let scene = Scene::new();
     let plugins = scene.plugins();
     fs::create_dir_all(path(&scene)).unwrap();
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None)).unwrap();
     let file = place(&scene).join(".receipts/demo-plugin.json");
     fs::remove_file(&file).unwrap();
     each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::List).unwrap_err());
-    each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::WriteReceipt(name(), b"[]".to_vec())).unwrap_err());
+    each_wrong_file(&scene, &file, || {
+        perform(&plugins, PluginOp::WriteReceipt(name(), b"[]".to_vec(), Durability::None)).unwrap_err()
+    });
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn receipts_are_not_kept_behind_a_link() {
     let receipts = place(&scene).join(".receipts");
     symlink(&outside, &receipts).unwrap();
     fs::create_dir(path(&scene)).unwrap();
-    for act in [PluginOp::WriteReceipt(name(), b"{}".to_vec()), PluginOp::List] {
+    for act in [PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None), PluginOp::List] {
         let error = perform(&scene.plugins(), act).unwrap_err();
         assert_says(&error, &receipts, &["is refused: it is a link"]);
     }

@@ -8,6 +8,7 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::{PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
@@ -139,7 +140,7 @@ fn halves_of_receipts_and_a_receipt_without_a_plugin_are_removed() {
     let scene = Scene::new();
     let plugins = scene.plugins();
     put(&scene, "demo-plugin", "whole");
-    perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec())).unwrap();
+    perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None)).unwrap();
     let receipts = place(&scene).join(".receipts");
     for name in ["demo-plugin.json.0123456789abcdef.tmp", "demo-plugin.json.tmp", "other.json.0123456789abcdef.tmp"] {
         write(&receipts.join(name), b"{", 0o600);

@@ -8,6 +8,7 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::{Found, Listed, PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
@@ -24,7 +25,8 @@ fn list(scene: &Scene) -> Vec<Found> {
 }
 
 fn write_receipt(scene: &Scene, content: &[u8]) {
-    let written = perform(&scene.plugins(), PluginOp::WriteReceipt(name(), content.to_vec())).unwrap();
+    let written =
+        perform(&scene.plugins(), PluginOp::WriteReceipt(name(), content.to_vec(), Durability::None)).unwrap();
     assert_eq!(written, PluginResult::ReceiptWritten);
 }
 

@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
+use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::{PluginOp, PluginResult};
 use molecule_host::StoreError;
 use plugin::{USER, as_user, name, path, perform, place, write};
@@ -30,7 +31,7 @@ fn a_plugin_goes_with_its_receipt_and_is_told_to_have_existed() {
     assert!(!remove(&scene).unwrap());
     fs::create_dir(path(&scene)).unwrap();
     write(&path(&scene).join("plugin.yaml"), b"name: demo-plugin", 0o644);
-    perform(&scene.plugins(), PluginOp::WriteReceipt(name(), b"{}".to_vec())).unwrap();
+    perform(&scene.plugins(), PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None)).unwrap();
     assert!(remove(&scene).unwrap());
     assert_eq!(names_in(&place(&scene)), [".receipts"]);
     assert!(names_in(&place(&scene).join(".receipts")).is_empty());

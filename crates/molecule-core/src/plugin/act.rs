@@ -21,12 +21,12 @@ pub enum PluginOp {
     Lock(PluginName),
     /// Remove what an earlier act left, or put an earlier version back that lost its place. The lock is held.
     Sweep(PluginName),
-    /// Put a stage in the plugin's place, as a whole. The lock is held.
+    /// Put a stage in the plugin's place, as a whole, with `Sync` only once its files are on the disk. The lock is held.
     Commit(StageId, Durability),
     /// Remove a stage.
     Discard(StageId),
-    /// Replace the plugin's receipt as a whole.
-    WriteReceipt(PluginName, Vec<u8>),
+    /// Replace the plugin's receipt as a whole, with `Sync` so that it and what was committed before survive a power cut.
+    WriteReceipt(PluginName, Vec<u8>, Durability),
     /// Run the plugin's `setup.sh`. The lock is held.
     Setup(PluginName, SetupPlan),
     /// Look at what is installed, and at what interrupted acts left.
@@ -138,7 +138,9 @@ impl fmt::Debug for PluginOp {
             Self::Sweep(name) => write!(f, "SweepPlugin({name})"),
             Self::Commit(StageId(id), durability) => write!(f, "CommitPlugin({id}, {durability:?})"),
             Self::Discard(StageId(id)) => write!(f, "DiscardPlugin({id})"),
-            Self::WriteReceipt(name, bytes) => write!(f, "WriteReceipt({name}, {} bytes)", bytes.len()),
+            Self::WriteReceipt(name, bytes, durability) => {
+                write!(f, "WriteReceipt({name}, {} bytes, {durability:?})", bytes.len())
+            }
             Self::Setup(name, plan) => write!(f, "SetUpPlugin({name}, {:?})", plan.timeout),
             Self::List => f.write_str("ListPlugins"),
             Self::Hash(name) => write!(f, "HashPlugin({name})"),

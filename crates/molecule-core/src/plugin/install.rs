@@ -141,7 +141,10 @@ impl Install {
         let op = match act {
             Act::Sweep | Act::Clear => PluginOp::Sweep(self.order().name.clone()),
             Act::Commit(stage) => PluginOp::Commit(stage, self.order().durability),
-            Act::Receipt => PluginOp::WriteReceipt(self.order().name.clone(), self.receipt(cx)?.write()),
+            Act::Receipt => {
+                let order = self.order();
+                PluginOp::WriteReceipt(order.name.clone(), self.receipt(cx)?.write(), order.durability)
+            }
             Act::Setup => PluginOp::Setup(self.order().name.clone(), self.setup_plan()?),
             Act::Discard(stage) => PluginOp::Discard(stage),
             Act::Unlock => return self.lock.take().map(HostOp::Unlock),

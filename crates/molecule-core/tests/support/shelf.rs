@@ -77,7 +77,7 @@ impl Shelf {
                 self.discard(*stage);
                 PluginResult::Discarded
             }
-            PluginOp::WriteReceipt(name, bytes) => {
+            PluginOp::WriteReceipt(name, bytes, _) => {
                 self.locked(name);
                 self.receipts.insert(name.to_string(), bytes.clone());
                 PluginResult::ReceiptWritten

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 
+use molecule_core::plugin::Durability;
 use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Mode};
@@ -13,24 +14,37 @@ use crate::store::StoreError;
 /// The most bytes that are read of a receipt: one of the largest plugin has half of that.
 const MOST: u64 = 16 * 1024 * 1024;
 
-/// Replaces the plugin's receipt as a whole.
-pub(super) fn write(place: &Place, plugin: &PluginName, content: &[u8]) -> Result<(), StoreError> {
+/// Replaces the plugin's receipt as a whole. With `Sync` the disk has it in the end, and the plugin's own place as well, so
+/// that nothing of an install is left to be written.
+pub(super) fn write(
+    place: &Place,
+    plugin: &PluginName,
+    content: &[u8],
+    durability: Durability,
+) -> Result<(), StoreError> {
     let dir = place.ensure()?;
     let receipts = place.ensure_receipts(&dir)?;
     let (target, temporary) = (name::receipt(plugin), name::temporary_receipt(plugin));
     let path = place.path(RECEIPTS).join(&target);
     // A rename would not follow a link, but it would put a file where its owner wanted the link.
     open(&receipts, &target, place)?;
-    let written = write_new(&receipts, &temporary, content).and_then(|()| receipts.rename(&temporary, &target));
+    let synced = durability == Durability::Sync;
+    let written = write_new(&receipts, &temporary, content, synced).and_then(|()| receipts.rename(&temporary, &target));
     written.map_err(|error| {
         // Nothing but half of a receipt is lost with it, and the next sweep removes what is left of it.
         let _ = receipts.remove_file(&temporary);
         failed(&path, "written", error)
-    })
+    })?;
+    if synced {
+        receipts.sync().and_then(|()| dir.sync()).map_err(|error| failed(&path, "written to disk", error))?;
+    }
+    Ok(())
 }
 
-fn write_new(receipts: &Dir, temporary: &OsStr, content: &[u8]) -> io::Result<()> {
-    receipts.create(temporary, Mode::Private)?.write_all(content)
+fn write_new(receipts: &Dir, temporary: &OsStr, content: &[u8], synced: bool) -> io::Result<()> {
+    let mut file = receipts.create(temporary, Mode::Private)?;
+    file.write_all(content)?;
+    if synced { file.sync_all() } else { Ok(()) }
 }
 
 /// The plugin's receipt, if it has one.

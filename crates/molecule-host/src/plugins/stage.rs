@@ -39,6 +39,9 @@ impl Stage {
     }
 
     /// Puts the stage in the plugin's place. An earlier version is garbage from then on, which the next sweep removes.
+    ///
+    /// With `Sync` the disk has the files first, and the place with the receipt that follows: an error means that the plugin is
+    /// as it was.
     pub(super) fn commit(&mut self, durability: Durability) -> Result<Committed, StoreError> {
         let path = self.place.path(self.plugin.as_str());
         let Some(name) = &self.name else {
@@ -46,9 +49,6 @@ impl Stage {
         };
         let replaced = self.swap_in(name, durability)?;
         self.name = None;
-        if durability == Durability::Sync {
-            self.dir.sync().map_err(|error| failed(&path, "written to disk", error))?;
-        }
         Ok(Committed { replaced, path })
     }
 
