@@ -1,4 +1,5 @@
-//! A remote agent's whole life, blocking: register, pull secrets, install a plugin, beat, and end when the platform says so.
+//! A remote agent's whole life, blocking: register, pull secrets, install a plugin, beat, end when the platform
+//! says so, and be called by another.
 //!
 //! ```console
 //! $ cargo run --example remote-agent
@@ -10,7 +11,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use molecule_blocking::{Agent, AgentCard, Ended};
+use molecule_blocking::{Agent, AgentCard, Ended, Result, Storage};
+use molecule_examples::embedded::Embedded;
 use molecule_examples::{Settings, story};
 
 fn main() -> ExitCode {
@@ -50,5 +52,20 @@ fn live() -> Result<Ended, Box<dyn Error>> {
     if let Some(embedded) = &settings.embedded {
         embedded.pause_after_beats(5);
     }
-    Ok(agent.run_heartbeat_loop()?)
+    let ended = agent.run_heartbeat_loop()?;
+    if let Some(embedded) = &settings.embedded {
+        leave_word(embedded, &agent)?;
+    }
+    Ok(ended)
+}
+
+/// Another agent of the same platform says something to this one, which finds it when it is back.
+fn leave_word(embedded: &Embedded, agent: &Agent) -> Result<()> {
+    let (id, token) = embedded.colleague();
+    let colleague = Agent::builder(embedded.url(), id).token(token).storage(Storage::Memory).build()?;
+    colleague.register()?;
+    let message = "welcome back";
+    let outcome = colleague.call_peer(agent.workspace_id(), message)?;
+    story::tell_outcome("colleague", message, &outcome);
+    Ok(())
 }

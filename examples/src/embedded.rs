@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molecule_core::proto::WorkspaceId;
+use molecule_core::proto::{Token, WorkspaceId};
 use molecule_platform::{Config, Dialect, Platform, PluginTree, Server, serve};
 
 use crate::story::tell;
@@ -13,11 +13,12 @@ use crate::story::tell;
 /// The plugin that the owner of the embedded platform offers.
 pub const PLUGIN: &str = "greeter";
 
-/// An embedded platform with one workspace. Dropping it stops it and removes its directory.
+/// An embedded platform with a workspace and a colleague's. Dropping it stops it and removes its directory.
 #[derive(Debug)]
 pub struct Embedded {
     server: Arc<Server>,
     workspace_id: WorkspaceId,
+    colleague: (WorkspaceId, Token),
     home: PathBuf,
     /// Whether the directory is ours to remove.
     temporary: bool,
@@ -45,9 +46,10 @@ impl Embedded {
             platform.add_plugin(plugin());
             Ok::<_, io::Error>(id)
         })?;
+        let colleague = server.with(|platform, now| platform.create_workspace(now, "colleague"));
         tell("platform", format!("listens on {} (embedded, the current server's dialect)", server.url()));
         tell("owner", format!("created workspace {workspace_id} with 2 secrets, and offers the plugin {PLUGIN}"));
-        Ok(Self { server: Arc::new(server), workspace_id, home, temporary })
+        Ok(Self { server: Arc::new(server), workspace_id, colleague, home, temporary })
     }
 
     /// The platform's base URL.
@@ -58,6 +60,11 @@ impl Embedded {
     /// The workspace that the owner created.
     pub fn workspace_id(&self) -> &WorkspaceId {
         &self.workspace_id
+    }
+
+    /// Another agent's workspace, and its token.
+    pub fn colleague(&self) -> (&WorkspaceId, &str) {
+        (&self.colleague.0, self.colleague.1.expose())
     }
 
     /// Where the agent keeps its files.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use molecule_core::plugin::{Installed, SetupOutcome};
 use molecule_core::proto::{Secrets, WorkspaceStatus};
 use molecule_core::unpack::Progress;
-use molecule_core::{Ended, Event, Registration, TokenUse};
+use molecule_core::{CallOutcome, Ended, Event, Registration, TokenUse};
 
 /// Whether a line about progress stands on the terminal, which the next line of the story takes the place of.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
@@ -98,6 +98,12 @@ pub fn tell_installed(installed: &Installed) {
 pub fn tell_secrets(secrets: &Secrets) {
     let names: Vec<&str> = secrets.names().collect();
     tell("agent", format!("pulled {} secrets: {}", names.len(), names.join(", ")));
+}
+
+/// Says what became of a message.
+pub fn tell_outcome(who: &str, message: &str, outcome: &CallOutcome) {
+    tell(who, format!("calls the agent: {message:?}"));
+    tell(who, outcome);
 }
 
 /// Has Ctrl-C and SIGTERM call `stop`. A second signal, or a stop that is not through after the longest request (a register
