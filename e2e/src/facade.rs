@@ -7,10 +7,12 @@ use std::time::Duration;
 use molecule_core::endpoint::Endpoint;
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
-    AgentCard, AvailablePlugin, HeartbeatAnswer, InboundSecret, Secrets, StateAnswer, Token, WorkspaceId,
+    AgentCard, AvailablePlugin, DelegationId, HeartbeatAnswer, InboundSecret, Peer, QueueId, QueueItem, Secrets,
+    StateAnswer, Token, WorkspaceId,
 };
 use molecule_core::{
-    Ended, Event, Health, OnPause, OriginHeader, Recovered, Recovery, Registration, Report, Result, Timeouts,
+    CallOutcome, Delegation, DelegationView, Ended, Event, Health, OnPause, OriginHeader, PeerCall, PeerUrl,
+    QueueOutcome, Recovered, Recovery, Registration, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -259,6 +261,54 @@ impl Agent {
 
     pub fn recover(&self, recovery: Recovery) -> Result<Recovered> {
         call!(self, recover(recovery))
+    }
+
+    pub fn peers(&self) -> Result<Vec<Peer>> {
+        call!(self, peers())
+    }
+
+    pub fn peers_matching(&self, text: &str) -> Result<Vec<Peer>> {
+        call!(self, peers_matching(text))
+    }
+
+    pub fn discover_peer(&self, id: &WorkspaceId) -> Result<Option<PeerUrl>> {
+        call!(self, discover_peer(id))
+    }
+
+    pub fn invalidate_peer_url(&self, id: &WorkspaceId) -> Result<()> {
+        ask!(self, invalidate_peer_url(id))
+    }
+
+    pub fn check_access(&self, id: &WorkspaceId) -> Result<bool> {
+        call!(self, check_access(id))
+    }
+
+    pub fn call_peer(&self, target: &WorkspaceId, message: impl Into<PeerCall>) -> Result<CallOutcome> {
+        call!(self, call_peer(target, message))
+    }
+
+    pub fn delegate(&self, target: &WorkspaceId, task: impl Into<Delegation>) -> Result<DelegationId> {
+        call!(self, delegate(target, task))
+    }
+
+    pub fn delegations(&self) -> Result<Vec<DelegationView>> {
+        call!(self, delegations())
+    }
+
+    pub fn delegation(&self, id: &DelegationId) -> Result<DelegationView> {
+        call!(self, delegation(id))
+    }
+
+    pub fn wait_delegation(&self, id: impl Into<WaitFor>) -> Result<DelegationView> {
+        call!(self, wait_delegation(id))
+    }
+
+    pub fn queue_item(&self, id: &QueueId) -> Result<QueueItem> {
+        call!(self, queue_item(id))
+    }
+
+    pub fn wait_queue_item(&self, id: impl Into<WaitFor>) -> Result<QueueOutcome> {
+        call!(self, wait_queue_item(id))
     }
 
     pub(crate) fn run_heartbeat_loop(&self) -> Result<Ended> {

@@ -23,6 +23,10 @@ pub mod route {
     pub const SECRETS: &str = "/secrets/values";
     /// `GET /workspaces/:id/plugins/:name/download`.
     pub const DOWNLOAD: &str = "/download";
+    /// `POST /workspaces/:id/a2a`.
+    pub const A2A: &str = "/a2a";
+    /// `POST /workspaces/:id/delegate`.
+    pub const DELEGATE: &str = "/delegate";
 }
 
 /// One platform and the agents that know it.
@@ -91,6 +95,22 @@ impl World {
         self.setup(id).build().expect("the setup makes sense")
     }
 
+    /// Two registered agents that may talk: one that sends, and one that is called at this URL.
+    ///
+    /// # Panics
+    /// If they cannot register.
+    pub fn pair(&self, url: &str) -> (Agent, Agent) {
+        let [sender, receiver] =
+            ["alpha", "beta"].map(|name| self.platform(|platform, now| platform.create_workspace(now, name)));
+        let sender = self.setup(&sender.0).token(&sender.1).build().expect("the setup makes sense");
+        let receiver =
+            self.setup(&receiver.0).token(&receiver.1).reported_url(url).build().expect("the setup makes sense");
+        for agent in [&sender, &receiver] {
+            agent.register().expect("the platform takes both in");
+        }
+        (sender, receiver)
+    }
+
     /// The requests for a route so far.
     pub fn requests(&self, route: &str) -> Vec<Seen> {
         let mut requests = self.server.requests();
@@ -147,6 +167,12 @@ impl World {
     /// Lets something else happen to requests for a route.
     pub fn rule(&self, route: &str, action: Action) -> Rule<'_> {
         Rule { server: &self.server, id: self.server.inject(serve::Rule::path_suffix(route, action)) }
+    }
+
+    /// Closes the connection, so many times, where an answer of a route was due.
+    pub fn lose_answer(&self, times: u32, route: &str) -> Rule<'_> {
+        let rule = serve::Rule::path_suffix(route, Action::CloseAfter).times(times);
+        Rule { server: &self.server, id: self.server.inject(rule) }
     }
 
     /// Answers requests for a route in the platform's stead.

@@ -4,12 +4,15 @@
 mod all_tokens_revoked;
 mod bad_options;
 mod database_outage;
+mod delegated;
 mod deleted;
+mod direct_call_to_odd_peers;
 mod first_start;
 mod heartbeat_keeps_pace;
 mod not_the_platform;
 mod paused;
 mod paused_wait_resumed;
+mod peer_is_busy;
 mod plugin_dropped;
 mod plugin_installed;
 mod plugin_refused;
@@ -27,6 +30,7 @@ mod token_given;
 mod token_not_held;
 mod token_rotated;
 mod two_agents_of_one_workspace;
+mod two_agents_talk;
 mod unauthorized;
 mod unwritable_store;
 
