@@ -1,6 +1,6 @@
 //! A driver for any machine, over virtual time, that holds the machine to the protocol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Outcome, Sent};
@@ -17,6 +17,8 @@ pub struct Driven<M: Machine> {
     pub machine: M,
     /// Effects that were started and not yet fed.
     pub in_flight: BTreeMap<EffectId, Effect>,
+    /// Those of them that the machine no longer waits for.
+    pub cancelled: BTreeSet<EffectId>,
     /// Outcomes that come by themselves, by moment.
     due: BTreeMap<(Time, EffectId), Outcome>,
     /// Those that were never taken up by a server.
@@ -53,6 +55,7 @@ where
         Self {
             machine,
             in_flight: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             due: BTreeMap::new(),
             fresh: Vec::new(),
             events: Vec::new(),
@@ -70,6 +73,7 @@ where
                 Step::Start(id, effect) => self.started(agent, id, effect),
                 Step::Cancel(id) => {
                     agent.note(format!("cancel {}", id.0));
+                    self.cancelled.insert(id);
                     // An act of the host goes on, and its outcome comes late.
                     if matches!(self.in_flight.get(&id), Some(Effect::Host(_))) {
                         continue;
