@@ -49,6 +49,11 @@ impl Extensions {
         if repeated {
             return Err(Refusal::new(Rule::ExtensionRepeated, "it has two extension headers of one kind"));
         }
+        if kind == ExtensionKind::Global && self.dangle() {
+            // Some readers take what came before for the global header's own.
+            let detail = "a global pax header stands between an extension header and its entry";
+            return Err(Refusal::new(Rule::ExtensionDangling, detail));
+        }
         self.body.clear();
         Ok(())
     }
@@ -157,10 +162,11 @@ fn record(body: &[u8]) -> Result<Record<'_>, Refusal> {
     let (record, rest) = body.split_at(length);
     let record = record[space + 1..].strip_suffix(b"\n").ok_or_else(|| wrong("does not end where its length says"))?;
     let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(|| wrong("has no `=`"))?;
-    if equals == 0 {
-        return Err(wrong("has no key"));
+    let key = &record[..equals];
+    if key.is_empty() || key.iter().any(u8::is_ascii_control) {
+        return Err(wrong("has no key, or none that every reader can read"));
     }
-    Ok(Record { key: &record[..equals], value: &record[equals + 1..], rest })
+    Ok(Record { key, value: &record[equals + 1..], rest })
 }
 
 /// Keys that say nothing of what is unpacked are passed over: times, owners, comments, attributes, vendors' own.

@@ -68,6 +68,10 @@ impl<'a> Header<'a> {
             b'0' | 0 => Ok(Kind::Entry(EntryKind::File)),
             b'5' => Ok(Kind::Entry(EntryKind::Directory)),
             b'1' | b'2' => Ok(Kind::Entry(EntryKind::Link)),
+            // Some readers take it for a file.
+            b'x' | b'g' | b'L' | b'K' if self.format == Format::V7 => {
+                Err(Refusal::new(Rule::Magic, "an extension header is of V7, which has none"))
+            }
             b'x' => Ok(Kind::Extension(ExtensionKind::Pax)),
             b'g' => Ok(Kind::Extension(ExtensionKind::Global)),
             b'L' => Ok(Kind::Extension(ExtensionKind::LongName)),

@@ -207,6 +207,8 @@ fn pax_records_are_read_by_their_length() {
         "6 a=b\n\0",
         "6 abc\n",
         "5 =b\n",
+        "8 a\nb=c\n",
+        "8 a\0b=c\n",
         "0 \n",
         "2 \n",
         "3 \n",
@@ -277,12 +279,7 @@ fn a_global_header_names_nothing() {
     for key in ["path", "linkpath", "size", "GNU.sparse.major", "GNU.x"] {
         assert_eq!(refused(global(pax_record(key, "1"))), Rule::PaxGlobal, "{key}");
     }
-    // It may stand between an entry and what is said of it, and at the end.
-    let between = Archive::new()
-        .pax(pax_record("path", "a"))
-        .entry(Header::new("g", b'g'), pax_record("comment", "x"))
-        .file("f", "");
-    assert_eq!(paths(between), ["a"]);
+    // It may stand anywhere but between an entry and what is said of it.
     assert_eq!(paths(Archive::new().file("f", "").entry(Header::new("g", b'g'), "")), ["f"]);
 }
 
@@ -342,6 +339,27 @@ fn an_extension_header_has_its_entry() {
         let content = if flag == b'x' { pax_record("comment", "x") } else { b"name\0".to_vec() };
         let archive = Archive::new().file("f", "").entry(Header::new("extension", flag), content);
         assert_eq!(refused(archive), Rule::ExtensionDangling, "{}", char::from(flag));
+    }
+}
+
+/// `extension-dangling`: some readers would say of the global header what was said of the entry.
+#[test]
+fn no_global_header_stands_between_an_entry_and_what_is_said_of_it() {
+    for flag in [b'x', b'L', b'K'] {
+        let content = if flag == b'x' { pax_record("path", "x") } else { b"name\0".to_vec() };
+        let archive = Archive::new().entry(Header::new("extension", flag), content);
+        let archive = archive.entry(Header::new("g", b'g'), pax_record("comment", "x")).file("f", "");
+        assert_eq!(refused(archive), Rule::ExtensionDangling, "{}", char::from(flag));
+    }
+}
+
+/// `magic`
+#[test]
+fn v7_has_no_extension_headers() {
+    for flag in [b'x', b'g', b'L', b'K'] {
+        let archive =
+            Archive::new().entry(Header::new("extension", flag).v7(), pax_record("comment", "x")).file("f", "");
+        assert_eq!(refused(archive), Rule::Magic, "{}", char::from(flag));
     }
 }
 

@@ -8,5 +8,7 @@ mod genuine;
 mod gzip;
 mod limits;
 mod manifest;
+mod mutation;
+mod random;
 mod rules;
 mod support;

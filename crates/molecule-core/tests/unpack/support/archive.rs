@@ -68,6 +68,11 @@ impl Archive {
         self.zeros(2).bytes
     }
 
+    /// The tar as it is.
+    pub fn open(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The tar with its end mark, compressed.
     pub fn gz(self) -> Vec<u8> {
         gzip(&self.tar())

@@ -4,6 +4,7 @@
 
 mod archive;
 mod map;
+pub mod plan;
 
 pub use archive::{Archive, Header, gzip, pax_record};
 pub use map::{MapSink, Node};
