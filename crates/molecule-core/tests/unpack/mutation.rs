@@ -195,19 +195,18 @@ fn second_opinion(tar: &[u8]) -> io::Result<BTreeMap<String, Node>> {
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let path = entry.path_bytes().into_owned();
-        // Behind the first NUL of a long name there are only more of them.
-        let path = path.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-        let path = String::from_utf8(path).map_err(io::Error::other)?;
-        let components: Vec<&str> = path.split('/').filter(|component| !["", "."].contains(component)).collect();
         let kind = entry.header().entry_type();
-        let executable = entry.header().mode()? & 0o100 != 0;
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content)?;
-        let is_file = matches!(kind, EntryType::Regular);
+        let is_file = kind == EntryType::Regular;
         if !is_file && kind != EntryType::Directory {
             continue;
         }
+        // Behind the first NUL of a long name there are only more of them.
+        let path = entry.path_bytes().split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        let path = String::from_utf8(path).map_err(io::Error::other)?;
+        let components: Vec<&str> = path.split('/').filter(|component| !["", "."].contains(component)).collect();
+        let executable = entry.header().mode()? & 0o100 != 0;
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content)?;
         for end in 1..components.len() {
             nodes.entry(components[..end].join("/")).or_insert(Node::Directory);
         }
