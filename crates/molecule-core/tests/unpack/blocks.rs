@@ -198,6 +198,7 @@ fn pax_records_are_read_by_their_length() {
         "7 a=b\n",
         "+6 a=b\n",
         "06 a=b\n",
+        "07 a=b\n",
         "6  a=b\n",
         " 6 a=b\n",
         "0x6 a=b\n",

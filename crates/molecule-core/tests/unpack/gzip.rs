@@ -4,6 +4,7 @@ use flate2::{Crc, GzBuilder};
 use http::HeaderMap;
 use molecule_core::plugin::{InstallLimits, Rule};
 use molecule_core::unpack::{UnpackError, UnpackPolicy, Unpacker};
+use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 
 use crate::support::{Archive, MapSink, gzip, refusal, rule, rule_by, unpack, unpack_cut};
@@ -163,6 +164,10 @@ fn received_bytes_are_bounded_whatever_was_announced() {
     }
     // What stands within the limit is judged first.
     assert_eq!(rule_by(b"<!doctype html>, and so on", &limited(16)), Rule::NotGzip);
+    let noise = (0..160_u32).flat_map(|number| <[u8; 32]>::from(Sha256::digest(number.to_le_bytes())));
+    let no_tar = gzip(&[b'x'; 512].into_iter().chain(noise).collect::<Vec<u8>>());
+    assert!(no_tar.len() > 4_000);
+    assert_eq!(rule_by(&no_tar, &limited(2_000)), Rule::Checksum);
 }
 
 fn head(headers: &[(&'static str, &str)], most: u64) -> Result<(), Rule> {

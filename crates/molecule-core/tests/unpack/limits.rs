@@ -1,7 +1,9 @@
 //! Section 7 of the rules: limits, each at its edge, and memory that no claim makes grow.
 
+use std::io;
+
 use molecule_core::plugin::{InstallLimits, Rule};
-use molecule_core::unpack::{UnpackPolicy, Unpacker};
+use molecule_core::unpack::{EntryPath, Sink, UnpackPolicy, Unpacker};
 
 use crate::support::{Archive, Header, MapSink, gzip, pax_record, refusal, rule, rule_by, unpack_by};
 
@@ -35,6 +37,17 @@ fn every_unpacked_byte_counts() {
     );
 }
 
+/// The same where not all of it is in one buffer.
+#[test]
+fn every_unpacked_byte_counts_in_long_archives() {
+    let archive = (0..500).fold(Archive::new(), |archive, number| archive.file(&format!("{number}"), "x"));
+    let length = archive.clone().tar().len() as u64;
+    let taken = limits().max_unpacked_bytes(length);
+    assert!(unpack_by(&archive.clone().gz(), &limited(taken)).is_ok());
+    let refused = limited(limits().max_unpacked_bytes(length - 1));
+    assert_eq!(unpack_by(&archive.gz(), &refused).unwrap_err().rule(), Rule::UnpackedBytes);
+}
+
 /// `unpacked-bytes`: a claim is charged before a byte of it is read, and nothing is allocated for it.
 #[test]
 fn a_claimed_size_is_charged_at_once() {
@@ -46,6 +59,12 @@ fn a_claimed_size_is_charged_at_once() {
         let pax = Archive::new().pax(pax_record("size", size.to_string())).block(Header::new("a", b'0'));
         assert_eq!(rule(&pax.gz_open()), Rule::UnpackedBytes, "{size}");
     }
+    // To the end of its last block.
+    let policy = limited(limits().max_unpacked_bytes(1_000));
+    assert_eq!(
+        rule_by(&Archive::new().block(Header::new("a", b'0').size(400)).gz_open(), &policy),
+        Rule::UnpackedBytes
+    );
     // As much as fits is only cut short.
     let fits = Archive::new().block(Header::new("a", b'0').size(most - 512));
     assert_eq!(rule(&fits.gz_open()), Rule::PartialBlock);
@@ -133,6 +152,42 @@ fn paths_and_the_manifest_are_bounded() {
     let manifest = Archive::new().file("plugin.yaml", "name: kitchen\n").file("sub/plugin.yaml", "x".repeat(100)).gz();
     edge(&manifest, limits().max_manifest_bytes(14), limits().max_manifest_bytes(13), Rule::ManifestBytes);
     assert_eq!(rule(&Archive::new().file("plugin.yaml", vec![b'#'; (1 << 20) + 1]).gz()), Rule::ManifestBytes);
+}
+
+/// Files are written in few and large pieces, however small those are that arrive.
+#[test]
+fn pieces_are_as_large_as_the_buffer() {
+    let archive = Archive::new().file("a", vec![7; 4 << 20]).gz();
+    let mut unpacker = Unpacker::new(Pieces::default(), &UnpackPolicy::default());
+    for piece in archive.chunks(10) {
+        unpacker.push(piece).unwrap();
+    }
+    let (_, Pieces(pieces)) = unpacker.finish().map_err(|(error, _)| error).unwrap();
+    assert_eq!(pieces.iter().sum::<usize>(), 4 << 20);
+    assert!(pieces.len() <= 33, "{} pieces", pieces.len());
+}
+
+/// The lengths of what it is told to write.
+#[derive(Default)]
+struct Pieces(Vec<usize>);
+
+impl Sink for Pieces {
+    fn directory(&mut self, _: &EntryPath) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn begin(&mut self, _: &EntryPath, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.0.push(piece.len());
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod blocks;
 mod entries;
 mod genuine;
 mod gzip;
+mod hostile;
 mod limits;
 mod manifest;
 mod mutation;

@@ -60,7 +60,6 @@ impl Scalar {
 /// The keys of the root mapping with their values, in order.
 pub(super) fn root(bytes: &[u8]) -> Result<Vec<(Rc<str>, Value)>, Refusal> {
     let text = str::from_utf8(bytes).map_err(|_| Refusal::new(Rule::ManifestUtf8, "`plugin.yaml` is not UTF-8"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(char) = text.chars().find(|char| !is_printable(*char)) {
         let detail = format!("`plugin.yaml` holds the character U+{:04X}, which YAML does not allow", u32::from(char));
         return Err(Refusal::new(Rule::ManifestYaml, detail));
