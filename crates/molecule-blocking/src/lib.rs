@@ -69,4 +69,4 @@ pub use molecule_core::{
     Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration, Report,
     Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
-pub use molecule_host::{Storage, Store, StoreError};
+pub use molecule_host::{Storage, Store, StoreError, install_limits_from_env};

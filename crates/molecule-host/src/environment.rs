@@ -4,6 +4,7 @@ use std::env;
 use std::process;
 use std::time::SystemTime;
 
+use molecule_core::plugin::InstallLimits;
 use molecule_core::{Proxy, ProxyRule, Result};
 
 /// A seed from the operating system. Two agents, or two runs of one, never share it: ids that repeat after a restart
@@ -31,6 +32,15 @@ fn random() -> Option<u64> {
 /// An environment variable; `None` if it is absent or no Unicode.
 pub fn var(name: &str) -> Option<String> {
     env::var(name).ok()
+}
+
+/// The limits of an install as the environment has them: `MOLECULE_PLUGIN_MAX_ARCHIVE_BYTES` and the like, one for each field of
+/// [`InstallLimits`]. Nothing else reads these variables; hand the limits to a plugin that they are meant for.
+///
+/// # Errors
+/// `Config` if a variable is no whole number.
+pub fn install_limits_from_env() -> Result<InstallLimits> {
+    InstallLimits::from_vars(var)
 }
 
 /// Which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and `NO_PROXY`, each in upper or else

@@ -35,7 +35,7 @@ mod store;
 
 pub use cancel::Cancel;
 pub use clock::Clock;
-pub use environment::{proxy_rule, seed, var};
+pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
 pub use plugins::{Plugins, Unpacking};
 pub use storage::Storage;
