@@ -24,7 +24,9 @@ fn main() -> Outcome {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["memory", archive, home] => memory_role(archive, home),
+        // For a profiler.
         ["once", archive, home] => plugins::ours(&Archive::at(archive.into()), Path::new(home), Durability::None),
+        ["floor", archive, home] => Ok(plugins::floor(&Archive::at(archive.into()), Path::new(home))?),
         [] => figures(&std::env::temp_dir()),
         [directory] => figures(Path::new(directory)),
         _ => Err("usage: install [directory]".into()),

@@ -60,10 +60,14 @@ impl Archive {
         Ok(Self { what, path, files, each })
     }
 
-    /// The archive that another process made at this path.
+    /// The archive that another process made at this path, whose name says what is in it.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
-        Self { what: "", path, files: 0, each: 0 }
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".tar.gz"));
+        let sizes = name.and_then(|name| name.split_once('x'));
+        let (files, each) =
+            sizes.map_or((0, 0), |(files, each)| (files.parse().unwrap_or(0), each.parse().unwrap_or(0)));
+        Self { what: "", path, files, each }
     }
 }
 

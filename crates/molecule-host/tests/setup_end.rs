@@ -54,7 +54,7 @@ fn a_script_that_hangs_is_ended_when_its_time_is_over() {
     let scene = Scene::new();
     let path = with_script(&scene, "echo $$ > leader; echo waiting; sleep 300");
     let start = Instant::now();
-    let run = ran(set_up_with(&scene, plan(Duration::from_millis(300)), &Cancel::new()), SetupEnd::TimedOut);
+    let run = ran(set_up_with(&scene, plan(Duration::from_secs(1)), &Cancel::new()), SetupEnd::TimedOut);
     assert!(start.elapsed() < LONG);
     assert_eq!(run.stdout(), "waiting\n");
     assert_is_dead(&path.join("leader"));
@@ -64,7 +64,7 @@ fn a_script_that_hangs_is_ended_when_its_time_is_over() {
 fn a_script_may_clean_up_when_its_time_is_over() {
     let scene = Scene::new();
     with_script(&scene, "trap 'echo cleaned up; exit 3' TERM; echo waiting; while :; do sleep 0.01; done");
-    let run = ran(set_up_with(&scene, plan(Duration::from_secs(1)), &Cancel::new()), SetupEnd::TimedOut);
+    let run = ran(set_up_with(&scene, plan(Duration::from_secs(2)), &Cancel::new()), SetupEnd::TimedOut);
     assert_eq!(run.stdout(), "waiting\ncleaned up\n");
 }
 
@@ -76,7 +76,7 @@ fn a_fork_that_ignores_the_question_is_killed() {
         "(trap '' TERM; echo $BASHPID > child; while :; do sleep 0.05; done) & trap '' TERM; echo $$ > leader; while :; do wait; done",
     );
     let start = Instant::now();
-    ran(set_up_with(&scene, plan(Duration::from_millis(300)), &Cancel::new()), SetupEnd::TimedOut);
+    ran(set_up_with(&scene, plan(Duration::from_secs(1)), &Cancel::new()), SetupEnd::TimedOut);
     assert!(start.elapsed() < LONG);
     assert_is_dead(&path.join("leader"));
     assert_is_dead(&path.join("child"));
