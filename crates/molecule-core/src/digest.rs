@@ -2,7 +2,7 @@
 //!
 //! It is the SHA-256 of a JSON text, `[["a.md", "<64 hex>"], ["b/c.md", "<64 hex>"]]`: every regular file but the `plugin.yaml` at the
 //! root, sorted by path in code point order, in ASCII. Modes, empty directories and `plugin.yaml` itself are not covered; a
-//! [`TreeDigest`](crate::plugin::TreeDigest) covers the first and the last.
+//! [`TreeDigest`] covers the first and the last.
 //!
 //! ```
 //! use molecule_core::digest::ContentDigest;

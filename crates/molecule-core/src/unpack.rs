@@ -3,7 +3,7 @@
 //!
 //! An [`Unpacker`] is pushed the bytes of a gzip'd tar in pieces of any size; however they are cut, the verdict is the same. It
 //! refuses whatever a reader might take for something else than another reader does, whatever leaves the plugin's directory,
-//! and whatever does not stay within its limits; each refusal names its [`Rule`](crate::plugin::Rule). Its [`Sink`] is told to make directories and
+//! and whatever does not stay within its limits; each refusal names its [`Rule`]. Its [`Sink`] is told to make directories and
 //! to write files, parents first, one after the other. What the sink was told is a plugin only once [`Unpacker::finish`] says so.
 //!
 //! ```
