@@ -1,9 +1,10 @@
 //! A plugin that breaks a rule, or does not arrive as a whole, changes nothing.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use molecule_e2e::core::plugin::{EarlierVersion, InstallLimits, Plugin, Rule};
@@ -18,16 +19,17 @@ pub(crate) fn assert_nothing_left(world: &World, agent: &Agent) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.starts_with(".staging-") && !name.starts_with(".old-"), "{name} was left");
+        let is_left = [".staging-", ".old-", ".keep-"].iter().any(|prefix| name.starts_with(prefix));
+        assert!(!is_left, "{name} was left");
     }
 }
 
-fn good() -> PluginTree {
+pub(crate) fn good() -> PluginTree {
     PluginTree::new("mine").file("plugin.yaml", "name: mine\nversion: 1.0.0\ndescription: Good.\n").file("a.md", "a")
 }
 
 /// An agent with the good version installed, and what is to be sent next.
-fn with_earlier_version(world: &World, next: PluginTree) -> Agent {
+pub(crate) fn with_earlier_version(world: &World, next: PluginTree) -> Agent {
     world.platform(|platform, _| platform.add_plugin(good()));
     let (id, token) = world.workspace();
     let agent = world.setup(&id).token(&token).build().unwrap();
@@ -80,7 +82,7 @@ scenario!(limits_of_the_callers_own_hold, [Current], |stage| {
 });
 
 /// The same agent at a server that sends what it likes.
-fn at(world: &World, agent: &Agent, downloads: &Downloads) -> Agent {
+pub(crate) fn at(world: &World, agent: &Agent, downloads: &Downloads) -> Agent {
     let (id, token) = (agent.workspace_id(), Token::new("a-token-that-nobody-checks").unwrap());
     world.setup(&id).token(&token).platform(&downloads.url()).call_limit(Duration::from_secs(5)).build().unwrap()
 }
@@ -94,11 +96,11 @@ fn refused_from(world: &World, answer: impl Fn(&mut TcpStream) + Send + 'static)
 }
 
 /// An archive of the good version.
-fn archive() -> Vec<u8> {
+pub(crate) fn archive() -> Vec<u8> {
     good().archive(UnixTime::from_secs(1_795_383_587)).unwrap().to_vec()
 }
 
-fn head(stream: &mut TcpStream, length: usize) {
+pub(crate) fn head(stream: &mut TcpStream, length: usize) {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {length}\r\n\r\n");
     let _ = stream.write_all(head.as_bytes());
 }
@@ -146,7 +148,7 @@ scenario!(a_download_that_stalls_ends, [Current], |stage| {
         head(stream, archive.len());
         let _ = stream.write_all(&archive[..archive.len() / 2]);
         // Until the other side has had enough.
-        let _ = std::io::Read::read(stream, &mut [0; 1]);
+        let _ = stream.read(&mut [0; 1]);
     });
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert_kept(&world, &agent, &error);
@@ -173,6 +175,22 @@ scenario!(a_download_that_says_it_is_too_large_is_not_read, [Current], |stage| {
     let world = stage.world();
     let (agent, error) = refused_from(&world, |stream| head(stream, 101 << 20));
     assert_eq!(error.install().unwrap().rule(), Some(Rule::ArchiveBytes), "{error}");
+    assert_kept(&world, &agent, &error);
+});
+
+scenario!(a_download_that_its_head_refuses_is_not_waited_for, [Current], |stage| {
+    let world = stage.world();
+    let agent = with_earlier_version(&world, good());
+    let (tell, told) = mpsc::channel();
+    let downloads = Downloads::start(move |stream| {
+        head(stream, 101 << 20);
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+        let _ = tell.send(stream.read(&mut [0; 1]).map_err(|error| error.kind()));
+    });
+    let error = at(&world, &agent, &downloads).install_plugin("mine").unwrap_err();
+    assert_eq!(error.install().unwrap().rule(), Some(Rule::ArchiveBytes), "{error}");
+    let gone = told.recv().unwrap();
+    assert!(matches!(gone, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "the connection is kept: {gone:?}");
     assert_kept(&world, &agent, &error);
 });
 

@@ -4,7 +4,9 @@
 //! there only when it was told so: a request that is given up, or an answer that is cut, drops the channel, and with it what
 //! was unpacked.
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -38,9 +40,11 @@ pub(crate) async fn fetch(
     let unpacker = Unpacker { dest, head: answer.head().clone(), progress };
     let unpacked = StoreAct::begin(&host, move |host, _| unpacker.run(host, pieces, ended));
     loop {
-        match answer.piece().await {
+        // It takes no more where it has failed, of which the head alone may be the cause; that is the outcome, and nothing
+        // else is waited for.
+        let Some(piece) = before(sender.closed(), answer.piece()).await else { break };
+        match piece {
             Ok(Some(piece)) => {
-                // It takes no more where it has failed; what it failed with is the outcome.
                 if sender.send(piece).await.is_err() {
                     break;
                 }
@@ -62,6 +66,16 @@ pub(crate) async fn fetch(
     }
     drop(sender);
     Ok(unpacked.await)
+}
+
+/// What comes of the work, unless the end comes before it.
+async fn before<T>(end: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    let (mut end, mut work) = (pin!(end), pin!(work));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => end.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// What becomes of the pieces, on a thread of its own.
