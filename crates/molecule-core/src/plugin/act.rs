@@ -52,6 +52,22 @@ pub struct SetupPlan {
     pub env: Vec<String>,
 }
 
+impl SetupPlan {
+    /// Whether any `setup.sh` may see a variable of this name. None sees what holds credentials of this SDK, nor what makes bash
+    /// or the dynamic loader run something else.
+    pub fn may_show(name: &str) -> bool {
+        let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        // Windows takes names in any case.
+        let upper = name.to_ascii_uppercase();
+        let steers = ["BASH_ENV", "ENV", "PYTHONSTARTUP", "SHELLOPTS", "BASHOPTS", "PS4", "IFS"]
+            .contains(&upper.as_str())
+            || ["LD_", "DYLD_", "BASH_FUNC_"].iter().any(|prefix| upper.starts_with(prefix));
+        let secret = upper.starts_with("MOLECULE_") || upper == "ADMIN_TOKEN";
+        is_name && !steers && !secret
+    }
+}
+
 /// What came of an act on the directory of plugins.
 ///
 /// `Debug` shows lengths, never content.

@@ -50,7 +50,7 @@ impl Order {
                 ));
             }
         }
-        if let Some(bad) = plugin.setup_env.iter().find(|name| !is_variable(name)) {
+        if let Some(bad) = plugin.setup_env.iter().find(|name| !SetupPlan::may_show(name)) {
             return Err(Error::config(
                 format!("{bad:?} is no variable that a setup.sh may see"),
                 "name variables of letters, digits and `_` that neither hold the agent's credentials nor steer bash or the \
@@ -96,18 +96,6 @@ fn check_source(source: &str) -> Result<()> {
         return Err(Error::config("the plugin's source is empty, too long, or has control characters", remedy));
     }
     Ok(())
-}
-
-/// Whether a script may see a variable of this name. Not what holds credentials of this SDK, and not what makes bash or the
-/// dynamic loader run something else.
-fn is_variable(name: &str) -> bool {
-    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let upper = name.to_ascii_uppercase();
-    let steers = ["BASH_ENV", "ENV", "PYTHONSTARTUP", "SHELLOPTS", "BASHOPTS", "PS4", "IFS"].contains(&upper.as_str())
-        || ["LD_", "DYLD_", "BASH_FUNC_"].iter().any(|prefix| upper.starts_with(prefix));
-    let secret = upper.starts_with("MOLECULE_") || upper == "ADMIN_TOKEN";
-    is_name && !steers && !secret
 }
 
 #[cfg(test)]

@@ -32,13 +32,6 @@ const SEEN: [&str; 18] = [
 /// The beginning of those about the language.
 const LOCALE: &str = "LC_";
 
-/// Variables that no script sees, whoever adds them: they run code in each shell or program, or are the agent's own
-/// credentials.
-const NEVER: [&str; 6] = ["BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PYTHONSTARTUP", "PS4"];
-const NEVER_BEGINNINGS: [&str; 3] = ["LD_", "DYLD_", "BASH_FUNC_"];
-const OURS: &str = "MOLECULE_";
-const CREDENTIALS: [&str; 3] = ["TOKEN", "SECRET", "KEY"];
-
 /// The environment of the plugin's script, chosen from this process's.
 pub(super) fn of(
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -55,15 +48,8 @@ pub(super) fn of(
 }
 
 fn is_seen(name: &str, added: &[String]) -> bool {
-    !is_never_seen(name)
-        && (SEEN.contains(&name) || name.starts_with(LOCALE) || added.iter().any(|added| added == name))
-}
-
-fn is_never_seen(name: &str) -> bool {
-    // Windows takes names in any case.
-    let name = name.to_ascii_uppercase();
-    let credential = name.starts_with(OURS) && CREDENTIALS.iter().any(|part| name.contains(part));
-    credential || NEVER.contains(&name.as_str()) || NEVER_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+    let is_asked_for = SEEN.contains(&name) || name.starts_with(LOCALE) || added.iter().any(|added| added == name);
+    is_asked_for && SetupPlan::may_show(name)
 }
 
 #[cfg(test)]
@@ -116,8 +102,10 @@ mod tests {
             "MOLECULE_ADMIN_TOKEN",
             "MOLECULE_INBOUND_SECRET",
             "molecule_workspace_token",
+            "MOLECULE_ORG_ID",
+            "ADMIN_TOKEN",
+            "IFS",
         ];
         assert_eq!(seen(&never, &never).len(), 3);
-        assert_eq!(seen(&["MOLECULE_ORG_ID"], &["MOLECULE_ORG_ID"]).len(), 4);
     }
 }
