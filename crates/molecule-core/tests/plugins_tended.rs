@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::ErrorKind;
-use molecule_core::plugin::{Install, ListPlugins, PluginTask, Verification};
+use molecule_core::plugin::{Install, Line, ListPlugins, PluginTask, Verification};
 use support::shelf::plugin;
 use support::*;
 
@@ -61,6 +61,31 @@ fn a_plugin_is_compared_with_its_receipt() {
     agent.store.shelf.receipts.clear();
     assert_eq!(verify(&mut agent, "b"), Some(Verification::NoReceipt));
     assert!(agent.store.shelf.locks.is_empty());
+}
+
+#[test]
+fn a_system_without_modes_does_not_take_executables_for_changed() {
+    let mut agent = with(&["a"]);
+    let install = |agent: &mut Agent, executable| {
+        let mut tree = agent.store.shelf.installed["a"].clone();
+        let line = tree.get("skill.md").unwrap();
+        tree.insert("skill.md", Line { executable, ..line });
+        agent.store.shelf.installed.insert("a".to_owned(), tree);
+    };
+    let verify = |agent: &mut Agent| run(agent, PluginTask::verify("a"), nobody).unwrap().unwrap().is_intact();
+    install(&mut agent, true);
+    assert!(!verify(&mut agent), "the mode changed");
+
+    // As it was sent the file is one; on the disk nothing says so.
+    let receipt = String::from_utf8(agent.store.shelf.receipts["a"].clone()).unwrap();
+    let digest = agent.store.shelf.installed["a"].digest().to_string();
+    let old = run(&mut agent, ListPlugins::new(), nobody).unwrap()[0].tree_sha256.unwrap().to_string();
+    let receipt = receipt.replace(" - skill.md", " x skill.md").replace(&old, &digest);
+    agent.store.shelf.receipts.insert("a".to_owned(), receipt.into_bytes());
+    install(&mut agent, false);
+    assert!(!verify(&mut agent), "the mode changed");
+    agent.store.shelf.without_modes = true;
+    assert!(verify(&mut agent));
 }
 
 #[test]

@@ -143,6 +143,8 @@ pub struct Hashed {
     pub tree: Tree,
     /// What is neither a file nor a directory, or has a name that no archive could give it, by path.
     pub others: Vec<String>,
+    /// Whether this system says which files may be executed. Where it does not, `tree` says it of none.
+    pub tells_executables: bool,
     /// The receipt's content.
     pub receipt: Option<Vec<u8>>,
 }

@@ -91,7 +91,10 @@ impl PluginTask<Option<Verification>> {
 
 fn compare(name: &PluginName, hashed: Hashed) -> Verification {
     let receipt = hashed.receipt.as_deref().and_then(|bytes| Receipt::read(name, bytes));
-    let Some((_, installed)) = receipt else { return Verification::NoReceipt };
+    let Some((_, mut installed)) = receipt else { return Verification::NoReceipt };
+    if !hashed.tells_executables {
+        installed.forget_executables();
+    }
     let mut changes = installed.diff(&hashed.tree);
     changes.added.extend(hashed.others);
     changes.added.sort();

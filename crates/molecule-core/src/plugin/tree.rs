@@ -107,6 +107,11 @@ impl Tree {
         TreeDigest(hash.finalize().into())
     }
 
+    /// Makes it the tree of a system that says of no file that it may be executed.
+    pub(crate) fn forget_executables(&mut self) {
+        self.files.values_mut().for_each(|line| line.executable = false);
+    }
+
     /// How `now` differs from this tree.
     pub fn diff(&self, now: &Self) -> TreeDiff {
         let mut diff = TreeDiff::default();

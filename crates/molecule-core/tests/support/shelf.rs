@@ -27,6 +27,8 @@ pub struct Shelf {
     /// How the script ends.
     pub setup: Option<SetupEnd>,
     pub setups: u32,
+    /// Whether the system says of no file that it may be executed.
+    pub without_modes: bool,
     next: u64,
 }
 
@@ -103,6 +105,7 @@ impl Shelf {
                 let hashed = self.installed.get(name.as_str()).map(|tree| Hashed {
                     tree: tree.clone(),
                     others: Vec::new(),
+                    tells_executables: !self.without_modes,
                     receipt: self.receipts.get(name.as_str()).cloned(),
                 });
                 PluginResult::Hashed(hashed)

@@ -6,9 +6,9 @@ mod other;
 mod unix;
 
 #[cfg(not(unix))]
-pub(super) use other::{Dir, Id, is_executable};
+pub(super) use other::{Dir, Id, TELLS_EXECUTABLES, is_executable};
 #[cfg(unix)]
-pub(super) use unix::{Dir, Id, is_executable};
+pub(super) use unix::{Dir, Id, TELLS_EXECUTABLES, is_executable};
 
 /// What stands at a name, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use molecule_core::plugin::{Line, Tree};
 use molecule_core::proto::PluginName;
 use sha2::{Digest, Sha256};
 
-use super::dir::{Kind, is_executable};
+use super::dir::{Kind, TELLS_EXECUTABLES, is_executable};
 use super::place::{Place, failed};
 use super::receipt;
 use super::walk::{Step, Walk};
@@ -26,7 +26,8 @@ pub(super) fn hash(place: &Place, plugin: &PluginName) -> Result<Option<Hashed>,
         return Ok(None);
     }
     let root = place.path(plugin.as_str());
-    let mut hashed = Hashed { tree: Tree::new(), others: Vec::new(), receipt: receipt::read(place, &dir, plugin)? };
+    let receipt = receipt::read(place, &dir, plugin)?;
+    let mut hashed = Hashed { tree: Tree::new(), others: Vec::new(), tells_executables: TELLS_EXECUTABLES, receipt };
     let mut buffer = vec![0; PIECE];
     let walk = dir.open(OsStr::new(plugin.as_str())).and_then(Walk::new);
     let mut walk = walk.map_err(|error| failed(&root, "read", error))?;

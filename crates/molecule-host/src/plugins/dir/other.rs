@@ -161,6 +161,9 @@ impl Dir {
     }
 }
 
+/// Whether this system has an answer to [`is_executable`].
+pub(in crate::plugins) const TELLS_EXECUTABLES: bool = false;
+
 /// Nothing says here whether a file may be executed.
 pub(in crate::plugins) fn is_executable(_: &File) -> io::Result<bool> {
     Ok(false)

@@ -212,6 +212,9 @@ impl Dir {
     }
 }
 
+/// Whether this system has an answer to [`is_executable`].
+pub(in crate::plugins) const TELLS_EXECUTABLES: bool = true;
+
 /// Whether its owner may execute the file.
 pub(in crate::plugins) fn is_executable(file: &File) -> io::Result<bool> {
     Ok(fs::Mode::from_raw_mode(fs::fstat(file)?.st_mode).contains(fs::Mode::XUSR))
