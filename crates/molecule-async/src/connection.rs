@@ -47,7 +47,7 @@ impl Connection {
 
     /// Whether it takes a request, as far as the runtime knows what has arrived.
     pub(crate) fn is_open(&mut self) -> bool {
-        // Nobody waits for it, and whoever used it last need not be woken for it any more.
+        // Nobody waits for it, and whoever used it last is not to be woken by the next request.
         self.advance(&mut Context::from_waker(Waker::noop()));
         self.io.is_some() && self.requests.is_ready()
     }

@@ -31,7 +31,7 @@ pub(crate) async fn fetch(
     progress: UnboundedSender<Progress>,
 ) -> Result<Outcome, Fault> {
     let timer = pin!(timer());
-    let mut answer = client.open(request, limits, timer).await?;
+    let mut answer = client.open(request.into(), limits, timer).await?;
     if answer.head().status() != StatusCode::OK {
         return answer.whole().await.map(Outcome::Response);
     }

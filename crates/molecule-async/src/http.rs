@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -78,20 +79,19 @@ impl Client {
         limits: Limits,
     ) -> impl Future<Output = Result<Response<Bytes>, Fault>> + Send + use<> {
         let client = self.clone();
+        let request = Asked::from(request);
         async move { client.open(request, limits, pin!(timer())).await?.whole().await }
     }
 
     /// Sends a request and reads the answer's head. The timer is any; it stands for whichever limit is next.
     pub(crate) async fn open<'a>(
         &'a self,
-        request: Request<Bytes>,
+        Asked { uri, mut request }: Asked,
         limits: Limits,
         timer: Pin<&'a mut Sleep>,
     ) -> Result<Answer<'a>, Fault> {
         let mut clock = Clock::start(limits.total, timer);
-        let uri = request.uri().clone();
         let origin = Origin::of(&uri);
-        let mut request = on_the_wire(request);
         loop {
             let kept = self.0.pool.take(&origin).await;
             let is_kept = kept.is_some();
@@ -130,15 +130,22 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The request as HTTP/1 wants it: the path as its target, and a length where a server expects one.
-fn on_the_wire(request: Request<Bytes>) -> Request<Full<Bytes>> {
-    let (mut head, body) = request.into_parts();
-    if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+/// A request as HTTP/1 wants it: the path as its target, and a length where a server expects one.
+pub(crate) struct Asked {
+    uri: Uri,
+    request: Request<Full<Bytes>>,
+}
+
+impl From<Request<Bytes>> for Asked {
+    fn from(request: Request<Bytes>) -> Self {
+        let (mut head, body) = request.into_parts();
+        if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let uri = mem::replace(&mut head.uri, path.into());
+        Self { uri, request: Request::from_parts(head, Full::new(body)) }
     }
-    let path = head.uri.path_and_query().cloned();
-    head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    Request::from_parts(head, Full::new(body))
 }
 
 /// An answer whose body is still to be read.

@@ -1,7 +1,7 @@
 //! Open connections that wait for their next request.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Pool(Mutex<Idle>);
 
 #[derive(Default)]
 struct Idle {
-    waiting: HashMap<Origin, VecDeque<Waiting>>,
+    waiting: HashMap<Origin, VecDeque<Waiting>, BuildHasherDefault<Short>>,
     swept: Option<Instant>,
 }
 
@@ -69,6 +69,31 @@ impl Hash for Origin {
     }
 }
 
+/// FNV-1a: origins are short, few, and the application's own.
+struct Short(u64);
+
+impl Default for Short {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Short {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Pool {
     /// The connection to this origin that was used last and is still open.
     pub(crate) async fn take(&self, origin: &Origin) -> Option<Connection> {
@@ -87,7 +112,11 @@ impl Pool {
         let since = Instant::now();
         let mut idle = self.idle();
         let gone = idle.sweep(since);
-        idle.waiting.entry(origin).or_default().push_back(Waiting { connection, since });
+        let waiting = Waiting { connection, since };
+        match idle.waiting.get_mut(&origin) {
+            Some(all) => all.push_back(waiting),
+            None => drop(idle.waiting.insert(origin, [waiting].into())),
+        }
         drop(idle);
         // Closed here, with the pool free for others.
         drop(gone);
