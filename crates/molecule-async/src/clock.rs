@@ -32,13 +32,13 @@ impl<'a> Clock<'a> {
     }
 
     /// Waits for one phase, at most its own limit, and never past the end of the whole.
-    pub(crate) async fn wait<T>(
+    pub(crate) fn wait<T>(
         &mut self,
         Wait(phase, limit, sent): Wait,
         mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Result<T, Fault> {
+    ) -> impl Future<Output = Result<T, Fault>> {
         let mut timed = None;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             if let Poll::Ready(done) = work(cx) {
                 return Poll::Ready(Ok(done));
             }
@@ -48,7 +48,6 @@ impl<'a> Clock<'a> {
             let timer = pin!(unconstrained(self.timer.as_mut()));
             timer.poll(cx).map(|()| Err(Fault::new(sent, FaultKind::Timeout(phase))))
         })
-        .await
     }
 
     /// Sets the timer, and tells which limit it stands for.

@@ -47,18 +47,18 @@ impl Connector {
     }
 
     /// A new connection to a URL's origin.
-    pub(crate) async fn open(&self, uri: &Uri) -> Result<Connection, Fault> {
+    pub(crate) async fn open(&self, uri: Uri) -> Result<Connection, Fault> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let stream = match self.proxies.proxy_for(uri) {
+        let stream = match self.proxies.proxy_for(&uri) {
             Some(proxy) => proxy::tunnel(&self.names, proxy, host, port).await?,
             None => dial(&self.names, host, port).await?,
         };
         if https {
-            Connection::speak(uri, self.tls.handshake(host, stream).await?).await
+            Connection::speak(&uri, self.tls.handshake(host, stream).await?).await
         } else {
-            Connection::speak(uri, stream).await
+            Connection::speak(&uri, stream).await
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::act::StoreAct;
 use crate::clock::timer;
-use crate::http::Client;
+use crate::http::{Asked, Client};
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
 const AHEAD: usize = 4;
@@ -31,9 +31,11 @@ pub(crate) async fn fetch(
     progress: UnboundedSender<Progress>,
 ) -> Result<Outcome, Fault> {
     let timer = pin!(timer());
-    let mut answer = client.open(request.into(), limits, timer).await?;
+    let mut asked = Asked::new(request, limits);
+    let mut answer = client.open(&mut asked, timer).await?;
     if answer.head().status() != StatusCode::OK {
-        return answer.whole().await.map(Outcome::Response);
+        let body = answer.whole().await?;
+        return Ok(Outcome::Response(answer.give_back().map(|()| body)));
     }
     let (sender, pieces) = channel(AHEAD);
     let (end, ended) = oneshot::channel();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
@@ -78,49 +78,52 @@ impl Client {
         request: Request<Bytes>,
         limits: Limits,
     ) -> impl Future<Output = Result<Response<Bytes>, Fault>> + Send + use<> {
-        let client = self.clone();
-        let request = Asked::from(request);
-        async move { client.open(request, limits, pin!(timer())).await?.whole().await }
+        let (client, mut asked) = (self.clone(), Asked::new(request, limits));
+        async move {
+            let timer = pin!(timer());
+            let mut answer = client.open(&mut asked, timer).await?;
+            let body = answer.whole().await?;
+            Ok(answer.give_back().map(|()| body))
+        }
     }
 
     /// Sends a request and reads the answer's head. The timer is any; it stands for whichever limit is next.
     pub(crate) async fn open<'a>(
         &'a self,
-        Asked { uri, mut request }: Asked,
-        limits: Limits,
+        asked: &'a mut Asked,
         timer: Pin<&'a mut Sleep>,
     ) -> Result<Answer<'a>, Fault> {
-        let mut clock = Clock::start(limits.total, timer);
-        let origin = Origin::of(&uri);
+        let mut clock = Clock::start(asked.limits.total, timer);
+        asked.origin.set_here();
         loop {
-            let kept = self.0.pool.take(&origin).await;
-            let is_kept = kept.is_some();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => {
-                    // Rare and large, so that it is not part of every request's future.
-                    let mut open = Box::pin(self.0.connector.open(&uri));
-                    let connect = Wait(Phase::Connect, limits.connect, Sent::No);
-                    clock.wait(connect, |cx| open.as_mut().poll(cx)).await??
-                }
-            };
+            let (mut connection, is_kept) = self.connection(asked, &mut clock).await?;
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
-            let head = Wait(Phase::Head, limits.head, Sent::Maybe);
-            let mut answer = pin!(connection.send(request));
+            let head = Wait(Phase::Head, asked.limits.head, Sent::Maybe);
+            let mut answer = pin!(connection.send(mem::take(&mut asked.request)));
             match clock.wait(head, |cx| connection.poll(cx, answer.as_mut())).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let head = Response::from_parts(head, ());
-                    return Ok(Answer { head, body, connection, origin, pool: &self.0.pool, clock, limits });
+                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, clock });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if is_kept => request = unsent,
+                    Some(unsent) if is_kept => asked.request = unsent,
                     Some(_) => return Err(fault(Sent::No, error.into_error())),
                     None => return Err(fault(Sent::Maybe, error.into_error())),
                 },
             }
         }
+    }
+    /// A connection to the origin, and whether it was kept from an earlier request.
+    async fn connection(&self, asked: &Asked, clock: &mut Clock<'_>) -> Result<(Connection, bool), Fault> {
+        if let Some(kept) = self.0.pool.take(&asked.origin).await {
+            return Ok((kept, true));
+        }
+        // Rare and large, so that it is not part of every request's future.
+        let mut open = Box::pin(self.0.connector.open(asked.origin.uri()));
+        let connect = Wait(Phase::Connect, asked.limits.connect, Sent::No);
+        Ok((clock.wait(connect, |cx| open.as_mut().poll(cx)).await??, false))
     }
 }
 
@@ -130,21 +133,23 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A request as HTTP/1 wants it: the path as its target, and a length where a server expects one.
+/// A request on its way, and where it goes to.
 pub(crate) struct Asked {
-    uri: Uri,
+    origin: Origin,
     request: Request<Full<Bytes>>,
+    limits: Limits,
 }
 
-impl From<Request<Bytes>> for Asked {
-    fn from(request: Request<Bytes>) -> Self {
+impl Asked {
+    /// The request as HTTP/1 wants it: the path as its target, and a length where a server expects one.
+    pub(crate) fn new(request: Request<Bytes>, limits: Limits) -> Self {
         let (mut head, body) = request.into_parts();
         if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let uri = mem::replace(&mut head.uri, path.into());
-        Self { uri, request: Request::from_parts(head, Full::new(body)) }
+        let origin = Origin::of(&mem::replace(&mut head.uri, path.into()));
+        Self { origin, request: Request::from_parts(head, Full::new(body)), limits }
     }
 }
 
@@ -153,10 +158,9 @@ pub(crate) struct Answer<'a> {
     head: Response<()>,
     body: Incoming,
     connection: Connection,
-    origin: Origin,
     pool: &'a Pool,
+    asked: &'a Asked,
     clock: Clock<'a>,
-    limits: Limits,
 }
 
 impl Answer<'_> {
@@ -165,15 +169,14 @@ impl Answer<'_> {
     }
 
     /// Reads the body to its end, at most [`Limits::max_body`] bytes.
-    pub(crate) async fn whole(mut self) -> Result<Response<Bytes>, Fault> {
+    pub(crate) async fn whole(&mut self) -> Result<Bytes, Fault> {
         // Most answers come in one piece, which is not copied.
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         // The declared length alone is enough to refuse a body.
         let mut length = self.body.size_hint().lower();
-        while length <= self.limits.max_body {
+        while length <= self.asked.limits.max_body {
             match self.piece().await? {
-                None if all.is_empty() => return Ok(self.give_back().map(|()| first)),
-                None => return Ok(self.give_back().map(|()| all.freeze())),
+                None => return Ok(if all.is_empty() { first } else { all.freeze() }),
                 Some(piece) if first.is_empty() => first = piece,
                 Some(piece) => {
                     if all.is_empty() {
@@ -189,9 +192,9 @@ impl Answer<'_> {
 
     /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        let Self { body, connection, clock, limits, .. } = self;
+        let Self { body, connection, clock, asked, .. } = self;
         while !body.is_end_stream() {
-            let piece = Wait(Phase::Read, limits.read, Sent::Maybe);
+            let piece = Wait(Phase::Read, asked.limits.read, Sent::Maybe);
             let frame = clock.wait(piece, |cx| connection.poll(cx, pin!(body.frame()))).await?;
             let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { break };
             if let Ok(piece) = frame.into_data() {
@@ -203,7 +206,7 @@ impl Answer<'_> {
 
     /// Gives the connection back, whose answer was read to its end.
     pub(crate) fn give_back(self) -> Response<()> {
-        self.pool.give(self.origin, self.connection);
+        self.pool.give(&self.asked.origin, self.connection);
         self.head
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use tokio::runtime::{Handle, Id};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -37,20 +37,33 @@ struct Waiting {
 /// Where a connection leads, and the runtime that it belongs to: another one's might not be turning.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    runtime: Id,
     https: bool,
     authority: Option<Authority>,
+    runtime: Option<Id>,
 }
 
 impl Origin {
-    /// The origin of a URL, on the runtime that runs here.
+    /// The origin of a URL, on no runtime yet.
     pub(crate) fn of(uri: &Uri) -> Self {
-        let https = uri.scheme() == Some(&Scheme::HTTPS);
-        Self { runtime: Handle::current().id(), https, authority: uri.authority().cloned() }
+        Self { https: uri.scheme() == Some(&Scheme::HTTPS), authority: uri.authority().cloned(), runtime: None }
+    }
+
+    /// The same on the runtime that runs here.
+    pub(crate) fn set_here(&mut self) {
+        self.runtime = Some(Handle::current().id());
+    }
+
+    /// A URL of the origin.
+    pub(crate) fn uri(&self) -> Uri {
+        let mut parts = Parts::default();
+        parts.scheme = Some(if self.https { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = self.authority.clone();
+        parts.path_and_query = Some(PathAndQuery::from_static("/"));
+        Uri::from_parts(parts).unwrap_or_default()
     }
 
     /// As text, since `Authority` goes byte by byte about its case. Another case is another origin here, which does no harm.
-    fn key(&self) -> (Id, bool, &str) {
+    fn key(&self) -> (Option<Id>, bool, &str) {
         (self.runtime, self.https, self.authority.as_ref().map_or("", Authority::as_str))
     }
 }
@@ -97,25 +110,25 @@ impl Hasher for Short {
 impl Pool {
     /// The connection to this origin that was used last and is still open.
     pub(crate) async fn take(&self, origin: &Origin) -> Option<Connection> {
-        while let Some(mut waiting) = self.pop(origin) {
+        loop {
+            let mut waiting = self.pop(origin)?;
             // A turn of the runtime, in which it learns of a close that has arrived by now.
             yield_now().await;
             if waiting.is_good(Instant::now()) {
                 return Some(waiting.connection);
             }
         }
-        None
     }
 
     /// Keeps a connection whose answer was read to its end.
-    pub(crate) fn give(&self, origin: Origin, connection: Connection) {
+    pub(crate) fn give(&self, origin: &Origin, connection: Connection) {
         let since = Instant::now();
         let mut idle = self.idle();
         let gone = idle.sweep(since);
         let waiting = Waiting { connection, since };
-        match idle.waiting.get_mut(&origin) {
+        match idle.waiting.get_mut(origin) {
             Some(all) => all.push_back(waiting),
-            None => drop(idle.waiting.insert(origin, [waiting].into())),
+            None => drop(idle.waiting.insert(origin.clone(), [waiting].into())),
         }
         drop(idle);
         // Closed here, with the pool free for others.
@@ -169,7 +182,9 @@ mod tests {
     use super::*;
 
     fn origin(url: &str) -> Origin {
-        Origin::of(&url.parse().unwrap())
+        let mut origin = Origin::of(&url.parse().unwrap());
+        origin.set_here();
+        origin
     }
 
     fn here() -> Origin {
@@ -204,7 +219,7 @@ mod tests {
     async fn a_connection_is_taken_once_and_for_its_own_origin() {
         let pool = Pool::default();
         let (connection, _other_end) = used().await;
-        pool.give(here(), connection);
+        pool.give(&here(), connection);
         assert!(pool.take(&origin("https://127.0.0.1")).await.is_none());
         assert!(pool.take(&origin("http://127.0.0.2")).await.is_none());
         assert!(pool.take(&here()).await.is_some());
@@ -215,7 +230,7 @@ mod tests {
     async fn a_connection_whose_close_has_arrived_is_not_taken() {
         let pool = Pool::default();
         let (connection, other_end) = used().await;
-        pool.give(here(), connection);
+        pool.give(&here(), connection);
         drop(other_end);
         assert!(pool.take(&here()).await.is_none());
     }
@@ -237,7 +252,7 @@ mod tests {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let other_end = runtime.block_on(async {
                     let (connection, other_end) = used().await;
-                    pool.give(here(), connection);
+                    pool.give(&here(), connection);
                     other_end
                 });
                 (runtime, other_end)
