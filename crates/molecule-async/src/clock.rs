@@ -1,6 +1,5 @@
-//! The limits of one request, kept by one timer.
+//! The limits of a request.
 
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,52 +8,42 @@ use molecule_core::effect::{Fault, FaultKind, Phase, Sent};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// When a request must be over, and the timer of whichever wait it is in.
-pub(crate) struct Clock<'a> {
+/// A timer that goes on with its connection: setting it to a later moment costs next to nothing, making one does not.
+pub(crate) type Timer = Pin<Box<Sleep>>;
+
+/// A timer that is not set to anything.
+pub(crate) fn timer() -> Timer {
+    Box::pin(sleep_until(Instant::now()))
+}
+
+/// One phase of a request while it is waited for: at most its own limit, and never past the end of the whole.
+pub(crate) struct Wait {
+    phase: Phase,
+    limit: Duration,
     end: Instant,
-    timer: Pin<&'a mut Sleep>,
+    sent: Sent,
+    is_timed: bool,
 }
 
-/// What is waited for, how long at most, and whether the request may have been sent by then.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait(pub(crate) Phase, pub(crate) Duration, pub(crate) Sent);
-
-/// A timer for a clock, which sets it.
-pub(crate) fn timer() -> Sleep {
-    sleep_until(Instant::now())
-}
-
-impl<'a> Clock<'a> {
-    /// A clock that starts now. It sets the timer once there is something to wait for.
-    pub(crate) fn start(total: Duration, timer: Pin<&'a mut Sleep>) -> Self {
-        // The timer was made just now.
-        Self { end: timer.deadline() + total, timer }
+impl Wait {
+    /// A wait for a phase with this limit of a request that ends at this moment, and may have been sent or not.
+    pub(crate) fn new(phase: Phase, limit: Duration, end: Instant, sent: Sent) -> Self {
+        Self { phase, limit, end, sent, is_timed: false }
     }
 
-    /// Waits for one phase, at most its own limit, and never past the end of the whole.
-    pub(crate) fn wait<T>(
-        &mut self,
-        Wait(phase, limit, sent): Wait,
-        mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> impl Future<Output = Result<T, Fault>> {
-        let mut timed = None;
-        poll_fn(move |cx| {
-            if let Poll::Ready(done) = work(cx) {
-                return Poll::Ready(Ok(done));
+    /// Ready when the time is over. To be asked whenever what is waited for is not there; what is there at once is not timed
+    /// at all.
+    pub(crate) fn is_over(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Fault> {
+        if !self.is_timed {
+            self.is_timed = true;
+            let end = Instant::now() + self.limit;
+            if self.end < end {
+                self.phase = Phase::Total;
             }
-            // What is there at once is not timed at all.
-            let phase = *timed.get_or_insert_with(|| self.set(phase, limit));
-            // A peer that keeps the task busy does not keep it from looking at the clock.
-            let timer = pin!(unconstrained(self.timer.as_mut()));
-            timer.poll(cx).map(|()| Err(Fault::new(sent, FaultKind::Timeout(phase))))
-        })
-    }
-
-    /// Sets the timer, and tells which limit it stands for.
-    fn set(&mut self, phase: Phase, limit: Duration) -> Phase {
-        let end = Instant::now() + limit;
-        let (end, phase) = if self.end < end { (self.end, Phase::Total) } else { (end, phase) };
-        self.timer.as_mut().reset(end);
-        phase
+            timer.as_mut().reset(end.min(self.end));
+        }
+        // A peer that keeps the task busy does not keep it from looking at the clock.
+        let over = pin!(unconstrained(timer.as_mut())).poll(cx);
+        over.map(|()| Fault::new(self.sent, FaultKind::Timeout(self.phase)))
     }
 }

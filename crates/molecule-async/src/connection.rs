@@ -1,6 +1,7 @@
 //! One open connection, which moves while whoever uses it waits for it: it needs no task of its own, and no word between
 //! two tasks costs a turn of the runtime.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::clock::{Timer, Wait, timer};
+
 /// What is read of an answer at once. Its head must fit.
 const BUFFER: usize = 64 * 1024;
 
@@ -26,6 +29,7 @@ pub(crate) struct Connection {
     /// hyper's half of it, which reads and writes whenever it is polled; `None` once that has ended. What ended it reaches
     /// the request that it concerns.
     io: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    timer: Timer,
 }
 
 impl Connection {
@@ -42,7 +46,7 @@ impl Connection {
             .await
             .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
         let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-        Ok(Self { requests, host, io: Some(Box::pin(io)) })
+        Ok(Self { requests, host, io: Some(Box::pin(io)), timer: timer() })
     }
 
     /// Whether it takes a request, as far as the runtime knows what has arrived.
@@ -52,7 +56,7 @@ impl Connection {
         self.io.is_some() && self.requests.is_ready()
     }
 
-    /// Sends a request, for an answer's head that [`poll`](Self::poll) waits for. A request that was not written comes back.
+    /// Sends a request, for an answer's head to [`wait`](Self::wait) for. A request that was not written comes back.
     pub(crate) fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
@@ -63,13 +67,23 @@ impl Connection {
         self.requests.try_send_request(request)
     }
 
-    /// What is to come from the connection: an answer's head, or a piece of its body. It moves if that is not there yet.
-    pub(crate) fn poll<F: Future>(&mut self, cx: &mut Context<'_>, mut work: Pin<&mut F>) -> Poll<F::Output> {
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(done);
-        }
-        self.advance(cx);
-        work.poll(cx)
+    /// Waits for what is to come from the connection, which moves meanwhile: an answer's head, or a piece of its body.
+    pub(crate) fn wait<F: Future>(
+        &mut self,
+        mut wait: Wait,
+        mut work: Pin<&mut F>,
+    ) -> impl Future<Output = Result<F::Output, Fault>> {
+        poll_fn(move |cx| {
+            // It may be there already.
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            self.advance(cx);
+            match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Ok(done)),
+                Poll::Pending => wait.is_over(cx, &mut self.timer).map(Err),
+            }
+        })
     }
 
     fn advance(&mut self, cx: &mut Context<'_>) {

@@ -17,7 +17,6 @@ use tokio::sync::mpsc::{Receiver, UnboundedSender, channel};
 use tokio::sync::oneshot;
 
 use crate::act::StoreAct;
-use crate::clock::timer;
 use crate::http::{Asked, Client};
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
@@ -30,9 +29,8 @@ pub(crate) async fn fetch(
     (request, limits, dest): (Request<Bytes>, Limits, Dest),
     progress: UnboundedSender<Progress>,
 ) -> Result<Outcome, Fault> {
-    let timer = pin!(timer());
     let mut asked = Asked::new(request, limits);
-    let mut answer = client.open(&mut asked, timer).await?;
+    let mut answer = client.open(&mut asked).await?;
     if answer.head().status() != StatusCode::OK {
         let body = answer.whole().await?;
         return Ok(Outcome::Response(answer.give_back().map(|()| body)));

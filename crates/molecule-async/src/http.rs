@@ -5,11 +5,13 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
@@ -19,9 +21,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Error, Result, Target, Transport};
-use tokio::time::Sleep;
+use tokio::time::Instant;
 
-use crate::clock::{Clock, Wait, timer};
+use crate::clock::{Wait, timer};
 use crate::connection::Connection;
 use crate::connector::{Connector, Names};
 use crate::pool::{Origin, Pool};
@@ -80,31 +82,26 @@ impl Client {
     ) -> impl Future<Output = Result<Response<Bytes>, Fault>> + Send + use<> {
         let (client, mut asked) = (self.clone(), Asked::new(request, limits));
         async move {
-            let timer = pin!(timer());
-            let mut answer = client.open(&mut asked, timer).await?;
+            let mut answer = client.open(&mut asked).await?;
             let body = answer.whole().await?;
             Ok(answer.give_back().map(|()| body))
         }
     }
 
-    /// Sends a request and reads the answer's head. The timer is any; it stands for whichever limit is next.
-    pub(crate) async fn open<'a>(
-        &'a self,
-        asked: &'a mut Asked,
-        timer: Pin<&'a mut Sleep>,
-    ) -> Result<Answer<'a>, Fault> {
-        let mut clock = Clock::start(asked.limits.total, timer);
+    /// Sends a request and reads the answer's head.
+    pub(crate) async fn open<'a>(&'a self, asked: &'a mut Asked) -> Result<Answer<'a>, Fault> {
+        let end = Instant::now() + asked.limits.total;
         asked.origin.set_here();
         loop {
-            let (mut connection, is_kept) = self.connection(asked, &mut clock).await?;
+            let (mut connection, is_kept) = self.connection(asked, end).await?;
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
-            let head = Wait(Phase::Head, asked.limits.head, Sent::Maybe);
-            let mut answer = pin!(connection.send(mem::take(&mut asked.request)));
-            match clock.wait(head, |cx| connection.poll(cx, answer.as_mut())).await? {
+            let head = Wait::new(Phase::Head, asked.limits.head, end, Sent::Maybe);
+            let answer = pin!(connection.send(mem::take(&mut asked.request)));
+            match connection.wait(head, answer).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let head = Response::from_parts(head, ());
-                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, clock });
+                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, end });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
@@ -116,14 +113,19 @@ impl Client {
         }
     }
     /// A connection to the origin, and whether it was kept from an earlier request.
-    async fn connection(&self, asked: &Asked, clock: &mut Clock<'_>) -> Result<(Connection, bool), Fault> {
+    async fn connection(&self, asked: &Asked, end: Instant) -> Result<(Connection, bool), Fault> {
         if let Some(kept) = self.0.pool.take(&asked.origin).await {
             return Ok((kept, true));
         }
         // Rare and large, so that it is not part of every request's future.
         let mut open = Box::pin(self.0.connector.open(asked.origin.uri()));
-        let connect = Wait(Phase::Connect, asked.limits.connect, Sent::No);
-        Ok((clock.wait(connect, |cx| open.as_mut().poll(cx)).await??, false))
+        let mut connect = Wait::new(Phase::Connect, asked.limits.connect, end, Sent::No);
+        let mut timer = timer();
+        let opened = poll_fn(|cx| match open.as_mut().poll(cx) {
+            Poll::Pending => connect.is_over(cx, &mut timer).map(Err),
+            opened => opened,
+        });
+        Ok((opened.await?, false))
     }
 }
 
@@ -148,7 +150,7 @@ impl Asked {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let origin = Origin::of(&mem::replace(&mut head.uri, path.into()));
+        let origin = Origin::of(mem::replace(&mut head.uri, path.into()));
         Self { origin, request: Request::from_parts(head, Full::new(body)), limits }
     }
 }
@@ -160,7 +162,7 @@ pub(crate) struct Answer<'a> {
     connection: Connection,
     pool: &'a Pool,
     asked: &'a Asked,
-    clock: Clock<'a>,
+    end: Instant,
 }
 
 impl Answer<'_> {
@@ -192,10 +194,10 @@ impl Answer<'_> {
 
     /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        let Self { body, connection, clock, asked, .. } = self;
+        let Self { body, connection, asked, end, .. } = self;
         while !body.is_end_stream() {
-            let piece = Wait(Phase::Read, asked.limits.read, Sent::Maybe);
-            let frame = clock.wait(piece, |cx| connection.poll(cx, pin!(body.frame()))).await?;
+            let piece = Wait::new(Phase::Read, asked.limits.read, *end, Sent::Maybe);
+            let frame = connection.wait(piece, pin!(body.frame())).await?;
             let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { break };
             if let Ok(piece) = frame.into_data() {
                 return Ok(Some(piece));

@@ -44,8 +44,9 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// The origin of a URL, on no runtime yet.
-    pub(crate) fn of(uri: &Uri) -> Self {
-        Self { https: uri.scheme() == Some(&Scheme::HTTPS), authority: uri.authority().cloned(), runtime: None }
+    pub(crate) fn of(uri: Uri) -> Self {
+        let Parts { scheme, authority, .. } = uri.into_parts();
+        Self { https: scheme == Some(Scheme::HTTPS), authority, runtime: None }
     }
 
     /// The same on the runtime that runs here.
@@ -172,17 +173,18 @@ impl Waiting {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::future::poll_fn;
     use std::pin::pin;
     use std::sync::Arc;
 
     use http::Request;
+    use molecule_core::effect::{Phase, Sent};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::clock::Wait;
 
     fn origin(url: &str) -> Origin {
-        let mut origin = Origin::of(&url.parse().unwrap());
+        let mut origin = Origin::of(url.parse().unwrap());
         origin.set_here();
         origin
     }
@@ -206,8 +208,9 @@ mod tests {
             other_end.try_write(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             other_end
         });
-        let mut answer = pin!(connection.send(Request::default()));
-        poll_fn(|cx| connection.poll(cx, answer.as_mut())).await.unwrap();
+        let answer = pin!(connection.send(Request::default()));
+        let wait = Wait::new(Phase::Head, KEEP, Instant::now() + KEEP, Sent::Maybe);
+        connection.wait(wait, answer).await.unwrap().unwrap();
         (connection, answering.await.unwrap())
     }
 

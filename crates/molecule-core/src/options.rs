@@ -275,10 +275,11 @@ impl Options {
             OriginHeader::Explicit(origin) => Some(origin_value(&Target::parse(&origin, true)?.origin())?),
         };
         let org_id = self.org_id.as_deref().map(org_id_value).transpose()?;
-        let user_agent =
-            self.user_agent.unwrap_or_else(|| concat!("molecule-rust/", env!("CARGO_PKG_VERSION")).to_owned());
-        let user_agent = HeaderValue::from_str(&user_agent)
-            .map_err(|_| Error::config("the user agent is no header value", "use visible ASCII alone"))?;
+        let user_agent = match &self.user_agent {
+            Some(name) => HeaderValue::from_str(name)
+                .map_err(|_| Error::config("the user agent is no header value", "use visible ASCII alone"))?,
+            None => HeaderValue::from_static(concat!("molecule-rust/", env!("CARGO_PKG_VERSION"))),
+        };
         Ok(Config {
             target,
             workspace_id,
