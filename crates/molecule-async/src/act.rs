@@ -1,16 +1,64 @@
-//! One effect under way, which moves while the machine that asked for it waits.
+//! Effects under way, which move while the machine that asked for them waits.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Response;
-use molecule_core::effect::{Fault, FaultKind, HostOp, Outcome, Sent};
+use molecule_core::effect::{EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::{Cancel, Host};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
+
+/// What a machine has under way. A call has one effect at a time, which needs no list.
+#[derive(Default)]
+pub(crate) struct Acts {
+    one: Option<(EffectId, Act)>,
+    others: Vec<(EffectId, Act)>,
+}
+
+impl Acts {
+    pub(crate) fn push(&mut self, id: EffectId, act: Act) {
+        match self.one {
+            None => self.one = Some((id, act)),
+            Some(_) => self.others.push((id, act)),
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, id: EffectId) {
+        let all = self.one.iter_mut().chain(&mut self.others);
+        all.filter(|(it, _)| *it == id).for_each(|(_, act)| act.cancel());
+    }
+
+    /// Whatever comes first. An effect whose final outcome it is is under way no more.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(EffectId, Outcome)> {
+        if let Some((id, act)) = &mut self.one
+            && let Poll::Ready(outcome) = act.poll(cx)
+        {
+            let id = *id;
+            if is_final(&outcome) {
+                self.one = None;
+            }
+            return Poll::Ready((id, outcome));
+        }
+        for (at, (id, act)) in self.others.iter_mut().enumerate() {
+            if let Poll::Ready(outcome) = act.poll(cx) {
+                let id = *id;
+                if is_final(&outcome) {
+                    self.others.swap_remove(at);
+                }
+                return Poll::Ready((id, outcome));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+fn is_final(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Progress(_))
+}
 
 /// What performs an effect. Dropping it gives up a request; an act on the store goes on, and what comes of it is disposed of.
 pub(crate) enum Act {

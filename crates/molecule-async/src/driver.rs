@@ -19,7 +19,7 @@ use molecule_host::{Clock, Host};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::act::Act;
+use crate::act::{Act, Acts};
 use crate::driven::{Drivable, Driven, Task};
 use crate::events::Listener;
 use crate::fetch::fetch;
@@ -105,7 +105,7 @@ pub(crate) struct Drive<M: Machine> {
     host: Option<Host>,
     machine: M,
     commands: Option<UnboundedReceiver<M::Command>>,
-    acts: Vec<(EffectId, Act)>,
+    acts: Acts,
     /// When to poll the machine though nothing came; the timer is made once and then set anew.
     wake: Option<Wake>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -122,7 +122,7 @@ enum Input<C> {
 impl<M: Drivable> Drive<M> {
     fn new(shared: &Arc<Shared>, machine: M, commands: Option<UnboundedReceiver<M::Command>>) -> Self {
         let shared = shared.clone();
-        Self { shared, host: None, machine, commands, acts: Vec::new(), wake: None, timer: None, is_due: true }
+        Self { shared, host: None, machine, commands, acts: Acts::default(), wake: None, timer: None, is_due: true }
     }
 
     /// Nobody waits for the output any more.
@@ -136,7 +136,7 @@ impl<M: Drivable> Drive<M> {
         for _ in 0..MAX_STEPS {
             match self.shared.decide(now, |cx| self.machine.poll(cx)) {
                 Step::Start(id, effect) => self.start(id, effect),
-                Step::Cancel(id) => self.acts.iter_mut().filter(|(it, _)| *it == id).for_each(|(_, act)| act.cancel()),
+                Step::Cancel(id) => self.acts.cancel(id),
                 Step::Event(event) => {
                     self.shared.listener.tell(&event);
                     now = self.shared.clock.now();
@@ -159,7 +159,7 @@ impl<M: Drivable> Drive<M> {
             }
             Effect::Host(op) => Act::store(self.host(), op),
         };
-        self.acts.push((id, act));
+        self.acts.push(id, act);
     }
 
     fn host(&mut self) -> &Host {
@@ -185,14 +185,8 @@ impl<M: Drivable> Drive<M> {
         {
             return Poll::Ready(Input::Command(command));
         }
-        for at in 0..self.acts.len() {
-            if let Poll::Ready(outcome) = self.acts[at].1.poll(cx) {
-                let id = self.acts[at].0;
-                if !matches!(outcome, Outcome::Progress(_)) {
-                    self.acts.swap_remove(at);
-                }
-                return Poll::Ready(Input::Outcome(id, outcome));
-            }
+        if let Poll::Ready((id, outcome)) = self.acts.poll(cx) {
+            return Poll::Ready(Input::Outcome(id, outcome));
         }
         match (&self.wake, &mut self.timer) {
             (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::Wake),

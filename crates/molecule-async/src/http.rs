@@ -90,22 +90,23 @@ impl Client {
 
     /// Sends a request and reads the answer's head.
     pub(crate) async fn open<'a>(&'a self, asked: &'a mut Asked) -> Result<Answer<'a>, Fault> {
-        let end = Instant::now() + asked.limits.total;
+        let begin = Instant::now();
+        let end = begin + asked.limits.total;
         asked.origin.set_here();
         loop {
-            let (mut connection, is_kept) = self.connection(asked, end).await?;
+            let (mut connection, is_kept) = self.connection(asked, begin, end).await?;
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
             let head = Wait::new(Phase::Head, asked.limits.head, end, Sent::Maybe);
-            let answer = pin!(connection.send(mem::take(&mut asked.request)));
+            let answer = pin!(connection.send(asked.request.take().unwrap_or_default()));
             match connection.wait(head, answer).await? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let head = Response::from_parts(head, ());
-                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, end });
+                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, begin, end });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if is_kept => asked.request = unsent,
+                    unsent @ Some(_) if is_kept => asked.request = unsent,
                     Some(_) => return Err(fault(Sent::No, error.into_error())),
                     None => return Err(fault(Sent::Maybe, error.into_error())),
                 },
@@ -113,8 +114,8 @@ impl Client {
         }
     }
     /// A connection to the origin, and whether it was kept from an earlier request.
-    async fn connection(&self, asked: &Asked, end: Instant) -> Result<(Connection, bool), Fault> {
-        if let Some(kept) = self.0.pool.take(&asked.origin).await {
+    async fn connection(&self, asked: &Asked, begin: Instant, end: Instant) -> Result<(Connection, bool), Fault> {
+        if let Some(kept) = self.0.pool.take(&asked.origin, begin).await {
             return Ok((kept, true));
         }
         // Rare and large, so that it is not part of every request's future.
@@ -138,7 +139,8 @@ impl fmt::Debug for Client {
 /// A request on its way, and where it goes to.
 pub(crate) struct Asked {
     origin: Origin,
-    request: Request<Full<Bytes>>,
+    /// `None` while it is under way.
+    request: Option<Request<Full<Bytes>>>,
     limits: Limits,
 }
 
@@ -151,7 +153,7 @@ impl Asked {
         }
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let origin = Origin::of(mem::replace(&mut head.uri, path.into()));
-        Self { origin, request: Request::from_parts(head, Full::new(body)), limits }
+        Self { origin, request: Some(Request::from_parts(head, Full::new(body))), limits }
     }
 }
 
@@ -162,6 +164,7 @@ pub(crate) struct Answer<'a> {
     connection: Connection,
     pool: &'a Pool,
     asked: &'a Asked,
+    begin: Instant,
     end: Instant,
 }
 
@@ -208,7 +211,7 @@ impl Answer<'_> {
 
     /// Gives the connection back, whose answer was read to its end.
     pub(crate) fn give_back(self) -> Response<()> {
-        self.pool.give(&self.asked.origin, self.connection);
+        self.pool.give(&self.asked.origin, self.connection, self.begin);
         self.head
     }
 }
