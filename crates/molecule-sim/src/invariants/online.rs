@@ -29,8 +29,8 @@ struct Calm {
     /// Its requests that met a gust and have not ended.
     gusty: BTreeSet<(usize, EffectId)>,
     last_beat: Time,
-    /// Whether its loop was told of a pause and of no end of it.
-    paused: bool,
+    /// Whether its workspace was paused or resumed, and it has not been online since: a heartbeat tells nothing of that.
+    needs_a_look: bool,
     /// What its process last reported.
     reported: Option<u8>,
     /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
@@ -84,7 +84,7 @@ impl Calm {
                 self.gusty.insert((sight.who.process, ask.id));
                 now
             }
-            Seen::Landed(landing, _) => self.landed(sight, landing),
+            Seen::Landed(landing, _) => self.landed(sight, agent, landing),
             Seen::Ended(ending) if is_program(sight, agent) => match ending {
                 Ending::Run(Err(error)) | Ending::Register(Err(error)) if is_hopeless(error.kind()) => {
                     self.hopeless = Some(error.kind());
@@ -121,20 +121,22 @@ impl Calm {
     }
 
     /// A bad answer has to be waited for as long as it asks.
-    fn landed(&mut self, sight: &Sight<'_>, landing: &Landing) -> Time {
+    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &Landing) -> Time {
+        // A clock that stands still counts nothing.
+        let now = sight.at.max(agent.still_until);
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
         let status = landing.status.map_or(0, |status| status.as_u16());
         // Looks at the state wait for a refill, and not all at its moment.
         if let Some((left, limit, reset)) = landing.left
             && u64::from(left) < u64::from(limit) * u64::from(reset + 1) / 60
         {
-            return sight.at + Duration::from_secs(u64::from(reset) + 1) + WINDOW;
+            return now + Duration::from_secs(u64::from(reset) + 1) + WINDOW;
         }
         if status == 429 {
-            return sight.at + landing.wait.unwrap_or_default() + WINDOW;
+            return now + landing.wait.unwrap_or_default() + WINDOW;
         }
         if was_gusty || status >= 500 {
-            return sight.at + landing.wait.unwrap_or_default();
+            return now + landing.wait.unwrap_or_default();
         }
         self.since
     }
@@ -149,12 +151,10 @@ impl Calm {
             }
             Seen::Acted(Act::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
             Seen::Told(Event::Registered { .. }) => self.hopeless = None,
-            Seen::Told(Event::Paused) => (self.hopeless, self.paused) = (None, true),
-            Seen::Told(Event::Resumed) => {
-                self.paused = false;
-                self.since = self.since.max(sight.at);
-            }
-            Seen::Ended(Ending::Run(_)) | Seen::Died { .. } => self.paused = false,
+            Seen::Told(Event::Paused) => self.hopeless = None,
+            Seen::Told(Event::Resumed) => self.since = self.since.max(sight.at),
+            Seen::Acted(Act::Pause | Act::Resume) => self.needs_a_look = true,
+            Seen::Tick if is_online(sight, agent) => self.needs_a_look = false,
             _ => {}
         }
     }
@@ -171,7 +171,7 @@ impl Calm {
             Truth::Locked => 4 * slower,
             // Only a look at the state tells of an end, a pause, or its end.
             Truth::Gone | Truth::Paused => 2 * slower,
-            Truth::Live if self.paused => 2 * slower,
+            Truth::Live if self.needs_a_look => 2 * slower,
             Truth::Live => 2 * agent.heartbeat(),
         };
         if calm_for <= most + SLACK {
@@ -183,8 +183,8 @@ impl Calm {
             (_, Program::Registering) => wrong("the register does not end"),
             (Truth::Live, Program::Waiting(_)) => wrong("it should be online"),
             (Truth::Live, Program::Looping) => {
-                let status = sight.facts.platform.status(&agent.workspace);
-                if !matches!(status, Some(WorkspaceStatus::Online | WorkspaceStatus::Degraded)) {
+                if !is_online(sight, agent) {
+                    let status = sight.facts.platform.status(&agent.workspace);
                     return wrong(&format!("the platform shows {status:?}"));
                 }
                 let shown = sight.facts.platform.reported_work(&agent.workspace).map(|(shown, _)| shown);
@@ -203,6 +203,11 @@ impl Calm {
             (Truth::Gone | Truth::Locked, Program::Waiting(_)) => wrong("another error says what is the matter"),
         }
     }
+}
+
+fn is_online(sight: &Sight<'_>, agent: &Agent) -> bool {
+    let status = sight.facts.platform.status(&agent.workspace);
+    matches!(status, Some(WorkspaceStatus::Online | WorkspaceStatus::Degraded))
 }
 
 fn truth(sight: &Sight<'_>, known: &Known, agent: &Agent) -> Truth {
