@@ -35,11 +35,30 @@ pub struct Failure {
     pub scenario: Scenario,
     /// The last of what happened in it.
     pub trace: Vec<String>,
+    /// Worlds that were turned until then, the failing one included.
+    pub tally: Tally,
 }
 
 /// The most worlds that are turned, and the most time that is spent, to make a failure smaller.
 const MOST_TRIES: u32 = 4000;
 const MOST_TIME: Duration = Duration::from_secs(60);
+
+/// Made-up scenarios, all from one seed.
+pub fn made_up(strategy: impl Strategy<Value = Scenario>, seed: u64) -> impl Iterator<Item = Scenario> {
+    let mut runner = runner(seed);
+    std::iter::repeat_with(move || tree(&strategy, &mut runner).current())
+}
+
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng)
+}
+
+fn tree<S: Strategy<Value = Scenario>>(strategy: &S, runner: &mut TestRunner) -> S::Tree {
+    strategy.new_tree(runner).expect("no strategy here rejects anything")
+}
 
 /// Turns worlds of made-up scenarios, all from one seed, while `more` wants.
 ///
@@ -50,17 +69,14 @@ pub fn explore(
     seed: u64,
     mut more: impl FnMut(&Tally) -> bool,
 ) -> Result<Tally, Box<Failure>> {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
+    let mut runner = runner(seed);
     let mut tally = Tally::default();
     while more(&tally) {
-        let mut tree = strategy.new_tree(&mut runner).expect("no strategy here rejects anything");
+        let mut tree = tree(strategy, &mut runner);
         let outcome = turned(&tree.current());
         tally.add(&outcome);
         if let Some(broken) = outcome.broken {
-            return Err(Box::new(smallest(&mut tree, broken)));
+            return Err(Box::new(smallest(&mut tree, broken, tally)));
         }
     }
     Ok(tally)
@@ -83,7 +99,7 @@ fn turned(scenario: &Scenario) -> Run {
 }
 
 /// Makes a failure small: as long as the same invariant breaks, less is better.
-fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken) -> Failure {
+fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken, tally: Tally) -> Failure {
     let mut best = (tree.current(), broken);
     let mut goes_on = tree.simplify();
     let started = Instant::now();
@@ -102,7 +118,7 @@ fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken) -> Fail
     }
     let (scenario, broken) = best;
     let trace = catch_unwind(AssertUnwindSafe(|| run_traced(&scenario, 120).trace)).unwrap_or_default();
-    Failure { broken, scenario, trace }
+    Failure { broken, scenario, trace, tally }
 }
 
 impl Tally {

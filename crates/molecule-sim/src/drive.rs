@@ -8,6 +8,7 @@ use molecule_core::{Ended, Error, RunCommand};
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};
 use crate::process::Process;
+use crate::sabotage::Sabotaged;
 use crate::scenario::{AfterError, Crash};
 use crate::seen::{Seen, Who};
 use crate::world::{Happening, World};
@@ -69,6 +70,10 @@ impl World<'_> {
 
     /// Begins a machine in a process.
     pub(crate) fn begin(&mut self, number: usize, kind: JobKind, job: Box<dyn Job>) -> Option<u32> {
+        let job = match self.saboteurs.and_then(|saboteurs| saboteurs(kind)) {
+            Some(saboteur) => Box::new(Sabotaged { job, saboteur }),
+            None => job,
+        };
         let process = self.process_mut(number)?;
         let agent = process.agent;
         let job = process.begin(kind, job);

@@ -29,6 +29,7 @@ mod net;
 mod process;
 mod queue;
 mod read;
+mod sabotage;
 mod scenario;
 mod seen;
 mod strategies;
@@ -40,10 +41,11 @@ pub use agent::{Agent, Program};
 pub use disk::{Disk, Progress};
 pub use job::{Ending, JobKind};
 pub use net::FAULTS;
+pub use sabotage::{Saboteur, Saboteurs, Verdict};
 pub use scenario::{
     Act, AfterError, AgentSetup, CallKind, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt,
 };
 pub use seen::{Ask, Facts, Landing, Says, Seen, Sight, Taken, Who};
 pub use strategies::{life, scenario};
 pub use weather::{Asked, Gust, Part, Route, Weather};
-pub use world::{Run, run, run_traced};
+pub use world::{Run, run, run_sabotaged, run_traced};

@@ -49,7 +49,7 @@ fn placed(acts: Vec<(Place, usize, Act)>) -> Vec<Timed> {
 
 fn setup() -> impl Strategy<Value = Setup> {
     let dialect = prop_oneof![Just(Dialect::Current), Just(Dialect::April)];
-    let rate_limit = prop_oneof![6 => Just(None), 1 => (30u32..600).prop_map(Some)];
+    let rate_limit = prop_oneof![6 => Just(None), 1 => (30u32..600).prop_map(Some), 1 => (6u32..60).prop_map(Some)];
     let agents = prop_oneof![5 => proptest::collection::vec(agent(), 1), 1 => proptest::collection::vec(agent(), 2..4)];
     (dialect, any::<bool>(), rate_limit, agents).prop_map(|(dialect, provisioner, rate_limit, agents)| Setup {
         dialect,

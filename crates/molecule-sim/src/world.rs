@@ -13,6 +13,7 @@ use crate::agent::{Agent, ORGANISATION, Program};
 use crate::clock::{BEGINNING, platform_now};
 use crate::invariants::{Broken, Watch};
 use crate::process::Process;
+use crate::sabotage::Saboteurs;
 use crate::scenario::{AfterError, AgentSetup, Dialect, Scenario, TokenAt};
 use crate::seen::{Facts, Seen, Sight, Who};
 use crate::traffic::Flight;
@@ -40,6 +41,7 @@ pub(crate) struct World<'a> {
     watch: Watch,
     broken: Option<Broken>,
     trace: Option<Trace>,
+    pub(crate) saboteurs: Option<Saboteurs<'a>>,
     pub(crate) requests: u64,
     pub(crate) limited: u64,
     absences: u64,
@@ -109,6 +111,11 @@ pub fn run(scenario: &Scenario) -> Run {
     World::new(scenario, None).turn()
 }
 
+/// The same, with saboteurs between the machines and their driver.
+pub fn run_sabotaged(scenario: &Scenario, saboteurs: Saboteurs<'_>) -> Run {
+    World { saboteurs: Some(saboteurs), ..World::new(scenario, None) }.turn()
+}
+
 /// The same, with the last `lines` of what happened.
 pub fn run_traced(scenario: &Scenario, lines: usize) -> Run {
     World::new(scenario, Some(Trace { lines: std::collections::VecDeque::new(), most: lines })).turn()
@@ -144,6 +151,7 @@ impl<'a> World<'a> {
             watch: Watch::new(),
             broken: None,
             trace,
+            saboteurs: None,
             requests: 0,
             limited: 0,
             absences: 0,

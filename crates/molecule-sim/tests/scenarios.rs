@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use molecule_sim::campaign::Failure;
+use molecule_sim::campaign::{Failure, Tally};
 use molecule_sim::{library, run_traced};
 
 #[test]
@@ -13,7 +13,7 @@ fn every_scenario_that_is_kept_holds() {
     for (name, scenario) in kept.into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents")) {
         let run = run_traced(&scenario, 120);
         if let Some(broken) = run.broken {
-            let failure = Failure { broken, scenario, trace: run.trace };
+            let failure = Failure { broken, scenario, trace: run.trace, tally: Tally::default() };
             failures.push(format!("{name}:\n{failure}"));
         }
     }

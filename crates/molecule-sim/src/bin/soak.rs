@@ -48,7 +48,7 @@ fn main() -> ExitCode {
                     Ok(path) => println!("seed {seed} failed; the scenario is in {}", path.display()),
                     Err(error) => println!("seed {seed} failed; the scenario could not be written: {error}"),
                 }
-                println!("before that: {total}");
+                println!("found after {}", total.with(failure.tally));
                 return ExitCode::FAILURE;
             }
         }

@@ -1,0 +1,118 @@
+//! Does not heed what the server, the clock or the limits say.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::RETRY_AFTER;
+use molecule_core::Event;
+use molecule_core::effect::{Effect, EffectId, Limits, Outcome};
+use molecule_core::machine::{Cx, Step, Wake};
+use molecule_sim::{Ending, Saboteur, Verdict};
+
+type AStep = Step<Event, Ending>;
+
+/// Changes every answer.
+fn answered(outcome: Outcome, change: impl FnOnce(&mut Response<Bytes>)) -> Option<Outcome> {
+    Some(match outcome {
+        Outcome::Response(mut answer) => {
+            change(&mut answer);
+            Outcome::Response(answer)
+        }
+        other => other,
+    })
+}
+
+/// To how long it should wait.
+pub(crate) struct ToRetryAfter;
+
+impl Saboteur for ToRetryAfter {
+    fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
+        answered(outcome, |answer| {
+            answer.headers_mut().remove(RETRY_AFTER);
+        })
+    }
+}
+
+/// To how much is left of the window.
+pub(crate) struct ToTheBudget;
+
+impl Saboteur for ToTheBudget {
+    fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
+        answered(outcome, |answer| {
+            answer.headers_mut().remove("x-ratelimit-remaining");
+        })
+    }
+}
+
+/// To the limits of its requests.
+pub(crate) struct ToLimits;
+
+impl Saboteur for ToLimits {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Start(id, Effect::Http(request, limits)) => {
+                let day = Duration::from_secs(86_400);
+                let limits = Limits { connect: day, head: day, read: day, total: day, ..limits };
+                Step::Start(id, Effect::Http(request, limits))
+            }
+            step => step,
+        })
+    }
+}
+
+/// To its own wake: a heartbeat comes five seconds late.
+pub(crate) struct Dawdles;
+
+impl Saboteur for Dawdles {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Idle(Some(wake)) if wake.why == "heartbeat" => {
+                Step::Idle(Some(Wake { at: wake.at + Duration::from_secs(5), ..wake }))
+            }
+            step => step,
+        })
+    }
+}
+
+/// Never wakes once it has beaten.
+#[derive(Default)]
+pub(crate) struct Sleeps {
+    beats: bool,
+}
+
+impl Saboteur for Sleeps {
+    fn step(&mut self, cx: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Event(Event::Online) => {
+                self.beats = true;
+                step
+            }
+            Step::Idle(Some(wake)) if self.beats => {
+                Step::Idle(Some(Wake { at: cx.now.mono + Duration::from_secs(86_400), ..wake }))
+            }
+            step => step,
+        })
+    }
+}
+
+/// Never tries again when a heartbeat failed.
+#[derive(Default)]
+pub(crate) struct GivesUp {
+    failed: bool,
+}
+
+impl Saboteur for GivesUp {
+    fn step(&mut self, cx: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Event(Event::Degraded { lane: molecule_core::Lane::Heartbeat, .. }) => {
+                self.failed = true;
+                step
+            }
+            Step::Idle(Some(wake)) if self.failed => {
+                Step::Idle(Some(Wake { at: cx.now.mono + Duration::from_secs(86_400), ..wake }))
+            }
+            step => step,
+        })
+    }
+}

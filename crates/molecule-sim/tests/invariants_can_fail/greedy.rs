@@ -1,0 +1,141 @@
+//! Sends what should not be sent.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderValue, Request};
+use molecule_core::Event;
+use molecule_core::effect::{Effect, EffectId, Limits, Outcome};
+use molecule_core::machine::{Cx, Step};
+use molecule_sim::{Ending, Saboteur, Verdict};
+
+type AStep = Step<Event, Ending>;
+
+/// Requests of the saboteur's own, under names that no machine uses.
+#[derive(Default)]
+struct Own {
+    named: u64,
+    waiting: VecDeque<(EffectId, Request<Bytes>, Limits)>,
+}
+
+impl Own {
+    fn ask(&mut self, request: Request<Bytes>, limits: Limits) -> EffectId {
+        self.named += 1;
+        let id = EffectId((1 << 40) + self.named);
+        self.waiting.push_back((id, request, limits));
+        id
+    }
+
+    fn step(&mut self) -> Option<AStep> {
+        self.waiting.pop_front().map(|(id, request, limits)| Step::Start(id, Effect::Http(request, limits)))
+    }
+}
+
+/// Sends every request twice.
+#[derive(Default)]
+pub(crate) struct AsksTwice {
+    own: Own,
+}
+
+impl Saboteur for AsksTwice {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        self.own.step()
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        if let Step::Start(_, Effect::Http(request, limits)) = &step {
+            self.own.ask(request.clone(), *limits);
+        }
+        Verdict::Pass(step)
+    }
+
+    fn outcome(&mut self, _: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Option<Outcome> {
+        (id.0 < 1 << 40).then_some(outcome)
+    }
+}
+
+/// Sends what was not answered well again at once, and tells the machine only of good answers.
+#[derive(Default)]
+pub(crate) struct Impatient {
+    own: Own,
+    sent: BTreeMap<EffectId, (Request<Bytes>, Limits)>,
+}
+
+impl Saboteur for Impatient {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        self.own.step()
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        if let Step::Start(id, Effect::Http(request, limits)) = &step {
+            self.sent.insert(*id, (request.clone(), *limits));
+        }
+        Verdict::Pass(step)
+    }
+
+    fn outcome(&mut self, _: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Option<Outcome> {
+        let Some((request, limits)) = self.sent.remove(&id) else { return Some(outcome) };
+        let good = matches!(&outcome, Outcome::Response(answer) if answer.status().as_u16() < 429);
+        if good {
+            return Some(outcome);
+        }
+        let again = self.own.ask(request.clone(), limits);
+        self.sent.insert(again, (request, limits));
+        None
+    }
+}
+
+/// Sends the first credential that it used with everything that follows.
+#[derive(Default)]
+pub(crate) struct KeepsItsCredential {
+    first: Option<HeaderValue>,
+}
+
+impl Saboteur for KeepsItsCredential {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Start(id, Effect::Http(mut request, limits)) => {
+                let own = request.headers().get(AUTHORIZATION).cloned();
+                if let Some(first) = self.first.clone().or(own) {
+                    request.headers_mut().insert(AUTHORIZATION, first.clone());
+                    self.first = Some(first);
+                }
+                Step::Start(id, Effect::Http(request, limits))
+            }
+            step => step,
+        })
+    }
+}
+
+/// Follows a redirect with all its headers.
+#[derive(Default)]
+pub(crate) struct FollowsRedirects {
+    own: Own,
+    sent: BTreeMap<EffectId, (Request<Bytes>, Limits)>,
+}
+
+impl Saboteur for FollowsRedirects {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        self.own.step()
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        if let Step::Start(id, Effect::Http(request, limits)) = &step {
+            self.sent.insert(*id, (request.clone(), *limits));
+        }
+        Verdict::Pass(step)
+    }
+
+    fn outcome(&mut self, _: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Option<Outcome> {
+        let Some((mut request, limits)) = self.sent.remove(&id) else { return Some(outcome) };
+        if let Outcome::Response(answer) = &outcome
+            && let Some(location) = answer.headers().get(LOCATION)
+        {
+            *request.uri_mut() = location.to_str().unwrap().parse().unwrap();
+            self.own.ask(request, limits);
+            return None;
+        }
+        Some(outcome)
+    }
+}

@@ -1,0 +1,146 @@
+//! Every invariant notices the mistake that it is there for: a saboteur makes it on purpose, in worlds that are well
+//! otherwise.
+
+#![allow(clippy::unwrap_used)]
+
+mod clumsy;
+mod deaf;
+mod greedy;
+mod mistaken;
+mod talkative;
+
+use std::io::Write;
+
+use molecule_sim::campaign::made_up;
+use molecule_sim::{JobKind, Saboteur, library, run_sabotaged, scenario};
+
+/// Turns worlds, the kept ones first, until one breaks this invariant.
+fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
+    let saboteur = |kind| saboteur(kind).map(|saboteur| Box::new(saboteur) as Box<dyn Saboteur>);
+    let kept = library::all().unwrap().into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents"));
+    let worlds = kept.map(|(_, scenario)| scenario).chain(made_up(scenario(), 3).take(400));
+    for (number, scenario) in (1..).zip(worlds) {
+        let Some(broken) = run_sabotaged(&scenario, &saboteur).broken else { continue };
+        if broken.name == invariant && broken.why.contains(mistake) {
+            let _ = writeln!(std::io::stderr(), "{invariant}: {mistake}: world {number}");
+            return;
+        }
+    }
+    panic!("no world shows that {invariant} is broken: {mistake}");
+}
+
+/// In front of the loop alone.
+fn of_the_loop<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
+    move |kind| (kind == JobKind::Run).then(&saboteur)
+}
+
+/// In front of every machine.
+fn of_all<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
+    move |_| Some(saboteur())
+}
+
+#[test]
+fn without_a_saboteur_nothing_breaks() {
+    struct Nobody;
+    impl Saboteur for Nobody {}
+    let saboteur = |_| Some(Box::new(Nobody) as Box<dyn Saboteur>);
+    for scenario in made_up(scenario(), 3).take(20) {
+        assert_eq!(run_sabotaged(&scenario, &saboteur).broken, None);
+    }
+}
+
+#[test]
+fn no_token_is_lost() {
+    breaks("no token is lost", "it ends and has not stored", of_all(|| clumsy::ForgetsToStore));
+    breaks("no token is lost", "before it stores it comes", of_all(clumsy::StoresLast::default));
+    breaks("no token is lost", "something else than the token", of_all(|| clumsy::StoresRubbish));
+    breaks("no token is lost", "what no answer brought", of_all(clumsy::StoresUnasked::default));
+    breaks("no token is lost", "nobody was told", of_all(|| talkative::HidesWarnings));
+    breaks("no token is lost", "nothing says how to recover", of_all(|| talkative::HidesRemedies));
+}
+
+#[test]
+fn lost_tokens_are_told_of() {
+    breaks("lost tokens are told of", "nothing said how to recover", of_all(|| talkative::HidesRemedies));
+}
+
+#[test]
+fn one_request_per_lane() {
+    breaks("one request per lane", "is under way", of_the_loop(greedy::AsksTwice::default));
+}
+
+#[test]
+fn heartbeats_keep_their_pace() {
+    breaks("heartbeats keep their pace", "between", of_the_loop(|| deaf::Dawdles));
+    breaks("heartbeats keep their pace", "no heartbeat for", of_the_loop(deaf::Sleeps::default));
+}
+
+#[test]
+fn within_budget_and_backoff() {
+    let name = "within budget and backoff";
+    breaks(name, "before the rate limit ends", of_the_loop(|| deaf::ToRetryAfter));
+    breaks(name, "before the window refills", of_the_loop(|| deaf::ToTheBudget));
+    breaks(name, "failures", of_the_loop(greedy::Impatient::default));
+    breaks(name, "requests within a minute", of_the_loop(greedy::Impatient::default));
+    breaks(name, "is sent for the", |kind| (kind == JobKind::Secrets).then(greedy::Impatient::default));
+    breaks(name, "before the server's Retry-After", |kind| (kind == JobKind::Secrets).then(greedy::Impatient::default));
+}
+
+#[test]
+fn the_loop_ends_for_a_reason() {
+    let name = "the loop ends for a reason";
+    breaks(name, "it ended deleted", of_the_loop(mistaken::TakesA404ForADeletion::default));
+    breaks(name, "it ended paused", of_the_loop(mistaken::EndsAtOnce::as_paused));
+    breaks(name, "it ended stopped", of_the_loop(mistaken::EndsAtOnce::as_stopped));
+    breaks(name, "it ended unauthorized", of_the_loop(mistaken::EndsAtOnce::as_unauthorized));
+    breaks(name, "was stopped and goes on", of_the_loop(mistaken::NeverEnds::default));
+}
+
+#[test]
+fn never_registers_while_paused() {
+    breaks("never registers while paused", "a paused workspace", of_all(|| mistaken::OverlooksAPause));
+}
+
+#[test]
+fn nothing_is_done_twice() {
+    let of_recovery = |kind| matches!(kind, JobKind::Recover { .. }).then(greedy::Impatient::default);
+    breaks("nothing is done twice", "again, after", of_recovery);
+}
+
+#[test]
+fn the_bearer_stays_at_home() {
+    let of_recovery = |kind| (kind == JobKind::Recover { admin: true }).then(greedy::KeepsItsCredential::default);
+    breaks("the bearer stays at home", "the administrator's credential", of_recovery);
+    breaks("the bearer stays at home", "login.example.net", of_all(greedy::FollowsRedirects::default));
+}
+
+#[test]
+fn no_secret_is_printed() {
+    breaks("no secret is printed", "a secret of 43 characters", of_all(talkative::QuotesTheBearer::default));
+}
+
+#[test]
+fn every_start_ends_once() {
+    let name = "every start ends once";
+    breaks(name, "is started twice", of_all(clumsy::AsksTheHostTwice::default));
+    breaks(name, "the lock is still held", of_the_loop(|| clumsy::KeepsTheLock));
+    breaks(name, "never ended", of_all(|| deaf::ToLimits));
+    breaks(name, "is cancelled twice", of_all(clumsy::CancelsTwice::default));
+    breaks(name, "is not under way", of_all(clumsy::CancelsWhatEnded::default));
+    breaks(name, "nobody had cancelled it", of_the_loop(|| clumsy::Disowns));
+}
+
+#[test]
+fn steps_are_bounded() {
+    breaks("steps are bounded", "more than 64 steps", of_all(|| mistaken::NeverRests));
+    breaks("steps are bounded", "it rests for ever", of_all(|| mistaken::ForgetsItsWake));
+    breaks("steps are bounded", "wants to be woken", of_all(|| mistaken::WakesAtOnce));
+}
+
+#[test]
+fn online_again_soon() {
+    let name = "online again soon";
+    breaks(name, "the platform shows Some(Offline)", of_the_loop(deaf::GivesUp::default));
+    breaks(name, "as its work", of_the_loop(|| mistaken::ReportsNothing));
+    breaks(name, "the loop should have ended", of_the_loop(|| mistaken::OverlooksA401));
+}

@@ -1,0 +1,65 @@
+//! Says too little, or too much.
+
+use http::header::AUTHORIZATION;
+use molecule_core::effect::Effect;
+use molecule_core::machine::{Cx, Step};
+use molecule_core::{Error, Event};
+use molecule_sim::{Ending, Saboteur, Verdict};
+
+type AStep = Step<Event, Ending>;
+
+/// Keeps warnings to itself.
+pub(crate) struct HidesWarnings;
+
+impl Saboteur for HidesWarnings {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        match step {
+            Step::Event(Event::Warning(_)) => Verdict::Swallow,
+            step => Verdict::Pass(step),
+        }
+    }
+}
+
+/// Says what went wrong, and not what to do about it.
+pub(crate) struct HidesRemedies;
+
+impl Saboteur for HidesRemedies {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        let cause = |text: String| text.split("; ").next().unwrap_or_default().to_owned();
+        Verdict::Pass(match step {
+            Step::Event(Event::Warning(text)) => Step::Event(Event::Warning(cause(text))),
+            Step::Event(Event::Degraded { lane, failures, error }) => {
+                Step::Event(Event::Degraded { lane, failures, error: cause(error) })
+            }
+            Step::Done(Ending::Run(Err(_))) => Step::Done(Ending::Run(Err(silent()))),
+            Step::Done(Ending::Register(Err(_))) => Step::Done(Ending::Register(Err(silent()))),
+            Step::Done(Ending::Recover(Err(_))) => Step::Done(Ending::Recover(Err(silent()))),
+            step => step,
+        })
+    }
+}
+
+fn silent() -> Error {
+    Error::config("it went wrong", "do something")
+}
+
+/// Tells which bearer it used.
+#[derive(Default)]
+pub(crate) struct QuotesTheBearer {
+    bearer: Option<String>,
+}
+
+impl Saboteur for QuotesTheBearer {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        self.bearer.take().map(|bearer| Step::Event(Event::Warning(format!("sent with {bearer}"))))
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        if let Step::Start(_, Effect::Http(request, _)) = &step
+            && let Some(bearer) = request.headers().get(AUTHORIZATION)
+        {
+            self.bearer = Some(bearer.to_str().unwrap().to_owned());
+        }
+        Verdict::Pass(step)
+    }
+}
