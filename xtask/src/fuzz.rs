@@ -79,6 +79,6 @@ mod tests {
     #[test]
     fn every_target_is_found() {
         let names = targets(&crate::root()).unwrap();
-        assert_eq!(names, ["call", "run_loop", "store", "wire"]);
+        assert_eq!(names, ["call", "manifest", "run_loop", "store", "unpack", "wire"]);
     }
 }
