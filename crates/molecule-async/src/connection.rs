@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     /// the request that it concerns.
     io: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     timer: Timer,
+    /// Whether it took a request after its first, so that its other end keeps connections at all.
+    pub(crate) is_proven: bool,
 }
 
 impl Connection {
@@ -46,7 +48,7 @@ impl Connection {
             .await
             .map_err(|error| Fault::with_source(Sent::No, FaultKind::Connect, error))?;
         let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-        Ok(Self { requests, host, io: Some(Box::pin(io)), timer: timer() })
+        Ok(Self { requests, host, io: Some(Box::pin(io)), timer: timer(), is_proven: false })
     }
 
     /// Whether it takes a request, as far as the runtime knows what has arrived.

@@ -16,6 +16,9 @@ use crate::connection::Connection;
 /// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
 const KEEP: Duration = Duration::from_secs(90);
 
+/// A connection whose requests follow each other so soon is in steady use: no server closes it for being idle.
+const BRISK: Duration = Duration::from_secs(1);
+
 /// How often those that nobody will take are looked for, while others come back.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -116,9 +119,12 @@ impl Pool {
     pub(crate) async fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
         loop {
             let mut waiting = self.pop(origin)?;
-            // A turn of the runtime, in which it learns of a close that has arrived by now.
-            yield_now().await;
+            if !waiting.is_brisk(now) {
+                // A turn of the runtime, in which it learns of a close that has arrived by now.
+                yield_now().await;
+            }
             if waiting.is_good(now) {
+                waiting.connection.is_proven = true;
                 return Some(waiting.connection);
             }
         }
@@ -167,6 +173,11 @@ impl Idle {
 }
 
 impl Waiting {
+    /// Whether no close is to be expected now.
+    fn is_brisk(&self, now: Instant) -> bool {
+        self.connection.is_proven && now.saturating_duration_since(self.since) < BRISK
+    }
+
     fn is_good(&mut self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) < KEEP && self.connection.is_open()
     }
@@ -238,6 +249,26 @@ mod tests {
         pool.give(&here(), connection, Instant::now());
         drop(other_end);
         assert!(pool.take(&here(), Instant::now()).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn only_a_connection_in_steady_use_is_not_asked_for_a_close() {
+        let pool = Pool::default();
+        for (is_proven, waited) in [(true, BRISK), (false, Duration::ZERO)] {
+            let (mut connection, other_end) = used().await;
+            connection.is_proven = is_proven;
+            let now = Instant::now();
+            pool.idle().waiting.insert(here(), waiting(connection, now - waited));
+            drop(other_end);
+            assert!(pool.take(&here(), now).await.is_none(), "{is_proven} {waited:?}");
+        }
+        let (connection, _other_end) = used().await;
+        pool.give(&here(), connection, Instant::now());
+        for _ in 0..2 {
+            let Some(connection) = pool.take(&here(), Instant::now()).await else { panic!("it is open") };
+            assert!(connection.is_proven);
+            pool.give(&here(), connection, Instant::now());
+        }
     }
 
     #[tokio::test]
