@@ -48,6 +48,7 @@ pub struct Setup {
     origin: OriginHeader,
     storage: Storage,
     plugins_dir: Option<PathBuf>,
+    extra_ca: Option<Vec<u8>>,
     intervals: (Duration, Duration),
     timeouts: Timeouts,
     on_pause: OnPause,
@@ -68,6 +69,7 @@ impl Setup {
             origin: OriginHeader::Derived,
             storage,
             plugins_dir: None,
+            extra_ca: None,
             intervals: (interval, interval),
             timeouts: Timeouts {
                 connect: second * 5,
@@ -121,6 +123,12 @@ impl Setup {
     /// Another directory for plugins than the agent's own.
     pub fn plugins_dir(mut self, directory: &Path) -> Self {
         self.plugins_dir = Some(directory.to_owned());
+        self
+    }
+
+    /// An authority besides the built-in ones, in PEM.
+    pub fn extra_ca(mut self, pem: Vec<u8>) -> Self {
+        self.extra_ca = Some(pem);
         self
     }
 
@@ -184,6 +192,9 @@ macro_rules! builder {
                     .on_event(move |event| events.push(event.clone()));
                 if let Some(directory) = setup.plugins_dir {
                     builder = builder.plugins_dir(directory);
+                }
+                if let Some(pem) = setup.extra_ca {
+                    builder = builder.extra_ca(pem);
                 }
                 if let Some(token) = setup.token {
                     builder = builder.token(token);

@@ -1,6 +1,7 @@
 //! A push agent's own port: it answers messages as it is told to, and keeps what it heard.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use molecule_core::proto::{Message, RpcAnswer, RpcRequest};
+use molecule_sim::conformance::Certificate;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use crate::log::Log;
+use crate::log::{Log, PATIENCE};
 
 /// How a peer answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +52,17 @@ impl Heard {
 #[derive(Debug)]
 pub struct Peer {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
+    tls: Option<Arc<ServerConfig>>,
     manner: Mutex<Manner>,
     heard: Log<Heard>,
     /// Connections that are never answered.
-    held: Mutex<Vec<TcpStream>>,
+    held: Mutex<Vec<Box<dyn Stream>>>,
     over: AtomicBool,
 }
 
@@ -67,9 +72,23 @@ impl Peer {
     /// # Panics
     /// If there is no free loopback port.
     pub fn new(manner: Manner) -> Self {
+        Self::start(manner, None)
+    }
+
+    /// The same over TLS, with this certificate.
+    ///
+    /// # Panics
+    /// If there is no free loopback port.
+    pub fn secure(manner: Manner, certificate: Certificate) -> Self {
+        Self::start(manner, Some(certificate.config()))
+    }
+
+    fn start(manner: Manner, tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let address = listener.local_addr().expect("it listens");
         let shared = Arc::new(Shared {
+            tls,
             manner: Mutex::new(manner),
             heard: Log::default(),
             held: Mutex::default(),
@@ -77,12 +96,12 @@ impl Peer {
         });
         let serving = Arc::clone(&shared);
         thread::spawn(move || serve(&listener, &serving));
-        Self { address, shared }
+        Self { address, scheme, shared }
     }
 
     /// Where it is called. April's server takes `localhost` alone for this machine.
     pub fn url(&self) -> String {
-        format!("http://localhost:{}/a2a", self.address.port())
+        format!("{}://localhost:{}/a2a", self.scheme, self.address.port())
     }
 
     /// From now on it answers like this.
@@ -111,12 +130,38 @@ fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let shared = Arc::clone(shared);
         // A connection that breaks is what some of the scenarios are about.
-        thread::spawn(move || drop(answer(stream, &shared)));
+        thread::spawn(move || drop(greet(stream, &shared)));
     }
 }
 
-fn answer(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    let Some(heard) = hear(&stream)? else { return Ok(()) };
+/// Shakes hands, where the peer does that.
+fn greet(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    let Some(tls) = &shared.tls else { return answer(stream, shared) };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let connection = ServerConnection::new(tls.clone()).map_err(io::Error::other)?;
+    answer(StreamOwned::new(connection, stream), shared)
+}
+
+/// What a peer reads from and writes to.
+trait Stream: Read + Write + Send + fmt::Debug + 'static {
+    /// Ends it without another word.
+    fn end(&self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn end(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Both)
+    }
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn end(&self) -> io::Result<()> {
+        self.sock.end()
+    }
+}
+
+fn answer(mut stream: impl Stream, shared: &Shared) -> io::Result<()> {
+    let Some(heard) = hear(&mut stream)? else { return Ok(()) };
     shared.heard.push(heard.clone());
     let manner = shared.manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match manner {
@@ -126,9 +171,9 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         Manner::EchoTo(_) => write(&mut stream, 401, "", r#"{"error":"unauthorized"}"#),
         Manner::Answer(status, headers, body) => write(&mut stream, status, headers, body),
-        Manner::Close => stream.shutdown(Shutdown::Both),
+        Manner::Close => stream.end(),
         Manner::Hang => {
-            shared.held.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+            shared.held.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(stream));
             Ok(())
         }
         Manner::Flood(megabytes) => flood(&mut stream, megabytes),
@@ -136,7 +181,7 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// Reads one request; nothing if the other side only looked in.
-fn hear(stream: &TcpStream) -> io::Result<Option<Heard>> {
+fn hear(stream: &mut impl Stream) -> io::Result<Option<Heard>> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
@@ -156,7 +201,7 @@ fn hear(stream: &TcpStream) -> io::Result<Option<Heard>> {
     Ok(Some(Heard { headers, body }))
 }
 
-fn echo(stream: &mut TcpStream, heard: &Heard) -> io::Result<()> {
+fn echo(stream: &mut impl Stream, heard: &Heard) -> io::Result<()> {
     let request: RpcRequest = serde_json::from_value(heard.body.clone())?;
     let message = request.send_params().map(|params| params.message);
     let text = message.iter().flat_map(Message::texts).collect::<Vec<_>>().join(" ");
@@ -165,12 +210,12 @@ fn echo(stream: &mut TcpStream, heard: &Heard) -> io::Result<()> {
     write(stream, 200, "Content-Type: application/json\r\n", &serde_json::to_string(&answer)?)
 }
 
-fn write(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Result<()> {
+fn write(stream: &mut impl Stream, status: u16, headers: &str, body: &str) -> io::Result<()> {
     let length = body.len();
     write!(stream, "HTTP/1.1 {status} Because\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
-fn flood(stream: &mut TcpStream, megabytes: u64) -> io::Result<()> {
+fn flood(stream: &mut impl Stream, megabytes: u64) -> io::Result<()> {
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")?;
     let piece = vec![b' '; 1024 * 1024];
     (0..megabytes).try_for_each(|_| stream.write_all(&piece))

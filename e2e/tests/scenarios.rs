@@ -6,6 +6,7 @@ mod bad_options;
 mod database_outage;
 mod delegated;
 mod deleted;
+mod direct_call_over_tls;
 mod direct_call_to_odd_peers;
 mod first_start;
 mod heartbeat_keeps_pace;

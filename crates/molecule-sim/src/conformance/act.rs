@@ -33,7 +33,7 @@ pub enum Act {
 /// Whose certificate the peer shows in a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
-    /// One for 127.0.0.1 and `platform.example` by the authority that the client trusts.
+    /// One for 127.0.0.1, `localhost` and `platform.example` by the authority that the client trusts.
     Good,
     /// One for another name.
     OtherName,

@@ -1,4 +1,4 @@
-//! What the peer shows in a TLS handshake.
+//! What a peer shows in a TLS handshake; also for other tests that need one.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,19 +18,23 @@ static TRUSTED: LazyLock<Authority> = LazyLock::new(authority);
 
 static UNKNOWN: LazyLock<Authority> = LazyLock::new(authority);
 
-/// What clients must trust, in PEM.
-pub(super) fn trusted() -> Vec<u8> {
+/// The authority that clients must trust, in PEM.
+pub fn trusted() -> Vec<u8> {
     TRUSTED.pem().into_bytes()
 }
 
+/// Whom a good certificate is for.
+const HERE: [&str; 3] = ["127.0.0.1", "localhost", ELSEWHERE];
+
 impl Certificate {
-    pub(super) fn config(self) -> Arc<ServerConfig> {
-        static GOOD: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| config(&TRUSTED, ["127.0.0.1", ELSEWHERE], false));
+    /// How a server shows it.
+    pub fn config(self) -> Arc<ServerConfig> {
+        static GOOD: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| config(&TRUSTED, &HERE, false));
         match self {
             Self::Good => GOOD.clone(),
-            Self::OtherName => config(&TRUSTED, ["127.0.0.2", "other.example"], false),
-            Self::Expired => config(&TRUSTED, ["127.0.0.1", ELSEWHERE], true),
-            Self::UnknownAuthority => config(&UNKNOWN, ["127.0.0.1", ELSEWHERE], false),
+            Self::OtherName => config(&TRUSTED, &["127.0.0.2", "other.example"], false),
+            Self::Expired => config(&TRUSTED, &HERE, true),
+            Self::UnknownAuthority => config(&UNKNOWN, &HERE, false),
             Self::AsksForOne => asking(&GOOD),
         }
     }
@@ -43,7 +47,7 @@ fn authority() -> Authority {
     CertifiedIssuer::self_signed(params, key).expect("the parameters make sense")
 }
 
-fn config(authority: &Authority, names: [&str; 2], expired: bool) -> Arc<ServerConfig> {
+fn config(authority: &Authority, names: &[&str], expired: bool) -> Arc<ServerConfig> {
     let (key, chain) = identity(authority, names, expired);
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -60,7 +64,7 @@ fn asking(config: &ServerConfig) -> Arc<ServerConfig> {
     roots.add(TRUSTED.der().clone()).expect("it is a certificate");
     let provider = config.crypto_provider().clone();
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let (key, chain) = identity(&TRUSTED, ["127.0.0.1", ELSEWHERE], false);
+    let (key, chain) = identity(&TRUSTED, &HERE, false);
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has the default versions")
@@ -72,9 +76,10 @@ fn asking(config: &ServerConfig) -> Arc<ServerConfig> {
 
 type Identity = (PrivateKeyDer<'static>, Vec<rustls::pki_types::CertificateDer<'static>>);
 
-fn identity(authority: &Authority, names: [&str; 2], expired: bool) -> Identity {
+fn identity(authority: &Authority, names: &[&str], expired: bool) -> Identity {
     let key = KeyPair::generate().expect("ring makes keys");
-    let mut params = CertificateParams::new(names.map(str::to_owned)).expect("the names are names");
+    let mut params =
+        CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("the names are names");
     if expired {
         params.not_after = date_time_ymd(2021, 1, 1);
     }

@@ -21,5 +21,6 @@ mod wire;
 pub use act::{Act, Certificate};
 pub use case::{Ask, Case, Names, Proxy, Seen};
 pub use cases::all;
+pub use certificate::trusted;
 pub use run::{Driver, Lookup, Sighting, run, table};
 pub use seen::SEEN;

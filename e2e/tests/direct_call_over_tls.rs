@@ -1,0 +1,44 @@
+//! Direct calls over TLS: to a peer that shows who it is, and to one that does not.
+
+use molecule_e2e::core::{CallOutcome, PeerCall, Route};
+use molecule_e2e::{Agent, Manner, Peer, World, route, scenario};
+use molecule_sim::conformance::{Certificate, trusted};
+
+/// An agent that trusts the tests' authority, and one that is called at this URL.
+fn pair(world: &World, url: &str) -> (Agent, Agent) {
+    let (_, beta) = world.pair(url);
+    let (id, token) = world.workspace();
+    let alpha = world.setup(&id).token(&token).extra_ca(trusted()).build().unwrap();
+    alpha.register().unwrap();
+    (alpha, beta)
+}
+
+scenario!(a_message_goes_over_tls_and_nothing_of_the_agent_with_it, [April, Current], |stage| {
+    let world = stage.world();
+    let port = Peer::secure(Manner::Echo, Certificate::Good);
+    let (alpha, beta) = pair(&world, &port.url());
+    for text in ["hello", "again"] {
+        let outcome = alpha.call_peer(&beta.workspace_id(), text).unwrap();
+        assert_eq!(outcome.to_string(), format!("replied: got {text}"));
+    }
+    let heard = port.heard().all();
+    assert_eq!((heard.len(), world.count(route::A2A)), (2, 0));
+    for heard in heard {
+        let names: Vec<&str> = heard.headers.keys().map(String::as_str).collect();
+        assert_eq!(names, ["accept", "content-length", "content-type", "host", "user-agent"]);
+    }
+});
+
+scenario!(a_peer_that_cannot_show_who_it_is_gets_nothing, [April, Current], |stage| {
+    for certificate in [Certificate::OtherName, Certificate::Expired, Certificate::UnknownAuthority] {
+        let world = stage.world();
+        let port = Peer::secure(Manner::Echo, certificate);
+        let (alpha, beta) = pair(&world, &port.url());
+        let direct = PeerCall::new("hello").route(Route::Direct);
+        assert_eq!(alpha.call_peer(&beta.workspace_id(), direct).unwrap(), CallOutcome::Unreachable);
+        // What was certainly not sent goes the other way. The platform of these tests speaks no TLS, and gets no further.
+        assert_eq!(alpha.call_peer(&beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
+        assert!(port.heard().is_empty(), "{certificate:?}");
+        assert_eq!(world.count(route::A2A), 1, "{certificate:?}");
+    }
+});
