@@ -70,7 +70,7 @@ rules! {
     LinkSize = "link-size", "a link has no content";
     LinkManifest = "link-manifest", "`plugin.yaml` is no link";
     DirectorySize = "directory-size", "a directory has no content";
-    FileSlash = "file-slash", "a file's name does not end in `/`";
+    FileSlash = "file-slash", "a file's name does not end in `/`, where its header is not one of V7, which has directories by that alone";
     // Names.
     PathBytes = "path-bytes", "a path stays within its limit";
     ComponentBytes = "component-bytes", "a component of a path has at most 255 bytes";

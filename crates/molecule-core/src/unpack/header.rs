@@ -85,6 +85,14 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// The type of the entry that has this name: V7, which knows no directories, writes them as files whose names end in `/`.
+    pub(super) fn named(&self, kind: EntryKind, name: &[u8]) -> EntryKind {
+        match kind {
+            EntryKind::File if self.format == Format::V7 && name.ends_with(b"/") => EntryKind::Directory,
+            EntryKind::File | EntryKind::Directory | EntryKind::Link => kind,
+        }
+    }
+
     /// The name as the header alone has it, added to `name`.
     pub(super) fn name(&self, name: &mut Vec<u8>) {
         if self.format == Format::Ustar {

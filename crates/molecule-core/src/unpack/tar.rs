@@ -209,6 +209,7 @@ impl<S: Sink> Tar<S> {
                 }
                 let size = self.extensions.size().unwrap_or(header.size);
                 self.extensions.clear();
+                let kind = header.named(kind, &self.name);
                 let begun = self.entry(kind, size, header.executable);
                 self.state = begun.map_err(|unmade| unmade.at(EntryRef::new(self.entries(), &self.name)))?;
             }

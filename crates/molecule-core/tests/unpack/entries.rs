@@ -39,9 +39,28 @@ fn regular_files_and_directories_are_made() {
 fn a_file_is_not_named_like_a_directory() {
     for name in ["a/", "a//", "./", "a/b/"] {
         assert_eq!(refused(Archive::new().file(name, "")), Rule::FileSlash, "{name}");
-        assert_eq!(refused(Archive::new().block(Header::new(name, 0).v7())), Rule::FileSlash, "{name}");
+        assert_eq!(refused(Archive::new().block(Header::new(name, 0).gnu())), Rule::FileSlash, "{name}");
     }
     assert_eq!(refused(Archive::new().pax(pax_record("path", "a/")).file("a", "")), Rule::FileSlash);
+}
+
+/// Section 4: a name ending in `/` is a directory's in a V7 header, which has no type for one.
+#[test]
+fn a_v7_file_that_is_named_like_a_directory_is_one() {
+    for flag in [0, b'0'] {
+        let v7 = |name: &str| Header::new(name, flag).v7();
+        let archive = Archive::new().block(v7("./")).block(v7("d/")).block(v7("d/e//")).block(v7("d/a"));
+        let (unpacked, sink) = unpack(&archive.gz()).unwrap();
+        assert_eq!((&sink.nodes["d"], &sink.nodes["d/e"]), (&Node::Directory, &Node::Directory));
+        assert!(matches!(sink.nodes["d/a"], Node::File { .. }));
+        assert_eq!((unpacked.files, unpacked.directories, unpacked.entries), (1, 2, 4));
+        // It minds the rules of directories, and those of names.
+        assert_eq!(refused(Archive::new().entry(v7("d/"), "x")), Rule::DirectorySize);
+        assert_eq!(refused(Archive::new().file("d", "").block(v7("d/"))), Rule::DirectoryOverFile);
+        assert_eq!(refused(Archive::new().block(v7("../"))), Rule::NameParent);
+        assert_eq!(refused(Archive::new().block(v7("plugin.yaml/")).file("plugin.yaml", "")), Rule::FileOverDirectory);
+    }
+    assert_eq!(refused(Archive::new().block(Header::new("a/", b'2').v7().size(1))), Rule::LinkSize);
 }
 
 /// `directory-size`
