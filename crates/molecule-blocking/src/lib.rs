@@ -56,7 +56,7 @@ pub use stopper::Stopper;
 pub use molecule_core as core;
 pub use molecule_core::plugin::{
     ContentSha256, Durability, EarlierVersion, InstallFailure, InstallLimits, Installed, InstalledPlugin, LinkPolicy,
-    Plugin, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff, TreeDigest, Verification,
+    Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff, TreeDigest, Verification,
 };
 pub use molecule_core::proto::{
     AgentCard, Artifact, AvailablePlugin, Capabilities, DelegationId, DelegationStatus, DeliveryMode, Direction,

@@ -23,7 +23,7 @@ pub use crate::unpack::LinkPolicy;
 pub use failure::{EarlierVersion, InstallFailure};
 pub use install::{Install, Installed};
 pub use limits::InstallLimits;
-pub use list::{InstalledPlugin, ListPlugins};
+pub use list::{InstalledPlugin, ListPlugins, ReceiptState};
 pub(crate) use manifest::missing as manifest_missing;
 pub use manifest::{ContentSha256, PluginManifest, Verified};
 pub use refusal::{EntryRef, Refusal};

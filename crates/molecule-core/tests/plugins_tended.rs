@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::ErrorKind;
-use molecule_core::plugin::{Install, Line, ListPlugins, PluginTask, Verification};
+use molecule_core::plugin::{Install, Line, ListPlugins, PluginTask, ReceiptState, Verification};
 use support::shelf::plugin;
 use support::*;
 
@@ -25,12 +25,34 @@ fn with(names: &[&str]) -> Agent {
 #[test]
 fn the_list_tells_what_the_receipts_do() {
     let mut agent = with(&["b", "a"]);
-    agent.store.shelf.receipts.insert("b".to_owned(), b"{}".to_vec());
     let plugins = run(&mut agent, ListPlugins::new(), nobody).unwrap();
     assert_eq!(plugins.iter().map(|plugin| plugin.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(plugins[0].version.as_deref(), Some("1.2.3"));
     assert_eq!(plugins[0].installed_at.unwrap().as_secs(), agent.now.unix.as_secs());
-    assert_eq!((&plugins[1].version, plugins[1].tree_sha256), (&None, None), "a receipt that makes no sense");
+    assert!(plugins.iter().all(|plugin| plugin.receipt == ReceiptState::Good));
+}
+
+#[test]
+fn a_receipt_that_tells_nothing_hides_no_plugin() {
+    let mut agent = with(&["a", "b", "c", "d"]);
+    agent.store.shelf.receipts.insert("b".to_owned(), b"{}".to_vec());
+    agent.store.shelf.receipts.remove("c");
+    agent.store.shelf.unreadable.insert("d".to_owned());
+    let mut driven = Driven::new(ListPlugins::new());
+    let plugins = driven.finish(&mut agent, &mut |seen: &Seen| nobody(seen)).unwrap();
+    let states: Vec<_> = plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.receipt)).collect();
+    let [good, missing, unreadable] = [ReceiptState::Good, ReceiptState::Missing, ReceiptState::Unreadable];
+    assert_eq!(states, [("a", good), ("b", unreadable), ("c", missing), ("d", unreadable)]);
+    assert!(plugins[0].version.is_some());
+    for plugin in &plugins[1..] {
+        assert_eq!((&plugin.version, plugin.tree_sha256, plugin.installed_at), (&None, None, None));
+        assert!(plugin.path.ends_with(plugin.name.as_str()));
+    }
+    // Why is told once for each, with its remedy.
+    let said: Vec<String> = driven.events.iter().map(|event| format!("{event:?}")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("the plugin b ") && said[0].contains("install the plugin again"), "{said:?}");
+    assert!(said[1].contains("the plugin d ") && said[1].contains("mend the disk"), "{said:?}");
 }
 
 #[test]
@@ -99,9 +121,43 @@ fn a_removal_tells_whether_there_was_one() {
 }
 
 #[test]
+fn what_is_not_there_is_not_locked_either() {
+    let mut agent = with(&["a"]);
+    agent.take_trace();
+    assert!(!run(&mut agent, PluginTask::uninstall("b"), nobody).unwrap());
+    assert_eq!(run(&mut agent, PluginTask::verify("b"), nobody).unwrap(), None);
+    let acts = agent.lines("start");
+    assert!(acts.len() == 2 && acts.iter().all(|line| line.ends_with("LookForPlugin(b)")), "{acts:?}");
+
+    // Half of something, or a receipt alone, is cleared away under the lock.
+    agent.store.shelf.left.insert("b".to_owned());
+    assert_eq!(run(&mut agent, PluginTask::verify("b"), nobody).unwrap(), None);
+    assert!(agent.store.shelf.left.is_empty() && agent.store.shelf.locks.is_empty());
+    agent.store.shelf.receipts.insert("c".to_owned(), Vec::new());
+    assert!(!run(&mut agent, PluginTask::uninstall("c"), nobody).unwrap());
+    assert!(!agent.store.shelf.receipts.contains_key("c"));
+}
+
+#[test]
+fn a_look_that_is_cancelled_locks_nothing() {
+    for started in [false, true] {
+        let mut agent = with(&["a"]);
+        let mut driven = Driven::new(PluginTask::uninstall("a"));
+        if started {
+            driven.settle(&mut agent);
+        }
+        molecule_core::machine::Machine::cancel(&mut driven.machine, &mut agent.cx());
+        let error = driven.finish(&mut agent, &mut |seen: &Seen| nobody(seen)).unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Cancelled, "uninstall plugin"));
+        assert_eq!(agent.lines("start").len(), usize::from(started));
+        assert_eq!(agent.store.shelf.installed.len(), 1);
+    }
+}
+
+#[test]
 fn an_act_that_fails_gives_the_lock_back() {
     let mut agent = with(&["a"]);
-    for act in ["SweepPlugin", "RemovePlugin"] {
+    for act in ["LookForPlugin", "SweepPlugin", "RemovePlugin"] {
         agent.store.fail(act);
         let error = run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Storage);

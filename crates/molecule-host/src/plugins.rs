@@ -72,6 +72,7 @@ impl Plugins {
     ) -> Result<PluginResult, StoreError> {
         let place = self.place();
         Ok(match op {
+            PluginOp::Look(plugin) => PluginResult::Looked { exists: self.look(&plugin)? },
             PluginOp::Lock(plugin) => PluginResult::Locked(keep(lock::take(place, &plugin)?)),
             PluginOp::Sweep(plugin) => PluginResult::Swept(sweep::sweep(place, &plugin)?),
             PluginOp::Commit(stage, durability) => PluginResult::Committed(self.commit(stage, durability)?),
@@ -136,6 +137,18 @@ impl Plugins {
         stage.map_or(Ok(()), Stage::remove)
     }
 
+    fn look(&self, plugin: &PluginName) -> Result<bool, StoreError> {
+        let place = self.place();
+        let Some(dir) = place.open()? else { return Ok(false) };
+        if place.holds(&dir, plugin)? || receipt::exists(place, &dir, plugin)? {
+            return Ok(true);
+        }
+        let entries = dir.entries().map_err(|error| failed(&place.path(""), "read", error))?;
+        let owners =
+            entries.iter().filter(|(_, kind)| *kind == Kind::Directory).filter_map(|(name, _)| Left::parse(name));
+        Ok(owners.into_iter().any(|(_, owner)| owner == *plugin))
+    }
+
     fn list(&self) -> Result<Listed, StoreError> {
         let place = self.place();
         let Some(dir) = place.open()? else { return Ok(Listed::default()) };
@@ -144,11 +157,12 @@ impl Plugins {
         let mut names: Vec<PluginName> = directories().filter_map(|name| name.to_str()?.parse().ok()).collect();
         names.sort();
         let left: BTreeSet<PluginName> = directories().filter_map(|name| Left::parse(name)).map(|(_, it)| it).collect();
+        // One receipt that cannot be read hides no other plugin, nor its own.
         let found = names.into_iter().map(|name| {
-            let receipt = receipt::read(place, &dir, &name)?;
-            Ok(Found { path: place.path(name.as_str()), name, receipt })
+            let receipt = receipt::read(place, &dir, &name).map_err(|error| error.to_string());
+            Found { path: place.path(name.as_str()), name, receipt }
         });
-        Ok(Listed { found: found.collect::<Result<_, StoreError>>()?, left: left.into_iter().collect() })
+        Ok(Listed { found: found.collect(), left: left.into_iter().collect() })
     }
 
     /// The plugin is gone at once, whatever stays of its files for the next sweep.

@@ -85,7 +85,7 @@ fn a_receipt_does_not_outlive_its_version() {
     let scene = Scene::new();
     let plugins = scene.plugins();
     let receipt = |plugins: &molecule_host::Plugins| match perform(plugins, PluginOp::List).unwrap() {
-        PluginResult::Listed(listed) => listed.found[0].receipt.clone(),
+        PluginResult::Listed(listed) => listed.found[0].receipt.clone().unwrap(),
         other => panic!("{other:?}"),
     };
     install(&plugins, &version("one", 5));

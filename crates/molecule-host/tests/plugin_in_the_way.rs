@@ -21,6 +21,7 @@ use scene::{Scene, assert_says, names_in};
 fn all_acts(scene: &Scene) -> Vec<StoreError> {
     let plugins = scene.plugins();
     let acts = [
+        PluginOp::Look(name()),
         PluginOp::Sweep(name()),
         PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None),
         PluginOp::Setup(name(), plugin::plan(Duration::from_secs(60))),
@@ -35,7 +36,8 @@ fn all_acts(scene: &Scene) -> Vec<StoreError> {
 fn acts_on_the_plugin(scene: &Scene) -> Vec<StoreError> {
     let plugins = scene.plugins();
     let plan = plugin::plan(Duration::from_secs(60));
-    let acts = [PluginOp::Sweep(name()), PluginOp::Setup(name(), plan), PluginOp::Remove(name())];
+    let acts =
+        [PluginOp::Look(name()), PluginOp::Sweep(name()), PluginOp::Setup(name(), plan), PluginOp::Remove(name())];
     acts.into_iter().map(|act| perform(&plugins, act).unwrap_err()).collect()
 }
 
@@ -190,7 +192,7 @@ fn a_receipt_that_is_no_private_file_is_refused() {
     perform(&plugins, PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None)).unwrap();
     let file = place(&scene).join(".receipts/demo-plugin.json");
     fs::remove_file(&file).unwrap();
-    each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::List).unwrap_err());
+    each_wrong_file(&scene, &file, || perform(&plugins, PluginOp::Hash(name())).unwrap_err());
     each_wrong_file(&scene, &file, || {
         perform(&plugins, PluginOp::WriteReceipt(name(), b"[]".to_vec(), Durability::None)).unwrap_err()
     });
@@ -203,7 +205,7 @@ fn receipts_are_not_kept_behind_a_link() {
     let receipts = place(&scene).join(".receipts");
     symlink(&outside, &receipts).unwrap();
     fs::create_dir(path(&scene)).unwrap();
-    for act in [PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None), PluginOp::List] {
+    for act in [PluginOp::WriteReceipt(name(), b"{}".to_vec(), Durability::None), PluginOp::Hash(name())] {
         let error = perform(&scene.plugins(), act).unwrap_err();
         assert_says(&error, &receipts, &["is refused: it is a link"]);
     }

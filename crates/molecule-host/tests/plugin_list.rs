@@ -50,7 +50,7 @@ fn plugins_come_in_order_and_nothing_else_comes() {
     let found = list(&scene);
     let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
     assert_eq!(names, ["Alpha", "demo-plugin", "zebra"]);
-    assert!(found.iter().all(|found| found.receipt.is_none() && found.path == place.join(found.name.as_str())));
+    assert!(found.iter().all(|found| found.receipt == Ok(None) && found.path == place.join(found.name.as_str())));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_receipt_is_found_as_it_was_written_last() {
     let long = vec![b'x'; 1_000_000];
     for content in [b"{\"first\": true}".as_slice(), &long, b""] {
         write_receipt(&scene, content);
-        assert_eq!(list(&scene)[0].receipt.as_deref(), Some(content));
+        assert_eq!(list(&scene)[0].receipt, Ok(Some(content.to_vec())));
     }
     let receipts = place(&scene).join(".receipts");
     assert_eq!(names_in(&receipts), ["demo-plugin.json"]);
@@ -80,12 +80,59 @@ fn a_receipt_is_found_as_it_was_written_last() {
 }
 
 #[test]
-fn a_receipt_of_absurd_size_is_not_read_into_memory() {
+fn a_receipt_that_cannot_be_read_says_why_and_hides_no_plugin() {
     let scene = Scene::new();
-    fs::create_dir_all(path(&scene)).unwrap();
+    let receipts = place(&scene).join(".receipts");
+    for name in ["a", "b", "c", "d"] {
+        fs::create_dir(place(&scene).join(name)).unwrap();
+    }
+    for name in ["a", "b", "d"] {
+        let op = PluginOp::WriteReceipt(name.parse().unwrap(), b"{}".to_vec(), Durability::None);
+        perform(&scene.plugins(), op).unwrap();
+    }
+    // One of absurd size, which is not read into memory, and one that is a link.
+    let large = receipts.join("a.json");
+    fs::OpenOptions::new().write(true).open(&large).unwrap().set_len(20 * 1024 * 1024).unwrap();
+    fs::remove_file(receipts.join("b.json")).unwrap();
+    symlink(receipts.join("d.json"), receipts.join("b.json")).unwrap();
+    let found = list(&scene);
+    let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    let [a, b, c, d] = &found[..] else { panic!("{found:?}") };
+    let why = a.receipt.as_ref().unwrap_err();
+    assert!(why.contains(large.to_str().unwrap()) && why.contains("so it is no receipt; remove it"), "{why}");
+    assert!(b.receipt.as_ref().unwrap_err().contains("b.json is refused: it is a link"), "{:?}", b.receipt);
+    assert_eq!((&c.receipt, &d.receipt), (&Ok(None), &Ok(Some(b"{}".to_vec()))));
+}
+
+#[test]
+fn a_look_finds_what_is_there_and_makes_nothing() {
+    let scene = Scene::new();
+    let look = || match perform(&scene.plugins(), PluginOp::Look(name())).unwrap() {
+        PluginResult::Looked { exists } => exists,
+        other => panic!("{other:?}"),
+    };
+    assert!(!look());
+    assert!(names_in(&scene.home).is_empty(), "nothing was made");
+    let place = place(&scene);
+    for other in ["demo-plugin2", ".staging-other-0123456789abcdef", ".old-demo-plugin"] {
+        fs::create_dir(place.join(other)).unwrap();
+    }
+    write(&place.join(".lock-demo-plugin"), b"", 0o600);
+    let before = names_in(&place);
+    assert!(!look());
+    assert_eq!(names_in(&place), before, "nothing was made");
+
+    for there in ["demo-plugin", ".staging-demo-plugin-0123456789abcdef", ".keep-demo-plugin-0123456789abcdef"] {
+        fs::create_dir(place.join(there)).unwrap();
+        assert!(look(), "{there}");
+        fs::remove_dir(place.join(there)).unwrap();
+    }
     write_receipt(&scene, b"{}");
-    let file = place(&scene).join(".receipts/demo-plugin.json");
-    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(20 * 1024 * 1024).unwrap();
-    let error = perform(&scene.plugins(), PluginOp::List).unwrap_err();
-    scene::assert_says(&error, &file, &["so it is no receipt", "remove it"]);
+    assert!(look(), "a receipt alone");
+    fs::remove_file(place.join(".receipts/demo-plugin.json")).unwrap();
+    assert!(!look());
+    symlink(&place, place.join("demo-plugin")).unwrap();
+    let error = perform(&scene.plugins(), PluginOp::Look(name())).unwrap_err();
+    scene::assert_says(&error, &place.join("demo-plugin"), &["is refused: it is a link", "remove it"]);
 }

@@ -16,6 +16,8 @@ use crate::effect::LockId;
 /// `Debug` shows lengths, never content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PluginOp {
+    /// Look whether anything of the plugin is there: itself, its receipt, or what an interrupted act left of it. Makes nothing.
+    Look(PluginName),
     /// Take the plugin's lock, without waiting: the fault is `Locked` where it is held. Given back by
     /// [`HostOp::Unlock`](crate::effect::HostOp::Unlock).
     Lock(PluginName),
@@ -73,6 +75,11 @@ impl SetupPlan {
 /// `Debug` shows lengths, never content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PluginResult {
+    /// Of [`PluginOp::Look`].
+    Looked {
+        /// Whether there is anything.
+        exists: bool,
+    },
     /// Of [`PluginOp::Lock`].
     Locked(LockId),
     /// Of [`PluginOp::Sweep`].
@@ -132,8 +139,8 @@ pub struct Found {
     pub name: PluginName,
     /// Where it is.
     pub path: PathBuf,
-    /// The receipt's content.
-    pub receipt: Option<Vec<u8>>,
+    /// The receipt's content, or why it cannot be read, in a sentence.
+    pub receipt: Result<Option<Vec<u8>>, String>,
 }
 
 /// What is installed, hashed, and the receipt of what was.
@@ -152,6 +159,7 @@ pub struct Hashed {
 impl fmt::Debug for PluginOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Look(name) => write!(f, "LookForPlugin({name})"),
             Self::Lock(name) => write!(f, "LockPlugin({name})"),
             Self::Sweep(name) => write!(f, "SweepPlugin({name})"),
             Self::Commit(StageId(id), durability) => write!(f, "CommitPlugin({id}, {durability:?})"),
@@ -170,6 +178,7 @@ impl fmt::Debug for PluginOp {
 impl fmt::Debug for PluginResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Looked { exists } => write!(f, "Looked(exists: {exists})"),
             Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
             Self::Swept(Swept { restored, removed, .. }) => write!(f, "Swept({removed} removed, restored: {restored})"),
             Self::Committed(Committed { replaced, .. }) => write!(f, "Committed(replaced: {replaced})"),

@@ -1,5 +1,6 @@
 //! What is installed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::machine::{Cx, Machine, Step};
 
 const OPERATION: &str = "list plugins";
 
-/// An installed plugin, as its receipt tells; all but its name and place are unknown where there is no receipt.
+/// An installed plugin, as its receipt tells; all but its name and place are unknown where there is no good one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstalledPlugin {
@@ -34,27 +35,56 @@ pub struct InstalledPlugin {
     pub tree_sha256: Option<TreeDigest>,
     /// When it was installed.
     pub installed_at: Option<UnixTime>,
+    /// What became of the receipt itself.
+    pub receipt: ReceiptState,
 }
 
-impl From<Found> for InstalledPlugin {
-    fn from(found: Found) -> Self {
-        let receipt = found.receipt.as_deref().and_then(|bytes| Receipt::read(&found.name, bytes));
+/// What there is of a plugin's receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReceiptState {
+    /// It is there and makes sense.
+    Good,
+    /// There is none: somebody else put the plugin there, or its install was interrupted.
+    Missing,
+    /// It cannot be read, or makes no sense; a [`Warning`](Event::Warning) said why.
+    Unreadable,
+}
+
+impl InstalledPlugin {
+    /// What is known of a plugin that was found, and what is wrong with its receipt, in a sentence.
+    fn of(found: Found) -> (Self, Option<String>) {
+        let name = &found.name;
+        let (receipt, state, wrong) = match found.receipt {
+            Ok(Some(bytes)) => match Receipt::read(name, &bytes) {
+                Some(receipt) => (Some(receipt), ReceiptState::Good, None),
+                None => {
+                    (None, ReceiptState::Unreadable, Some("it makes no sense; install the plugin again".to_owned()))
+                }
+            },
+            Ok(None) => (None, ReceiptState::Missing, None),
+            Err(why) => (None, ReceiptState::Unreadable, Some(why)),
+        };
+        let wrong =
+            wrong.map(|why| format!("nothing is known of the plugin {name} but its place, for its receipt: {why}"));
         let (receipt, tree) = receipt.unzip();
         let installed_at = receipt.as_ref().map(Receipt::time);
         let (version, source) = receipt.map(|receipt| (receipt.version, receipt.source)).unwrap_or_default();
-        Self {
+        let plugin = Self {
             name: found.name,
             path: found.path,
             version,
             source,
             tree_sha256: tree.map(|tree| tree.digest()),
             installed_at,
-        }
+            receipt: state,
+        };
+        (plugin, wrong)
     }
 }
 
 /// Looks at what is installed, sorted by name. What interrupted installs left is cleared away first, unless an install of the
-/// same plugin is under way.
+/// same plugin is under way. A receipt that cannot be read is a [`Warning`](Event::Warning), and hides no plugin.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct ListPlugins {
@@ -62,6 +92,7 @@ pub struct ListPlugins {
     left: Vec<PluginName>,
     tidied: bool,
     cancelled: bool,
+    events: VecDeque<Event>,
     state: State,
 }
 
@@ -82,12 +113,14 @@ enum State {
 impl ListPlugins {
     /// A look.
     pub fn new() -> Self {
-        Self { left: Vec::new(), tidied: false, cancelled: false, state: State::Ready }
+        Self { left: Vec::new(), tidied: false, cancelled: false, events: VecDeque::new(), state: State::Ready }
     }
 
     fn listed(&mut self, listed: Listed) {
         if listed.left.is_empty() || self.tidied {
-            self.state = State::Finished(Ok(listed.found.into_iter().map(InstalledPlugin::from).collect()));
+            let (plugins, wrong): (_, Vec<_>) = listed.found.into_iter().map(InstalledPlugin::of).unzip();
+            self.events.extend(wrong.into_iter().flatten().map(Event::Warning));
+            self.state = State::Finished(Ok(plugins));
         } else {
             self.tidied = true;
             self.left = listed.left;
@@ -128,6 +161,9 @@ impl Machine for ListPlugins {
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Ready => return self.start(cx, HostOp::Plugin(PluginOp::List), State::Listing),
                 State::Next => self.next(),

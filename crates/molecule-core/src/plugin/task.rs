@@ -21,13 +21,15 @@ use crate::machine::{Cx, Machine, Step};
 const WAIT: Duration = Duration::from_secs(300);
 
 /// One act on an installed plugin: its lock is taken, what an interrupted act left is cleared away, the act is done, the lock
-/// given back.
+/// given back. Where there is nothing of such a plugin, nothing is made either, not even a lock.
 #[must_use = "a machine does nothing until it is driven"]
 pub struct PluginTask<T> {
     operation: &'static str,
     read: fn(&PluginName, PluginResult) -> Result<T, PluginResult>,
     name: Option<PluginName>,
     op: Option<PluginOp>,
+    /// What comes of it where there is no such plugin.
+    absent: Option<T>,
     lock: Option<LockId>,
     result: Option<Result<T>>,
     state: State,
@@ -43,6 +45,7 @@ enum State {
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
+    Look,
     Sweep,
     Own,
     Unlock,
@@ -72,7 +75,7 @@ impl Verification {
 impl PluginTask<bool> {
     /// Removes a plugin and its receipt; tells whether it was there.
     pub fn uninstall(name: &str) -> Self {
-        Self::new("uninstall plugin", name, PluginOp::Remove, |_, result| match result {
+        Self::new("uninstall plugin", name, PluginOp::Remove, false, |_, result| match result {
             PluginResult::Removed { existed } => Ok(existed),
             other => Err(other),
         })
@@ -82,7 +85,7 @@ impl PluginTask<bool> {
 impl PluginTask<Option<Verification>> {
     /// Compares a plugin with its receipt; `None` where it is not installed.
     pub fn verify(name: &str) -> Self {
-        Self::new("verify plugin", name, PluginOp::Hash, |name, result| match result {
+        Self::new("verify plugin", name, PluginOp::Hash, None, |name, result| match result {
             PluginResult::Hashed(hashed) => Ok(hashed.map(|hashed| compare(name, hashed))),
             other => Err(other),
         })
@@ -106,24 +109,39 @@ impl<T> PluginTask<T> {
         operation: &'static str,
         name: &str,
         op: impl FnOnce(PluginName) -> PluginOp,
+        absent: T,
         read: fn(&PluginName, PluginResult) -> Result<T, PluginResult>,
     ) -> Self {
         let (name, result, state) = match order::name(name) {
-            Ok(name) => {
-                let lock = TakeLock::new(operation, name.clone(), WAIT);
-                (Some(name), None, State::Locking(Box::new(lock)))
-            }
+            Ok(name) => (Some(name), None, State::Ready(Act::Look)),
             Err(error) => (None, Some(Err(error.during(operation))), State::Ready(Act::Unlock)),
         };
         let op = name.clone().map(op);
-        Self { operation, read, name, op, lock: None, result, state }
+        Self { operation, read, name, op, absent: Some(absent), lock: None, result, state }
     }
 
     fn effect(&mut self, act: Act) -> Option<HostOp> {
         match act {
+            Act::Look => self.name.clone().map(PluginOp::Look).map(HostOp::Plugin),
             Act::Sweep => self.name.clone().map(PluginOp::Sweep).map(HostOp::Plugin),
             Act::Own => self.op.take().map(HostOp::Plugin),
             Act::Unlock => self.lock.take().map(HostOp::Unlock),
+        }
+    }
+
+    /// There is something, or nothing to be done.
+    fn looked(&mut self, exists: bool) {
+        match (&self.name, self.absent.take()) {
+            // It was cancelled meanwhile.
+            _ if self.result.is_some() => self.state = State::Ready(Act::Unlock),
+            (Some(name), _) if exists => {
+                self.state = State::Locking(Box::new(TakeLock::new(self.operation, name.clone(), WAIT)));
+            }
+            (_, absent) => {
+                let cancelled = || Error::cancelled(self.operation);
+                let result = absent.ok_or_else(cancelled);
+                self.end(result);
+            }
         }
     }
 
@@ -134,6 +152,7 @@ impl<T> PluginTask<T> {
 
     fn acted(&mut self, act: Act, outcome: Outcome) -> Result<(), Outcome> {
         match (act, outcome) {
+            (Act::Look, Outcome::Host(HostResult::Plugin(PluginResult::Looked { exists }))) => self.looked(exists),
             (Act::Sweep, Outcome::Host(HostResult::Plugin(PluginResult::Swept(_)))) => {
                 self.state = State::Ready(Act::Own);
             }
@@ -148,7 +167,9 @@ impl<T> PluginTask<T> {
             (Act::Unlock, Outcome::Host(HostResult::Unlocked) | Outcome::Failed(_)) => {
                 self.state = State::Ready(Act::Unlock);
             }
-            (Act::Sweep | Act::Own, Outcome::Failed(fault)) => self.end(Err(Error::from_fault(self.operation, fault))),
+            (Act::Look | Act::Sweep | Act::Own, Outcome::Failed(fault)) => {
+                self.end(Err(Error::from_fault(self.operation, fault)))
+            }
             (_, other) => return Err(other),
         }
         Ok(())
@@ -218,9 +239,20 @@ impl<T> Machine for PluginTask<T> {
 
     /// The act itself is short, and is finished.
     fn cancel(&mut self, cx: &mut Cx<'_>) {
-        if let State::Locking(lock) = &mut self.state {
-            self.result = Some(Err(Error::cancelled(self.operation)));
-            lock.cancel(cx);
+        let cancelled = Some(Err(Error::cancelled(self.operation)));
+        match &mut self.state {
+            State::Locking(lock) => {
+                self.result = cancelled;
+                lock.cancel(cx);
+            }
+            State::Ready(act @ Act::Look) => {
+                self.result = cancelled;
+                *act = Act::Unlock;
+            }
+            State::Acting(_, Act::Look) => self.result = cancelled,
+            State::Ready(Act::Sweep | Act::Own | Act::Unlock)
+            | State::Acting(_, Act::Sweep | Act::Own | Act::Unlock)
+            | State::Done => {}
         }
     }
 }

@@ -17,6 +17,8 @@ use molecule_core::unpack::{EntryPath, Sink, UnpackError, Unpacker};
 pub struct Shelf {
     pub installed: BTreeMap<String, Tree>,
     pub receipts: BTreeMap<String, Vec<u8>>,
+    /// Plugins whose receipts cannot be read.
+    pub unreadable: BTreeSet<String>,
     pub stages: BTreeMap<u64, (String, Tree)>,
     /// Plugins of which something was left by an interrupted act.
     pub left: BTreeSet<String>,
@@ -59,6 +61,11 @@ impl Shelf {
     pub fn perform(&mut self, op: &PluginOp) -> PluginResult {
         match op {
             PluginOp::Lock(_) => unreachable!("a lock may be refused"),
+            PluginOp::Look(name) => {
+                let name = name.as_str();
+                let exists = self.installed.contains_key(name) || self.left.contains(name);
+                PluginResult::Looked { exists: exists || self.receipts.contains_key(name) }
+            }
             PluginOp::Sweep(name) => {
                 self.locked(name);
                 let removed = u32::from(self.left.remove(name.as_str()));
@@ -94,7 +101,10 @@ impl Shelf {
                 let found = |name: &String| Found {
                     name: name.parse().unwrap(),
                     path: PathBuf::from("/home/agent/plugins").join(name),
-                    receipt: self.receipts.get(name).cloned(),
+                    receipt: match self.unreadable.contains(name) {
+                        true => Err(format!("/home/agent/plugins/.receipts/{name}.json cannot be read; mend the disk")),
+                        false => Ok(self.receipts.get(name).cloned()),
+                    },
                 };
                 let found = self.installed.keys().map(found).collect();
                 let left = self.left.iter().map(|name| name.parse().unwrap()).collect();

@@ -47,6 +47,17 @@ fn write_new(receipts: &Dir, temporary: &OsStr, content: &[u8], synced: bool) ->
     if synced { file.sync_all() } else { Ok(()) }
 }
 
+/// Whether anything has the name of the plugin's receipt.
+pub(super) fn exists(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<bool, StoreError> {
+    let Some(receipts) = place.receipts(dir)? else { return Ok(false) };
+    let target = name::receipt(plugin);
+    match receipts.kind(&target) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(&place.path(RECEIPTS).join(&target), "looked at", error)),
+    }
+}
+
 /// The plugin's receipt, if it has one.
 pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(None) };
