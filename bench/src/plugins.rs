@@ -11,7 +11,7 @@ use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::PluginOp;
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
-use molecule_host::{Cancel, Plugins};
+use molecule_host::{Cancel, ChosenBy, Plugins};
 
 use crate::Outcome;
 
@@ -114,7 +114,7 @@ impl Words {
 /// # Errors
 /// A refusal, or those of the disk.
 pub fn ours(archive: &Archive, home: &Path, durability: Durability) -> Outcome {
-    let plugins = Plugins::new(home.join("plugins"));
+    let plugins = Plugins::new(home.join("plugins"), ChosenBy::PluginsDir);
     let name: PluginName = "bench".parse()?;
     let act = |op| plugins.perform(op, &Cancel::new(), |_| LockId(0));
     act(PluginOp::Sweep(name.clone()))?;

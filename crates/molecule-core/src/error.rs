@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -187,14 +188,15 @@ impl Error {
     /// What the rules for plugins refuse.
     pub(crate) fn refused_plugin(operation: &'static str, refusal: Refusal) -> Self {
         let mut error = Self::new(ErrorKind::PluginRefused, operation, refusal.to_string());
-        error.0.install = Some(InstallFailure { refusal: Some(refusal), earlier: EarlierVersion::Unseen });
+        error.0.install =
+            Some(InstallFailure { refusal: Some(refusal), earlier: EarlierVersion::Unseen, earlier_at: None });
         error
     }
 
     /// The same failure, with what became of the version that was installed before.
-    pub(crate) fn with_earlier_version(mut self, earlier: EarlierVersion) -> Self {
+    pub(crate) fn with_earlier_version(mut self, earlier: EarlierVersion, earlier_at: Option<PathBuf>) -> Self {
         let refusal = self.0.install.take().and_then(|install| install.refusal);
-        self.0.install = Some(InstallFailure { refusal, earlier });
+        self.0.install = Some(InstallFailure { refusal, earlier, earlier_at });
         self
     }
 
@@ -366,7 +368,7 @@ impl fmt::Display for Error {
             write!(f, ", after {} requests", inner.attempts)?;
         }
         if let Some(install) = &inner.install {
-            write!(f, "; {}", install.earlier)?;
+            write!(f, "; {install}")?;
         }
         if let Some(also) = &inner.also {
             write!(f, "; and then: {also}")?;

@@ -6,7 +6,7 @@ mod support;
 
 use molecule_core::effect::{FaultKind, HostOp};
 use molecule_core::plugin::{
-    Durability, EarlierVersion, Install, Plugin, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome,
+    Durability, EarlierVersion, Install, Plugin, PluginTask, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome,
 };
 use molecule_core::{ErrorKind, Event, Result};
 use support::shelf::{archive, plugin};
@@ -119,6 +119,61 @@ fn an_act_that_fails_before_the_swap_leaves_the_earlier_version_and_one_after_it
         assert_eq!(agent.store.shelf.installed != before, replaced, "{act}");
         assert_tidy(&agent);
     }
+}
+
+#[test]
+fn an_earlier_version_that_lost_its_place_is_put_back_or_is_told_where_it_is() {
+    for (also, earlier) in [("", EarlierVersion::Kept), ("DiscardPlugin", EarlierVersion::Kept)] {
+        let mut agent = agent();
+        install(&mut agent, plugin("mine", "old")).unwrap();
+        let before = agent.store.shelf.installed.clone();
+        agent.store.shelf.displaces = true;
+        agent.store.fail("CommitPlugin");
+        if !also.is_empty() {
+            agent.store.fail(also);
+        }
+        let error = install(&mut agent, plugin("mine", "new")).unwrap_err();
+        let failure = error.install().unwrap();
+        assert_eq!((failure.earlier(), failure.earlier_at()), (earlier, None), "{error}");
+        assert!(error.to_string().contains("the earlier version is untouched"), "{error}");
+        assert_eq!(agent.store.shelf.installed, before);
+        assert!(agent.store.shelf.locks.is_empty());
+    }
+
+    // The sweep that puts it back fails too; the one before the download did not.
+    let mut agent = agent();
+    install(&mut agent, plugin("mine", "old")).unwrap();
+    let before = agent.store.shelf.installed.clone();
+    agent.store.shelf.displaces = true;
+    agent.store.fail("CommitPlugin");
+    let mut driven = Driven::new(Install::new("mine"));
+    let mut server = server(plugin("mine", "new"));
+    let until = agent.now.mono + secs(3600);
+    loop {
+        driven.settle(&mut agent);
+        if agent.lines("start").last().is_some_and(|line| line.contains("DiscardPlugin")) {
+            break;
+        }
+        let Next::Outcome(id, outcome) = driven.next(&mut agent, until, &mut server) else { panic!("no discard") };
+        driven.feed(&mut agent, id, outcome);
+    }
+    agent.store.fail("SweepPlugin");
+    let error = driven.finish(&mut agent, &mut server).unwrap_err();
+    let failure = error.install().unwrap();
+    assert_eq!(failure.earlier(), EarlierVersion::Displaced, "{error}");
+    assert_eq!(failure.earlier_at(), Some(std::path::Path::new("/home/agent/plugins/.old-mine")));
+    let said = error.to_string();
+    assert!(
+        said.contains("the earlier version is not in its place: it is whole in /home/agent/plugins/.old-mine"),
+        "{said}"
+    );
+    assert!(agent.store.shelf.installed.is_empty());
+    assert_tidy(&agent);
+
+    // As the error says, whatever is done next puts it back.
+    agent.store.mend();
+    assert!(run(&mut agent, PluginTask::verify("mine"), |seen| panic!("sent {seen}")).unwrap().unwrap().is_intact());
+    assert_eq!(agent.store.shelf.installed, before);
 }
 
 #[test]
@@ -250,6 +305,39 @@ fn a_cancel_at_any_act_leaves_a_whole_plugin_or_none_and_no_lock() {
             let ran = matches!(act, "SetUpPlugin" | "Unlock");
             assert_eq!(shelf.setups, u32::from(ran), "{act}, {after}: a script that nobody waits for");
         }
+    }
+}
+
+#[test]
+fn the_lock_is_kept_until_whoever_unpacks_a_cancelled_download_has_ended() {
+    for staged in [false, true] {
+        let mut agent = agent();
+        let mut driven = Driven::new(Install::new("mine"));
+        driven.drive_for(&mut agent, secs(0), &mut |_: &Seen| Reply::Never);
+        let (fetch, _) = driven.in_flight.first_key_value().expect("a download is under way");
+        let fetch = *fetch;
+        molecule_core::machine::Machine::cancel(&mut driven.machine, &mut agent.cx());
+        driven.settle(&mut agent);
+        assert_eq!(agent.lines("cancel").len(), 1);
+        assert!(!agent.lines("start").iter().any(|line| line.contains("Unlock")), "its stage is still written to");
+        // What was on its way comes first, and then the end, of whichever kind.
+        let progress = molecule_core::effect::Outcome::Progress(molecule_core::unpack::Progress::default());
+        let took = molecule_core::machine::Machine::feed(&mut driven.machine, &mut agent.cx(), fetch, progress);
+        assert!(took.is_ok());
+        driven.settle(&mut agent);
+        assert!(!agent.lines("start").iter().any(|line| line.contains("Unlock")));
+        let error = if staged {
+            let dest = molecule_core::effect::Dest::Unpack("mine".parse().unwrap(), Default::default());
+            let answer = http::Response::new(plugin("mine", "x"));
+            let outcome = agent.store.shelf.fetched(&dest, answer);
+            assert!(driven.feed(&mut agent, fetch, outcome).is_none());
+            driven.finish(&mut agent, &mut |seen: &Seen| panic!("sent {seen}")).unwrap_err()
+        } else {
+            driven.finish(&mut agent, &mut |seen: &Seen| panic!("sent {seen}")).unwrap_err()
+        };
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(agent.store.shelf.installed.is_empty());
+        assert_tidy(&agent);
     }
 }
 

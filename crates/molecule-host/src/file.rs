@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use molecule_core::effect::{Slot, Stored};
 use zeroize::Zeroizing;
 
-pub(crate) use self::directory::ensure as ensure_directory;
+pub(crate) use self::directory::make as make_directory;
 pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
 use self::guard::{failed, judge_file, open_private};

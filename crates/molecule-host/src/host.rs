@@ -11,7 +11,7 @@ use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 
 use crate::cancel::Cancel;
-use crate::plugins::{Plugins, Unpacking};
+use crate::plugins::{ChosenBy, Plugins, Unpacking};
 use crate::store::{Store, StoreError};
 
 /// Performs the host acts of one agent on its store, and keeps the locks that were taken.
@@ -40,8 +40,8 @@ impl Host {
 
     /// The same with this directory for plugins. It is made when the first one is installed.
     #[must_use]
-    pub fn with_plugins(&self, directory: PathBuf) -> Self {
-        Self::of(Arc::clone(&self.0.store), Some(Plugins::new(directory)))
+    pub fn with_plugins(&self, directory: PathBuf, chosen_by: ChosenBy) -> Self {
+        Self::of(Arc::clone(&self.0.store), Some(Plugins::new(directory, chosen_by)))
     }
 
     fn of(store: Arc<dyn Store>, plugins: Option<Plugins>) -> Self {

@@ -37,7 +37,7 @@ pub use cancel::Cancel;
 pub use clock::Clock;
 pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
-pub use plugins::{Plugins, Unpacking};
+pub use plugins::{ChosenBy, Plugins, Unpacking};
 pub use storage::Storage;
 pub use store::{Store, StoreError};
 

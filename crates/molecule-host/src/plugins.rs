@@ -30,6 +30,7 @@ use molecule_core::unpack::UnpackPolicy;
 
 use self::dir::Kind;
 use self::name::Left;
+pub use self::place::ChosenBy;
 use self::place::{Place, failed};
 use self::stage::Stage;
 pub use self::unpacking::Unpacking;
@@ -54,9 +55,9 @@ struct Stages {
 }
 
 impl Plugins {
-    /// The plugins in this directory, which is in the agent's own. Touches no file yet.
-    pub fn new(directory: PathBuf) -> Self {
-        Self(Arc::new(Shared { place: Place::new(directory), stages: Mutex::default() }))
+    /// The plugins in this directory, which is in the agent's own unless its author chose another. Touches no file yet.
+    pub fn new(directory: PathBuf, chosen_by: ChosenBy) -> Self {
+        Self(Arc::new(Shared { place: Place::new(directory, chosen_by), stages: Mutex::default() }))
     }
 
     /// Performs an act; waits for the disk and for a `setup.sh`, never for a lock. A lock that was taken goes to `keep`, and
@@ -160,7 +161,7 @@ impl Plugins {
         // One receipt that cannot be read hides no other plugin, nor its own.
         let found = names.into_iter().map(|name| {
             let receipt = receipt::read(place, &dir, &name).map_err(|error| error.to_string());
-            Found { path: place.path(name.as_str()), name, receipt }
+            Found { path: place.path(name.as_str()).into_path(), name, receipt }
         });
         Ok(Listed { found: found.collect(), left: left.into_iter().collect() })
     }

@@ -12,6 +12,7 @@ use molecule_core::{Error, Result};
 use crate::file::FileStore;
 use crate::host::Host;
 use crate::memory::MemoryStore;
+use crate::plugins::ChosenBy;
 use crate::store::Store;
 
 /// Where an agent keeps its token and its inbound secret.
@@ -66,15 +67,24 @@ impl Storage {
     /// `Config` if the home or the directory is an empty path.
     pub fn host(self, id: &WorkspaceId, plugins_dir: Option<PathBuf>) -> Result<Host> {
         let beside = match &self {
-            Self::Dir(home) => Some(home.join(id.as_str()).join("plugins")),
+            Self::Dir(home) => Some((home.join(id.as_str()).join("plugins"), self.chosen_by())),
             Self::Memory | Self::Custom(_) => None,
         };
         let host = Host::new(self.open(id)?);
-        let Some(directory) = plugins_dir.or(beside) else { return Ok(host) };
+        let chosen = plugins_dir.map(|directory| (directory, ChosenBy::PluginsDir));
+        let Some((directory, chosen_by)) = chosen.or(beside) else { return Ok(host) };
         let directory = std::path::absolute(directory).map_err(|_| {
             Error::config("the directory for plugins is an empty path", "give a directory of the user's own")
         })?;
-        Ok(host.with_plugins(directory))
+        Ok(host.with_plugins(directory, chosen_by))
+    }
+
+    /// What chose it: a home that the author gave looks the same as the environment's unless it is another one.
+    fn chosen_by(&self) -> ChosenBy {
+        match (self, Self::from_env()) {
+            (Self::Dir(home), Self::Dir(default)) if *home == default => ChosenBy::Home,
+            (Self::Dir(_) | Self::Memory | Self::Custom(_), _) => ChosenBy::Storage,
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use molecule_core::effect::{HostOp, Outcome};
 use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::PluginOp;
-use molecule_host::StoreError;
+use molecule_host::{ChosenBy, Storage, StoreError};
 use plugin::{lock, name, path, perform, place, write};
 use rustix::process::geteuid;
 use scene::{Scene, assert_says, names_in};
@@ -127,12 +128,49 @@ fn a_place_of_the_authors_choice_may_be_reached_by_a_link_and_is_made() {
     fs::create_dir(&real).unwrap();
     symlink(&real, scene.home.join("link")).unwrap();
     for chosen in ["link/plugins", "deep/down/plugins"] {
-        let plugins = molecule_host::Plugins::new(scene.home.join(chosen));
+        let plugins = molecule_host::Plugins::new(scene.home.join(chosen), ChosenBy::PluginsDir);
         drop(lock(&plugins).unwrap());
         let made = fs::symlink_metadata(scene.home.join(chosen)).unwrap();
         assert!(made.is_dir());
         assert_eq!(made.permissions().mode() & 0o777, 0o700);
     }
+}
+
+#[test]
+fn the_remedy_names_what_chose_the_place() {
+    let scene = Scene::new();
+    let file = scene.home.join("file");
+    write(&file, b"", 0o600);
+    let id = scene::ID.parse().unwrap();
+    let said = |host: molecule_host::Host| match host.perform(HostOp::Plugin(PluginOp::Lock(name()))) {
+        Outcome::Failed(fault) => fault.source.unwrap().to_string(),
+        other => panic!("{other:?}"),
+    };
+    let by_directory = Storage::Memory.host(&id, Some(file.join("deep/plugins"))).unwrap();
+    let by_storage = Storage::Dir(file.clone()).host(&id, None).unwrap();
+    let both = Storage::Dir(scene.home.clone()).host(&id, Some(file.join("deep/plugins"))).unwrap();
+    for (host, chosen_by) in [(by_directory, "plugins_dir(…)"), (by_storage, "storage(…)"), (both, "plugins_dir(…)")]
+    {
+        let said = said(host);
+        let remedy = format!("move it away, or choose another place with {chosen_by}");
+        assert!(said.contains(file.to_str().unwrap()) && said.ends_with(&remedy), "{said}");
+    }
+    // What is made above it is told alike.
+    let proc = Storage::Memory.host(&id, Some("/proc/none/deep/plugins".into())).unwrap();
+    let said = said(proc);
+    assert!(said.contains("/proc/none") && said.ends_with("choose another place with plugins_dir(…)"), "{said}");
+    let mut child = scene.rerun("", &[], "child_has_a_home_that_is_a_file");
+    child.env("MOLECULE_HOME", &file);
+    scene::assert_passes(child);
+}
+
+#[test]
+#[ignore = "started by the_remedy_names_what_chose_the_place"]
+fn child_has_a_home_that_is_a_file() {
+    let host = Storage::from_env().host(&scene::ID.parse().unwrap(), None).unwrap();
+    let Outcome::Failed(fault) = host.perform(HostOp::Plugin(PluginOp::Lock(name()))) else { panic!() };
+    let said = fault.source.unwrap().to_string();
+    assert!(said.ends_with("choose another place with MOLECULE_HOME"), "{said}");
 }
 
 #[test]

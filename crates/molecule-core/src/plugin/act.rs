@@ -1,5 +1,6 @@
 //! Acts on the directory of an agent's plugins, which `molecule-host` performs.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -122,6 +123,19 @@ pub struct Committed {
     /// Where the plugin is.
     pub path: PathBuf,
 }
+
+/// Why a commit failed that could not put the earlier version back: it is whole, in this place. The source of the fault's own
+/// source, or that itself; a sweep tries again to put it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Displaced(pub PathBuf);
+
+impl fmt::Display for Displaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the earlier version is whole in {}, and not in its place", self.0.display())
+    }
+}
+
+impl StdError for Displaced {}
 
 /// What is in the directory of plugins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Why an install failed, and what became of the version before.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::refusal::{EntryRef, Refusal};
 use super::rule::Rule;
@@ -10,14 +11,19 @@ use super::rule::Rule;
 pub struct InstallFailure {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) earlier: EarlierVersion,
+    /// Where it is, if that is not its place.
+    pub(crate) earlier_at: Option<PathBuf>,
 }
 
 /// What became of the version that was installed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EarlierVersion {
-    /// It is where it was, byte for byte.
+    /// It is where it was, byte for byte. If it had to make room, it was put back.
     Kept,
+    /// It made room and could not be put back: it is whole, but [elsewhere](InstallFailure::earlier_at). Whatever is done
+    /// with the plugin next puts it back first.
+    Displaced,
     /// There was none, and there is none now.
     None,
     /// The new version is in its place; the failure came after that.
@@ -41,12 +47,33 @@ impl InstallFailure {
     pub fn earlier(&self) -> EarlierVersion {
         self.earlier
     }
+
+    /// Where that version lies while it is [`Displaced`](EarlierVersion::Displaced).
+    pub fn earlier_at(&self) -> Option<&Path> {
+        self.earlier_at.as_deref()
+    }
+}
+
+/// What became of the version before, as a clause.
+impl fmt::Display for InstallFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.earlier_at {
+            Some(path) => write!(
+                f,
+                "{}: it is whole in {}, and whatever is done with the plugin next puts it back first",
+                self.earlier,
+                path.display()
+            ),
+            None => self.earlier.fmt(f),
+        }
+    }
 }
 
 impl fmt::Display for EarlierVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kept => "the earlier version is untouched",
+            Self::Displaced => "the earlier version is not in its place",
             Self::None => "nothing is installed",
             Self::Replaced => "the new version is in its place",
             Self::Unseen => "nothing was touched",

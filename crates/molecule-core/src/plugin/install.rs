@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::iter;
 use std::path::PathBuf;
 
 use molecule_proto::{PluginName, header};
 
-use super::act::{PluginOp, PluginResult, SetupPlan, StageId};
+use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
 use super::failure::EarlierVersion;
 use super::lock::TakeLock;
 use super::manifest::{ContentSha256, Verified};
@@ -38,6 +40,8 @@ pub struct Install {
     order: Option<Order>,
     lock: Option<LockId>,
     earlier: EarlierVersion,
+    /// Where it is, if it made room and could not be put back.
+    earlier_at: Option<PathBuf>,
     /// What was unpacked and found good.
     good: Option<Good>,
     result: Option<Result<Installed>>,
@@ -86,12 +90,15 @@ enum State {
     Fetching(Box<Call<DownloadPlugin>>),
     Ready(Act),
     Acting(EffectId, Act),
+    /// The download was given up. The lock is kept until whoever unpacks it has left the plugins directory.
+    EndingFetch(EffectId),
     /// The setup script is to be ended; its outcome is waited for.
     EndingSetup(EffectId),
     Done,
 }
 
-/// The acts, in the order in which a good install has them; `Discard` stands for those from `Commit` on where it is not.
+/// The acts, in the order in which a good install has them; `Discard` stands for those from `Commit` on where it is not, and
+/// `Clear` follows it where an earlier version is to be put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Sweep,
@@ -114,7 +121,7 @@ impl Install {
             Err(error) => (None, Some(Err(error.during(OPERATION))), State::Ready(Act::Unlock)),
         };
         let (earlier, events) = (EarlierVersion::Unseen, VecDeque::new());
-        Self { order, lock: None, earlier, good: None, result, cancelled: false, events, state }
+        Self { order, lock: None, earlier, earlier_at: None, good: None, result, cancelled: false, events, state }
     }
 
     /// Ends with an error, after what must be given back.
@@ -125,10 +132,10 @@ impl Install {
 
     /// What the result says in the end of the version before.
     fn finish(&mut self) -> Result<Installed> {
-        let earlier = self.earlier;
+        let (earlier, at) = (self.earlier, self.earlier_at.take());
         match self.result.take() {
-            Some(result) => result.map_err(|error| error.with_earlier_version(earlier)),
-            None => Err(Error::cancelled(OPERATION).with_earlier_version(earlier)),
+            Some(result) => result.map_err(|error| error.with_earlier_version(earlier, at)),
+            None => Err(Error::cancelled(OPERATION).with_earlier_version(earlier, at)),
         }
     }
 
@@ -189,6 +196,16 @@ impl Install {
                 self.state = State::Ready(Act::Discard(stage));
             }
         }
+    }
+
+    /// What became of a download that was given up.
+    fn fetch_ended(&mut self, id: EffectId, outcome: Outcome) {
+        self.state = match outcome {
+            Outcome::Progress(_) => State::EndingFetch(id),
+            Outcome::Staged(stage, _) => State::Ready(Act::Discard(stage)),
+            // If the token was being loaded, it is wiped as it is dropped.
+            Outcome::Response(_) | Outcome::Host(_) | Outcome::Failed(_) => State::Ready(Act::Unlock),
+        };
     }
 
     fn receipt(&self, cx: &Cx<'_>) -> Option<Receipt> {
@@ -261,12 +278,23 @@ impl Install {
                 }
                 self.state = State::Ready(Act::Clear);
             }
-            (Act::Clear, PluginResult::Swept(_)) | (Act::Discard(_), PluginResult::Discarded) => {
+            (Act::Clear, PluginResult::Swept(swept)) => {
+                if self.earlier == EarlierVersion::Displaced && swept.installed {
+                    self.earlier = EarlierVersion::Kept;
+                    self.earlier_at = None;
+                }
                 self.state = State::Ready(Act::Unlock);
             }
+            (Act::Discard(_), PluginResult::Discarded) => self.discarded(),
             (_, result) => return Err(result),
         }
         Ok(())
+    }
+
+    /// The stage is gone, or stays for the next sweep.
+    fn discarded(&mut self) {
+        let next = if self.earlier == EarlierVersion::Displaced { Act::Clear } else { Act::Unlock };
+        self.state = State::Ready(next);
     }
 
     fn committed(&mut self, replaced: bool, path: PathBuf) {
@@ -294,6 +322,10 @@ impl Install {
         match act {
             Act::Sweep => self.fail(error),
             Act::Commit(stage) => {
+                if let Some(at) = displaced(&error) {
+                    self.earlier = EarlierVersion::Displaced;
+                    self.earlier_at = Some(at);
+                }
                 self.result = Some(Err(error));
                 self.state = State::Ready(Act::Discard(stage));
             }
@@ -315,7 +347,7 @@ impl Install {
                 if let Some(Err(first)) = self.result.take() {
                     self.result = Some(Err(first.and_also(&error)));
                 }
-                self.state = State::Ready(Act::Unlock);
+                self.discarded();
             }
             Act::Unlock => self.state = State::Ready(Act::Unlock),
         }
@@ -330,6 +362,12 @@ impl Install {
             Act::Unlock => State::Done,
         };
     }
+}
+
+/// Where a commit that failed left the earlier version, if not where it was.
+fn displaced(error: &Error) -> Option<PathBuf> {
+    let mut causes = iter::successors(error.source(), |cause: &&(dyn StdError + 'static)| (*cause).source());
+    causes.find_map(|cause| cause.downcast_ref()).map(|Displaced(path)| path.clone())
 }
 
 impl Machine for Install {
@@ -357,6 +395,11 @@ impl Machine for Install {
                 State::Fetching(mut call) => match call.poll(cx) {
                     Step::Done(Ok((stage, staged))) => self.fetched(stage, staged),
                     Step::Done(Err(error)) => self.fail(error),
+                    Step::Cancel(id) => {
+                        self.result = Some(Err(Error::cancelled(OPERATION)));
+                        self.state = State::EndingFetch(id);
+                        return Step::Cancel(id);
+                    }
                     other => {
                         self.state = State::Fetching(call);
                         return pass(other);
@@ -375,7 +418,7 @@ impl Machine for Install {
                     self.state = State::Acting(id, Act::Setup);
                     return Step::Cancel(id);
                 }
-                state @ (State::Acting(..) | State::Done) => {
+                state @ (State::Acting(..) | State::EndingFetch(_) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
                 }
@@ -394,6 +437,10 @@ impl Machine for Install {
                 let given = call.feed(cx, id, outcome);
                 self.state = State::Fetching(call);
                 given
+            }
+            State::EndingFetch(expected) if expected == id => {
+                self.fetch_ended(id, outcome);
+                Ok(())
             }
             State::EndingSetup(expected) if expected == id => self.acted_upon(id, Act::Setup, outcome),
             State::Acting(expected, act) if expected == id => self.acted_upon(id, act, outcome),
@@ -415,7 +462,7 @@ impl Machine for Install {
             State::Fetching(call) => call.cancel(cx),
             State::Acting(id, Act::Setup) => self.state = State::EndingSetup(*id),
             // What is under way or due is short, and is finished; the script is not run any more.
-            State::Ready(_) | State::Acting(..) | State::EndingSetup(_) | State::Done => {}
+            State::Ready(_) | State::Acting(..) | State::EndingFetch(_) | State::EndingSetup(_) | State::Done => {}
         }
     }
 }

@@ -78,7 +78,11 @@ where
                     if matches!(self.in_flight.get(&id), Some(Effect::Host(_))) {
                         continue;
                     }
-                    assert!(self.in_flight.remove(&id).is_some(), "cancelled what is not in flight");
+                    assert!(self.in_flight.contains_key(&id), "cancelled what is not in flight");
+                    // A fetch is under way until what it unpacks into is left alone.
+                    if !matches!(self.in_flight[&id], Effect::Fetch(..)) {
+                        self.in_flight.remove(&id);
+                    }
                     self.due.retain(|(_, due), _| *due != id);
                     self.fresh.retain(|fresh| *fresh != id);
                     let cancelled = Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled));

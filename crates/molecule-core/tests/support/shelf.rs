@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use http::Response;
 use molecule_core::effect::{Dest, Fault, FaultKind, HostResult, LockId, Outcome, Sent, Staged};
 use molecule_core::plugin::SetupOutcome;
-use molecule_core::plugin::act::{Committed, Found, Hashed, Listed, PluginOp, PluginResult, StageId, Swept};
+use molecule_core::plugin::act::{Committed, Displaced, Found, Hashed, Listed, PluginOp, PluginResult, StageId, Swept};
 use molecule_core::plugin::{SetupEnd, SetupRun, Tree};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::{EntryPath, Sink, UnpackError, Unpacker};
@@ -22,6 +22,10 @@ pub struct Shelf {
     pub stages: BTreeMap<u64, (String, Tree)>,
     /// Plugins of which something was left by an interrupted act.
     pub left: BTreeSet<String>,
+    /// Whether a commit that fails loses the earlier version's place.
+    pub displaces: bool,
+    /// Versions that lost their places.
+    pub displaced: BTreeMap<String, Tree>,
     /// Locks that are held, by whom else they may be.
     pub locks: BTreeMap<String, u64>,
     /// How often a lock was refused before it is free.
@@ -58,19 +62,31 @@ impl Shelf {
         self.stages.remove(&stage.0);
     }
 
+    /// What a commit says that could not put the earlier version back.
+    pub fn displace(&mut self, stage: StageId) -> Displaced {
+        let name = self.stages[&stage.0].0.clone();
+        let tree = self.installed.remove(&name).expect("an earlier version");
+        self.displaced.insert(name.clone(), tree);
+        Displaced(PathBuf::from(format!("/home/agent/plugins/.old-{name}")))
+    }
+
     pub fn perform(&mut self, op: &PluginOp) -> PluginResult {
         match op {
             PluginOp::Lock(_) => unreachable!("a lock may be refused"),
             PluginOp::Look(name) => {
                 let name = name.as_str();
-                let exists = self.installed.contains_key(name) || self.left.contains(name);
+                let exists = self.installed.contains_key(name) || self.displaced.contains_key(name);
+                let exists = exists || self.left.contains(name);
                 PluginResult::Looked { exists: exists || self.receipts.contains_key(name) }
             }
             PluginOp::Sweep(name) => {
                 self.locked(name);
                 let removed = u32::from(self.left.remove(name.as_str()));
+                let back = self.displaced.remove_entry(name.as_str());
+                let restored = back.is_some();
+                self.installed.extend(back);
                 let installed = self.installed.contains_key(name.as_str());
-                PluginResult::Swept(Swept { restored: false, removed, installed })
+                PluginResult::Swept(Swept { restored, removed, installed })
             }
             PluginOp::Commit(stage, _) => {
                 let (name, tree) = self.stages.remove(&stage.0).expect("a stage that is there");

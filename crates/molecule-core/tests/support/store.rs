@@ -39,7 +39,12 @@ impl Store {
         let act = act.split('(').next().unwrap();
         if let Some(sentence) = self.failures.get(act) {
             let kind = FaultKind::Host(io::ErrorKind::StorageFull);
-            return Outcome::Failed(Fault::with_source(Sent::No, kind, sentence.clone()));
+            return match op {
+                HostOp::Plugin(PluginOp::Commit(stage, _)) if self.shelf.displaces => {
+                    Outcome::Failed(Fault::with_source(Sent::No, kind, self.shelf.displace(*stage)))
+                }
+                _ => Outcome::Failed(Fault::with_source(Sent::No, kind, sentence.clone())),
+            };
         }
         Outcome::Host(match op {
             HostOp::Prepare => HostResult::Prepared,

@@ -18,7 +18,7 @@ pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
 }
 
 /// Makes the directory if it is missing, with what is missing above it. What exists keeps its modes.
-pub(crate) fn ensure(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn ensure(directory: &Path) -> Result<(), StoreError> {
     if check(directory)? {
         return Ok(());
     }
@@ -30,7 +30,8 @@ pub(crate) fn ensure(directory: &Path) -> Result<(), StoreError> {
     Err(failed(directory, "created", io::Error::from(io::ErrorKind::NotFound)))
 }
 
-fn make(directory: &Path) -> io::Result<()> {
+/// Makes a private directory, with what is missing above it.
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
     match make_one(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let Some(parent) = directory.parent() else { return Err(error) };

@@ -8,6 +8,7 @@
 //! | `.lock-<plugin>` | the plugin's lock | nothing |
 //! | `.receipts/<plugin>.json` | the plugin's receipt | nothing |
 //! | `.receipts/<plugin>.json.<id>.tmp` | half of a receipt | removes it |
+//! | `.receipts/<plugin>.json.<mark>.old` | the receipt of the version with this mark, while that is being replaced | gives it back to that version if this is in its place, else removes it |
 
 use std::ffi::{OsStr, OsString};
 
@@ -64,9 +65,28 @@ pub(super) fn temporary_receipt(plugin: &PluginName) -> OsString {
 
 /// Whether the name is one of [`temporary_receipt`], for this plugin.
 pub(super) fn is_temporary_receipt(name: &OsStr, plugin: &PluginName) -> bool {
-    let id =
-        name.to_str().and_then(|name| name.strip_prefix(plugin.as_str())?.strip_prefix(".json.")?.strip_suffix(".tmp"));
-    id.is_some_and(is_id)
+    receipt_id(name, plugin, ".tmp").is_some()
+}
+
+/// What the receipt of a version with this mark is called while that is being replaced.
+pub(super) fn receipt_aside(plugin: &PluginName, mark: u64) -> OsString {
+    format!("{plugin}.json.{mark:016x}.old").into()
+}
+
+/// The mark in a name of [`receipt_aside`], for this plugin.
+pub(super) fn mark_of_receipt(name: &OsStr, plugin: &PluginName) -> Option<u64> {
+    receipt_id(name, plugin, ".old").and_then(|id| u64::from_str_radix(id, 16).ok())
+}
+
+fn receipt_id<'a>(name: &'a OsStr, plugin: &PluginName, end: &str) -> Option<&'a str> {
+    let id = name.to_str()?.strip_prefix(plugin.as_str())?.strip_prefix(".json.")?.strip_suffix(end)?;
+    is_id(id).then_some(id)
+}
+
+/// The id at the end of a name of [`Left::name`].
+pub(super) fn id(name: &OsStr) -> Option<u64> {
+    let (_, id) = name.to_str()?.rsplit_once('-')?;
+    is_id(id).then(|| u64::from_str_radix(id, 16).ok())?
 }
 
 fn is_id(text: &str) -> bool {
@@ -123,5 +143,20 @@ mod tests {
         assert!(!is_temporary_receipt(&temporary_receipt(&b), &a));
         assert!(!is_temporary_receipt(&receipt(&a), &a));
         assert!(!is_temporary_receipt(OsStr::new("a.json.0123456789abcdef.tmp.json"), &a));
+        assert!(!is_temporary_receipt(&receipt_aside(&a, 1), &a));
+    }
+
+    #[test]
+    fn a_receipt_that_stepped_aside_says_of_which_version_it_is() {
+        let (a, b): (PluginName, PluginName) = ("a".parse().unwrap(), "a.json".parse().unwrap());
+        for mark in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(mark_of_receipt(&receipt_aside(&a, mark), &a), Some(mark));
+            assert_eq!(mark_of_receipt(&receipt_aside(&a, mark), &b), None);
+            assert_eq!(mark_of_receipt(&receipt_aside(&b, mark), &a), None);
+        }
+        assert_eq!(mark_of_receipt(&temporary_receipt(&a), &a), None);
+        assert_eq!(mark_of_receipt(&receipt(&a), &a), None);
+        assert_eq!(id(OsStr::new(".staging-a-b-00000000000000ff")), Some(0xff));
+        assert_eq!(id(OsStr::new(".staging-a-b")), None);
     }
 }

@@ -1,8 +1,10 @@
 //! The plugins directory: looked at before each act, and made where it is missing.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use molecule_core::proto::PluginName;
@@ -14,15 +16,85 @@ use crate::store::StoreError;
 
 /// Where an agent's plugins are: a private directory, in the agent's own unless its author chose another place.
 #[derive(Debug, Clone)]
-pub(super) struct Place(PathBuf);
+pub(super) struct Place(At);
+
+/// What chose the directory of an agent's plugins, which is what helps where that is the wrong one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChosenBy {
+    /// `MOLECULE_HOME`, or that it is not set.
+    Home,
+    /// The author's `storage(…)`.
+    Storage,
+    /// The author's `plugins_dir(…)`.
+    PluginsDir,
+}
+
+impl fmt::Display for ChosenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Home => "MOLECULE_HOME",
+            Self::Storage => "storage(…)",
+            Self::PluginsDir => "plugins_dir(…)",
+        })
+    }
+}
+
+/// A path of something in the directory, for people, who are told what chose it.
+#[derive(Debug, Clone)]
+pub(super) struct At {
+    path: PathBuf,
+    chosen_by: ChosenBy,
+}
+
+impl At {
+    fn is(&self, path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), chosen_by: self.chosen_by }
+    }
+
+    pub(super) fn join(&self, name: impl AsRef<Path>) -> Self {
+        self.is(self.path.join(name.as_ref()))
+    }
+
+    pub(super) fn into_path(self) -> PathBuf {
+        self.path
+    }
+
+    /// What helps against an error of the operating system here.
+    pub(super) fn remedy(&self, kind: io::ErrorKind) -> String {
+        let first = match kind {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "make room there,"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there,",
+            io::ErrorKind::NotADirectory => "a part of the path is no directory: move it away,",
+            _ => "check that its directory exists and works,",
+        };
+        format!("{first} or choose another place with {}", self.chosen_by)
+    }
+}
+
+impl AsRef<Path> for At {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Deref for At {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
 
 impl Place {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self(directory)
+    pub(super) fn new(directory: PathBuf, chosen_by: ChosenBy) -> Self {
+        Self(At { path: directory, chosen_by })
     }
 
     /// The path of what has this name in the directory, for people.
-    pub(super) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+    pub(super) fn path(&self, name: impl AsRef<OsStr>) -> At {
         self.0.join(name.as_ref())
     }
 
@@ -43,7 +115,9 @@ impl Place {
             return Err(failed(&self.0, "created", io::ErrorKind::InvalidInput.into()));
         };
         if !self.has_above()? {
-            file::ensure_directory(above)?;
+            file::make_directory(above).map_err(|error| failed(&self.0.is(above), "created", error))?;
+            // Another process may have been faster, and another user too.
+            self.has_above()?;
         }
         let made = Dir::open_above(above).and_then(|above| make(&above, name));
         made.map_err(|error| failed(&self.0, "created", error))?;
@@ -56,7 +130,7 @@ impl Place {
         match fs::metadata(above) {
             Ok(metadata) => file::judge_above(above, &metadata).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed(above, "looked at", error)),
+            Err(error) => Err(failed(&self.0.is(above), "looked at", error)),
         }
     }
 
@@ -96,7 +170,7 @@ fn make(dir: &Dir, name: &OsStr) -> io::Result<()> {
     }
 }
 
-fn judged(opened: io::Result<Dir>, path: &Path) -> Result<Option<Dir>, StoreError> {
+fn judged(opened: io::Result<Dir>, path: &At) -> Result<Option<Dir>, StoreError> {
     let dir = match opened {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -119,7 +193,7 @@ pub(super) fn judge_file(path: &Path, metadata: &Metadata) -> Result<(), StoreEr
 }
 
 /// The sentence for a file that could not be opened: what stands there says more than the error.
-pub(super) fn not_opened(path: &Path, error: io::Error) -> StoreError {
+pub(super) fn not_opened(path: &At, error: io::Error) -> StoreError {
     let judged = fs::symlink_metadata(path).map(|metadata| judge_file(path, &metadata));
     match judged {
         Ok(Err(refused)) => refused,
@@ -132,24 +206,7 @@ fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
 }
 
 /// The sentence for an error of the operating system.
-pub(super) fn failed(path: &Path, act: &str, error: io::Error) -> StoreError {
-    let remedy = remedy(error.kind());
-    let sentence = format!("{} cannot be {act}: {error}; {remedy}", path.display());
+pub(super) fn failed(path: &At, act: &str, error: io::Error) -> StoreError {
+    let sentence = format!("{} cannot be {act}: {error}; {}", path.display(), path.remedy(error.kind()));
     StoreError::new(error.kind(), sentence).with_source(error)
-}
-
-/// What helps against an error of the operating system in the plugins directory.
-pub(super) fn remedy(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            "make room there, or choose another place with MOLECULE_HOME"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "let this user write there, or choose another place with MOLECULE_HOME"
-        }
-        io::ErrorKind::NotADirectory => {
-            "a part of the path is no directory: move it away, or choose another place with MOLECULE_HOME"
-        }
-        _ => "check that its directory exists and works, or choose another place with MOLECULE_HOME",
-    }
 }

@@ -9,6 +9,7 @@ use molecule_core::proto::PluginName;
 use super::dir::{Dir, Mode};
 use super::name::{self, RECEIPTS};
 use super::place::{Place, failed, judge_file, not_opened};
+use super::swap::Renames;
 use crate::store::StoreError;
 
 /// The most bytes that are read of a receipt: one of the largest plugin has half of that.
@@ -73,33 +74,45 @@ pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Opti
     Ok(Some(content))
 }
 
-/// A receipt whose plugin is about to be replaced: it has another name, and is removed with the next sweep.
+/// A receipt whose plugin is about to be replaced: it has another name, which says of which version it is.
 pub(super) struct Aside {
     receipts: Dir,
     target: OsString,
-    temporary: OsString,
+    aside: OsString,
 }
 
-/// Takes the plugin's receipt away for a while, if it has one.
-pub(super) fn set_aside(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Option<Aside>, StoreError> {
+/// Takes the plugin's receipt away for a while, if it has one, so that the stage of this name can take the plugin's place.
+pub(super) fn set_aside(
+    renames: &impl Renames,
+    place: &Place,
+    dir: &Dir,
+    stage: &OsStr,
+    plugin: &PluginName,
+) -> Result<Option<Aside>, StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(None) };
-    let (target, temporary) = (name::receipt(plugin), name::temporary_receipt(plugin));
-    match receipts.rename(&target, &temporary) {
-        Ok(()) => Ok(Some(Aside { receipts, target, temporary })),
+    let target = name::receipt(plugin);
+    let mark = match dir.mark(OsStr::new(plugin.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        mark => mark.map_err(|error| failed(&place.path(plugin.as_str()), "looked at", error))?,
+    };
+    // Where a version has no mark, its receipt is named by the stage: while that is there, nothing was replaced.
+    let aside = name::receipt_aside(plugin, mark.or_else(|| name::id(stage)).unwrap_or_default());
+    match renames.rename(&receipts, &target, &aside) {
+        Ok(()) => Ok(Some(Aside { receipts, target, aside })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(&place.path(RECEIPTS).join(&target), "set aside", error)),
     }
 }
 
 impl Aside {
-    /// The plugin stayed. Without its receipt it is one that nothing is known about, which is no harm done.
-    pub(super) fn put_back(&self) {
-        let _ = self.receipts.rename(&self.temporary, &self.target);
+    /// The plugin stayed. What cannot be given back now, the next sweep gives back.
+    pub(super) fn put_back(&self, renames: &impl Renames) {
+        let _ = renames.rename(&self.receipts, &self.aside, &self.target);
     }
 
     /// The plugin was replaced. What cannot be removed, the next sweep removes.
-    pub(super) fn remove(&self) {
-        let _ = self.receipts.remove_file(&self.temporary);
+    pub(super) fn remove(&self, renames: &impl Renames) {
+        let _ = renames.remove_file(&self.receipts, &self.aside);
     }
 }
 
@@ -115,12 +128,39 @@ pub(super) fn remove(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<()
     }
 }
 
-/// Removes what crashes left of writes of the plugin's receipt. What cannot be removed stays: it is in nobody's way.
-pub(super) fn sweep(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<(), StoreError> {
+/// What a sweep found of the plugin itself.
+pub(super) struct Sweeping<'a> {
+    /// Whether it is in its place.
+    pub(super) installed: bool,
+    /// Whether it was put back there just now.
+    pub(super) restored: bool,
+    /// Its stages, before they were removed.
+    pub(super) stages: &'a [OsString],
+}
+
+/// Gives a receipt that a crash left aside back to its version, if that is in its place, and removes every other one that is
+/// not whole or not of this version. What cannot be moved or removed stays for the next sweep: it is in nobody's way.
+pub(super) fn sweep(place: &Place, dir: &Dir, plugin: &PluginName, swept: &Sweeping<'_>) -> Result<(), StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(()) };
+    let path = place.path(plugin.as_str());
+    let mark = match dir.mark(OsStr::new(plugin.as_str())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        mark => mark.map_err(|error| failed(&path, "looked at", error))?,
+    };
+    let is_its_own = |of: u64| {
+        let unreplaced = || swept.stages.iter().any(|stage| name::id(stage) == Some(of));
+        swept.installed && (swept.restored || mark.map_or_else(unreplaced, |mark| mark == of))
+    };
     let entries = receipts.entries().map_err(|error| failed(&place.path(RECEIPTS), "read", error))?;
-    for (name, _) in entries.iter().filter(|(name, _)| name::is_temporary_receipt(name, plugin)) {
-        let _ = receipts.remove_file(name);
+    for (name, _) in &entries {
+        match name::mark_of_receipt(name, plugin) {
+            Some(of) if is_its_own(of) && !exists(place, dir, plugin)? => {
+                let _ = receipts.rename(name, &name::receipt(plugin));
+            }
+            Some(_) => drop(receipts.remove_file(name)),
+            None if name::is_temporary_receipt(name, plugin) => drop(receipts.remove_file(name)),
+            None => {}
+        }
     }
     Ok(())
 }

@@ -16,7 +16,6 @@ use group as system;
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ use molecule_core::proto::PluginName;
 use self::output::Output;
 use self::system::Group;
 use super::dir::Kind;
-use super::place::{Place, failed, remedy};
+use super::place::{At, Place, failed};
 use crate::cancel::Cancel;
 use crate::store::StoreError;
 
@@ -94,8 +93,9 @@ fn has_script(place: &Place, plugin: &PluginName) -> Result<bool, StoreError> {
     }
 }
 
-fn not_run(directory: &Path, error: io::Error) -> StoreError {
-    let sentence = format!("{} cannot be run: {error}; {}", directory.join(SCRIPT).display(), remedy(error.kind()));
+fn not_run(directory: &At, error: io::Error) -> StoreError {
+    let sentence =
+        format!("{} cannot be run: {error}; {}", directory.join(SCRIPT).display(), directory.remedy(error.kind()));
     StoreError::new(error.kind(), sentence).with_source(error)
 }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
 
 use molecule_core::plugin::Durability;
 use molecule_core::plugin::act::Committed;
@@ -10,9 +9,9 @@ use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Mode};
 use super::name::Left;
-use super::place::{Place, failed};
+use super::place::{At, Place, failed};
 use super::swap::{self, System};
-use super::{durable, receipt, removal};
+use super::{durable, removal};
 use crate::store::StoreError;
 
 /// A directory in the plugins directory that is removed when this is dropped, unless it has a plugin's place by then.
@@ -49,22 +48,14 @@ impl Stage {
         };
         let replaced = self.swap_in(name, durability)?;
         self.name = None;
-        Ok(Committed { replaced, path })
+        Ok(Committed { replaced, path: path.into_path() })
     }
 
     fn swap_in(&self, name: &OsStr, durability: Durability) -> Result<bool, StoreError> {
         if durability == Durability::Sync {
             durable::sync_tree(&self.dir, name).map_err(|error| failed(&self.path(), "written to disk", error))?;
         }
-        // A receipt must not outlive the version that it is about, whatever happens in between.
-        let aside = receipt::set_aside(&self.place, &self.dir, &self.plugin)?;
-        let swapped = swap::swap(&System, &self.place, &self.dir, name, &self.plugin);
-        match (&swapped, aside) {
-            (Ok(_), Some(aside)) => aside.remove(),
-            (Err(_), Some(aside)) => aside.put_back(),
-            (Ok(_) | Err(_), None) => {}
-        }
-        swapped
+        swap::swap(&System, &self.place, &self.dir, name, &self.plugin)
     }
 
     /// Removes it.
@@ -74,7 +65,7 @@ impl Stage {
     }
 
     /// Where it is, for people.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> At {
         self.place.path(self.name.as_deref().unwrap_or_default())
     }
 }

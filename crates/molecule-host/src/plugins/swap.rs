@@ -4,15 +4,17 @@ mod copy;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as _;
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 
+use molecule_core::plugin::act::Displaced;
 use molecule_core::proto::PluginName;
 
 use super::dir::Dir;
 use super::name::Left;
-use super::place::{Place, failed, remedy};
+use super::place::{At, Place, failed};
+use super::receipt::{self, Aside};
 use super::removal;
 use crate::store::StoreError;
 
@@ -20,14 +22,10 @@ use crate::store::StoreError;
 const TRIES: u32 = 5;
 
 /// Gives the stage of this name the plugin's place. Tells whether there was an earlier version, which is garbage now, for the
-/// next sweep. After an error the earlier version is where it was, unless the error says otherwise.
+/// next sweep. After an error the earlier version is where it was with its receipt, unless the error is [`Displaced`].
 ///
-/// 1. The two change places at once (Linux, macOS). There is no moment without the plugin.
-/// 2. Where the file system cannot, the earlier version makes room first and comes back if the stage cannot follow. For
-///    microseconds there is no plugin; after a crash in them the next sweep puts the earlier version back.
-/// 3. Where a directory cannot even be renamed (a layer below an overlay), the earlier version is copied, removed, and comes
-///    back from the copy if the stage cannot follow. This takes as long as the copy is large; after a crash the next sweep
-///    puts the copy in place.
+/// A receipt must not outlive the version that it is about, whatever happens in between: it steps aside first, under a name
+/// that says of which version it is, and a sweep after a crash gives it back to that or removes it.
 pub(super) fn swap(
     renames: &impl Renames,
     place: &Place,
@@ -35,36 +33,157 @@ pub(super) fn swap(
     stage: &OsStr,
     plugin: &PluginName,
 ) -> Result<bool, StoreError> {
-    let target = OsStr::new(plugin.as_str());
-    let path = place.path(target);
-    for _ in 0..TRIES {
-        if place.holds(dir, plugin)? {
-            match renames.exchange(dir, stage, target) {
-                Ok(()) => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if is_unable(&error) => return make_room(renames, place, dir, stage, plugin).map(|()| true),
-                Err(error) => return Err(failed(&path, "replaced", error)),
+    let aside = receipt::set_aside(renames, place, dir, stage, plugin)?;
+    let swap = Swap { renames, place, dir, stage, plugin, aside };
+    let swapped = swap.swap();
+    match &swapped {
+        Ok(_) => swap.aside.iter().for_each(|aside| aside.remove(renames)),
+        // Whoever puts the earlier version back finds its receipt, too.
+        Err(error) if error.source().is_some_and(|source| source.is::<Displaced>()) => {}
+        Err(_) => swap.give_receipt_back(),
+    }
+    swapped
+}
+
+/// What changes places.
+struct Swap<'a, R> {
+    renames: &'a R,
+    place: &'a Place,
+    dir: &'a Dir,
+    stage: &'a OsStr,
+    plugin: &'a PluginName,
+    aside: Option<Aside>,
+}
+
+impl<R: Renames> Swap<'_, R> {
+    /// 1. The two change places at once (Linux, macOS). There is no moment without the plugin.
+    /// 2. Where the file system cannot, the earlier version makes room first and comes back if the stage cannot follow. For
+    ///    microseconds there is no plugin; after a crash in them the next sweep puts the earlier version back.
+    /// 3. Where a directory cannot even be renamed (a layer below an overlay), the earlier version is copied, removed, and
+    ///    comes back from the copy if the stage cannot follow. This takes as long as the copy is large; after a crash the
+    ///    next sweep puts the copy in place.
+    fn swap(&self) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            if self.place.holds(self.dir, self.plugin)? {
+                match self.renames.exchange(self.dir, self.stage, self.target()) {
+                    Ok(()) => return Ok(true),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) if is_unable(&error) => return self.make_room().map(|()| true),
+                    Err(error) => return Err(failed(&self.path(), "replaced", error)),
+                }
+            } else {
+                let moved = match self.renames.rename_new(self.dir, self.stage, self.target()) {
+                    Err(error) if is_unable(&error) => self.rename(self.stage, self.target()),
+                    moved => moved,
+                };
+                match moved {
+                    Ok(()) => return Ok(false),
+                    Err(error) if is_taken(&error) => {}
+                    Err(error) => return Err(failed(&self.path(), "created", error)),
+                }
             }
-        } else {
-            let moved = match renames.rename_new(dir, stage, target) {
-                Err(error) if is_unable(&error) => renames.rename(dir, stage, target),
-                moved => moved,
-            };
-            match moved {
-                Ok(()) => return Ok(false),
-                Err(error) if is_taken(&error) => {}
-                Err(error) => return Err(failed(&path, "created", error)),
+        }
+        Err(failed(&self.path(), "replaced", io::Error::other("it comes and goes")))
+    }
+
+    /// The earlier version steps aside, and back if the stage cannot take its place.
+    fn make_room(&self) -> Result<(), StoreError> {
+        let old = Left::Old.name(self.plugin);
+        match self.rename(self.target(), &old) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => return self.replace_by_copy(),
+            Err(error) => return Err(failed(&self.path(), "moved to make room for the new version", error)),
+        }
+        match self.rename(self.stage, self.target()) {
+            Ok(()) => {
+                // Under its name it is garbage, too, now that its place is taken.
+                let _ = self.give_up(&old);
+                Ok(())
+            }
+            Err(error) => Err(self.rolled_back(&old, error)),
+        }
+    }
+
+    /// The earlier version steps aside as a copy of itself, and back if the stage cannot take its place.
+    fn replace_by_copy(&self) -> Result<(), StoreError> {
+        let (half, keep) = (Left::Staging.name(self.plugin), Left::Keep.name(self.plugin));
+        let copied = copy::copy(self.dir, self.target(), &half);
+        let kept = copied.and_then(|()| self.rename(&half, &keep)).and_then(|()| self.dir.sync());
+        if let Err(error) = kept {
+            let _ = removal::remove(self.dir, &half);
+            let _ = removal::remove(self.dir, &keep);
+            return Err(failed(&self.path(), "copied to make room for the new version", error));
+        }
+        let removed = removal::remove(self.dir, self.target());
+        match removed.and_then(|()| self.rename(self.stage, self.target())) {
+            Ok(()) => self.give_up(&keep).map_err(|error| self.comes_back(&keep, &error)),
+            Err(error) => {
+                // What is left of it is only in the way of the copy now.
+                let _ = removal::remove(self.dir, self.target());
+                Err(self.rolled_back(&keep, error))
             }
         }
     }
-    Err(failed(&path, "replaced", io::Error::other("it comes and goes")))
+
+    /// Says by its name that the earlier version is garbage.
+    fn give_up(&self, earlier: &OsStr) -> io::Result<()> {
+        self.rename(earlier, &Left::Staging.name(self.plugin))
+    }
+
+    /// Brings the earlier version back after `error`, its receipt first: it may be a copy, which a sweep would not know it by.
+    fn rolled_back(&self, earlier: &OsStr, error: io::Error) -> StoreError {
+        self.give_receipt_back();
+        match self.rename(earlier, self.target()) {
+            Ok(()) => failed(&self.path(), "replaced", error),
+            Err(second) => {
+                let (path, earlier) = (self.path(), self.place.path(earlier));
+                let sentence = format!(
+                    "{} cannot be replaced: {error}; its earlier version was moved to {} and could not be put back at once \
+                     ({second}); {}",
+                    path.display(),
+                    earlier.display(),
+                    path.remedy(error.kind()),
+                );
+                StoreError::new(error.kind(), sentence).with_source(Displaced(earlier.into_path()))
+            }
+        }
+    }
+
+    /// The new version is in its place, and what brings the earlier one back cannot be taken away.
+    fn comes_back(&self, keep: &OsStr, error: &io::Error) -> StoreError {
+        let (path, keep) = (self.path(), self.place.path(keep));
+        let sentence = format!(
+            "{} was replaced, but the copy of its earlier version, {}, cannot be renamed: {error}; {}",
+            path.display(),
+            keep.display(),
+            path.remedy(error.kind()),
+        );
+        StoreError::new(error.kind(), sentence).with_source(Displaced(keep.into_path()))
+    }
+
+    fn give_receipt_back(&self) {
+        self.aside.iter().for_each(|aside| aside.put_back(self.renames));
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        self.renames.rename(self.dir, from, to)
+    }
+
+    fn target(&self) -> &OsStr {
+        OsStr::new(self.plugin.as_str())
+    }
+
+    fn path(&self) -> At {
+        self.place.path(self.target())
+    }
 }
 
-/// The renames of the operating system; tests put others in their place.
+/// The renames of the operating system, and what ends one of them; tests put others in their place.
 pub(super) trait Renames {
     fn exchange(&self, dir: &Dir, one: &OsStr, other: &OsStr) -> io::Result<()>;
     fn rename_new(&self, dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()>;
     fn rename(&self, dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()>;
+    fn remove_file(&self, dir: &Dir, name: &OsStr) -> io::Result<()>;
 }
 
 /// Those of this system.
@@ -77,6 +196,10 @@ impl Renames for System {
 
     fn rename_new(&self, dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
         dir.rename_new(from, to)
+    }
+
+    fn remove_file(&self, dir: &Dir, name: &OsStr) -> io::Result<()> {
+        dir.remove_file(name)
     }
 
     #[cfg(not(windows))]
@@ -119,103 +242,4 @@ fn is_unable(error: &io::Error) -> bool {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
-}
-
-/// The earlier version steps aside, and back if the stage cannot take its place.
-fn make_room(
-    renames: &impl Renames,
-    place: &Place,
-    dir: &Dir,
-    stage: &OsStr,
-    plugin: &PluginName,
-) -> Result<(), StoreError> {
-    let target = OsStr::new(plugin.as_str());
-    let path = place.path(target);
-    let old = Left::Old.name(plugin);
-    match renames.rename(dir, target, &old) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            return replace_by_copy(renames, place, dir, stage, plugin);
-        }
-        Err(error) => return Err(failed(&path, "moved to make room for the new version", error)),
-    }
-    match renames.rename(dir, stage, target) {
-        Ok(()) => {
-            // Under its name it is garbage, too, now that its place is taken.
-            let _ = give_up(renames, dir, plugin, &old);
-            Ok(())
-        }
-        Err(error) => Err(rolled_back(renames, place, dir, plugin, &old, error)),
-    }
-}
-
-/// The earlier version steps aside as a copy of itself, and back if the stage cannot take its place.
-fn replace_by_copy(
-    renames: &impl Renames,
-    place: &Place,
-    dir: &Dir,
-    stage: &OsStr,
-    plugin: &PluginName,
-) -> Result<(), StoreError> {
-    let target = OsStr::new(plugin.as_str());
-    let path = place.path(target);
-    let (half, keep) = (Left::Staging.name(plugin), Left::Keep.name(plugin));
-    let kept =
-        copy::copy(dir, target, &half).and_then(|()| renames.rename(dir, &half, &keep)).and_then(|()| dir.sync());
-    if let Err(error) = kept {
-        let _ = removal::remove(dir, &half);
-        let _ = removal::remove(dir, &keep);
-        return Err(failed(&path, "copied to make room for the new version", error));
-    }
-    let replaced = removal::remove(dir, target).and_then(|()| renames.rename(dir, stage, target));
-    match replaced {
-        Ok(()) => give_up(renames, dir, plugin, &keep).map_err(|error| comes_back(&path, &place.path(&keep), error)),
-        Err(error) => {
-            // What is left of it is only in the way of the copy now.
-            let _ = removal::remove(dir, target);
-            Err(rolled_back(renames, place, dir, plugin, &keep, error))
-        }
-    }
-}
-
-/// Says by its name that the earlier version is garbage.
-fn give_up(renames: &impl Renames, dir: &Dir, plugin: &PluginName, earlier: &OsStr) -> io::Result<()> {
-    renames.rename(dir, earlier, &Left::Staging.name(plugin))
-}
-
-/// Brings the earlier version back after `error`.
-fn rolled_back(
-    renames: &impl Renames,
-    place: &Place,
-    dir: &Dir,
-    plugin: &PluginName,
-    earlier: &OsStr,
-    error: io::Error,
-) -> StoreError {
-    let path = place.path(plugin.as_str());
-    match renames.rename(dir, earlier, OsStr::new(plugin.as_str())) {
-        Ok(()) => failed(&path, "replaced", error),
-        Err(second) => {
-            let sentence = format!(
-                "{} cannot be replaced: {error}; the earlier version is whole in {} and could not be put back ({second}), \
-                 which the next install of the plugin tries again; {}",
-                path.display(),
-                place.path(earlier).display(),
-                remedy(error.kind()),
-            );
-            StoreError::new(error.kind(), sentence).with_source(error)
-        }
-    }
-}
-
-/// The new version is in its place, and what brings the earlier one back cannot be taken away.
-fn comes_back(path: &Path, keep: &Path, error: io::Error) -> StoreError {
-    let sentence = format!(
-        "{} was replaced, but the copy of its earlier version, {}, cannot be renamed: {error}; the next install of the plugin \
-         puts it back first; {}",
-        path.display(),
-        keep.display(),
-        remedy(error.kind()),
-    );
-    StoreError::new(error.kind(), sentence).with_source(error)
 }

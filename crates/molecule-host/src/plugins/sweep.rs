@@ -9,10 +9,11 @@ use molecule_core::proto::PluginName;
 use super::dir::{Dir, Kind};
 use super::name::Left;
 use super::place::{Place, failed};
-use super::{receipt, removal};
+use super::receipt::{self, Sweeping};
+use super::removal;
 use crate::store::StoreError;
 
-/// Puts back an earlier version of the plugin that lost its place, and removes halves of it. The plugin's lock is held, so
+/// Puts back an earlier version of the plugin that lost its place, with its receipt, and removes halves of it. The plugin's lock is held, so
 /// nothing of this is at work any more, however young it is.
 ///
 /// Only directories whose names say that they are this plugin's are touched. What cannot be removed stays under a name that
@@ -27,14 +28,17 @@ pub(super) fn sweep(place: &Place, plugin: &PluginName) -> Result<Swept, StoreEr
         swept.restored |= restored;
         swept.removed += u32::from(!restored && throw_away(&dir, plugin, name).is_ok());
     }
-    for name in names(Left::Staging) {
-        swept.removed += u32::from(removal::remove(&dir, name).is_ok());
-    }
     swept.installed = place.holds(&dir, plugin)?;
     if !swept.installed {
         receipt::remove(place, &dir, plugin)?;
     }
-    receipt::sweep(place, &dir, plugin)?;
+    // Before the stages go, some of which tell what was replaced.
+    let stages: Vec<OsString> = names(Left::Staging).cloned().collect();
+    let sweeping = Sweeping { installed: swept.installed, restored: swept.restored, stages: &stages };
+    receipt::sweep(place, &dir, plugin, &sweeping)?;
+    for name in &stages {
+        swept.removed += u32::from(removal::remove(&dir, name).is_ok());
+    }
     Ok(swept)
 }
 

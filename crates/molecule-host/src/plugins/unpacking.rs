@@ -10,7 +10,6 @@ use molecule_core::proto::PluginName;
 use molecule_core::unpack::{Progress, UnpackError, UnpackPolicy, Unpacked, Unpacker};
 
 use super::Plugins;
-use super::place::remedy;
 use super::stage::Stage;
 use super::staging::Staging;
 use crate::store::StoreError;
@@ -118,7 +117,8 @@ impl Failure {
             UnpackError::Refused(refusal) => Self::Refused(refusal),
             UnpackError::Sink { entry, error } => {
                 let what = entry.map_or_else(|| "the archive".to_owned(), |entry| entry.to_string());
-                let (place, help) = (stage.path(), remedy(error.kind()));
+                let place = stage.path();
+                let help = place.remedy(error.kind());
                 let sentence = format!("{what} cannot be written in {}: {error}; {help}", place.display());
                 Self::Host(error.kind(), sentence)
             }

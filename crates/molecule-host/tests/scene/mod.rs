@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use molecule_core::proto::WorkspaceId;
-use molecule_host::{Plugins, Slot, Storage, Store, StoreError, seed};
+use molecule_host::{ChosenBy, Plugins, Slot, Storage, Store, StoreError, seed};
 
 pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
@@ -52,7 +52,7 @@ impl Scene {
 
     /// The agent's plugins, as another process would see them too.
     pub(crate) fn plugins(&self) -> Plugins {
-        Plugins::new(self.directory().join("plugins"))
+        Plugins::new(self.directory().join("plugins"), ChosenBy::Home)
     }
 
     /// A program's arguments that run one ignored test of this file on this scene.

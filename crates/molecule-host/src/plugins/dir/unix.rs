@@ -57,6 +57,13 @@ impl Dir {
         Ok(Id { device: stat.st_dev as u64, inode: stat.st_ino })
     }
 
+    /// A number that stays with a directory in it through every rename, and that nothing else beside it has.
+    pub(in crate::plugins) fn mark(&self, name: &OsStr) -> io::Result<Option<u64>> {
+        // The type of an inode's number is another one on each system.
+        #[allow(clippy::unnecessary_cast)]
+        Ok(Some(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino as u64))
+    }
+
     pub(in crate::plugins) fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata()
     }
