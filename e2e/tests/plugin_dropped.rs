@@ -6,7 +6,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use molecule_e2e::core::effect::LockId;
+use molecule_e2e::core::plugin::act::PluginOp;
 use molecule_e2e::core::plugin::{Plugin, Setup};
+use molecule_e2e::core::proto::UnixTime;
+use molecule_e2e::host::{Cancel, ChosenBy, Plugins};
 use molecule_e2e::platform::PluginTree;
 use molecule_e2e::platform::serve::Action;
 use molecule_e2e::{Agent, Downloads, PATIENCE, World, route, scenario};
@@ -65,6 +69,63 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
         thread::yield_now();
     }
     // The lock is free again, and the earlier version is as it was.
+    assert!(agent.verify_plugin("mine").unwrap().unwrap().is_intact());
+    assert_nothing_left(&world, &agent);
+});
+
+// To clear away a stage of so many files takes its time; the lock comes back after that, not meanwhile.
+scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [Current], async only, |stage| {
+    const FILES: usize = 4_000;
+    let world = stage.world();
+    let agent = with_earlier_version(&world, good());
+    let many = (0..FILES).fold(mine(), |tree, number| tree.file(&format!("many/{number:05}.md"), "x"));
+    let archive = many.archive(UnixTime::from_secs(1_795_383_587)).unwrap().to_vec();
+    let downloads = Downloads::start(move |stream| {
+        head(stream, archive.len());
+        let _ = stream.write_all(&archive[..archive.len() - 1]);
+        // Until the other side has gone.
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let directory = world.home().agent(&agent.workspace_id()).join("plugins");
+    let staged = || {
+        let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap());
+        entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with(".staging-")).collect::<Vec<_>>()
+    };
+    let watched = thread::scope(|scope| {
+        let (drop_it, watch) = mpsc::channel();
+        let watcher = scope.spawn({
+            let directory = directory.clone();
+            move || {
+                watch.recv().unwrap();
+                let plugins = Plugins::new(directory.clone(), ChosenBy::PluginsDir);
+                let started = Instant::now();
+                loop {
+                    let mut held = None;
+                    let lock = PluginOp::Lock("mine".parse().unwrap());
+                    let taken = plugins.perform(lock, &Cancel::new(), |lock| {
+                        held = Some(lock);
+                        LockId(1)
+                    });
+                    if taken.is_ok() {
+                        let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+                        return names.filter(|name| name.to_str().unwrap().starts_with(".staging-")).count();
+                    }
+                    assert!(started.elapsed() < PATIENCE, "the lock was never given back");
+                }
+            }
+        });
+        at(&world, &agent, &downloads).drop_install("mine", || {
+            let started = Instant::now();
+            let count = || staged().first().and_then(|stage| fs::read_dir(stage.path().join("many")).ok()).map(Iterator::count);
+            while count().unwrap_or(0) < FILES / 2 {
+                assert!(started.elapsed() < PATIENCE, "nothing was staged");
+                thread::yield_now();
+            }
+            drop_it.send(()).unwrap();
+        });
+        watcher.join().unwrap()
+    });
+    assert_eq!(watched, 0, "the lock was free while the stage was still there");
     assert!(agent.verify_plugin("mine").unwrap().unwrap().is_intact());
     assert_nothing_left(&world, &agent);
 });

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use molecule_e2e::core::ErrorKind;
-use molecule_e2e::core::plugin::{ContentSha256, Plugin, Rule, Setup, SetupEnd, SetupOutcome};
+use molecule_e2e::core::plugin::{ContentSha256, Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome};
+use molecule_e2e::core::{ErrorKind, Event};
 use molecule_e2e::platform::PluginTree;
 use molecule_e2e::{Agent, World, route, scenario};
 
@@ -75,6 +75,41 @@ scenario!(it_is_removed_with_its_receipt, [Current], |stage| {
     assert_eq!(agent.plugins().unwrap(), []);
     assert!(!agent.uninstall_plugin("molecule-dev").unwrap());
     crate::plugin_refused::assert_nothing_left(&world, &agent);
+});
+
+scenario!(what_was_never_installed_is_looked_for_without_making_anything, [Current], |stage| {
+    let world = stage.world();
+    let agent = with_plugin(&world, plugin());
+    let directory = world.home().agent(&agent.workspace_id());
+    let before = fs::read_dir(&directory).map_or(0, Iterator::count);
+    assert_eq!(agent.verify_plugin("molecule-dev").unwrap(), None);
+    assert!(!agent.uninstall_plugin("molecule-dev").unwrap());
+    assert_eq!(agent.plugins().unwrap(), []);
+    assert_eq!(fs::read_dir(&directory).map_or(0, Iterator::count), before, "something was made");
+    // Nor beside another one.
+    agent.install_plugin("molecule-dev").unwrap();
+    assert_eq!(agent.verify_plugin("another").unwrap(), None);
+    assert!(!agent.uninstall_plugin("another").unwrap());
+    assert!(!directory.join("plugins/.lock-another").exists());
+});
+
+scenario!(a_receipt_that_cannot_be_read_hides_no_plugin, [Current], |stage| {
+    let world = stage.world();
+    let agent = with_plugin(&world, plugin());
+    let other = PluginTree::new("other").file("plugin.yaml", "name: other\nversion: 2.0.0\ndescription: Other.\n");
+    world.platform(|platform, _| platform.add_plugin(other));
+    let installed = agent.install_plugin("molecule-dev").unwrap();
+    agent.install_plugin("other").unwrap();
+    let receipt = installed.path.with_file_name(".receipts").join("molecule-dev.json");
+    fs::remove_file(&receipt).unwrap();
+    fs::create_dir(&receipt).unwrap();
+    let plugins = agent.plugins().unwrap();
+    let seen: Vec<_> = plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.receipt)).collect();
+    assert_eq!(seen, [("molecule-dev", ReceiptState::Unreadable), ("other", ReceiptState::Good)]);
+    assert_eq!((&plugins[0].path, &plugins[0].version), (&installed.path, &None));
+    assert_eq!(plugins[1].version.as_deref(), Some("2.0.0"));
+    let is_told = |event: &Event| matches!(event, Event::Warning(why) if why.contains("molecule-dev.json"));
+    agent.events().wait_for("the warning", is_told);
 });
 
 scenario!(a_pin_that_an_earlier_install_told_holds, [Current], |stage| {

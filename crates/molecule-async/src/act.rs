@@ -1,5 +1,6 @@
 //! Effects under way, which move while the machine that asked for them waits.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -65,6 +66,8 @@ pub(crate) enum Act {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A request that says how far it has come.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
+    /// One that was given up, and is not over until what it began on the disk is undone.
+    Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Store(StoreAct),
     /// It was cancelled, which its machine is owed to hear.
     Cancelled,
@@ -90,13 +93,17 @@ impl Act {
         Self::Store(StoreAct::begin(host, |host, cancel| host.perform_until(op, cancel)))
     }
 
-    /// Gives up a request. An act on the store goes on, a long one to an early end; its outcome comes late.
+    /// Gives up a request; that nobody hears of its progress any more tells a fetch to end. An act on the store goes on, a long
+    /// one to an early end; its outcome comes late.
     pub(crate) fn cancel(&mut self) {
-        match self {
-            Self::Request(_) | Self::Fetch(..) => *self = Self::Cancelled,
-            Self::Store(act) => act.cancel.cancel(),
-            Self::Cancelled => {}
-        }
+        *self = match mem::replace(self, Self::Cancelled) {
+            Self::Request(_) | Self::Cancelled => Self::Cancelled,
+            Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
+            Self::Store(act) => {
+                act.cancel.cancel();
+                Self::Store(act)
+            }
+        };
     }
 
     /// The outcome that every effect owes its machine, and what a fetch says before it.
@@ -111,6 +118,7 @@ impl Act {
                 }
                 work.as_mut().poll(cx)
             }
+            Self::Ending(work) => work.as_mut().poll(cx),
             Self::Store(act) => Pin::new(act).poll(cx),
             Self::Cancelled => Poll::Ready(cancelled()),
         }

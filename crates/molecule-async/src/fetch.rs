@@ -7,65 +7,103 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Sent, Staged};
+use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Phase, Sent, Staged};
 use molecule_core::unpack::Progress;
 use molecule_host::{Host, Unpacking};
-use tokio::sync::mpsc::{Receiver, UnboundedSender, channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::act::StoreAct;
-use crate::http::{Asked, Client};
+use crate::http::{Answer, Asked, Client};
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
 const AHEAD: usize = 4;
 
+/// How long past the limit of the whole the thread may take to write what it has, or to remove what it wrote.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// Sends the request. The body of a 200 goes to its destination, and whatever cuts it short leaves nothing there.
+///
+/// It is given up when nobody hears of its progress any more. It ends once its thread has left the destination, so that
+/// nobody who then takes the destination's lock finds it at work there. The one exception is a disk that is stuck: [`LEAVE`]
+/// past the limit of the whole, the thread is left to itself, and removes what it wrote when the disk lets it; meanwhile that
+/// is what a sweep removes. (The blocking driver unpacks on its caller's thread, which no limit can call back from a stuck disk.)
 pub(crate) async fn fetch(
     client: Client,
     host: Host,
     (request, limits, dest): (Request<Bytes>, Limits, Dest),
     progress: UnboundedSender<Progress>,
 ) -> Result<Outcome, Fault> {
+    let end = Instant::now() + limits.total;
+    let heard = progress.clone();
     let mut asked = Asked::new(request, limits);
-    let mut answer = client.open(&mut asked).await?;
+    let mut answer = before(heard.closed(), client.open(&mut asked)).await.ok_or_else(given_up)??;
     if answer.head().status() != StatusCode::OK {
-        let body = answer.whole().await?;
+        let body = before(heard.closed(), answer.whole()).await.ok_or_else(given_up)??;
         return Ok(Outcome::Response(answer.give_back().map(|()| body)));
     }
     let (sender, pieces) = channel(AHEAD);
-    let (end, ended) = oneshot::channel();
+    let (finish, finished) = oneshot::channel();
     let unpacker = Unpacker { dest, head: answer.head().clone(), progress };
-    let unpacked = StoreAct::begin(&host, move |host, _| unpacker.run(host, pieces, ended));
+    let unpacked = StoreAct::begin(&host, move |host, _| unpacker.run(host, pieces, finished));
+    let flown = before(heard.closed(), flow(&mut answer, &sender, end)).await.unwrap_or_else(|| Err(given_up()));
+    drop(sender);
+    match flown {
+        Ok(Flow::Whole) => {
+            answer.give_back();
+            let _ = finish.send(());
+        }
+        // The thread does not wait for an end that does not come.
+        Ok(Flow::Refused) | Err(_) => drop((answer, finish)),
+    }
+    // Whatever went wrong, nothing is left when the fault is told, and what was refused before was refused.
+    let outcome = timeout_at(end + LEAVE, unpacked).await;
+    match (flown, outcome) {
+        (Ok(_), outcome) => outcome.map_err(|_| stuck()),
+        (Err(_), Ok(Outcome::Failed(refused))) if refused.kind != FaultKind::Cancelled => Err(refused),
+        (Err(fault), _) => Err(fault),
+    }
+}
+
+/// How the pieces came to their end.
+enum Flow {
+    /// All of them were taken.
+    Whole,
+    /// The other end takes no more.
+    Refused,
+}
+
+/// Lets the pieces flow, until this moment at the latest.
+async fn flow(answer: &mut Answer<'_>, sender: &Sender<Bytes>, end: Instant) -> Result<Flow, Fault> {
     loop {
-        // It takes no more where it has failed, of which the head alone may be the cause; that is the outcome, and nothing
-        // else is waited for.
-        let Some(piece) = before(sender.closed(), answer.piece()).await else { break };
-        match piece {
-            Ok(Some(piece)) => {
-                if sender.send(piece).await.is_err() {
-                    break;
-                }
-            }
-            Ok(None) => {
-                answer.give_back();
-                let _ = end.send(());
-                break;
-            }
-            Err(fault) => {
-                drop((sender, end));
-                // Nothing is left when the fault is told, and what was refused before the cut was refused.
-                return match unpacked.await {
-                    Outcome::Failed(refused) if refused.kind != FaultKind::Cancelled => Err(refused),
-                    _ => Err(fault),
-                };
-            }
+        // It takes no more where it has failed, of which the head alone may be the cause; nothing else is waited for then.
+        let Some(piece) = before(sender.closed(), answer.piece()).await else { return Ok(Flow::Refused) };
+        let Some(piece) = piece? else { return Ok(Flow::Whole) };
+        match sender.try_send(piece) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Ok(Flow::Refused),
+            Err(TrySendError::Full(piece)) => match timeout_at(end, sender.send(piece)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(Flow::Refused),
+                Err(_) => return Err(stuck()),
+            },
         }
     }
-    drop(sender);
-    Ok(unpacked.await)
+}
+
+/// The time of the whole is over, and the disk has not taken what there is.
+fn stuck() -> Fault {
+    Fault::new(Sent::Maybe, FaultKind::Timeout(Phase::Total))
+}
+
+fn given_up() -> Fault {
+    Fault::new(Sent::Maybe, FaultKind::Cancelled)
 }
 
 /// What comes of the work, unless the end comes before it.

@@ -12,6 +12,7 @@ mod dropped_calls;
 mod events;
 mod late_answers;
 mod ordinary_life;
+mod plugin_on_a_stuck_disk;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 mod proxies;
 mod request_on_the_wire;
