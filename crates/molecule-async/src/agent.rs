@@ -231,11 +231,14 @@ impl Agent {
     /// `Storage`; `Refused` with the platform's reason; and those of every request. [`Error::install`](crate::Error::install)
     /// says which rule, and what became of the earlier version. A `setup.sh` that fails is no error: see
     /// [`Installed::setup`](crate::Installed).
+    ///
+    /// Dropping the future gives the install up; the plugin's lock is given back once nothing of it is left.
     pub async fn install_plugin(&self, plugin: impl Into<Plugin>) -> Result<Installed> {
         self.driver.call(Install::new(plugin)).await
     }
 
-    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left.
+    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left. A receipt that is
+    /// missing or cannot be read hides none of them: see [`InstalledPlugin::receipt`].
     ///
     /// # Errors
     /// `Storage`.
@@ -243,7 +246,7 @@ impl Agent {
         self.driver.call(ListPlugins::new()).await
     }
 
-    /// Compares an installed plugin with what was installed; `None` where it is not installed.
+    /// Compares an installed plugin with what was installed; `None` where it is not installed, and then nothing is made either.
     ///
     /// # Errors
     /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
@@ -251,7 +254,7 @@ impl Agent {
         self.driver.call(PluginTask::verify(name)).await
     }
 
-    /// Removes an installed plugin; tells whether there was one.
+    /// Removes an installed plugin; tells whether there was one. Where there is none, nothing is made either.
     ///
     /// # Errors
     /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.

@@ -235,7 +235,8 @@ impl Agent {
         self.driver.call(Install::new(plugin))
     }
 
-    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left.
+    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left. A receipt that is
+    /// missing or cannot be read hides none of them: see [`InstalledPlugin::receipt`].
     ///
     /// # Errors
     /// `Storage`.
@@ -243,7 +244,7 @@ impl Agent {
         self.driver.call(ListPlugins::new())
     }
 
-    /// Compares an installed plugin with what was installed; `None` where it is not installed.
+    /// Compares an installed plugin with what was installed; `None` where it is not installed, and then nothing is made either.
     ///
     /// # Errors
     /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
@@ -251,7 +252,7 @@ impl Agent {
         self.driver.call(PluginTask::verify(name))
     }
 
-    /// Removes an installed plugin; tells whether there was one.
+    /// Removes an installed plugin; tells whether there was one. Where there is none, nothing is made either.
     ///
     /// # Errors
     /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.

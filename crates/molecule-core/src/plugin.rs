@@ -147,6 +147,9 @@ impl Plugin {
 
     /// How long the download may take, with its retries and with the up to five minutes that the platform packs before the
     /// first byte: 30 minutes unless told otherwise.
+    ///
+    /// It bounds the network, and in the async facade a disk that is stuck as well. The blocking facade writes on its caller's
+    /// thread, which a stuck disk holds until it answers; the limit is looked at after each write.
     pub fn download_timeout(mut self, timeout: Duration) -> Self {
         self.download_timeout = timeout;
         self
