@@ -1,11 +1,13 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
-//! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen.
+//! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen, `cargo xtask systems`
+//! compiles for systems that the tests do not run on.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
 mod fuzz;
 mod soak;
+mod systems;
 mod tidy;
 
 use std::path::PathBuf;
@@ -14,7 +16,13 @@ use std::process::ExitCode;
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N | soak --minutes N\n\n  ci    all that the gate runs besides the tests\n  tidy  the checks of the tree alone\n  fuzz  every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)\n  soak  made-up scenarios in the simulator for so many minutes";
+const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N | soak --minutes N | systems
+
+  ci       all that the gate runs besides the tests
+  tidy     the checks of the tree alone
+  fuzz     every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)
+  soak     made-up scenarios in the simulator for so many minutes
+  systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +31,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root()),
         ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
         ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
+        ["systems"] => systems::run(&root()),
         _ => Err(USAGE.to_owned()),
     };
     match done {

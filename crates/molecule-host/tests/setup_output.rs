@@ -7,7 +7,9 @@ mod scene;
 
 use molecule_core::plugin::SetupEnd;
 use plugin::{ran, set_up, set_up_with, with_script};
-use scene::{Scene, assert_passes};
+use scene::Scene;
+#[cfg(target_os = "linux")]
+use scene::assert_passes;
 
 #[test]
 fn both_outputs_are_kept_apart() {
