@@ -7,14 +7,14 @@ use fastrand::Rng;
 use molecule_core::effect::EffectId;
 use molecule_core::machine::Now;
 use molecule_platform::{Config, Platform};
-use molecule_proto::{Time, Token, WorkspaceStatus};
+use molecule_proto::{Time, Token};
 
-use crate::agent::{Agent, ORGANISATION, Program};
-use crate::clock::{BEGINNING, platform_now};
+use crate::agent::{Agent, ORGANISATION};
+use crate::clock::BEGINNING;
 use crate::invariants::{Broken, Watch};
 use crate::process::Process;
 use crate::sabotage::Saboteurs;
-use crate::scenario::{AfterError, AgentSetup, Dialect, Scenario, TokenAt};
+use crate::scenario::{AgentSetup, Dialect, Scenario};
 use crate::seen::{Facts, Seen, Sight, Who};
 use crate::traffic::Flight;
 use crate::weather::Weather;
@@ -44,7 +44,7 @@ pub(crate) struct World<'a> {
     pub(crate) saboteurs: Option<Saboteurs<'a>>,
     pub(crate) requests: u64,
     pub(crate) limited: u64,
-    absences: u64,
+    pub(crate) absences: u64,
     steps: u64,
 }
 
@@ -171,39 +171,6 @@ impl<'a> World<'a> {
         world
     }
 
-    /// An agent with its workspace, its token where it should be, and the start of its program.
-    fn create(&mut self, setup: AgentSetup) {
-        let now = platform_now(self.now);
-        let number = self.agents.len();
-        let name = format!("agent-{number}");
-        let (workspace, token) = if setup.token == TokenAt::NotMinted {
-            let made = self.platform.create_workspace_at(now, &name, &crate::agent::url(0));
-            (made.expect("a URL on a public host is never refused"), None)
-        } else {
-            let (workspace, token) = self.platform.create_workspace(now, &name);
-            (workspace, Some(token))
-        };
-        let newer = |platform: &mut Platform| platform.rotate(now, &workspace);
-        let (given, stored) = match setup.token {
-            TokenAt::NotMinted | TokenAt::Lost => (None, None),
-            TokenAt::Stored => (None, token.clone()),
-            TokenAt::Given => (token.clone(), None),
-            TokenAt::GivenDeadStoredLive => (token.clone(), newer(&mut self.platform)),
-            TokenAt::GivenLiveStoredDead => (newer(&mut self.platform), token.clone()),
-        };
-        for token in token.iter().chain(&given).chain(&stored) {
-            self.watch.knows(token.expose());
-        }
-        let up_for = Duration::from_secs(self.rng.u64(1..100_000));
-        let spread = u64::from(setup.starts_within_s) * 1000;
-        let starts = self.now + Duration::from_millis(self.rng.u64(0..=spread));
-        self.agents.push(Agent::new(setup, workspace, given, up_for));
-        if let Some(token) = stored {
-            self.agents[number].disk.put(molecule_core::effect::Slot::Token, token.expose());
-        }
-        self.plan(starts, Happening::Starts(number));
-    }
-
     fn turn(mut self) -> Run {
         while self.broken.is_none()
             && let Some((at, what)) = self.queue.next(Time::from_nanos(u64::MAX))
@@ -284,44 +251,6 @@ impl<'a> World<'a> {
         };
         let until = self.agents.get(agent)?.asleep_until;
         (until > self.now).then_some(until)
-    }
-
-    /// Everything is well again: what is down is started, and there is time enough for whatever was asked to wait.
-    fn finale(&mut self) {
-        self.weather = Weather::fair();
-        self.platform.set_database_down(false);
-        self.database_up = true;
-        for agent in &mut self.agents {
-            agent.disk.set_mood(crate::scenario::Mood::Fine);
-            agent.strikes.clear();
-            agent.doom = None;
-        }
-        self.see_all(|_| Seen::Finale);
-        for agent in 0..self.agents.len() {
-            if !matches!(self.agents[agent].program, Program::Finished(_)) {
-                self.plan(self.now, Happening::Starts(agent));
-            }
-        }
-        let slowest = self.agents.iter().map(|agent| agent.heartbeat().max(agent.state())).max().unwrap_or_default();
-        self.plan(self.now + Duration::from_secs(150) + 5 * slowest, Happening::StopAll);
-    }
-
-    fn count_absences(&mut self) {
-        let grace = Duration::from_secs(120);
-        let absent = self.agents.iter().filter(|agent| {
-            let has_run = agent.program == Program::Looping && self.now.since(agent.looping_since) > grace;
-            has_run && self.platform.status(&agent.workspace) != Some(WorkspaceStatus::Online)
-        });
-        self.absences += absent.count() as u64;
-    }
-
-    fn stop_all(&mut self) {
-        self.see_all(|_| Seen::Tick);
-        for agent in 0..self.agents.len() {
-            self.agents[agent].setup.after_error = AfterError::End;
-            self.stop(agent, false);
-        }
-        self.plan(self.now + Duration::from_secs(150), Happening::Over);
     }
 
     pub(crate) fn plan(&mut self, at: Time, what: Happening) {

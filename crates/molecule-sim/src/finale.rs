@@ -1,0 +1,51 @@
+//! How a world comes to its end: all is well again for a while, and what must hold then is looked at.
+
+use std::time::Duration;
+
+use molecule_proto::WorkspaceStatus;
+
+use crate::agent::Program;
+use crate::scenario::AfterError;
+use crate::seen::Seen;
+use crate::weather::Weather;
+use crate::world::{Happening, World};
+
+impl World<'_> {
+    /// Everything is well again: what is down is started, and there is time enough for whatever was asked to wait.
+    pub(crate) fn finale(&mut self) {
+        self.weather = Weather::fair();
+        self.platform.set_database_down(false);
+        self.database_up = true;
+        for agent in &mut self.agents {
+            agent.disk.set_mood(crate::scenario::Mood::Fine);
+            agent.strikes.clear();
+            agent.doom = None;
+        }
+        self.see_all(|_| Seen::Finale);
+        for agent in 0..self.agents.len() {
+            if !matches!(self.agents[agent].program, Program::Finished(_)) {
+                self.plan(self.now, Happening::Starts(agent));
+            }
+        }
+        let slowest = self.agents.iter().map(|agent| agent.heartbeat().max(agent.state())).max().unwrap_or_default();
+        self.plan(self.now + Duration::from_secs(150) + 5 * slowest, Happening::StopAll);
+    }
+
+    pub(crate) fn count_absences(&mut self) {
+        let grace = Duration::from_secs(120);
+        let absent = self.agents.iter().filter(|agent| {
+            let has_run = agent.program == Program::Looping && self.now.since(agent.looping_since) > grace;
+            has_run && self.platform.status(&agent.workspace) != Some(WorkspaceStatus::Online)
+        });
+        self.absences += absent.count() as u64;
+    }
+
+    pub(crate) fn stop_all(&mut self) {
+        self.see_all(|_| Seen::Tick);
+        for agent in 0..self.agents.len() {
+            self.agents[agent].setup.after_error = AfterError::End;
+            self.stop(agent, false);
+        }
+        self.plan(self.now + Duration::from_secs(150), Happening::Over);
+    }
+}
