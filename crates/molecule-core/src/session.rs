@@ -298,6 +298,11 @@ impl Session {
         Ok(Call::new(UpdateCard(card)))
     }
 
+    /// What is known of where peers are called.
+    pub fn peers(&self) -> &PeerCache {
+        &self.peers
+    }
+
     /// Forgets where a peer is called, so that the next call asks the platform anew.
     ///
     /// # Errors

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use molecule_core::effect::Slot;
-use molecule_core::{Recovery, Report, RunCommand};
-use molecule_proto::AgentCard;
+use molecule_core::{Report, RunCommand};
 
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
 use crate::job::{self, JobKind};
-use crate::scenario::{Act, CallKind, Moment};
+use crate::scenario::{Act, Moment};
 use crate::seen::Seen;
-use crate::world::{ADMIN, Happening, SECRET_MARK, World};
+use crate::world::{Happening, SECRET_MARK, World};
 
 impl Act {
     /// Whether it happens on the agent's computer, and waits while that sleeps.
@@ -24,6 +23,10 @@ impl Act {
             | Self::RevokeAll
             | Self::Delete { .. }
             | Self::SetSecret(_)
+            | Self::Hibernate
+            | Self::Broke(_)
+            | Self::Muted(_)
+            | Self::Door(_)
             | Self::Database { .. }
             | Self::Weather(_)
             | Self::Strike { .. }
@@ -32,6 +35,7 @@ impl Act {
             Self::Call { .. }
             | Self::Report(_)
             | Self::SetUrl(_)
+            | Self::Forget(_)
             | Self::Stop
             | Self::StopNow
             | Self::SecondLoop
@@ -67,6 +71,10 @@ impl World<'_> {
             Act::SetSecret(value) => {
                 self.platform.set_secret(now, &workspace, "KEY", &format!("{SECRET_MARK}-{value}"));
             }
+            Act::Hibernate => drop(self.platform.hibernate(now, &workspace)),
+            Act::Broke(broke) => drop(self.platform.set_budget(&workspace, broke.then_some(0))),
+            Act::Muted(muted) => drop(self.platform.set_can_delegate(&workspace, !muted)),
+            Act::Door(door) => self.peers.set(agent, door),
             Act::Database { up } => {
                 self.platform.set_database_down(!up);
                 self.database_up = *up;
@@ -76,6 +84,7 @@ impl World<'_> {
             Act::Call { call, gives_up_ms } => self.call(agent, *call, *gives_up_ms),
             Act::Report(tasks) => self.report(agent, *tasks),
             Act::SetUrl(number) => self.set_url(agent, *number),
+            Act::Forget(peer) => self.forget_peer(agent, *peer),
             Act::Stop => self.stop(agent, false),
             Act::StopNow => self.stop(agent, true),
             Act::SecondLoop => self.second_loop(agent),
@@ -113,30 +122,6 @@ impl World<'_> {
         }
     }
 
-    fn call(&mut self, agent: usize, call: CallKind, gives_up_ms: Option<u32>) {
-        let Some(number) = self.agents[agent].process else { return };
-        let Some(process) = self.process_mut(number) else { return };
-        let (kind, job) = match call {
-            CallKind::Register => (JobKind::Register, job::register()),
-            CallKind::RecoverByAdmin => match Recovery::admin(ADMIN) {
-                Ok(recovery) => (JobKind::Recover { admin: true }, job::recover(recovery)),
-                Err(_) => return,
-            },
-            CallKind::RecoverOwn => (JobKind::Recover { admin: false }, job::recover(Recovery::Own)),
-            CallKind::Beat => (JobKind::Beat, job::beat()),
-            CallKind::State => (JobKind::State, job::state()),
-            CallKind::Secrets => (JobKind::Secrets, job::secrets()),
-            CallKind::Card => match process.session.update_card(AgentCard::new("another name")) {
-                Ok(update) => (JobKind::Card, job::card(update)),
-                Err(_) => return,
-            },
-        };
-        let begun = self.begin(number, kind, job);
-        if let (Some(job), Some(ms)) = (begun, gives_up_ms) {
-            self.plan(self.now + Duration::from_millis(ms.into()), Happening::GivesUp { process: number, job });
-        }
-    }
-
     fn report(&mut self, agent: usize, tasks: u8) {
         let Some(process) = self.agents[agent].process.and_then(|number| self.process_mut(number)) else { return };
         let report = Report::new().active_tasks(tasks.into()).current_task(task(tasks));
@@ -145,13 +130,21 @@ impl World<'_> {
     }
 
     fn set_url(&mut self, agent: usize, number: Option<u8>) {
-        let reported = number.map(url);
+        let reported = number.map(|number| url(agent, number));
+        self.agents[agent].published.extend(reported.clone());
         self.agents[agent].reported_url.clone_from(&reported);
         let Some(process) = self.agents[agent].process else { return };
         if let Some(living) = self.process_mut(process) {
             let _ = living.session.set_reported_url(reported);
         }
         self.command(process, RunCommand::Check);
+    }
+
+    fn forget_peer(&mut self, agent: usize, peer: u8) {
+        let id = self.workspace_at(peer);
+        if let Some(process) = self.agents[agent].process.and_then(|number| self.process_mut(number)) {
+            let _ = process.session.invalidate_peer_url(id);
+        }
     }
 
     fn second_loop(&mut self, agent: usize) {

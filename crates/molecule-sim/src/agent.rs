@@ -1,8 +1,9 @@
 //! An agent: its workspace, its computer, and what its program is doing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use http::Uri;
 use molecule_core::{Config, Ended, ErrorKind, OnPause, Options};
 use molecule_proto::{AgentCard, Time, Token, WorkspaceId};
 
@@ -37,6 +38,8 @@ pub struct Agent {
     pub(crate) asleep_until: Time,
     pub(crate) still_until: Time,
     pub(crate) reported_url: Option<String>,
+    /// Every URL that it ever reported, or that its workspace was created with.
+    pub(crate) published: BTreeSet<String>,
     pub(crate) doom: Option<Crash>,
     /// What the next requests meet.
     pub(crate) strikes: VecDeque<(Route, Gust)>,
@@ -62,8 +65,14 @@ pub enum Program {
 }
 
 impl Agent {
-    pub(crate) fn new(setup: AgentSetup, workspace: WorkspaceId, given: Option<Token>, up_for: Duration) -> Self {
-        let reported_url = setup.push.then(|| url(0));
+    pub(crate) fn new(
+        number: usize,
+        setup: AgentSetup,
+        workspace: WorkspaceId,
+        given: Option<Token>,
+        up_for: Duration,
+    ) -> Self {
+        let reported_url = setup.push.then(|| url(number, 0));
         Self {
             setup,
             workspace,
@@ -75,6 +84,7 @@ impl Agent {
             looping_since: BEGINNING,
             asleep_until: BEGINNING,
             still_until: BEGINNING,
+            published: reported_url.iter().cloned().chain([url(number, 0)]).collect(),
             reported_url,
             doom: None,
             strikes: VecDeque::new(),
@@ -124,7 +134,17 @@ impl Agent {
     }
 }
 
-/// The URL with this number, of which both servers approve.
-pub(crate) fn url(number: u8) -> String {
-    format!("https://agent-{number}.example.com/a2a")
+/// The URL with this number of an agent, which nobody else has; both servers approve of it. The last one means something
+/// on the agent's own machine alone, and a server that is no developer's calls nobody there.
+pub(crate) fn url(agent: usize, number: u8) -> String {
+    match number {
+        u8::MAX => "https://localhost:8443/a2a".to_owned(),
+        _ => format!("https://agent-{agent}-{number}.example.com/a2a"),
+    }
+}
+
+/// Whether an agent could have reported this URL, so that its name has an address.
+pub(crate) fn is_made_up(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    host == "localhost" || (host.starts_with("agent-") && host.ends_with(".example.com"))
 }

@@ -16,7 +16,7 @@ impl World<'_> {
         let number = self.agents.len();
         let name = format!("agent-{number}");
         let (workspace, token) = if setup.token == TokenAt::NotMinted {
-            let made = self.platform.create_workspace_at(now, &name, &crate::agent::url(0));
+            let made = self.platform.create_workspace_at(now, &name, &crate::agent::url(number, 0));
             (made.expect("a URL on a public host is never refused"), None)
         } else {
             let (workspace, token) = self.platform.create_workspace(now, &name);
@@ -33,10 +33,11 @@ impl World<'_> {
         for token in token.iter().chain(&given).chain(&stored) {
             self.watch().knows(token.expose());
         }
+        self.peers.add();
         let up_for = Duration::from_secs(self.rng.u64(1..100_000));
         let spread = u64::from(setup.starts_within_s) * 1000;
         let starts = self.now + Duration::from_millis(self.rng.u64(0..=spread));
-        self.agents.push(Agent::new(setup, workspace, given, up_for));
+        self.agents.push(Agent::new(number, setup, workspace, given, up_for));
         if let Some(token) = stored {
             self.agents[number].disk.put(molecule_core::effect::Slot::Token, token.expose());
         }

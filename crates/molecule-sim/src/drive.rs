@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_core::machine::{MAX_STEPS, Step};
-use molecule_core::{Ended, Error, RunCommand};
+use molecule_core::{CallOutcome, Ended, Error, RunCommand};
 
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};
@@ -127,6 +127,15 @@ impl World<'_> {
         let agent = who.agent;
         if self.agents[agent].process != Some(who.process) {
             return;
+        }
+        if let Some(process) = self.process_mut(who.process) {
+            match &ending {
+                Ending::Delegate(Ok(id)) => process.delegation = Some(id.clone()),
+                Ending::CallPeer(Ok(CallOutcome::Queued { queue_id: Some(id), .. })) => {
+                    process.queued = Some(id.clone())
+                }
+                _ => {}
+            }
         }
         match (ending, self.agents[agent].program) {
             (Ending::Register(Ok(_)), Program::Registering) => {

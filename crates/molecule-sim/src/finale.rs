@@ -5,7 +5,7 @@ use std::time::Duration;
 use molecule_proto::WorkspaceStatus;
 
 use crate::agent::Program;
-use crate::scenario::AfterError;
+use crate::scenario::{Act, AfterError};
 use crate::seen::Seen;
 use crate::weather::Weather;
 use crate::world::{Happening, World};
@@ -46,6 +46,12 @@ impl World<'_> {
             self.agents[agent].setup.after_error = AfterError::End;
             self.stop(agent, false);
         }
-        self.plan(self.now + Duration::from_secs(150), Happening::Over);
+        // What was called last may take this long.
+        let limits = self.scenario.acts.iter().map(|timed| match timed.act {
+            Act::Call { call, .. } => call.limit_s(),
+            _ => 0,
+        });
+        let longest = limits.max().unwrap_or_default();
+        self.plan(self.now + Duration::from_secs(longest.max(150)), Happening::Over);
     }
 }

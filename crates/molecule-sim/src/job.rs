@@ -1,12 +1,16 @@
 //! Machines of every type behind one face, as a driver of a whole program sees them.
 
 use molecule_core::effect::{EffectId, Outcome};
-use molecule_core::endpoint::{Secrets, State, UpdateCard};
+use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::{
-    Beat, Call, Ended, Event, Recover, Recovered, Recovery, Register, Registration, Result, Run, RunCommand,
+    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, DelegationView, Delegations, DiscoverPeer, Ended, Event,
+    ListPeers, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery, Register, Registration, Result, Run,
+    RunCommand, Wait, WaitFor,
 };
-use molecule_proto::{HeartbeatAnswer, StateAnswer, UpdateCardAnswer};
+use molecule_proto::{DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
+
+use crate::calls::PeerAsk;
 
 /// Which machine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,24 @@ pub enum JobKind {
     Secrets,
     /// `update_card()`.
     Card,
+    /// `peers()`.
+    Peers,
+    /// `discover_peer()`.
+    Discover,
+    /// `check_access()`.
+    CheckAccess,
+    /// `call_peer()`.
+    CallPeer(PeerAsk),
+    /// `delegate()`.
+    Delegate,
+    /// `delegations()`.
+    Delegations,
+    /// `wait_delegation()`, for at most so many seconds.
+    WaitDelegation(u16),
+    /// `queue_item()`.
+    QueueItem,
+    /// `wait_queue_item()`, for at most so many seconds.
+    WaitQueueItem(u16),
 }
 
 /// What a machine ended with.
@@ -41,6 +63,15 @@ pub enum Ending {
     State(Result<StateAnswer>),
     Secrets(Result<molecule_proto::Secrets>),
     Card(Result<UpdateCardAnswer>),
+    Peers(Result<Vec<Peer>>),
+    Discover(Result<Option<PeerUrl>>),
+    CheckAccess(Result<bool>),
+    CallPeer(Result<CallOutcome>),
+    Delegate(Result<DelegationId>),
+    Delegations(Result<Vec<DelegationView>>),
+    WaitDelegation(Result<DelegationView>),
+    QueueItem(Result<QueueItem>),
+    WaitQueueItem(Result<QueueOutcome>),
 }
 
 impl Ending {
@@ -54,6 +85,15 @@ impl Ending {
             Self::State(result) => result.as_ref().err(),
             Self::Secrets(result) => result.as_ref().err(),
             Self::Card(result) => result.as_ref().err(),
+            Self::Peers(result) => result.as_ref().err(),
+            Self::Discover(result) => result.as_ref().err(),
+            Self::CheckAccess(result) => result.as_ref().err(),
+            Self::CallPeer(result) => result.as_ref().err(),
+            Self::Delegate(result) => result.as_ref().err(),
+            Self::Delegations(result) => result.as_ref().err(),
+            Self::WaitDelegation(result) => result.as_ref().err(),
+            Self::QueueItem(result) => result.as_ref().err(),
+            Self::WaitQueueItem(result) => result.as_ref().err(),
         }
     }
 }
@@ -136,6 +176,51 @@ pub(crate) fn secrets() -> Box<dyn Job> {
 /// `update_card()`, as the session gives it.
 pub(crate) fn card(update: Call<UpdateCard>) -> Box<dyn Job> {
     call(update, Ending::Card)
+}
+
+/// `peers()`.
+pub(crate) fn peers() -> Box<dyn Job> {
+    call(Ask::new(ListPeers::all()), Ending::Peers)
+}
+
+/// `discover_peer()`.
+pub(crate) fn discover(peer: DiscoverPeer) -> Box<dyn Job> {
+    call(Ask::new(peer), Ending::Discover)
+}
+
+/// `check_access()`.
+pub(crate) fn check_access(question: CheckAccess) -> Box<dyn Job> {
+    call(Call::new(question), Ending::CheckAccess)
+}
+
+/// `call_peer()`.
+pub(crate) fn call_peer(peer: CallPeer) -> Box<dyn Job> {
+    call(peer, Ending::CallPeer)
+}
+
+/// `delegate()`.
+pub(crate) fn delegate(task: Delegate) -> Box<dyn Job> {
+    call(Ask::new(task), Ending::Delegate)
+}
+
+/// `delegations()`.
+pub(crate) fn delegations() -> Box<dyn Job> {
+    call(Ask::new(Delegations), Ending::Delegations)
+}
+
+/// `wait_delegation()`.
+pub(crate) fn wait_delegation(wait: WaitFor) -> Box<dyn Job> {
+    call(Wait::for_delegation(wait), Ending::WaitDelegation)
+}
+
+/// `queue_item()`.
+pub(crate) fn queue_item(item: QueuedItem) -> Box<dyn Job> {
+    call(Ask::new(item), Ending::QueueItem)
+}
+
+/// `wait_queue_item()`.
+pub(crate) fn wait_queue_item(wait: Wait<QueuedItem>) -> Box<dyn Job> {
+    call(wait, Ending::WaitQueueItem)
 }
 
 fn call<M>(machine: M, end: fn(M::Output) -> Ending) -> Box<dyn Job>

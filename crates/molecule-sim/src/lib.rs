@@ -17,20 +17,24 @@
 
 mod acts;
 mod agent;
+mod calls;
 pub mod campaign;
 mod clock;
 pub mod conformance;
 mod creation;
 mod disk;
+mod door;
 mod drive;
 mod finale;
 pub mod invariants;
 mod job;
 pub mod library;
 mod net;
+mod peers;
 mod process;
 mod queue;
 mod read;
+mod relay;
 mod sabotage;
 mod scenario;
 mod seen;
@@ -40,14 +44,15 @@ mod weather;
 mod world;
 
 pub use agent::{Agent, Program};
+pub use calls::{CallKind, PeerAsk, PeerWay};
 pub use disk::{Disk, Progress};
+pub use door::{Door, Manner};
 pub use job::{Ending, JobKind};
 pub use net::FAULTS;
+pub use peers::{By, Peers, Reached};
 pub use sabotage::{Saboteur, Saboteurs, Verdict};
-pub use scenario::{
-    Act, AfterError, AgentSetup, CallKind, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt,
-};
-pub use seen::{Ask, Facts, Landing, Says, Seen, Sight, Taken, Who};
+pub use scenario::{Act, AfterError, AgentSetup, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt};
+pub use seen::{About, Ask, Facts, Landing, Says, Seen, Sight, Taken, Who};
 pub use strategies::{life, scenario};
 pub use weather::{Asked, Gust, Part, Route, Weather};
 pub use world::{Run, run, run_sabotaged, run_traced};

@@ -127,7 +127,7 @@ fn slow(part: Part, by: Duration, trip: Duration, limits: &Limits, rng: &mut Rng
     }
 }
 
-fn edge(status: u16, asked: Option<&Asked>, date: UnixTime) -> Response<Bytes> {
+pub(crate) fn edge(status: u16, asked: Option<&Asked>, date: UnixTime) -> Response<Bytes> {
     let mut answer = text(status, "text/plain", "upstream error");
     let asked = match asked {
         None | Some(Asked::Nothing) => None,
@@ -159,7 +159,7 @@ fn echo(status: u16, credential: Option<&str>) -> Response<Bytes> {
     answer
 }
 
-fn page(status: u16) -> Response<Bytes> {
+pub(crate) fn page(status: u16) -> Response<Bytes> {
     text(status, "text/html", "<!doctype html><title>Welcome to the guest network</title>")
 }
 

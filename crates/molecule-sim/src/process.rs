@@ -8,6 +8,7 @@ use molecule_core::machine::{Cx, Now, Step};
 use molecule_core::session::Session;
 use molecule_core::{Config, Event, RunCommand};
 use molecule_host::Host;
+use molecule_proto::{DelegationId, QueueId};
 
 use crate::disk::Disk;
 use crate::job::{Ending, Job, JobKind};
@@ -25,6 +26,9 @@ pub(crate) struct Process {
     pub(crate) acts: BTreeMap<EffectId, HostOp>,
     /// It dies in this way instead of getting this outcome.
     pub(crate) fatal: Option<(EffectId, Crash)>,
+    /// The delegation that it began last, and the message of its own that was queued last.
+    pub(crate) delegation: Option<DelegationId>,
+    pub(crate) queued: Option<QueueId>,
     /// A second process beside the program's own, which ends when it has the lock.
     pub(crate) is_rival: bool,
 }
@@ -47,6 +51,8 @@ impl Process {
             begun: 0,
             acts: BTreeMap::new(),
             fatal: None,
+            delegation: None,
+            queued: None,
             is_rival: false,
         }
     }

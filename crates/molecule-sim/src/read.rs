@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 use molecule_core::machine::Now;
+use molecule_proto::WorkspaceId;
 use serde_json::Value;
 
-use crate::seen::{Landing, Says};
+use crate::seen::{About, Landing, Says};
 use crate::weather::Route;
 
 /// Fills in what an answer tells.
@@ -17,12 +18,17 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
     landing.left = left(answer.headers());
     let route = landing.ask.as_ref().and_then(|ask| ask.route);
     let is_refusal = !answer.status().is_success();
+    if let (Some(Route::Discover | Route::Peers), Some(ask)) = (route, &landing.ask) {
+        let of = ask.about.as_ref().and_then(|about| about.target.clone());
+        landing.peers = peers(route, of, answer);
+    }
     let reads = is_refusal || route.is_some_and(|route| matches!(route, Route::View | Route::State) || mints(route));
     let body: Option<Value> = if reads { serde_json::from_slice(answer.body()).ok() } else { None };
     if is_refusal {
         landing.wait = wait(answer.headers(), body.as_ref(), clock);
     }
     let Some(body) = body else { return };
+    landing.error = body.get("error").and_then(Value::as_str).map(str::to_owned);
     if !is_refusal && route.is_some_and(mints) {
         landing.token = token(&body).map(str::to_owned);
     }
@@ -48,6 +54,48 @@ pub(crate) fn minted(route: Option<Route>, answer: &Response<Bytes>) -> Option<S
     }
     let body: Value = serde_json::from_slice(answer.body()).ok()?;
     token(&body).map(str::to_owned)
+}
+
+/// What a request to a peer or about one says.
+pub(crate) fn about(route: Option<Route>, request: &Request<Bytes>) -> Option<About> {
+    let path = request.uri().path();
+    let mut about = About { target: None, message: None, delegation: None, request: request.clone() };
+    let body = || serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+    match route? {
+        Route::Direct => about.message = Some(crate::peers::message_id(request.body())),
+        Route::A2a => {
+            about.target = path.split('/').nth(2)?.parse().ok();
+            about.message = Some(crate::peers::message_id(request.body()));
+        }
+        Route::Discover => about.target = path.split('/').nth(3)?.parse().ok(),
+        Route::Delegate => {
+            let body = body();
+            let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+            about.target = text("target_id").parse().ok();
+            about.delegation = Some((text("idempotency_key"), text("task")));
+        }
+        Route::Peers => {}
+        _ => return None,
+    }
+    Some(about)
+}
+
+/// Where the peers are called of whom an answer tells.
+fn peers(
+    route: Option<Route>,
+    of: Option<WorkspaceId>,
+    answer: &Response<Bytes>,
+) -> Vec<(WorkspaceId, Option<String>)> {
+    let url = |row: &Value| row["url"].as_str().filter(|url| url.starts_with("http")).map(str::to_owned);
+    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    match (route, of) {
+        (Some(Route::Discover), Some(of)) => vec![(of, if answer.status().is_success() { url(&body) } else { None })],
+        _ if !answer.status().is_success() => Vec::new(),
+        _ => {
+            let rows = body.as_array().into_iter().flatten();
+            rows.filter_map(|row| Some((row["id"].as_str()?.parse().ok()?, url(row)))).collect()
+        }
+    }
 }
 
 fn says(route: Option<Route>, status: u16, body: &Value) -> Option<Says> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calls::CallKind;
+use crate::door::Door;
 use crate::weather::{Gust, Route, Weather};
 
 /// A world's setting, what happens in it and when. The same scenario is the same run, to the last nanosecond.
@@ -32,6 +34,9 @@ pub struct Setup {
     /// Requests a minute that the agents share as one organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
+    /// Whether it is no developer's own server: it calls nobody on its own machine.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub public: bool,
     /// The agents, each of a workspace of its own.
     pub agents: Vec<AgentSetup>,
 }
@@ -132,6 +137,14 @@ pub enum Act {
     },
     /// The owner stores a secret.
     SetSecret(u8),
+    /// The owner puts the workspace to sleep until its first message.
+    Hibernate,
+    /// The owner lets the workspace spend nothing more, or as much as it likes.
+    Broke(bool),
+    /// The owner lets the agent talk to others, or forbids it.
+    Muted(bool),
+    /// From now on the agent's own server does so.
+    Door(Door),
     /// The platform's database goes down or comes back.
     Database {
         /// Whether it can be reached from now on.
@@ -158,6 +171,8 @@ pub enum Act {
     Report(u8),
     /// The agent's URL changes, or it polls from now on.
     SetUrl(Option<u8>),
+    /// The agent forgets where another one is called.
+    Forget(u8),
     /// The loop is stopped.
     Stop,
     /// The loop is stopped at once.
@@ -183,25 +198,6 @@ pub enum Act {
         /// Whether its monotonic clock counts them.
         counted: bool,
     },
-}
-
-/// A call beside the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CallKind {
-    /// `register()`.
-    Register,
-    /// `recover()` with an administrator's credential.
-    RecoverByAdmin,
-    /// `recover()` with the agent's own token.
-    RecoverOwn,
-    /// `heartbeat()`.
-    Beat,
-    /// `poll_state()`.
-    State,
-    /// `pull_secrets()`.
-    Secrets,
-    /// `update_card()`.
-    Card,
 }
 
 /// How a process dies.
@@ -250,6 +246,10 @@ fn one() -> u16 {
 
 fn is_one(count: &u16) -> bool {
     *count == 1
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 fn is_zero(count: &u32) -> bool {

@@ -1,17 +1,20 @@
 //! What can be seen of a world while it turns: all that invariants judge by.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use molecule_core::effect::{EffectId, FaultKind, HostOp, HostResult, Outcome, Sent};
 use molecule_core::machine::Now;
 use molecule_core::{Event, RunCommand};
 use molecule_platform::Platform;
-use molecule_proto::Time;
+use molecule_proto::{Time, WorkspaceId};
 
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
+use crate::peers::{Peers, Reached};
 use crate::scenario::Act;
 use crate::weather::{Gust, Route};
 
@@ -27,6 +30,8 @@ pub struct Sight<'a> {
     pub seen: Seen<'a>,
     /// The world around.
     pub facts: Facts<'a>,
+    /// How many peers the process remembers.
+    pub remembered: usize,
 }
 
 /// An agent, one of its processes, and a machine of that process.
@@ -49,6 +54,8 @@ pub struct Facts<'a> {
     pub platform: &'a Platform,
     /// The agents' computers and programs.
     pub agents: &'a [Agent],
+    /// The agents' own servers.
+    pub peers: &'a Peers,
     /// Whether the weather is fair and the database up.
     pub fair: bool,
 }
@@ -65,6 +72,8 @@ pub enum Seen<'a> {
     Cancelled(EffectId),
     /// The server answers a request.
     Answered(&'a Ask, StatusCode, Option<&'a str>),
+    /// A message comes to an agent's server; of the one who sent it, where that is known.
+    Reached(&'a Reached),
     /// An outcome is handed over.
     Landed(&'a Landing, Taken),
     /// It tells the application something.
@@ -122,6 +131,21 @@ pub struct Ask {
     pub printed: String,
     /// What it meets.
     pub gust: Option<Gust>,
+    /// What it says to a peer or about one.
+    pub about: Option<Rc<About>>,
+}
+
+/// What a request says to a peer or about one.
+#[derive(Debug)]
+pub struct About {
+    /// The peer, as the path or the body names it.
+    pub target: Option<WorkspaceId>,
+    /// The id of the message in it.
+    pub message: Option<String>,
+    /// The key and the task of a delegation.
+    pub delegation: Option<(String, String)>,
+    /// All of it.
+    pub request: Request<Bytes>,
 }
 
 /// What became of an effect.
@@ -146,6 +170,10 @@ pub struct Landing {
     pub locked: bool,
     /// What the answer says of the workspace.
     pub says: Option<Says>,
+    /// What the answer says of peers: where each is called, if anywhere.
+    pub peers: Vec<(WorkspaceId, Option<String>)>,
+    /// The text of its `error`.
+    pub error: Option<String>,
     /// What its `Debug` prints.
     pub printed: String,
 }
@@ -178,6 +206,23 @@ impl Landing {
         self.status.is_some_and(|status| status.is_success()) || self.says == Some(Says::Gone)
     }
 
+    /// Whether its status and its rate limit are the platform's word about this agent: an answer to a message may be the
+    /// peer's own, and the platform's is known by its words.
+    pub fn is_about_the_agent(&self) -> bool {
+        let told = |text: &str| self.error.as_deref() == Some(text);
+        match (self.ask.as_ref().and_then(|ask| ask.route), self.status.map(|status| status.as_u16())) {
+            (Some(Route::Direct), _) => false,
+            (Some(Route::A2a), Some(429)) => told("rate limit exceeded"),
+            (Some(Route::A2a), Some(401)) => {
+                told("missing caller auth token")
+                    || told("invalid caller auth token")
+                    || told("caller ID does not match workspace auth token")
+            }
+            (Some(Route::A2a), _) => false,
+            _ => true,
+        }
+    }
+
     pub(crate) fn of(id: EffectId, ask: Option<Ask>, outcome: &Outcome, clock: Now) -> Self {
         let mut landing = Self {
             id,
@@ -189,6 +234,8 @@ impl Landing {
             left: None,
             token: None,
             says: None,
+            peers: Vec::new(),
+            error: None,
             locked: matches!(outcome, Outcome::Host(HostResult::Locked(_))),
             printed: format!("{outcome:?}"),
         };
@@ -214,6 +261,10 @@ impl fmt::Debug for Seen<'_> {
             Self::Answered(ask, status, token) => {
                 let minted = if token.is_some() { ", with a token" } else { "" };
                 write!(f, "the server answers {} with {status}{minted}", ask.id.0)
+            }
+            Self::Reached(reached) => {
+                let what = if reached.handled { "handles" } else { "turns away" };
+                write!(f, "agent {} {what} message {} ({:?})", reached.target, reached.message, reached.by)
             }
             Self::Landed(landing, Taken::Yes) => write!(f, "gets {} {}", landing.id.0, landing.printed),
             Self::Landed(landing, taken) => write!(f, "gets {} {}: {taken:?}", landing.id.0, landing.printed),

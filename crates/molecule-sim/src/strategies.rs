@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::scenario::{
-    Act, AfterError, AgentSetup, CallKind, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt,
-};
+use crate::calls::CallKind;
+use crate::scenario::{Act, AfterError, AgentSetup, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt};
 use crate::weather::{Asked, Gust, Part, Route, Weather};
 
 /// Minutes to an hour in which much happens.
@@ -55,6 +54,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         dialect,
         provisioner,
         rate_limit,
+        public: false,
         agents,
     })
 }

@@ -1,16 +1,21 @@
 //! Effects: requests on their way to the platform and back, and acts of the host.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, Limits, Outcome, Phase, Sent};
+use molecule_platform::Answer;
 use molecule_proto::Time;
 
+use crate::agent::ORIGIN;
 use crate::clock::platform_now;
 use crate::disk::Progress;
 use crate::net::{self, End};
+use crate::peers::{By, Speech};
+use crate::relay::Exchange;
 use crate::scenario::{Crash, Moment};
 use crate::seen::{Ask, Landing, Seen, Who};
 use crate::weather::{Gust, Route};
@@ -27,6 +32,14 @@ pub(crate) struct Flight {
     lands: Time,
     landed: bool,
     total: Duration,
+    /// When its caller waits no longer for an answer's head.
+    patience: Time,
+    /// While the other side thinks: what it ends with when an answer comes, and how long that takes to come back.
+    thinking: Option<(End, Duration)>,
+    /// What a peer will say.
+    said: Option<Speech>,
+    /// Whether the platform still owes it an answer.
+    owed: bool,
 }
 
 impl World<'_> {
@@ -64,12 +77,15 @@ impl World<'_> {
         let uri = request.uri();
         let origin =
             format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |host| host.as_str()));
-        let route = Route::of(request.method(), uri.path());
+        let home = origin == ORIGIN;
+        let route = if home { Route::of(request.method(), uri.path()) } else { Some(Route::Direct) };
         let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
         let gust = self.gust(who.agent, route);
+        let about = crate::read::about(route, &request).map(Rc::new);
+        let shut = if home { None } else { self.door_at(request.uri()).err() };
         let effect = Effect::Http(request, limits);
-        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust };
+        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust, about };
         let Effect::Http(mut request, _) = effect else { return };
         self.see(who, Seen::Asked(&ask));
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
@@ -79,12 +95,25 @@ impl World<'_> {
             request.headers_mut().insert(HOST, host);
         }
         let date = platform_now(self.now).unix;
-        let way = net::way(ask.gust.as_ref(), ask.bearer.as_deref(), &limits, &mut self.rng, date);
+        let meets = ask.gust.clone().or(shut);
+        let way = net::way(meets.as_ref(), ask.bearer.as_deref(), &limits, &mut self.rng, date);
         let number = self.requests;
         let lands = self.now + way.lands;
         let request = way.arrives.map(|_| request);
-        let flight =
-            Flight { who, ask, request, answer: None, end: way.end, lands, landed: false, total: limits.total };
+        let flight = Flight {
+            who,
+            ask,
+            request,
+            answer: None,
+            end: way.end,
+            lands,
+            landed: false,
+            total: limits.total,
+            patience: self.now + limits.head.min(limits.total),
+            thinking: None,
+            said: None,
+            owed: false,
+        };
         self.flights.insert(number, flight);
         if let Some(arrives) = way.arrives {
             self.plan(self.now + arrives, Happening::Arrives(number));
@@ -96,7 +125,7 @@ impl World<'_> {
     }
 
     /// What a request of this agent meets now.
-    fn gust(&mut self, agent: usize, route: Option<Route>) -> Option<Gust> {
+    pub(crate) fn gust(&mut self, agent: usize, route: Option<Route>) -> Option<Gust> {
         let strikes = &mut self.agents[agent].strikes;
         if let Some(place) = strikes.iter().position(|(struck, _)| Some(*struck) == route) {
             return strikes.remove(place).map(|(_, gust)| gust);
@@ -112,9 +141,79 @@ impl World<'_> {
         // A request goes on when its process is gone, and when nobody waits for it any more.
         let Some(flight) = self.flights.get_mut(&number) else { return };
         let Some(request) = flight.request.take() else { return };
-        let (who, ask) = (flight.who, flight.ask.clone());
+        let (who, route) = (flight.who, flight.ask.route);
+        if route == Some(Route::Direct) {
+            let (said, thinks) = self.visit(&request, By::Direct(who));
+            self.waits(number, |flight| flight.said = Some(said));
+            return self.plan(self.now + thinks, Happening::Speaks(Exchange::Flight(number)));
+        }
+        if route == Some(Route::A2a) {
+            // What is due already is none of this request's.
+            self.pump(By::Platform);
+        }
         let peer = Some(std::net::Ipv4Addr::new(93, 184, 216, 1).into());
-        let Some(answer) = self.platform.handle(platform_now(self.now), peer, request).ready() else { return };
+        match self.platform.handle(platform_now(self.now), peer, request) {
+            Answer::Ready(answer) => {
+                self.server_answers(number, answer);
+                self.pump(By::Platform);
+            }
+            Answer::Later(ticket) => {
+                self.mail.waiting.insert(ticket, number);
+                self.waits(number, |flight| flight.owed = true);
+                self.pump(By::Relayed(who));
+            }
+            other => unreachable!("an answer that is not known here: {other:?}"),
+        }
+    }
+
+    /// The other side has a request and thinks. Its caller waits until it has no patience left.
+    fn waits(&mut self, number: u64, change: impl FnOnce(&mut Flight)) {
+        let now = self.now;
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        change(flight);
+        let comes = matches!(flight.end, End::Answer | End::Corrupt | End::Fault(_, FaultKind::TooLarge));
+        if flight.landed || !comes {
+            return self.forget(number);
+        }
+        let none = End::Fault(Sent::Maybe, FaultKind::Timeout(Phase::Head));
+        let end = std::mem::replace(&mut flight.end, none);
+        flight.thinking = Some((end, flight.lands.since(now)));
+        flight.lands = flight.patience.max(now);
+        let lands = flight.lands;
+        self.plan(lands, Happening::Lands(number));
+    }
+
+    /// An answer is on its way back, or what stands for one. One that comes too late is dropped.
+    fn comes_back(&mut self, number: u64, end: Option<End>, answer: Option<Response<Bytes>>) {
+        let now = self.now;
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        flight.answer = answer;
+        let Some((planned, back)) = flight.thinking.take() else { return };
+        let lands = now + back;
+        if !flight.landed && lands <= flight.lands {
+            flight.end = end.unwrap_or(planned);
+            flight.lands = lands;
+            self.plan(lands, Happening::Lands(number));
+        }
+    }
+
+    /// A peer that was called directly says what it has to say.
+    pub(crate) fn peer_answers(&mut self, number: u64) {
+        let said = self.flights.get_mut(&number).and_then(|flight| flight.said.take());
+        let broke = |kind| Some(End::Fault(Sent::Maybe, kind));
+        match said {
+            Some(Speech::Answers(answer)) => self.comes_back(number, None, Some(answer)),
+            Some(Speech::HangsUp | Speech::Cut(_)) => self.comes_back(number, broke(FaultKind::Interrupted), None),
+            Some(Speech::TooLong) => self.comes_back(number, broke(FaultKind::TooLarge), None),
+            Some(Speech::Silent) | None => {}
+        }
+    }
+
+    /// The platform answers a request.
+    pub(crate) fn server_answers(&mut self, number: u64, answer: Response<Bytes>) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        flight.owed = false;
+        let (who, ask) = (flight.who, flight.ask.clone());
         let token = crate::read::minted(ask.route, &answer);
         if let Some(token) = &token {
             self.watch().knows(token);
@@ -127,9 +226,7 @@ impl World<'_> {
             self.watch().keeps_secret(secret.expose());
         }
         let status = answer.status();
-        if let Some(flight) = self.flights.get_mut(&number) {
-            flight.answer = Some(answer);
-        }
+        self.comes_back(number, None, Some(answer));
         self.see(who, Seen::Answered(&ask, status, token.as_deref()));
         self.forget(number);
     }
@@ -137,6 +234,10 @@ impl World<'_> {
     pub(crate) fn lands(&mut self, number: u64) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number).filter(|flight| !flight.landed) else { return };
+        // It was planned anew since.
+        if now < flight.lands {
+            return;
+        }
         flight.landed = true;
         let who = flight.who;
         let late = now.since(flight.lands);
@@ -161,7 +262,7 @@ impl World<'_> {
 
     /// A flight is over when its request has arrived or never will, and its outcome has landed.
     fn forget(&mut self, number: u64) {
-        if self.flights.get(&number).is_some_and(|flight| flight.landed && flight.request.is_none()) {
+        if self.flights.get(&number).is_some_and(|flight| flight.landed && flight.request.is_none() && !flight.owed) {
             self.flights.remove(&number);
         }
     }
@@ -208,6 +309,7 @@ impl World<'_> {
         let Some((number, flight)) = found else { return };
         let (number, lands) = (*number, now + Duration::from_millis(1));
         if !flight.landed && flight.lands > lands {
+            flight.thinking = None;
             flight.end = End::Fault(Sent::Maybe, FaultKind::Cancelled);
             flight.lands = lands;
             self.plan(lands, Happening::Lands(number));

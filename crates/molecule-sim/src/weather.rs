@@ -137,10 +137,28 @@ pub enum Route {
     ListTokens,
     /// `DELETE /workspaces/:id/tokens/:row`.
     RevokeToken,
+    /// `GET /registry/:id/peers`.
+    Peers,
+    /// `GET /registry/discover/:id`.
+    Discover,
+    /// `POST /registry/check-access`.
+    CheckAccess,
+    /// `POST /workspaces/:id/a2a`.
+    A2a,
+    /// `GET /workspaces/:id/a2a/queue/:item`.
+    QueueItem,
+    /// `POST /workspaces/:id/delegate`.
+    Delegate,
+    /// `GET /workspaces/:id/delegations`.
+    Delegations,
+    /// `POST` to a peer's own URL.
+    Direct,
+    /// The platform's own call of an agent; the agent that is called is the one that it strikes.
+    Dispatch,
 }
 
 impl Route {
-    /// The route of a request; `None` for one that no machine has.
+    /// The route of a request to the platform; `None` for one that no machine has.
     pub(crate) fn of(method: &http::Method, path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         Some(match (method.as_str(), segments.as_slice()) {
@@ -154,6 +172,13 @@ impl Route {
             ("POST", ["workspaces", _, "tokens"]) => Self::Mint,
             ("GET", ["workspaces", _, "tokens"]) => Self::ListTokens,
             ("DELETE", ["workspaces", _, "tokens", _]) => Self::RevokeToken,
+            ("GET", ["registry", _, "peers"]) => Self::Peers,
+            ("GET", ["registry", "discover", _]) => Self::Discover,
+            ("POST", ["registry", "check-access"]) => Self::CheckAccess,
+            ("POST", ["workspaces", _, "a2a"]) => Self::A2a,
+            ("GET", ["workspaces", _, "a2a", "queue", _]) => Self::QueueItem,
+            ("POST", ["workspaces", _, "delegate"]) => Self::Delegate,
+            ("GET", ["workspaces", _, "delegations"]) => Self::Delegations,
             _ => return None,
         })
     }

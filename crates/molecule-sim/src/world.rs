@@ -6,13 +6,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use molecule_core::effect::EffectId;
 use molecule_core::machine::Now;
-use molecule_platform::{Config, Platform};
+use molecule_platform::{Config, DispatchId, Platform};
 use molecule_proto::{Time, Token};
 
 use crate::agent::{Agent, ORGANISATION};
 use crate::clock::BEGINNING;
 use crate::invariants::{Broken, Watch};
+use crate::peers::{By, Peers};
 use crate::process::Process;
+use crate::relay::{Exchange, Mail};
 use crate::sabotage::Saboteurs;
 use crate::scenario::{AgentSetup, Dialect, Scenario};
 use crate::seen::{Facts, Seen, Sight, Who};
@@ -32,6 +34,8 @@ pub(crate) struct World<'a> {
     queue: crate::queue::Queue<Happening>,
     pub(crate) platform: Platform,
     pub(crate) agents: Vec<Agent>,
+    pub(crate) peers: Peers,
+    pub(crate) mail: Mail,
     /// By number; a process that died is `None`.
     pub(crate) processes: Vec<Option<Process>>,
     pub(crate) flights: BTreeMap<u64, Flight>,
@@ -59,6 +63,14 @@ pub(crate) enum Happening {
     Arrives(u64),
     /// Its outcome reaches the process.
     Lands(u64),
+    /// A call of the platform reaches an agent's server.
+    Knocks(DispatchId),
+    /// An agent's server answers, if it does.
+    Speaks(Exchange),
+    /// What came of a call reaches the platform.
+    Returns(DispatchId),
+    /// The platform wanted to be polled again.
+    PlatformWakes,
     /// The host has performed an act.
     Performed { process: usize, job: u32, id: EffectId },
     /// A caller is gone.
@@ -131,6 +143,7 @@ impl<'a> World<'a> {
         };
         let platform = Platform::new(Config {
             provisioner: setup.provisioner,
+            development: !setup.public,
             rate_limit: setup.rate_limit,
             admin_token: Token::new(ADMIN).ok(),
             organisation: setup.rate_limit.map(|_| ORGANISATION.to_owned()),
@@ -143,6 +156,8 @@ impl<'a> World<'a> {
             queue: crate::queue::Queue::new(),
             platform,
             agents: Vec::new(),
+            peers: Peers::default(),
+            mail: Mail::default(),
             processes: Vec::new(),
             flights: BTreeMap::new(),
             weather: Weather::fair(),
@@ -198,7 +213,10 @@ impl<'a> World<'a> {
             return self.plan(until, what);
         }
         match what {
-            Happening::Act(number) => self.act(number),
+            Happening::Act(number) => {
+                self.act(number);
+                self.pump(By::Platform);
+            }
             Happening::Wake { process, job, wake } => {
                 if self.process(process).is_some_and(|process| process.is_armed(job, wake)) {
                     self.drive(process, job);
@@ -206,6 +224,10 @@ impl<'a> World<'a> {
             }
             Happening::Arrives(flight) => self.arrives(flight),
             Happening::Lands(flight) => self.lands(flight),
+            Happening::Knocks(id) => self.knocks(id),
+            Happening::Speaks(exchange) => self.speaks(exchange),
+            Happening::Returns(id) => self.returns(id),
+            Happening::PlatformWakes => self.platform_wakes(),
             Happening::Performed { process, job, id } => self.performed(process, job, id),
             Happening::GivesUp { process, job } => self.gives_up(process, job),
             Happening::Starts(agent) => self.start(agent),
@@ -244,6 +266,10 @@ impl<'a> World<'a> {
                 return (last > self.now).then_some(last);
             }
             Happening::Arrives(_)
+            | Happening::Knocks(_)
+            | Happening::Speaks(_)
+            | Happening::Returns(_)
+            | Happening::PlatformWakes
             | Happening::ClockGoesOn(_)
             | Happening::Tick
             | Happening::StopAll
@@ -290,9 +316,15 @@ impl<'a> World<'a> {
                 .lines
                 .push_back(format!("{at:11.3} {}.{}.{} {:?} {seen:?}", who.agent, who.process, who.job, who.kind));
         }
-        let facts =
-            Facts { platform: &self.platform, agents: &self.agents, fair: self.weather.is_fair() && self.database_up };
-        let sight = Sight { at: self.now, who, clock: self.agents[who.agent].clock.read(self.now), seen, facts };
+        let facts = Facts {
+            platform: &self.platform,
+            agents: &self.agents,
+            peers: &self.peers,
+            fair: self.weather.is_fair() && self.database_up,
+        };
+        let remembered = self.process(who.process).map_or(0, |process| process.session.peers().len());
+        let clock = self.agents[who.agent].clock.read(self.now);
+        let sight = Sight { at: self.now, who, clock, seen, facts, remembered };
         if let Some(broken) = self.watch.see(&sight) {
             self.broken.get_or_insert(broken);
         }

@@ -152,7 +152,12 @@ impl WithinBudgetAndBackoff {
         let Some(route) = ask.route else { return Ok(()) };
         let count = self.calls.entry((sight.who, route)).or_default();
         *count += 1;
-        let most = if route == Route::Register { 2 * MOST_OF_A_CALL } else { MOST_OF_A_CALL };
+        let most = match sight.who.kind {
+            // Six looks within half a minute, then one in 15 s at most, each with one request but for new bearers.
+            JobKind::WaitDelegation(limit_s) | JobKind::WaitQueueItem(limit_s) => (8 + u32::from(limit_s) / 15) * 4,
+            _ if route == Route::Register => 2 * MOST_OF_A_CALL,
+            _ => MOST_OF_A_CALL,
+        };
         if *count > most {
             return Err(format!("{} is sent for the {count}th time", ask.printed));
         }
@@ -168,12 +173,13 @@ impl WithinBudgetAndBackoff {
         let Some(ask) = &landing.ask else { return };
         let (who, now) = (sight.who, sight.clock.mono);
         let status = landing.status.map(|status| status.as_u16());
-        if status == Some(429) {
+        let ours = landing.is_about_the_agent();
+        if status == Some(429) && ours {
             let until = now + landing.wait.unwrap_or(Duration::from_secs(1));
             let blocked = self.blocked.entry(who.process).or_default();
             *blocked = (until.max(blocked.0), now);
         }
-        if let Some((left, limit, reset)) = landing.left {
+        if let Some((left, limit, reset)) = landing.left.filter(|_| ours) {
             let scarce = u64::from(left) * 80 < u64::from(limit) * u64::from(reset);
             let refills = if scarce { now + Duration::from_secs(reset.into()) } else { Time::ZERO };
             self.scarce.insert(who.process, refills);

@@ -125,6 +125,9 @@ impl Calm {
         // A clock that stands still counts nothing.
         let now = sight.at.max(agent.still_until);
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
+        if !landing.is_about_the_agent() && landing.ask.is_some() {
+            return if was_gusty { now } else { self.since };
+        }
         let status = landing.status.map_or(0, |status| status.as_u16());
         // Looks at the state wait for a refill, and not all at its moment.
         if let Some((left, limit, reset)) = landing.left
@@ -227,7 +230,20 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
     let does = match sight.who.kind {
         JobKind::Run => true,
         JobKind::Register => agent.program == Program::Registering,
-        JobKind::Recover { .. } | JobKind::Beat | JobKind::State | JobKind::Secrets | JobKind::Card => false,
+        JobKind::Recover { .. }
+        | JobKind::Beat
+        | JobKind::State
+        | JobKind::Secrets
+        | JobKind::Card
+        | JobKind::Peers
+        | JobKind::Discover
+        | JobKind::CheckAccess
+        | JobKind::CallPeer(_)
+        | JobKind::Delegate
+        | JobKind::Delegations
+        | JobKind::WaitDelegation(_)
+        | JobKind::QueueItem
+        | JobKind::WaitQueueItem(_) => false,
     };
     does && agent.process == Some(sight.who.process)
 }

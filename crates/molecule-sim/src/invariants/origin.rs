@@ -1,9 +1,13 @@
 //! Where credentials go.
 
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{Method, Request};
+
+use super::secrets::leaked;
 use super::{Invariant, Known};
-use crate::agent::ORIGIN;
+use crate::agent::{Agent, ORIGIN};
 use crate::job::JobKind;
-use crate::seen::{Seen, Sight};
+use crate::seen::{Ask, Seen, Sight};
 use crate::weather::Route;
 use crate::world::ADMIN;
 
@@ -18,13 +22,14 @@ impl Invariant for BearerStaysAtHome {
 
     fn sentence(&self) -> &'static str {
         "every request goes to the platform's origin and to a route of its contract, and an administrator's credential to the \
-         routes that it was given for alone"
+         routes that it was given for alone; but for messages to a peer: by POST, over https, to exactly a URL that the peer \
+         has published, and with no header or text that says who sends it or proves it"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         let Seen::Asked(ask) = sight.seen else { return Ok(()) };
         if ask.origin != ORIGIN {
-            return Err(format!("a request to {}", ask.origin));
+            return self.abroad(sight, known, ask);
         }
         let Some(route) = ask.route else { return Err(format!("no route: {}", ask.printed)) };
         let is_admin = ask.bearer.as_deref() == Some(ADMIN);
@@ -34,4 +39,45 @@ impl Invariant for BearerStaysAtHome {
         }
         Ok(())
     }
+}
+
+impl BearerStaysAtHome {
+    fn abroad(&self, sight: &Sight<'_>, known: &Known, ask: &Ask) -> Result<(), String> {
+        let (JobKind::CallPeer(call), Some(about)) = (sight.who.kind, &ask.about) else {
+            return Err(format!("a request to {}", ask.origin));
+        };
+        let request = &about.request;
+        let peer = sight.facts.agents.get(usize::from(call.to));
+        if !peer.is_some_and(|peer| published(peer, request)) {
+            return Err(format!("{} was never published by agent {}", request.uri(), call.to));
+        }
+        if request.method() != Method::POST || request.uri().scheme_str() != Some("https") {
+            return Err(format!("a peer is asked {} {}", request.method(), request.uri()));
+        }
+        let sender = &sight.facts.agents[sight.who.agent];
+        says_nothing_of(sender, request, known)
+    }
+}
+
+fn published(peer: &Agent, request: &Request<bytes::Bytes>) -> bool {
+    let uri = request.uri().to_string();
+    peer.published.contains(&uri)
+}
+
+/// No credential of the sender's is in it, and no name.
+fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &Known) -> Result<(), String> {
+    for (name, value) in request.headers() {
+        if ![ACCEPT, CONTENT_TYPE, USER_AGENT].contains(name) {
+            return Err(format!("a peer is told {name}"));
+        }
+        let text = String::from_utf8_lossy(value.as_bytes());
+        if leaked(&text, known).is_some() {
+            return Err(format!("a peer is told a secret in {name}"));
+        }
+    }
+    let body = String::from_utf8_lossy(request.body());
+    if leaked(&body, known).is_some() || body.contains(sender.workspace.as_str()) {
+        return Err("a peer is told in the message who sends it, or a secret".to_owned());
+    }
+    Ok(())
 }

@@ -65,7 +65,9 @@ impl Invariant for HeartbeatsKeepTheirPace {
             self.of_the_loop(sight, agent.heartbeat())?;
         }
         match &sight.seen {
-            Seen::Landed(landing, _) if landing.status.is_some_and(|status| status.as_u16() == 429) => {
+            Seen::Landed(landing, _)
+                if landing.is_about_the_agent() && landing.status.is_some_and(|status| status.as_u16() == 429) =>
+            {
                 // Calls beside the loop come again when their application wants it.
                 let of_the_loop = sight.who.kind == JobKind::Run;
                 self.each(

@@ -55,7 +55,7 @@ impl Invariant for NoSecretIsPrinted {
 const LENGTH: usize = 43;
 
 /// The first secret that a text contains. Most are words of one length, which are looked up instead of looked for.
-fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
+pub(super) fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
     let marked = known.marks.iter().map(String::as_str).find(|mark| text.contains(mark));
     marked.or_else(|| {
         // A word that is long enough has a character at one of these places.

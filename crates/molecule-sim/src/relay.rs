@@ -1,0 +1,196 @@
+//! The platform's own calls of agents: on their way there and back, under the same sky as everything else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use molecule_core::effect::{FaultKind, Limits, Phase};
+use molecule_platform::{DispatchFault, DispatchId, Ticket, Turn};
+use molecule_proto::Time;
+
+use crate::agent::is_made_up;
+use crate::clock::platform_now;
+use crate::net::{self, End};
+use crate::peers::{By, Speech};
+use crate::seen::Seen;
+use crate::weather::{Gust, Part, Route};
+use crate::world::{Happening, World};
+
+/// What the platform has under way.
+#[derive(Default)]
+pub(crate) struct Mail {
+    /// Requests whose answer comes later, by the flight that carries it.
+    pub(crate) waiting: BTreeMap<Ticket, u64>,
+    legs: BTreeMap<DispatchId, Leg>,
+    /// When the platform wanted to be polled again.
+    armed: Option<Time>,
+}
+
+/// A call of an agent.
+struct Leg {
+    by: By,
+    request: Request<Bytes>,
+    end: End,
+    gust: Option<Gust>,
+    /// How long what the agent says takes to come back.
+    back: Duration,
+    said: Option<Speech>,
+}
+
+/// Who said a message, and to whom an answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Exchange {
+    Flight(u64),
+    Leg(DispatchId),
+}
+
+/// Longer than the platform waits: it cuts a call itself.
+const PATIENCE: Duration = Duration::from_secs(7200);
+const DIAL: Duration = Duration::from_secs(10);
+
+impl World<'_> {
+    /// Does what the platform wants until it rests; what it sends now is on behalf of this machine, or its own.
+    pub(crate) fn pump(&mut self, by: By) {
+        loop {
+            match self.platform.poll(platform_now(self.now)) {
+                Turn::Dispatch(id, request) => self.dispatch(id, request, by),
+                Turn::Cancel(id) => drop(self.mail.legs.remove(&id)),
+                Turn::Answer(ticket, response) => {
+                    if let Some(flight) = self.mail.waiting.remove(&ticket) {
+                        self.server_answers(flight, response);
+                    }
+                }
+                Turn::Idle(wake) => {
+                    let Some(wake) = wake else { return };
+                    if self.mail.armed.is_none_or(|armed| wake.at < armed) {
+                        self.mail.armed = Some(wake.at);
+                        self.plan(wake.at, Happening::PlatformWakes);
+                    }
+                    return;
+                }
+                other => unreachable!("a turn that is not known here: {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn platform_wakes(&mut self) {
+        // A wake that was planned before an earlier one came first.
+        if self.mail.armed.is_some_and(|armed| armed <= self.now) {
+            self.mail.armed = None;
+            self.pump(By::Platform);
+        }
+    }
+
+    fn dispatch(&mut self, id: DispatchId, request: Request<Bytes>, by: By) {
+        let meets = match self.door_at(request.uri()) {
+            Ok(agent) => self.gust(agent, Some(Route::Dispatch)),
+            Err(shut) => Some(shut),
+        };
+        let limits = Limits { connect: DIAL, head: PATIENCE, read: PATIENCE, total: PATIENCE, max_body: u64::MAX };
+        let date = platform_now(self.now).unix;
+        let way = net::way(meets.as_ref(), None, &limits, &mut self.rng, date);
+        if let Some(arrives) = way.arrives {
+            self.plan(self.now + arrives, Happening::Knocks(id));
+        }
+        match &way.end {
+            End::Answer
+            | End::Corrupt
+            | End::Fault(_, FaultKind::Timeout(Phase::Head | Phase::Read | Phase::Total)) => {}
+            End::Edge(_) | End::Fault(..) => self.plan(self.now + way.lands, Happening::Returns(id)),
+        }
+        let back = way.lands.saturating_sub(way.arrives.unwrap_or_default());
+        self.mail.legs.insert(id, Leg { by, request, end: way.end, gust: meets, back, said: None });
+    }
+
+    /// The agent who listens at a URL, or what becomes of a request there.
+    pub(crate) fn door_at(&self, url: &Uri) -> Result<usize, Gust> {
+        let text = url.to_string();
+        let Some(agent) = self.agents.iter().position(|agent| agent.reported_url.as_deref() == Some(text.as_str()))
+        else {
+            return Err(if is_made_up(url) { Gust::Refused } else { Gust::Unresolved });
+        };
+        let computer = &self.agents[agent];
+        if self.now < computer.asleep_until {
+            return Err(Gust::Slow { part: Part::Connect, ms: 3_600_000 });
+        }
+        // The program is the server.
+        if computer.process.is_some() { Ok(agent) } else { Err(Gust::Refused) }
+    }
+
+    /// A request of the platform reaches an agent's server.
+    pub(crate) fn knocks(&mut self, id: DispatchId) {
+        let Some(leg) = self.mail.legs.get(&id) else { return };
+        let (by, request) = (leg.by, leg.request.clone());
+        let (said, thinks) = self.visit(&request, by);
+        if let Some(leg) = self.mail.legs.get_mut(&id) {
+            leg.said = Some(said);
+            self.plan(self.now + thinks, Happening::Speaks(Exchange::Leg(id)));
+        }
+    }
+
+    /// A request comes to whoever listens at its URL now.
+    pub(crate) fn visit(&mut self, request: &Request<Bytes>, by: By) -> (Speech, Duration) {
+        let Ok(agent) = self.door_at(request.uri()) else { return (Speech::HangsUp, Duration::ZERO) };
+        let secret = self.platform.inbound_secret(&self.agents[agent].workspace);
+        let (reached, speech, thinks) = self.peers.take(agent, secret.as_ref(), request, by);
+        let who = match by {
+            By::Direct(who) | By::Relayed(who) => who,
+            By::Platform => self.program(agent),
+        };
+        self.see(who, Seen::Reached(&reached));
+        (speech, thinks)
+    }
+
+    /// An agent has thought, and says what it has to say.
+    pub(crate) fn speaks(&mut self, exchange: Exchange) {
+        match exchange {
+            Exchange::Flight(flight) => self.peer_answers(flight),
+            Exchange::Leg(id) => {
+                let Some(leg) = self.mail.legs.get(&id) else { return };
+                let waits = matches!(leg.end, End::Answer | End::Corrupt);
+                if waits && !matches!(leg.said, Some(Speech::Silent) | None) {
+                    self.plan(self.now + leg.back, Happening::Returns(id));
+                }
+            }
+        }
+    }
+
+    /// What came of a call is told to the platform.
+    pub(crate) fn returns(&mut self, id: DispatchId) {
+        let Some(leg) = self.mail.legs.remove(&id) else { return };
+        let outcome = match (leg.end, leg.said) {
+            (End::Edge(answer), _) => Ok(answer),
+            (End::Fault(_, kind), _) => self.faulty(kind, leg.gust.as_ref()),
+            (End::Answer, Some(Speech::Answers(answer))) => Ok(answer),
+            (End::Corrupt, Some(Speech::Answers(answer))) => Ok(net::corrupt(answer)),
+            (End::Answer | End::Corrupt, Some(Speech::Cut(status))) => Err(DispatchFault::Cut(status)),
+            (End::Answer | End::Corrupt, Some(Speech::TooLong)) => Ok(self.too_long()),
+            (End::Answer | End::Corrupt, Some(Speech::HangsUp | Speech::Silent) | None) => Err(DispatchFault::Closed),
+        };
+        self.platform.dispatched(platform_now(self.now), id, outcome);
+        self.pump(leg.by);
+    }
+
+    fn faulty(&self, kind: FaultKind, gust: Option<&Gust>) -> Result<Response<Bytes>, DispatchFault> {
+        Err(match kind {
+            FaultKind::TooLarge => return Ok(self.too_long()),
+            FaultKind::Resolve => DispatchFault::Resolve,
+            FaultKind::Tls => DispatchFault::Tls,
+            FaultKind::Protocol => DispatchFault::Protocol,
+            FaultKind::Interrupted if gust == Some(&Gust::Cut) => DispatchFault::Cut(StatusCode::OK),
+            FaultKind::Interrupted => DispatchFault::Closed,
+            FaultKind::Connect
+            | FaultKind::Proxy
+            | FaultKind::Timeout(_)
+            | FaultKind::Archive
+            | FaultKind::Host(_)
+            | FaultKind::Locked
+            | FaultKind::Cancelled => DispatchFault::Connect(None),
+        })
+    }
+
+    fn too_long(&self) -> Response<Bytes> {
+        Response::new(vec![0; self.platform.most_reply() + 1].into())
+    }
+}
