@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use molecule_bench::Outcome;
 use molecule_bench::child::Role;
 use molecule_bench::meter::{median, peak_kib};
-use molecule_bench::plugins::{self, Archive};
+use molecule_bench::plugins::{self, Archive, Floor};
 use molecule_core::plugin::Durability;
 
 fn main() -> Outcome {
@@ -26,7 +26,7 @@ fn main() -> Outcome {
         ["memory", archive, home] => memory_role(archive, home),
         // For a profiler.
         ["once", archive, home] => plugins::ours(&Archive::at(archive.into()), Path::new(home), Durability::None),
-        ["floor", archive, home] => Ok(plugins::floor(&Archive::at(archive.into()), Path::new(home))?),
+        ["floor", archive, home] => Ok(plugins::floor(&Archive::at(archive.into()), Path::new(home), Floor::Bare)?),
         [] => figures(&std::env::temp_dir()),
         [directory] => figures(Path::new(directory)),
         _ => Err("usage: install [directory]".into()),
@@ -72,7 +72,7 @@ impl Drop for Place {
 
 /// One archive, unpacked by everybody in turn.
 fn beside(place: &Place, archive: &Archive, rounds: usize, goal: &str) -> Outcome {
-    let (mut ours, mut synced, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut synced, mut floor, mut hashed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let programs = ["tar", "bsdtar"];
     let mut theirs = [const { Vec::new() }; 2];
     for _ in 0..rounds {
@@ -81,7 +81,8 @@ fn beside(place: &Place, archive: &Archive, rounds: usize, goal: &str) -> Outcom
             let (time, found) = timed(|| plugins::program(archive, &place.fresh()?, program))?;
             times.extend(found.then_some(time));
         }
-        floor.push(timed(|| Ok(plugins::floor(archive, &place.fresh()?)?))?.0);
+        floor.push(timed(|| Ok(plugins::floor(archive, &place.fresh()?, Floor::Bare)?))?.0);
+        hashed.push(timed(|| Ok(plugins::floor(archive, &place.fresh()?, Floor::Hashed)?))?.0);
         rustix::fs::sync();
         synced.push(timed(|| plugins::ours(archive, &place.fresh()?, Durability::Sync))?.0);
         rustix::fs::sync();
@@ -96,6 +97,7 @@ fn beside(place: &Place, archive: &Archive, rounds: usize, goal: &str) -> Outcom
         }
     }
     row(archive, "install", ours, "bare inflate and bare writes", median(floor), "at most 1.5");
+    row(archive, "install", ours, "bare inflate, one SHA-256 and bare writes", median(hashed), "");
     row(archive, "install with Durability::Sync", median(synced), "install", ours, "");
     Ok(())
 }
