@@ -55,6 +55,20 @@ scenario!(an_update_replaces_it_as_a_whole, [April, Current], |stage| {
     crate::plugin_refused::assert_nothing_left(&world, &agent);
 });
 
+scenario!(how_far_it_has_come_is_told, [April, Current], |stage| {
+    let world = stage.world();
+    let agent = with_plugin(&world, plugin().file("setup.sh", "true\n"));
+    agent.install_plugin("molecule-dev").unwrap();
+    let progressed = agent.events().all().into_iter().find_map(|event| match event {
+        Event::PluginProgress { plugin, progress } => Some((plugin, progress)),
+        _ => None,
+    });
+    let (plugin, progress) = progressed.expect("an event for the first piece");
+    assert_eq!(plugin.as_str(), "molecule-dev");
+    assert!(progress.received > 0, "{progress:?}");
+    agent.events().wait_for("that the script runs", |event| matches!(event, Event::PluginSetup(_)));
+});
+
 scenario!(what_changed_since_is_told, [Current], |stage| {
     let world = stage.world();
     let agent = with_plugin(&world, plugin().file("kept.md", "kept"));

@@ -16,6 +16,7 @@ mod paused_wait_resumed;
 mod peer_is_busy;
 mod plugin_dropped;
 mod plugin_installed;
+mod plugin_memory;
 mod plugin_refused;
 mod plugins_side_by_side;
 mod register_dropped_after_mint;

@@ -96,6 +96,10 @@ fn with_nothing_set_it_lives_a_whole_life_and_is_paused() {
         let called = &story[story.len() - 3..story.len() - 1];
         assert_eq!(called[0], "colleague calls the agent: \"welcome back\"");
         assert_eq!(called[1], "colleague accepted: the peer finds it when it polls");
+        let told = |part: &str| assert!(story.iter().any(|line| line.contains(part)), "{part}: {story:?}");
+        told("installed greeter 1.0.0: ");
+        told("its tree_sha256, to pin it by: ");
+        told("ready to greet from greeter");
         assert!(!story.join("\n").contains("sk-demo"), "a secret is in the story: {story:?}");
     }
 }

@@ -252,6 +252,33 @@ fn a_cut_download_is_tried_again_and_a_refused_archive_is_not() {
 }
 
 #[test]
+fn progress_is_told_four_times_a_second_at_most() {
+    let mut agent = agent();
+    let mut driven = Driven::new(Install::new("mine"));
+    driven.drive_for(&mut agent, secs(0), &mut |_: &Seen| Reply::Never);
+    let fetch = *driven.in_flight.first_key_value().expect("a download is under way").0;
+    // A piece every hundredth of a second, for two seconds.
+    for piece in 1..=200_u64 {
+        let mut progress = molecule_core::unpack::Progress::default();
+        progress.received = piece;
+        let outcome = molecule_core::effect::Outcome::Progress(progress);
+        let took = molecule_core::machine::Machine::feed(&mut driven.machine, &mut agent.cx(), fetch, outcome);
+        assert!(took.is_ok());
+        driven.settle(&mut agent);
+        agent.advance_to(agent.now.mono + std::time::Duration::from_millis(10));
+    }
+    let told: Vec<u64> = driven
+        .events
+        .iter()
+        .map(|event| match event {
+            Event::PluginProgress { plugin, progress } if plugin.as_str() == "mine" => progress.received,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [1, 26, 51, 76, 101, 126, 151, 176], "the first at once, then each quarter of a second");
+}
+
+#[test]
 fn the_platforms_refusal_is_told() {
     let mut agent = agent();
     let error =
