@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::Command;
 
 use molecule_e2e::Downloads;
@@ -80,7 +80,8 @@ fn begin() -> u64 {
 
 fn tell(idle: u64, installed: &Installed) {
     assert!(installed.bytes >= 200 * MIB as u64);
-    println!("\ngrown by KiB: {}", status("VmHWM:").saturating_sub(idle));
+    // Behind the test's own line, which is not ended yet.
+    writeln!(io::stdout(), "\ngrown by KiB: {}", status("VmHWM:").saturating_sub(idle)).unwrap();
 }
 
 fn status(name: &str) -> u64 {
