@@ -5,6 +5,7 @@
 
 mod support;
 
+use molecule_core::effect::{FaultKind, Outcome, Phase};
 use molecule_core::{Beat, CallOutcome, ErrorKind, PeerCall, Route};
 use serde_json::{Value, json};
 use support::calls::{Called, call, caller, word};
@@ -219,4 +220,29 @@ fn the_platforms_own_rate_limit_is_waited_for_under_the_same_id() {
     let waits: Vec<_> = called.seen.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
     assert_eq!(waits, [secs(7), secs(7)]);
     assert!(called.seen.iter().all(|seen| seen.body == called.seen[0].body));
+}
+
+#[test]
+fn the_peer_may_have_a_message_only_if_a_request_was_sent() {
+    use ErrorKind::*;
+    let ends: [(fn() -> Outcome, ErrorKind, bool, bool); 9] = [
+        (|| unsent(FaultKind::Tls), Tls, false, false),
+        (|| unsent(FaultKind::Connect), Unreachable, true, false),
+        (|| unsent(FaultKind::Timeout(Phase::Connect)), Timeout, true, false),
+        // A gateway that says when to come again has handed nothing on.
+        (|| Answer::html(503).header("retry-after", "1").outcome(), Unavailable, true, false),
+        (|| fault(FaultKind::Tls), Tls, false, true),
+        (|| fault(FaultKind::Interrupted), Interrupted, false, true),
+        (|| fault(FaultKind::Protocol), Protocol, false, true),
+        (|| fault(FaultKind::Timeout(Phase::Total)), Timeout, false, true),
+        (|| Answer::html(502).outcome(), Unavailable, false, true),
+    ];
+    for (end, kind, retryable, may_have_it) in ends {
+        let called = call(&mut caller(), PeerCall::new("hello").route(Route::Proxy), |_| end().into());
+        let error = called.end.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (kind, retryable), "{:?}: {error}", end());
+        let told = error.to_string();
+        assert_eq!(told.contains("the peer may have the message"), may_have_it, "{:?}: {told}", end());
+        assert!(told.contains("; "), "no remedy: {told}");
+    }
 }

@@ -166,13 +166,9 @@ impl CallPeer {
 
 /// Says what to do where nobody knows whether the peer has the message. The same call once more would be another message.
 fn unclear(error: Error) -> Error {
-    let is_unclear = match error.kind() {
-        ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::Protocol | ErrorKind::Tls => !error.is_retryable(),
-        // A gateway's: the platform's own errors have a text, and say that nothing was done.
-        ErrorKind::Unavailable => error.server_message().is_none(),
-        _ => false,
-    };
-    if !is_unclear {
+    // The platform's own errors have a text, and say that nothing was done; a gateway's have none.
+    let is_told = error.server_message().is_some();
+    if is_told || !error.may_have_acted() {
         return error;
     }
     error.retryable(false).remedy(

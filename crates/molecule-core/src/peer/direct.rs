@@ -98,5 +98,6 @@ pub(super) fn failed(fault: Fault) -> Direct {
         }
     };
     let detail = source.as_deref().map(|source| format!(": {source}")).unwrap_or_default();
-    Direct::Unclear(Error::new(error_kind, A2a::OPERATION, format!("{cause}{detail}")).with_source(source))
+    let error = Error::new(error_kind, A2a::OPERATION, format!("{cause}{detail}")).with_source(source);
+    Direct::Unclear(error.with_may_have_acted(true))
 }
