@@ -1,7 +1,7 @@
 //! Direct calls to whatever else may listen at a URL that somebody registered: each gets the message once, and nothing of
 //! the agent's own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use molecule_e2e::core::{CallOutcome, ErrorKind, PeerCall, Route};
 use molecule_e2e::{Manner, Peer, World, route, scenario};
@@ -86,4 +86,19 @@ scenario!(a_message_that_no_server_could_keep_is_sent_nowhere, [April, Current],
     let error = alpha.call_peer(&beta.workspace_id(), "a\0b").unwrap_err();
     super::assert_told(&error, ErrorKind::Config, "U+0000", "remove it");
     assert!(port.heard().is_empty() && world.count(route::A2A) == 0);
+});
+
+scenario!(a_discovery_that_hangs_does_not_outlast_the_call, [April, Current], |stage| {
+    let world = stage.world();
+    let port = Peer::new(Manner::Echo);
+    let (alpha, beta) = world.pair(&port.url());
+    let id = beta.workspace_id();
+    let hangs = world.stall(&format!("/registry/discover/{id}"));
+    let began = Instant::now();
+    let error = alpha.call_peer(&id, PeerCall::new("hello").timeout(Duration::from_millis(300))).unwrap_err();
+    // Well below the ten seconds that a discovery may take by itself.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(port.heard().is_empty() && world.count(route::A2A) == 0);
+    hangs.end();
 });

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 
+use molecule_proto::Time;
+
 use crate::beat::pass;
 use crate::call::Call;
 use crate::effect::{EffectId, Outcome};
@@ -55,6 +57,7 @@ pub struct Ask<Q: Question> {
     question: Q,
     state: State<Q>,
     retries: bool,
+    until: Option<Time>,
     events: VecDeque<Event>,
 }
 
@@ -68,7 +71,7 @@ enum State<Q: Question> {
 impl<Q: Question> Ask<Q> {
     /// Asks this.
     pub fn new(question: Q) -> Self {
-        Self { question, state: State::Ready, retries: true, events: VecDeque::new() }
+        Self { question, state: State::Ready, retries: true, until: None, events: VecDeque::new() }
     }
 
     /// Asks this with one request, where there is another way to go on without the answer.
@@ -76,10 +79,22 @@ impl<Q: Question> Ask<Q> {
         Self { retries: false, ..Self::new(question) }
     }
 
+    /// The same, over by this moment: for a question that is part of something with a limit.
+    pub(crate) fn until(self, at: Time) -> Self {
+        Self { until: Some(at), ..self }
+    }
+
+    fn call(&self, endpoint: Q::Endpoint) -> Call<Q::Endpoint> {
+        let call = if self.retries { Call::new(endpoint) } else { Call::once(endpoint) };
+        match self.until {
+            Some(at) => call.until(at),
+            None => call,
+        }
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) {
         self.state = match self.question.begin(cx) {
-            Ok(Begin::Send(endpoint)) if self.retries => State::Calling(Box::new(Call::new(endpoint))),
-            Ok(Begin::Send(endpoint)) => State::Calling(Box::new(Call::once(endpoint))),
+            Ok(Begin::Send(endpoint)) => State::Calling(Box::new(self.call(endpoint))),
             Ok(Begin::Known(output)) => State::Finished(Box::new(Ok(output))),
             Err(error) => State::Finished(Box::new(Err(error.during(Q::Endpoint::OPERATION)))),
         };

@@ -38,6 +38,8 @@ pub struct Call<E: Endpoint> {
     store_read: bool,
     /// Whether the server may have acted on a request of which no answer came that tells.
     may_have_acted: bool,
+    /// When somebody else's time for it is over.
+    until: Option<Time>,
     deadline: Option<Time>,
     /// When the application is next told how far a fetch has come.
     next_progress: Option<Time>,
@@ -68,6 +70,9 @@ enum WhyLoad {
     Refused { bearer: Option<Token>, error: Error },
 }
 
+/// What a request gets at least of a call that has it.
+const LEAST: Duration = Duration::from_secs(1);
+
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// More than this many changes of the bearer under one call are somebody's mistake.
@@ -93,10 +98,16 @@ impl<E: Endpoint> Call<E> {
             resends: 0,
             store_read: false,
             may_have_acted: false,
+            until: None,
             deadline: None,
             next_progress: None,
             events: VecDeque::new(),
         }
+    }
+
+    /// The same, over by this moment if the endpoint's own limit does not end it before.
+    pub(crate) fn until(self, at: Time) -> Self {
+        Self { until: Some(at), ..self }
     }
 
     /// Sends nothing more; what is under way is waited for.
@@ -120,8 +131,11 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) -> Option<(EffectId, Effect)> {
-        let deadline =
-            *self.deadline.get_or_insert(cx.now.mono + self.endpoint.deadline(&cx.session.config().timeouts));
+        let deadline = self.deadline(cx);
+        if self.until.is_some_and(|until| until <= cx.now.mono) {
+            self.finish(Err(Self::out_of_time()));
+            return None;
+        }
         cx.session.vitals.started.get_or_insert(cx.now.mono);
         let draft = match self.endpoint.draft(cx.session.workspace_id()) {
             Ok(draft) => draft,
@@ -146,7 +160,8 @@ impl<E: Endpoint> Call<E> {
             }
         };
         // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
-        let left = deadline.since(cx.now.mono).max(Duration::from_secs(1));
+        let left = deadline.since(cx.now.mono).max(LEAST);
+        let left = self.until.map_or(left, |until| left.min(until.since(cx.now.mono)));
         let limits = self.endpoint.limits(&cx.session.config().timeouts, left);
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
@@ -157,6 +172,23 @@ impl<E: Endpoint> Call<E> {
             None => Effect::Http(request, limits),
         };
         Some((id, effect))
+    }
+
+    /// When the call is over, from its first request on.
+    fn deadline(&mut self, cx: &Cx<'_>) -> Time {
+        if let Some(deadline) = self.deadline {
+            return deadline;
+        }
+        let own = cx.now.mono + self.endpoint.deadline(&cx.session.config().timeouts);
+        let deadline = self.until.map_or(own, |until| own.min(until));
+        self.deadline = Some(deadline);
+        deadline
+    }
+
+    fn out_of_time() -> Error {
+        Error::new(ErrorKind::Timeout, E::OPERATION, "the limit passed before the request could be sent")
+            .retryable(true)
+            .remedy("try again later, or raise the limit")
     }
 
     fn load(&mut self, cx: &mut Cx<'_>, why: WhyLoad) -> (EffectId, Effect) {
@@ -229,7 +261,7 @@ impl<E: Endpoint> Call<E> {
         let retries = self.attempts.saturating_sub(self.resends + 1);
         let wait = wait.unwrap_or_else(|| retry::backoff(&mut cx.session.rng, retries));
         let at = cx.now.mono + wait;
-        let in_time = self.deadline.is_some_and(|deadline| at < deadline);
+        let in_time = self.deadline.is_some_and(|deadline| at + LEAST <= deadline);
         if self.left == 0 || !in_time { self.finish(Err(error)) } else { self.state = State::Waiting(at) }
     }
 

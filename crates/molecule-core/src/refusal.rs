@@ -62,11 +62,9 @@ pub(crate) fn refused(
         StatusCode::TOO_MANY_REQUESTS => error(ErrorKind::RateLimited, "the rate limit is spent".to_owned())
             .retryable(true)
             .remedy("call less often: all agents of an organisation share its limit"),
-        _ if status.is_server_error() => {
-            error(ErrorKind::Unavailable, format!("the platform answered {status}"))
-                .retryable(true)
-                .remedy("try again later")
-        }
+        _ if status.is_server_error() => error(ErrorKind::Unavailable, format!("the platform answered {status}"))
+            .retryable(true)
+            .remedy("try again later"),
         _ => error(ErrorKind::Refused, format!("the platform answered {status}")),
     }
 }

@@ -32,7 +32,8 @@ impl WaitFor {
         Self { id: id.as_ref().to_owned(), patience: Duration::from_secs(1800) }
     }
 
-    /// Waits at most so long, and at most an hour; the last look begins by then. What is waited for goes on.
+    /// Waits at most so long, and at most an hour; the last look begins by then and takes at most a second. What is waited
+    /// for goes on.
     pub fn at_most(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -101,6 +102,9 @@ enum State<A: Awaited> {
 const FIRST: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(30);
 
+/// What the last look may take.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// How long something may be unknown that the platform was just given.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -133,14 +137,13 @@ impl<A: Awaited> Wait<A> {
     }
 
     fn begin(&mut self, cx: &Cx<'_>) {
-        if self.began.is_none() {
-            if let Err(error) = check_limit("wait's", self.patience) {
-                return self.finish(Err(error));
-            }
-            self.began = Some(cx.now.mono);
+        if let Err(error) = check_limit("wait's", self.patience) {
+            return self.finish(Err(error));
         }
+        let began = *self.began.get_or_insert(cx.now.mono);
+        let until = (began + self.patience).max(cx.now.mono + LAST_LOOK);
         self.looks += 1;
-        self.state = State::Looking(Box::new(Ask::once(self.what.clone())));
+        self.state = State::Looking(Box::new(Ask::once(self.what.clone()).until(until)));
     }
 
     fn looked(&mut self, cx: &mut Cx<'_>, look: Result<A::Output>) {
@@ -156,10 +159,12 @@ impl<A: Awaited> Wait<A> {
         if self.cancelled {
             return self.finish(Err(Error::cancelled(A::Endpoint::OPERATION)));
         }
-        if since >= self.patience {
+        let next = self.next_look(cx);
+        // A clock that stands at its end shows no later moment.
+        if since >= self.patience || next <= cx.now.mono {
             return self.finish(Err(passing.unwrap_or_else(Self::out_of_patience)));
         }
-        self.state = State::Waiting(self.next_look(cx));
+        self.state = State::Waiting(next);
     }
 
     fn out_of_patience() -> Error {

@@ -225,7 +225,8 @@ fn the_platforms_own_rate_limit_is_waited_for_under_the_same_id() {
 #[test]
 fn the_peer_may_have_a_message_only_if_a_request_was_sent() {
     use ErrorKind::*;
-    let ends: [(fn() -> Outcome, ErrorKind, bool, bool); 9] = [
+    type End = fn() -> Outcome;
+    let ends: [(End, ErrorKind, bool, bool); 9] = [
         (|| unsent(FaultKind::Tls), Tls, false, false),
         (|| unsent(FaultKind::Connect), Unreachable, true, false),
         (|| unsent(FaultKind::Timeout(Phase::Connect)), Timeout, true, false),

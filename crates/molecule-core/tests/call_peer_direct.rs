@@ -5,7 +5,7 @@
 
 mod support;
 
-use molecule_core::effect::{FaultKind, Outcome, Phase};
+use molecule_core::effect::{Effect, FaultKind, Limits, Outcome, Phase};
 use molecule_core::peer::TTL;
 use molecule_core::proto::Reply as PeerReply;
 use molecule_core::{CallOutcome, ErrorKind, PeerCall, Route};
@@ -284,5 +284,38 @@ fn a_cancelled_call_sends_nothing_more() {
         let end = driven.finish(&mut agent, &mut |_: &Seen| panic!("sent after it was cancelled"));
         assert_eq!(end.unwrap_err().kind(), ErrorKind::Cancelled);
         assert_eq!(agent.lines("cancel").len(), 1);
+    }
+}
+
+/// What the one request under way may take.
+fn limits(driven: &Driven<molecule_core::CallPeer>) -> Limits {
+    match driven.in_flight.values().collect::<Vec<_>>()[..] {
+        [Effect::Http(_, limits)] => *limits,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_request_of_a_call_may_take_longer_than_what_is_left_of_it() {
+    for limit in [Duration::from_millis(300), secs(5)] {
+        for route in [Route::Auto, Route::Direct, Route::Proxy] {
+            let mut agent = caller();
+            let options = auto().route(route).timeout(limit);
+            let mut driven = Driven::new(molecule_core::CallPeer::new(support::platform::PEER, options).unwrap());
+            driven.settle(&mut agent);
+            assert_eq!(limits(&driven).total, limit, "{route:?}");
+            let id = *driven.in_flight.keys().next().unwrap();
+            agent.advance(limit / 3);
+            let next = if route == Route::Proxy { Answer::error(401, "invalid caller auth token") } else { found(URL) };
+            agent.store.token = Some(secret("newer"));
+            driven.feed(&mut agent, id, next.outcome());
+            driven.settle(&mut agent);
+            if let Some((id, Effect::Host(op))) = driven.in_flight.first_key_value() {
+                let (id, outcome) = (*id, agent.store.perform(op));
+                driven.feed(&mut agent, id, outcome);
+                driven.settle(&mut agent);
+            }
+            assert_eq!(limits(&driven).total, limit - limit / 3, "{route:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use molecule_core::effect::FaultKind;
+use molecule_core::effect::{Effect, FaultKind};
 use molecule_core::machine::Machine;
 use molecule_core::proto::{QueueItem, Reply as PeerReply, Time, UnixTime};
 use molecule_core::{DelegationEnd, ErrorKind, QueueOutcome, Wait, WaitFor};
@@ -69,6 +69,27 @@ fn patience_ends_and_what_is_waited_for_does_not() {
         let end = run(&mut caller(), wait, |seen| panic!("{seen}"));
         assert_eq!(end.unwrap_err().kind(), ErrorKind::Config);
     }
+}
+
+#[test]
+fn a_look_that_stalls_does_not_outlast_the_patience_by_more_than_a_second() {
+    for (patience, most) in [(secs(5), secs(5)), (Duration::from_millis(200), secs(1)), (secs(600), secs(30))] {
+        let mut agent = caller();
+        let mut driven = Driven::new(Wait::for_delegation(WaitFor::new(PEER).at_most(patience)));
+        driven.settle(&mut agent);
+        let [Effect::Http(_, limits)] = driven.in_flight.values().collect::<Vec<_>>()[..] else { panic!() };
+        assert_eq!(limits.total, most, "{patience:?}");
+    }
+    // The last look.
+    let mut agent = caller();
+    let began = agent.now.mono;
+    let wait = Wait::for_delegation(WaitFor::new(PEER).at_most(secs(100)));
+    let mut driven = Driven::new(wait);
+    driven.drive_for(&mut agent, secs(99), &mut |_: &Seen| rows("queued").into());
+    driven.drive_for(&mut agent, secs(1), &mut |_: &Seen| Reply::Never);
+    driven.settle(&mut agent);
+    let [Effect::Http(_, limits)] = driven.in_flight.values().collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!((agent.since(began), limits.total), (secs(100), secs(1)));
 }
 
 #[test]

@@ -86,9 +86,9 @@ impl CallPeer {
         let question = || DiscoverPeer::of(self.target.clone());
         match self.route {
             Route::Auto if !cx.session.peers.is_refused(cx.now.mono, &self.target) => {
-                self.state = State::Discovering(Box::new(Ask::once(question())));
+                self.state = State::Discovering(Box::new(Ask::once(question()).until(self.deadline)));
             }
-            Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()))),
+            Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()).until(self.deadline))),
             Route::Auto | Route::Proxy => self.relay(cx),
         }
         Ok(())
@@ -122,9 +122,9 @@ impl CallPeer {
     }
 
     fn relay(&mut self, cx: &mut Cx<'_>) {
-        let (Some(limit), Some(written)) = (self.left(cx), &self.written) else { return };
-        let endpoint = A2a { target: self.target.clone(), body: written.body.clone(), limit };
-        self.state = State::Relayed(Box::new(Call::new(endpoint)));
+        let (Some(_), Some(written)) = (self.left(cx), &self.written) else { return };
+        let endpoint = A2a { target: self.target.clone(), body: written.body.clone() };
+        self.state = State::Relayed(Box::new(Call::new(endpoint).until(self.deadline)));
     }
 
     /// What is left of the call's time; without any it has failed.

@@ -25,8 +25,6 @@ pub(super) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 pub(crate) struct A2a {
     pub(super) target: WorkspaceId,
     pub(super) body: Bytes,
-    /// What is left of the call.
-    pub(super) limit: Duration,
 }
 
 impl Endpoint for A2a {
@@ -45,8 +43,9 @@ impl Endpoint for A2a {
         limits(timeouts, left)
     }
 
+    /// That of the call of the peer, which ends this one before.
     fn deadline(&self, _: &Timeouts) -> Duration {
-        self.limit
+        Duration::from_secs(3600)
     }
 
     fn is_relayed(&self, answer: &Response<Bytes>) -> bool {
