@@ -198,6 +198,8 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: &Response<Bytes>) {
+        let redacted = if E::RELAYED { without_credential(credential.as_ref(), answer) } else { None };
+        let answer = redacted.as_ref().unwrap_or(answer);
         let body = if answer.status().is_success() { None } else { error_body(credential.as_ref(), answer) };
         let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
         let is_relayed = self.endpoint.is_relayed(answer);
@@ -331,6 +333,16 @@ impl<E: Endpoint> Call<E> {
         }
         if cx.session.bearer() == bearer { self.finish(Err(error)) } else { self.resend(error) }
     }
+}
+
+/// The answer without the request's credential, should something before the platform quote it where a peer's words are due:
+/// these are shown as they come.
+fn without_credential(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<Response<Bytes>> {
+    let credential = credential?.expose();
+    let text = std::str::from_utf8(answer.body()).ok().filter(|text| text.contains(credential))?;
+    let mut redacted = answer.clone();
+    *redacted.body_mut() = text.replace(credential, "[redacted]").into();
+    Some(redacted)
 }
 
 /// The server's own error body. Some servers and proxies echo the request: its credential is taken out.
