@@ -43,6 +43,9 @@ impl World<'_> {
                 }
                 Some(Step::Done(ending)) => {
                     self.see(who, Seen::Ended(&ending));
+                    if let Ending::CallPeer(Ok(outcome)) = &ending {
+                        self.came_to(outcome);
+                    }
                     return self.ended(who, ending);
                 }
             }

@@ -1,6 +1,8 @@
 //! What must hold in every world, each in a place of its own, with a name and a sentence.
 
 mod budget;
+mod calls;
+mod doubles;
 mod effects;
 mod ends;
 mod lanes;
@@ -13,6 +15,7 @@ mod repeats;
 mod secrets;
 mod steps;
 mod tokens;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -159,6 +162,9 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(ends::EndsForAReason::default()),
         Box::new(paused::NeverRegistersWhilePaused::default()),
         Box::new(repeats::NothingIsDoneTwice::default()),
+        Box::new(doubles::NoDoubles::default()),
+        Box::new(calls::CallsEndInTimeAndTruthfully::default()),
+        Box::new(whereabouts::PeersAreWhereTheyWereSaidToBe::default()),
         Box::new(origin::BearerStaysAtHome),
         Box::new(secrets::NoSecretIsPrinted::default()),
         Box::new(effects::EveryStartEndsOnce::default()),

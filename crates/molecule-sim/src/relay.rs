@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, Uri};
 use molecule_core::effect::{FaultKind, Limits, Phase};
 use molecule_platform::{DispatchFault, DispatchId, Ticket, Turn};
 use molecule_proto::Time;
@@ -93,14 +93,19 @@ impl World<'_> {
         if let Some(arrives) = way.arrives {
             self.plan(self.now + arrives, Happening::Knocks(id));
         }
-        match &way.end {
+        let end = match (way.end, &meets) {
+            // Something is wrong with the answer, if there is one.
+            (End::Fault(..), Some(Gust::Cut | Gust::TooLarge)) => End::Answer,
+            (end, _) => end,
+        };
+        match &end {
             End::Answer
             | End::Corrupt
             | End::Fault(_, FaultKind::Timeout(Phase::Head | Phase::Read | Phase::Total)) => {}
             End::Edge(_) | End::Fault(..) => self.plan(self.now + way.lands, Happening::Returns(id)),
         }
         let back = way.lands.saturating_sub(way.arrives.unwrap_or_default());
-        self.mail.legs.insert(id, Leg { by, request, end: way.end, gust: meets, back, said: None });
+        self.mail.legs.insert(id, Leg { by, request, end, gust: meets, back, said: None });
     }
 
     /// The agent who listens at a URL, or what becomes of a request there.
@@ -161,8 +166,12 @@ impl World<'_> {
         let Some(leg) = self.mail.legs.remove(&id) else { return };
         let outcome = match (leg.end, leg.said) {
             (End::Edge(answer), _) => Ok(answer),
-            (End::Fault(_, kind), _) => self.faulty(kind, leg.gust.as_ref()),
-            (End::Answer, Some(Speech::Answers(answer))) => Ok(answer),
+            (End::Fault(_, kind), _) => Err(faulty(kind)),
+            (End::Answer, Some(Speech::Answers(answer))) => match leg.gust {
+                Some(Gust::Cut) => Err(DispatchFault::Cut(answer.status())),
+                Some(Gust::TooLarge) => Ok(self.too_long()),
+                _ => Ok(answer),
+            },
             (End::Corrupt, Some(Speech::Answers(answer))) => Ok(net::corrupt(answer)),
             (End::Answer | End::Corrupt, Some(Speech::Cut(status))) => Err(DispatchFault::Cut(status)),
             (End::Answer | End::Corrupt, Some(Speech::TooLong)) => Ok(self.too_long()),
@@ -172,25 +181,24 @@ impl World<'_> {
         self.pump(leg.by);
     }
 
-    fn faulty(&self, kind: FaultKind, gust: Option<&Gust>) -> Result<Response<Bytes>, DispatchFault> {
-        Err(match kind {
-            FaultKind::TooLarge => return Ok(self.too_long()),
-            FaultKind::Resolve => DispatchFault::Resolve,
-            FaultKind::Tls => DispatchFault::Tls,
-            FaultKind::Protocol => DispatchFault::Protocol,
-            FaultKind::Interrupted if gust == Some(&Gust::Cut) => DispatchFault::Cut(StatusCode::OK),
-            FaultKind::Interrupted => DispatchFault::Closed,
-            FaultKind::Connect
-            | FaultKind::Proxy
-            | FaultKind::Timeout(_)
-            | FaultKind::Archive
-            | FaultKind::Host(_)
-            | FaultKind::Locked
-            | FaultKind::Cancelled => DispatchFault::Connect(None),
-        })
-    }
-
     fn too_long(&self) -> Response<Bytes> {
         Response::new(vec![0; self.platform.most_reply() + 1].into())
+    }
+}
+
+fn faulty(kind: FaultKind) -> DispatchFault {
+    match kind {
+        FaultKind::Resolve => DispatchFault::Resolve,
+        FaultKind::Tls => DispatchFault::Tls,
+        FaultKind::Protocol => DispatchFault::Protocol,
+        FaultKind::Interrupted => DispatchFault::Closed,
+        FaultKind::Connect
+        | FaultKind::Proxy
+        | FaultKind::TooLarge
+        | FaultKind::Timeout(_)
+        | FaultKind::Archive
+        | FaultKind::Host(_)
+        | FaultKind::Locked
+        | FaultKind::Cancelled => DispatchFault::Connect(None),
     }
 }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::calls::CallKind;
+use crate::calls::{CallKind, PeerAsk, PeerWay};
+use crate::door::{Door, Manner};
 use crate::scenario::{Act, AfterError, AgentSetup, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt};
 use crate::weather::{Asked, Gust, Part, Route, Weather};
 
@@ -49,7 +50,7 @@ fn placed(acts: Vec<(Place, usize, Act)>) -> Vec<Timed> {
 fn setup() -> impl Strategy<Value = Setup> {
     let dialect = prop_oneof![Just(Dialect::Current), Just(Dialect::April)];
     let rate_limit = prop_oneof![6 => Just(None), 1 => (30u32..600).prop_map(Some), 1 => (6u32..60).prop_map(Some)];
-    let agents = prop_oneof![5 => proptest::collection::vec(agent(), 1), 1 => proptest::collection::vec(agent(), 2..4)];
+    let agents = prop_oneof![3 => proptest::collection::vec(agent(), 1), 2 => proptest::collection::vec(agent(), 2..4)];
     (dialect, any::<bool>(), rate_limit, agents).prop_map(|(dialect, provisioner, rate_limit, agents)| Setup {
         dialect,
         provisioner,
@@ -107,6 +108,7 @@ fn act() -> impl Strategy<Value = Act> {
         5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)])
             .prop_map(|(call, gives_up_ms)| Act::Call { call, gives_up_ms }),
         3 => program(),
+        3 => door().prop_map(Act::Door),
         3 => crash().prop_map(Act::Crash),
         3 => prop_oneof![
             3 => Just(Mood::Fine), 2 => Just(Mood::Full), 1 => Just(Mood::ReadOnly), 1 => Just(Mood::Broken)
@@ -124,6 +126,8 @@ fn owner() -> impl Strategy<Value = Act> {
         2 => Just(Act::RevokeAll),
         1 => any::<bool>().prop_map(|purge| Act::Delete { purge }),
         1 => any::<u8>().prop_map(Act::SetSecret),
+        1 => any::<bool>().prop_map(Act::Broke),
+        1 => any::<bool>().prop_map(Act::Muted),
         3 => any::<bool>().prop_map(|up| Act::Database { up }),
     ]
 }
@@ -132,6 +136,7 @@ fn program() -> impl Strategy<Value = Act> {
     prop_oneof![
         2 => (0u8..5).prop_map(Act::Report),
         2 => proptest::option::of(0u8..5).prop_map(Act::SetUrl),
+        1 => peer().prop_map(Act::Forget),
         1 => Just(Act::Stop),
         1 => Just(Act::StopNow),
         1 => Just(Act::SecondLoop),
@@ -163,7 +168,81 @@ fn call() -> impl Strategy<Value = CallKind> {
         1 => Just(CallKind::State),
         1 => Just(CallKind::Secrets),
         1 => Just(CallKind::Card),
+        10 => of_peers(),
     ]
+}
+
+fn of_peers() -> impl Strategy<Value = CallKind> {
+    prop_oneof![
+        1 => Just(CallKind::Peers),
+        1 => peer().prop_map(CallKind::Discover),
+        1 => peer().prop_map(CallKind::CheckAccess),
+        12 => (peer(), way(), limit()).prop_map(|(to, way, limit_s)| CallKind::Peer(PeerAsk { to, way, limit_s })),
+        3 => (peer(), proptest::option::of(0u8..3)).prop_map(|(to, key)| CallKind::Delegate { to, key }),
+        1 => Just(CallKind::Delegations),
+        1 => limit().prop_map(CallKind::WaitDelegation),
+        1 => Just(CallKind::QueueItem),
+        2 => limit().prop_map(CallKind::WaitQueueItem),
+    ]
+}
+
+/// Mostly somebody who exists, and often the other one of two.
+fn peer() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(1u8), 3 => 0u8..4]
+}
+
+fn way() -> impl Strategy<Value = PeerWay> {
+    prop_oneof![3 => Just(PeerWay::Auto), 2 => Just(PeerWay::Proxy), 2 => Just(PeerWay::Direct)]
+}
+
+fn limit() -> impl Strategy<Value = u16> {
+    prop_oneof![2 => 1u16..30, 2 => 30u16..600]
+}
+
+fn door() -> impl Strategy<Value = Door> {
+    let thinks_ms = prop_oneof![3 => Just(0u32), 1 => 0u32..5_000, 1 => 5_000u32..600_000];
+    (any::<bool>(), manner(), thinks_ms).prop_map(|(wants_secret, manner, thinks_ms)| Door {
+        wants_secret,
+        manner,
+        thinks_ms,
+    })
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    prop_oneof![
+        3 => Just(Manner::Message),
+        1 => Just(Manner::Task),
+        1 => Just(Manner::Own),
+        1 => Just(Manner::RpcError),
+        1 => Just(Manner::Nothing),
+        3 => Just(Manner::Busy),
+        1 => asked().prop_map(Manner::Overloaded),
+        2 => Just(Manner::HangsUp),
+        1 => Just(Manner::Silent),
+        1 => Just(Manner::Cut),
+        1 => Just(Manner::TooLong),
+        1 => Just(Manner::Page),
+        1 => Just(Manner::Redirect),
+        2 => says(),
+    ]
+}
+
+/// Errors of an agent's own, some of them in the platform's words.
+fn says() -> impl Strategy<Value = Manner> {
+    let status = proptest::sample::select(vec![200u16, 202, 400, 401, 402, 403, 404, 405, 429, 500, 502, 503]);
+    let body = proptest::sample::select(vec![
+        r#"{"error":"no"}"#,
+        r#"{"error":"invalid caller auth token"}"#,
+        r#"{"error":"rate limit exceeded","retry_after":60}"#,
+        r#"{"error":"workspace not found"}"#,
+        r#"{"error":"failed to reach workspace agent"}"#,
+        r#"{"queued":true,"queue_id":"16fbce34-b9f3-4274-9310-2d6cf9256ac5","queue_depth":1}"#,
+        r#"{"status":"queued","delivery_mode":"push-async"}"#,
+        r#"{"code":"platform_unavailable","error":"down"}"#,
+        "",
+        "<html>",
+    ]);
+    (status, body).prop_map(|(status, body)| Manner::Says { status, body: body.to_owned() })
 }
 
 fn weather() -> impl Strategy<Value = Weather> {
@@ -188,6 +267,15 @@ fn route() -> impl Strategy<Value = Route> {
         1 => Just(Route::RevokeToken),
         1 => Just(Route::Secrets),
         1 => Just(Route::Card),
+        1 => Just(Route::Peers),
+        2 => Just(Route::Discover),
+        4 => Just(Route::A2a),
+        4 => Just(Route::Direct),
+        4 => Just(Route::Dispatch),
+        2 => Just(Route::Delegate),
+        1 => Just(Route::Delegations),
+        1 => Just(Route::QueueItem),
+        1 => Just(Route::CheckAccess),
     ]
 }
 

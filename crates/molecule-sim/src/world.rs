@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
+use molecule_core::CallOutcome;
 use molecule_core::effect::EffectId;
 use molecule_core::machine::Now;
 use molecule_platform::{Config, DispatchId, Platform};
@@ -50,6 +51,8 @@ pub(crate) struct World<'a> {
     pub(crate) limited: u64,
     pub(crate) absences: u64,
     steps: u64,
+    /// What calls of peers came to, in the order of their ends.
+    outcomes: Vec<CallOutcome>,
 }
 
 /// What will happen.
@@ -106,6 +109,8 @@ pub struct Run {
     pub absences: u64,
     /// Steps of all machines.
     pub steps: u64,
+    /// What calls of peers came to, in the order of their ends; errors are none.
+    pub outcomes: Vec<CallOutcome>,
     /// What happened, where a trace was asked for: the last lines.
     pub trace: Vec<String>,
 }
@@ -171,6 +176,7 @@ impl<'a> World<'a> {
             limited: 0,
             absences: 0,
             steps: 0,
+            outcomes: Vec::new(),
         };
         for setup in &scenario.setup.agents {
             for _ in 0..setup.count {
@@ -204,6 +210,7 @@ impl<'a> World<'a> {
             limited: self.limited,
             absences: self.absences,
             steps: self.steps,
+            outcomes: self.outcomes,
             trace: self.trace.map(|trace| trace.lines.into()).unwrap_or_default(),
         }
     }
@@ -297,6 +304,10 @@ impl<'a> World<'a> {
 
     pub(crate) fn stepped(&mut self) {
         self.steps += 1;
+    }
+
+    pub(crate) fn came_to(&mut self, outcome: &CallOutcome) {
+        self.outcomes.push(outcome.clone());
     }
 
     pub(crate) fn steps(&self) -> u64 {

@@ -1,0 +1,202 @@
+//! What becomes of calls of peers, and of waits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use molecule_core::{CallOutcome, Error, QueueOutcome};
+use molecule_proto::{QueueId, QueueStatus, Time};
+
+use super::doubles::peer_of;
+use super::{Invariant, Known, is_dead, of};
+use crate::job::{Ending, JobKind};
+use crate::scenario::Act;
+use crate::seen::{Landing, Seen, Sight, Who};
+use crate::weather::{Gust, Route};
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct CallsEndInTimeAndTruthfully {
+    calls: BTreeMap<Who, Call>,
+}
+
+/// A call or a wait.
+#[derive(Debug, Default)]
+struct Call {
+    /// By when it must have ended.
+    ends_by: Time,
+    message: Option<String>,
+    /// Whether an answer came that was not the platform's or the peer's, or that nobody can read.
+    odd: bool,
+    /// Whether its last request was answered.
+    answered: bool,
+    item: Option<QueueId>,
+}
+
+/// A last request has a second at least; acts of the host and a cancellation take a moment.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// A last look has the limit of a call.
+const LOOK: Duration = Duration::from_secs(90);
+
+impl Invariant for CallsEndInTimeAndTruthfully {
+    fn name(&self) -> &'static str {
+        "calls end in time and truthfully"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a call of a peer ends by its limit, and a wait with the look that its patience allows; what it ends with is so: replied \
+         if the peer handled the message and said that, queued if the platform has it in its queue, accepted if it is in the \
+         peer's feed, not delivered if no peer handled it, and worth another try only then"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let who = sight.who;
+        self.in_time(sight)?;
+        match &sight.seen {
+            Seen::Began => {
+                if let Some(limit) = limit(who.kind) {
+                    self.calls.insert(who, Call { ends_by: sight.at + limit, ..Call::default() });
+                }
+            }
+            Seen::Asked(ask) => {
+                if let Some(call) = self.calls.get_mut(&who) {
+                    let about = ask.about.as_ref();
+                    call.message = about.and_then(|about| about.message.clone()).or(call.message.take());
+                    call.item = call.item.take().or_else(|| item_of(&ask.printed));
+                }
+            }
+            Seen::Landed(landing, _) => {
+                if let Some(call) = self.calls.get_mut(&who) {
+                    call.landed(landing);
+                }
+            }
+            Seen::Acted(Act::Sleep { secs, .. } | Act::ClockStands(secs)) => {
+                let by = Duration::from_secs((*secs).into());
+                self.calls.range_mut(of(who.agent)).for_each(|(_, call)| call.ends_by = call.ends_by + by);
+            }
+            Seen::Ended(ending) => {
+                let Some(call) = self.calls.remove(&who) else { return Ok(()) };
+                return match ending {
+                    Ending::CallPeer(Ok(outcome)) => call.told(sight, outcome),
+                    Ending::CallPeer(Err(error)) => call.failed(sight, error),
+                    Ending::WaitQueueItem(Ok(outcome)) => call.waited(sight, outcome),
+                    _ => Ok(()),
+                };
+            }
+            seen if is_dead(seen) => self.calls.retain(|of, _| of.process != who.process),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl CallsEndInTimeAndTruthfully {
+    fn in_time(&self, sight: &Sight<'_>) -> Result<(), String> {
+        if sight.facts.agents[sight.who.agent].is_odd(sight.at) {
+            return Ok(());
+        }
+        match self.calls.range(of(sight.who.agent)).find(|(_, call)| call.ends_by < sight.at) {
+            Some((who, _)) => Err(format!("{:?} {} goes on after its limit", who.kind, who.job)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Call {
+    fn landed(&mut self, landing: &Landing) {
+        let Some(ask) = &landing.ask else { return };
+        if !matches!(ask.route, Some(Route::A2a | Route::Direct)) {
+            return;
+        }
+        self.answered = landing.status.is_some();
+        self.odd |= matches!(ask.gust, Some(Gust::Page { .. } | Gust::Echo { .. } | Gust::TooLarge | Gust::Corrupt));
+    }
+
+    fn told(&self, sight: &Sight<'_>, outcome: &CallOutcome) -> Result<(), String> {
+        let (Some(target), Some(message)) = (peer_of(sight.who.kind), &self.message) else {
+            // Nothing was sent: only a peer without a URL ends so.
+            let holds = matches!(outcome, CallOutcome::NoUrl { .. });
+            return if holds { Ok(()) } else { Err(format!("{outcome}, and nothing was sent")) };
+        };
+        let peers = sight.facts.peers;
+        if self.odd || peers.imitated(target, message) {
+            return Ok(());
+        }
+        let handled = !peers.handled(target, message).is_empty();
+        let peer = sight.facts.agents.get(target).map(|agent| &agent.workspace);
+        let holds = match outcome {
+            CallOutcome::Replied(reply) => handled && format!("{reply:?}").contains(&format!("re: {message}")),
+            CallOutcome::Queued { queue_id: Some(id), .. } => {
+                sight.facts.platform.queue_item(id).is_some_and(|item| Some(&item.workspace_id) == peer)
+            }
+            CallOutcome::Queued { queue_id: None, .. } | CallOutcome::AnswerLater => false,
+            CallOutcome::AcceptedForPoll => peer.is_some_and(|peer| {
+                let rows = sight.facts.platform.activity(peer);
+                // A feed goes with its workspace.
+                sight.facts.platform.status(peer).is_none()
+                    || rows.iter().any(|row| names(row.request_body.as_ref(), message))
+            }),
+            CallOutcome::DeliveredReplyLost => handled,
+            CallOutcome::PeerError { .. } => self.answered,
+            CallOutcome::Busy { .. } => self.answered,
+            CallOutcome::Waking { .. }
+            | CallOutcome::NotEnrolled { .. }
+            | CallOutcome::OverBudget
+            | CallOutcome::Denied { .. }
+            | CallOutcome::NotFound
+            | CallOutcome::NoUrl { .. }
+            | CallOutcome::Unreachable
+            | CallOutcome::UnsafeUrl => !handled,
+            _ => false,
+        };
+        if holds { Ok(()) } else { Err(format!("it says: {outcome}; handled: {handled}")) }
+    }
+
+    /// What may be called once more as another message was handled by nobody.
+    fn failed(&self, sight: &Sight<'_>, error: &Error) -> Result<(), String> {
+        let (Some(target), Some(message)) = (peer_of(sight.who.kind), &self.message) else { return Ok(()) };
+        let handled = !sight.facts.peers.handled(target, message).is_empty();
+        if error.is_retryable() && handled {
+            return Err(format!("agent {target} handled {message}, and the same call may be made again: {error}"));
+        }
+        if error.message_id() != Some(message.as_str()) {
+            return Err(format!("the error does not name message {message}: {error}"));
+        }
+        Ok(())
+    }
+
+    fn waited(&self, sight: &Sight<'_>, outcome: &QueueOutcome) -> Result<(), String> {
+        let item = self.item.as_ref().and_then(|id| sight.facts.platform.queue_item(id));
+        let status = item.map(|item| item.status.clone());
+        let holds = match outcome {
+            QueueOutcome::Replied(_) | QueueOutcome::PeerError { .. } | QueueOutcome::Lost => {
+                status == Some(QueueStatus::Completed)
+            }
+            QueueOutcome::Expired => status == Some(QueueStatus::Queued),
+            QueueOutcome::Dropped { .. } => status == Some(QueueStatus::Dropped),
+            QueueOutcome::Failed { .. } => status == Some(QueueStatus::Failed),
+            _ => false,
+        };
+        if holds { Ok(()) } else { Err(format!("it waited for {outcome:?}, and the platform says {status:?}")) }
+    }
+}
+
+fn limit(kind: JobKind) -> Option<Duration> {
+    match kind {
+        JobKind::CallPeer(call) => Some(Duration::from_secs(call.limit_s.into()) + SLACK),
+        JobKind::WaitDelegation(limit_s) | JobKind::WaitQueueItem(limit_s) => {
+            Some(Duration::from_secs(limit_s.into()) + LOOK + SLACK)
+        }
+        _ => None,
+    }
+}
+
+/// The item that a look at the queue asks for.
+fn item_of(printed: &str) -> Option<QueueId> {
+    let (_, rest) = printed.split_once("/a2a/queue/")?;
+    rest.get(..36)?.parse().ok()
+}
+
+fn names(body: Option<&serde_json::Value>, message: &str) -> bool {
+    body.is_some_and(|body| body["params"]["message"]["messageId"] == message)
+}

@@ -1,0 +1,153 @@
+//! What a peer must not be told twice.
+
+use std::collections::BTreeMap;
+
+use molecule_core::effect::Sent;
+use molecule_proto::ActivityType;
+
+use super::{Invariant, Known, is_dead};
+use crate::job::JobKind;
+use crate::peers::By;
+use crate::seen::{About, Ask, Landing, Seen, Sight, Who};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NoDoubles {
+    /// By call: its message, and what became of the last request that may have been handled.
+    calls: BTreeMap<Who, Message>,
+    /// Whose a message is.
+    senders: BTreeMap<String, Who>,
+    /// By delegating call: its key and its task.
+    delegations: BTreeMap<Who, (String, String)>,
+}
+
+#[derive(Debug)]
+struct Message {
+    id: String,
+    body: bytes::Bytes,
+    maybe: Option<String>,
+}
+
+impl Invariant for NoDoubles {
+    fn name(&self) -> &'static str {
+        "no doubles"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a message goes out again, unchanged, only after what certainly left it unhandled, and no peer handles one twice because \
+         of its sender; a delegation keeps its key however often it is sent, and the platform makes one of it"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let who = sight.who;
+        match &sight.seen {
+            Seen::Asked(ask) => match (ask.route, &ask.about) {
+                (Some(Route::A2a | Route::Direct), Some(about)) => self.sends(who, ask, about),
+                (Some(Route::Delegate), Some(about)) => self.delegates(who, about),
+                _ => Ok(()),
+            },
+            Seen::Landed(landing, _) => {
+                if let Some(message) = self.calls.get_mut(&who)
+                    && may_be_handled(landing)
+                {
+                    message.maybe = Some(landing.printed.clone());
+                }
+                Ok(())
+            }
+            Seen::Reached(reached) if reached.handled => {
+                let handled = sight.facts.peers.handled(reached.target, &reached.message);
+                let ours = handled.iter().filter(|by| matches!(by, By::Direct(_) | By::Relayed(_))).count();
+                if ours > 1 {
+                    return Err(format!(
+                        "agent {} handled message {} twice: {handled:?}",
+                        reached.target, reached.message
+                    ));
+                }
+                Ok(())
+            }
+            Seen::Answered(ask, ..) if ask.route == Some(Route::Delegate) => self.made_one(sight),
+            seen if is_dead(seen) => {
+                self.calls.retain(|of, _| of.process != who.process);
+                self.delegations.retain(|of, _| of.process != who.process);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NoDoubles {
+    fn sends(&mut self, who: Who, ask: &Ask, about: &About) -> Result<(), String> {
+        let id = about.message.clone().unwrap_or_default();
+        let body = about.request.body().clone();
+        if *self.senders.entry(id.clone()).or_insert(who) != who {
+            return Err(format!("message {id} was another call's"));
+        }
+        let Some(before) = self.calls.get(&who) else {
+            self.calls.insert(who, Message { id, body, maybe: None });
+            return Ok(());
+        };
+        if before.id != id || before.body != body {
+            return Err(format!("one call sends message {id}, and before it sent {}", before.id));
+        }
+        match &before.maybe {
+            Some(became) => Err(format!("{} again, after {became}", ask.printed)),
+            None => Ok(()),
+        }
+    }
+
+    fn delegates(&mut self, who: Who, about: &About) -> Result<(), String> {
+        let Some((key, task)) = &about.delegation else { return Ok(()) };
+        let first = self.delegations.entry(who).or_insert_with(|| (key.clone(), task.clone()));
+        if first.0 != *key || first.1 != *task || key.is_empty() {
+            return Err(format!("a delegation under the key {key:?}, and before it was {:?}", first.0));
+        }
+        Ok(())
+    }
+
+    /// One that failed gives its key free, so that the next request makes another one.
+    fn made_one(&self, sight: &Sight<'_>) -> Result<(), String> {
+        let Some((_, task)) = self.delegations.get(&sight.who) else { return Ok(()) };
+        let source = &sight.facts.agents[sight.who.agent].workspace;
+        let asked = sight.facts.platform.activity(source).into_iter().filter(|row| {
+            let body = row.request_body.as_ref();
+            row.activity_type == ActivityType::Delegation
+                && row.status != "failed"
+                && body.is_some_and(|body| body["task"] == task.as_str())
+        });
+        match asked.count() {
+            0 | 1 => Ok(()),
+            count => Err(format!("the platform made {count} delegations of one")),
+        }
+    }
+}
+
+/// Whether somebody may have handled the message of a request that came to this. Not one that was never sent, that a peer
+/// refused at its door, or that the platform or something before it turned away unread.
+fn may_be_handled(landing: &Landing) -> bool {
+    let direct = match landing.ask.as_ref().and_then(|ask| ask.route) {
+        Some(Route::Direct) => true,
+        Some(Route::A2a) => false,
+        _ => return false,
+    };
+    match (landing.status.map(|status| status.as_u16()), landing.fault) {
+        (Some(401 | 403 | 404 | 405), _) if direct => false,
+        (Some(_), _) if direct => true,
+        (Some(401 | 429), _) if landing.is_about_the_agent() => false,
+        // Of something before the platform, whose errors are JSON.
+        (Some(429), _) => landing.error.is_some(),
+        (Some(503), _) => !landing.unavailable && (landing.error.is_some() || landing.wait.is_none()),
+        (Some(_), _) => true,
+        (None, Some((sent, _))) => sent == Sent::Maybe,
+        (None, None) => false,
+    }
+}
+
+/// Whose call it is.
+pub(super) fn peer_of(kind: JobKind) -> Option<usize> {
+    match kind {
+        JobKind::CallPeer(call) => Some(call.to.into()),
+        _ => None,
+    }
+}
