@@ -12,7 +12,7 @@ use crate::effect::{EffectId, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::machine::{Cx, Machine, Step};
+use crate::machine::{Cx, Machine, Step, Wake};
 
 /// What an [`Ask`] asks, and what it makes of the answer.
 pub trait Question {
@@ -49,6 +49,8 @@ pub enum Begin<E, T> {
     Send(E),
     /// With its end: the session knows the answer.
     Known(T),
+    /// Not before this moment, at which it begins anew: another call asks the same.
+    Wait(Wake),
 }
 
 /// Asks one question, with the retries of every call.
@@ -63,6 +65,7 @@ pub struct Ask<Q: Question> {
 
 enum State<Q: Question> {
     Ready,
+    Waiting(Wake),
     Calling(Box<Call<Q::Endpoint>>),
     Finished(Box<Result<Q::Output>>),
     Done,
@@ -95,6 +98,7 @@ impl<Q: Question> Ask<Q> {
     fn begin(&mut self, cx: &mut Cx<'_>) {
         self.state = match self.question.begin(cx) {
             Ok(Begin::Send(endpoint)) => State::Calling(Box::new(self.call(endpoint))),
+            Ok(Begin::Wait(wake)) => State::Waiting(wake),
             Ok(Begin::Known(output)) => State::Finished(Box::new(Ok(output))),
             Err(error) => State::Finished(Box::new(Err(error.during(Q::Endpoint::OPERATION)))),
         };
@@ -113,6 +117,11 @@ impl<Q: Question> Machine for Ask<Q> {
             }
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Ready => self.begin(cx),
+                State::Waiting(wake) if wake.at <= cx.now.mono => self.begin(cx),
+                State::Waiting(wake) => {
+                    self.state = State::Waiting(wake);
+                    return Step::Idle(Some(wake));
+                }
                 State::Calling(mut call) => match call.poll(cx) {
                     Step::Done(answer) => {
                         let output = self.question.end(cx, answer, &mut self.events);
@@ -132,7 +141,7 @@ impl<Q: Question> Machine for Ask<Q> {
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
         match &mut self.state {
             State::Calling(call) => call.feed(cx, id, outcome),
-            State::Ready | State::Finished(_) | State::Done => Err(outcome),
+            State::Ready | State::Waiting(_) | State::Finished(_) | State::Done => Err(outcome),
         }
     }
 
@@ -142,7 +151,9 @@ impl<Q: Question> Machine for Ask<Q> {
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         match &mut self.state {
-            State::Ready => self.state = State::Finished(Box::new(Err(Error::cancelled(Q::Endpoint::OPERATION)))),
+            State::Ready | State::Waiting(_) => {
+                self.state = State::Finished(Box::new(Err(Error::cancelled(Q::Endpoint::OPERATION))));
+            }
             State::Calling(call) => call.cancel(cx),
             State::Finished(_) | State::Done => {}
         }
@@ -153,6 +164,7 @@ impl<Q: Question> fmt::Debug for Ask<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Ready => "ready",
+            State::Waiting(_) => "waiting",
             State::Calling(_) => "calling",
             State::Finished(_) => "finished",
             State::Done => "done",

@@ -1,5 +1,6 @@
 //! Peers: who they are, and where they are called. Outside semver, as far as the crate's root does not name it again.
 
+mod asking;
 mod cache;
 mod call;
 mod direct;
@@ -14,6 +15,7 @@ use molecule_proto::{IdError, WorkspaceId};
 
 use crate::error::{Error, Result};
 
+pub(crate) use asking::Asking;
 pub use cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
 pub use call::CallPeer;
 pub use discover::DiscoverPeer;

@@ -17,7 +17,7 @@ use crate::endpoint::UpdateCard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
 use crate::options::{check_card, check_reported_url};
-use crate::peer::{PeerCache, workspace_id};
+use crate::peer::{Asking, PeerCache, workspace_id};
 use crate::rate::RateBudget;
 use crate::report::Report;
 use crate::turn::Turns;
@@ -42,6 +42,7 @@ pub struct Session {
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
     pub(crate) peers: PeerCache,
+    pub(crate) asking: Asking,
     /// What the server was found not to offer.
     lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
@@ -227,6 +228,7 @@ impl Session {
             poll_refused: false,
             vitals: Vitals::default(),
             peers: PeerCache::default(),
+            asking: Asking::default(),
             lacking: BTreeSet::new(),
             turns: Turns::default(),
             next_effect: 0,
@@ -303,12 +305,14 @@ impl Session {
         &self.peers
     }
 
-    /// Forgets where a peer is called, so that the next call asks the platform anew.
+    /// Forgets where a peer is called, so that the next call asks the platform anew; what is being asked now is not remembered.
     ///
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn invalidate_peer_url(&mut self, id: impl AsRef<str>) -> Result<()> {
-        self.peers.invalidate(&workspace_id(id)?);
+        let id = workspace_id(id)?;
+        self.peers.invalidate(&id);
+        self.asking.forget(&id);
         Ok(())
     }
 

@@ -76,8 +76,7 @@ impl Model {
                 self.0.remove(&peer).filter(|known| known.url.is_none()).map(|known| self.0.insert(peer, known));
             }
             Act::Refuse { peer, url } => {
-                let known = self.0.entry(peer).or_insert(Expected { url: Some(url), learnt: now, refused: None });
-                if known.url == Some(url) {
+                if let Some(known) = self.0.get_mut(&peer).filter(|known| known.url == Some(url)) {
                     known.refused = Some(now);
                 }
             }

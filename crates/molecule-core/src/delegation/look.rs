@@ -57,6 +57,7 @@ impl Question for DelegationOf {
         match Delegations.begin(cx)? {
             Begin::Send(rows) => Ok(Begin::Send(rows)),
             Begin::Known(views) => self.find(views).map(Begin::Known),
+            Begin::Wait(wake) => Ok(Begin::Wait(wake)),
         }
     }
 

@@ -87,9 +87,8 @@ impl PeerCache {
     pub fn refuse(&mut self, now: Time, id: &WorkspaceId, url: &PeerUrl) {
         let learnt = match self.entries.get(id) {
             Some(entry) if entry.url.as_ref() == Some(url) => entry.learnt,
-            // The platform has named another one meanwhile.
-            Some(_) => return,
-            None => now,
+            // The platform has named another one meanwhile, or the peer was forgotten.
+            Some(_) | None => return,
         };
         self.put(id, Some(url.clone()), learnt, Some(now));
     }

@@ -86,7 +86,7 @@ impl CallPeer {
         let question = || DiscoverPeer::of(self.target.clone());
         match self.route {
             Route::Auto if !cx.session.peers.is_refused(cx.now.mono, &self.target) => {
-                self.state = State::Discovering(Box::new(Ask::once(question()).until(self.deadline)));
+                self.state = State::Discovering(Box::new(Ask::once(question().optional()).until(self.deadline)));
             }
             Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()).until(self.deadline))),
             Route::Auto | Route::Proxy => self.relay(cx),
