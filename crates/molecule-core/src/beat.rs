@@ -12,7 +12,7 @@ use crate::endpoint::Heartbeat;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
-use crate::session::{Dialect, InboundState, Session};
+use crate::session::{InboundState, Session};
 
 /// A heartbeat with what the agent last reported. An inbound secret that the answer brings is stored.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl Machine for Beat {
 fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     let session = &mut cx.session;
     let current = answer.generation.is_some() || answer.platform_inbound_secret.is_some();
-    session.dialect = if current { Dialect::Current } else { Dialect::April };
+    session.learn_dialect(current);
     session.generation = answer.generation.or(session.generation);
     session.vitals.last_beat = Some((cx.now.mono, cx.now.unix));
 }

@@ -146,7 +146,7 @@ impl Recover {
                 if self.recovery == Recovery::Own && self.old.is_none() {
                     return self.fail(Session::no_token(OPERATION));
                 }
-                cx.session.dialect = if view.kind.is_some() { Dialect::Current } else { Dialect::April };
+                cx.session.learn_dialect(view.kind.is_some());
                 self.state = match cx.session.dialect {
                     Dialect::Current => State::Rotating(Box::new(Call::new(Rotate(self.auth())))),
                     Dialect::April | Dialect::Unknown => State::Minting(Box::new(Call::new(MintToken(self.auth())))),

@@ -162,7 +162,7 @@ impl Register {
     }
 
     fn present(&mut self, cx: &mut Cx<'_>, view: &WorkspaceView) {
-        cx.session.dialect = if view.kind.is_some() { Dialect::Current } else { Dialect::April };
+        cx.session.learn_dialect(view.kind.is_some());
         cx.session.vitals.status = Some(view.status.clone());
         if view.status == WorkspaceStatus::Paused {
             return self.finish(Ok(Registration {
@@ -205,7 +205,7 @@ impl Register {
 
     fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt) {
         let current = answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some();
-        cx.session.dialect = if current { Dialect::Current } else { Dialect::April };
+        cx.session.learn_dialect(current);
         match answer.auth_token.clone() {
             Some(token) => {
                 let save = SaveToken::new(OPERATION, token);

@@ -327,12 +327,20 @@ impl Session {
         self.stop
     }
 
+    /// An answer told which server this is. One that was replaced by a newer one may offer what it did not.
+    pub(crate) fn learn_dialect(&mut self, is_current: bool) {
+        self.dialect = if is_current { Dialect::Current } else { Dialect::April };
+        if is_current {
+            self.lacking.clear();
+        }
+    }
+
     /// Whether the server was found not to offer this.
     pub(crate) fn lacks(&self, feature: Feature) -> bool {
         self.lacking.contains(&feature)
     }
 
-    /// From now on nobody asks for it.
+    /// From now on nobody asks for it, unless the server turns out to be a newer one.
     pub(crate) fn learn_lack(&mut self, feature: Feature) {
         self.lacking.insert(feature);
     }

@@ -77,6 +77,16 @@ fn a_server_without_the_route_is_asked_once() {
 }
 
 #[test]
+fn a_server_that_was_replaced_by_a_newer_one_is_asked_again() {
+    let mut agent = told(Platform::april());
+    assert_eq!(look(&mut agent, Answer::text(404, "404 page not found")).0.unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut platform = Platform::current();
+    run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
+    let (end, asked) = look(&mut agent, item());
+    assert!(asked && end.is_ok(), "{end:?}");
+}
+
+#[test]
 fn a_404_of_something_before_the_server_is_not_remembered() {
     for (mut agent, answer, kind) in [
         (caller(), Answer::empty(404), ErrorKind::Routing),
