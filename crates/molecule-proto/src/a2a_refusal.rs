@@ -94,7 +94,7 @@ pub enum RefusalKind {
     TooLarge,
     /// 502: the agent could not be reached; it does not have the message.
     Unreachable,
-    /// 502: the platform does not dial the registered URL.
+    /// 502: the platform does not dial the registered URL; on April's server 500: it cannot.
     UnsafeUrl,
     /// 503: the agent has no URL; [`A2aRefusal::status`] says why.
     NoUrl,
@@ -186,6 +186,8 @@ const WORDS: &[(u16, &str, RefusalKind)] = &[
     (400, "invalid params.message.content type", RefusalKind::BadRequest),
     (502, "failed to reach workspace agent", RefusalKind::Unreachable),
     (502, "workspace URL is not publicly routable", RefusalKind::UnsafeUrl),
+    // The registered URL is none that a request could be made of (April).
+    (500, "failed to create proxy request", RefusalKind::UnsafeUrl),
     (502, "failed to read agent response", RefusalKind::ReplyLost),
     (503, "workspace has no URL", RefusalKind::NoUrl),
     (500, "lookup failed", RefusalKind::Unavailable),

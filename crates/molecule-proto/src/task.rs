@@ -250,7 +250,7 @@ impl From<Value> for Reply {
             Some("task") => task(&value),
             Some(_) => None,
             None if has("parts") || (has("content") && has("role")) => message(&value),
-            None if has("id") && has("status") => task(&value),
+            None if has("id") && value.get("status").is_some_and(Value::is_object) => task(&value),
             None => wrapped("message").and_then(message).or_else(|| wrapped("task").and_then(task)),
         };
         read.unwrap_or(Self::Other(value))

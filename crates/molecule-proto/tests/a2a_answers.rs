@@ -86,6 +86,7 @@ fn refusals_of_the_platform_are_told_by_status_text_and_flags() {
         (413, json!({"error": "request body exceeds …", "truncated": true, "max_bytes": 16_777_216}), TooLarge),
         (429, json!({"error": "rate limit exceeded", "retry_after": 7}), RateLimited),
         (500, json!({"error": "lookup failed"}), Unavailable),
+        (500, json!({"error": "failed to create proxy request"}), UnsafeUrl),
         (502, json!({"error": "failed to reach workspace agent"}), Unreachable),
         (502, json!({"error": "workspace URL is not publicly routable"}), UnsafeUrl),
         (502, json!({"error": "…", "delivery_confirmed": true, "truncated": true, "max_bytes": 1}), ReplyLost),
