@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use molecule_proto::ErrorBody;
 
 use crate::endpoint::Mismatch;
@@ -69,11 +69,16 @@ pub(crate) fn refused(
     }
 }
 
+/// Whether the answer says of itself that it is a web page.
+pub(crate) fn is_web_page(answer: &Response<Bytes>) -> bool {
+    let is_html = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
+    answer.headers().get(CONTENT_TYPE).is_some_and(is_html)
+}
+
 /// The error for an answer of an accepted status and another shape.
 pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape: &str, mismatch: Mismatch) -> Error {
     let status = answer.status();
-    let html_type = answer.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if html_type || answer.body().trim_ascii_start().starts_with(b"<") {
+    if is_web_page(answer) || answer.body().trim_ascii_start().starts_with(b"<") {
         return Error::new(ErrorKind::Routing, operation, "a web page was answered instead of JSON")
             .with_status(status)
             .remedy(ROUTING_REMEDY);

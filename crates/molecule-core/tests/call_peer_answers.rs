@@ -70,6 +70,7 @@ fn every_row_is_its_outcome_by_its_body() {
         (json(503, native).header("retry-after", "30"), "busy in 30 s".into()),
         (Answer::error(502, "failed to reach workspace agent"), "unreachable".into()),
         (Answer::error(502, "workspace URL is not publicly routable"), "unsafe URL".into()),
+        (Answer::error(500, "failed to create proxy request"), "unsafe URL".into()),
         (json(503, no_url("awaiting_agent")), "no URL: Some(AwaitingAgent)".into()),
         (json(503, no_url("paused")), "no URL: Some(Paused)".into()),
         (json(503, no_url("removed")), "no URL: Some(Removed)".into()),
@@ -154,6 +155,8 @@ fn what_says_nothing_about_the_message_is_an_error() {
         (Answer::text(404, "404 page not found"), ErrorKind::Unsupported, 1, false),
         (Answer::empty(403), ErrorKind::OriginRefused, 1, false),
         (Answer::html(302).header("location", "https://sign-in.example"), ErrorKind::Redirected, 1, false),
+        // The platform labels every reply as JSON, whatever the peer sent: a sign-in page is somebody else's.
+        (Answer::html(200), ErrorKind::Routing, 1, false),
         // A gateway's: nobody knows what stands behind it.
         (Answer::html(502), ErrorKind::Unavailable, 1, false),
         (Answer::html(504), ErrorKind::Unavailable, 1, false),

@@ -11,6 +11,7 @@ use crate::config::Timeouts;
 use crate::effect::Limits;
 use crate::endpoint::{Endpoint, Mismatch, Repeat};
 use crate::error::Result;
+use crate::refusal::is_web_page;
 use crate::session::{Auth, Draft};
 
 /// The longest reply, in bytes; the platform relays up to four times as much.
@@ -82,6 +83,8 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
         A2aAnswer::Accepted(_) => CallOutcome::AnswerLater,
         A2aAnswer::Refused(refusal) => return refused(answer, &refusal),
         A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
+        // The platform labels every reply as JSON, so this is a page of something before it.
+        A2aAnswer::NotJson if is_web_page(answer) => return None,
         A2aAnswer::NotJson if status.is_success() => CallOutcome::failed(None, "the reply is no JSON"),
         A2aAnswer::Empty if status.is_success() => CallOutcome::DeliveredReplyLost,
         // The platform's own errors, and those that it passes on, have a text: this is a gateway's, or a sign-in page.
