@@ -97,7 +97,7 @@ impl AgentBuilder {
         self.map(Options::allow_insecure_http)
     }
 
-    /// What the `User-Agent` header says.
+    /// What the `User-Agent` header says to the platform. Peers that are called directly see the SDK's own name alone.
     pub fn user_agent(self, name: impl Into<String>) -> Self {
         self.map(|options| options.user_agent(name))
     }

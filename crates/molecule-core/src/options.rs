@@ -11,6 +11,9 @@ use crate::nul::refuse_nul_in_json;
 use crate::peer::Route;
 use crate::target::{Target, origin_value};
 
+/// What the `User-Agent` header says unless an agent's author says otherwise; to peers always.
+pub(crate) const SDK: &str = concat!("molecule-rust/", env!("CARGO_PKG_VERSION"));
+
 /// What an agent is built from. Nothing is checked until [`build`](Self::build), so that a builder's methods can be chained.
 #[derive(Debug, Clone)]
 #[must_use = "options change nothing until an agent is built from them"]
@@ -209,7 +212,7 @@ impl Options {
         self
     }
 
-    /// What the `User-Agent` header says.
+    /// What the `User-Agent` header says to the platform. Peers that are called directly see the SDK's own name alone.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = Some(name.into());
         self
@@ -278,7 +281,7 @@ impl Options {
         let user_agent = match &self.user_agent {
             Some(name) => HeaderValue::from_str(name)
                 .map_err(|_| Error::config("the user agent is no header value", "use visible ASCII alone"))?,
-            None => HeaderValue::from_static(concat!("molecule-rust/", env!("CARGO_PKG_VERSION"))),
+            None => HeaderValue::from_static(SDK),
         };
         Ok(Config {
             target,

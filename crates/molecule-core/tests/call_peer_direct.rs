@@ -43,6 +43,17 @@ fn a_published_https_url_is_called_directly_and_without_any_credential() {
 }
 
 #[test]
+fn the_agents_own_name_in_the_user_agent_is_for_the_platform_alone() {
+    let options = Agent::options().token(secret("first")).user_agent(format!("agent of {ID}"));
+    let mut agent = Agent::with(options, 7);
+    let called = call_direct(&mut agent, auto(), || Answer::empty(401).into());
+    let names: Vec<_> = called.seen.iter().map(|seen| seen.headers["user-agent"].to_str().unwrap()).collect();
+    let sdk = concat!("molecule-rust/", env!("CARGO_PKG_VERSION"));
+    let own = format!("agent of {ID}");
+    assert_eq!(names, [own.as_str(), sdk, own.as_str()]);
+}
+
+#[test]
 fn the_reply_may_take_as_long_as_the_call() {
     let mut agent = caller();
     let late = || Reply::After(secs(299), Answer::json(200, reply("done")).outcome());

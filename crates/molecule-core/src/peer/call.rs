@@ -114,7 +114,7 @@ impl CallPeer {
     fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {
         let (left, written) = (self.left(cx)?, self.written.as_ref()?);
         let config = cx.session.config();
-        let request = url.post(config.user_agent.clone(), written.body.clone());
+        let request = url.post(written.body.clone());
         let limits = limits(&config.timeouts, left);
         let id = cx.session.next_effect();
         self.state = State::Direct(id, url);

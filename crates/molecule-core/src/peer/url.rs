@@ -1,11 +1,13 @@
 //! Where a peer is called directly: a request that no credential of this agent can enter.
 
+use core::net::IpAddr;
 use std::fmt;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
+use crate::options::SDK;
 use crate::target::{Target, is_loopback};
 
 /// A peer's http(s) URL, as it published it. It names a host, carries no user info, and is at most 2,048 bytes long.
@@ -38,27 +40,49 @@ impl PeerUrl {
 
     /// Whether an agent of this platform calls it directly: over `https` to another machine that is not the platform's own
     /// origin. This machine is called, with or without TLS, only where the platform is on it too: everywhere else a peer
-    /// could have the agent knock at its own machine's doors.
+    /// could have the agent knock at its own machine's doors. Its names in other words (`127.1`, `0.0.0.0`) and addresses
+    /// at which no agent lives, such as the link-local ones of a cloud's metadata, are never called.
     pub fn is_direct(&self, platform: &Target) -> bool {
         let is_https = self.0.scheme_str() == Some("https");
         match self.0.host() {
             Some(host) if is_loopback(host) => platform.is_loopback() && !platform.is_origin_of(&self.0),
-            Some(_) => is_https && !platform.is_origin_of(&self.0),
+            Some(host) => is_https && is_elsewhere(host) && !platform.is_origin_of(&self.0),
             None => false,
         }
     }
 
     /// A message for the peer. Whoever registered the URL reads it, so it says nothing about this agent: no bearer, no
-    /// workspace, no organisation, no origin; and there is nothing here to take them from.
-    pub(crate) fn post(&self, user_agent: HeaderValue, body: Bytes) -> Request<Bytes> {
+    /// workspace, no organisation, no origin, and no user agent of its author's; and there is nothing here to take them from.
+    pub(crate) fn post(&self, body: Bytes) -> Request<Bytes> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.0.clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, user_agent);
+        headers.insert(USER_AGENT, HeaderValue::from_static(SDK));
         request
+    }
+}
+
+/// Whether a host may be another machine: no other word for this one, and no address that is nobody's own.
+fn is_elsewhere(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(v4)) => {
+            let is_nobodys = v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
+            !(v4.octets()[0] == 0 || v4.is_loopback() || is_nobodys)
+        }
+        Ok(IpAddr::V6(v6)) => {
+            !(v6.is_unspecified() || v6.is_loopback() || v6.is_multicast() || v6.is_unicast_link_local())
+        }
+        Err(_) => {
+            let name = bare.trim_end_matches('.').to_ascii_lowercase();
+            // Resolvers take a name that ends in a number for an address in some shorter form.
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+            last != "localhost" && !is_number
+        }
     }
 }
 
@@ -119,6 +143,26 @@ mod tests {
             ("https://PLATFORM.example:443/", false, true),
             ("https://platform.example:444/", true, true),
             ("http://127.0.0.1:8080/workspaces/x/a2a", false, false),
+            // This machine in other words, and what no agent lives at.
+            ("https://0.0.0.0/", false, false),
+            ("https://[::]/", false, false),
+            ("https://[::ffff:127.0.0.1]/", false, false),
+            ("https://127.1/", false, false),
+            ("https://0x7f000001/", false, false),
+            ("https://2130706433:9/", false, false),
+            ("https://localhost./", false, false),
+            ("https://agent.localhost/", false, false),
+            ("https://169.254.169.254/", false, false),
+            ("https://[fe80::1]/", false, false),
+            ("https://[::ffff:169.254.169.254]/", false, false),
+            ("https://224.0.0.1/", false, false),
+            ("https://255.255.255.255/", false, false),
+            ("https://[ff02::1]/", false, false),
+            ("https://10.0.0.7/", true, true),
+            ("https://93.184.216.34/a2a", true, true),
+            ("https://[2606:2800::1]/a2a", true, true),
+            ("https://peer7.example/", true, true),
+            ("https://1password.example/", true, true),
         ] {
             let peer = PeerUrl::read(url).unwrap();
             assert_eq!((peer.is_direct(&hosted), peer.is_direct(&local)), (from_hosted, from_local), "{url}");
@@ -127,7 +171,7 @@ mod tests {
     #[test]
     fn a_message_carries_four_facts_and_no_more() {
         let url = PeerUrl::read("https://peer.example/a2a?k=v").unwrap();
-        let request = url.post(HeaderValue::from_static("tester"), Bytes::from_static(b"{}"));
+        let request = url.post(Bytes::from_static(b"{}"));
         assert_eq!((request.method(), request.uri()), (&Method::POST, url.as_uri()));
         let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
         assert_eq!(names, ["accept", "content-type", "user-agent"]);
