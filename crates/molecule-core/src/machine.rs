@@ -68,7 +68,8 @@ pub struct Cx<'a> {
 pub enum Step<Ev, Out> {
     /// Perform the effect and feed its outcome under the same id; go on polling at once.
     Start(EffectId, Effect),
-    /// The effect's outcome no longer matters; its performer may stop. Go on polling at once.
+    /// The effect's outcome no longer matters; its performer may stop. Go on polling at once. Its final outcome is owed all the
+    /// same, and for a fetch it says that the performer has left its destination.
     Cancel(EffectId),
     /// Something for the application; go on polling at once.
     Event(Ev),

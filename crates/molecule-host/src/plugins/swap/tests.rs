@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
+use molecule_core::effect::Fault;
 use molecule_core::plugin::Durability;
 
 use super::*;
@@ -297,6 +298,9 @@ fn an_old_version_that_cannot_come_back_is_named_and_the_next_sweep_brings_it() 
         assert_eq!(told, Some(&Displaced(scene.path(aside))), "{error}");
         let moved = format!("its earlier version was moved to {}", scene.path(aside).display());
         assert!(error.to_string().contains(&moved), "{error}");
+        // A machine finds it through the fault as well.
+        let source = Fault::from(error).source.unwrap();
+        assert!(source.source().is_some_and(|source| source.is::<Displaced>()));
         assert!(scene.sweep().restored);
         scene.assert_kept();
         assert_eq!(scene.names(), ["p"]);
