@@ -75,7 +75,7 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
 
 // To clear away a stage of so many files takes its time; the lock comes back after that, not meanwhile.
 scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [Current], async only, |stage| {
-    const FILES: usize = 4_000;
+    const FILES: usize = 1_000;
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
     let many = (0..FILES).fold(mine(), |tree, number| tree.file(&format!("many/{number:05}.md"), "x"));
