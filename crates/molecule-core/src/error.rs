@@ -345,7 +345,7 @@ impl Error {
 }
 
 /// A server's text, made fit to print: bounded, and with its control characters escaped.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for (count, char) in text.chars().enumerate() {
         if count == 300 {

@@ -1,6 +1,7 @@
 //! Messages that wait for a busy peer, and what became of them (contract section 11).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::ask::{Answer, Begin, Question};
 use crate::endpoint::{Endpoint, QueueStatus};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::event::Event;
 use crate::machine::Cx;
 use crate::session::{Dialect, Feature};
@@ -100,7 +101,7 @@ pub enum QueueOutcome {
     /// The platform counts the message as delivered and has no answer: it met a busy peer once more, and is lost as a rule.
     /// The peer's feed tells.
     Lost,
-    /// It was not delivered before it expired.
+    /// It was not delivered before it expired, by this machine's clock and half a minute later.
     Expired,
     /// The peer was out of reach for too long, 180 s as a rule.
     Dropped {
@@ -144,6 +145,29 @@ impl QueueOutcome {
             A2aAnswer::Refused(refusal) => Self::PeerError { code: None, message: refusal.error, data: None },
             A2aAnswer::Other(Value::Null) | A2aAnswer::Empty => Self::Lost,
             _ => Self::Replied(Reply::from(body.clone())),
+        }
+    }
+}
+
+impl fmt::Display for QueueOutcome {
+    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts, as they came.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (told, why) = match self {
+            Self::Replied(reply) => return write!(f, "replied: {}", reply.texts().join("\n")),
+            Self::PeerError { code: Some(code), message, .. } => {
+                return write!(f, "the peer failed: {} ({code})", printable(message));
+            }
+            Self::PeerError { code: None, message, .. } => ("the peer failed", Some(message)),
+            Self::Lost => ("lost: the peer was busy once more", None),
+            Self::Expired => ("not delivered: it expired", None),
+            Self::Dropped { last_error } => {
+                ("not delivered: the peer was out of reach for too long", last_error.as_ref())
+            }
+            Self::Failed { last_error } => ("not delivered: five attempts failed", last_error.as_ref()),
+        };
+        match why {
+            Some(why) => write!(f, "{told}: {}", printable(why)),
+            None => f.write_str(told),
         }
     }
 }

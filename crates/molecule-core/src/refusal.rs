@@ -59,6 +59,9 @@ pub(crate) fn refused(
         StatusCode::NOT_FOUND if body.is_none() => {
             error(ErrorKind::Routing, "a 404 that is not the platform's".to_owned()).remedy(ROUTING_REMEDY)
         }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            error(ErrorKind::Refused, "the request is too long".to_owned()).remedy("send less at a time")
+        }
         StatusCode::TOO_MANY_REQUESTS => error(ErrorKind::RateLimited, "the rate limit is spent".to_owned())
             .retryable(true)
             .remedy("call less often: all agents of an organisation share its limit"),

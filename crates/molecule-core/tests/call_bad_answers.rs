@@ -54,6 +54,13 @@ fn each_has_its_kind_and_one_sentence_with_a_remedy() {
         ("values", Answer::json(200, json!({"K": {"s3cr3t": 1}})), Protocol, "not an object of texts", "platform URL"),
         ("nothing", Answer::empty(200), Protocol, "not an object of texts", "platform URL"),
         ("no content", Answer::empty(204), Protocol, "not an object of texts", "platform URL"),
+        (
+            "413",
+            Answer::error(413, "request body exceeds 1"),
+            Refused,
+            "too long (request body exceeds 1)",
+            "send less",
+        ),
         ("500", Answer::error(500, "boom"), Unavailable, "500 Internal Server Error (boom)", "try again later"),
         ("429", Answer::error(429, "rate limit exceeded"), RateLimited, "rate limit is spent", "less often"),
     ] {

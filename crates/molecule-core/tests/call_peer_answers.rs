@@ -250,3 +250,11 @@ fn the_peer_may_have_a_message_only_if_a_request_was_sent() {
         assert!(told.contains("; "), "no remedy: {told}");
     }
 }
+
+#[test]
+fn what_a_peer_says_of_its_failure_is_made_fit_to_print() {
+    let [called, ..] = calls(&Answer::error(500, "a\u{1b}[31m\nfailed: b"));
+    assert_eq!(called.end.unwrap().to_string(), r"the peer failed: a\u{1b}[31m\nfailed: b (500 Internal Server Error)");
+    let [called, ..] = calls(&Answer::error(403, "access denied: \u{7}"));
+    assert_eq!(called.end.unwrap().to_string(), r"denied: access denied: \u{7}");
+}

@@ -7,10 +7,10 @@ mod support;
 use std::collections::BTreeSet;
 
 use molecule_core::proto::{FileContent, Message, Part};
-use molecule_core::{Beat, CallPeer, ErrorKind, PeerCall, Route};
+use molecule_core::{Beat, CallOutcome, CallPeer, ErrorKind, PeerCall, Route};
 use serde_json::{Value, json};
-use support::calls::{call, caller};
-use support::platform::PEER;
+use support::calls::{DIRECT, URL, call, caller, found};
+use support::platform::{DISCOVER, PEER};
 use support::*;
 
 /// The body of the one request that sends this.
@@ -86,6 +86,28 @@ fn an_id_of_the_callers_own_is_kept_and_an_empty_one_is_none() {
     assert_eq!(body["params"]["message"]["messageId"], "m-1");
     let body = sent(&mut caller(), Message::text("once more").with_id(""));
     assert!(is_version_4(body["params"]["message"]["messageId"].as_str().unwrap()));
+}
+
+#[test]
+fn a_busy_peers_message_can_be_sent_again_under_its_id() {
+    let busy = || json!({"error": "workspace agent busy", "busy": true, "retry_after": 30});
+    let mut agent = caller();
+    let again = |agent: &mut Agent, options: PeerCall| {
+        let called = call(agent, options, |seen| match seen {
+            seen if seen.is(DISCOVER) => found(URL).into(),
+            seen if seen.is(DIRECT) => Answer::json(503, busy()).header("retry-after", "30").into(),
+            _ => Answer::json(503, busy()).into(),
+        });
+        let id = called.messages()[0].body["params"]["message"]["messageId"].as_str().unwrap().to_owned();
+        let Ok(CallOutcome::Busy { retry_after, message_id }) = called.end else { panic!("{:?}", called.end) };
+        assert_eq!((retry_after, &message_id), (Some(secs(30)), &id));
+        message_id
+    };
+    for route in [Route::Proxy, Route::Direct] {
+        let id = again(&mut agent, PeerCall::new("hello").route(route));
+        let message = Message::text("hello").with_id(id.clone());
+        assert_eq!(again(&mut agent, PeerCall::new(message).route(route)), id);
+    }
 }
 
 /// The error of a call that sends nothing.

@@ -76,6 +76,23 @@ fn ends_are_told_by_what_the_rows_hold() {
 }
 
 #[test]
+fn an_end_is_one_sentence_that_is_fit_to_print() {
+    for (end, told) in [
+        (DelegationEnd::Answered("the docs\nare indexed".to_owned()), "answered: the docs\nare indexed"),
+        (DelegationEnd::NoAnswer, "over, without an answer"),
+        (DelegationEnd::AcceptedForPoll, "accepted: the peer finds it when it polls"),
+        (
+            DelegationEnd::PeerError { code: -1, message: "a\u{1b}[31m".to_owned() },
+            r"the peer failed: a\u{1b}[31m (-1)",
+        ),
+        (DelegationEnd::Failed("no\nway".to_owned()), r"failed: no\nway"),
+        (DelegationEnd::Failed(String::new()), "failed"),
+    ] {
+        assert_eq!(end.to_string(), told);
+    }
+}
+
+#[test]
 fn what_is_over_in_one_row_is_over_and_else_the_newest_row_counts() {
     // April's server leaves the row that delegates at `queued` when the queue has delivered.
     let drained = fold(json!([

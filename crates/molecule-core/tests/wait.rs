@@ -168,27 +168,34 @@ fn a_queued_message_ends_as_its_item_says() {
         QueueOutcome::Replied(PeerReply::Message(message)) => message.texts().collect::<Vec<_>>().join(" "),
         other => format!("{other:?}"),
     };
-    for (last, expected) in [
-        (item("completed", json!({"response_body": reply("hello")})), "hello"),
-        (item("completed", json!({})), "Lost"),
-        (item("completed", json!({"response_body": null})), "Lost"),
+    for (last, expected, told) in [
+        (item("completed", json!({"response_body": reply("hello")})), "hello", "replied: hello"),
+        (item("completed", json!({})), "Lost", "lost: the peer was busy once more"),
+        (item("completed", json!({"response_body": null})), "Lost", "lost: the peer was busy once more"),
         (
             item("completed", json!({"response_body": {"jsonrpc": "2.0", "error": {"code": -1, "message": "boom"}}})),
             r#"PeerError { code: Some(-1), message: "boom", data: None }"#,
+            "the peer failed: boom (-1)",
         ),
         (
             item("completed", json!({"response_body": {"error": "sorry"}})),
             r#"PeerError { code: None, message: "sorry", data: None }"#,
+            "the peer failed: sorry",
         ),
-        (item("completed", json!({"response_body": "words"})), r#"Replied(Other(String("words")))"#),
-        (item("dropped", json!({"last_error": "settling"})), r#"Dropped { last_error: Some("settling") }"#),
-        (item("failed", json!({})), "Failed { last_error: None }"),
+        (item("completed", json!({"response_body": "words"})), r#"Replied(Other(String("words")))"#, "replied: "),
+        (
+            item("dropped", json!({"last_error": "settling"})),
+            r#"Dropped { last_error: Some("settling") }"#,
+            "not delivered: the peer was out of reach for too long: settling",
+        ),
+        (item("failed", json!({})), "Failed { last_error: None }", "not delivered: five attempts failed"),
     ] {
         let mut agent = caller();
         let mut answers = vec![last, item("dispatched", json!({})), item("queued", json!({}))];
         let end =
             run(&mut agent, Wait::for_queue_item(ITEM).unwrap(), |_| Answer::json(200, answers.pop().unwrap()).into());
-        assert_eq!(text(end.unwrap()), expected);
+        let end = end.unwrap();
+        assert_eq!((end.to_string().as_str(), text(end.clone()).as_str()), (told, expected));
     }
 }
 
@@ -201,6 +208,7 @@ fn an_expired_item_is_told_by_the_clock_since_it_says_queued_for_ever() {
     };
     assert_eq!((at(-60), at(0), at(30)), (None, None, None), "clocks differ");
     assert_eq!(at(31), Some(QueueOutcome::Expired));
+    assert_eq!(at(31).unwrap().to_string(), "not delivered: it expired");
     let delivered = json!({"expires_at": "2026-11-22 21:39:47+00", "response_body": reply("hello")});
     let item: QueueItem = serde_json::from_value(item("completed", delivered)).unwrap();
     assert!(matches!(QueueOutcome::of(&item, UnixTime::from_secs(2_000_000_000)), Some(QueueOutcome::Replied(_))));

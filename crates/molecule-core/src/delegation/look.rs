@@ -75,7 +75,8 @@ impl DelegationOf {
     fn find(&self, views: Vec<DelegationView>) -> Result<DelegationView> {
         views.into_iter().find(|view| view.id == self.0).ok_or_else(|| {
             let cause = format!("there is no delegation {:?} among the newest 50 rows", self.0);
-            Error::new(ErrorKind::NotFound, "look at a delegation", cause).remedy("check the id that delegate gave")
+            Error::new(ErrorKind::NotFound, "look at a delegation", cause)
+                .remedy("check the id that delegate gave; newer delegations may have pushed it out of the list")
         })
     }
 }

@@ -1,6 +1,10 @@
 //! One delegation, as its rows together show it.
 
+use std::fmt;
+
 use molecule_proto::{A2aAnswer, AcceptedMode, DelegationStatus, Direction, UnixTime, WorkspaceId};
+
+use crate::error::printable;
 
 /// A delegation, put together from whatever rows the platform shows of it (contract section 14.2).
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +52,7 @@ pub enum DelegationEnd {
         /// What went wrong, for people.
         message: String,
     },
-    /// It could not be delivered, or the peer answered with an error's status.
+    /// It could not be delivered, or the peer answered with an error's status: why, as far as the platform says.
     Failed(String),
 }
 
@@ -64,6 +68,20 @@ impl DelegationView {
             DelegationStatus::Completed => Some(self.preview.as_deref().map_or(DelegationEnd::NoAnswer, completed)),
             DelegationStatus::Failed => Some(DelegationEnd::Failed(self.error.clone().unwrap_or_default())),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DelegationEnd {
+    /// One sentence, with what the platform or the peer says made fit to print; an answer is shown as it came.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answer) => write!(f, "answered: {answer}"),
+            Self::NoAnswer => f.write_str("over, without an answer"),
+            Self::AcceptedForPoll => f.write_str("accepted: the peer finds it when it polls"),
+            Self::PeerError { code, message } => write!(f, "the peer failed: {} ({code})", printable(message)),
+            Self::Failed(why) if why.is_empty() => f.write_str("failed"),
+            Self::Failed(why) => write!(f, "failed: {}", printable(why)),
         }
     }
 }

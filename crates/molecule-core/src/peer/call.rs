@@ -66,6 +66,10 @@ impl CallPeer {
     }
 
     fn finish(&mut self, outcome: CallOutcome) {
+        let outcome = match &self.written {
+            Some(written) => outcome.of_message(&written.id),
+            None => outcome,
+        };
         self.state = State::Finished(Box::new(Ok(outcome)));
     }
 

@@ -43,7 +43,7 @@ pub(super) fn answered(answer: &Response<Bytes>, now: UnixTime) -> Direct {
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             match retry_after(answer.headers(), None, now) {
-                Some(wait) => Direct::Outcome(CallOutcome::Busy { retry_after: Some(wait) }, Fit::Yes),
+                Some(wait) => Direct::Outcome(CallOutcome::busy(Some(wait)), Fit::Yes),
                 None => Direct::Outcome(error_of(answer), Fit::Yes),
             }
         }

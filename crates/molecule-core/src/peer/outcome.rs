@@ -7,6 +7,8 @@ use http::StatusCode;
 use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus};
 use serde_json::Value;
 
+use crate::error::printable;
+
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///
 /// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
@@ -32,19 +34,21 @@ pub enum CallOutcome {
     /// The peer has the message, and its reply was empty or was lost. It must not be sent again.
     DeliveredReplyLost,
     /// The peer is busy, and the message does not wait for it. It may have it already: if it is sent again, then under the
-    /// same id.
+    /// same id ([`Message::with_id`](molecule_proto::Message::with_id)), by which who has it knows it.
     Busy {
-        /// When to try again, if somebody said so.
+        /// When to try again, if somebody said so; 1 to 60 s.
         retry_after: Option<Duration>,
+        /// The id under which it was sent.
+        message_id: String,
     },
     /// The peer was asleep, or starts; nothing was delivered.
     Waking {
-        /// When to try again, if the platform said so.
+        /// When to try again, if the platform said so; 1 to 60 s.
         retry_after: Option<Duration>,
     },
     /// The peer has not told the platform yet how it is called; nothing was delivered. Its next register does.
     NotEnrolled {
-        /// When to try again, if the platform said so.
+        /// When to try again, if the platform said so; 1 to 60 s.
         retry_after: Option<Duration>,
     },
     /// The peer has spent its budget.
@@ -104,7 +108,7 @@ impl CallOutcome {
     /// When the same message may be sent again, if somebody said so; 1 to 60 s.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after } | Self::Waking { retry_after } | Self::NotEnrolled { retry_after } => {
+            Self::Busy { retry_after, .. } | Self::Waking { retry_after } | Self::NotEnrolled { retry_after } => {
                 *retry_after
             }
             Self::Replied(_)
@@ -158,6 +162,19 @@ impl CallOutcome {
         }
     }
 
+    /// A busy peer; the call says which message it was.
+    pub(super) fn busy(retry_after: Option<Duration>) -> Self {
+        Self::Busy { retry_after, message_id: String::new() }
+    }
+
+    /// The same, of the message of this id.
+    pub(super) fn of_message(mut self, id: &str) -> Self {
+        if let Self::Busy { message_id, .. } = &mut self {
+            id.clone_into(message_id);
+        }
+        self
+    }
+
     /// An error of the peer's own.
     pub(super) fn failed(status: Option<StatusCode>, message: impl Into<String>) -> Self {
         Self::PeerError { code: None, status, message: message.into(), data: None }
@@ -165,7 +182,7 @@ impl CallOutcome {
 }
 
 impl fmt::Display for CallOutcome {
-    /// One sentence; a reply is shown by its texts.
+    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts, as they came.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replied(reply) => write!(f, "replied: {}", reply.texts().join("\n")),
@@ -178,15 +195,20 @@ impl fmt::Display for CallOutcome {
             Self::Waking { .. } => f.write_str("not delivered: the peer wakes up"),
             Self::NotEnrolled { .. } => f.write_str("not delivered: the peer has to register once more"),
             Self::OverBudget => f.write_str("not delivered: the peer has spent its budget"),
-            Self::Denied { message } => write!(f, "denied: {message}"),
+            Self::Denied { message } => write!(f, "denied: {}", printable(message)),
             Self::NotFound => f.write_str("not delivered: there is no such workspace"),
             Self::NoUrl { status: Some(status) } => write!(f, "not delivered: the peer has no URL, it is {status}"),
             Self::NoUrl { status: None } => f.write_str("not delivered: the peer has no URL that can be called"),
             Self::Unreachable => f.write_str("not delivered: the peer could not be reached"),
             Self::UnsafeUrl => f.write_str("not delivered: the platform does not call the peer's URL"),
-            Self::PeerError { code: Some(code), message, .. } => write!(f, "the peer failed: {message} ({code})"),
-            Self::PeerError { status: Some(status), message, .. } => write!(f, "the peer failed: {message} ({status})"),
-            Self::PeerError { message, .. } => write!(f, "the peer failed: {message}"),
+            Self::PeerError { code, status, message, .. } => {
+                write!(f, "the peer failed: {}", printable(message))?;
+                match (code, status) {
+                    (Some(code), _) => write!(f, " ({code})"),
+                    (None, Some(status)) => write!(f, " ({status})"),
+                    (None, None) => Ok(()),
+                }
+            }
         }
     }
 }

@@ -104,7 +104,7 @@ fn refused(answer: &Response<Bytes>, refusal: &A2aRefusal) -> Option<CallOutcome
         RefusalKind::Unreachable => CallOutcome::Unreachable,
         RefusalKind::UnsafeUrl => CallOutcome::UnsafeUrl,
         RefusalKind::NoUrl => CallOutcome::NoUrl { status: refusal.status.clone() },
-        RefusalKind::Busy => CallOutcome::Busy { retry_after },
+        RefusalKind::Busy => CallOutcome::busy(retry_after),
         RefusalKind::Waking | RefusalKind::Warming | RefusalKind::Restarting => CallOutcome::Waking { retry_after },
         RefusalKind::NotEnrolled => CallOutcome::NotEnrolled { retry_after },
         RefusalKind::EmptyReply => CallOutcome::DeliveredReplyLost,
