@@ -117,7 +117,7 @@ impl Agent {
 
     /// Where a peer is called: `GET /registry/discover/:id` (section 6.2), unless it is known. `None` if the platform names no
     /// URL that leads anywhere: the peer has none, does not exist, or may not be [talked to](Self::check_access). A URL is
-    /// remembered for 300 s, its absence for 60 s.
+    /// remembered for 300 s, its absence for 60 s; calls at once share one request.
     ///
     /// # Errors
     /// `Config` if the id is no UUID, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -149,8 +149,8 @@ impl Agent {
     ///
     /// # Errors
     /// `Config` if the message cannot be sent, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
-    /// After `Timeout`, `Interrupted` or `Protocol` the peer may have the message: see
-    /// [`Error::message_id`](crate::Error::message_id).
+    /// After `Timeout`, `Interrupted`, `Protocol`, and `Unavailable` of a gateway, the peer may have the message if the error
+    /// says so: see [`Error::message_id`](crate::Error::message_id).
     pub async fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         self.driver.call(CallPeer::new(target, message)?).await
     }
