@@ -78,7 +78,8 @@ impl Awaited for QueuedItem {
 }
 
 /// Looks now and then until the end, with one request each: after a second, then after twice as long each time, at most
-/// 30 s. Looks that fail for a while are no end, and neither is that the platform knows nothing of it in the first minute.
+/// 30 s. Looks that fail for a while are no end, unless the server asks to stay away until the patience is over; neither is it
+/// that the platform knows nothing of it in the first minute.
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Wait<A: Awaited> {
     what: A,
@@ -159,9 +160,12 @@ impl<A: Awaited> Wait<A> {
         if self.cancelled {
             return self.finish(Err(Error::cancelled(A::Endpoint::OPERATION)));
         }
-        let next = self.next_look(cx);
-        // A clock that stands at its end shows no later moment.
-        if since >= self.patience || next <= cx.now.mono {
+        let asked = passing.as_ref().and_then(Error::retry_after).unwrap_or_default();
+        let next = self.next_look(cx, asked);
+        // A clock that stands at its end shows no later moment, and where the server asks to stay away until the patience is
+        // over there is nothing to wait for.
+        let comes = next > cx.now.mono && next >= cx.now.mono + asked;
+        if since >= self.patience || !comes {
             return self.finish(Err(passing.unwrap_or_else(Self::out_of_patience)));
         }
         self.state = State::Waiting(next);
@@ -173,10 +177,10 @@ impl<A: Awaited> Wait<A> {
             .remedy("wait once more: it goes on meanwhile")
     }
 
-    fn next_look(&self, cx: &mut Cx<'_>) -> Time {
+    fn next_look(&self, cx: &mut Cx<'_>, asked: Duration) -> Time {
         let now = cx.now.mono;
         let most = FIRST.saturating_mul(1 << self.looks.saturating_sub(1).min(5)).min(CAP);
-        let next = now + jitter(&mut cx.session.rng, most / 2, most);
+        let next = now + jitter(&mut cx.session.rng, most / 2, most).max(asked);
         // A look can wait for a window in which the heartbeats have room.
         let next = cx.session.rate.hold_others(now, now + CAP).map_or(next, |until| next.max(until));
         let last = self.began.unwrap_or_default() + self.patience;

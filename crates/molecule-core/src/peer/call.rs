@@ -42,6 +42,8 @@ enum State {
     Start,
     Discovering(Box<Ask<DiscoverPeer>>),
     Direct(EffectId, PeerUrl),
+    /// The platform asked to stay away until then.
+    Waiting(Time),
     Relayed(Box<Call<A2a>>),
     Cancelling(EffectId),
     Finished(Box<Result<CallOutcome>>),
@@ -109,10 +111,17 @@ impl CallPeer {
             (Ok(Some(url)), _) => return self.send(cx, url),
             (Err(error), Route::Direct) => self.fail(error),
             (Ok(None), Route::Direct) => self.finish(CallOutcome::NoUrl { status: None }),
+            (Err(error), Route::Auto | Route::Proxy) if error.retry_after().is_some() => self.stay_away(cx, error),
             // Discovery is not needed for the other way, and may fail where that one works.
             (Ok(None) | Err(_), Route::Auto | Route::Proxy) => self.relay(cx),
         }
         None
+    }
+
+    /// Waits as long as the platform asks, which would turn the message away too.
+    fn stay_away(&mut self, cx: &Cx<'_>, error: Error) {
+        let at = cx.now.mono + error.retry_after().unwrap_or_default();
+        if at < self.deadline { self.state = State::Waiting(at) } else { self.fail(error) }
     }
 
     fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {
@@ -215,6 +224,11 @@ impl Machine for CallPeer {
                         }
                     }
                 }
+                State::Waiting(at) if at <= cx.now.mono => self.relay(cx),
+                State::Waiting(at) => {
+                    self.state = State::Waiting(at);
+                    return Step::Idle(Some(Wake { at, why: "the platform may be asked again" }));
+                }
                 State::Relayed(mut call) => match call.poll(cx) {
                     Step::Done(end) => self.relayed(end),
                     other => {
@@ -278,7 +292,7 @@ impl Machine for CallPeer {
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.cancelled = true;
         match &mut self.state {
-            State::Start => self.fail(Error::cancelled(A2a::OPERATION)),
+            State::Start | State::Waiting(_) => self.fail(Error::cancelled(A2a::OPERATION)),
             State::Discovering(question) => question.cancel(cx),
             State::Relayed(call) => call.cancel(cx),
             State::Direct(id, _) => self.state = State::Cancelling(*id),
@@ -292,6 +306,7 @@ impl fmt::Debug for CallPeer {
         let state = match &self.state {
             State::Start => "ready",
             State::Discovering(_) => "discovering",
+            State::Waiting(_) => "waiting",
             State::Direct(..) => "calling directly",
             State::Relayed(_) => "calling through the platform",
             State::Cancelling(_) => "cancelling",
