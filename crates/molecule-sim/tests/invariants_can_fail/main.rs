@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod careless;
 mod clumsy;
 mod deaf;
 mod greedy;
@@ -32,6 +33,11 @@ fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl 
 /// In front of the loop alone.
 fn of_the_loop<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
     move |kind| (kind == JobKind::Run).then(&saboteur)
+}
+
+/// In front of calls of peers alone.
+fn of_peers<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
+    move |kind| matches!(kind, JobKind::CallPeer(_)).then(&saboteur)
 }
 
 /// In front of every machine.
@@ -112,6 +118,10 @@ fn the_bearer_stays_at_home() {
     let of_recovery = |kind| (kind == JobKind::Recover { admin: true }).then(greedy::KeepsItsCredential::default);
     breaks("the bearer stays at home", "the administrator's credential", of_recovery);
     breaks("the bearer stays at home", "login.example.net", of_all(greedy::FollowsRedirects::default));
+    let name = "the bearer stays at home";
+    breaks(name, "a peer is told authorization", of_peers(greedy::KeepsItsCredential::default));
+    breaks(name, "was never published", of_peers(|| careless::KnocksElsewhere));
+    breaks(name, "in the message who sends it", of_peers(careless::TellsItsName::default));
 }
 
 #[test]
@@ -143,4 +153,32 @@ fn online_again_soon() {
     breaks(name, "the platform shows Some(Offline)", of_the_loop(deaf::GivesUp::default));
     breaks(name, "as its work", of_the_loop(|| mistaken::ReportsNothing));
     breaks(name, "the loop should have ended", of_the_loop(|| mistaken::OverlooksA401));
+}
+
+#[test]
+fn no_doubles() {
+    let name = "no doubles";
+    breaks(name, "again, after", of_peers(greedy::Impatient::default));
+    breaks(name, "twice", of_peers(careless::ChangesItsMind::default));
+    breaks(name, "and before it sent", of_peers(careless::Rewrites::the_message));
+    breaks(name, "under the key", |kind| (kind == JobKind::Delegate).then(careless::Rewrites::the_key));
+}
+
+#[test]
+fn peers_are_where_they_were_said_to_be() {
+    let name = "peers are where they were said to be";
+    let forgetful = careless::RemembersForEver::default();
+    breaks(name, "ago was said to be at", of_peers(move || forgetful.clone()));
+    let stubborn = careless::Insists::default();
+    breaks(name, "and refused that", of_peers(move || stubborn.clone()));
+}
+
+#[test]
+fn calls_end_in_time_and_truthfully() {
+    let name = "calls end in time and truthfully";
+    breaks(name, "goes on after its limit", of_peers(mistaken::NeverEnds::default));
+    breaks(name, "it says: not delivered", of_peers(careless::Mishears::a_refusal));
+    breaks(name, "the same call may be made again", of_peers(careless::Mishears::a_failed_lookup));
+    let of_waits = |kind| matches!(kind, JobKind::WaitQueueItem(_)).then_some(careless::GivesTheQueueUp);
+    breaks(name, "it waited for Failed", of_waits);
 }
