@@ -55,7 +55,9 @@ impl Invariant for CallsEndInTimeAndTruthfully {
         match &sight.seen {
             Seen::Began => {
                 if let Some(limit) = limit(who.kind) {
-                    self.calls.insert(who, Call { ends_by: sight.at + limit, ..Call::default() });
+                    let agent = &sight.facts.agents[who.agent];
+                    let counts_from = sight.at.max(agent.still_until).max(agent.asleep_until);
+                    self.calls.insert(who, Call { ends_by: counts_from + limit, ..Call::default() });
                 }
             }
             Seen::Asked(ask) => {
