@@ -1,9 +1,8 @@
 //! What a peer must not be told twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use molecule_core::effect::Sent;
-use molecule_proto::ActivityType;
 
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
@@ -18,8 +17,8 @@ pub(crate) struct NoDoubles {
     calls: BTreeMap<Who, Message>,
     /// Whose a message is.
     senders: BTreeMap<String, Who>,
-    /// By delegating call: its key and its task.
-    delegations: BTreeMap<Who, (String, String)>,
+    /// By delegating call.
+    delegations: BTreeMap<Who, Delegated>,
 }
 
 #[derive(Debug)]
@@ -27,6 +26,14 @@ struct Message {
     id: String,
     body: bytes::Bytes,
     maybe: Option<String>,
+}
+
+#[derive(Debug)]
+struct Delegated {
+    key: String,
+    task: String,
+    /// What the platform made of it.
+    made: BTreeSet<String>,
 }
 
 impl Invariant for NoDoubles {
@@ -99,26 +106,29 @@ impl NoDoubles {
 
     fn delegates(&mut self, who: Who, about: &About) -> Result<(), String> {
         let Some((key, task)) = &about.delegation else { return Ok(()) };
-        let first = self.delegations.entry(who).or_insert_with(|| (key.clone(), task.clone()));
-        if first.0 != *key || first.1 != *task || key.is_empty() {
-            return Err(format!("a delegation under the key {key:?}, and before it was {:?}", first.0));
+        let first = || Delegated { key: key.clone(), task: task.clone(), made: BTreeSet::new() };
+        let first = self.delegations.entry(who).or_insert_with(first);
+        if first.key != *key || first.task != *task || key.is_empty() {
+            return Err(format!("a delegation under the key {key:?}, and before it was {:?}", first.key));
         }
         Ok(())
     }
 
     /// One that failed gives its key free, so that the next request makes another one.
-    fn made_one(&self, sight: &Sight<'_>) -> Result<(), String> {
-        let Some((_, task)) = self.delegations.get(&sight.who) else { return Ok(()) };
+    fn made_one(&mut self, sight: &Sight<'_>) -> Result<(), String> {
+        let Some(delegation) = self.delegations.get_mut(&sight.who) else { return Ok(()) };
         let source = &sight.facts.agents[sight.who.agent].workspace;
-        let asked = sight.facts.platform.activity(source).into_iter().filter(|row| {
-            let body = row.request_body.as_ref();
-            row.activity_type == ActivityType::Delegation
-                && row.status != "failed"
-                && body.is_some_and(|body| body["task"] == task.as_str())
-        });
-        match asked.count() {
-            0 | 1 => Ok(()),
-            count => Err(format!("the platform made {count} delegations of one")),
+        let mut failed = 0;
+        for row in sight.facts.platform.activity(source) {
+            failed += usize::from(row.method.as_deref() == Some("delegate_result") && row.status == "failed");
+            let Some(body) = &row.request_body else { continue };
+            if let Some(id) = body["delegation_id"].as_str().filter(|_| body["task"] == delegation.task.as_str()) {
+                delegation.made.insert(id.to_owned());
+            }
+        }
+        match delegation.made.len() {
+            made if made > 1 + failed => Err(format!("the platform made {made} delegations of one")),
+            _ => Ok(()),
         }
     }
 }
