@@ -1,5 +1,6 @@
 //! A simulated world in which the machines of `molecule-core` live whole lives: clocks that jump, a network with weather, a
-//! disk that fills up, processes that crash at any act, and `molecule-platform` as the other side.
+//! disk that fills up, processes that crash at any act, and `molecule-platform` as the other side. The agents are each
+//! other's peers: each has a [door](Door) at which the others knock, or the platform for them, under the same sky.
 //!
 //! A [`Scenario`] is plain data and one run, always the same. [`run`] turns it, drives the machines as the facades' drivers
 //! do, and shows everything that happens to every [invariant](invariants). [`campaign`] makes scenarios up and makes those
