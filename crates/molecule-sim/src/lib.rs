@@ -27,6 +27,7 @@ mod disk;
 mod door;
 mod drive;
 mod finale;
+mod hosted;
 pub mod invariants;
 mod job;
 pub mod library;

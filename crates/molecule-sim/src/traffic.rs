@@ -1,4 +1,4 @@
-//! Effects: requests on their way to the platform and back, and acts of the host.
+//! Effects: requests on their way to the platform or a peer and back, and what is made of each outcome.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -6,13 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
-use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, Limits, Outcome, Phase, Sent};
+use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Limits, Outcome, Phase, Sent};
 use molecule_platform::Answer;
 use molecule_proto::Time;
 
 use crate::agent::ORIGIN;
 use crate::clock::platform_now;
-use crate::disk::Progress;
 use crate::net::{self, End};
 use crate::peers::{By, Speech};
 use crate::relay::Exchange;
@@ -267,36 +266,6 @@ impl World<'_> {
         }
     }
 
-    fn perform(&mut self, who: Who, id: EffectId, op: HostOp, crash: Option<Crash>) {
-        self.see(who, Seen::HostAsked(id, &op));
-        if let Some(crash) = crash {
-            if crash.moment == Moment::During {
-                self.interrupt(who.agent, &op);
-            }
-            return self.crash(who.agent, crash);
-        }
-        let takes = Duration::from_micros(self.rng.u64(50..20_000));
-        if let Some(process) = self.process_mut(who.process) {
-            process.acts.insert(id, op);
-        }
-        self.plan(self.now + takes, Happening::Performed { process: who.process, job: who.job, id });
-    }
-
-    /// An act whose process dies came as far as chance has it.
-    pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
-        let progress = [Progress::Temporary, Progress::Renamed, Progress::Synced][self.rng.usize(0..3)];
-        self.agents[agent].disk.interrupted(op, progress);
-    }
-
-    pub(crate) fn performed(&mut self, process: usize, job: u32, id: EffectId) {
-        let Some(living) = self.process_mut(process) else { return };
-        let Some(op) = living.acts.remove(&id) else { return };
-        let outcome = living.host.perform(op);
-        let agent = living.agent;
-        let kind = living.kind(job).unwrap_or(crate::job::JobKind::Run);
-        self.hand_over(Who { agent, process, job, kind }, id, None, outcome);
-    }
-
     /// A cancelled effect's performer may stop, or it may not.
     pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
         self.see(who, Seen::Cancelled(id));
@@ -316,7 +285,7 @@ impl World<'_> {
         }
     }
 
-    fn hand_over(&mut self, who: Who, id: EffectId, ask: Option<Ask>, outcome: Outcome) {
+    pub(crate) fn hand_over(&mut self, who: Who, id: EffectId, ask: Option<Ask>, outcome: Outcome) {
         if let Some((_, crash)) =
             self.process(who.process).and_then(|process| process.fatal.filter(|(of, _)| *of == id))
         {

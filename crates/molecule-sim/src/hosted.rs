@@ -1,0 +1,43 @@
+//! Acts of the host, on an agent's disk.
+
+use std::time::Duration;
+
+use molecule_core::effect::{EffectId, HostOp};
+
+use crate::disk::Progress;
+use crate::job::JobKind;
+use crate::scenario::{Crash, Moment};
+use crate::seen::{Seen, Who};
+use crate::world::{Happening, World};
+
+impl World<'_> {
+    pub(crate) fn perform(&mut self, who: Who, id: EffectId, op: HostOp, crash: Option<Crash>) {
+        self.see(who, Seen::HostAsked(id, &op));
+        if let Some(crash) = crash {
+            if crash.moment == Moment::During {
+                self.interrupt(who.agent, &op);
+            }
+            return self.crash(who.agent, crash);
+        }
+        let takes = Duration::from_micros(self.rng.u64(50..20_000));
+        if let Some(process) = self.process_mut(who.process) {
+            process.acts.insert(id, op);
+        }
+        self.plan(self.now + takes, Happening::Performed { process: who.process, job: who.job, id });
+    }
+
+    /// An act whose process dies came as far as chance has it.
+    pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
+        let progress = [Progress::Temporary, Progress::Renamed, Progress::Synced][self.rng.usize(0..3)];
+        self.agents[agent].disk.interrupted(op, progress);
+    }
+
+    pub(crate) fn performed(&mut self, process: usize, job: u32, id: EffectId) {
+        let Some(living) = self.process_mut(process) else { return };
+        let Some(op) = living.acts.remove(&id) else { return };
+        let outcome = living.host.perform(op);
+        let agent = living.agent;
+        let kind = living.kind(job).unwrap_or(JobKind::Run);
+        self.hand_over(Who { agent, process, job, kind }, id, None, outcome);
+    }
+}
