@@ -95,6 +95,15 @@ fn what_is_not_known_is_kept() {
 }
 
 #[test]
+fn numbers_are_kept_to_the_last_digit() {
+    for number in [1e-82, 1e-42, 5e-324, 0.1 + 0.2, 1.797_693_134_862_315_7e308] {
+        let text = format!(r#"{{"role":"agent","parts":[{{"kind":"data","data":{{"number":{number:e}}}}}]}}"#);
+        let message: Message = serde_json::from_str(&text).unwrap();
+        assert_eq!(written(&message)["parts"][0]["data"]["number"].as_f64(), Some(number), "{text}");
+    }
+}
+
+#[test]
 fn only_an_object_is_a_message() {
     for value in [json!(null), json!("x"), json!([]), json!(7)] {
         let error = serde_json::from_value::<Message>(value).unwrap_err().to_string();
