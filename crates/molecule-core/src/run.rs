@@ -182,8 +182,15 @@ impl Run {
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
         if let Some(mut beat) = self.beats.call.take() {
             beat.cancel(cx);
-            if let step @ Step::Cancel(_) = beat.poll(cx) {
-                return Some(pass(step));
+            match beat.poll(cx) {
+                step @ Step::Cancel(_) => return Some(pass(step)),
+                Step::Idle(_) if self.level(cx) == StopLevel::Now => {}
+                Step::Done(_) => {}
+                // An inbound secret that came last is stored.
+                other => {
+                    self.beats.call = Some(beat);
+                    return Some(pass(other));
+                }
             }
         }
         if let Some(mut look) = self.looks.call.take() {
