@@ -219,11 +219,15 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The texts of the message or of the task's artifacts, in order: where the platform itself looks for a reply's text.
+    /// The texts of the message or of the task's artifacts, in order, where the platform itself looks for a reply's text. Of
+    /// a task without any, such as one that waits for another message, those of its status.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Message(message) => message.texts().collect(),
-            Self::Task(task) => task.texts().collect(),
+            Self::Task(task) => match task.texts().collect::<Vec<_>>() {
+                texts if texts.is_empty() => task.status.message.iter().flat_map(Message::texts).collect(),
+                texts => texts,
+            },
             Self::Other(_) => Vec::new(),
         }
     }

@@ -152,6 +152,19 @@ fn a_reply_is_told_by_its_kind_else_by_its_keys() {
 }
 
 #[test]
+fn the_texts_of_a_reply_are_where_its_agent_put_them() {
+    let asks = json!({
+        "kind": "task", "id": "t",
+        "status": {"state": "input-required", "message": {"role": "agent", "parts": [{"text": "which one?"}]}},
+    });
+    assert_eq!(Reply::from(asks.clone()).texts(), ["which one?"]);
+    let mut done = asks;
+    done["artifacts"] = json!([{"artifactId": "a", "parts": [{"kind": "text", "text": "both"}]}]);
+    assert_eq!(Reply::from(done).texts(), ["both"]);
+    assert!(Reply::from(json!({"kind": "task", "id": "t"})).texts().is_empty());
+}
+
+#[test]
 fn envelopes_keep_ids_as_they_are() {
     for id in [json!("a"), json!(7), json!(null)] {
         let request = RpcRequest::send(id.clone(), Message::text("x").with_id("m"));
