@@ -7,6 +7,7 @@ mod support;
 use molecule_core::effect::Effect;
 use molecule_core::machine::Machine;
 use molecule_core::{Ask, CallPeer, DiscoverPeer, ErrorKind, PeerCall, Route};
+use serde_json::json;
 use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{A2A, DISCOVER, PEER};
 use support::*;
@@ -80,6 +81,22 @@ fn a_discovery_that_failed_for_one_is_not_made_again_by_those_that_can_do_withou
         other.settle(&mut agent);
         assert_eq!(under_way(&agent, other), [expected]);
     }
+}
+
+#[test]
+fn who_can_do_without_waits_for_a_discovery_no_longer_than_for_one_of_its_own() {
+    let mut agent = caller();
+    let mut look = Driven::new(Ask::new(DiscoverPeer::new(PEER).unwrap()));
+    look.settle(&mut agent);
+    let id = *look.in_flight.keys().next().unwrap();
+    let down = json!({"error": "down", "code": "platform_unavailable"});
+    look.feed(&mut agent, id, Answer::json(503, down).header("retry-after", "60").outcome());
+    assert!(matches!(look.settle(&mut agent), Rest::Idle(Some(_))), "it tries again in a minute");
+    let mut call = begun(&mut agent, Route::Auto);
+    call.drive_for(&mut agent, secs(29), &mut |_: &Seen| Reply::Never);
+    assert!(call.in_flight.is_empty());
+    call.drive_for(&mut agent, secs(2), &mut |_: &Seen| Reply::Never);
+    assert_eq!(under_way(&agent, &call), [A2A]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use molecule_proto::WorkspaceId;
+use molecule_proto::{Time, WorkspaceId};
 
 use super::asking::Asked;
 use super::cache::Known;
@@ -20,8 +20,8 @@ use crate::machine::Cx;
 pub struct DiscoverPeer {
     id: WorkspaceId,
     is_optional: bool,
-    /// The discovery of another call that this one waited for.
-    awaited: Option<Asked>,
+    /// The discovery of another call that this one waits for, and since when.
+    awaited: Option<(Asked, Time)>,
     /// The number of this one's own.
     own: Option<Asked>,
 }
@@ -40,9 +40,17 @@ impl DiscoverPeer {
         Self { id, is_optional: false, awaited: None, own: None }
     }
 
-    /// The same for who can do without an answer: a discovery that failed for another call is not tried again.
+    /// The same for who can do without an answer: a discovery of another call is waited for no longer than one of its own
+    /// would take, and not tried again if it failed.
     pub(crate) fn optional(self) -> Self {
         Self { is_optional: true, ..self }
+    }
+
+    /// Whether this discovery of another call is worth waiting for: the first that is seen, while there is time.
+    fn waits_for(&mut self, cx: &Cx<'_>, asked: Asked) -> bool {
+        let (awaited, since) = *self.awaited.get_or_insert((asked, cx.now.mono));
+        let is_in_time = !self.is_optional || cx.now.mono.since(since) < cx.session.config().timeouts.request;
+        awaited == asked && is_in_time
     }
 }
 
@@ -57,18 +65,18 @@ impl Question for DiscoverPeer {
             Some(Known::Nowhere) => return Ok(Begin::Known(None)),
             None => {}
         }
-        match (cx.session.asking.under_way(now, &self.id), self.awaited) {
-            (Some((asked, wake)), awaited) if awaited.is_none_or(|awaited| awaited == asked) => {
-                self.awaited = Some(asked);
-                Ok(Begin::Wait(wake))
-            }
-            (_, Some(_)) if self.is_optional => Ok(Begin::Known(None)),
-            _ => {
-                let until = now + cx.session.config().timeouts.call;
-                self.own = Some(cx.session.asking.begin(now, &self.id, until));
-                Ok(Begin::Send(Discover(self.id.clone())))
-            }
+        let under_way = cx.session.asking.under_way(now, &self.id);
+        if let Some((asked, wake)) = under_way
+            && self.waits_for(cx, asked)
+        {
+            return Ok(Begin::Wait(wake));
         }
+        if self.is_optional && self.awaited.is_some() {
+            return Ok(Begin::Known(None));
+        }
+        let until = now + cx.session.config().timeouts.call;
+        self.own = Some(cx.session.asking.begin(now, &self.id, until));
+        Ok(Begin::Send(Discover(self.id.clone())))
     }
 
     fn end(
