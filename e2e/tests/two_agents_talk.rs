@@ -1,5 +1,7 @@
 //! Two agents find each other and talk, straight and through the platform.
 
+use std::thread;
+
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
 use molecule_e2e::platform::Dialect;
 use molecule_e2e::{Manner, Peer, route, scenario};
@@ -23,6 +25,25 @@ scenario!(the_peer_is_found_and_answers_a_direct_call_that_says_nothing_about_th
     let told: Vec<_> = heard.headers.keys().map(String::as_str).collect();
     assert_eq!(told, ["accept", "content-length", "content-type", "host", "user-agent"]);
     assert_eq!(world.count(route::A2A), 0, "not through the platform");
+});
+
+scenario!(calls_at_once_share_one_discovery, [April, Current], |stage| {
+    let world = stage.world();
+    let port = Peer::new(Manner::Echo);
+    let (alpha, beta) = world.pair(&port.url());
+    let id = beta.workspace_id();
+    let discovery = format!("/registry/discover/{id}");
+    let held_back = world.stall(&discovery);
+    thread::scope(|scope| {
+        let call = || alpha.call_peer(&id, "hello").unwrap().to_string();
+        let calls: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();
+        world.wait_for_count(&discovery, 1);
+        held_back.end();
+        for call in calls {
+            assert_eq!(call.join().unwrap(), "replied: got hello");
+        }
+    });
+    assert_eq!((world.count(&discovery), port.heard().all().len(), world.count(route::A2A)), (1, 8, 0));
 });
 
 scenario!(through_the_platform_the_peer_hears_the_platform, [April, Current], |stage| {
