@@ -22,6 +22,10 @@ const BRISK: Duration = Duration::from_secs(1);
 /// How often those that nobody will take are looked for, while others come back.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// To how many origins connections wait: peers that are called directly may be as many as an organisation has, and each
+/// connection is a file of the process. The one that was used longest ago makes room.
+const MOST_ORIGINS: usize = 64;
+
 /// Idle connections by origin, each origin's in the order in which they were given back.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Idle>);
@@ -91,7 +95,7 @@ impl Hash for Origin {
     }
 }
 
-/// A hash of eight bytes at a time: origins are short, few, and the application's own.
+/// A hash of eight bytes at a time: origins are short and few. A stranger's that is made to collide is one of [`MOST_ORIGINS`].
 #[derive(Default)]
 struct Short(u64);
 
@@ -135,13 +139,20 @@ impl Pool {
         let mut idle = self.idle();
         let gone = idle.sweep(since);
         let waiting = Waiting { connection, since };
-        match idle.waiting.get_mut(origin) {
-            Some(all) => all.push_back(waiting),
-            None => drop(idle.waiting.insert(origin.clone(), [waiting].into())),
-        }
+        let replaced = match idle.waiting.get_mut(origin) {
+            Some(all) => {
+                all.push_back(waiting);
+                None
+            }
+            None => {
+                let replaced = idle.make_room();
+                idle.waiting.insert(origin.clone(), [waiting].into());
+                replaced
+            }
+        };
         drop(idle);
         // Closed here, with the pool free for others.
-        drop(gone);
+        drop((gone, replaced));
     }
 
     fn pop(&self, origin: &Origin) -> Option<Waiting> {
@@ -169,6 +180,16 @@ impl Idle {
             !all.is_empty()
         });
         gone
+    }
+
+    /// Makes room for one more origin, if there is none; gives what waited for the one that was used longest ago.
+    fn make_room(&mut self) -> Option<VecDeque<Waiting>> {
+        if self.waiting.len() < MOST_ORIGINS {
+            return None;
+        }
+        let used = |all: &VecDeque<Waiting>| all.back().map(|waiting| waiting.since);
+        let oldest = self.waiting.iter().min_by_key(|(_, all)| used(all)).map(|(origin, _)| origin.clone())?;
+        self.waiting.remove(&oldest)
     }
 }
 
@@ -300,6 +321,34 @@ mod tests {
         assert!(pool.idle().sweep(later).is_empty());
         runtime.shutdown_background();
         assert_eq!(pool.idle().sweep(later + SWEEP).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn many_origins_keep_no_more_connections_than_there_is_room_for() {
+        let pool = Pool::default();
+        let begun = Instant::now();
+        let mut other_ends = Vec::new();
+        for number in 0..MOST_ORIGINS + 20 {
+            let now = begun + Duration::from_millis(number as u64);
+            let (connection, other_end) = used().await;
+            other_ends.push(other_end);
+            pool.give(&origin(&format!("https://peer-{number}.example")), connection, now);
+            // The platform is called all the while.
+            let platform = match pool.take(&here(), now).await {
+                Some(connection) => connection,
+                None => {
+                    assert_eq!(number, 0, "the platform made room for a peer");
+                    let (connection, other_end) = used().await;
+                    other_ends.push(other_end);
+                    connection
+                }
+            };
+            pool.give(&here(), platform, now);
+            assert!(pool.idle().waiting.len() <= MOST_ORIGINS);
+        }
+        let latest = origin(&format!("https://peer-{}.example", MOST_ORIGINS + 19));
+        assert!(pool.take(&latest, begun).await.is_some());
+        assert!(pool.take(&origin("https://peer-0.example"), begun).await.is_none(), "used longest ago");
     }
 
     #[tokio::test]
