@@ -84,6 +84,25 @@ fn a_discovery_that_failed_for_one_is_not_made_again_by_those_that_can_do_withou
 }
 
 #[test]
+fn who_waited_for_a_discovery_that_met_the_rate_limit_stays_away_too() {
+    let mut agent = caller();
+    let mut first = begun(&mut agent, Route::Auto);
+    let mut other = begun(&mut agent, Route::Auto);
+    let limited = json!({"error": "rate limit exceeded", "retry_after": 7});
+    answer(&mut agent, &mut first, Answer::json(429, limited).header("retry-after", "7"));
+    for (seconds, expected) in [(6, &[][..]), (2, &[A2A][..])] {
+        for call in [&mut first, &mut other] {
+            call.drive_for(&mut agent, secs(0), &mut |_: &Seen| Reply::Never);
+        }
+        agent.advance(secs(seconds));
+        for call in [&mut first, &mut other] {
+            call.settle(&mut agent);
+            assert_eq!(under_way(&agent, call), expected, "after {seconds} s more");
+        }
+    }
+}
+
+#[test]
 fn who_can_do_without_waits_for_a_discovery_no_longer_than_for_one_of_its_own() {
     let mut agent = caller();
     let mut look = Driven::new(Ask::new(DiscoverPeer::new(PEER).unwrap()));

@@ -112,8 +112,12 @@ impl CallPeer {
             (Err(error), Route::Direct) => self.fail(error),
             (Ok(None), Route::Direct) => self.finish(CallOutcome::NoUrl { status: None }),
             (Err(error), Route::Auto | Route::Proxy) if error.retry_after().is_some() => self.stay_away(cx, error),
-            // Discovery is not needed for the other way, and may fail where that one works.
-            (Ok(None) | Err(_), Route::Auto | Route::Proxy) => self.relay(cx),
+            // Discovery is not needed for the other way, and may fail where that one works. If it failed for another call
+            // because of the rate limit, that is this one's too.
+            (Ok(None) | Err(_), Route::Auto | Route::Proxy) => match cx.session.rate.hold_heartbeat(cx.now.mono) {
+                Some(until) if until < self.deadline => self.state = State::Waiting(until),
+                _ => self.relay(cx),
+            },
         }
         None
     }
