@@ -15,8 +15,8 @@ use crate::event::Event;
 use crate::machine::Cx;
 use crate::session::{Dialect, Feature};
 
-/// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item`. On a server without the route (April's) the
-/// first answer is remembered, and nobody asks again.
+/// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item` (contract section 11). On a server without the
+/// route (April's) the first answer is remembered, and nobody asks again until the server turns out to be a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedItem(QueueId);
 
@@ -82,7 +82,7 @@ fn unsupported() -> Error {
         .remedy("use a newer platform, or have the peer answer with a message of its own")
 }
 
-/// What became of a message that was queued.
+/// What became of a message that was queued (contract section 11).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[must_use = "a message that was never delivered is an outcome too"]

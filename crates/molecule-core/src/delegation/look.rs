@@ -10,8 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::Cx;
 
-/// Asks for the delegations that this agent sent or, where the platform keeps a ledger, received: the newest 50 rows of
-/// them, the newest delegation first.
+/// Asks for the delegations that this agent sent or, where the platform keeps a ledger, received: `GET
+/// /workspaces/:self/delegations` (contract section 14.2; April 8.2). The newest 50 rows are put together to one
+/// [`DelegationView`] of each, the newest first; rows that make no sense are left out with a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delegations;
 
@@ -38,7 +39,7 @@ impl Question for Delegations {
     }
 }
 
-/// Asks for one of them.
+/// Asks for one of them; `NotFound` if it is not among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelegationOf(String);
 

@@ -34,7 +34,7 @@ pub struct DelegationView {
     pub deadline: Option<UnixTime>,
 }
 
-/// How a delegation ended.
+/// How a delegation ended, as its rows tell (contract sections 14.1 and 14.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DelegationEnd {

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 
-/// Sends a message to a peer and tells what became of it.
+/// Sends a message to a peer and tells what became of it (contract section 9; April 7).
 ///
 /// Every request of the call carries the same message under the same id. What a peer may have handled is never sent
 /// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
