@@ -1,6 +1,6 @@
 //! Tasks, and what an agent replies with (A2A 0.3; contract section 10.3).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::lenient::{list, or_default};
@@ -44,8 +44,8 @@ pub struct Task {
     /// The conversation.
     #[serde(default, rename = "contextId", skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub context_id: Option<String>,
-    /// Where it stands.
-    #[serde(default, deserialize_with = "or_default")]
+    /// Where it stands; a mere word is read as its state.
+    #[serde(default, deserialize_with = "status")]
     pub status: TaskStatus,
     /// What came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
@@ -98,6 +98,13 @@ pub struct TaskStatus {
     /// Every other key.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskStatus, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(word) => TaskStatus::new(word.into()),
+        other => serde_json::from_value(other).unwrap_or_default(),
+    })
 }
 
 fn unknown() -> TaskState {

@@ -152,6 +152,16 @@ fn a_reply_is_told_by_its_kind_else_by_its_keys() {
 }
 
 #[test]
+fn a_tasks_status_may_be_a_mere_word() {
+    let task =
+        |status: Value| serde_json::from_value::<Task>(json!({"kind": "task", "id": "t", "status": status})).unwrap();
+    assert_eq!(task(json!("completed")).status.state, TaskState::Completed);
+    assert_eq!(task(json!("thinking")).status.state, TaskState::Other("thinking".to_owned()));
+    assert_eq!(task(json!(7)).status.state, TaskState::Unknown);
+    assert_eq!(written(task(json!("completed")))["status"], json!({"state": "completed"}), "written strictly");
+}
+
+#[test]
 fn the_texts_of_a_reply_are_where_its_agent_put_them() {
     let asks = json!({
         "kind": "task", "id": "t",
