@@ -28,7 +28,8 @@ pub struct Delegation {
 }
 
 impl Delegation {
-    /// A task under a random key: every resend of its request is the same delegation, every other call another one.
+    /// A task under a random key: every resend of its request is the same delegation, every other call another one. One that
+    /// failed by the time of a resend is tried again, since the platform gives its key free.
     pub fn new(task: impl Into<String>) -> Self {
         Self { task: task.into(), key: None }
     }
