@@ -180,13 +180,17 @@ impl Run {
 
     /// Winds down: children that can be cancelled are, a register that may mint is waited for unless it must end at once.
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
+        let mut stores = false;
         if let Some(mut beat) = self.beats.call.take() {
             beat.cancel(cx);
             match beat.poll(cx) {
                 step @ Step::Cancel(_) => return Some(pass(step)),
-                Step::Idle(_) if self.level(cx) == StopLevel::Now => {}
                 Step::Done(_) => {}
                 // An inbound secret that came last is stored.
+                Step::Idle(_) => {
+                    stores = self.level(cx) != StopLevel::Now;
+                    self.beats.call = Some(beat).filter(|_| stores);
+                }
                 other => {
                     self.beats.call = Some(beat);
                     return Some(pass(other));
@@ -199,27 +203,27 @@ impl Run {
                 return Some(pass(step));
             }
         }
-        let (mut register, why) = self.register.take()?;
-        register.cancel(cx);
-        match register.poll(cx) {
-            Step::Done(result) => {
-                // The token is saved; what else came of it no longer matters, but a failure to save must be heard.
-                if let Err(error) = result
-                    && error.kind() == ErrorKind::TokenNotSaved
-                {
-                    return Some(Step::Event(Event::Warning(error.to_string())));
+        if let Some((mut register, why)) = self.register.take() {
+            register.cancel(cx);
+            match register.poll(cx) {
+                Step::Done(result) => {
+                    // The token is saved; what else came of it no longer matters, but a failure to save must be heard.
+                    if let Err(error) = result
+                        && error.kind() == ErrorKind::TokenNotSaved
+                    {
+                        return Some(Step::Event(Event::Warning(error.to_string())));
+                    }
                 }
-                None
-            }
-            Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {
-                register.abandon(cx);
-                None
-            }
-            other => {
-                self.register = Some((register, why));
-                Some(pass(other))
+                Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {
+                    register.abandon(cx);
+                }
+                other => {
+                    self.register = Some((register, why));
+                    return Some(pass(other));
+                }
             }
         }
+        stores.then_some(Step::Idle(None))
     }
 }
 

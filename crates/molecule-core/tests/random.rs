@@ -403,3 +403,29 @@ fn the_loop_survives_anything() {
         survives(20, &make, |run, agent, command| run.command(&mut agent.cx(), command));
     }
 }
+
+/// Acts that once made a loop cancel what was over: it was told that the workspace is paused while it stored a secret and
+/// looked at the view before a register.
+struct PausedWhileASecretIsStored;
+
+impl Check for PausedWhileASecretIsStored {
+    fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
+    where
+        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        T: Debug,
+    {
+        let good = |which| Act::Good { which };
+        let advance = |millis| Act::Advance { millis };
+        let mut acts = vec![good(0); 7];
+        acts.extend([advance(31_106), Act::Platform { change: 7 }, Act::Moved { url: true }, advance(58_897), good(0)]);
+        acts.extend([Act::Fault { which: 2, kind: 0, maybe: false }, good(0), advance(997), good(3), good(1), good(2)]);
+        let mut setup = make();
+        let driven = Driven::new(make().machine);
+        Case { setup: &mut setup, driven, say: |_, _, _| {}, ending: false }.go(&acts);
+    }
+}
+
+#[test]
+fn a_register_is_given_up_while_a_secret_is_stored() {
+    each_machine(&PausedWhileASecretIsStored);
+}
