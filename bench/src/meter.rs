@@ -67,6 +67,15 @@ pub fn median_cost(costs: &[Cost]) -> Cost {
     Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
 }
 
+/// How many times as long theirs took as ours: the median of the rounds, each against its neighbour, since a shared machine's
+/// speed is seldom the same for long.
+pub fn median_ratio(theirs: &[Cost], ours: &[Cost]) -> f64 {
+    let ratio = |(theirs, ours): (&Cost, &Cost)| theirs.wall.as_secs_f64() / ours.wall.as_secs_f64();
+    let mut ratios: Vec<f64> = theirs.iter().zip(ours).map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or_default()
+}
+
 /// Open descriptors of this process, as Linux tells them.
 ///
 /// # Errors
