@@ -263,7 +263,9 @@ impl<E: Endpoint> Call<E> {
         let retries = self.attempts.saturating_sub(self.resends + 1);
         let wait = wait.unwrap_or_else(|| retry::backoff(&mut cx.session.rng, retries));
         let at = cx.now.mono + wait;
-        let in_time = self.deadline.is_some_and(|deadline| at + LEAST <= deadline);
+        // Somebody else's time is not outlasted, and a request without any time only makes its end unclear.
+        let least = if self.until.is_some() { LEAST } else { Duration::ZERO };
+        let in_time = self.deadline.is_some_and(|deadline| at + least < deadline);
         if self.left == 0 || !in_time { self.finish(Err(error)) } else { self.state = State::Waiting(at) }
     }
 
