@@ -55,6 +55,12 @@ impl Connection {
     pub(crate) fn is_open(&mut self) -> bool {
         // Nobody waits for it, and whoever used it last is not to be woken by the next request.
         self.advance(&mut Context::from_waker(Waker::noop()));
+        self.is_ready()
+    }
+
+    /// Whether it takes a request, as far as was seen when it moved last. It looks for a close again before it writes: a
+    /// request that meets one comes back.
+    pub(crate) fn is_ready(&self) -> bool {
         self.io.is_some() && self.requests.is_ready()
     }
 

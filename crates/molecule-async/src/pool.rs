@@ -127,7 +127,7 @@ impl Pool {
                 // A turn of the runtime, in which it learns of a close that has arrived by now.
                 yield_now().await;
             }
-            if waiting.is_good(now) {
+            if waiting.is_brisk(now) && waiting.connection.is_ready() || waiting.is_good(now) {
                 waiting.connection.is_proven = true;
                 return Some(waiting.connection);
             }
