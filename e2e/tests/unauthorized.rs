@@ -15,7 +15,7 @@ scenario!(the_loop_ends_after_three_refused_registers, [April, Current], |stage|
     assert_eq!(running.ended().unwrap(), Ended::Unauthorized);
     assert_eq!(world.count(route::REGISTER), before + 3);
     let refused = |event: &Event| matches!(event, Event::Degraded { lane: Lane::Register, .. });
-    assert_eq!(agent.events().count(refused), 2, "the third is the end");
+    assert_eq!(agent.events().count(refused), 3, "each is told, the last one too");
     assert_eq!(world.home().token(&id), held);
     assert!(world.platform(|platform, _| platform.is_live(&id, &given_away)));
 

@@ -102,12 +102,7 @@ impl Run {
                 self.events.push_back(Event::Warning(error.to_string()));
                 return self.registered(cx);
             }
-            ErrorKind::Revoked | ErrorKind::TokenNotHeld => {
-                self.strikes += 1;
-                if self.strikes >= STRIKES {
-                    return self.end(Ok(Ended::Unauthorized));
-                }
-            }
+            ErrorKind::Revoked | ErrorKind::TokenNotHeld => self.strikes += 1,
             _ => {}
         }
         let failures = cx.session.vitals.register_failures.saturating_add(1);
@@ -115,6 +110,11 @@ impl Run {
         let interval = cx.session.config().intervals.heartbeat;
         let wait = wait_after(cx, Lane::Register, failures, interval, &error);
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
-        self.want_register(cx.now.mono + wait, why);
+        // The last refusal is told too: it says how to recover.
+        if self.strikes >= STRIKES {
+            self.end(Ok(Ended::Unauthorized))
+        } else {
+            self.want_register(cx.now.mono + wait, why)
+        }
     }
 }
