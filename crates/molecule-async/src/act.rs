@@ -1,8 +1,9 @@
 //! Effects under way, which move while the machine that asked for them waits.
 
+use std::future;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Response;
@@ -66,7 +67,7 @@ pub(crate) enum Act {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A request that says how far it has come.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
-    /// One that was given up, and is not over until what it began on the disk is undone.
+    /// One that says nothing more: it is over, or was given up and is not until what it began on the disk is undone.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Store(StoreAct),
     /// It was cancelled, which its machine is owed to hear.
@@ -112,11 +113,19 @@ impl Act {
             Self::Request(work) => {
                 work.as_mut().poll(cx).map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Response))
             }
-            Self::Fetch(work, progress) => {
-                if let Poll::Ready(Some(progress)) = progress.poll_recv(cx) {
+            Self::Fetch(work, said) => {
+                if let Poll::Ready(Some(progress)) = said.poll_recv(cx) {
                     return Poll::Ready(Outcome::Progress(progress));
                 }
-                work.as_mut().poll(cx)
+                let outcome = ready!(work.as_mut().poll(cx));
+                // What was said while it ended is told before its end.
+                match said.try_recv() {
+                    Ok(progress) => {
+                        *self = Self::Ending(Box::pin(future::ready(outcome)));
+                        Poll::Ready(Outcome::Progress(progress))
+                    }
+                    Err(_) => Poll::Ready(outcome),
+                }
             }
             Self::Ending(work) => work.as_mut().poll(cx),
             Self::Store(act) => Pin::new(act).poll(cx),
