@@ -34,6 +34,8 @@ pub struct Register {
     state: State,
     retries: bool,
     cancelled: bool,
+    /// Whether it has tried to store an earlier token.
+    tried: bool,
     turn: Turn,
     events: VecDeque<Event>,
 }
@@ -94,7 +96,14 @@ struct Attempt {
 impl Register {
     /// A register with the retries of every call.
     pub fn new() -> Self {
-        Self { state: State::Start, retries: true, cancelled: false, turn: Turn::default(), events: VecDeque::new() }
+        Self {
+            state: State::Start,
+            retries: true,
+            cancelled: false,
+            tried: false,
+            turn: Turn::default(),
+            events: VecDeque::new(),
+        }
     }
 
     /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
@@ -137,11 +146,12 @@ impl Register {
 
     /// A token that an earlier register could not store is stored first.
     fn save_earlier(&mut self, session: &Session) {
-        self.state = match session.held() {
-            Some(held) if held.kept == Kept::Nowhere => {
-                State::SavingEarlier(Box::new(SaveToken::new(OPERATION, held.token.clone())))
+        self.state = match unsaved(session) {
+            Some(save) => {
+                self.tried = true;
+                State::SavingEarlier(Box::new(save))
             }
-            Some(_) | None => State::Look,
+            None => State::Look,
         };
     }
 
@@ -206,11 +216,13 @@ impl Register {
     fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt) {
         let current = answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some();
         cx.session.learn_dialect(current);
-        match answer.auth_token.clone() {
-            Some(token) => {
-                let save = SaveToken::new(OPERATION, token);
-                self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt)));
-            }
+        // Another lane may meanwhile have gone back to a token that memory alone holds.
+        let save = match answer.auth_token.clone() {
+            Some(token) => Some(SaveToken::new(OPERATION, token)),
+            None => unsaved(cx.session).filter(|_| !self.tried),
+        };
+        match save {
+            Some(save) => self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt))),
             None => self.registered(cx, answer, &attempt, TokenUse::Held),
         }
     }
@@ -239,6 +251,12 @@ impl Register {
         }
         self.fail(explain(error, cx.session.held().is_some(), unnamed));
     }
+}
+
+/// Stores the bearer that memory alone holds, if it is one.
+fn unsaved(session: &Session) -> Option<SaveToken> {
+    let held = session.held().filter(|held| held.kept == Kept::Nowhere)?;
+    Some(SaveToken::new(OPERATION, held.token.clone()))
 }
 
 /// What a refused register means, and what to do about it.
@@ -354,7 +372,13 @@ impl Machine for Register {
                 State::SavingToken(mut save, answered) => match save.poll(cx) {
                     Step::Done(Ok(())) => {
                         let (answer, attempt) = *answered;
-                        self.registered(cx, answer, &attempt, TokenUse::Minted);
+                        let token = if answer.auth_token.is_some() { TokenUse::Minted } else { TokenUse::Held };
+                        self.registered(cx, answer, &attempt, token);
+                    }
+                    Step::Done(Err(error)) if answered.0.auth_token.is_none() => {
+                        self.events.push_back(Event::Warning(error.to_string()));
+                        let (answer, attempt) = *answered;
+                        self.registered(cx, answer, &attempt, TokenUse::Held);
                     }
                     Step::Done(Err(error)) => {
                         // The platform took the agent in; only the store did not.
