@@ -110,7 +110,7 @@ mod error;
 mod event;
 mod health;
 pub mod machine;
-mod nul;
+mod no_nul;
 mod options;
 pub mod peer;
 pub mod plugin;

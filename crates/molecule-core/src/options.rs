@@ -7,7 +7,7 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul};
 
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
-use crate::nul::refuse_nul_in_json;
+use crate::no_nul::refuse_nul_in_json;
 use crate::peer::Route;
 use crate::target::{Target, origin_value};
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use molecule_proto::{Message, Part, RpcRequest, SendParams};
 
 use crate::error::{Error, Result};
-use crate::nul::refuse_nul_in_json;
+use crate::no_nul::refuse_nul_in_json;
 use crate::options::check_limit;
 use crate::session::{Dialect, Session};
 
