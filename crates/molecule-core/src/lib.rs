@@ -109,6 +109,7 @@ pub mod endpoint;
 mod error;
 mod event;
 mod health;
+mod http_url;
 pub mod machine;
 mod no_nul;
 mod options;

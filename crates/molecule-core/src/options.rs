@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul};
 
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
+use crate::http_url::HttpUrl;
 use crate::no_nul::refuse_nul_in_json;
 use crate::peer::Route;
 use crate::target::{Target, origin_value};
@@ -368,15 +369,8 @@ pub(crate) fn check_reported_url(url: &str) -> Result<()> {
     if let Err(nul) = refuse_nul("the reported URL", url) {
         return Err(Error::config(nul.to_string(), "give a plain URL"));
     }
-    let uri: Uri = url.parse().map_err(|_| invalid("is not a valid URL"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(invalid("has no http or https scheme"));
-    }
-    let authority = uri.authority().ok_or_else(|| invalid("names no host"))?;
-    if authority.host().is_empty() {
-        return Err(invalid("names no host"));
-    }
-    if authority.as_str().contains('@') {
+    let url = HttpUrl::read(url).map_err(|error| invalid(&error.to_string()))?;
+    if url.has_user_info {
         return Err(invalid("contains user info, which every peer would see"));
     }
     Ok(())
@@ -408,6 +402,12 @@ mod tests {
         refused(options().reported_url("remote://no-inbound"), "reported URL");
         refused(options().reported_url("https://u:p@agent.example"), "user info");
         refused(options().reported_url("https://agent.example/\0"), "reported URL");
+        refused(options().reported_url("https://agent.example:80800/a2a"), "port from 1 to 65535");
+        refused(options().reported_url("https://u:p#x@agent.example"), "%23");
+        refused(
+            options().origin(OriginHeader::Explicit("https://ui.example:8080x".to_owned())),
+            "port from 1 to 65535",
+        );
         refused(options().token("ROTATE_TO_REVEAL_TOKEN"), "placeholder");
         refused(options().token(" "), "empty");
         refused(options().org_id("two words"), "organisation");

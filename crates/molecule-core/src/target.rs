@@ -9,6 +9,7 @@ use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::error::{Error, Result};
+use crate::http_url::{HttpUrl, UrlError};
 
 /// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,35 +29,17 @@ impl Target {
     pub fn parse(url: &str, allow_insecure: bool) -> Result<Self> {
         let remedy = "give the platform's base URL, such as https://your-platform.example.com";
         let invalid = |cause: &str| Error::config(format!("the platform URL {cause}"), remedy);
-        if url.trim().is_empty() {
-            return Err(invalid("is empty"));
-        }
-        let uri: Uri = url.trim().parse().map_err(|_| invalid("is not a valid URL"))?;
-        let scheme = match uri.scheme_str() {
-            Some("https") => Scheme::HTTPS,
-            Some("http") => Scheme::HTTP,
-            Some(other) => return Err(invalid(&format!("has the scheme {other:?} instead of https"))),
-            None => return Err(invalid("has no scheme")),
-        };
-        let authority = uri.authority().ok_or_else(|| invalid("names no host"))?;
-        if authority.as_str().contains('@') {
+        let HttpUrl { uri, scheme, host, port, has_user_info, has_fragment } =
+            HttpUrl::read(url.trim()).map_err(|error| invalid(&error.to_string()))?;
+        if has_user_info {
             return Err(invalid("contains user info, which would travel with every request"));
-        }
-        let host = authority.host().to_ascii_lowercase();
-        if host.is_empty() {
-            return Err(invalid("names no host"));
         }
         if uri.query().is_some() {
             return Err(invalid("contains a query"));
         }
-        if url.contains('#') {
+        if has_fragment {
             return Err(invalid("contains a fragment"));
         }
-        let port = match authority.port() {
-            Some(port) => Some(port.as_u16()),
-            None if authority.as_str().ends_with(':') => return Err(invalid("ends in a colon without a port")),
-            None => None,
-        };
         let own_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
         let authority = match port.filter(|port| *port != own_port) {
             Some(port) => format!("{host}:{port}"),
@@ -160,13 +143,15 @@ impl ProxyRule {
             )
         };
         let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let uri: Uri = with_scheme.parse().map_err(|_| invalid("is not valid"))?;
-        if uri.scheme_str() != Some("http") {
+        let url = HttpUrl::read(&with_scheme).map_err(|error| invalid(&error.to_string()))?;
+        if url.is_https() {
             return Err(invalid("has a scheme other than http"));
         }
-        if uri.host().unwrap_or_default().is_empty() {
-            return Err(invalid("names no host"));
+        // A proxy has no path, so this is the rest of a password.
+        if url.rest().contains('@') {
+            return Err(invalid(&UrlError::UserInfo.to_string()));
         }
+        let uri = url.uri;
         let exceptions = no_proxy.unwrap_or_default().split(',');
         let exceptions = exceptions.map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty());
         Ok(Self { proxy: Some(uri), exceptions: exceptions.collect() })
@@ -252,6 +237,12 @@ mod tests {
             ("https://host.example/?q=1", "query"),
             ("https://host.example/#top", "fragment"),
             ("https://host.example:", "colon"),
+            ("http://127.0.0.1:80800", "port from 1 to 65535"),
+            ("http://127.0.0.1:8080x", "port from 1 to 65535"),
+            ("http://127.0.0.1:-8080", "port from 1 to 65535"),
+            ("http://127.0.0.1:0", "port from 1 to 65535"),
+            ("http://[::1]8080", "port from 1 to 65535"),
+            ("https://user:pw#x@host.example", "%23"),
             ("http://host.example", "in clear"),
             ("http://localhost.example", "in clear"),
             ("http://10.0.0.1:8080", "in clear"),
@@ -262,6 +253,38 @@ mod tests {
             assert!(!error.to_string().contains("pw"), "{error}");
         }
         assert!(Target::parse("http://host.example", true).is_ok());
+    }
+
+    #[test]
+    fn no_request_goes_to_a_port_that_was_not_said() {
+        for port in (0..=70_000).step_by(7).chain([1, 79, 80, 81, 443, 8080, 65_535, 65_536, 80_800]) {
+            for scheme in ["http", "https"] {
+                let Ok(target) = Target::parse(&format!("{scheme}://127.0.0.1:{port}"), false) else {
+                    assert!(!(1..=65_535).contains(&port), "{port}");
+                    continue;
+                };
+                let uri = target.url("/registry/heartbeat".into()).unwrap();
+                let own = if scheme == "https" { 443 } else { 80 };
+                assert_eq!(u32::from(uri.port_u16().unwrap_or(own)), port, "{uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxys_password_that_is_not_encoded_is_named_with_the_remedy() {
+        for url in [
+            "http://user:p#ss@proxy:3128",
+            "user:p#ss@proxy:3128",
+            "http://user:80/ss@proxy:3128",
+            "http://u:80?ss@proxy",
+        ] {
+            let error = ProxyRule::new(Some(url), None).unwrap_err();
+            assert!(error.to_string().contains("write @ as %40"), "{url}: {error}");
+            assert!(!error.to_string().contains("ss@"), "{error}");
+        }
+        let rule = ProxyRule::new(Some("http://user:p%23ss@proxy:3128"), None).unwrap();
+        let proxy = rule.proxy_for(&"https://platform.example".parse().unwrap()).unwrap().clone();
+        assert_eq!((proxy.host(), proxy.port_u16()), (Some("proxy"), Some(3128)));
     }
 
     #[test]
@@ -294,7 +317,7 @@ mod tests {
                 .proxy_for(&"https://a.b".parse().unwrap())
                 .is_none()
         );
-        for bad in ["socks5://proxy:1", "https://proxy:1", "http://", "http://a b"] {
+        for bad in ["socks5://proxy:1", "https://proxy:1", "http://", "http://a b", "proxy:312800", "proxy:", "p:x"] {
             assert!(ProxyRule::new(Some(bad), None).is_err(), "{bad}");
         }
         assert_eq!(ProxyRule::new(Some(" "), None).unwrap(), ProxyRule::direct());

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
+use crate::http_url::HttpUrl;
 use crate::options::SDK;
 use crate::target::{Target, is_loopback};
 
@@ -24,13 +25,9 @@ impl PeerUrl {
         if text.len() > LONGEST {
             return None;
         }
-        let uri: Uri = text.parse().ok()?;
-        let authority = uri.authority()?;
-        let http = matches!(uri.scheme_str(), Some("http" | "https"));
-        let host = authority.host();
-        let has_user_info = authority.as_str().contains('@');
-        let is_made_up = host.starts_with("ws-") && !host.contains('.') && authority.port_u16() == Some(8000);
-        (http && !host.is_empty() && !has_user_info && !is_made_up).then_some(Self(uri))
+        let HttpUrl { uri, host, port, has_user_info, .. } = HttpUrl::read(text).ok()?;
+        let is_made_up = host.starts_with("ws-") && !host.contains('.') && port == Some(8000);
+        (!has_user_info && !is_made_up).then_some(Self(uri))
     }
 
     /// The URL for an HTTP client.
@@ -113,6 +110,11 @@ mod tests {
             "/path",
             "peer.example",
             "http://",
+            "https://peer.example:80800/",
+            "https://peer.example:8443x/",
+            "https://peer.example:-8443/",
+            "https://peer.example:/",
+            "https://[::1]8443/",
             "https://user:password@peer.example/",
             "http://ws-7fda77bf-a467-441c-9fab-7d8aba8e6040:8000",
             "http://ws-7fda77bf-a46:8000",
