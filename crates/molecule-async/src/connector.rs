@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 use molecule_core::effect::{Fault, FaultKind, Sent};
-use molecule_core::{ProxyRule, Result, Transport};
+use molecule_core::{ProxyRule, Result, Target, Transport};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -46,12 +46,18 @@ impl Connector {
         Ok(Self { tls, proxies: molecule_host::proxy_rule(&transport.proxy)?, names })
     }
 
+    /// # Errors
+    /// `Config` if the platform is behind a proxy that cannot be used.
+    pub(crate) fn check(&self, target: &Target) -> Result<()> {
+        self.proxies.check(target)
+    }
+
     /// A new connection to a URL's origin.
     pub(crate) async fn open(&self, uri: Uri) -> Result<Connection, Fault> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let stream = match self.proxies.proxy_for(&uri) {
+        let stream = match self.proxies.proxy_for(&uri)? {
             Some(proxy) => proxy::tunnel(&self.names, proxy, host, port).await?,
             None => dial(&self.names, host, port).await?,
         };

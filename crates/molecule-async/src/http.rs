@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// # Errors
-    /// `Config` if this build cannot speak to the target.
+    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check(&self, target: &Target) -> Result<()> {
         if target.is_https() && !Tls::AVAILABLE {
             return Err(Error::config(
@@ -70,7 +70,7 @@ impl Client {
                 "turn on the feature rustls or platform-verifier",
             ));
         }
-        Ok(())
+        self.0.connector.check(target)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.

@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// # Errors
-    /// `Config` if this build cannot speak to the target.
+    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check(&self, target: &Target) -> Result<()> {
         if target.is_https() && !Tls::AVAILABLE {
             return Err(Error::config(
@@ -91,7 +91,7 @@ impl Client {
                 "turn on the feature rustls or platform-verifier",
             ));
         }
-        Ok(())
+        self.0.proxies.check(target)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
@@ -115,7 +115,8 @@ impl Client {
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
         let started = Instant::now();
         let agent = &self.0.agent;
-        let proxy = self.0.proxies.proxy_for(request.uri());
+        let proxy =
+            self.0.proxies.proxy_for(request.uri()).map_err(|fault| ureq::Error::Other(Box::new(Unsent(fault))))?;
         self.look_up(request.uri(), proxy, limits)?;
         let spent = started.elapsed();
         let request = agent

@@ -25,7 +25,7 @@ pub(crate) struct HttpUrl {
     pub(crate) has_fragment: bool,
 }
 
-/// Why a text is no such URL, as the end of a sentence about it. It quotes nothing but a scheme, since a URL may hold a
+/// Why a text is no such URL, or not the one that was asked for, as the end of a sentence about it. It quotes nothing but a scheme, since a URL may hold a
 /// password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {

@@ -1,15 +1,14 @@
-//! Where the platform is, and which way leads there.
+//! Where the platform is.
 
 use core::net::IpAddr;
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::error::{Error, Result};
-use crate::http_url::{HttpUrl, UrlError};
+use crate::http_url::HttpUrl;
 
 /// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,82 +110,6 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Which requests go through a proxy, decided in one place for both drivers.
-///
-/// Only `https` does, and never to this machine: a proxy sees the target's name and nothing else. `Debug` does not show
-/// the proxy's credentials.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ProxyRule {
-    proxy: Option<Uri>,
-    exceptions: Vec<String>,
-}
-
-impl ProxyRule {
-    /// No proxy.
-    pub fn direct() -> Self {
-        Self::default()
-    }
-
-    /// The proxy at `url` (`http://[user:password@]host[:port]`) for every host that `no_proxy` does not name: a comma list
-    /// of `*`, hosts, domains with or without a leading dot, each with or without a port.
-    ///
-    /// # Errors
-    /// `Config` if the proxy's URL is not one.
-    pub fn new(url: Option<&str>, no_proxy: Option<&str>) -> Result<Self> {
-        let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
-            return Ok(Self::direct());
-        };
-        let invalid = |cause: &str| {
-            Error::config(
-                format!("the proxy's URL {cause}"),
-                "give it as http://host:port in HTTPS_PROXY or proxy(…), or call no_proxy()",
-            )
-        };
-        let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let url = HttpUrl::read(&with_scheme).map_err(|error| invalid(&error.to_string()))?;
-        if url.is_https() {
-            return Err(invalid("has a scheme other than http"));
-        }
-        // A proxy has no path, so this is the rest of a password.
-        if url.rest().contains('@') {
-            return Err(invalid(&UrlError::UserInfo.to_string()));
-        }
-        let uri = url.uri;
-        let exceptions = no_proxy.unwrap_or_default().split(',');
-        let exceptions = exceptions.map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty());
-        Ok(Self { proxy: Some(uri), exceptions: exceptions.collect() })
-    }
-
-    /// The proxy for a request, if it goes through one.
-    pub fn proxy_for(&self, uri: &Uri) -> Option<&Uri> {
-        let host = uri.host()?.to_ascii_lowercase();
-        if uri.scheme() != Some(&Scheme::HTTPS) || is_loopback(&host) {
-            return None;
-        }
-        let port = uri.port_u16().unwrap_or(443).to_string();
-        let excepted = self.exceptions.iter().any(|item| {
-            let (name, item_port) = match item.rsplit_once(':') {
-                Some((name, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() => {
-                    (name, Some(digits))
-                }
-                _ => (item.as_str(), None),
-            };
-            let name = name.trim_start_matches("*.").trim_start_matches('.');
-            let names_host =
-                name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-            names_host && item_port.is_none_or(|item_port| item_port == port)
-        });
-        if excepted { None } else { self.proxy.as_ref() }
-    }
-}
-
-impl fmt::Debug for ProxyRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.proxy.as_ref().and_then(Uri::host);
-        f.debug_struct("ProxyRule").field("host", &host).field("exceptions", &self.exceptions).finish()
-    }
-}
-
 /// The value of an `Origin` header; sensitive to nothing, but it must be a header value.
 pub(crate) fn origin_value(origin: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(origin)
@@ -268,58 +191,5 @@ mod tests {
                 assert_eq!(u32::from(uri.port_u16().unwrap_or(own)), port, "{uri}");
             }
         }
-    }
-
-    #[test]
-    fn a_proxys_password_that_is_not_encoded_is_named_with_the_remedy() {
-        for url in [
-            "http://user:p#ss@proxy:3128",
-            "user:p#ss@proxy:3128",
-            "http://user:80/ss@proxy:3128",
-            "http://u:80?ss@proxy",
-        ] {
-            let error = ProxyRule::new(Some(url), None).unwrap_err();
-            assert!(error.to_string().contains("write @ as %40"), "{url}: {error}");
-            assert!(!error.to_string().contains("ss@"), "{error}");
-        }
-        let rule = ProxyRule::new(Some("http://user:p%23ss@proxy:3128"), None).unwrap();
-        let proxy = rule.proxy_for(&"https://platform.example".parse().unwrap()).unwrap().clone();
-        assert_eq!((proxy.host(), proxy.port_u16()), (Some("proxy"), Some(3128)));
-    }
-
-    #[test]
-    fn only_https_to_other_machines_goes_through_a_proxy() {
-        let rule = ProxyRule::new(
-            Some("http://u:p@proxy.example:3128"),
-            Some("internal.example, .corp ,10.0.0.1,x.example:8443"),
-        )
-        .unwrap();
-        let proxied = |url: &str| rule.proxy_for(&url.parse().unwrap()).is_some();
-        assert!(proxied("https://platform.example"));
-        assert!(proxied("https://x.example"));
-        for direct in [
-            "http://platform.example",
-            "https://localhost:9",
-            "https://127.0.0.1",
-            "https://[::1]:1",
-            "https://internal.example",
-            "https://a.INTERNAL.example",
-            "https://a.corp",
-            "https://10.0.0.1",
-            "https://x.example:8443",
-        ] {
-            assert!(!proxied(direct), "{direct}");
-        }
-        assert!(!format!("{rule:?}").contains(":p"));
-        assert!(
-            ProxyRule::new(Some("proxy.example:1"), Some("*"))
-                .unwrap()
-                .proxy_for(&"https://a.b".parse().unwrap())
-                .is_none()
-        );
-        for bad in ["socks5://proxy:1", "https://proxy:1", "http://", "http://a b", "proxy:312800", "proxy:", "p:x"] {
-            assert!(ProxyRule::new(Some(bad), None).is_err(), "{bad}");
-        }
-        assert_eq!(ProxyRule::new(Some(" "), None).unwrap(), ProxyRule::direct());
     }
 }

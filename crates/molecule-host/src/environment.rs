@@ -44,10 +44,11 @@ pub fn install_limits_from_env() -> Result<InstallLimits> {
 }
 
 /// Which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and `NO_PROXY`, each in upper or else
-/// in lower case; an empty variable counts as absent.
+/// in lower case; an empty variable counts as absent, and one that cannot be used concerns nobody who needs no proxy
+/// ([`ProxyRule::check`]).
 ///
 /// # Errors
-/// `Config` if the proxy's URL is not one.
+/// `Config` if the URL of [`Proxy::Explicit`] is not one.
 pub fn proxy_rule(proxy: &Proxy) -> Result<ProxyRule> {
     proxy_rule_from(proxy, var)
 }
@@ -58,7 +59,9 @@ fn proxy_rule_from(proxy: &Proxy, var: impl Fn(&str) -> Option<String>) -> Resul
         set(upper).or_else(|| set(&upper.to_ascii_lowercase()))
     };
     match proxy {
-        Proxy::Environment => ProxyRule::new(either("HTTPS_PROXY").as_deref(), either("NO_PROXY").as_deref()),
+        Proxy::Environment => {
+            Ok(ProxyRule::from_environment(either("HTTPS_PROXY").as_deref(), either("NO_PROXY").as_deref()))
+        }
         Proxy::Off => Ok(ProxyRule::direct()),
         Proxy::Explicit(url) => ProxyRule::new(Some(url), None),
     }
@@ -67,6 +70,8 @@ fn proxy_rule_from(proxy: &Proxy, var: impl Fn(&str) -> Option<String>) -> Resul
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use molecule_core::Target;
+
     use super::*;
 
     fn from(proxy: &Proxy, vars: &[(&str, &str)]) -> Result<ProxyRule> {
@@ -88,7 +93,10 @@ mod tests {
             expected("http://upper:1", Some("b.example"))
         );
         assert_eq!(rule(&[("HTTP_PROXY", "http://plain:3"), ("ALL_PROXY", "http://all:4")]), ProxyRule::direct());
-        assert!(from(&Proxy::Environment, &[("HTTPS_PROXY", "socks5://p:1")]).is_err());
+        let unusable = rule(&[("HTTPS_PROXY", "socks5://p:1"), ("no_proxy", "inside.example")]);
+        let check = |url: &str| unusable.check(&Target::parse(url, false).unwrap());
+        assert!(check("http://127.0.0.1:8080").is_ok() && check("https://inside.example").is_ok());
+        assert!(check("https://platform.example").is_err());
     }
 
     #[test]

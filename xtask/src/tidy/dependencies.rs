@@ -32,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 2] = [
             "flate2",
             "http",
             "httpdate",
+            "ipnet",
             "molecule-proto",
             "saphyr-parser",
             "serde",
