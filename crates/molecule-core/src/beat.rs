@@ -134,7 +134,7 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     let current = answer.generation.is_some() || answer.platform_inbound_secret.is_some();
     session.learn_dialect(current);
     session.generation = answer.generation.or(session.generation);
-    session.vitals.last_beat = Some((cx.now.mono, cx.now.unix));
+    session.vitals.last_beat = Some(cx.now);
 }
 
 /// A child's step as its parent's: every step but `Done` is the same for both.

@@ -17,6 +17,8 @@
 //! 6. Nothing comes after [`Step::Done`]. [`Machine::cancel`] bounds steps, not time: what must be finished (a save after
 //!    a mint, a lock to give back) is finished.
 
+use std::time::Duration;
+
 use molecule_proto::{Time, UnixTime};
 
 use crate::effect::{Effect, EffectId, Outcome};
@@ -32,6 +34,14 @@ pub struct Now {
     pub mono: Time,
     /// The calendar's clock, which may jump.
     pub unix: UnixTime,
+}
+
+impl Now {
+    /// How long this moment is after another, by whichever clock says more: the one that only grows may stand still while
+    /// the computer sleeps, and the calendar's may be set back.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.mono.since(earlier.mono).max(self.unix.since(earlier.unix))
+    }
 }
 
 /// When to poll again at the latest, and what for.

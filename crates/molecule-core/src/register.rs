@@ -228,7 +228,7 @@ impl Register {
     }
 
     fn registered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: &Attempt, token: TokenUse) {
-        cx.session.vitals.registered(cx.now.mono, attempt.reported_url.clone());
+        cx.session.vitals.registered(cx.now, attempt.reported_url.clone());
         let delivery_mode = answer.delivery_mode.clone();
         let minted = token == TokenUse::Minted;
         self.events.push_back(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
@@ -382,7 +382,7 @@ impl Machine for Register {
                     }
                     Step::Done(Err(error)) => {
                         // The platform took the agent in; only the store did not.
-                        cx.session.vitals.registered(cx.now.mono, answered.1.reported_url.clone());
+                        cx.session.vitals.registered(cx.now, answered.1.reported_url.clone());
                         self.fail(error);
                     }
                     other => {

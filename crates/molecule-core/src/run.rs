@@ -16,7 +16,7 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::machine::{Cx, Machine, Step, Wake};
+use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::register::Register;
 use crate::retry;
 use crate::session::StopLevel;
@@ -39,7 +39,7 @@ pub struct Run {
     register: Option<(Box<Register>, Why)>,
     register_due: Option<(Time, Why)>,
     /// When the last good heartbeat was sent.
-    beats_well_at: Time,
+    beats_well_at: Option<Now>,
     /// Registers in a row that the platform refused with 401.
     strikes: u32,
     /// Whether the first register is behind: before it no lane goes.
@@ -120,7 +120,7 @@ impl Run {
             looks: LaneState::new(),
             register: None,
             register_due: None,
-            beats_well_at: Time::ZERO,
+            beats_well_at: None,
             strikes: 0,
             opened: false,
             paused: false,
@@ -148,7 +148,7 @@ impl Run {
         self.beats.next = start;
         self.looks.next = start;
         self.opened = cx.session.vitals.registered.is_some();
-        self.beats_well_at = cx.session.vitals.last_beat.map(|(mono, _)| mono).unwrap_or_default();
+        self.beats_well_at = cx.session.vitals.last_beat;
         if !self.opened {
             self.register_due = Some((start, Why::First));
         }

@@ -16,12 +16,13 @@ use crate::effect::EffectId;
 use crate::endpoint::UpdateCard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
+use crate::machine::Now;
 use crate::options::{check_card, check_reported_url};
 use crate::peer::{Asking, PeerCache, workspace_id};
 use crate::rate::RateBudget;
 use crate::report::Report;
 use crate::turn::Turns;
-use molecule_proto::{Time, UnixTime};
+use molecule_proto::Time;
 
 /// One agent's shared state.
 ///
@@ -125,7 +126,7 @@ pub(crate) enum InboundState {
 pub(crate) struct Vitals {
     /// The first request's moment, from which the uptime counts.
     pub(crate) started: Option<Time>,
-    pub(crate) last_beat: Option<(Time, UnixTime)>,
+    pub(crate) last_beat: Option<Now>,
     pub(crate) status: Option<WorkspaceStatus>,
     pub(crate) heartbeat_failures: u32,
     pub(crate) state_failures: u32,
@@ -133,14 +134,14 @@ pub(crate) struct Vitals {
     /// The reported URL as it was last registered; `None` before the first register.
     pub(crate) registered: Option<Option<String>>,
     /// When that was answered: a state that was asked for before it is old news.
-    pub(crate) registered_at: Time,
+    pub(crate) registered_at: Option<Now>,
 }
 
 impl Vitals {
     /// The platform took the agent in, under this URL.
-    pub(crate) fn registered(&mut self, at: Time, reported_url: Option<String>) {
+    pub(crate) fn registered(&mut self, at: Now, reported_url: Option<String>) {
         self.registered = Some(reported_url);
-        self.registered_at = at;
+        self.registered_at = Some(at);
     }
 }
 
@@ -249,7 +250,7 @@ impl Session {
     /// How the agent is.
     pub fn health(&self) -> Health {
         Health {
-            last_beat: self.vitals.last_beat.map(|(_, unix)| unix),
+            last_beat: self.vitals.last_beat.map(|beat| beat.unix),
             status: self.vitals.status.clone(),
             heartbeat_failures: self.vitals.heartbeat_failures,
             state_failures: self.vitals.state_failures,

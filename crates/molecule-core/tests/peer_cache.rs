@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_core::PeerUrl;
+use molecule_core::machine::Now;
 use molecule_core::peer::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
-use molecule_core::proto::{Peer, Time, WorkspaceId, WorkspaceStatus};
+use molecule_core::proto::{Peer, Time, UnixTime, WorkspaceId, WorkspaceStatus};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -19,8 +20,13 @@ fn url(number: u32) -> PeerUrl {
     PeerUrl::read(&format!("https://peer.example/{number}")).unwrap()
 }
 
-fn at(millis: u64) -> Time {
-    Time::ZERO + Duration::from_millis(millis)
+fn at(millis: u64) -> Now {
+    later(Now { mono: Time::ZERO, unix: UnixTime::from_secs(1_795_383_587) }, Duration::from_millis(millis))
+}
+
+/// Both clocks go on.
+fn later(now: Now, by: Duration) -> Now {
+    Now { mono: now.mono + by, unix: now.unix + by }
 }
 
 fn row(number: u32, url: &str) -> Peer {
@@ -31,11 +37,29 @@ fn row(number: u32, url: &str) -> Peer {
 
 #[derive(Debug, Clone)]
 enum Act {
-    Insert { peer: u32, url: Option<u32> },
-    Learn { peer: u32, url: Option<u32> },
-    Refuse { peer: u32, url: u32 },
-    Invalidate { peer: u32 },
-    Advance { millis: u64 },
+    Insert {
+        peer: u32,
+        url: Option<u32>,
+    },
+    Learn {
+        peer: u32,
+        url: Option<u32>,
+    },
+    Refuse {
+        peer: u32,
+        url: u32,
+    },
+    Invalidate {
+        peer: u32,
+    },
+    Advance {
+        millis: u64,
+    },
+    /// One clock alone goes on: the calendar's while the computer sleeps, the other one after the calendar was set back.
+    Sleep {
+        millis: u64,
+        calendar: bool,
+    },
 }
 
 /// Few peers and URLs, so that acts meet; times on both sides of each limit.
@@ -47,6 +71,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         (peer.clone(), url).prop_map(|(peer, url)| Act::Refuse { peer, url }),
         peer.prop_map(|peer| Act::Invalidate { peer }),
         prop_oneof![0u64..70_000, 295_000u64..305_000].prop_map(|millis| Act::Advance { millis }),
+        (0u64..305_000, any::<bool>()).prop_map(|(millis, calendar)| Act::Sleep { millis, calendar }),
     ];
     vec(act, 0..60)
 }
@@ -55,20 +80,25 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 #[derive(Debug, Clone)]
 struct Expected {
     url: Option<u32>,
-    learnt: Time,
-    refused: Option<Time>,
+    learnt: Now,
+    refused: Option<Now>,
+}
+
+/// By the clock that says more.
+fn age(now: Now, at: Now) -> Duration {
+    Duration::max(now.mono.since(at.mono), now.unix.since(at.unix))
 }
 
 #[derive(Default)]
 struct Model(BTreeMap<u32, Expected>);
 
 impl Model {
-    fn said(&mut self, now: Time, peer: u32, url: Option<u32>) {
+    fn said(&mut self, now: Now, peer: u32, url: Option<u32>) {
         let before = self.0.get(&peer).filter(|known| known.url == url).and_then(|known| known.refused);
         self.0.insert(peer, Expected { url, learnt: now, refused: before });
     }
 
-    fn act(&mut self, now: Time, act: &Act) {
+    fn act(&mut self, now: Now, act: &Act) {
         match *act {
             Act::Insert { peer, url } => self.said(now, peer, url),
             Act::Learn { peer, url: Some(url) } => self.said(now, peer, Some(url)),
@@ -83,21 +113,21 @@ impl Model {
             Act::Invalidate { peer } => {
                 self.0.remove(&peer);
             }
-            Act::Advance { .. } => {}
+            Act::Advance { .. } | Act::Sleep { .. } => {}
         }
     }
 
-    fn lookup(&self, now: Time, peer: u32) -> Option<Known> {
+    fn lookup(&self, now: Now, peer: u32) -> Option<Known> {
         let known = self.0.get(&peer)?;
-        let age = now.since(known.learnt);
+        let age = age(now, known.learnt);
         match known.url {
             Some(number) => (age < TTL).then(|| Known::At(url(number))),
             None => (age < NEGATIVE_TTL).then_some(Known::Nowhere),
         }
     }
 
-    fn is_refused(&self, now: Time, peer: u32) -> bool {
-        self.0.get(&peer).and_then(|known| known.refused).is_some_and(|at| now.since(at) < TTL)
+    fn is_refused(&self, now: Now, peer: u32) -> bool {
+        self.0.get(&peer).and_then(|known| known.refused).is_some_and(|at| age(now, at) < TTL)
     }
 }
 
@@ -115,7 +145,9 @@ proptest! {
                 }
                 Act::Refuse { peer, url: number } => cache.refuse(now, &id(peer), &url(number)),
                 Act::Invalidate { peer } => cache.invalidate(&id(peer)),
-                Act::Advance { millis } => now = now + Duration::from_millis(millis),
+                Act::Advance { millis } => now = later(now, Duration::from_millis(millis)),
+                Act::Sleep { millis, calendar: true } => now.unix = now.unix + Duration::from_millis(millis),
+                Act::Sleep { millis, calendar: false } => now.mono = now.mono + Duration::from_millis(millis),
             }
             for peer in 0..6 {
                 prop_assert_eq!(cache.lookup(now, &id(peer)), model.lookup(now, peer), "peer {}", peer);
@@ -165,7 +197,7 @@ fn a_list_fills_free_room_and_pushes_out_nobody() {
     assert_eq!(cache.len(), CAPACITY);
     let moved = PeerUrl::read("https://moved.example/7").map(Known::At);
     assert_eq!(cache.lookup(at(1), &id(7)), moved, "what is known is brought up to date");
-    let later = at(0) + TTL * 2;
+    let later = later(at(0), TTL * 2);
     let others: Vec<Peer> = (60_000..60_010).map(|number| row(number, &url(number).to_string())).collect();
     cache.learn(later, &others);
     assert_eq!(cache.lookup(later, &id(60_009)), Some(Known::At(url(60_009))), "stale ones made room");
@@ -179,5 +211,20 @@ fn a_clock_that_jumps_back_makes_nothing_older() {
     assert!(cache.lookup(at(0), &id(1)).is_some());
     assert!(cache.lookup(at(1_299_999), &id(1)).is_some());
     assert!(cache.lookup(at(1_300_000), &id(1)).is_none());
-    assert!(cache.lookup(Time::from_nanos(u64::MAX), &id(1)).is_none());
+    assert!(cache.lookup(Now { mono: Time::from_nanos(u64::MAX), ..at(0) }, &id(1)).is_none());
+}
+
+/// While a computer sleeps its monotonic clock may stand still: what was known before is as old as the calendar says.
+#[test]
+fn what_was_known_before_a_sleep_is_not_known_after_it() {
+    let mut cache = PeerCache::default();
+    cache.insert(at(0), &id(1), Some(url(1)));
+    cache.refuse(at(0), &id(1), &url(1));
+    let asleep = |time: Duration| Now { unix: at(0).unix + time, ..at(0) };
+    let before = asleep(TTL - Duration::from_millis(1));
+    assert!(cache.lookup(before, &id(1)).is_some() && cache.is_refused(before, &id(1)));
+    assert!(cache.lookup(asleep(TTL), &id(1)).is_none() && !cache.is_refused(asleep(TTL), &id(1)));
+    // A calendar that was set back hides no age.
+    let set_back = Now { unix: UnixTime::from_secs(0), ..at(300_000) };
+    assert!(cache.lookup(set_back, &id(1)).is_none());
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use molecule_proto::{Peer, Time, WorkspaceId};
+use molecule_proto::{Peer, WorkspaceId};
 
 use super::url::PeerUrl;
+use crate::machine::Now;
 
 /// How long a URL is used without asking again, and how long a peer that refused a direct call is not called directly.
 pub const TTL: Duration = Duration::from_secs(300);
@@ -16,7 +17,8 @@ pub const NEGATIVE_TTL: Duration = Duration::from_secs(60);
 /// How many peers are remembered; the one that was used longest ago makes room.
 pub const CAPACITY: usize = 1024;
 
-/// Where peers are called, as the platform last said. Plain data in the session; it knows no clock but the one it is told.
+/// Where peers are called, as the platform last said. Plain data in the session; it knows no clock but those it is told, and
+/// ages are by whichever of the two says more, so that a computer's sleep makes every entry older.
 #[derive(Debug, Clone, Default)]
 pub struct PeerCache {
     entries: BTreeMap<WorkspaceId, Entry>,
@@ -28,9 +30,9 @@ pub struct PeerCache {
 #[derive(Debug, Clone)]
 struct Entry {
     url: Option<PeerUrl>,
-    learnt: Time,
+    learnt: Now,
     /// When the peer refused a direct call at this URL.
-    refused: Option<Time>,
+    refused: Option<Now>,
     use_number: u64,
 }
 
@@ -45,7 +47,7 @@ pub enum Known {
 
 impl PeerCache {
     /// What is known of a peer and no older than its time.
-    pub fn lookup(&mut self, now: Time, id: &WorkspaceId) -> Option<Known> {
+    pub fn lookup(&mut self, now: Now, id: &WorkspaceId) -> Option<Known> {
         let entry = self.entries.get(id).filter(|entry| entry.is_fresh(now))?;
         let known = entry.url.clone().map_or(Known::Nowhere, Known::At);
         self.touch(id);
@@ -53,7 +55,7 @@ impl PeerCache {
     }
 
     /// Remembers where a peer is called, or that it is not. A refusal outlives the same URL said once more.
-    pub fn insert(&mut self, now: Time, id: &WorkspaceId, url: Option<PeerUrl>) {
+    pub fn insert(&mut self, now: Now, id: &WorkspaceId, url: Option<PeerUrl>) {
         let before = self.entries.get(id).filter(|entry| entry.url == url && entry.is_refused(now));
         let refused = before.and_then(|entry| entry.refused);
         self.put(id, url, now, refused);
@@ -61,7 +63,7 @@ impl PeerCache {
 
     /// Learns from a list of peers. It pushes out nobody: peers beyond the capacity are asked for when they are called. A row
     /// without a URL says little (a poll agent shows whatever it registered), but that a URL is no longer shown counts.
-    pub fn learn(&mut self, now: Time, rows: &[Peer]) {
+    pub fn learn(&mut self, now: Now, rows: &[Peer]) {
         if self.entries.len() + rows.len() > CAPACITY {
             self.forget_stale(now);
         }
@@ -84,7 +86,7 @@ impl PeerCache {
     }
 
     /// Remembers that a peer refused a direct call at this URL: a door for others, or no way there from here.
-    pub fn refuse(&mut self, now: Time, id: &WorkspaceId, url: &PeerUrl) {
+    pub fn refuse(&mut self, now: Now, id: &WorkspaceId, url: &PeerUrl) {
         let learnt = match self.entries.get(id) {
             Some(entry) if entry.url.as_ref() == Some(url) => entry.learnt,
             // The platform has named another one meanwhile, or the peer was forgotten.
@@ -94,7 +96,7 @@ impl PeerCache {
     }
 
     /// Whether a peer refused direct calls at what is known to be its URL, not longer ago than [`TTL`].
-    pub fn is_refused(&self, now: Time, id: &WorkspaceId) -> bool {
+    pub fn is_refused(&self, now: Now, id: &WorkspaceId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.is_refused(now))
     }
 
@@ -108,7 +110,7 @@ impl PeerCache {
         self.entries.is_empty()
     }
 
-    fn put(&mut self, id: &WorkspaceId, url: Option<PeerUrl>, learnt: Time, refused: Option<Time>) {
+    fn put(&mut self, id: &WorkspaceId, url: Option<PeerUrl>, learnt: Now, refused: Option<Now>) {
         self.invalidate(id);
         while self.entries.len() >= CAPACITY
             && let Some((_, oldest)) = self.used.pop_first()
@@ -129,7 +131,7 @@ impl PeerCache {
         }
     }
 
-    fn forget_stale(&mut self, now: Time) {
+    fn forget_stale(&mut self, now: Now) {
         self.entries.retain(|_, entry| entry.is_fresh(now) || entry.is_refused(now));
         let entries = &self.entries;
         self.used.retain(|_, id| entries.contains_key(id));
@@ -137,12 +139,12 @@ impl PeerCache {
 }
 
 impl Entry {
-    fn is_fresh(&self, now: Time) -> bool {
+    fn is_fresh(&self, now: Now) -> bool {
         let ttl = if self.url.is_some() { TTL } else { NEGATIVE_TTL };
         now.since(self.learnt) < ttl
     }
 
-    fn is_refused(&self, now: Time) -> bool {
+    fn is_refused(&self, now: Now) -> bool {
         self.refused.is_some_and(|at| now.since(at) < TTL)
     }
 }

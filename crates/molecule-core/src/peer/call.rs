@@ -91,7 +91,7 @@ impl CallPeer {
         self.written = Some(self.call.write(cx.session)?);
         let question = || DiscoverPeer::of(self.target.clone());
         match self.route {
-            Route::Auto if !cx.session.peers.is_refused(cx.now.mono, &self.target) => {
+            Route::Auto if !cx.session.peers.is_refused(cx.now, &self.target) => {
                 self.state = State::Discovering(Box::new(Ask::once(question().optional()).until(self.deadline)));
             }
             Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()).until(self.deadline))),
@@ -161,7 +161,7 @@ impl CallPeer {
     fn directed(&mut self, cx: &mut Cx<'_>, url: &PeerUrl, end: Direct) {
         let is_fit = !matches!(end, Direct::Refused(_) | Direct::Outcome(_, Fit::No));
         if !is_fit {
-            cx.session.peers.refuse(cx.now.mono, &self.target, url);
+            cx.session.peers.refuse(cx.now, &self.target, url);
         }
         match end {
             Direct::Refused(outcome) if self.route == Route::Direct => self.finish(outcome),

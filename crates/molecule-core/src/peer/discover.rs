@@ -60,7 +60,7 @@ impl Question for DiscoverPeer {
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Discover, Option<PeerUrl>>> {
         let now = cx.now.mono;
-        match cx.session.peers.lookup(now, &self.id) {
+        match cx.session.peers.lookup(cx.now, &self.id) {
             Some(Known::At(url)) => return Ok(Begin::Known(Some(url))),
             Some(Known::Nowhere) => return Ok(Begin::Known(None)),
             None => {}
@@ -88,7 +88,7 @@ impl Question for DiscoverPeer {
         let counts = self.own.take().is_some_and(|own| cx.session.asking.end(&self.id, own));
         let url = answer?.and_then(|found| PeerUrl::read(&found.url));
         if counts {
-            cx.session.peers.insert(cx.now.mono, &self.id, url.clone());
+            cx.session.peers.insert(cx.now, &self.id, url.clone());
         }
         Ok(url)
     }

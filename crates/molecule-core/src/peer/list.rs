@@ -62,7 +62,7 @@ impl Question for ListPeers {
         events: &mut VecDeque<Event>,
     ) -> Result<Vec<Peer>> {
         let mut list = answer?;
-        cx.session.peers.learn(cx.now.mono, &list.rows);
+        cx.session.peers.learn(cx.now, &list.rows);
         if list.skipped > 0 {
             let rows = list.skipped;
             events.push_back(Event::Warning(format!("the list of peers has {rows} entries that make no sense")));

@@ -44,7 +44,7 @@ impl Run {
             if self.beats.next > cx.now.mono {
                 return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
             }
-            self.beats.begin(cx.now.mono, Beat::once());
+            self.beats.begin(cx.now, Beat::once());
             return Lap::Again;
         };
         match beat.poll(cx) {
@@ -79,8 +79,9 @@ impl Run {
             self.events.push_back(Event::Recovered { lane: Lane::Heartbeat, failures });
         }
         // The platform forgot the agent meanwhile, and a heartbeat alone does not restore what a register does.
-        let good_before = std::mem::replace(&mut self.beats_well_at, started);
-        if good_before.max(cx.session.vitals.registered_at) + absence(cx.session.dialect) <= started {
+        let heard = [self.beats_well_at.replace(started), cx.session.vitals.registered_at];
+        let gap = heard.into_iter().flatten().map(|at| started.since(at)).min();
+        if gap.is_some_and(|gap| gap >= absence(cx.session.dialect)) {
             self.online = false;
             self.want_register(cx.now.mono, Why::Again);
         }
@@ -109,7 +110,7 @@ impl Run {
                 self.want_register(cx.now.mono, Why::Refused);
                 return Lap::Again;
             }
-            self.looks.begin(cx.now.mono, Call::once(endpoint::State));
+            self.looks.begin(cx.now, Call::once(endpoint::State));
             return Lap::Again;
         };
         match look.poll(cx) {
@@ -146,7 +147,7 @@ impl Run {
             return self.end(Ok(Ended::Deleted));
         }
         self.strikes = 0;
-        if self.looks.started < cx.session.vitals.registered_at && !answer.is_paused() {
+        if cx.session.vitals.registered_at.is_some_and(|at| self.looks.started.mono < at.mono) && !answer.is_paused() {
             return;
         }
         if let Some(status) = &answer.status

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use molecule_proto::Time;
+use molecule_proto::{Time, UnixTime};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::Lane;
-use crate::machine::Cx;
+use crate::machine::{Cx, Now};
 use crate::rate::WINDOW;
 use crate::retry;
 
@@ -16,7 +16,7 @@ pub(super) struct LaneState<M> {
     /// When it would have gone if the budget had not held it back.
     pub(super) due: Time,
     pub(super) call: Option<Box<M>>,
-    pub(super) started: Time,
+    pub(super) started: Now,
     pub(super) failures: u32,
     /// Whether a rate limit put its next turn off.
     pub(super) is_put_off: bool,
@@ -30,14 +30,14 @@ impl<M> LaneState<M> {
             next: Time::ZERO,
             due: Time::ZERO,
             call: None,
-            started: Time::ZERO,
+            started: Now { mono: Time::ZERO, unix: UnixTime::default() },
             failures: 0,
             is_put_off: false,
             first: true,
         }
     }
 
-    pub(super) fn begin(&mut self, now: Time, call: M) {
+    pub(super) fn begin(&mut self, now: Now, call: M) {
         self.started = now;
         self.is_put_off = false;
         self.call = Some(Box::new(call));
@@ -48,7 +48,7 @@ impl<M> LaneState<M> {
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>, interval: Duration) -> u32 {
         let spread = if std::mem::take(&mut self.first) { interval / 2 } else { interval / 10 };
         let early = retry::jitter(&mut cx.session.rng, Duration::ZERO, spread);
-        self.next = (self.started + (interval - early)).max(cx.now.mono);
+        self.next = (self.started.mono + (interval - early)).max(cx.now.mono);
         self.due = self.next;
         std::mem::take(&mut self.failures)
     }
