@@ -57,8 +57,11 @@ impl Platform {
     }
 
     /// Discovery: a token of the caller, or none at all while the caller has no live token of any kind. The current server
-    /// takes an organisation's and the administrator's token too.
+    /// takes an organisation's and the administrator's token too, and says so where it cannot look for the caller's.
     pub(crate) fn discovery_auth(&mut self, now: UnixTime, headers: &HeaderMap, caller: &str) -> Result<(), Refusal> {
+        if self.database_down && self.config.dialect == Dialect::Current {
+            return Err(Refusal::unavailable());
+        }
         let live = caller.parse::<WorkspaceId>().is_ok_and(|caller| self.tokens.live(&caller) > 0);
         if !live || self.database_down || self.config.open_development() {
             return Ok(());
@@ -84,7 +87,7 @@ impl Platform {
             return Ok(());
         }
         let bearer = bearer.ok_or(Refusal::unauthorized(MISSING))?;
-        // April's server takes a failing look-up for a wrong token.
+        // Both servers take a failing look-up for a wrong token.
         let passes = !self.database_down && (self.is_org_token(bearer) || self.authenticates(now, bearer, id));
         if passes { Ok(()) } else { Err(Refusal::unauthorized(INVALID)) }
     }

@@ -152,16 +152,14 @@ impl Platform {
 
     /// Makes the database unreachable, or reachable again.
     ///
-    /// Meanwhile April's server answers 401 to valid tokens on state and secrets and 500 elsewhere, and the current one
-    /// 503 `platform_unavailable`; `/health` is fine on both.
+    /// Meanwhile both servers answer 401 to valid tokens on the routes below `/workspaces/:id`, and 500 on the open view and on
+    /// register, heartbeat and update-card; `/health` is fine. Messages and discovery are 403 on April's server; on the current
+    /// one messages are 401, discovery and peers 503 `platform_unavailable` (contract section 7.3; April 2.1 and 7.2).
     pub fn set_database_down(&mut self, down: bool) {
         self.database_down = down;
     }
 
     fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Handled, Refusal> {
-        if self.database_down && self.config.dialect == Dialect::Current && !route.asks_no_database() {
-            return Err(Refusal::unavailable());
-        }
         let answer = match route {
             // These may wait for an agent.
             Route::SendMessage(id) => return self.post_a2a(call, &id, body),

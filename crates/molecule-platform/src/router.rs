@@ -61,21 +61,6 @@ pub(crate) enum Route {
     OrgToken,
 }
 
-impl Route {
-    /// Whether its answer is the same while the database is down.
-    pub(crate) fn asks_no_database(&self) -> bool {
-        let open = [
-            Self::Health,
-            Self::BuildInfo,
-            Self::OrgIdentity,
-            Self::UploadLimits,
-            Self::ListPlugins,
-            Self::ListPluginSources,
-        ];
-        open.contains(self)
-    }
-}
-
 /// The route of a request; `None` for what does not exist, or not with this method, or is not modelled.
 pub(crate) fn find(dialect: Dialect, method: &Method, path: &str) -> Option<Route> {
     use Dialect::{April, Current};

@@ -58,17 +58,48 @@ fn aprils_server_denies_known_callers_and_delivers_what_anonymous_ones_send_to_f
 }
 
 #[test]
-fn the_current_server_says_so() {
+fn the_current_server_calls_valid_tokens_invalid_and_only_discovery_says_so() {
     let mut bench = Bench::new(Dialect::Current);
-    let (id, token) = bench.create("a");
+    let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+    let (id, token) = &one;
     bench.platform.set_database_down(true);
+    let invalid = (401, error("invalid workspace auth token"));
+    let own = Some(token.expose());
+    for path in [
+        path::state(id),
+        path::secret_values(id),
+        path::activity(id),
+        path::delegations(id),
+        path::tokens(id),
+        path::available_plugins(id),
+        path::plugin_download(id, &"any".parse().unwrap(), None),
+    ] {
+        assert_eq!(bench.get(&path, own), invalid, "{path}");
+    }
+    let task = json!({"target_id": other.0, "task": "count"});
+    assert_eq!(bench.post(&path::delegate(id), own, &task), invalid);
+    assert_eq!(bench.post(&path::notify(id), own, &json!({"message": "here"})), invalid);
+    assert_eq!(bench.post(&path::external_rotate(id), own, &json!({})), invalid);
+    let caller = (401, error("invalid caller auth token"));
+    assert_eq!(bench.tell_now(&one, &other.0, &message("m", "x")), caller);
+
+    assert_eq!(bench.get(&path::workspace(id), None), (500, error("query failed")));
+    assert_eq!(bench.beat(id, Some(token)), (500, error("failed to update")));
+    assert_eq!(bench.register(id, Some(token)), (500, error("registration failed")));
+    let card = json!({"workspace_id": id, "agent_card": {}});
+    assert_eq!(bench.post(path::UPDATE_CARD, own, &card), (500, error("failed to update card")));
+
     let unavailable =
         json!({"error": "platform datastore unavailable — retry shortly", "code": "platform_unavailable"});
-    assert_eq!(bench.state(&id, &token), (503, unavailable.clone()));
-    assert_eq!(bench.beat(&id, Some(&token)), (503, unavailable.clone()));
-    assert_eq!(bench.register(&id, Some(&token)), (503, unavailable.clone()));
-    assert_eq!(bench.get(&path::workspace(&id), None), (503, unavailable));
+    let discover = bench.send_as("GET", &path::discover(&other.0), own, Some(id), "");
+    assert_eq!(discover, (503, unavailable.clone()));
+    assert_eq!(bench.get(&path::peers(id), own), (503, unavailable.clone()));
+    let created = bench.post("/workspaces", Some(ADMIN), &json!({"name": "b", "external": true}));
+    assert_eq!(created, (503, unavailable));
+    assert_eq!(bench.get(&path::tokens(id), Some(ADMIN)), (500, error("query failed")));
     assert_eq!(bench.get("/health", None).0, 200);
+
     bench.platform.set_database_down(false);
-    assert_eq!(bench.state(&id, &token).0, 200);
+    assert_eq!(bench.state(id, token).0, 200);
+    assert!(bench.feed(&other, "a2a_receive").is_empty(), "what was refused was delivered");
 }

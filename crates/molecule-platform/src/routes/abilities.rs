@@ -30,6 +30,7 @@ impl Platform {
     /// It reaches every other workspace below the same root; the whole text is kept nowhere.
     pub(crate) fn broadcast(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let message = Fields::read(body)?.text("message")?;
         if message.is_empty() {
             return Err(crate::json::Malformed.into());

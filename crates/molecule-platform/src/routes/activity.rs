@@ -119,6 +119,7 @@ impl Platform {
     /// A mark beyond the newest row is taken too, and sticks.
     pub(crate) fn ack_activity(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let required = || Refusal::bad_request("acked_seq is required");
         let fields = Fields::read(body).map_err(|_| required())?;
         let seq = fields.optional_integer("acked_seq").ok().flatten().ok_or_else(required)?;

@@ -37,6 +37,7 @@ impl Platform {
 
     fn external_row(&mut self, call: &Call<'_>, id: &str) -> Result<WorkspaceId, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
+        self.database()?;
         let row = self.row(id).ok_or(Refusal::not_found("workspace not found"))?;
         if !EXTERNAL_LIKE.contains(&row.runtime.as_str()) {
             // The words were never seen.
