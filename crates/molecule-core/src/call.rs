@@ -162,7 +162,7 @@ impl<E: Endpoint> Call<E> {
         // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
         let left = deadline.since(cx.now.mono).max(LEAST);
         let left = self.until.map_or(left, |until| left.min(until.since(cx.now.mono)));
-        let limits = self.endpoint.limits(&cx.session.config().timeouts, left);
+        let limits = self.endpoint.limits(&cx.session.config().timeouts, left).repeated(E::REPEAT);
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;

@@ -93,8 +93,7 @@ impl Timeouts {
             connect: self.connect.min(total),
             head: self.answer.min(total),
             read: self.read.min(total),
-            total,
-            max_body,
+            ..Limits::of(total, max_body)
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use molecule_proto::PluginName;
 use zeroize::Zeroizing;
 
+use crate::connection::Reach;
 use crate::plugin::act::{PluginOp, PluginResult, StageId};
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
 
@@ -36,7 +37,7 @@ pub enum Dest {
     Unpack(PluginName, UnpackPolicy),
 }
 
-/// How long each part of a request may take, and how much may come back.
+/// How long each part of a request may take, how much may come back, and which connection it may go onto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Resolving the name and connecting, TLS included.
@@ -49,6 +50,14 @@ pub struct Limits {
     pub total: Duration,
     /// Bytes of the answer's body, after decoding.
     pub max_body: u64,
+    /// How long ago a kept connection may have been heard to carry the request, by the larger of both clocks' advances
+    /// ([`Now::since`](crate::machine::Now::since)). Where all are older, a new one is opened.
+    ///
+    /// Whatever this says: when a limit passes on a kept connection, the driver closes all idle ones of the origin, so that the
+    /// next request opens a new one.
+    pub max_idle: Duration,
+    /// Which addresses the request may reach.
+    pub reach: Reach,
 }
 
 /// An act on the agent's store.
@@ -183,6 +192,10 @@ pub enum FaultKind {
     Tls,
     /// The proxy refused or failed.
     Proxy,
+    /// The proxy wants credentials, or other ones than its URL holds: it answered 407.
+    ProxyAuth,
+    /// The host has no address that [`Limits::reach`] admits.
+    OutOfReach,
     /// A limit of [`Limits`] passed.
     Timeout(Phase),
     /// The connection ended before the answer did.

@@ -237,6 +237,17 @@ impl Error {
                 format!("the proxy refused or failed{detail}"),
                 "check HTTPS_PROXY and NO_PROXY, or turn proxies off",
             ),
+            FaultKind::ProxyAuth => (
+                ErrorKind::Unreachable,
+                format!("the proxy wants credentials, or other ones than its URL holds{detail}"),
+                "check user and password in HTTPS_PROXY or proxy(…), as in http://user:password@host:port",
+            ),
+            // Only requests to peers may not reach all addresses, and they tell it as an outcome.
+            FaultKind::OutOfReach => (
+                ErrorKind::Unreachable,
+                format!("the host has no address that may be called{detail}"),
+                "call it through the platform",
+            ),
             FaultKind::Tls => (
                 ErrorKind::Tls,
                 format!("the TLS connection was refused{detail}"),

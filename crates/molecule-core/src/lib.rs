@@ -5,8 +5,8 @@
 //! driver performs them. `molecule-blocking` and `molecule-async` are two such drivers with the same facade on top, and
 //! what both say to their users is here: [`Error`], [`Options`], [`Event`], [`Health`] and the outcomes of calls.
 //!
-//! [`Error`], options and outcomes follow semantic versioning. [`machine`], [`effect`], [`session`] and [`endpoint`] are
-//! for drivers and may change in any release.
+//! [`Error`], options and outcomes follow semantic versioning. [`machine`], [`effect`], [`connection`], [`session`] and
+//! [`endpoint`] are for drivers and may change in any release.
 //!
 //! # Writing a driver
 //!
@@ -101,6 +101,7 @@ mod ask;
 mod beat;
 mod call;
 mod config;
+pub mod connection;
 mod credential;
 mod delegation;
 pub mod digest;

@@ -113,3 +113,24 @@ pub trait Machine {
     /// The caller is gone: `Done` follows within bounded steps.
     fn cancel(&mut self, cx: &mut Cx<'_>);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_the_larger_of_both_clocks_advances() {
+        let at = |mono, unix| Now { mono: Time::ZERO + Duration::from_secs(mono), unix: UnixTime::from_secs(unix) };
+        for (now, seconds) in [
+            (at(101, 1001), 1),
+            // Asleep.
+            (at(101, 4601), 3601),
+            // The calendar was set back, or stands still.
+            (at(130, 500), 30),
+            (at(130, 1000), 30),
+            (at(99, 999), 0),
+        ] {
+            assert_eq!(now.since(at(100, 1000)), Duration::from_secs(seconds), "{now:?}");
+        }
+    }
+}

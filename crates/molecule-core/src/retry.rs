@@ -46,7 +46,8 @@ pub(crate) fn may_have_acted(status: StatusCode, told_to_wait: bool, body: Optio
 }
 
 /// What was never sent may be sent by any endpoint; what may have arrived only where repeating does no harm. A refused
-/// certificate and an answer that is too large stay as they are.
+/// certificate and an answer that is too large stay as they are; credentials that a proxy refuses lock an account when they
+/// are shown again and again.
 pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
     let passing = match fault.kind {
         FaultKind::Resolve
@@ -56,6 +57,8 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         | FaultKind::Interrupted
         | FaultKind::Protocol => true,
         FaultKind::Tls
+        | FaultKind::ProxyAuth
+        | FaultKind::OutOfReach
         | FaultKind::TooLarge
         | FaultKind::Archive
         | FaultKind::Host(_)
@@ -183,6 +186,8 @@ mod tests {
             (Sent::No, FaultKind::Interrupted, true, true),
             (Sent::Maybe, FaultKind::Protocol, false, true),
             (Sent::No, FaultKind::Tls, false, false),
+            (Sent::No, FaultKind::ProxyAuth, false, false),
+            (Sent::No, FaultKind::OutOfReach, false, false),
             (Sent::Maybe, FaultKind::TooLarge, false, false),
             (Sent::No, FaultKind::Cancelled, false, false),
             (Sent::No, FaultKind::Locked, false, false),

@@ -87,7 +87,7 @@ impl World<'_> {
             Ok(agent) => self.gust(agent, Some(Route::Dispatch)),
             Err(shut) => Some(shut),
         };
-        let limits = Limits { connect: DIAL, head: PATIENCE, read: PATIENCE, total: PATIENCE, max_body: u64::MAX };
+        let limits = Limits { connect: DIAL, ..Limits::of(PATIENCE, u64::MAX) };
         let date = platform_now(self.now).unix;
         let way = net::way(meets.as_ref(), None, &limits, &mut self.rng, date);
         if let Some(arrives) = way.arrives {
@@ -194,6 +194,8 @@ fn faulty(kind: FaultKind) -> DispatchFault {
         FaultKind::Interrupted => DispatchFault::Closed,
         FaultKind::Connect
         | FaultKind::Proxy
+        | FaultKind::ProxyAuth
+        | FaultKind::OutOfReach
         | FaultKind::TooLarge
         | FaultKind::Timeout(_)
         | FaultKind::Archive

@@ -16,7 +16,7 @@ use super::workspace_id;
 use crate::ask::Ask;
 use crate::beat::pass;
 use crate::call::Call;
-use crate::effect::{Effect, EffectId, Outcome};
+use crate::effect::{Effect, EffectId, Limits, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -132,7 +132,7 @@ impl CallPeer {
         let (left, written) = (self.left(cx)?, self.written.as_ref()?);
         let config = cx.session.config();
         let request = url.post(written.body.clone());
-        let limits = limits(&config.timeouts, left);
+        let limits = Limits { reach: url.reach(config.target()), ..limits(&config.timeouts, left) };
         let id = cx.session.next_effect();
         self.state = State::Direct(id, url);
         Some((id, Effect::Http(request, limits)))

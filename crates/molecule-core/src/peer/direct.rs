@@ -82,6 +82,7 @@ pub(super) fn failed(fault: Fault) -> Direct {
     let Fault { sent, kind, source } = fault;
     let (error_kind, cause) = match kind {
         FaultKind::Cancelled => return Direct::Unclear(Error::cancelled(A2a::OPERATION)),
+        FaultKind::OutOfReach => return Direct::Refused(CallOutcome::NoUrl { status: None }),
         _ if sent == Sent::No => return Direct::Refused(CallOutcome::Unreachable),
         FaultKind::TooLarge => return Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
         FaultKind::Timeout(_) => (ErrorKind::Timeout, "the peer did not answer within the limit"),
@@ -90,6 +91,7 @@ pub(super) fn failed(fault: Fault) -> Direct {
         FaultKind::Resolve
         | FaultKind::Connect
         | FaultKind::Proxy
+        | FaultKind::ProxyAuth
         | FaultKind::Interrupted
         | FaultKind::Archive
         | FaultKind::Host(_)

@@ -70,7 +70,7 @@ impl std::fmt::Debug for A2a {
 
 /// A peer may think for as long as the call lasts.
 pub(super) fn limits(timeouts: &Timeouts, left: Duration) -> Limits {
-    Limits { connect: timeouts.connect.min(left), head: left, read: left, total: left, max_body: LONGEST_REPLY }
+    Limits { connect: timeouts.connect.min(left), ..Limits::of(left, LONGEST_REPLY) }.repeated(Repeat::OnlyUnsent)
 }
 
 /// The answer as an outcome; `None` if it says nothing about the message or the peer.

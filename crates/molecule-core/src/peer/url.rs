@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
+use crate::connection::Reach;
 use crate::http_url::HttpUrl;
 use crate::options::SDK;
 use crate::target::{Target, is_loopback};
@@ -37,8 +38,9 @@ impl PeerUrl {
 
     /// Whether an agent of this platform calls it directly: over `https` to another machine that is not the platform's own
     /// origin. This machine is called, with or without TLS, only where the platform is on it too: everywhere else a peer
-    /// could have the agent knock at its own machine's doors. Its names in other words (`127.1`, `0.0.0.0`) and addresses
-    /// at which no agent lives, such as the link-local ones of a cloud's metadata, are never called.
+    /// could have the agent knock at its own machine's doors. Its names in other words (`127.1`, `0.0.0.0`) and addresses that
+    /// are not public, such as those of a private network or of a cloud's metadata, are never called; nor is a name that
+    /// resolves to such ones alone ([`reach`](Self::reach)).
     pub fn is_direct(&self, platform: &Target) -> bool {
         let is_https = self.0.scheme_str() == Some("https");
         match self.0.host() {
@@ -46,6 +48,11 @@ impl PeerUrl {
             Some(host) => is_https && is_elsewhere(host) && !platform.is_origin_of(&self.0),
             None => false,
         }
+    }
+
+    /// Which addresses its host may resolve to.
+    pub fn reach(&self, platform: &Target) -> Reach {
+        if platform.is_loopback() { Reach::PublicOrLoopback } else { Reach::Public }
     }
 
     /// A message for the peer. Whoever registered the URL reads it, so it says nothing about this agent: no bearer, no
@@ -62,17 +69,12 @@ impl PeerUrl {
     }
 }
 
-/// Whether a host may be another machine: no other word for this one, and no address that is nobody's own.
+/// Whether a host may be another machine: no other word for this one, and no address that is not public. What a name leads to
+/// is judged where it is resolved.
 fn is_elsewhere(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(v4)) => {
-            let is_nobodys = v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
-            !(v4.octets()[0] == 0 || v4.is_loopback() || is_nobodys)
-        }
-        Ok(IpAddr::V6(v6)) => {
-            !(v6.is_unspecified() || v6.is_loopback() || v6.is_multicast() || v6.is_unicast_link_local())
-        }
+    match bare.parse::<IpAddr>() {
+        Ok(address) => Reach::Public.admits(address),
         Err(_) => {
             let name = bare.trim_end_matches('.').to_ascii_lowercase();
             // Resolvers take a name that ends in a number for an address in some shorter form.
@@ -160,7 +162,12 @@ mod tests {
             ("https://224.0.0.1/", false, false),
             ("https://255.255.255.255/", false, false),
             ("https://[ff02::1]/", false, false),
-            ("https://10.0.0.7/", true, true),
+            // A private network's.
+            ("https://10.0.0.7/", false, false),
+            ("https://192.168.1.1/a2a", false, false),
+            ("https://100.100.100.200/", false, false),
+            ("https://[fd00:ec2::254]/", false, false),
+            ("https://[64:ff9b::a9fe:a9fe]/", false, false),
             ("https://93.184.216.34/a2a", true, true),
             ("https://[2606:2800::1]/a2a", true, true),
             ("https://peer7.example/", true, true),
@@ -170,6 +177,18 @@ mod tests {
             assert_eq!((peer.is_direct(&hosted), peer.is_direct(&local)), (from_hosted, from_local), "{url}");
         }
     }
+
+    #[test]
+    fn this_machine_is_reached_only_beside_the_platform() {
+        let reach = |platform: &str| {
+            let platform = Target::parse(platform, false).unwrap();
+            PeerUrl::read("https://peer.example/a2a").unwrap().reach(&platform)
+        };
+        assert_eq!(reach("https://platform.example"), Reach::Public);
+        assert_eq!(reach("http://127.0.0.1:8080"), Reach::PublicOrLoopback);
+        assert_eq!(reach("https://localhost"), Reach::PublicOrLoopback);
+    }
+
     #[test]
     fn a_message_carries_four_facts_and_no_more() {
         let url = PeerUrl::read("https://peer.example/a2a?k=v").unwrap();

@@ -196,7 +196,7 @@ impl Ask {
             method,
             path: "/workspaces/7fda77bf/state",
             body,
-            limits: Limits { connect: PATIENCE, head: PATIENCE, read: PATIENCE, total: PATIENCE, max_body: 64 * 1024 },
+            limits: Limits::of(PATIENCE, 64 * 1024),
             once_closed: 0,
             allowed: Vec::new(),
             body_back: None,

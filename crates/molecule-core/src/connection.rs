@@ -1,0 +1,234 @@
+//! Which connection a request may go onto, and which addresses it may reach: rules that both drivers keep.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::effect::{Fault, FaultKind, Limits, Sent};
+use crate::endpoint::Repeat;
+
+/// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
+pub const KEPT: Duration = Duration::from_secs(90);
+
+/// How old the last answer on a kept connection may be where a request must not meet a dead one.
+pub const HEARD: Duration = Duration::from_secs(5);
+
+/// An answer that may take longer than this is waited for on a connection that is certainly alive.
+const LONG: Duration = Duration::from_secs(30);
+
+/// How long a TCP connection is idle before its other end is asked whether it is there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// How long after such a question the next one follows.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long data, or such a question, may stay without an acknowledgement before the connection is given up, where the
+/// operating system has such a limit (`TCP_USER_TIMEOUT`).
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
+impl Limits {
+    /// Limits of which each phase may take all, towards a host of the owner's, on any kept connection.
+    pub const fn of(total: Duration, max_body: u64) -> Self {
+        let reach = Reach::Anywhere;
+        Self { connect: total, head: total, read: total, total, max_body, max_idle: KEPT, reach }
+    }
+
+    /// The same for a request of this kind. One that may not be repeated, or whose answer may take minutes, goes onto a
+    /// connection that was heard within seconds or onto a new one: on a dead one it would be lost, or nobody would notice
+    /// before its limit.
+    pub(crate) fn repeated(self, repeat: Repeat) -> Self {
+        let needs_life = repeat == Repeat::OnlyUnsent || self.head > LONG;
+        if needs_life { Self { max_idle: self.max_idle.min(HEARD), ..self } } else { self }
+    }
+}
+
+/// Which addresses a request may reach. A driver asks for each address that a name resolved to, and once more when it is
+/// connected.
+///
+/// A proxy's own address is its owner's choice. What a name leads to behind a proxy, only the proxy knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// All: the agent's owner chose the host.
+    Anywhere,
+    /// Public addresses of other machines: a stranger chose the host.
+    Public,
+    /// Public addresses, and this machine: a stranger chose the host, and the platform is on this machine too.
+    PublicOrLoopback,
+}
+
+impl Reach {
+    /// Whether an address may be connected to.
+    pub fn admits(self, remote: IpAddr) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::Public => is_public(remote),
+            Self::PublicOrLoopback => is_public(remote) || remote.to_canonical().is_loopback(),
+        }
+    }
+
+    /// Whether a request may be sent over a connection between these two addresses. Both are the same where a machine calls
+    /// itself at a public address of its own.
+    pub fn admits_connection(self, local: IpAddr, remote: IpAddr) -> bool {
+        self.admits(remote) && (self != Self::Public || local.to_canonical() != remote.to_canonical())
+    }
+
+    /// What a driver says where a host has no address that is admitted.
+    pub fn fault(self, host: &str, remote: IpAddr) -> Fault {
+        let cause = format!("{host} leads to {remote}, where no peer is called");
+        Fault::with_source(Sent::No, FaultKind::OutOfReach, cause)
+    }
+}
+
+/// Whether an address may be one of another machine in the internet: not this machine's, not a private network's, not one of a
+/// cloud's metadata, and not one at which nobody lives.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    // The address at which every machine of Azure finds its metadata.
+    const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+    let is_special = match address.octets() {
+        // This network, private, loopback.
+        [0 | 10 | 127, ..] => true,
+        // Shared by the customers of a carrier; one cloud has its metadata there.
+        [100, second, ..] => second & 0xc0 == 64,
+        // Link-local, where most clouds have their metadata.
+        [169, 254, ..] => true,
+        [172, second, ..] => second & 0xf0 == 16,
+        // Protocol assignments, documentation, private.
+        [192, 0, 0 | 2, _] | [192, 168, ..] => true,
+        // Benchmarks, documentation.
+        [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => true,
+        // Multicast, reserved, broadcast.
+        [224..=255, ..] => true,
+        _ => false,
+    };
+    !is_special && address != AZURE
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let embedded = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    match address.segments() {
+        // NAT64 and 6to4 lead to the IPv4 address inside.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Protocol assignments (Teredo among them), documentation.
+        [0x2001, second, ..] => second > 0x1ff && second != 0xdb8,
+        [0x3fff, second, ..] => second > 0xfff,
+        // Global unicast; of the rest nothing is another machine's in the internet.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_another_machines() {
+        for public in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "93.184.216.34",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.0.0.1",
+            "128.0.0.1",
+            "168.63.129.15",
+            "169.253.0.1",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.1",
+            "192.167.0.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2001:4860:4860::8888",
+            "2606:2800::1",
+            "2002:5db8:d822::1",
+            "64:ff9b::5db8:d822",
+            "::ffff:93.184.216.34",
+            "3ffe::1",
+        ] {
+            let address: IpAddr = public.parse().unwrap();
+            assert!(Reach::Public.admits(address) && Reach::PublicOrLoopback.admits(address), "{public}");
+        }
+        for other in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.7",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.100.100.200",
+            "100.127.255.255",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::7f00:1",
+            "fe80::1",
+            "fec0::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::",
+            "2002:a00:7::",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "::ffff:10.0.0.7",
+            "::ffff:169.254.169.254",
+        ] {
+            let address: IpAddr = other.parse().unwrap();
+            assert!(!Reach::Public.admits(address) && !Reach::PublicOrLoopback.admits(address), "{other}");
+            assert!(Reach::Anywhere.admits(address), "{other}");
+        }
+        for here in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            let address: IpAddr = here.parse().unwrap();
+            assert!(!Reach::Public.admits(address) && Reach::PublicOrLoopback.admits(address), "{here}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_calls_itself_at_a_public_address_is_noticed_once_connected() {
+        let own: IpAddr = "93.184.216.34".parse().unwrap();
+        let same: IpAddr = "::ffff:93.184.216.34".parse().unwrap();
+        let other: IpAddr = "93.184.216.35".parse().unwrap();
+        assert!(!Reach::Public.admits_connection(own, own) && !Reach::Public.admits_connection(own, same));
+        assert!(Reach::Public.admits_connection(other, own));
+        assert!(Reach::PublicOrLoopback.admits_connection(own, own) && Reach::Anywhere.admits_connection(own, own));
+        let here: IpAddr = "127.0.0.1".parse().unwrap();
+        assert!(!Reach::Public.admits_connection(here, here) && Reach::PublicOrLoopback.admits_connection(here, here));
+    }
+
+    #[test]
+    fn what_may_not_be_repeated_or_may_take_minutes_needs_a_connection_that_was_heard() {
+        let (short, long) = (Limits::of(LONG, 1), Limits::of(LONG + Duration::from_secs(1), 1));
+        assert_eq!(short.repeated(Repeat::Always).max_idle, KEPT);
+        assert_eq!(short.repeated(Repeat::OnlyUnsent).max_idle, HEARD);
+        assert_eq!(long.repeated(Repeat::Always).max_idle, HEARD);
+    }
+}
