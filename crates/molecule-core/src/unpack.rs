@@ -52,7 +52,8 @@ pub use name::EntryPath;
 ///
 /// A directory is announced once and before anything in it, also where the archive leaves it out; the root never is. Between
 /// [`begin`](Self::begin) and [`end`](Self::end) come the pieces of one file and nothing else. An error ends it all; one of kind `AlreadyExists` from
-/// [`directory`](Self::directory) or [`begin`](Self::begin) means that the file system takes two names for one, and is a refusal.
+/// [`directory`](Self::directory) or [`begin`](Self::begin) means that the file system takes two names for one, and is a refusal;
+/// its source may be [`TakenBy`], which tells the other name.
 pub trait Sink {
     /// Make a directory.
     ///
@@ -78,6 +79,18 @@ pub trait Sink {
     /// Whatever the sink's own work meets.
     fn end(&mut self) -> io::Result<()>;
 }
+
+/// The name, in the same directory, that a file system takes a new one for. It came before in the same archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenBy(pub String);
+
+impl fmt::Display for TakenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file system takes it for `{}`", escaped(self.0.as_bytes()))
+    }
+}
+
+impl StdError for TakenBy {}
 
 /// What an unpacker may take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

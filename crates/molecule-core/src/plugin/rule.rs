@@ -45,7 +45,7 @@ rules! {
     PartialBlock = "partial-block", "the archive consists of whole blocks of 512 bytes";
     Checksum = "checksum", "each header's checksum matches";
     Magic = "magic", "each header is a ustar, GNU or V7 header";
-    Number = "number", "numbers are octal with spaces or NULs around them, or positive in base 256";
+    Number = "number", "numbers are octal with spaces or NULs around them, or positive in base 256, and a mode is at most 07777";
     PaxRecord = "pax-record", "pax records are `length key=value` and a line end, of exactly that length";
     PaxDuplicate = "pax-duplicate", "a pax header has each key once";
     PaxPath = "pax-path", "a pax `path` is UTF-8, not empty, and without NUL";
@@ -68,6 +68,7 @@ rules! {
     EntryType = "entry-type", "every entry is of a known type";
     Link = "link", "no entry is a link, where links are rejected";
     LinkSize = "link-size", "a link has no content";
+    LinkTarget = "link-target", "an extension header gives a link's target to a link alone";
     LinkManifest = "link-manifest", "`plugin.yaml` is no link";
     DirectorySize = "directory-size", "a directory has no content";
     FileSlash = "file-slash", "a file's name does not end in `/`, where its header is not one of V7, which has directories by that alone";

@@ -22,6 +22,7 @@ pub(super) struct Extensions {
 struct Pax {
     path: Option<String>,
     size: Option<u64>,
+    has_linkpath: bool,
 }
 
 impl Extensions {
@@ -90,6 +91,11 @@ impl Extensions {
     /// The entry's size, where an extension header gives one.
     pub(super) fn size(&self) -> Option<u64> {
         self.pax.as_ref().and_then(|pax| pax.size)
+    }
+
+    /// Whether they say what the entry is a link to.
+    pub(super) fn has_link_target(&self) -> bool {
+        self.long_link || self.pax.as_ref().is_some_and(|pax| pax.has_linkpath)
     }
 
     /// Whether they wait for their entry. Global ones belong to none.
@@ -185,11 +191,12 @@ fn judge(pax: &mut Pax, key: &[u8], value: &[u8], scope: Scope) -> Result<(), Re
             let size = size.ok_or_else(|| Refusal::new(Rule::PaxSize, "a pax `size` is no number of bytes"))?;
             pax.size = Some(size);
         }
+        b"linkpath" => pax.has_linkpath = true,
         b"hdrcharset" if !matches!(value, b"ISO-IR 10646 2000 UTF-8" | b"UTF-8") => {
             let detail = format!("a pax header is in the character set `{}`", escaped(value));
             return Err(Refusal::new(Rule::PaxCharset, detail));
         }
-        _ if key.starts_with(b"GNU.sparse.") => {
+        _ if key.starts_with(b"GNU.sparse.") || key == b"SCHILY.realsize" => {
             return Err(Refusal::new(Rule::Sparse, "a pax header makes the entry sparse"));
         }
         _ => {}

@@ -1,11 +1,22 @@
 //! A tar header: one block of 512 bytes, taken at its word or not at all.
 
+use std::ops::Range;
+
 use crate::plugin::{Refusal, Rule, escaped};
 
 /// The size of everything in a tar.
 pub(super) const BLOCK: usize = 512;
 
-/// One header. What is not decoded here (owner, times, device numbers, targets of links) is never looked at.
+/// The largest mode: permissions, and the bits for set-uid, set-gid and sticky.
+const MOST_MODE: u64 = 0o7777;
+
+/// Numbers that nothing here uses. Readers do not agree on what a bad one means, so it is refused all the same.
+const UNUSED: [(&str, Range<usize>); 3] = [("uid", 108..116), ("gid", 116..124), ("mtime", 136..148)];
+
+/// The same, of formats that have device numbers.
+const UNUSED_DEVICE: [(&str, Range<usize>); 2] = [("devmajor", 329..337), ("devminor", 337..345)];
+
+/// One header. Its numbers are all checked; names of owners and targets of links are never looked at.
 pub(super) struct Header<'a> {
     block: &'a [u8; BLOCK],
     format: Format,
@@ -57,6 +68,13 @@ impl<'a> Header<'a> {
         let format = format(block)?;
         let size = number(&block[124..136]).map_err(|what| of_field("size", what))?;
         let mode = number(&block[100..108]).map_err(|what| of_field("mode", what))?;
+        if mode > MOST_MODE {
+            return Err(of_field("mode", "is above 07777"));
+        }
+        let devices = if format == Format::V7 { &[][..] } else { &UNUSED_DEVICE };
+        for (field, at) in UNUSED.iter().chain(devices) {
+            number(&block[at.clone()]).map_err(|what| of_field(field, what))?;
+        }
         Ok(Self { block, format, size, executable: mode & 0o100 != 0 })
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 
 use super::name::EntryPath;
-use super::{Sink, UnpackError};
+use super::{Sink, TakenBy, UnpackError};
 use crate::plugin::{EntryRef, InstallLimits, Line, Refusal, Rule, Tree, escaped};
 
 const MANIFEST: &str = "plugin.yaml";
@@ -214,12 +214,29 @@ impl<S: Sink> Made<S> {
         if error.kind() != io::ErrorKind::AlreadyExists {
             return Unmade::Failed(error);
         }
-        let lower = path.as_str().to_lowercase();
-        let known = self.tree.files().map(|(path, _)| path).chain(self.directories.iter().map(String::as_str));
-        let other = known.filter(|known| known.to_lowercase() == lower).map(|known| escaped(known.as_bytes())).next();
+        let told = error.get_ref().and_then(|error| error.downcast_ref::<TakenBy>()).map(|TakenBy(name)| {
+            match path.parent() {
+                Some(parent) => format!("{parent}/{name}"),
+                None => name.clone(),
+            }
+        });
+        let other = told.or_else(|| self.likeness(path)).map(|other| escaped(other.as_bytes()));
         let other = other.map_or("another name in the archive".to_owned(), |other| format!("`{other}`"));
         let name = escaped(path.as_str().as_bytes());
         Unmade::Refused(Refusal::new(Rule::Collision, format!("the file system takes `{name}` for {other}")))
+    }
+
+    /// What a file system that does not say so most likely takes the path for: a name that differs by case alone, or else the
+    /// only one in the same directory.
+    fn likeness(&self, path: &EntryPath) -> Option<String> {
+        let known = || self.tree.files().map(|(path, _)| path).chain(self.directories.iter().map(String::as_str));
+        let lower = path.as_str().to_lowercase();
+        let alike = known().find(|known| known.to_lowercase() == lower);
+        let only = || {
+            let mut beside = known().filter(|known| known.rsplit_once('/').map(|(parent, _)| parent) == path.parent());
+            beside.next().filter(|_| beside.next().is_none())
+        };
+        alike.or_else(only).map(|known| known.to_owned())
     }
 }
 

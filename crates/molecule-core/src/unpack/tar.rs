@@ -208,9 +208,10 @@ impl<S: Sink> Tar<S> {
                     None => header.name(&mut self.name),
                 }
                 let size = self.extensions.size().unwrap_or(header.size);
+                let has_target = self.extensions.has_link_target();
                 self.extensions.clear();
                 let kind = header.named(kind, &self.name);
-                let begun = self.entry(kind, size, header.executable);
+                let begun = self.entry(kind, size, header.executable, has_target);
                 self.state = begun.map_err(|unmade| unmade.at(EntryRef::new(self.entries(), &self.name)))?;
             }
         }
@@ -218,10 +219,16 @@ impl<S: Sink> Tar<S> {
     }
 
     /// An entry begins. Its name is in the buffer for names.
-    fn entry(&mut self, kind: EntryKind, size: u64, executable: bool) -> Result<State, Unmade> {
+    fn entry(&mut self, kind: EntryKind, size: u64, executable: bool, has_target: bool) -> Result<State, Unmade> {
         self.made.count().entry(self.name.len(), &self.limits)?;
         self.charge(size)?;
         let path = EntryPath::read(&self.name, &self.limits)?;
+        if has_target && kind != EntryKind::Link {
+            // Some readers make a link of it.
+            return Err(
+                Refusal::new(Rule::LinkTarget, "it is no link, and an extension header has a target for it").into()
+            );
+        }
         let named =
             |path: Option<EntryPath>| path.ok_or_else(|| Refusal::new(Rule::NameEmpty, "the entry has no name"));
         match kind {

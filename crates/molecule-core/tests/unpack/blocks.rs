@@ -2,7 +2,7 @@
 
 use molecule_core::plugin::Rule;
 
-use crate::support::{Archive, Header, gzip, pax_record, refusal, rule, unpack};
+use crate::support::{Archive, Header, Node, gzip, pax_record, refusal, rule, unpack};
 
 fn paths(archive: Archive) -> Vec<String> {
     let (_, sink) = unpack(&archive.gz()).unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -101,10 +101,63 @@ fn numbers_are_octal_or_positive_in_base_256() {
     for mode in [&b"0000648\0"[..], b"-000644\0", b"rw-r--r-"] {
         assert_eq!(refused(Archive::new().block(file("a").field(100, mode))), Rule::Number, "{mode:?}");
     }
-    // Owners, times and device numbers are not looked at.
-    let odd =
-        file("a").field(108, "junk").field(116, "junk").field(136, negative).field(265, [0xff; 64]).field(329, "junk");
-    assert_eq!(paths(Archive::new().block(odd)), ["a"]);
+    // Names of owners are not looked at.
+    assert_eq!(paths(Archive::new().block(file("a").field(265, [0xff; 64]))), ["a"]);
+}
+
+/// `number`: ids, times and device numbers too, although nothing here uses them.
+#[test]
+fn ids_and_times_are_octal_or_in_base_256() {
+    let fields = [(108, 8), (116, 8), (136, 12), (329, 8), (337, 8)];
+    let long = |at: usize, length: usize, bytes: &[u8]| {
+        let mut field = bytes.to_vec();
+        field.resize(length, bytes.last().copied().unwrap_or_default());
+        Archive::new().block(file("a").field(at, field))
+    };
+    for (at, length) in fields {
+        for good in [&b"\0"[..], b"0000007\0", b" 7 \0", b"\x80\0\0\0\0\0\0\x07"] {
+            let mut field = good.to_vec();
+            field.resize(length, 0);
+            assert_eq!(paths(Archive::new().block(file("a").field(at, field))), ["a"], "{at} {good:?}");
+        }
+        for bad in [&b"junk"[..], b"-0000001", b"0x000001", b"8", b"\xff", b"\x81\0", b"\xc0\0", b" "] {
+            assert_eq!(refused(long(at, length, bad)), Rule::Number, "{at} {bad:?}");
+        }
+    }
+    // V7 has no device numbers.
+    assert_eq!(paths(Archive::new().block(file("a").v7().field(329, "junk"))), ["a"]);
+    assert_eq!(refused(Archive::new().block(file("a").v7().field(136, "junk"))), Rule::Number);
+}
+
+/// `number`: a mode in base 256 is the same as in octal, and neither is above 07777.
+#[test]
+fn a_mode_is_at_most_07777_however_it_is_written() {
+    let with = |mode: &[u8]| Archive::new().block(file("a").field(100, mode));
+    let executable = |mode: &[u8]| {
+        let (_, sink) = unpack(&with(mode).gz()).unwrap_or_else(|refusal| panic!("{refusal}"));
+        matches!(sink.nodes["a"], Node::File { executable: true, .. })
+    };
+    for (mode, expected) in [
+        (&b"0000644\0"[..], false),
+        (b"0000755\0", true),
+        (b"0007777\0", true),
+        (b"\x80\0\0\0\0\0\x01\xa4", false),
+        (b"\x80\0\0\0\0\0\x01\xed", true),
+        (b"\x80\0\0\0\0\0\x0f\xff", true),
+    ] {
+        assert_eq!(executable(mode), expected, "{mode:?}");
+    }
+    for mode in [
+        &b"0010000\0"[..],
+        b"0100644\0",
+        b"77777777",
+        b"\x80\0\0\0\0\0\x10\0",
+        b"\x80\0\0\0\0\0\x81\xa4",
+        b"\x80\x01\0\0\0\0\x01\xa4",
+        b"\xff\xff\xff\xff\xff\xff\x01\xa4",
+    ] {
+        assert_eq!(refused(with(mode)), Rule::Number, "{mode:?}");
+    }
 }
 
 /// H29: a negative size once led a reader back onto the same header for ever.
@@ -294,10 +347,27 @@ fn gnu_long_names_name_an_entry() {
     assert_eq!(paths(long(b'L', name.as_bytes()).block(file("short").gnu())), [name]);
     // The target of a link that is left out anyway.
     assert!(paths(long(b'K', b"target\0").entry(Header::new("a", b'2'), "")).is_empty());
-    assert_eq!(paths(long(b'K', b"target\0").file("a", "")), ["a"]);
-    let both =
-        long(b'K', b"target\0").entry(Header::new("././@LongLink", b'L').gnu(), "name\0").block(file("short").gnu());
-    assert_eq!(paths(both), ["name"]);
+    let both = long(b'K', b"target\0").entry(Header::new("././@LongLink", b'L').gnu(), "name\0");
+    assert!(paths(both.block(Header::new("short", b'1').gnu())).is_empty());
+}
+
+/// `link-target`: some readers make a link of whatever an extension header gives a target to.
+#[test]
+fn only_a_link_is_given_a_target() {
+    let long = || Archive::new().entry(Header::new("././@LongLink", b'K').gnu(), "target\0");
+    let pax = || Archive::new().pax(pax_record("linkpath", "target"));
+    for given in [long(), pax()] {
+        for flag in [b'1', b'2'] {
+            assert!(paths(given.clone().entry(Header::new("a", flag), "")).is_empty());
+        }
+        for entry in [file("a"), file("a").gnu(), file("a/").v7(), Header::new("a", b'5')] {
+            assert_eq!(refused(given.clone().block(entry)), Rule::LinkTarget);
+        }
+    }
+    // A long name between the two changes nothing, and neither does what is said of another entry.
+    let named = long().entry(Header::new("././@LongLink", b'L').gnu(), "name\0").block(file("short").gnu());
+    assert_eq!(refused(named), Rule::LinkTarget);
+    assert_eq!(paths(long().entry(Header::new("l", b'2'), "").file("a", "")), ["a"]);
 }
 
 /// `long-name`

@@ -3,7 +3,7 @@
 use std::io;
 
 use molecule_core::plugin::{Rule, TreeDigest};
-use molecule_core::unpack::{EntryPath, LinkPolicy, Sink, UnpackError, UnpackPolicy, Unpacker};
+use molecule_core::unpack::{EntryPath, LinkPolicy, Sink, TakenBy, UnpackError, UnpackPolicy, Unpacker};
 
 use crate::support::{Archive, Header, Node, pax_record, refusal, rule, rule_by, unpack};
 
@@ -293,6 +293,61 @@ fn a_file_system_that_takes_two_names_for_one_is_a_refusal_with_both() {
     }
     let unknown = fail(archive, "README", io::ErrorKind::AlreadyExists);
     assert!(unknown.refusal().unwrap().detail().contains("another name in the archive"), "{unknown}");
+}
+
+/// A file system that folds what case does not tell: composed and decomposed letters. It says what it has there.
+struct Normalising {
+    says: bool,
+}
+
+impl Normalising {
+    fn judge(&self, path: &EntryPath) -> io::Result<()> {
+        let taken = || io::Error::new(io::ErrorKind::AlreadyExists, TakenBy("e\u{301}.md".to_owned()));
+        match path.file_name() {
+            "é.md" if self.says => Err(taken()),
+            "é.md" => Err(io::ErrorKind::AlreadyExists.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sink for Normalising {
+    fn directory(&mut self, path: &EntryPath) -> io::Result<()> {
+        self.judge(path)
+    }
+
+    fn begin(&mut self, path: &EntryPath, _: bool) -> io::Result<()> {
+        self.judge(path)
+    }
+
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `collision`: also where the names differ by more than case, if the sink tells the other one or there is only one.
+#[test]
+fn a_collision_names_both_files() {
+    let refused = |archive: Archive, says| {
+        let mut unpacker = Unpacker::new(Normalising { says }, &UnpackPolicy::default());
+        let pushed = unpacker.push(&archive.gz());
+        let (error, _) = unpacker.finish().err().unwrap();
+        assert!(pushed.is_ok() || pushed.unwrap_err().to_string() == error.to_string());
+        error.refusal().unwrap().clone()
+    };
+    let two = || Archive::new().file("d/e\u{301}.md", "").file("d/é.md", "");
+    let both = r"the file system takes `d/é.md` for `d/e\u{301}.md`";
+    let with_more = Archive::new().file("a", "").file("d/b", "").file("d/e\u{301}.md", "").file("d/é.md", "");
+    for (archive, says) in [(two(), true), (two(), false), (with_more, true)] {
+        let refusal = refused(archive, says);
+        assert_eq!((refusal.rule(), refusal.detail()), (Rule::Collision, both));
+    }
+    let root = Archive::new().file("e\u{301}.md", "").file("x", "").directory("é.md");
+    assert_eq!(refused(root, true).detail(), r"the file system takes `é.md` for `e\u{301}.md`");
 }
 
 #[test]

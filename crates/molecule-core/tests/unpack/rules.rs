@@ -136,6 +136,7 @@ fn each_rule_has_an_archive_that_breaks_it() {
         (Rule::EntryType, kind(b'X')),
         (Rule::Link, verdict(&good().block(Header::new("a", b'2')).gz(), &reject, None).err()),
         (Rule::LinkSize, size_of(b'2')),
+        (Rule::LinkTarget, pax("linkpath", b"a")),
         (Rule::LinkManifest, plain(Archive::new().block(Header::new("plugin.yaml", b'2')))),
         (Rule::DirectorySize, size_of(b'5')),
         (Rule::FileSlash, name("a/")),
