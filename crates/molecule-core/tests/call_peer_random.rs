@@ -189,7 +189,7 @@ fn drive(agent: &mut Agent, case: &Call) -> (String, Vec<(Seen, End)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: persisted(), ..ProptestConfig::default() })]
 
     #[test]
     fn no_message_goes_out_again_that_may_have_been_handled(cases in vec(call(), 1..4)) {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/persisted.rs"]
+mod persisted;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use molecule_core::PeerUrl;
 use molecule_core::machine::Now;
 use molecule_core::peer::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
 use molecule_core::proto::{Peer, Time, UnixTime, WorkspaceId, WorkspaceStatus};
+use persisted::persisted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -132,6 +136,8 @@ impl Model {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: persisted(), ..ProptestConfig::default() })]
+
     #[test]
     fn it_knows_what_was_last_said_and_for_no_longer_than_its_time(acts in acts()) {
         let (mut cache, mut model, mut now) = (PeerCache::default(), Model::default(), at(0));

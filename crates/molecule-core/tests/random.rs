@@ -369,7 +369,13 @@ where
 {
     // `PROPTEST_CASES` asks for more than the 256 that are usual.
     let cases = (Config::default().cases * share).div_ceil(100);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: persisted(),
+        source_file: Some(file!()),
+        max_shrink_iters: 4000,
+        ..Config::default()
+    };
     let outcome = TestRunner::new(config).run(&vec(acts(), 1..120), |acts| {
         let mut setup = make();
         let driven = Driven::new(make().machine);

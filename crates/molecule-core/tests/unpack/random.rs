@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::support::plan::{members, pieces, thoughts, write};
-use crate::support::{unpack_cut, unpack_pieces};
+use crate::support::{persisted, unpack_cut, unpack_pieces};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: persisted(), ..ProptestConfig::default() })]
 
     #[test]
     fn a_tree_comes_out_as_it_went_in(

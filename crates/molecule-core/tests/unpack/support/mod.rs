@@ -4,10 +4,13 @@
 
 mod archive;
 mod map;
+#[path = "../../support/persisted.rs"]
+mod persisted;
 pub mod plan;
 
 pub use archive::{Archive, Header, gzip, pax_record};
 pub use map::{MapSink, Node};
+pub use persisted::persisted;
 
 use molecule_core::plugin::{Refusal, Rule};
 use molecule_core::unpack::{UnpackError, UnpackPolicy, Unpacked, Unpacker};

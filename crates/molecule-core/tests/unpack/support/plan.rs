@@ -102,6 +102,7 @@ pub fn write(thoughts: &[Thought]) -> (BTreeMap<String, Node>, Vec<u8>) {
 
 fn append(builder: &mut Builder<Vec<u8>>, thought: &Thought, path: &str) {
     let mut header = match thought.format {
+        Format::Ustar if is_cut_behind_two_dots(path) => Header::new_gnu(),
         Format::Ustar | Format::Pax => Header::new_ustar(),
         Format::Gnu => Header::new_gnu(),
     };
@@ -120,6 +121,27 @@ fn append(builder: &mut Builder<Vec<u8>>, thought: &Thought, path: &str) {
             header.set_path("elsewhere").unwrap();
             header.set_cksum();
             builder.append(&header, content).unwrap();
+        }
+    }
+}
+
+/// Whether what the `tar` crate puts into a header of a name that is too long for it ends in `/..`: in a header of ustar it
+/// refuses that as a way out, whatever the whole name goes on with.
+fn is_cut_behind_two_dots(path: &str) -> bool {
+    let end = (0..=100.min(path.len())).rev().find(|end| path.is_char_boundary(*end)).unwrap_or_default();
+    end < path.len() && path[..end].ends_with("/..")
+}
+
+/// A name that is cut behind the dots of `..a`, which once made the crate refuse what it was given.
+#[test]
+fn a_long_name_is_written_wherever_it_is_cut() {
+    for format in [Format::Ustar, Format::Gnu, Format::Pax] {
+        for length in 94..=99 {
+            let path = vec!["l".repeat(length), "..a".to_owned(), "..a".to_owned(), "n".repeat(60)];
+            let thought = Thought { path, content: Some(b"x".to_vec()), executable: false, format };
+            let (nodes, tar) = write(&[thought]);
+            let (_, sink) = super::unpack(&gzip(&tar)).unwrap_or_else(|refusal| panic!("{refusal}"));
+            assert_eq!(sink.nodes, nodes, "{format:?} {length}");
         }
     }
 }
