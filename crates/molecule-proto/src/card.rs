@@ -12,8 +12,9 @@ use crate::id::WorkspaceId;
 ///
 /// ```
 /// use molecule_proto::AgentCard;
-/// let card = AgentCard::new("my-remote-agent").with("skills", ["search"]);
-/// assert_eq!(serde_json::to_string(&card)?, r#"{"name":"my-remote-agent","skills":["search"]}"#);
+/// let card = AgentCard::new("my-remote-agent").role("librarian").skill("search").skill("summarise").with("version", "1.2");
+/// let json = r#"{"name":"my-remote-agent","role":"librarian","skills":["search","summarise"],"version":"1.2"}"#;
+/// assert_eq!(serde_json::to_string(&card)?, json);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,25 @@ impl AgentCard {
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
+        self
+    }
+
+    /// Says which role the agent has in its organisation.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// Adds a skill to the list under the key `skills`: its name, or an A2A skill object. What is there and no list is
+    /// replaced by one.
+    #[must_use]
+    pub fn skill(mut self, skill: impl Into<Value>) -> Self {
+        let skills = self.extra.entry("skills").or_insert_with(|| Value::Array(Vec::new()));
+        match skills {
+            Value::Array(skills) => skills.push(skill.into()),
+            other => *other = Value::Array(vec![skill.into()]),
+        }
         self
     }
 

@@ -71,6 +71,13 @@ impl Peer {
     }
 }
 
+/// A peer is called by its id: `agent.call_peer(&peer, "hello")`.
+impl AsRef<str> for Peer {
+    fn as_ref(&self) -> &str {
+        self.id.as_ref()
+    }
+}
+
 /// Answer of `GET /registry/discover/:id` at 200.
 ///
 /// The URL may be one that nobody can call: the platform hands out made-up container addresses (`http://ws-…:8000`) for

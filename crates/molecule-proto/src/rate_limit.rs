@@ -1,11 +1,13 @@
 //! The rate-limit headers (contract section 1.3).
 
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use crate::header;
 
 /// What `X-RateLimit-*` says about the window of one minute that the organisation, the token or the address shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RateLimit {
     /// The server does not limit (development), and says so with the word `unlimited`.
     Unlimited,
@@ -19,7 +21,7 @@ pub enum RateLimit {
 }
 
 /// What is left of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remaining {
     /// Requests left, after the one that was answered.
     pub requests: u32,

@@ -1,6 +1,6 @@
 //! `GET /workspaces/:id/secrets/values` and `POST /workspaces/:id/secrets` (contract section 8; April 5.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -35,8 +35,8 @@ impl Secrets {
     }
 
     /// Names and values in order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    pub fn iter(&self) -> SecretsIter<'_> {
+        self.into_iter()
     }
 
     /// How many there are.
@@ -55,6 +55,39 @@ impl Secrets {
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl<'a> IntoIterator for &'a Secrets {
+    type Item = (&'a str, &'a str);
+    type IntoIter = SecretsIter<'a>;
+
+    fn into_iter(self) -> SecretsIter<'a> {
+        SecretsIter(self.0.iter())
+    }
+}
+
+/// Names and values of [`Secrets`], in order of the names.
+#[derive(Clone)]
+pub struct SecretsIter<'a>(btree_map::Iter<'a, String, Zeroizing<String>>);
+
+impl<'a> Iterator for SecretsIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        self.0.next().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for SecretsIter<'_> {}
+
+impl fmt::Debug for SecretsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretsIter({} left)", self.len())
     }
 }
 
@@ -114,5 +147,17 @@ mod tests {
         assert_eq!(format!("{secrets:?}"), r#"{"A": "[redacted]", "B": "[redacted]"}"#);
         assert_eq!(secrets.get("B"), Some("hunter2"));
         assert_eq!(secrets.names().collect::<Vec<_>>(), ["A", "B"]);
+    }
+
+    #[test]
+    fn a_loop_over_a_reference_gives_names_and_values() {
+        let secrets: Secrets = serde_json::from_str(r#"{"B":"hunter2","A":"x"}"#).unwrap();
+        let mut seen = Vec::new();
+        for (name, value) in &secrets {
+            seen.push((name, value));
+        }
+        assert_eq!(seen, [("A", "x"), ("B", "hunter2")]);
+        assert_eq!(secrets.iter().len(), 2);
+        assert!(!format!("{:?}", secrets.iter()).contains("hunter2"));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,17 @@ impl UnixTime {
         let nanos = |time: Self| i128::from(time.secs) * 1_000_000_000 + i128::from(time.nanos);
         let gap = (nanos(self) - nanos(earlier)).clamp(0, i128::from(u64::MAX));
         Duration::from_nanos(u64::try_from(gap).unwrap_or(u64::MAX))
+    }
+}
+
+/// A moment that the system's own type cannot tell becomes the earliest or latest that a sum of seconds reaches.
+impl From<UnixTime> for SystemTime {
+    fn from(time: UnixTime) -> Self {
+        let whole = Duration::from_secs(time.secs.unsigned_abs());
+        let second =
+            if time.secs < 0 { Self::UNIX_EPOCH.checked_sub(whole) } else { Self::UNIX_EPOCH.checked_add(whole) };
+        let second = second.unwrap_or(Self::UNIX_EPOCH);
+        second.checked_add(Duration::from_nanos(u64::from(time.nanos))).unwrap_or(second)
     }
 }
 
@@ -251,6 +262,19 @@ mod tests {
             UnixTime::from_secs(LATEST) + Duration::from_nanos(999_999_999)
         );
         assert_eq!(UnixTime::from_secs(5).since(UnixTime::from_secs(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_systems_own_time_is_the_same_moment() {
+        for (time, since) in [
+            (UnixTime::new(1_795_383_587, 237_554_000), Duration::new(1_795_383_587, 237_554_000)),
+            (UnixTime::default(), Duration::ZERO),
+        ] {
+            assert_eq!(SystemTime::from(time).duration_since(SystemTime::UNIX_EPOCH).unwrap(), since);
+        }
+        // Half a second before 1970 is half a second after the second before it.
+        let before = SystemTime::from(UnixTime::new(-1, 500_000_000));
+        assert_eq!(SystemTime::UNIX_EPOCH.duration_since(before).unwrap(), Duration::from_millis(500));
     }
 
     #[test]
