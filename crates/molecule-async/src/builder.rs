@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
@@ -14,6 +15,10 @@ use crate::events::Listener;
 use crate::http::Client;
 
 /// What an [`Agent`] is built from. Nothing is checked before [`build`](Self::build).
+///
+/// Agents that are built from clones are apart: each has a session of its own. They share the client, if one was given, and a
+/// storage of [`Storage::Custom`].
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct AgentBuilder {
     options: Options,
@@ -145,7 +150,7 @@ impl AgentBuilder {
     /// Calls this for every event, in order, from the task that drives the call. It may use the agent, and should return soon:
     /// the call waits for it. A panic in it is the call's.
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.listener = Listener(Some(Box::new(callback)));
+        self.listener = Listener(Some(Arc::new(callback)));
         self
     }
 

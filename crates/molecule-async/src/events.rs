@@ -1,12 +1,14 @@
 //! Events on their way to the application, outside the session's lock.
 
+use std::sync::Arc;
+
 use molecule_core::Event;
 
 /// Whom an agent tells what happens.
-pub(crate) type OnEvent = Box<dyn Fn(&Event) + Send + Sync>;
+pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// The application's callback, and `tracing` where that feature is on.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Listener(pub(crate) Option<OnEvent>);
 
 impl Listener {

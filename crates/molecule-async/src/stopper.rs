@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use molecule_core::StopLevel;
+
 use crate::driver::Driver;
 
 /// A handle that ends an agent's loop, of [`Agent::stopper`](crate::Agent::stopper).
@@ -16,6 +18,11 @@ impl Stopper {
     /// within 100 ms, even while a request is in flight. A second call is [`stop_now`](Self::stop_now).
     pub fn stop(&self) {
         self.0.stop(false);
+    }
+
+    /// Whether somebody called one of the others: no loop of the agent starts any more, and one that runs ends.
+    pub fn is_stopped(&self) -> bool {
+        self.0.session().stop_level() != StopLevel::None
     }
 
     /// Ends the loop within 100 ms, whatever it is at.

@@ -52,6 +52,22 @@ fn step(error: &io::Error) -> FaultKind {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error.kind() {
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => FaultKind::Connect,
+        _ => kind(error),
+    }
+}
+
+/// Why rustls refused a handshake.
+fn kind(error: &io::Error) -> FaultKind {
+    use rustls::{CertificateError as Certificate, Error as E, InvalidMessage};
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(E::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        )) => FaultKind::CertificateTime,
+        // The first byte of what came is no TLS record's: plain HTTP, as a rule.
+        Some(E::InvalidMessage(InvalidMessage::InvalidContentType)) => FaultKind::NotTls,
         _ => FaultKind::Tls,
     }
 }

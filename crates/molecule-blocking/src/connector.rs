@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
 };
 
 use crate::http::fault;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// The way to the platform.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ impl ureq::unversioned::transport::Connector for Connector {
 fn step_of_handshake(error: &ureq::Error) -> FaultKind {
     match error {
         ureq::Error::Io(error) if is_cut(error.kind()) => FaultKind::Connect,
+        ureq::Error::Io(error) => tls::kind(error),
         _ => FaultKind::Tls,
     }
 }

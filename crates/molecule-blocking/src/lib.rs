@@ -65,8 +65,8 @@ pub use molecule_core::proto::{
     WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::{
-    CallOutcome, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health, Intervals,
-    Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration, Report,
-    Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
+    CallOutcome, Counters, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health,
+    Intervals, Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration,
+    Report, Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Storage, Store, StoreError, install_limits_from_env};

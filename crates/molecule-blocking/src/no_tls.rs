@@ -1,7 +1,9 @@
 //! What stands for TLS in a build without it: `https` is refused when a client or an agent is built.
 
+use std::io;
 use std::time::Instant;
 
+use molecule_core::effect::FaultKind;
 use molecule_core::{Error, Result};
 use ureq::unversioned::transport::{ConnectionDetails, Transport};
 
@@ -34,4 +36,9 @@ impl Tls {
     ) -> Result<Box<dyn Transport>, ureq::Error> {
         Err(ureq::Error::TlsRequired)
     }
+}
+
+/// Never reached either.
+pub(crate) fn kind(_: &io::Error) -> FaultKind {
+    FaultKind::Tls
 }

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
+use molecule_core::effect::FaultKind;
 use molecule_core::{Error, Result};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -63,6 +64,22 @@ impl Tls {
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// Why rustls refused a handshake.
+pub(crate) fn kind(error: &io::Error) -> FaultKind {
+    use rustls::{CertificateError as Certificate, Error as E, InvalidMessage};
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(E::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        )) => FaultKind::CertificateTime,
+        // The first byte of what came is no TLS record's: plain HTTP, as a rule.
+        Some(E::InvalidMessage(InvalidMessage::InvalidContentType)) => FaultKind::NotTls,
+        _ => FaultKind::Tls,
     }
 }
 

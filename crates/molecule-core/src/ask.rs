@@ -110,6 +110,10 @@ impl<Q: Question> Machine for Ask<Q> {
     type Event = Event;
     type Output = Result<Q::Output>;
 
+    fn operation(&self) -> &'static str {
+        Q::Endpoint::OPERATION
+    }
+
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::call::Call;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
-use crate::endpoint::Heartbeat;
+use crate::endpoint::{Endpoint, Heartbeat};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
@@ -63,6 +63,10 @@ impl Machine for Beat {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<HeartbeatAnswer>;
+
+    fn operation(&self) -> &'static str {
+        Heartbeat::OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
@@ -135,6 +139,7 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     session.learn_dialect(current);
     session.generation = answer.generation.or(session.generation);
     session.vitals.last_beat = Some(cx.now);
+    session.counters.beats += 1;
 }
 
 /// A child's step as its parent's: every step but `Done` is the same for both.
@@ -192,6 +197,10 @@ impl Machine for SaveInbound {
     type Command = Infallible;
     type Event = Event;
     type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "store the inbound secret"
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, ()> {
         if let Some(event) = self.events.pop_front() {

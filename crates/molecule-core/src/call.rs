@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
 use crate::credential::read_token;
-use crate::effect::{Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
+use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -152,7 +152,7 @@ impl<E: Endpoint> Call<E> {
             return None;
         }
         let credential = cx.session.credential_of(draft.auth()).cloned();
-        let request = match cx.session.bind(draft) {
+        let mut request = match cx.session.bind(draft) {
             Ok(request) => request,
             Err(error) => {
                 self.finish(Err(error.during(E::OPERATION)));
@@ -166,6 +166,8 @@ impl<E: Endpoint> Call<E> {
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;
+        request.extensions_mut().insert(Attempt { operation: E::OPERATION, number: self.attempts });
+        cx.session.counters.sent(request.body().len(), self.attempts > 1);
         self.state = State::Sent(id, credential);
         let effect = match self.endpoint.dest() {
             Some(dest) => Effect::Fetch(request, limits, dest),
@@ -198,6 +200,7 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: &Response<Bytes>) {
+        cx.session.counters.received(answer.body().len() as u64);
         let redacted = if E::RELAYED { without_credential(credential.as_ref(), answer) } else { None };
         let answer = redacted.as_ref().unwrap_or(answer);
         let body = if answer.status().is_success() { None } else { error_body(credential.as_ref(), answer) };
@@ -211,10 +214,13 @@ impl<E: Endpoint> Call<E> {
             let decoded = decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why));
             // A web page is the answer of something else.
             self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
+            cx.session.counters.failures += u64::from(decoded.is_err());
             return self.finish(decoded);
         }
+        cx.session.counters.failures += 1;
         self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
+        let error = if E::EVERYWHERE { refusal::elsewhere(error) } else { error };
         if answer.status() == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
             return self.unauthorized(cx, credential, error);
         }
@@ -227,6 +233,7 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn staged(&mut self, cx: &mut Cx<'_>, id: StageId, staged: Staged) -> Result<(), Outcome> {
+        cx.session.counters.received(staged.unpacked.received);
         if !E::RELAYED {
             cx.session.rate.learn(cx.now.mono, staged.head.status(), staged.head.headers(), None);
         }
@@ -251,6 +258,7 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, fault: Fault) {
+        cx.session.counters.failures += 1;
         self.may_have_acted |= fault.sent == Sent::Maybe;
         let repeat = retry::may_repeat_fault(&fault, E::REPEAT);
         let error = Error::from_fault(E::OPERATION, fault).retryable(repeat);
@@ -266,7 +274,12 @@ impl<E: Endpoint> Call<E> {
         // Somebody else's time is not outlasted, and a request without any time only makes its end unclear.
         let least = if self.until.is_some() { LEAST } else { Duration::ZERO };
         let in_time = self.deadline.is_some_and(|deadline| at + least < deadline);
-        if self.left == 0 || !in_time { self.finish(Err(error)) } else { self.state = State::Waiting(at) }
+        if self.left == 0 || !in_time {
+            return self.finish(Err(error));
+        }
+        let (operation, attempt, error) = (E::OPERATION, self.attempts, error.to_string());
+        self.events.push_back(Event::Retrying { operation, attempt, wait, error });
+        self.state = State::Waiting(at);
     }
 
     fn carries_bearer(&self, session: &Session) -> bool {
@@ -362,6 +375,10 @@ impl<E: Endpoint> Machine for Call<E> {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<E::Answer>;
+
+    fn operation(&self) -> &'static str {
+        E::OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {

@@ -58,6 +58,10 @@ impl Machine for SaveToken {
     type Event = Event;
     type Output = Result<()>;
 
+    fn operation(&self) -> &'static str {
+        self.operation
+    }
+
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Result<()>> {
         if let Some(event) = self.events.pop_front() {
             return Step::Event(event);

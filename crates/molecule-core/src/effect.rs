@@ -30,6 +30,15 @@ pub enum Effect {
     Host(HostOp),
 }
 
+/// Which request of a call this is: an extension of every request that a machine asks for, for logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// What the call does, as [`Error::operation`](crate::Error::operation) names it.
+    pub operation: &'static str,
+    /// Counted from 1.
+    pub number: u32,
+}
+
 /// Where the body of a fetched answer goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dest {
@@ -190,6 +199,10 @@ pub enum FaultKind {
     Connect,
     /// The TLS handshake was refused, or the certificate.
     Tls,
+    /// The certificate is not valid at this machine's time: it is expired, or not valid yet.
+    CertificateTime,
+    /// What answers speaks no TLS.
+    NotTls,
     /// The proxy refused or failed.
     Proxy,
     /// The proxy wants credentials, or other ones than its URL holds: it answered 407.

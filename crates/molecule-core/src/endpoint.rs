@@ -68,6 +68,9 @@ pub trait Endpoint {
     /// Whether the status may be a peer's, relayed: a 401 or 429 then says nothing about this client.
     const RELAYED: bool = false;
 
+    /// Whether every platform has this route: a 404 of a mere router is then that of another base URL, not of an older server.
+    const EVERYWHERE: bool = false;
+
     /// Whether it makes sense without a bearer: only where the server mints one, or takes the silence of one.
     const WITHOUT_BEARER: bool = false;
 
@@ -153,6 +156,7 @@ impl Endpoint for Secrets {
     const OPERATION: &'static str = "pull secrets";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object of texts";
+    const EVERYWHERE: bool = true;
     const MAX_BODY: u64 = 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
@@ -249,6 +253,7 @@ impl Endpoint for State {
     const OPERATION: &'static str = "poll state";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with workspace_id, status, paused and deleted";
+    const EVERYWHERE: bool = true;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         Ok(Draft::new(Method::GET, path::state(workspace), Auth::Bearer))
@@ -286,6 +291,7 @@ impl Endpoint for View {
     const OPERATION: &'static str = "look at the workspace";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with id and status";
+    const EVERYWHERE: bool = true;
     const MAX_BODY: u64 = 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
@@ -326,6 +332,7 @@ impl Endpoint for RegisterOnce {
     const OPERATION: &'static str = "register";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status, and perhaps a token";
+    const EVERYWHERE: bool = true;
     const WITHOUT_BEARER: bool = true;
 
     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
@@ -346,6 +353,7 @@ impl Endpoint for Heartbeat {
     const OPERATION: &'static str = "heartbeat";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status";
+    const EVERYWHERE: bool = true;
 
     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
         Draft::new(Method::POST, path::HEARTBEAT, Auth::Bearer).json(&self.0)
@@ -365,6 +373,7 @@ impl Endpoint for UpdateCard {
     const OPERATION: &'static str = "update card";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status";
+    const EVERYWHERE: bool = true;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         let agent_card = serde_json::to_value(&self.0)

@@ -2,10 +2,13 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::iter;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::Serialize;
 
 use crate::effect::{Fault, FaultKind, Phase};
 use crate::plugin::{EarlierVersion, InstallFailure, Refusal};
@@ -16,9 +19,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a call of an agent failed: one sentence with the operation, the cause, and the remedy where there is one.
 ///
 /// No credential and no secret is ever part of it, and no type of an HTTP client. Programs look at
-/// [`kind`](Self::kind) and the other accessors; people read `Display`.
+/// [`kind`](Self::kind) and the other accessors; people read `Display`, which `Debug` repeats, so that a `main` that returns
+/// it prints the sentence. `source()` is what the sentence does not say. As JSON it is an object with `message` (the
+/// sentence), `kind`, `operation`, `attempts`, `retryable`, and, where there are any, `status`, `code`, `server_message`,
+/// `location`, `retry_after_secs` and `message_id`.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: &'static str,
@@ -36,11 +44,12 @@ struct Inner {
     install: Option<InstallFailure>,
     /// What went wrong after that, while cleaning up.
     also: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of failure it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What kind of failure it was. `Display` is its name in words (`token not held`), as JSON it is `token_not_held`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An option makes no sense; nothing was sent.
@@ -79,7 +88,7 @@ pub enum ErrorKind {
     Removed,
     /// There is no workspace with this id.
     NotCreated,
-    /// There is no such delegation or queued message.
+    /// There is no such delegation, queued message or plugin.
     NotFound,
     /// The server does not offer this (an older one, usually).
     Unsupported,
@@ -133,6 +142,13 @@ impl Error {
         self
     }
 
+    /// The same failure, told as another kind.
+    pub(crate) fn of_kind(mut self, kind: ErrorKind, cause: impl Into<String>) -> Self {
+        self.0.kind = kind;
+        self.0.cause = cause.into();
+        self
+    }
+
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = Some(status);
         self
@@ -181,7 +197,7 @@ impl Error {
     }
 
     pub(crate) fn with_source(mut self, source: Option<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = source;
+        self.0.source = source.map(Arc::from);
         self
     }
 
@@ -252,6 +268,16 @@ impl Error {
                 ErrorKind::Tls,
                 format!("the TLS connection was refused{detail}"),
                 "check the host name, or add the certificate authority that signed its certificate",
+            ),
+            FaultKind::CertificateTime => (
+                ErrorKind::Tls,
+                format!("the platform's certificate is not valid at this machine's time{detail}"),
+                "check this machine's clock; if it is right, the platform's certificate must be renewed",
+            ),
+            FaultKind::NotTls => (
+                ErrorKind::Tls,
+                format!("what answers there speaks no TLS{detail}"),
+                "check the platform URL's scheme and port: a port for plain http answers an https URL",
             ),
             FaultKind::Timeout(phase) => (
                 ErrorKind::Timeout,
@@ -393,21 +419,144 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        let mut debug = f.debug_struct("Error");
-        debug.field("kind", &inner.kind).field("message", &self.to_string());
-        if let Some(status) = inner.status {
-            debug.field("status", &status);
-        }
-        if let Some(source) = &inner.source {
-            debug.field("source", source);
-        }
-        debug.finish()
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl StdError for Error {
+    /// The first cause whose words are not in the sentence already.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        let first = self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static));
+        let told = first.map(|_| self.to_string())?;
+        iter::successors(first, |cause| (*cause).source()).find(|cause| !told.contains(&cause.to_string()))
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Record<'a> {
+            message: String,
+            kind: ErrorKind,
+            operation: &'a str,
+            attempts: u32,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            status: Option<u16>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            code: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            server_message: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            location: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after_secs: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message_id: Option<&'a str>,
+        }
+        let record = Record {
+            message: self.to_string(),
+            kind: self.kind(),
+            operation: self.operation(),
+            attempts: self.attempts(),
+            retryable: self.is_retryable(),
+            status: self.status().map(|status| status.as_u16()),
+            code: self.code(),
+            server_message: self.server_message(),
+            location: self.location(),
+            retry_after_secs: self.retry_after().map(|wait| wait.as_secs_f64()),
+            message_id: self.message_id(),
+        };
+        record.serialize(serializer)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Config => "config",
+            Self::Storage => "storage",
+            Self::Locked => "locked",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too large",
+            Self::Redirected => "redirected",
+            Self::Routing => "routing",
+            Self::OriginRefused => "origin refused",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenNotHeld => "token not held",
+            Self::Revoked => "revoked",
+            Self::TokenNotSaved => "token not saved",
+            Self::Removed => "removed",
+            Self::NotCreated => "not created",
+            Self::NotFound => "not found",
+            Self::Unsupported => "unsupported",
+            Self::Refused => "refused",
+            Self::RateLimited => "rate limited",
+            Self::Unavailable => "unavailable",
+            Self::PluginRefused => "plugin refused",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::effect::Sent;
+
+    #[test]
+    fn debug_is_the_sentence() {
+        let error = Error::config("the card is not JSON", "use text keys").clone();
+        assert_eq!(error.to_string(), "configuration failed: the card is not JSON; use text keys");
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert_eq!(format!("{error:#?}"), error.to_string());
+    }
+
+    /// An error whose own words hide the cause below it.
+    #[derive(Debug)]
+    struct Outer(io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the connection failed")
+        }
+    }
+
+    impl StdError for Outer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn the_source_is_what_the_sentence_does_not_say() {
+        let fault = |source| Error::from_fault("heartbeat", Fault { sent: Sent::No, kind: FaultKind::Connect, source });
+        let shown = fault(Some(Box::new(io::Error::other("refused by the host"))));
+        assert!(shown.to_string().contains("refused by the host"), "{shown}");
+        assert!(shown.source().is_none());
+        let below = fault(Some(Box::new(Outer(io::Error::other("no route"))))).clone();
+        assert!(below.to_string().contains(": the connection failed"), "{below}");
+        assert_eq!(below.source().unwrap().to_string(), "no route");
+        assert!(fault(None).source().is_none());
+    }
+
+    #[test]
+    fn a_log_record_has_the_sentence_and_the_figures() {
+        let error = Error::new(ErrorKind::RateLimited, "heartbeat", "the rate limit is spent")
+            .with_status(StatusCode::TOO_MANY_REQUESTS)
+            .with_retry_after(Some(Duration::from_secs(7)))
+            .with_attempts(4)
+            .retryable(true);
+        let record = serde_json::to_string(&error).unwrap();
+        let expected = r#"{"message":"heartbeat failed: the rate limit is spent, after 4 requests","kind":"rate_limited","operation":"heartbeat","attempts":4,"retryable":true,"status":429,"retry_after_secs":7.0}"#;
+        assert_eq!(record, expected);
+        assert_eq!(ErrorKind::TokenNotHeld.to_string(), "token not held");
     }
 }

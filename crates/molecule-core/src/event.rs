@@ -1,11 +1,20 @@
 //! What an agent tells its application while it works.
 
-use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
+use std::fmt;
+use std::time::Duration;
 
+use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
+use serde::Serialize;
+
+use crate::record::seconds;
 use crate::unpack::Progress;
 
 /// Something that happened. No event carries a credential or a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Display` is a sentence. As JSON it is an object with `event`, the variant's name (`status_changed`), and `detail`, its
+/// fields, where it has any; durations are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The platform took the agent in.
@@ -14,6 +23,19 @@ pub enum Event {
         delivery_mode: Option<DeliveryMode>,
         /// Whether a token was minted (and stored).
         minted: bool,
+    },
+    /// A request failed in a way that may pass, and is sent again after a wait. The loop's heartbeats and looks at the state
+    /// are told as [`Degraded`](Self::Degraded) instead: they have a pace of their own.
+    Retrying {
+        /// The operation, as [`Error::operation`](crate::Error::operation) names it.
+        operation: &'static str,
+        /// Which request of the call failed, counted from 1.
+        attempt: u32,
+        /// How long is waited before the next one.
+        #[serde(rename = "wait_secs", serialize_with = "seconds")]
+        wait: Duration,
+        /// Why, in a sentence.
+        error: String,
     },
     /// The first good heartbeat since the start or since the agent was last cut off.
     Online,
@@ -68,6 +90,7 @@ impl Event {
         match self {
             Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::Warning(_) => true,
             Self::Registered { .. }
+            | Self::Retrying { .. }
             | Self::Online
             | Self::Recovered { .. }
             | Self::StatusChanged(_)
@@ -81,8 +104,43 @@ impl Event {
     }
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered { delivery_mode, minted } => {
+                f.write_str("registered")?;
+                if let Some(mode) = delivery_mode {
+                    write!(f, " in {mode} mode")?;
+                }
+                f.write_str(if *minted { ", with a token that was minted" } else { "" })
+            }
+            Self::Retrying { operation, attempt, wait, error } => {
+                let secs = wait.as_secs_f64();
+                write!(f, "request {attempt} of {operation} failed, the next one follows in {secs:.1} s: {error}")
+            }
+            Self::Online => f.write_str("online: a heartbeat was answered"),
+            Self::Degraded { lane, failures, error } => write!(f, "{lane}: {failures} failures in a row: {error}"),
+            Self::Recovered { lane, failures } => write!(f, "{lane}: works again after {failures} failures"),
+            Self::StatusChanged(status) => write!(f, "the platform shows the status {status}"),
+            Self::Paused => f.write_str("the workspace was paused"),
+            Self::Resumed => f.write_str("the workspace is no longer paused"),
+            Self::TokenChanged => f.write_str("the agent holds another token"),
+            Self::InboundSecretChanged => f.write_str("the inbound secret changed"),
+            Self::PollUnsupported { placeholder } => {
+                write!(f, "the server knows no poll mode: registered under the placeholder {placeholder}")
+            }
+            Self::PluginProgress { plugin, progress } => {
+                write!(f, "plugin {plugin}: {} bytes received", progress.received)
+            }
+            Self::PluginSetup(plugin) => write!(f, "plugin {plugin}: setup.sh is run"),
+            Self::Warning(sentence) => write!(f, "warning: {sentence}"),
+        }
+    }
+}
+
 /// A part of the loop that goes at its own pace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lane {
     /// `POST /registry/heartbeat`.
@@ -93,12 +151,50 @@ pub enum Lane {
     Register,
 }
 
-impl std::fmt::Display for Lane {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Heartbeat => "heartbeat",
             Self::State => "state",
             Self::Register => "register",
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_sentence_for_people_and_a_record_for_logs() {
+        let retrying = Event::Retrying {
+            operation: "pull secrets",
+            attempt: 2,
+            wait: Duration::from_millis(1500),
+            error: "no connection".to_owned(),
+        };
+        let degraded = Event::Degraded { lane: Lane::Heartbeat, failures: 3, error: "no answer".to_owned() };
+        for (event, sentence, record) in [
+            (
+                retrying,
+                "request 2 of pull secrets failed, the next one follows in 1.5 s: no connection",
+                r#"{"event":"retrying","detail":{"operation":"pull secrets","attempt":2,"wait_secs":1.5,"error":"no connection"}}"#,
+            ),
+            (
+                degraded,
+                "heartbeat: 3 failures in a row: no answer",
+                r#"{"event":"degraded","detail":{"lane":"heartbeat","failures":3,"error":"no answer"}}"#,
+            ),
+            (
+                Event::StatusChanged(WorkspaceStatus::AwaitingAgent),
+                "the platform shows the status awaiting_agent",
+                r#"{"event":"status_changed","detail":"awaiting_agent"}"#,
+            ),
+            (Event::Online, "online: a heartbeat was answered", r#"{"event":"online"}"#),
+        ] {
+            assert_eq!(event.to_string(), sentence);
+            assert_eq!(serde_json::to_string(&event).unwrap(), record);
+        }
     }
 }

@@ -119,6 +119,7 @@ pub mod plugin;
 mod proxy;
 mod queue;
 mod rate;
+mod record;
 mod recover;
 mod refusal;
 mod register;
@@ -140,7 +141,7 @@ pub use delegation::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
-pub use health::Health;
+pub use health::{Counters, Health};
 pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
 pub use proxy::ProxyRule;

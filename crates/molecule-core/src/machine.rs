@@ -98,6 +98,9 @@ pub trait Machine {
     /// What it ends with.
     type Output;
 
+    /// What it does, as [`Error::operation`](crate::Error::operation) names it: for logs.
+    fn operation(&self) -> &'static str;
+
     /// Asks for the next step.
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Event, Self::Output>;
 

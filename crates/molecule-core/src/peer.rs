@@ -25,8 +25,8 @@ pub use outgoing::{PeerCall, Route};
 pub use url::PeerUrl;
 
 /// Reads the id of a workspace that somebody gave.
-pub(crate) fn workspace_id(id: impl AsRef<str>) -> Result<WorkspaceId> {
+pub(crate) fn workspace_id(operation: &'static str, id: impl AsRef<str>) -> Result<WorkspaceId> {
     id.as_ref().trim().parse().map_err(|error: IdError| {
-        Error::config(error.to_string(), "use the id that the list of peers shows for the workspace")
+        Error::config(error.to_string(), "use the id that the list of peers shows for the workspace").during(operation)
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{A2aAnswer, IdError, QueueId, QueueItem, QueueStatus as Status, Reply, UnixTime};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::ask::{Answer, Begin, Question};
@@ -31,6 +32,7 @@ impl QueuedItem {
             .parse()
             .map(Self)
             .map_err(|error: IdError| Error::config(error.to_string(), "use the id that the outcome of the call names"))
+            .map_err(|error| error.during(QueueStatus::OPERATION))
     }
 }
 
@@ -83,7 +85,10 @@ fn unsupported() -> Error {
 }
 
 /// What became of a message that was queued (contract section 11).
-#[derive(Debug, Clone, PartialEq)]
+///
+/// As JSON it is an object with `outcome`, the variant's name, and `detail`, its fields, where it has any.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outcome", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 #[must_use = "a message that was never delivered is an outcome too"]
 pub enum QueueOutcome {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use molecule_proto::{Token, TokenId, TokenList};
+use serde::Serialize;
 
 use crate::beat::pass;
 use crate::call::Call;
@@ -41,14 +42,15 @@ impl Recovery {
     /// `Config` if the text cannot be a credential.
     pub fn admin(credential: &str) -> Result<Self> {
         let token = Token::new(credential).map_err(|error| {
-            Error::config(format!("the admin credential: {error}"), "give the platform's admin token")
+            Error::config(format!("the admin credential: {error}"), "give the platform's admin token").during(OPERATION)
         })?;
         Ok(Self::Admin(token))
     }
 }
 
 /// What a recovery did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recovered {
     /// Every earlier token was revoked and one minted (the current server).
@@ -212,6 +214,10 @@ impl Machine for Recover {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<Recovered>;
+
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {

@@ -72,6 +72,19 @@ pub(crate) fn refused(
     }
 }
 
+/// The same for a route that every platform has: what does not offer it is no platform, or its base URL is another one.
+pub(crate) fn elsewhere(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unsupported => error
+            .of_kind(
+                ErrorKind::Routing,
+                "there is no such route, and every platform has it: its base URL is another one",
+            )
+            .remedy("check the platform URL, its path and its port"),
+        _ => error,
+    }
+}
+
 /// Whether the answer says of itself that it is a web page.
 pub(crate) fn is_web_page(answer: &Response<Bytes>) -> bool {
     let is_html = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use molecule_proto::{DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, WorkspaceStatus, WorkspaceView};
+use serde::Serialize;
 
 use crate::beat::{SaveInbound, pass};
 use crate::call::Call;
@@ -41,7 +42,7 @@ pub struct Register {
 }
 
 /// What came of a register that did not fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Registration {
     /// Whether the workspace is paused: nothing was sent then, so that nothing un-pauses it.
@@ -55,7 +56,8 @@ pub struct Registration {
 }
 
 /// Which token the agent registered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenUse {
     /// The one that it held.
     Held,
@@ -311,6 +313,10 @@ impl Machine for Register {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<Registration>;
+
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {

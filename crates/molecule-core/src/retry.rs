@@ -59,6 +59,8 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         FaultKind::Tls
         | FaultKind::ProxyAuth
         | FaultKind::OutOfReach
+        | FaultKind::CertificateTime
+        | FaultKind::NotTls
         | FaultKind::TooLarge
         | FaultKind::Archive
         | FaultKind::Host(_)
@@ -188,6 +190,8 @@ mod tests {
             (Sent::No, FaultKind::Tls, false, false),
             (Sent::No, FaultKind::ProxyAuth, false, false),
             (Sent::No, FaultKind::OutOfReach, false, false),
+            (Sent::No, FaultKind::CertificateTime, false, false),
+            (Sent::No, FaultKind::NotTls, false, false),
             (Sent::Maybe, FaultKind::TooLarge, false, false),
             (Sent::No, FaultKind::Cancelled, false, false),
             (Sent::No, FaultKind::Locked, false, false),

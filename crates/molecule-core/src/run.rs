@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use molecule_proto::Time;
+use serde::Serialize;
 
 use crate::beat::{Beat, pass};
 use crate::call::Call;
@@ -61,8 +62,11 @@ pub enum RunCommand {
     Check,
 }
 
+const OPERATION: &str = "run heartbeat loop";
+
 /// Why the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ended {
     /// The platform paused the workspace.
@@ -238,6 +242,10 @@ impl Machine for Run {
     type Event = Event;
     type Output = Result<Ended>;
 
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
+
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -290,7 +298,7 @@ impl Machine for Run {
                 match outcome {
                     Outcome::Host(HostResult::Locked(lock)) => self.begin(cx, lock),
                     Outcome::Failed(fault) => {
-                        let error = Error::from_fault("run heartbeat loop", fault);
+                        let error = Error::from_fault(OPERATION, fault);
                         self.state = State::Finished(Box::new(Err(error)));
                     }
                     other => {

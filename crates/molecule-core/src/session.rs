@@ -9,13 +9,14 @@ use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
+use serde::Serialize;
 
 use crate::call::Call;
 use crate::config::Config;
 use crate::effect::EffectId;
-use crate::endpoint::UpdateCard;
+use crate::endpoint::{Endpoint, UpdateCard};
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::Health;
+use crate::health::{Counters, Health};
 use crate::machine::Now;
 use crate::options::{check_card, check_reported_url};
 use crate::peer::{Asking, PeerCache, workspace_id};
@@ -42,6 +43,7 @@ pub struct Session {
     /// Whether the server refused a register without a URL: April's knows no poll mode.
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
+    pub(crate) counters: Counters,
     pub(crate) peers: PeerCache,
     pub(crate) asking: Asking,
     /// What the server was found not to offer.
@@ -51,8 +53,9 @@ pub struct Session {
     stop: StopLevel,
 }
 
-/// Which server this is, as its answers tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// Which server this is, as its answers tell. Its name is the same in `Display` and in JSON: `unknown`, `april`, `current`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Dialect {
     /// No answer has told yet.
@@ -62,6 +65,16 @@ pub enum Dialect {
     April,
     /// The platform of August 2026.
     Current,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::April => "april",
+            Self::Current => "current",
+        })
+    }
 }
 
 /// Something that not every server offers.
@@ -228,6 +241,7 @@ impl Session {
             generation: None,
             poll_refused: false,
             vitals: Vitals::default(),
+            counters: Counters::default(),
             peers: PeerCache::default(),
             asking: Asking::default(),
             lacking: BTreeSet::new(),
@@ -258,6 +272,7 @@ impl Session {
             rate: self.rate.seen(),
             dialect: self.dialect,
             registered: self.vitals.registered.is_some(),
+            counters: self.counters,
         }
     }
 
@@ -285,7 +300,7 @@ impl Session {
     /// `Config` if it is no http(s) URL; nothing changes then.
     pub fn set_reported_url(&mut self, url: Option<String>) -> Result<()> {
         if let Some(url) = &url {
-            check_reported_url(url)?;
+            check_reported_url(url).map_err(|error| error.during("set reported URL"))?;
         }
         self.config.reported_url = url;
         Ok(())
@@ -296,7 +311,7 @@ impl Session {
     /// # Errors
     /// `Config` if the platform could not store it; nothing changes then.
     pub fn update_card(&mut self, card: AgentCard) -> Result<Call<UpdateCard>> {
-        check_card(&card)?;
+        check_card(&card).map_err(|error| error.during(UpdateCard::OPERATION))?;
         self.config.card = card.clone();
         Ok(Call::new(UpdateCard(card)))
     }
@@ -311,7 +326,7 @@ impl Session {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn invalidate_peer_url(&mut self, id: impl AsRef<str>) -> Result<()> {
-        let id = workspace_id(id)?;
+        let id = workspace_id("invalidate peer URL", id)?;
         self.peers.invalidate(&id);
         self.asking.forget(&id);
         Ok(())

@@ -41,6 +41,7 @@ use std::io;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use molecule_proto::PluginName;
+use serde::Serialize;
 
 use crate::plugin::{
     EntryRef, InstallLimits, PluginManifest, Refusal, Rule, Tree, TreeDigest, Verified, escaped, manifest_missing,
@@ -122,7 +123,7 @@ pub struct Unpacker<S> {
 }
 
 /// How far an unpacker is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Bytes of the archive that were pushed.
@@ -158,7 +159,7 @@ pub struct Unpacked {
 }
 
 /// Links that were left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkippedLinks {
     /// How many.

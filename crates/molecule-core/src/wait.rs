@@ -193,6 +193,10 @@ impl<A: Awaited> Machine for Wait<A> {
     type Event = Event;
     type Output = Result<A::End>;
 
+    fn operation(&self) -> &'static str {
+        A::Endpoint::OPERATION
+    }
+
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {

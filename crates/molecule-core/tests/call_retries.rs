@@ -99,9 +99,13 @@ fn a_good_answer_ends_the_retries() {
         agent.take_trace(),
         "start 1 POST /probe (bearer)\n\
          feed 1 Response(429 Too Many Requests, 17 bytes)\n\
+         event Retrying { operation: \"probe\", attempt: 1, wait: 2s, error: \"probe failed: the rate limit is spent (later); \
+         call less often: all agents of an organisation share its limit\" }\n\
          idle until +2.0 s: send again\n\
          start 2 POST /probe (bearer)\n\
          feed 2 Failed(Connect, sent: No)\n\
+         event Retrying { operation: \"probe\", attempt: 2, wait: 1.314079023s, error: \"probe failed: no connection to the \
+         platform; check that the platform runs and can be reached from here\" }\n\
          idle until +1.3 s: send again\n\
          start 3 POST /probe (bearer)\n\
          feed 3 Response(200 OK, 1 bytes)\n\

@@ -284,9 +284,10 @@ fn the_platforms_refusal_is_told() {
     let error =
         run(&mut agent, Install::new("mine"), |_| Answer::error(404, "failed to fetch plugin from local").into())
             .unwrap_err();
-    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Refused, 404));
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::NotFound, 404));
     assert!(error.to_string().contains("failed to fetch plugin from local"), "{error}");
     assert!(error.to_string().contains("nothing is installed"), "{error}");
+    assert!(error.to_string().contains("see available_plugins()"), "{error}");
     assert_tidy(&agent);
 }
 

@@ -189,7 +189,7 @@ impl World<'_> {
 fn faulty(kind: FaultKind) -> DispatchFault {
     match kind {
         FaultKind::Resolve => DispatchFault::Resolve,
-        FaultKind::Tls => DispatchFault::Tls,
+        FaultKind::Tls | FaultKind::CertificateTime | FaultKind::NotTls => DispatchFault::Tls,
         FaultKind::Protocol => DispatchFault::Protocol,
         FaultKind::Interrupted => DispatchFault::Closed,
         FaultKind::Connect

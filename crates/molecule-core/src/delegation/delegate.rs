@@ -7,7 +7,7 @@ use molecule_proto::{DelegateRequest, DelegationId, UnixTime, WorkspaceId, refus
 
 use super::key::python_idempotency_key;
 use crate::ask::{Answer, Begin, Question};
-use crate::endpoint::DelegateOnce;
+use crate::endpoint::{DelegateOnce, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::Cx;
@@ -74,7 +74,10 @@ impl Delegate {
     /// # Errors
     /// `Config` if the id is no UUID, or the task is empty or contains U+0000.
     pub fn new(target: impl AsRef<str>, delegation: impl Into<Delegation>) -> Result<Self> {
-        let delegation = delegation.into();
+        Self::checked(target, delegation.into()).map_err(|error| error.during(DelegateOnce::OPERATION))
+    }
+
+    fn checked(target: impl AsRef<str>, delegation: Delegation) -> Result<Self> {
         if delegation.task.is_empty() {
             return Err(Error::config("the task is empty", "say what is to be done"));
         }
@@ -82,7 +85,7 @@ impl Delegate {
             refuse_nul(what, text.map_or("", String::as_str))
                 .map_err(|nul| Error::config(nul.to_string(), "send plain text"))?;
         }
-        Ok(Self { target: workspace_id(target)?, delegation })
+        Ok(Self { target: workspace_id(DelegateOnce::OPERATION, target)?, delegation })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use molecule_proto::{A2aAnswer, AcceptedMode, DelegationStatus, Direction, UnixTime, WorkspaceId};
+use serde::Serialize;
 
 use crate::error::printable;
 
 /// A delegation, put together from whatever rows the platform shows of it (contract section 14.2).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DelegationView {
     /// The delegation: a UUID if the platform made it, any text if an agent reported its own.
@@ -35,7 +36,8 @@ pub struct DelegationView {
 }
 
 /// How a delegation ended, as its rows tell (contract sections 14.1 and 14.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "end", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DelegationEnd {
     /// The peer answered; this is the beginning of its answer, at most 300 bytes.

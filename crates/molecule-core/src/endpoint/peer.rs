@@ -21,6 +21,7 @@ impl Endpoint for Peers {
     const OPERATION: &'static str = "list peers";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "a list";
+    const EVERYWHERE: bool = true;
     const MAX_BODY: u64 = 4 * 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
@@ -57,6 +58,7 @@ impl Endpoint for Discover {
     const OPERATION: &'static str = "discover peer";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a url";
+    const EVERYWHERE: bool = true;
 
     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
         Ok(Draft::new(Method::GET, path::discover(&self.0), Auth::Bearer).named())
@@ -87,7 +89,7 @@ impl CheckAccess {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
-        crate::peer::workspace_id(id).map(Self)
+        crate::peer::workspace_id(Self::OPERATION, id).map(Self)
     }
 }
 
@@ -96,6 +98,7 @@ impl Endpoint for CheckAccess {
     const OPERATION: &'static str = "check access";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with allowed";
+    const EVERYWHERE: bool = true;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         let body = CheckAccessRequest::new(workspace.clone(), self.0.clone());

@@ -16,7 +16,7 @@ use super::workspace_id;
 use crate::ask::Ask;
 use crate::beat::pass;
 use crate::call::Call;
-use crate::effect::{Effect, EffectId, Limits, Outcome};
+use crate::effect::{Attempt, Effect, EffectId, Limits, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -57,7 +57,7 @@ impl CallPeer {
     /// `Config` if the id is no UUID.
     pub fn new(target: impl AsRef<str>, call: impl Into<PeerCall>) -> Result<Self> {
         Ok(Self {
-            target: workspace_id(target)?,
+            target: workspace_id(A2a::OPERATION, target)?,
             call: call.into(),
             route: Route::Auto,
             deadline: Time::ZERO,
@@ -130,8 +130,10 @@ impl CallPeer {
 
     fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {
         let (left, written) = (self.left(cx)?, self.written.as_ref()?);
+        let mut request = url.post(written.body.clone());
+        request.extensions_mut().insert(Attempt { operation: A2a::OPERATION, number: 1 });
+        cx.session.counters.sent(written.body.len(), false);
         let config = cx.session.config();
-        let request = url.post(written.body.clone());
         let limits = Limits { reach: url.reach(config.target()), ..limits(&config.timeouts, left) };
         let id = cx.session.next_effect();
         self.state = State::Direct(id, url);
@@ -198,6 +200,10 @@ impl Machine for CallPeer {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<CallOutcome>;
+
+    fn operation(&self) -> &'static str {
+        A2a::OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
@@ -268,10 +274,13 @@ impl Machine for CallPeer {
             State::Direct(expected, url) if expected == id => {
                 match outcome {
                     Outcome::Response(answer) => {
+                        cx.session.counters.received(answer.body().len() as u64);
+                        cx.session.counters.failures += u64::from(!answer.status().is_success());
                         let end = direct::answered(&answer, cx.now.unix);
                         self.directed(cx, &url, end);
                     }
                     Outcome::Failed(fault) => {
+                        cx.session.counters.failures += 1;
                         let end = direct::failed(fault);
                         self.directed(cx, &url, end);
                     }

@@ -87,7 +87,9 @@ pub(super) fn failed(fault: Fault) -> Direct {
         FaultKind::TooLarge => return Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
         FaultKind::Timeout(_) => (ErrorKind::Timeout, "the peer did not answer within the limit"),
         FaultKind::Protocol => (ErrorKind::Protocol, "what the peer answered is no HTTP"),
-        FaultKind::Tls => (ErrorKind::Tls, "the TLS connection to the peer was refused"),
+        FaultKind::Tls | FaultKind::CertificateTime | FaultKind::NotTls => {
+            (ErrorKind::Tls, "the TLS connection to the peer was refused")
+        }
         FaultKind::Resolve
         | FaultKind::Connect
         | FaultKind::Proxy

@@ -9,7 +9,7 @@ use super::cache::Known;
 use super::url::PeerUrl;
 use super::workspace_id;
 use crate::ask::{Answer, Begin, Question};
-use crate::endpoint::Discover;
+use crate::endpoint::{Discover, Endpoint};
 use crate::error::Result;
 use crate::event::Event;
 use crate::machine::Cx;
@@ -32,7 +32,7 @@ impl DiscoverPeer {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
-        workspace_id(id).map(Self::of)
+        workspace_id(Discover::OPERATION, id).map(Self::of)
     }
 
     /// The same of an id that was read.

@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::printable;
+use crate::record::{maybe_seconds, maybe_status};
 
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///
 /// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
 /// [`Error`](crate::Error) instead.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// As JSON it is an object with `outcome`, the variant's name (`accepted_for_poll`), and `detail`, its fields, where it has
+/// any; waits are in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outcome", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 #[must_use = "a message that was not delivered is an outcome too"]
 pub enum CallOutcome {
@@ -37,6 +43,7 @@ pub enum CallOutcome {
     /// same id ([`Message::with_id`](molecule_proto::Message::with_id)), by which who has it knows it.
     Busy {
         /// When to try again, if somebody said so; 1 to 60 s.
+        #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
         retry_after: Option<Duration>,
         /// The id under which it was sent.
         message_id: String,
@@ -44,11 +51,13 @@ pub enum CallOutcome {
     /// The peer was asleep, or starts; nothing was delivered.
     Waking {
         /// When to try again, if the platform said so; 1 to 60 s.
+        #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
         retry_after: Option<Duration>,
     },
     /// The peer has not told the platform yet how it is called; nothing was delivered. Its next register does.
     NotEnrolled {
         /// When to try again, if the platform said so; 1 to 60 s.
+        #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
         retry_after: Option<Duration>,
     },
     /// The peer has spent its budget.
@@ -75,6 +84,7 @@ pub enum CallOutcome {
         /// The code of a JSON-RPC error.
         code: Option<i64>,
         /// The HTTP status, if that was the error.
+        #[serde(serialize_with = "maybe_status")]
         status: Option<StatusCode>,
         /// What went wrong, in the peer's words.
         message: String,

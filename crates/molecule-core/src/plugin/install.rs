@@ -6,7 +6,9 @@ use std::error::Error as StdError;
 use std::iter;
 use std::path::PathBuf;
 
+use http::StatusCode;
 use molecule_proto::{PluginName, header};
+use serde::Serialize;
 
 use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
 use super::failure::EarlierVersion;
@@ -21,9 +23,10 @@ use crate::beat::pass;
 use crate::call::Call;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, LockId, Outcome, Staged};
 use crate::endpoint::DownloadPlugin;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::record::text;
 use crate::unpack::SkippedLinks;
 
 pub(super) const OPERATION: &str = "install plugin";
@@ -51,7 +54,7 @@ pub struct Install {
 }
 
 /// An installed plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Installed {
     /// Its name.
@@ -69,6 +72,7 @@ pub struct Installed {
     /// Links in the archive, none of which was made.
     pub skipped_links: SkippedLinks,
     /// The SHA-256 of the tree: what [`Plugin::tree_sha256`] pins.
+    #[serde(serialize_with = "text")]
     pub tree_sha256: TreeDigest,
     /// The content hash as the Python SDK computes it, and whether the manifest declares it.
     pub manifest_sha256: ContentSha256,
@@ -318,11 +322,12 @@ impl Install {
 
     /// An act failed: what must still be done, and whether the install failed with it.
     fn act_failed(&mut self, act: Act, fault: Fault) {
+        let displaced = displaced(&fault);
         let error = Error::from_fault(OPERATION, fault);
         match act {
             Act::Sweep => self.fail(error),
             Act::Commit(stage) => {
-                if let Some(at) = displaced(&error) {
+                if let Some(at) = displaced {
                     self.earlier = EarlierVersion::Displaced;
                     self.earlier_at = Some(at);
                 }
@@ -364,9 +369,21 @@ impl Install {
     }
 }
 
+/// The platform knows the route and has no such plugin: `failed to fetch plugin from local` (contract section 15).
+fn not_found(error: Error) -> Error {
+    let is_fetch = error.server_message().is_some_and(|message| message.starts_with("failed to fetch plugin"));
+    if error.status() != Some(StatusCode::NOT_FOUND) || !is_fetch {
+        return error;
+    }
+    error
+        .of_kind(ErrorKind::NotFound, "the platform finds no such plugin")
+        .remedy("see available_plugins() for what it holds, and check the name and the source")
+}
+
 /// Where a commit that failed left the earlier version, if not where it was.
-fn displaced(error: &Error) -> Option<PathBuf> {
-    let mut causes = iter::successors(error.source(), |cause: &&(dyn StdError + 'static)| (*cause).source());
+fn displaced(fault: &Fault) -> Option<PathBuf> {
+    let first = fault.source.as_deref().map(|source| source as &(dyn StdError + 'static));
+    let mut causes = iter::successors(first, |cause| (*cause).source());
     causes.find_map(|cause| cause.downcast_ref()).map(|Displaced(path)| path.clone())
 }
 
@@ -374,6 +391,10 @@ impl Machine for Install {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<Installed>;
+
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {
@@ -394,7 +415,7 @@ impl Machine for Install {
                 },
                 State::Fetching(mut call) => match call.poll(cx) {
                     Step::Done(Ok((stage, staged))) => self.fetched(stage, staged),
-                    Step::Done(Err(error)) => self.fail(error),
+                    Step::Done(Err(error)) => self.fail(not_found(error)),
                     Step::Cancel(id) => {
                         self.result = Some(Err(Error::cancelled(OPERATION)));
                         self.state = State::EndingFetch(id);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use molecule_proto::{PluginName, UnixTime};
+use serde::Serialize;
 
 use super::act::{Found, Listed, PluginOp, PluginResult};
 use super::lock::TakeLock;
@@ -16,11 +17,12 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::record::maybe_text;
 
 const OPERATION: &str = "list plugins";
 
 /// An installed plugin, as its receipt tells; all but its name and place are unknown where there is no good one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InstalledPlugin {
     /// Its name.
@@ -32,6 +34,7 @@ pub struct InstalledPlugin {
     /// Where the platform took it from.
     pub source: Option<String>,
     /// The SHA-256 of its tree when it was installed.
+    #[serde(serialize_with = "maybe_text")]
     pub tree_sha256: Option<TreeDigest>,
     /// When it was installed.
     pub installed_at: Option<UnixTime>,
@@ -40,7 +43,8 @@ pub struct InstalledPlugin {
 }
 
 /// What there is of a plugin's receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReceiptState {
     /// It is there and makes sense.
@@ -158,6 +162,10 @@ impl Machine for ListPlugins {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<Vec<InstalledPlugin>>;
+
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {

@@ -60,6 +60,10 @@ impl Machine for TakeLock {
     type Event = Event;
     type Output = Result<LockId>;
 
+    fn operation(&self) -> &'static str {
+        self.operation
+    }
+
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Waiting(at) if at > cx.now.mono => {

@@ -3,11 +3,13 @@
 mod yaml;
 
 use molecule_proto::PluginName;
+use serde::Serialize;
 
 use super::refusal::{Refusal, escaped};
 use super::rule::Rule;
 use super::tree::{Tree, TreeDigest};
 use crate::digest::ContentDigest;
+use crate::record::text;
 use yaml::{Scalar, Value};
 
 /// A longer version is for nobody to read.
@@ -38,13 +40,14 @@ pub struct Verified {
 }
 
 /// The digest of a plugin's content, and whether its `plugin.yaml` declares it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ContentSha256 {
     /// It is declared, and it is what the content has.
-    Declared(ContentDigest),
+    Declared(#[serde(serialize_with = "text")] ContentDigest),
     /// It is not declared; the content has this one.
-    Computed(ContentDigest),
+    Computed(#[serde(serialize_with = "text")] ContentDigest),
 }
 
 impl PluginManifest {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// What came of a `setup.sh`. Whatever it was, the plugin stays installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetupOutcome {
     /// The plugin has none, or it was to be left alone.
@@ -41,16 +44,19 @@ impl fmt::Display for SetupOutcome {
     }
 }
 
-/// How a `setup.sh` ended, and the end of what it said.
-#[derive(Clone, PartialEq, Eq)]
+/// How a `setup.sh` ended, and the end of what it said. As JSON it is how it ended alone: what a script prints may be a secret.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct SetupRun {
     end: SetupEnd,
+    #[serde(skip)]
     stdout: Vec<u8>,
+    #[serde(skip)]
     stderr: Vec<u8>,
 }
 
 /// How a `setup.sh` ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetupEnd {
     /// By itself, with this exit status.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use molecule_proto::PluginName;
+use serde::Serialize;
 
 use super::act::{Hashed, PluginOp, PluginResult};
 use super::lock::TakeLock;
@@ -52,7 +53,8 @@ enum Act {
 }
 
 /// How an installed plugin compares with what was installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verification {
     /// Compared with the receipt of its install.
@@ -180,6 +182,10 @@ impl<T> Machine for PluginTask<T> {
     type Command = Infallible;
     type Event = Event;
     type Output = Result<T>;
+
+    fn operation(&self) -> &'static str {
+        self.operation
+    }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
         loop {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 /// The regular files of a plugin, `plugin.yaml` among them: for each path, relative with `/` between components, what is in
@@ -40,7 +41,7 @@ pub struct Line {
 pub struct TreeDigest(pub [u8; 32]);
 
 /// How two trees differ. Each list is sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TreeDiff {
     /// Files of both whose content or executability differs.

@@ -12,6 +12,8 @@ pub const SEEN: &[(FaultKind, Sent)] = &[
     (FaultKind::Tls, Sent::No),
     // Under TLS 1.3 a server may refuse the client when the handshake is over for the client.
     (FaultKind::Tls, Sent::Maybe),
+    (FaultKind::CertificateTime, Sent::No),
+    (FaultKind::NotTls, Sent::No),
     (FaultKind::Proxy, Sent::No),
     (FaultKind::Timeout(Phase::Connect), Sent::No),
     (FaultKind::Timeout(Phase::Head), Sent::Maybe),

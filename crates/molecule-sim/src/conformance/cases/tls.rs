@@ -1,6 +1,6 @@
 //! Handshakes that fail, and connections that are cut without a goodbye.
 
-use molecule_core::effect::FaultKind::{Connect, Interrupted, Tls};
+use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Tls};
 
 use crate::conformance::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};
 use crate::conformance::act::Certificate::{AsksForOne, Expired, Good, OtherName, UnknownAuthority};
@@ -12,10 +12,10 @@ pub(super) fn cases() -> Vec<Case> {
         tls("TLS").peer([Secure(Good), Take, Act::ok()]).answers(200, "ok"),
         tls("TLS: unknown authority").peer([Secure(UnknownAuthority)]).gives(unsent(Tls)),
         tls("TLS: certificate for another name").peer([Secure(OtherName)]).gives(unsent(Tls)),
-        tls("TLS: expired certificate").peer([Secure(Expired)]).gives(unsent(Tls)),
+        tls("TLS: expired certificate").peer([Secure(Expired)]).gives(unsent(CertificateTime)),
         tls("TLS: the port speaks HTTP")
             .peer([Notice, Act::answer("400 Bad Request", "speak HTTP")])
-            .gives(unsent(Tls)),
+            .gives(unsent(NotTls)),
         tls("TLS: closed in the handshake").peer([Notice]).gives(unsent(Connect)),
         tls("TLS: reset in the handshake").peer([Notice, Slam]).gives(unsent(Connect)),
         tls("TLS: closed before the handshake").peer([Slam]).gives(unsent(Connect)),
