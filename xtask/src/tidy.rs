@@ -4,6 +4,7 @@ mod blocking;
 mod dependencies;
 mod drivers;
 mod manifests;
+mod paths;
 mod purity;
 mod rust_version;
 mod source;
@@ -57,6 +58,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         manifests::check_reasons(&tree),
         manifests::check_members(&tree),
         words::check(&tree),
+        paths::check(&tree),
     ]
     .concat();
     for finding in &findings {

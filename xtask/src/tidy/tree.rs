@@ -1,6 +1,6 @@
-//! The text files of the tree, held in memory, so that a check is a function and its tests need no disk.
+//! The paths and the text files of the tree, held in memory, so that a check is a function and its tests need no disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +9,7 @@ use crate::Failure;
 /// Paths relative to the root, with `/`, and what the files say.
 pub(super) struct Tree {
     files: BTreeMap<String, String>,
+    paths: BTreeSet<String>,
 }
 
 impl Tree {
@@ -21,12 +22,14 @@ impl Tree {
             return Err(format!("`git ls-files` failed: {}", String::from_utf8_lossy(&listed.stderr).trim()));
         }
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let texts = names.split('\0').filter(|name| !name.is_empty()).filter_map(|name| {
+        let names = || names.split('\0').filter(|name| !name.is_empty());
+        let texts = names().filter_map(|name| {
             // A file that was deleted, but not yet from the index, cannot be read either.
             let text = std::fs::read_to_string(root.join(name)).ok()?;
             Some((name.to_owned(), text))
         });
-        Ok(Self { files: texts.collect() })
+        let paths = names().filter(|name| root.join(name).symlink_metadata().is_ok()).map(str::to_owned);
+        Ok(Self { files: texts.collect(), paths: paths.collect() })
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&str> {
@@ -37,9 +40,16 @@ impl Tree {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
+    /// Every path, also of what is no text.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
+    }
+
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
-        Self { files: files.iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect() }
+        let texts = files.iter().map(|&(path, text)| (path.to_owned(), text.to_owned()));
+        let paths = files.iter().map(|&(path, _)| path.to_owned());
+        Self { files: texts.collect(), paths: paths.collect() }
     }
 }
 
