@@ -71,14 +71,12 @@ impl Setup {
             plugins_dir: None,
             extra_ca: None,
             intervals: (interval, interval),
-            timeouts: Timeouts {
-                connect: second * 5,
-                answer: second * 10,
-                read: second * 10,
-                request: second * 10,
-                call: second * 15,
-                ..Timeouts::default()
-            },
+            timeouts: Timeouts::default()
+                .connect(second * 5)
+                .answer(second * 10)
+                .read(second * 10)
+                .request(second * 10)
+                .call(second * 15),
             on_pause: OnPause::End,
             events: Log::default(),
         }

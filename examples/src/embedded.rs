@@ -34,7 +34,7 @@ impl Embedded {
         let temporary = home.is_none();
         let home = home.unwrap_or_else(|| std::env::temp_dir().join(format!("molecule-demo-{}", std::process::id())));
         std::fs::create_dir_all(&home)?;
-        let config = Config { seed: molecule_host::seed(), ..Config::new(Dialect::Current) };
+        let config = Config::new(Dialect::Current).seed(molecule_host::seed());
         let server = serve(Platform::new(config), "127.0.0.1:0")?;
         let workspace_id = server.with(|platform, now| {
             // Created with a URL, a workspace gets its token by its first register, as the story shows.

@@ -40,7 +40,7 @@ pub fn raise_descriptor_limit() {}
 /// # Errors
 /// Those of binding a port.
 pub fn platform(size: usize) -> io::Result<(Server, Vec<(WorkspaceId, Token)>)> {
-    let config = Config { seed: molecule_host::seed(), ..Config::new(Dialect::Current) };
+    let config = Config::new(Dialect::Current).seed(molecule_host::seed());
     let server = serve(Platform::new(config), "127.0.0.1:0")?;
     let create = |number| server.with(|platform, now| platform.create_workspace(now, &format!("agent-{number}")));
     let workspaces = (0..size).map(create).collect();

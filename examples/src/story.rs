@@ -61,6 +61,7 @@ pub fn tell_registration(registration: &Registration) {
     let token = match registration.token {
         TokenUse::Held => "with the token that it holds",
         TokenUse::Minted => "and stored a new token",
+        _ => "in a way that is newer than this program",
     };
     let mode = registration.delivery_mode.as_ref().map_or("push", |mode| mode.as_str());
     tell("agent", format!("registered {token} ({mode}, {:?} server)", registration.dialect));

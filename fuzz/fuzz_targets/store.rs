@@ -22,10 +22,7 @@ fuzz_target!(|slots: (Vec<u8>, Vec<u8>)| {
                 let result = match op {
                     HostOp::Load(slot) => {
                         let bytes = if slot == Slot::Token { &token } else { &secret };
-                        HostResult::Loaded(Some(Stored {
-                            bytes: Zeroizing::new(bytes.clone()),
-                            place: "a file".to_owned(),
-                        }))
+                        HostResult::Loaded(Some(Stored::new(Zeroizing::new(bytes.clone()), "a file")))
                     }
                     HostOp::SetAside(_) => HostResult::SetAside("elsewhere".to_owned()),
                     _ => HostResult::Prepared,

@@ -172,7 +172,7 @@ pub fn drive<M>(
                     Kind::Http => continue,
                     Kind::Prepare => HostResult::Prepared,
                     Kind::Load => HostResult::Loaded(
-                        there.then(|| Stored { bytes: Zeroizing::new(bytes), place: "a file".to_owned() }),
+                        there.then(|| Stored::new(Zeroizing::new(bytes), "a file")),
                     ),
                     Kind::Replace => HostResult::Replaced,
                     Kind::SetAside => HostResult::SetAside("elsewhere".to_owned()),

@@ -4,6 +4,7 @@ mod blocking;
 mod dependencies;
 mod drivers;
 mod manifests;
+mod openness;
 mod paths;
 mod purity;
 mod rust_version;
@@ -59,6 +60,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         manifests::check_members(&tree),
         words::check(&tree),
         paths::check(&tree),
+        openness::check(&tree),
     ]
     .concat();
     for finding in &findings {

@@ -42,6 +42,7 @@ impl Config {
 
 /// How often the loop's lanes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Intervals {
     /// Between heartbeats; 30 s unless told otherwise.
     pub heartbeat: Duration,
@@ -57,6 +58,7 @@ impl Default for Intervals {
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Resolving and connecting, TLS included; 10 s.
     pub connect: Duration,
@@ -86,6 +88,53 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Limits resolving and connecting, TLS included.
+    #[must_use]
+    pub fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// Limits the time from the request's end to the answer's head.
+    #[must_use]
+    pub fn answer(mut self, limit: Duration) -> Self {
+        self.answer = limit;
+        self
+    }
+
+    /// Limits the time between two pieces of an answer.
+    #[must_use]
+    pub fn read(mut self, limit: Duration) -> Self {
+        self.read = limit;
+        self
+    }
+
+    /// Limits one request as a whole.
+    #[must_use]
+    pub fn request(mut self, limit: Duration) -> Self {
+        self.request = limit;
+        self
+    }
+
+    /// Limits one call with all its requests and waits.
+    #[must_use]
+    pub fn call(mut self, limit: Duration) -> Self {
+        self.call = limit;
+        self
+    }
+
+    /// Limits one call of a peer.
+    #[must_use]
+    pub fn peer(mut self, limit: Duration) -> Self {
+        self.peer = limit;
+        self
+    }
+
     /// The limits of one request of which `left` is left of its call.
     pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
         let total = self.request.min(left);

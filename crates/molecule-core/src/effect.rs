@@ -48,6 +48,7 @@ pub enum Dest {
 
 /// How long each part of a request may take, how much may come back, and which connection it may go onto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Resolving the name and connecting, TLS included.
     pub connect: Duration,
@@ -67,6 +68,36 @@ pub struct Limits {
     pub max_idle: Duration,
     /// Which addresses the request may reach.
     pub reach: Reach,
+}
+
+impl Limits {
+    /// Limits resolving and connecting.
+    #[must_use]
+    pub fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// Limits the time to the answer's head.
+    #[must_use]
+    pub fn head(mut self, limit: Duration) -> Self {
+        self.head = limit;
+        self
+    }
+
+    /// Limits the time between two pieces of the body.
+    #[must_use]
+    pub fn read(mut self, limit: Duration) -> Self {
+        self.read = limit;
+        self
+    }
+
+    /// Limits everything together.
+    #[must_use]
+    pub fn total(mut self, limit: Duration) -> Self {
+        self.total = limit;
+        self
+    }
 }
 
 /// An act on the agent's store.
@@ -92,11 +123,22 @@ pub enum HostOp {
 
 /// What is kept for an agent, each in a file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Slot {
     /// The workspace's bearer token, as raw text: `.auth_token`.
     Token,
     /// The platform's inbound secret, as raw text: `.platform_inbound_secret`.
     InboundSecret,
+}
+
+impl Slot {
+    /// The name of the slot's file, as the Python SDK has it; other stores may take it for a key.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Token => ".auth_token",
+            Self::InboundSecret => ".platform_inbound_secret",
+        }
+    }
 }
 
 /// The name of a lock that was taken.
@@ -151,11 +193,19 @@ pub enum HostResult {
 
 /// A slot's content.
 #[derive(PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored {
     /// The bytes as they are kept.
     pub bytes: Zeroizing<Vec<u8>>,
     /// Where they are kept, for people: a path, or a keyring's name.
     pub place: String,
+}
+
+impl Stored {
+    /// A slot's content, and where it is kept, for people.
+    pub fn new(bytes: impl Into<Zeroizing<Vec<u8>>>, place: impl Into<String>) -> Self {
+        Self { bytes: bytes.into(), place: place.into() }
+    }
 }
 
 /// Why there is no answer.

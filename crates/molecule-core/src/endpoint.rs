@@ -119,6 +119,7 @@ pub trait Endpoint {
 
 /// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Repeat {
     /// It does no harm.
     Always,
@@ -127,10 +128,25 @@ pub enum Repeat {
 }
 
 /// An answer that is not of the shape that was due. It never quotes the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mismatch {
     /// Line and column where reading stopped, where there are any.
     pub at: Option<(usize, usize)>,
+}
+
+impl Mismatch {
+    /// A mismatch that has no place, such as a key of the wrong kind.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says where reading stopped.
+    #[must_use]
+    pub fn at(mut self, line: usize, column: usize) -> Self {
+        self.at = Some((line, column));
+        self
+    }
 }
 
 impl From<serde_json::Error> for Mismatch {
@@ -277,6 +293,7 @@ pub struct View;
 
 /// What the open view tells.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Existence {
     /// The workspace exists.
     Present(Box<WorkspaceView>),
@@ -378,7 +395,7 @@ impl Endpoint for UpdateCard {
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         let agent_card = serde_json::to_value(&self.0)
             .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
-        let body = UpdateCardRequest { workspace_id: workspace.clone(), agent_card };
+        let body = UpdateCardRequest::new(workspace.clone(), agent_card);
         Draft::new(Method::POST, path::UPDATE_CARD, Auth::Bearer).json(&body)
     }
 

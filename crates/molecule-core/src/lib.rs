@@ -54,7 +54,7 @@
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
 //!                 HostOp::Load(slot) => HostResult::Loaded(store.get(&slot).map(|bytes: &zeroize::Zeroizing<Vec<u8>>| {
-//!                     Stored { bytes: bytes.clone(), place: "memory".to_owned() }
+//!                     Stored::new(bytes.clone(), "memory")
 //!                 })),
 //!                 HostOp::Replace(slot, bytes) => {
 //!                     store.insert(slot, bytes);

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::http_url::HttpUrl;
 use crate::no_nul::refuse_nul_in_json;
 use crate::peer::Route;
+use crate::proxy::ProxyRule;
 use crate::target::{Target, origin_value};
 
 /// What the `User-Agent` header says unless an agent's author says otherwise; to peers always.
@@ -38,6 +39,7 @@ pub struct Options {
 
 /// What the `Origin` header says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginHeader {
     /// The platform's own origin, which hosted platforms want to see.
     #[default]
@@ -50,6 +52,7 @@ pub enum OriginHeader {
 
 /// What the loop does when the workspace is paused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnPause {
     /// It ends with `Ended::Paused`.
     #[default]
@@ -60,6 +63,7 @@ pub enum OnPause {
 
 /// How a client connects; shared by every agent that uses the same client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transport {
     /// Certificate authorities to trust besides the built-in ones, each in PEM.
     pub extra_ca: Vec<Vec<u8>>,
@@ -67,8 +71,30 @@ pub struct Transport {
     pub proxy: Proxy,
 }
 
+impl Transport {
+    /// The built-in certificate authorities, and the environment's proxy.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts a certificate authority besides the built-in ones; PEM.
+    #[must_use]
+    pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.extra_ca.push(pem.into());
+        self
+    }
+
+    /// Says which proxy to use.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+}
+
 /// Which proxy `https` requests go through. Requests to this machine and plain `http` never do.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Proxy {
     /// What `HTTPS_PROXY` and `NO_PROXY` say.
     #[default]
@@ -77,6 +103,26 @@ pub enum Proxy {
     Off,
     /// This one: `http://[user:password@]host:port`.
     Explicit(String),
+}
+
+impl Proxy {
+    /// Which requests go through a proxy, by the variables of a process.
+    ///
+    /// # Errors
+    /// `Config` if the URL of [`Proxy::Explicit`] is not one.
+    pub fn rule(&self, var: impl Fn(&str) -> Option<String>) -> Result<ProxyRule> {
+        let either = |upper: &str| {
+            let set = |name: &str| var(name).filter(|value| !value.trim().is_empty());
+            set(upper).or_else(|| set(&upper.to_ascii_lowercase()))
+        };
+        match self {
+            Self::Environment => {
+                Ok(ProxyRule::from_environment(either("HTTPS_PROXY").as_deref(), either("NO_PROXY").as_deref()))
+            }
+            Self::Off => Ok(ProxyRule::direct()),
+            Self::Explicit(url) => ProxyRule::new(Some(url), None),
+        }
+    }
 }
 
 impl std::fmt::Debug for Proxy {
@@ -416,7 +462,7 @@ mod tests {
         refused(options().heartbeat_interval(Duration::from_millis(999)), "heartbeat interval");
         refused(options().heartbeat_interval(Duration::from_secs(61)), "heartbeat interval");
         refused(options().state_interval(Duration::ZERO), "state interval");
-        refused(options().timeouts(Timeouts { call: Duration::ZERO, ..Timeouts::default() }), "call limit");
+        refused(options().timeouts(Timeouts::default().call(Duration::ZERO)), "call limit");
         refused(options().stagger(Duration::from_secs(3601)), "an hour");
         refused(options().card(AgentCard::new("nul \0 inside")), "U+0000");
     }

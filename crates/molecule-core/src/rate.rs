@@ -52,7 +52,8 @@ impl RateBudget {
     }
 
     fn affordable_at(&self) -> Time {
-        let Some(RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }) = self.seen else {
+        let Some(RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs, .. }) }) = self.seen
+        else {
             return Time::ZERO;
         };
         // The server rounds down.
@@ -72,7 +73,7 @@ mod tests {
 
     fn headers(requests: u32, reset_secs: u32) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let remaining = Some(Remaining { requests, reset_secs });
+        let remaining = Some(Remaining::new(requests, reset_secs));
         RateLimit::Window { limit: 600, remaining }.write_to(&mut headers);
         headers
     }
@@ -123,7 +124,7 @@ mod tests {
         let mut budget = RateBudget::default();
         for (limit, requests, reset_secs) in [(0, 0, 0), (u32::MAX, u32::MAX, u32::MAX), (1, 0, u32::MAX), (0, 5, 9)] {
             let mut headers = HeaderMap::new();
-            RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }.write_to(&mut headers);
+            RateLimit::Window { limit, remaining: Some(Remaining::new(requests, reset_secs)) }.write_to(&mut headers);
             budget.learn(at(1), StatusCode::OK, &headers, None);
             let _ = budget.hold_others(at(1), at(999));
         }

@@ -58,6 +58,7 @@ pub struct Registration {
 /// Which token the agent registered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TokenUse {
     /// The one that it held.
     Held,
@@ -202,14 +203,7 @@ impl Register {
             Ok(card) => card,
             Err(_) => return self.fail(Error::config("the card is not JSON", "use text keys and finite numbers")),
         };
-        let request = RegisterRequest {
-            id: cx.session.workspace_id().clone(),
-            agent_card,
-            url: Some(url.to_owned()),
-            delivery_mode: Some(mode),
-            kind: None,
-            mcp_server_present: None,
-        };
+        let request = RegisterRequest::new(cx.session.workspace_id().clone(), agent_card).url(url).delivery_mode(mode);
         let attempt = Attempt { reported_url, placeholder };
         let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
         self.state = State::Sending(Box::new(call), attempt);

@@ -209,7 +209,7 @@ proptest! {
                 match case.route {
                     Some(Route::Proxy) => prop_assert!(seen.is(A2A)),
                     Some(Route::Direct) => prop_assert!(seen.is(DIRECT)),
-                    Some(Route::Auto) | None => prop_assert!(number == 0 || seen.is(A2A), "directly a second time"),
+                    _ => prop_assert!(number == 0 || seen.is(A2A), "directly a second time"),
                 }
             }
             if let Some((seen, _)) = sent.first() {

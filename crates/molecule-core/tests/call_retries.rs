@@ -158,7 +158,7 @@ fn the_body_says_how_long_where_the_header_does_not() {
 
 #[test]
 fn a_wait_beyond_the_deadline_gives_the_error_back_at_once() {
-    let timeouts = Timeouts { call: secs(5), ..Timeouts::default() };
+    let timeouts = Timeouts::default().call(secs(5));
     let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(timeouts), 1);
     let (error, sent) = fail(&mut agent, Harmless, || waiting(429, "10"));
     assert_eq!((sent.len(), error.attempts(), error.retry_after()), (1, 1, Some(secs(10))));
@@ -172,7 +172,7 @@ fn a_wait_beyond_the_deadline_gives_the_error_back_at_once() {
 
 #[test]
 fn what_is_left_of_the_calls_time_limits_each_request() {
-    let timeouts = Timeouts { call: secs(40), ..Timeouts::default() };
+    let timeouts = Timeouts::default().call(secs(40));
     let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(timeouts), 1);
     let mut driven = Driven::new(Call::new(Harmless));
     let mut totals = Vec::new();

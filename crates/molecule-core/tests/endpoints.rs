@@ -60,7 +60,7 @@ fn requests_are_those_of_the_contract() {
     assert_eq!(revoke, (format!("DELETE /workspaces/:id/tokens/{row}"), by_admin, Value::Null, small));
     let peers = asked(Peers::default());
     assert_eq!(peers, ("GET /registry/:id/peers".into(), own.clone(), Value::Null, large));
-    let peers = asked(Peers { matching: Some("a b".to_owned()) });
+    let peers = asked(Peers::default().matching("a b"));
     assert_eq!(peers.0, "GET /registry/:id/peers?q=a%20b");
     let discover = asked(Discover(PEER.parse().unwrap()));
     assert_eq!(discover, ("GET /registry/discover/:peer".into(), own, Value::Null, small));

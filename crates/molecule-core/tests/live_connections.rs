@@ -63,7 +63,7 @@ fn a_direct_call_does_so_too() {
 
 #[test]
 fn what_may_take_minutes_does_so_too() {
-    let long = Timeouts { answer: Duration::from_secs(60), request: Duration::from_secs(60), ..Timeouts::default() };
+    let long = Timeouts::new().answer(Duration::from_secs(60)).request(Duration::from_secs(60));
     let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(long), 7);
     assert_eq!(first(&mut agent, Call::new(Secrets)).max_idle, HEARD);
     // The server may pack for minutes.

@@ -24,10 +24,7 @@ fn a_beat_says_what_was_reported_last() {
     });
     assert_eq!(beat(&mut agent, &mut platform), quiet);
 
-    let metadata = RuntimeMetadata {
-        capabilities: Some(Capabilities { status_mgmt: Some(true), ..Capabilities::default() }),
-        idle_timeout_seconds: Some(60),
-    };
+    let metadata = RuntimeMetadata::new().capabilities(Capabilities::new().status_mgmt(true)).idle_timeout_seconds(60);
     let report = Report::new().active_tasks(2).current_task("reading").error_rate(0.25).sample_error("no route");
     let report = report.runtime_state(RuntimeState::Wedged).monthly_spend(1234).runtime_metadata(metadata);
     agent.session.report(Report::new().current_task("older").active_tasks(9)).unwrap();

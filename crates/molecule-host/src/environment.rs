@@ -50,21 +50,7 @@ pub fn install_limits_from_env() -> Result<InstallLimits> {
 /// # Errors
 /// `Config` if the URL of [`Proxy::Explicit`] is not one.
 pub fn proxy_rule(proxy: &Proxy) -> Result<ProxyRule> {
-    proxy_rule_from(proxy, var)
-}
-
-fn proxy_rule_from(proxy: &Proxy, var: impl Fn(&str) -> Option<String>) -> Result<ProxyRule> {
-    let either = |upper: &str| {
-        let set = |name: &str| var(name).filter(|value| !value.trim().is_empty());
-        set(upper).or_else(|| set(&upper.to_ascii_lowercase()))
-    };
-    match proxy {
-        Proxy::Environment => {
-            Ok(ProxyRule::from_environment(either("HTTPS_PROXY").as_deref(), either("NO_PROXY").as_deref()))
-        }
-        Proxy::Off => Ok(ProxyRule::direct()),
-        Proxy::Explicit(url) => ProxyRule::new(Some(url), None),
-    }
+    proxy.rule(var)
 }
 
 #[cfg(test)]
@@ -75,7 +61,7 @@ mod tests {
     use super::*;
 
     fn from(proxy: &Proxy, vars: &[(&str, &str)]) -> Result<ProxyRule> {
-        proxy_rule_from(proxy, |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        proxy.rule(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

@@ -44,15 +44,7 @@ impl FileStore {
     }
 
     fn path(&self, slot: Slot) -> PathBuf {
-        self.directory.join(name(slot))
-    }
-}
-
-/// A slot's file, as the Python SDK names it.
-fn name(slot: Slot) -> &'static str {
-    match slot {
-        Slot::Token => ".auth_token",
-        Slot::InboundSecret => ".platform_inbound_secret",
+        self.directory.join(slot.file_name())
     }
 }
 
@@ -83,7 +75,7 @@ impl Store for FileStore {
                 format!("{} holds more than {MAX_CONTENT} bytes, so it is no credential; move it away", path.display());
             return Err(StoreError::new(io::ErrorKind::InvalidData, sentence));
         }
-        Ok(Some(Stored { bytes, place: path.display().to_string() }))
+        Ok(Some(Stored::new(bytes, path.display().to_string())))
     }
 
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
@@ -91,7 +83,7 @@ impl Store for FileStore {
         let path = self.path(slot);
         // A rename would not follow a link, but it would put a file where its owner wanted the link.
         judge_file(&path)?;
-        temporary::replace(&self.directory, name(slot), content)
+        temporary::replace(&self.directory, slot.file_name(), content)
     }
 
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
@@ -103,7 +95,7 @@ impl Store for FileStore {
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         for count in 1..=MAX_ASIDE {
             let suffix = if count == 1 { String::new() } else { format!("-{count}") };
-            let aside = self.directory.join(format!("{}.damaged-{seconds}{suffix}", name(slot)));
+            let aside = self.directory.join(format!("{}.damaged-{seconds}{suffix}", slot.file_name()));
             // An empty file takes the name first, so that the rename replaces that one and no other.
             match system::create_new(&aside) {
                 Ok(_) => {}

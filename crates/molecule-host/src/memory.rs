@@ -32,7 +32,7 @@ impl Store for MemoryStore {
     }
 
     fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
-        Ok(self.slots().get(&slot).map(|content| Stored { bytes: content.clone(), place: PLACE.to_owned() }))
+        Ok(self.slots().get(&slot).map(|content| Stored::new(content.clone(), PLACE)))
     }
 
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ use crate::store::Store;
 
 /// Where an agent keeps its token and its inbound secret.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Storage {
     /// In files below this home, one directory per workspace. The Python SDK's files are found and used.
     ///

@@ -23,7 +23,7 @@ fn each_act_has_its_outcome() {
         assert_eq!(perform(HostOp::Prepare), HostResult::Prepared);
         assert_eq!(perform(HostOp::Load(Slot::Token)), HostResult::Loaded(None));
         assert_eq!(perform(HostOp::Replace(Slot::Token, b"tok".to_vec().into())), HostResult::Replaced);
-        let HostResult::Loaded(Some(Stored { bytes, place: told })) = perform(HostOp::Load(Slot::Token)) else {
+        let HostResult::Loaded(Some(Stored { bytes, place: told, .. })) = perform(HostOp::Load(Slot::Token)) else {
             panic!("not loaded");
         };
         assert_eq!(bytes.as_slice(), b"tok");

@@ -21,9 +21,10 @@ pub enum Dialect {
 ///
 /// ```
 /// use molecule_platform::{Config, Dialect};
-/// let config = Config { rate_limit: Some(60), development: false, ..Config::new(Dialect::April) };
+/// let config = Config::new(Dialect::April).rate_limit(60).development(false);
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// Which server is played.
     pub dialect: Dialect,
@@ -80,6 +81,97 @@ impl Config {
             pushes_results: false,
             bearer_to_local: true,
         }
+    }
+
+    /// Says whether it runs in development mode.
+    #[must_use]
+    pub fn development(mut self, development: bool) -> Self {
+        self.development = development;
+        self
+    }
+
+    /// Limits the requests a minute in each bucket; `None` is the dialect's own rule.
+    #[must_use]
+    pub fn rate_limit(mut self, rate_limit: impl Into<Option<u32>>) -> Self {
+        self.rate_limit = rate_limit.into();
+        self
+    }
+
+    /// Gives it an administrator.
+    #[must_use]
+    pub fn admin_token(mut self, admin_token: impl Into<Option<Token>>) -> Self {
+        self.admin_token = admin_token.into();
+        self
+    }
+
+    /// Says to which organisation it belongs.
+    #[must_use]
+    pub fn organisation(mut self, organisation: impl Into<Option<String>>) -> Self {
+        self.organisation = organisation.into();
+        self
+    }
+
+    /// Says whether it can start containers.
+    #[must_use]
+    pub fn provisioner(mut self, provisioner: bool) -> Self {
+        self.provisioner = provisioner;
+        self
+    }
+
+    /// Says where ids, tokens and secrets come from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Says which base URL stands in connection blocks, without a slash at its end.
+    #[must_use]
+    pub fn public_url(mut self, public_url: impl Into<Option<String>>) -> Self {
+        self.public_url = public_url.into();
+        self
+    }
+
+    /// Says what names in push URLs resolve to.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Limits the silence of an agent that is called.
+    #[must_use]
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// Limits how long a person waits for an agent's answer.
+    #[must_use]
+    pub fn ui_budget(mut self, ui_budget: Duration) -> Self {
+        self.ui_budget = ui_budget;
+        self
+    }
+
+    /// Says whether it keeps a ledger of delegations.
+    #[must_use]
+    pub fn delegation_ledger(mut self, delegation_ledger: bool) -> Self {
+        self.delegation_ledger = delegation_ledger;
+        self
+    }
+
+    /// Says whether it writes results of delegations to the feed of who delegated.
+    #[must_use]
+    pub fn pushes_results(mut self, pushes_results: bool) -> Self {
+        self.pushes_results = pushes_results;
+        self
+    }
+
+    /// Says whether agents at loopback and private addresses are called with their inbound secret.
+    #[must_use]
+    pub fn bearer_to_local(mut self, bearer_to_local: bool) -> Self {
+        self.bearer_to_local = bearer_to_local;
+        self
     }
 
     /// Open development mode of April's server: nobody has to prove to be an administrator (April contract section 2.4).

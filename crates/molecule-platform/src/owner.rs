@@ -13,6 +13,7 @@ use crate::workspace::{StoredSecret, Workspace};
 
 /// Why a workspace was not paused.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PauseRefused {
     /// It is unknown, removed or paused already.
     NotFound,
@@ -22,6 +23,7 @@ pub enum PauseRefused {
 
 /// Why a workspace was not resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResumeRefused {
     /// It is unknown or not paused.
     NotPaused,
@@ -35,6 +37,7 @@ pub enum ResumeRefused {
 
 /// Why a workspace was not created.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CreateRefused {
     /// The parent does not exist.
     NoParent,

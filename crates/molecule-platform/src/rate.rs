@@ -81,7 +81,7 @@ impl Limiter {
         // Rounded down, and the window is never quite whole when its first answer is written.
         let left = window.ends.since(now).saturating_sub(Duration::from_nanos(1));
         let reset_secs = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
-        let remaining = Some(Remaining { requests: limit - window.used, reset_secs });
+        let remaining = Some(Remaining::new(limit - window.used, reset_secs));
         Counted { limit: RateLimit::Window { limit, remaining }, over: over.then_some(reset_secs) }
     }
 }
@@ -132,7 +132,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let mut used = |headers: &HeaderMap| match limiter.count(Time::ZERO, None, headers).limit {
             RateLimit::Window { remaining: Some(left), .. } => left.requests,
-            RateLimit::Window { remaining: None, .. } | RateLimit::Unlimited => u32::MAX,
+            other => panic!("a window was due, not {other:?}"),
         };
         assert_eq!(used(&headers), 1);
         headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer x"));

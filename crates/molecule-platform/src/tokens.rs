@@ -6,6 +6,7 @@ use crate::random::Random;
 
 /// The two kinds of the current server's tokens; April's has one, and calls every live one enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenKind {
     /// Minted by register, creation and rotation: while one is live, register and heartbeat ask for a bearer.
     Instance,

@@ -88,7 +88,7 @@ fn without_an_admin_token_a_workspaces_token_administers_and_aprils_development_
     let mut april = Bench::with(Config::new(Dialect::April));
     assert_eq!(create(&mut april, Some("wrong")), 201);
 
-    let mut fresh = Bench::with(Config { development: false, ..Config::new(Dialect::April) });
+    let mut fresh = Bench::with(Config::new(Dialect::April).development(false));
     assert_eq!(create(&mut fresh, None), 201, "nobody holds a token yet");
     assert_eq!(create(&mut fresh, None), 401);
 }
@@ -125,7 +125,7 @@ fn a_foreign_origin_is_turned_away_with_an_empty_403() {
 #[test]
 fn the_same_seed_gives_the_same_ids_and_tokens() {
     let ids = |seed| {
-        let mut bench = Bench::with(Config { seed, ..Config::new(Dialect::Current) });
+        let mut bench = Bench::with(Config::new(Dialect::Current).seed(seed));
         let (id, token) = bench.create("a");
         (id, token.expose().to_owned())
     };

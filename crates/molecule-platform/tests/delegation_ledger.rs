@@ -34,7 +34,7 @@ fn list(bench: &mut Bench, of: &Agent) -> Vec<DelegationRow> {
 
 #[test]
 fn a_ledger_has_one_row_for_each_delegation_and_shows_it_to_both_ends() {
-    let (mut bench, one, other) = two(Config { delegation_ledger: true, ..config(Dialect::Current) });
+    let (mut bench, one, other) = two(config(Dialect::Current).delegation_ledger(true));
     assert!(list(&mut bench, &one).is_empty());
     delegate(&mut bench, &one, &other, "first", said("done"));
     bench.wait(1);
@@ -53,7 +53,7 @@ fn a_ledger_has_one_row_for_each_delegation_and_shows_it_to_both_ends() {
 
 #[test]
 fn a_delegation_whose_target_falls_silent_is_stuck_after_ten_minutes() {
-    let (mut bench, one, other) = two(Config { delegation_ledger: true, ..config(Dialect::Current) });
+    let (mut bench, one, other) = two(config(Dialect::Current).delegation_ledger(true));
     let body = json!({"target_id": other.0, "task": "t"});
     bench.post(&path::delegate(&one.0), Some(one.1.expose()), &body);
     bench.turns();
@@ -66,7 +66,7 @@ fn a_delegation_whose_target_falls_silent_is_stuck_after_ten_minutes() {
 #[test]
 fn results_are_pushed_to_the_feed_and_with_a_ledger_only_those_that_came_late_or_failed() {
     for (delegation_ledger, expected) in [(false, 3), (true, 2)] {
-        let settings = Config { delegation_ledger, pushes_results: true, ..config(Dialect::Current) };
+        let settings = config(Dialect::Current).delegation_ledger(delegation_ledger).pushes_results(true);
         let (mut bench, one, other) = two(settings);
         delegate(&mut bench, &one, &other, "at once", said("done"));
         delegate(&mut bench, &one, &other, "never", reply(500, &json!({"error": "no"})));

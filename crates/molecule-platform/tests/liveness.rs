@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::Bench;
-use molecule_platform::{Config, Dialect, Turn};
+use molecule_platform::{Dialect, Turn};
 use molecule_proto::WorkspaceStatus::{AwaitingAgent, Failed, Offline, Online, Paused, Provisioning};
 use molecule_proto::path;
 use serde_json::json;
@@ -63,7 +63,7 @@ fn aprils_key_ends_180_seconds_after_the_last_beat_and_only_a_register_makes_ano
 
 #[test]
 fn april_sweeps_after_90_seconds_where_it_has_a_provisioner() {
-    let mut bench = Bench::with(Config { provisioner: true, ..common::config(Dialect::April) });
+    let mut bench = Bench::with(common::config(Dialect::April).provisioner(true));
     let (id, token) = bench.create("a");
     bench.register(&id, Some(&token));
     bench.wait(106);

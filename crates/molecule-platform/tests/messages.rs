@@ -7,7 +7,7 @@ mod common;
 use bytes::Bytes;
 use common::mail::{message, read, reply, said};
 use common::{ADMIN, Bench, config, error};
-use molecule_platform::{Answer, Config, Dialect, DispatchFault, Now};
+use molecule_platform::{Answer, Dialect, DispatchFault, Now};
 use molecule_proto::{Token, WorkspaceId, path};
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn a_push_agent_is_called_at_its_url_with_its_own_secret_and_never_with_the_call
 
 #[test]
 fn the_later_answer_carries_the_rate_limit_of_its_request() {
-    let mut bench = Bench::with(Config { rate_limit: Some(60), ..config(Dialect::Current) });
+    let mut bench = Bench::with(config(Dialect::Current).rate_limit(Some(60)));
     let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
     let Answer::Later(_) = bench.tell(&one, &other.0, &message("m", "x")) else { panic!("nobody is called") };
     let (id, _) = bench.turns().calls.remove(0);
@@ -147,7 +147,7 @@ fn redirects_are_followed_on_aprils_server_alone_where_the_new_place_learns_the_
 
 #[test]
 fn a_call_is_cut_in_silence_and_each_beat_of_its_target_begins_it_anew() {
-    let mut bench = Bench::with(Config { idle_timeout: std::time::Duration::from_secs(3), ..config(Dialect::Current) });
+    let mut bench = Bench::with(config(Dialect::Current).idle_timeout(std::time::Duration::from_secs(3)));
     let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
     let Answer::Later(ticket) = bench.tell(&one, &other.0, &message("m", "x")) else { panic!("nobody is called") };
     let (id, _) = bench.turns().calls.remove(0);

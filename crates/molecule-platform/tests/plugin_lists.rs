@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Bench, config};
-use molecule_platform::{Config, Dialect, PluginTree};
+use molecule_platform::{Dialect, PluginTree};
 use molecule_proto::{Token, header, path};
 
 const GOOD: &str = "name: good\nversion: 1.0.0\ndescription: d\n";
@@ -59,7 +59,7 @@ fn lists_need_no_database_and_downloads_do() {
 #[test]
 fn a_tenants_plugins_are_behind_its_gate() {
     let organisation = "11111111-2222-4333-8444-555555555555";
-    let with = |dialect| Config { organisation: Some(organisation.to_owned()), ..config(dialect) };
+    let with = |dialect| config(dialect).organisation(organisation.to_owned());
     for dialect in BOTH {
         let mut bench = Bench::with(with(dialect));
         assert_eq!(bench.get("/plugins", None).0, if dialect == Dialect::April { 404 } else { 400 });

@@ -53,15 +53,15 @@ fn setup(file: &'static str) -> Setup {
     let dialect = if file.starts_with("april") { Dialect::April } else { Dialect::Current };
     let admin_token = Some(Token::new("<admin>").unwrap());
     let (idle_timeout, ui_budget) = (Duration::from_secs(3), Duration::from_secs(1));
-    let recorded = Config { admin_token, idle_timeout, ui_budget, ..Config::new(dialect) };
-    let strict = Config { development: false, rate_limit: Some(60), ..recorded.clone() };
+    let recorded = Config::new(dialect).admin_token(admin_token).idle_timeout(idle_timeout).ui_budget(ui_budget);
+    let strict = recorded.clone().development(false).rate_limit(Some(60));
     let organisation = Some("11111111-2222-4333-8444-555555555555".to_owned());
     let (config, earlier, numbers) = match file {
-        "april-2026.jsonl" => (Config { rate_limit: Some(6000), ..recorded }, 1, Numbers::Presence),
+        "april-2026.jsonl" => (recorded.rate_limit(Some(6000)), 1, Numbers::Presence),
         "current-2026.jsonl" => (recorded, 0, Numbers::Presence),
         "current-2026-strict.jsonl" => (strict, 2, Numbers::Equal),
         "april-2026-strict.jsonl" => (strict, 1, Numbers::Equal),
-        _ => (Config { organisation, ..strict }, 1, Numbers::Equal),
+        _ => (strict.organisation(organisation), 1, Numbers::Equal),
     };
     Setup { file, config, earlier, numbers }
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{ADMIN, Bench, error};
-use molecule_platform::{Config, Dialect};
+use molecule_platform::Dialect;
 use molecule_proto::WorkspaceStatus::{Failed, Online, Paused, Provisioning};
 use molecule_proto::path;
 use serde_json::json;
@@ -32,7 +32,7 @@ fn without_a_provisioner_nothing_but_aprils_register_ends_a_pause() {
 
 #[test]
 fn with_a_provisioner_the_start_fails_and_a_beat_brings_the_agent_back_without_its_url() {
-    let mut bench = Bench::with(Config { provisioner: true, ..common::config(Dialect::Current) });
+    let mut bench = Bench::with(common::config(Dialect::Current).provisioner(true));
     let (id, token) = bench.create("a");
     bench.register(&id, Some(&token));
     bench.platform.pause(bench.now, &id, false).unwrap();
@@ -50,7 +50,7 @@ fn with_a_provisioner_the_start_fails_and_a_beat_brings_the_agent_back_without_i
 
 #[test]
 fn a_child_waits_for_its_parent_and_a_parent_asks_for_its_children() {
-    let mut bench = Bench::with(Config { provisioner: true, ..common::config(Dialect::Current) });
+    let mut bench = Bench::with(common::config(Dialect::Current).provisioner(true));
     let (parent, _) = bench.create("parent");
     let (child, _) = bench.platform.create_workspace_below(bench.now, "child", &parent).unwrap();
     let (status, body) = bench.post(&path::pause(&parent), Some(ADMIN), &json!({}));

@@ -139,7 +139,7 @@ fn an_answer_is_held_back_after_the_platform_acted() {
 
 #[test]
 fn time_passes_by_itself() {
-    let server = serve(Config { provisioner: true, ..Config::new(Dialect::Current) }, "127.0.0.1:0").unwrap();
+    let server = serve(Config::new(Dialect::Current).provisioner(true), "127.0.0.1:0").unwrap();
     let (id, _) = server.with(|platform, now| platform.create_workspace(now, "a"));
     server.with(|platform, now| platform.pause(now, &id, false)).unwrap();
     server.with(|platform, now| platform.resume(now, &id, false)).unwrap();

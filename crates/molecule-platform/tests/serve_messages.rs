@@ -142,7 +142,7 @@ fn a_closed_connection_lets_the_message_wait_for_the_next_beat() {
 fn an_agent_that_hangs_is_cut_off() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let config = Config { idle_timeout: Duration::from_millis(50), ..Config::new(Dialect::Current) };
+    let config = Config::new(Dialect::Current).idle_timeout(Duration::from_millis(50));
     let (server, one, other) = world(config, &url);
     let hanging = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();

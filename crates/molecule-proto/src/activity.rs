@@ -152,6 +152,7 @@ pub struct Attachment {
 
 /// Body of `POST /workspaces/:id/notify`: words for the user (contract section 13.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NotifyRequest {
     /// What is said; not empty.
     pub message: String,
@@ -165,10 +166,18 @@ impl NotifyRequest {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), attachments: Vec::new() }
     }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn attachment(mut self, attachment: NotifyAttachment) -> Self {
+        self.attachments.push(attachment);
+        self
+    }
 }
 
 /// A file that goes with words for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NotifyAttachment {
     /// Where it is.
     pub uri: String,
@@ -180,6 +189,27 @@ pub struct NotifyAttachment {
     /// Its length in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+}
+
+impl NotifyAttachment {
+    /// A file by its place and its name.
+    pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { uri: uri.into(), name: name.into(), mime_type: None, size: None }
+    }
+
+    /// Says of what type it is.
+    #[must_use]
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Says how many bytes it has.
+    #[must_use]
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
 }
 
 /// Answer of `POST /workspaces/:id/notify` (`sent`) and of `POST /workspaces/:id/activity` (`logged`).
@@ -207,9 +237,17 @@ impl PostedAnswer {
 /// The mark only grows, and one beyond the newest row is accepted and sticks: send nothing that was not read (contract
 /// section 12.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ActivityAckRequest {
     /// The `seq` of the last row that was read.
     pub acked_seq: i64,
+}
+
+impl ActivityAckRequest {
+    /// The mark after the last row that was read.
+    pub fn new(acked_seq: i64) -> Self {
+        Self { acked_seq }
+    }
 }
 
 /// Answer of `POST /workspaces/:id/activity/ack`.

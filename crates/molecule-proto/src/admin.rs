@@ -10,6 +10,7 @@ use crate::time::UnixTime;
 
 /// Body of `POST /workspaces` for an external workspace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CreateWorkspace {
     /// The workspace's name.
     pub name: String,
@@ -49,6 +50,41 @@ impl CreateWorkspace {
             role: None,
             tier: None,
         }
+    }
+
+    /// Says where the platform reaches the agent.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Says how messages reach the agent.
+    #[must_use]
+    pub fn delivery_mode(mut self, delivery_mode: DeliveryMode) -> Self {
+        self.delivery_mode = Some(delivery_mode);
+        self
+    }
+
+    /// Puts it below another workspace.
+    #[must_use]
+    pub fn parent_id(mut self, parent_id: WorkspaceId) -> Self {
+        self.parent_id = Some(parent_id);
+        self
+    }
+
+    /// Says which role it has in the organisation.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// Says which tier it has.
+    #[must_use]
+    pub fn tier(mut self, tier: i64) -> Self {
+        self.tier = Some(tier);
+        self
     }
 }
 

@@ -79,11 +79,19 @@ impl AgentCard {
 
 /// Body of `POST /registry/update-card`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UpdateCardRequest {
     /// The workspace whose card is replaced.
     pub workspace_id: WorkspaceId,
     /// The new card; any JSON value is stored as it is.
     pub agent_card: Value,
+}
+
+impl UpdateCardRequest {
+    /// A new card for a workspace.
+    pub fn new(workspace_id: WorkspaceId, agent_card: impl Into<Value>) -> Self {
+        Self { workspace_id, agent_card: agent_card.into() }
+    }
 }
 
 /// Answer of `POST /registry/update-card`: `{"status":"updated"}`, also for removed and unknown ids.

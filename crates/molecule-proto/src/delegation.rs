@@ -42,6 +42,7 @@ words! {
 
 /// Body of `POST /workspaces/:self/delegate`: the path names who delegates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DelegateRequest {
     /// Who is to do it.
     pub target_id: WorkspaceId,
@@ -57,6 +58,13 @@ impl DelegateRequest {
     /// A task for a target.
     pub fn new(target_id: WorkspaceId, task: impl Into<String>) -> Self {
         Self { target_id, task: task.into(), idempotency_key: None }
+    }
+
+    /// Names the delegation, so that the same request again is the same delegation.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
     }
 }
 
@@ -175,6 +183,7 @@ impl DelegationRow {
 
 /// Body of `POST /workspaces/:self/delegations/record`: a delegation that the agent carries out itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RecordDelegationRequest {
     /// Who is to do it.
     pub target_id: WorkspaceId,
@@ -184,8 +193,16 @@ pub struct RecordDelegationRequest {
     pub delegation_id: String,
 }
 
+impl RecordDelegationRequest {
+    /// A task for a target, under the agent's own name for it.
+    pub fn new(target_id: WorkspaceId, task: impl Into<String>, delegation_id: impl Into<String>) -> Self {
+        Self { target_id, task: task.into(), delegation_id: delegation_id.into() }
+    }
+}
+
 /// Body of `POST /workspaces/:self/delegations/:delegation_id/update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UpdateDelegationRequest {
     /// `completed` or `failed`.
     pub status: DelegationStatus,
@@ -195,6 +212,19 @@ pub struct UpdateDelegationRequest {
     /// What came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_preview: Option<String>,
+}
+
+impl UpdateDelegationRequest {
+    /// It came to an end, with what came of it.
+    pub fn completed(response_preview: impl Into<String>) -> Self {
+        let status = DelegationStatus::Completed;
+        Self { status, error: None, response_preview: Some(response_preview.into()) }
+    }
+
+    /// It failed, and this is why.
+    pub fn failed(error: impl Into<String>) -> Self {
+        Self { status: DelegationStatus::Failed, error: Some(error.into()), response_preview: None }
+    }
 }
 
 /// Answer of both: the delegation and `recorded`, or the status that was sent.

@@ -12,6 +12,7 @@ use crate::status::RuntimeState;
 
 /// Body of `POST /registry/heartbeat`. Only `workspace_id` is required; the server takes values as they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HeartbeatRequest {
     /// The workspace that lives.
     pub workspace_id: WorkspaceId,
@@ -88,10 +89,88 @@ impl HeartbeatRequest {
             first_ready_at: None,
         }
     }
+
+    /// Share of failed work, 0 to 1.
+    #[must_use]
+    pub fn error_rate(mut self, error_rate: f64) -> Self {
+        self.error_rate = error_rate;
+        self
+    }
+
+    /// One of the errors behind the rate.
+    #[must_use]
+    pub fn sample_error(mut self, sample_error: impl Into<String>) -> Self {
+        self.sample_error = sample_error.into();
+        self
+    }
+
+    /// Tasks in work.
+    #[must_use]
+    pub fn active_tasks(mut self, active_tasks: i64) -> Self {
+        self.active_tasks = active_tasks;
+        self
+    }
+
+    /// Whether the agent is busy.
+    #[must_use]
+    pub fn is_busy(mut self, is_busy: bool) -> Self {
+        self.is_busy = Some(is_busy);
+        self
+    }
+
+    /// Seconds since the agent started.
+    #[must_use]
+    pub fn uptime_seconds(mut self, uptime_seconds: i64) -> Self {
+        self.uptime_seconds = uptime_seconds;
+        self
+    }
+
+    /// What the agent does, in a few words.
+    #[must_use]
+    pub fn current_task(mut self, current_task: impl Into<String>) -> Self {
+        self.current_task = current_task.into();
+        self
+    }
+
+    /// Spend of this month in US cents.
+    #[must_use]
+    pub fn monthly_spend(mut self, monthly_spend: i64) -> Self {
+        self.monthly_spend = monthly_spend;
+        self
+    }
+
+    /// The last `generation` that was answered.
+    #[must_use]
+    pub fn observed_generation(mut self, observed_generation: i64) -> Self {
+        self.observed_generation = Some(observed_generation);
+        self
+    }
+
+    /// How the agent feels.
+    #[must_use]
+    pub fn runtime_state(mut self, runtime_state: RuntimeState) -> Self {
+        self.runtime_state = runtime_state;
+        self
+    }
+
+    /// What the agent can do.
+    #[must_use]
+    pub fn runtime_metadata(mut self, runtime_metadata: RuntimeMetadata) -> Self {
+        self.runtime_metadata = Some(runtime_metadata);
+        self
+    }
+
+    /// A card for a workspace that has none.
+    #[must_use]
+    pub fn agent_card(mut self, agent_card: impl Into<Value>) -> Self {
+        self.agent_card = Some(agent_card.into());
+        self
+    }
 }
 
 /// `runtime_metadata` of a heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RuntimeMetadata {
     /// What the agent takes care of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,10 +180,32 @@ pub struct RuntimeMetadata {
     pub idle_timeout_seconds: Option<i64>,
 }
 
+impl RuntimeMetadata {
+    /// Nothing said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the agent takes care of itself.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// Seconds of silence after which a call to this agent is given up.
+    #[must_use]
+    pub fn idle_timeout_seconds(mut self, idle_timeout_seconds: i64) -> Self {
+        self.idle_timeout_seconds = Some(idle_timeout_seconds);
+        self
+    }
+}
+
 /// What an agent takes care of itself, instead of the platform. `scheduler` promises that the agent serves
 /// `/internal/schedules`: do not set it otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Capabilities {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<bool>,
@@ -123,6 +224,69 @@ pub struct Capabilities {
     /// Names that this version does not know.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+impl Capabilities {
+    /// Nothing said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the agent takes care of `heartbeat`.
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: bool) -> Self {
+        self.heartbeat = Some(heartbeat);
+        self
+    }
+
+    /// Whether the agent takes care of `scheduler`.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: bool) -> Self {
+        self.scheduler = Some(scheduler);
+        self
+    }
+
+    /// Whether the agent takes care of `session`.
+    #[must_use]
+    pub fn session(mut self, session: bool) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Whether the agent takes care of `status_mgmt`.
+    #[must_use]
+    pub fn status_mgmt(mut self, status_mgmt: bool) -> Self {
+        self.status_mgmt = Some(status_mgmt);
+        self
+    }
+
+    /// Whether the agent takes care of `retry`.
+    #[must_use]
+    pub fn retry(mut self, retry: bool) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Whether the agent takes care of `activity_decoration`.
+    #[must_use]
+    pub fn activity_decoration(mut self, activity_decoration: bool) -> Self {
+        self.activity_decoration = Some(activity_decoration);
+        self
+    }
+
+    /// Whether the agent takes care of `channel_dispatch`.
+    #[must_use]
+    pub fn channel_dispatch(mut self, channel_dispatch: bool) -> Self {
+        self.channel_dispatch = Some(channel_dispatch);
+        self
+    }
+
+    /// Adds a capability that has no field of its own.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.other.insert(name.into(), value.into());
+        self
+    }
 }
 
 /// Answer of `POST /registry/heartbeat`: 200 also for unknown and removed workspaces, so it proves no life.

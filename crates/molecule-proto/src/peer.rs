@@ -103,6 +103,7 @@ impl DiscoverAnswer {
 
 /// Body of `POST /registry/check-access`, which needs no credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckAccessRequest {
     /// Who would talk.
     pub caller_id: WorkspaceId,

@@ -90,12 +90,27 @@ impl PluginCompatibility {
 /// Body of `POST /workspaces/:id/plugins`: installs into the workspace's container. External workspaces have none, so
 /// that the answer is 422 (April: 503).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InstallPluginRequest {
     /// `<scheme>://<spec>`, or a name for `local://<name>`.
     pub source: String,
     /// SHA-256 of `plugin.yaml`, in hexadecimal; not the digest that stands in that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+impl InstallPluginRequest {
+    /// The plugin of a source.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into(), sha256: None }
+    }
+
+    /// Pins its `plugin.yaml`: SHA-256 in hexadecimal.
+    #[must_use]
+    pub fn sha256(mut self, digest: impl Into<String>) -> Self {
+        self.sha256 = Some(digest.into());
+        self
+    }
 }
 
 /// Answer of `GET /workspaces/:id/plugins/:name/download` where it is no archive and no question of credentials.

@@ -8,6 +8,7 @@ use crate::header;
 /// What `X-RateLimit-*` says about the window of one minute that the organisation, the token or the address shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RateLimit {
     /// The server does not limit (development), and says so with the word `unlimited`.
     Unlimited,
@@ -22,11 +23,19 @@ pub enum RateLimit {
 
 /// What is left of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Remaining {
     /// Requests left, after the one that was answered.
     pub requests: u32,
     /// Whole seconds until the window refills, rounded down.
     pub reset_secs: u32,
+}
+
+impl Remaining {
+    /// Requests left, and whole seconds until the window refills.
+    pub fn new(requests: u32, reset_secs: u32) -> Self {
+        Self { requests, reset_secs }
+    }
 }
 
 impl RateLimit {

@@ -9,6 +9,7 @@ use crate::status::{DeliveryMode, WorkspaceKind};
 
 /// Body of `POST /registry/register`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RegisterRequest {
     /// The workspace that registers.
     pub id: WorkspaceId,
@@ -26,6 +27,35 @@ pub struct RegisterRequest {
     /// Whether the agent serves MCP; agents leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp_server_present: Option<bool>,
+}
+
+impl RegisterRequest {
+    /// A register with nothing but a card.
+    pub fn new(id: WorkspaceId, agent_card: impl Into<Value>) -> Self {
+        let agent_card = agent_card.into();
+        Self { id, agent_card, url: None, delivery_mode: None, kind: None, mcp_server_present: None }
+    }
+
+    /// Says where the platform reaches the agent; `""` for one that polls.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Says how messages reach the agent.
+    #[must_use]
+    pub fn delivery_mode(mut self, delivery_mode: DeliveryMode) -> Self {
+        self.delivery_mode = Some(delivery_mode);
+        self
+    }
+
+    /// Says what the workspace is.
+    #[must_use]
+    pub fn kind(mut self, kind: WorkspaceKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
 }
 
 /// Answer of `POST /registry/register`.

@@ -72,6 +72,7 @@ impl Token {
 
 /// Why a text is no token. The text itself is never part of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// Nothing but blanks.
     #[error("the token is empty")]

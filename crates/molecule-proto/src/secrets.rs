@@ -106,11 +106,19 @@ impl<'de> Deserialize<'de> for Secrets {
 
 /// Body of `POST /workspaces/:id/secrets`, with which an owner stores one secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SetSecret {
     /// The secret's name.
     pub key: String,
     /// The secret's value.
     pub value: String,
+}
+
+impl SetSecret {
+    /// A secret by its name.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
 }
 
 impl fmt::Debug for SetSecret {

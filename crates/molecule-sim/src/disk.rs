@@ -130,7 +130,7 @@ impl Store for Disk {
     fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
         let state = self.state();
         state.readable()?;
-        let stored = |bytes: &Vec<u8>| Stored { bytes: bytes.clone().into(), place: format!("{PLACE}/{slot:?}") };
+        let stored = |bytes: &Vec<u8>| Stored::new(bytes.clone(), format!("{PLACE}/{slot:?}"));
         Ok(state.written.get(&slot).map(stored))
     }
 

@@ -218,7 +218,7 @@ mod tests {
         for gust in all_gusts() {
             // The last attempt of a call has little time left.
             for total in (0..50).map(|number| if number % 2 == 0 { 3 * ten } else { SECOND / 4 }) {
-                let limits = Limits { total, ..Limits::of(ten, 1) };
+                let limits = Limits::of(ten, 1).total(total);
                 let way = way(Some(&gust), None, &limits, &mut rng, UnixTime::from_secs(0));
                 assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
                 if let End::Fault(sent, kind) = way.end {

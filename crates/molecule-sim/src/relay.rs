@@ -87,7 +87,7 @@ impl World<'_> {
             Ok(agent) => self.gust(agent, Some(Route::Dispatch)),
             Err(shut) => Some(shut),
         };
-        let limits = Limits { connect: DIAL, ..Limits::of(PATIENCE, u64::MAX) };
+        let limits = Limits::of(PATIENCE, u64::MAX).connect(DIAL);
         let date = platform_now(self.now).unix;
         let way = net::way(meets.as_ref(), None, &limits, &mut self.rng, date);
         if let Some(arrives) = way.arrives {

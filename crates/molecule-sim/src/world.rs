@@ -146,15 +146,15 @@ impl<'a> World<'a> {
             Dialect::April => molecule_platform::Dialect::April,
             Dialect::Current => molecule_platform::Dialect::Current,
         };
-        let platform = Platform::new(Config {
-            provisioner: setup.provisioner,
-            development: !setup.public,
-            rate_limit: setup.rate_limit,
-            admin_token: Token::new(ADMIN).ok(),
-            organisation: setup.rate_limit.map(|_| ORGANISATION.to_owned()),
-            seed: rng.u64(..),
-            ..Config::new(dialect)
-        });
+        let platform = Platform::new(
+            Config::new(dialect)
+                .provisioner(setup.provisioner)
+                .development(!setup.public)
+                .rate_limit(setup.rate_limit)
+                .admin_token(Token::new(ADMIN).ok())
+                .organisation(setup.rate_limit.map(|_| ORGANISATION.to_owned()))
+                .seed(rng.u64(..)),
+        );
         let mut world = Self {
             scenario,
             now: BEGINNING,

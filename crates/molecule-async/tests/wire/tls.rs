@@ -85,7 +85,7 @@ async fn a_server_with_tls_is_no_http_to_a_client_without() {
 #[test]
 fn a_certificate_that_is_none_is_a_config_error() {
     for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-        let transport = Transport { extra_ca: vec![pem.into()], ..Transport::default() };
+        let transport = Transport::default().extra_ca(pem);
         let error = Client::new(&transport).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("certificate"), "{error}");

@@ -13,6 +13,6 @@ fn https_is_refused_when_the_agent_is_built() {
 
 #[test]
 fn an_extra_authority_is_refused_when_the_client_is_built() {
-    let transport = Transport { extra_ca: vec![b"any".to_vec()], ..Transport::default() };
+    let transport = Transport::default().extra_ca(*b"any");
     assert_eq!(Client::new(&transport).unwrap_err().kind(), ErrorKind::Config);
 }

@@ -33,7 +33,8 @@ pub(crate) fn millis(millis: u64) -> Duration {
 
 /// Limits that no test reaches, for a test to replace one of them.
 pub(crate) fn patient() -> Timeouts {
-    Timeouts { connect: PATIENCE, answer: PATIENCE, read: PATIENCE, request: PATIENCE, call: PATIENCE, peer: PATIENCE }
+    let limits = Timeouts::new().connect(PATIENCE).answer(PATIENCE).read(PATIENCE);
+    limits.request(PATIENCE).call(PATIENCE).peer(PATIENCE)
 }
 
 /// `GET /probe`, whose answer is its text. `AGAIN`: whether it may be sent again after it may have arrived.

@@ -8,7 +8,7 @@ use crate::common::*;
 
 /// Long enough for one retry, whose wait is at most a second.
 fn short_call() -> Timeouts {
-    Timeouts { call: millis(1500), ..patient() }
+    patient().call(millis(1500))
 }
 
 #[test]

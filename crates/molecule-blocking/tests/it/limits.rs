@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use molecule_blocking::{ErrorKind, Timeouts};
+use molecule_blocking::ErrorKind;
 
 use crate::common::*;
 
@@ -14,7 +14,7 @@ fn a_late_head_is_a_timeout() {
         talk.request();
         talk.stall();
     });
-    let agent = builder(&peer.url()).timeouts(Timeouts { answer: millis(200), ..patient() }).build().unwrap();
+    let agent = builder(&peer.url()).timeouts(patient().answer(millis(200))).build().unwrap();
     let started = Instant::now();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 1), "{error}");
@@ -33,7 +33,7 @@ fn a_head_that_drips_is_a_timeout() {
             let _ = pause.lock().unwrap().recv_timeout(millis(20));
         }
     });
-    let agent = builder(&peer.url()).timeouts(Timeouts { answer: millis(250), ..patient() }).build().unwrap();
+    let agent = builder(&peer.url()).timeouts(patient().answer(millis(250))).build().unwrap();
     let started = Instant::now();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -48,7 +48,7 @@ fn a_body_that_stalls_is_a_timeout() {
         talk.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello");
         talk.stall();
     });
-    let agent = builder(&peer.url()).timeouts(Timeouts { read: millis(200), ..patient() }).build().unwrap();
+    let agent = builder(&peer.url()).timeouts(patient().read(millis(200))).build().unwrap();
     let started = Instant::now();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -74,7 +74,7 @@ fn dripping(bytes: usize) -> Peer {
 #[test]
 fn a_body_that_drips_is_held_to_the_total_limit() {
     let peer = dripping(100);
-    let limits = Timeouts { request: millis(300), read: millis(250), ..patient() };
+    let limits = patient().request(millis(300)).read(millis(250));
     let agent = builder(&peer.url()).timeouts(limits).build().unwrap();
     let started = Instant::now();
     let error = agent.send(&ONCE).unwrap_err();
@@ -86,7 +86,7 @@ fn a_body_that_drips_is_held_to_the_total_limit() {
 #[test]
 fn a_body_that_drips_faster_than_the_read_limit_is_read() {
     let peer = dripping(10);
-    let agent = builder(&peer.url()).timeouts(Timeouts { read: millis(250), ..patient() }).build().unwrap();
+    let agent = builder(&peer.url()).timeouts(patient().read(millis(250))).build().unwrap();
     let started = Instant::now();
     assert_eq!(agent.send(&ONCE).unwrap(), "xxxxxxxxxx");
     assert!(started.elapsed() > millis(300), "it took longer than the read limit: {:?}", started.elapsed());
@@ -102,7 +102,7 @@ fn the_read_limit_does_not_hurry_the_head() {
             talk.answer("200 OK", "thought about it");
         }
     });
-    let agent = builder(&peer.url()).timeouts(Timeouts { read: millis(100), ..patient() }).build().unwrap();
+    let agent = builder(&peer.url()).timeouts(patient().read(millis(100))).build().unwrap();
     // The second one on the same connection, whose first body is behind it.
     for _ in 0..2 {
         assert_eq!(agent.send(&ONCE).unwrap(), "thought about it");

@@ -1,10 +1,8 @@
 //! Tunnels through a proxy. Only `https` goes through one, so each of these ends before TLS, or is in the tests of TLS.
 
-use molecule_blocking::ErrorKind;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
-use molecule_blocking::Timeouts;
-
 use crate::common::*;
+use molecule_blocking::ErrorKind;
 
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 #[test]
@@ -15,7 +13,7 @@ fn a_proxy_that_refuses_is_named_and_sees_only_the_name() {
     });
     let agent = builder("https://platform.example")
         .proxy(format!("http://user:p%40ss@{}", proxy.address))
-        .timeouts(Timeouts { call: millis(1500), ..patient() })
+        .timeouts(patient().call(millis(1500)))
         .build()
         .unwrap();
     let error = agent.send(&ONCE).unwrap_err();
@@ -36,7 +34,7 @@ fn a_proxy_that_cannot_be_reached_is_not_taken_for_the_platform() {
     // A port that was free a moment ago, and a label of 64 characters, which no name has.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for proxy in [format!("http://{closed}"), format!("http://{}.invalid", "a".repeat(64))] {
-        let limits = Timeouts { call: millis(1500), ..patient() };
+        let limits = patient().call(millis(1500));
         let agent = builder("https://platform.example").proxy(proxy).timeouts(limits).build().unwrap();
         let error = agent.send(&ONCE).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");

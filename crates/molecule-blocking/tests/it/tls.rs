@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use molecule_blocking::{Agent, AgentBuilder, Ended, ErrorKind, Event, Timeouts};
+use molecule_blocking::{Agent, AgentBuilder, Ended, ErrorKind, Event};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -101,7 +101,7 @@ fn a_server_without_tls_is_a_tls_error() {
 fn a_handshake_that_is_cut_off_may_be_tried_again() {
     let peer = Peer::new(|_| {});
     // No time is left for another attempt.
-    let limits = Timeouts { call: millis(1), ..patient() };
+    let limits = patient().call(millis(1));
     let error = builder(&secure(&peer)).timeouts(limits).build().unwrap().send(&ONCE).unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unreachable, 1), "{error}");
     assert!(error.is_retryable(), "{error}");
@@ -110,7 +110,7 @@ fn a_handshake_that_is_cut_off_may_be_tried_again() {
 #[test]
 fn a_handshake_that_stalls_is_held_to_the_connect_limit() {
     let peer = Peer::new(|talk| talk.stall());
-    let limits = Timeouts { connect: millis(200), call: millis(250), ..patient() };
+    let limits = patient().connect(millis(200)).call(millis(250));
     let error = builder(&secure(&peer)).timeouts(limits).build().unwrap().send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.to_string().contains("no connection within the connect limit"), "{error}");
@@ -119,7 +119,7 @@ fn a_handshake_that_stalls_is_held_to_the_connect_limit() {
 #[test]
 fn a_proxy_that_stalls_is_held_to_the_connect_limit() {
     let proxy = Peer::new(|talk| talk.stall());
-    let limits = Timeouts { connect: millis(200), call: millis(250), ..patient() };
+    let limits = patient().connect(millis(200)).call(millis(250));
     let agent = builder("https://platform.example").proxy(proxy.url()).timeouts(limits).build().unwrap();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -134,7 +134,7 @@ fn the_limits_hold_under_tls() {
         talk.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello");
         talk.stall();
     });
-    let limits = Timeouts { read: millis(200), ..patient() };
+    let limits = patient().read(millis(200));
     let agent = builder(&secure(&peer)).extra_ca(authority.pem()).timeouts(limits).build().unwrap();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -198,7 +198,7 @@ fn https_goes_through_the_proxys_tunnel() {
         },
         |_| {},
     );
-    let limits = Timeouts { read: millis(200), ..patient() };
+    let limits = patient().read(millis(200));
     let agent = builder("https://platform.example")
         .extra_ca(authority.pem())
         .proxy(proxy.url())

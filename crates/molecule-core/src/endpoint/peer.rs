@@ -11,9 +11,19 @@ use crate::session::{Auth, Draft};
 /// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::ListPeers), which remembers
 /// the URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Peers {
     /// Only those whose name or role contains this. April's server answers it with an empty 500 as a rule.
     pub matching: Option<String>,
+}
+
+impl Peers {
+    /// Only those whose name or role contains a text.
+    #[must_use]
+    pub fn matching(mut self, text: impl Into<String>) -> Self {
+        self.matching = Some(text.into());
+        self
+    }
 }
 
 impl Endpoint for Peers {

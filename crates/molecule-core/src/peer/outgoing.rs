@@ -12,6 +12,7 @@ use crate::session::{Dialect, Session};
 
 /// Which way a call goes to a peer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Route {
     /// Directly, where the peer published a URL that can be called safely and has not refused direct calls within the last
     /// 300 s, and through the platform otherwise. What a peer may have handled is never sent again another way.

@@ -51,9 +51,7 @@ impl Store {
             HostOp::Load(slot) => {
                 self.token_reads += u32::from(*slot == Slot::Token);
                 let text = self.slot(*slot).clone();
-                HostResult::Loaded(
-                    text.map(|text| Stored { bytes: text.into_bytes().into(), place: format!("/home/agent/{slot:?}") }),
-                )
+                HostResult::Loaded(text.map(|text| Stored::new(text.into_bytes(), format!("/home/agent/{slot:?}"))))
             }
             HostOp::Replace(slot, bytes) => {
                 *self.slot(*slot) = Some(String::from_utf8(bytes.to_vec()).unwrap());
@@ -100,6 +98,7 @@ impl Store {
         match slot {
             Slot::Token => &mut self.token,
             Slot::InboundSecret => &mut self.inbound,
+            other => panic!("this store has no slot {other:?}"),
         }
     }
 }

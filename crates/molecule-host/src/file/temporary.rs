@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::guard::failed;
-use super::{name, system};
+use super::system;
 use crate::environment::seed;
 use crate::store::StoreError;
 use molecule_core::effect::Slot;
@@ -54,7 +54,7 @@ fn is_left_over(metadata: &fs::Metadata) -> bool {
 
 /// Whether [`temporary_name`] makes such names.
 fn is_temporary(file_name: &str) -> bool {
-    [name(Slot::Token), name(Slot::InboundSecret), PROBE].into_iter().any(|target| {
+    [Slot::Token.file_name(), Slot::InboundSecret.file_name(), PROBE].into_iter().any(|target| {
         let between = file_name.strip_prefix(target).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
         between.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     })

@@ -9,6 +9,7 @@ use crate::config::Dialect;
 
 /// Why a plugin was not put behind a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SourceRefused {
     /// Its scheme is none that this server fetches from elsewhere: `github`, and `gitea` on the current server. What has the
     /// scheme `local` is given by its name.

@@ -19,7 +19,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn config(dialect: Dialect) -> Config {
-    Config { admin_token: Some(Token::new(ADMIN).unwrap()), ..Config::new(dialect) }
+    Config::new(dialect).admin_token(Token::new(ADMIN).unwrap())
 }
 
 impl Bench {

@@ -82,7 +82,7 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
 
 fn transport(case: &Case, peer: &Peer) -> Transport {
     let proxy = case.proxy.map(|proxy| ProxyChoice::Explicit(proxy_url(proxy, peer.address(), peer.closed())));
-    Transport { extra_ca: vec![trusted()], proxy: proxy.unwrap_or(ProxyChoice::Off) }
+    Transport::new().extra_ca(trusted()).proxy(proxy.unwrap_or(ProxyChoice::Off))
 }
 
 fn lookup(names: Names, peer: &Peer) -> Option<Lookup> {

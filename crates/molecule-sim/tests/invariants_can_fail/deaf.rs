@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use http::header::RETRY_AFTER;
 use molecule_core::Event;
-use molecule_core::effect::{Effect, EffectId, Limits, Outcome};
+use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, Step, Wake};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
@@ -53,7 +53,7 @@ impl Saboteur for ToLimits {
         Verdict::Pass(match step {
             Step::Start(id, Effect::Http(request, limits)) => {
                 let day = Duration::from_secs(86_400);
-                let limits = Limits { connect: day, head: day, read: day, total: day, ..limits };
+                let limits = limits.connect(day).head(day).read(day).total(day);
                 Step::Start(id, Effect::Http(request, limits))
             }
             step => step,
