@@ -21,12 +21,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Error, Result, Target, Transport};
+use molecule_host::Clock;
 use tokio::time::Instant;
 
 use crate::clock::{Wait, timer};
 use crate::connection::Connection;
-use crate::connector::{Connector, Names};
+use crate::connector::Connector;
 use crate::pool::{Origin, Pool};
+use crate::resolver::Names;
 use crate::tls::Tls;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
@@ -35,7 +37,8 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     connector: Connector,
-    pool: Pool,
+    pool: Arc<Pool>,
+    clock: Clock,
 }
 
 impl Client {
@@ -58,7 +61,8 @@ impl Client {
     }
 
     fn with(transport: &Transport, names: Names) -> Result<Self> {
-        Ok(Self(Arc::new(Inner { connector: Connector::new(transport, names)?, pool: Pool::default() })))
+        let connector = Connector::new(transport, names)?;
+        Ok(Self(Arc::new(Inner { connector, pool: Arc::default(), clock: Clock::start() })))
     }
 
     /// # Errors
@@ -90,43 +94,58 @@ impl Client {
 
     /// Sends a request and reads the answer's head.
     pub(crate) async fn open<'a>(&'a self, asked: &'a mut Asked) -> Result<Answer<'a>, Fault> {
-        let begin = Instant::now();
-        let end = begin + asked.limits.total;
+        let end = Instant::now() + asked.limits.total;
         asked.origin.set_here();
         loop {
-            let (mut connection, is_kept) = self.connection(asked, begin, end).await?;
+            let mut connection = self.connection(asked, end).await?;
             // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
             let head = Wait::new(Phase::Head, asked.limits.head, end, Sent::Maybe);
             let answer = pin!(connection.send(asked.request.take().unwrap_or_default()));
-            match connection.wait(head, answer).await? {
+            match connection.wait(head, answer).await.inspect_err(|_| self.0.failed(asked, &connection))? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let head = Response::from_parts(head, ());
-                    return Ok(Answer { head, body, connection, pool: &self.0.pool, asked, begin, end });
+                    return Ok(Answer { head, body, connection, client: &self.0, asked, end });
                 }
                 // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
                 Err(mut error) => match error.take_message() {
-                    unsent @ Some(_) if is_kept => asked.request = unsent,
+                    unsent @ Some(_) if connection.is_proven => asked.request = unsent,
                     Some(_) => return Err(fault(Sent::No, error.into_error())),
-                    None => return Err(fault(Sent::Maybe, error.into_error())),
+                    None => {
+                        self.0.failed(asked, &connection);
+                        return Err(fault(Sent::Maybe, error.into_error()));
+                    }
                 },
             }
         }
     }
-    /// A connection to the origin, and whether it was kept from an earlier request.
-    async fn connection(&self, asked: &Asked, begin: Instant, end: Instant) -> Result<(Connection, bool), Fault> {
-        if let Some(kept) = self.0.pool.take(&asked.origin, begin).await {
-            return Ok((kept, true));
+
+    /// A connection to the origin: one that was kept and heard within the limit, or a new one.
+    async fn connection(&self, asked: &Asked, end: Instant) -> Result<Connection, Fault> {
+        let Asked { origin, limits, .. } = asked;
+        if let Some(kept) = self.0.pool.take(origin, self.0.clock.now(), limits.max_idle).await {
+            return Ok(kept);
         }
+        self.0.pool.watch_runtime();
         // Rare and large, so that it is not part of every request's future.
-        let mut open = Box::pin(self.0.connector.open(asked.origin.uri()));
-        let mut connect = Wait::new(Phase::Connect, asked.limits.connect, end, Sent::No);
+        let mut open = Box::pin(self.0.connector.open(origin.uri(), limits.reach));
+        let mut connect = Wait::new(Phase::Connect, limits.connect, end, Sent::No);
         let mut timer = timer();
         let opened = poll_fn(|cx| match open.as_mut().poll(cx) {
             Poll::Pending => connect.is_over(cx, &mut timer).map(Err),
             opened => opened,
         });
-        Ok((opened.await?, false))
+        opened.await
+    }
+}
+
+impl Inner {
+    /// A request failed on this connection. Where that was kept, its end may have gone without a word (a machine that slept, a
+    /// network that changed), and the others with it: no retry is to meet the next one.
+    fn failed(&self, asked: &Asked, connection: &Connection) {
+        if connection.is_proven {
+            self.pool.forget(&asked.origin);
+        }
     }
 }
 
@@ -152,7 +171,7 @@ impl Asked {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let origin = Origin::of(mem::replace(&mut head.uri, path.into()));
+        let origin = Origin::of(mem::replace(&mut head.uri, path.into()), limits.reach);
         Self { origin, request: Some(Request::from_parts(head, Full::new(body))), limits }
     }
 }
@@ -162,9 +181,8 @@ pub(crate) struct Answer<'a> {
     head: Response<()>,
     body: Incoming,
     connection: Connection,
-    pool: &'a Pool,
+    client: &'a Inner,
     asked: &'a Asked,
-    begin: Instant,
     end: Instant,
 }
 
@@ -197,10 +215,11 @@ impl Answer<'_> {
 
     /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
-        let Self { body, connection, asked, end, .. } = self;
+        let Self { body, connection, client, asked, end, .. } = self;
         while !body.is_end_stream() {
             let piece = Wait::new(Phase::Read, asked.limits.read, *end, Sent::Maybe);
-            let frame = connection.wait(piece, pin!(body.frame())).await?;
+            let frame =
+                connection.wait(piece, pin!(body.frame())).await.inspect_err(|_| client.failed(asked, connection))?;
             let Some(frame) = frame.transpose().map_err(|error| fault(Sent::Maybe, error))? else { break };
             if let Ok(piece) = frame.into_data() {
                 return Ok(Some(piece));
@@ -211,7 +230,7 @@ impl Answer<'_> {
 
     /// Gives the connection back, whose answer was read to its end.
     pub(crate) fn give_back(self) -> Response<()> {
-        self.pool.give(&self.asked.origin, self.connection, self.begin);
+        self.client.pool.give(&self.asked.origin, self.connection, self.client.clock.now());
         self.head
     }
 }

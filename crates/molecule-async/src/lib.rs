@@ -45,6 +45,7 @@ mod builder;
 mod clock;
 mod connection;
 mod connector;
+mod dial;
 mod driven;
 mod driver;
 mod events;
@@ -52,6 +53,8 @@ mod fetch;
 mod http;
 mod pool;
 mod proxy;
+mod resolver;
+mod runtimes;
 mod stopper;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;

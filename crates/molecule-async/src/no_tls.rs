@@ -1,5 +1,6 @@
 //! What stands for TLS in a build without it: `https` is refused when a client or an agent is built.
 
+use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::{Error, Result};
 use tokio::net::TcpStream;
@@ -24,7 +25,7 @@ impl Tls {
     }
 
     /// Never reached through an agent, whose build is refused.
-    pub(crate) async fn handshake(&self, _: &str, _: TcpStream) -> Result<TcpStream, Fault> {
+    pub(crate) async fn handshake(&self, _: &str, _: TcpStream, _: Reach) -> Result<TcpStream, Fault> {
         Err(Fault::new(Sent::No, FaultKind::Tls))
     }
 }

@@ -2,19 +2,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use molecule_core::connection::{KEPT, Reach};
+use molecule_core::machine::Now;
 use tokio::runtime::{Handle, Id};
 use tokio::task::yield_now;
-use tokio::time::Instant;
 
 use crate::connection::Connection;
-
-/// How long a connection waits: longer than any two heartbeats are apart, shorter than most servers' patience.
-const KEEP: Duration = Duration::from_secs(90);
+use crate::runtimes::Runtimes;
 
 /// A connection whose requests follow each other so soon is in steady use: no server closes it for being idle.
 const BRISK: Duration = Duration::from_secs(1);
@@ -28,24 +27,30 @@ const MOST_ORIGINS: usize = 64;
 
 /// Idle connections by origin, each origin's in the order in which they were given back.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<Idle>);
+pub(crate) struct Pool {
+    idle: Mutex<Idle>,
+    runtimes: Runtimes,
+}
 
 #[derive(Default)]
 struct Idle {
     waiting: HashMap<Origin, VecDeque<Waiting>, BuildHasherDefault<Short>>,
-    swept: Option<Instant>,
+    swept: Option<Now>,
 }
 
 struct Waiting {
     connection: Connection,
-    since: Instant,
+    /// When its last answer was read to the end.
+    heard: Now,
 }
 
-/// Where a connection leads, and the runtime that it belongs to: another one's might not be turning.
+/// Where a connection leads and may lead, and the runtime that it belongs to: another one's might not be turning.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     https: bool,
     authority: Option<Authority>,
+    /// What was opened for a request that may reach all addresses is not for one that may not.
+    reach: Reach,
     runtime: Option<Id>,
     /// Of all that, made once.
     hash: u64,
@@ -53,9 +58,9 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// The origin of a URL, on no runtime yet.
-    pub(crate) fn of(uri: Uri) -> Self {
+    pub(crate) fn of(uri: Uri, reach: Reach) -> Self {
         let Parts { scheme, authority, .. } = uri.into_parts();
-        Self { https: scheme == Some(Scheme::HTTPS), authority, runtime: None, hash: 0 }
+        Self { https: scheme == Some(Scheme::HTTPS), authority, reach, runtime: None, hash: 0 }
     }
 
     /// The same on the runtime that runs here.
@@ -76,8 +81,8 @@ impl Origin {
     }
 
     /// As text, since `Authority` goes byte by byte about its case. Another case is another origin here, which does no harm.
-    fn key(&self) -> (Option<Id>, bool, &str) {
-        (self.runtime, self.https, self.authority.as_ref().map_or("", Authority::as_str))
+    fn key(&self) -> (Option<Id>, bool, Reach, &str) {
+        (self.runtime, self.https, self.reach, self.authority.as_ref().map_or("", Authority::as_str))
     }
 }
 
@@ -119,10 +124,10 @@ impl Hasher for Short {
 }
 
 impl Pool {
-    /// The connection to this origin that was used last and is still open.
-    pub(crate) async fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
+    /// The connection to this origin that was heard last, not as long ago as this, and is still open.
+    pub(crate) async fn take(&self, origin: &Origin, now: Now, max_idle: Duration) -> Option<Connection> {
         loop {
-            let mut waiting = self.pop(origin)?;
+            let mut waiting = self.pop(origin, now, max_idle.min(KEPT))?;
             if !waiting.is_brisk(now) {
                 // A turn of the runtime, in which it learns of a close that has arrived by now.
                 yield_now().await;
@@ -134,11 +139,11 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose answer was read to its end, since the moment of its request.
-    pub(crate) fn give(&self, origin: &Origin, connection: Connection, since: Instant) {
+    /// Keeps a connection whose answer was read to its end just now.
+    pub(crate) fn give(&self, origin: &Origin, connection: Connection, now: Now) {
         let mut idle = self.idle();
-        let gone = idle.sweep(since);
-        let waiting = Waiting { connection, since };
+        let gone = idle.sweep(now);
+        let waiting = Waiting { connection, heard: now };
         let replaced = match idle.waiting.get_mut(origin) {
             Some(all) => {
                 all.push_back(waiting);
@@ -155,20 +160,40 @@ impl Pool {
         drop((gone, replaced));
     }
 
-    fn pop(&self, origin: &Origin) -> Option<Waiting> {
-        self.idle().waiting.get_mut(origin)?.pop_back()
+    /// Closes what waits for this origin.
+    pub(crate) fn forget(&self, origin: &Origin) {
+        let gone = self.idle().waiting.remove(origin);
+        // Closed here, with the pool free for others.
+        drop(gone);
+    }
+
+    /// Closes what waits for a runtime that ends. To be called wherever a connection is opened.
+    pub(crate) fn watch_runtime(self: &Arc<Self>) {
+        let pool = Arc::downgrade(self);
+        self.runtimes.watch(move |ended| {
+            let Some(pool) = pool.upgrade() else { return };
+            let gone: Vec<_> = pool.idle().waiting.extract_if(|origin, _| origin.runtime == Some(ended)).collect();
+            drop(gone);
+        });
+    }
+
+    fn pop(&self, origin: &Origin, now: Now, max_idle: Duration) -> Option<Waiting> {
+        let mut idle = self.idle();
+        let all = idle.waiting.get_mut(origin)?;
+        // The last was heard last.
+        if now.since(all.back()?.heard) < max_idle { all.pop_back() } else { None }
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Idle {
     /// Takes out those that waited too long, or were closed meanwhile, or whose runtime is gone. Only now and then, so that
     /// the work for one request does not grow with the number that waits.
-    fn sweep(&mut self, now: Instant) -> Vec<Waiting> {
-        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP) {
+    fn sweep(&mut self, now: Now) -> Vec<Waiting> {
+        if self.swept.is_some_and(|swept| now.since(swept) < SWEEP) {
             return Vec::new();
         }
         self.swept = Some(now);
@@ -187,7 +212,7 @@ impl Idle {
         if self.waiting.len() < MOST_ORIGINS {
             return None;
         }
-        let used = |all: &VecDeque<Waiting>| all.back().map(|waiting| waiting.since);
+        let used = |all: &VecDeque<Waiting>| all.back().map(|waiting| waiting.heard.mono);
         let oldest = self.waiting.iter().min_by_key(|(_, all)| used(all)).map(|(origin, _)| origin.clone())?;
         self.waiting.remove(&oldest)
     }
@@ -195,12 +220,12 @@ impl Idle {
 
 impl Waiting {
     /// Whether no close is to be expected now.
-    fn is_brisk(&self, now: Instant) -> bool {
-        self.connection.is_proven && now.saturating_duration_since(self.since) < BRISK
+    fn is_brisk(&self, now: Now) -> bool {
+        self.connection.is_proven && now.since(self.heard) < BRISK
     }
 
-    fn is_good(&mut self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < KEEP && self.connection.is_open()
+    fn is_good(&mut self, now: Now) -> bool {
+        now.since(self.heard) < KEPT && self.connection.is_open()
     }
 }
 
@@ -211,14 +236,26 @@ mod tests {
     use std::sync::Arc;
 
     use http::Request;
+    use molecule_core::connection::HEARD;
     use molecule_core::effect::{Phase, Sent};
     use tokio::net::{TcpListener, TcpStream};
+
+    use molecule_host::Clock;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::clock::Wait;
 
+    fn now() -> Now {
+        Clock::start().now()
+    }
+
+    fn later(now: Now, by: Duration) -> Now {
+        Now { mono: now.mono + by, unix: now.unix + by }
+    }
+
     fn origin(url: &str) -> Origin {
-        let mut origin = Origin::of(url.parse().unwrap());
+        let mut origin = Origin::of(url.parse().unwrap(), Reach::Anywhere);
         origin.set_here();
         origin
     }
@@ -243,33 +280,33 @@ mod tests {
             other_end
         });
         let answer = pin!(connection.send(Request::default()));
-        let wait = Wait::new(Phase::Head, KEEP, Instant::now() + KEEP, Sent::Maybe);
+        let wait = Wait::new(Phase::Head, KEPT, Instant::now() + KEPT, Sent::Maybe);
         connection.wait(wait, answer).await.unwrap().unwrap();
         (connection, answering.await.unwrap())
     }
 
-    fn waiting(connection: Connection, since: Instant) -> VecDeque<Waiting> {
-        [Waiting { connection, since }].into()
+    fn waiting(connection: Connection, heard: Now) -> VecDeque<Waiting> {
+        [Waiting { connection, heard }].into()
     }
 
     #[tokio::test]
     async fn a_connection_is_taken_once_and_for_its_own_origin() {
         let pool = Pool::default();
         let (connection, _other_end) = used().await;
-        pool.give(&here(), connection, Instant::now());
-        assert!(pool.take(&origin("https://127.0.0.1"), Instant::now()).await.is_none());
-        assert!(pool.take(&origin("http://127.0.0.2"), Instant::now()).await.is_none());
-        assert!(pool.take(&here(), Instant::now()).await.is_some());
-        assert!(pool.take(&here(), Instant::now()).await.is_none());
+        pool.give(&here(), connection, now());
+        assert!(pool.take(&origin("https://127.0.0.1"), now(), KEPT).await.is_none());
+        assert!(pool.take(&origin("http://127.0.0.2"), now(), KEPT).await.is_none());
+        assert!(pool.take(&here(), now(), KEPT).await.is_some());
+        assert!(pool.take(&here(), now(), KEPT).await.is_none());
     }
 
     #[tokio::test]
     async fn a_connection_whose_close_has_arrived_is_not_taken() {
         let pool = Pool::default();
         let (connection, other_end) = used().await;
-        pool.give(&here(), connection, Instant::now());
+        pool.give(&here(), connection, now());
         drop(other_end);
-        assert!(pool.take(&here(), Instant::now()).await.is_none());
+        assert!(pool.take(&here(), now(), KEPT).await.is_none());
     }
 
     #[tokio::test]
@@ -278,17 +315,17 @@ mod tests {
         for (is_proven, waited) in [(true, BRISK), (false, Duration::ZERO)] {
             let (mut connection, other_end) = used().await;
             connection.is_proven = is_proven;
-            let now = Instant::now();
-            pool.idle().waiting.insert(here(), waiting(connection, now - waited));
+            let heard = now();
+            pool.idle().waiting.insert(here(), waiting(connection, heard));
             drop(other_end);
-            assert!(pool.take(&here(), now).await.is_none(), "{is_proven} {waited:?}");
+            assert!(pool.take(&here(), later(heard, waited), KEPT).await.is_none(), "{is_proven} {waited:?}");
         }
         let (connection, _other_end) = used().await;
-        pool.give(&here(), connection, Instant::now());
+        pool.give(&here(), connection, now());
         for _ in 0..2 {
-            let Some(connection) = pool.take(&here(), Instant::now()).await else { panic!("it is open") };
+            let Some(connection) = pool.take(&here(), now(), KEPT).await else { panic!("it is open") };
             assert!(connection.is_proven);
-            pool.give(&here(), connection, Instant::now());
+            pool.give(&here(), connection, now());
         }
     }
 
@@ -296,45 +333,120 @@ mod tests {
     async fn a_connection_that_waited_too_long_is_not_taken() {
         let pool = Pool::default();
         let (connection, _other_end) = used().await;
-        pool.idle().waiting.insert(here(), waiting(connection, Instant::now() - KEEP));
-        assert!(pool.take(&here(), Instant::now()).await.is_none());
+        let heard = now();
+        pool.give(&here(), connection, heard);
+        assert!(pool.take(&here(), later(heard, KEPT), KEPT).await.is_none());
+        assert!(pool.take(&here(), later(heard, KEPT), Duration::MAX).await.is_none());
     }
 
     #[tokio::test]
-    async fn a_connection_of_another_runtime_is_not_taken_and_let_go_of_when_that_is_gone() {
+    async fn a_request_that_needs_a_live_connection_leaves_older_ones_to_others() {
+        let pool = Pool::default();
+        let (connection, _other_end) = used().await;
+        let heard = now();
+        pool.give(&here(), connection, heard);
+        let now = later(heard, HEARD);
+        assert!(pool.take(&here(), now, HEARD).await.is_none());
+        let Some(connection) = pool.take(&here(), now, KEPT).await else { panic!("it was let go of") };
+        // It was heard again.
+        pool.give(&here(), connection, now);
+        assert!(pool.take(&here(), now, HEARD).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_connection_ages_while_the_machine_sleeps() {
+        let pool = Pool::default();
+        let heard = now();
+        let (connection, _other_end) = used().await;
+        pool.give(&here(), connection, heard);
+        // The clock that only grows stood still.
+        let awake = Now { mono: heard.mono, unix: heard.unix + KEPT };
+        assert!(pool.take(&here(), awake, KEPT).await.is_none());
+        assert_eq!(pool.idle().sweep(awake).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_an_origin_is_forgotten_and_for_others_is_not() {
+        let pool = Pool::default();
+        let other = origin("http://127.0.0.2");
+        let mut other_ends = Vec::new();
+        for origin in [here(), here(), other.clone()] {
+            let (connection, other_end) = used().await;
+            other_ends.push(other_end);
+            pool.give(&origin, connection, now());
+        }
+        pool.forget(&here());
+        assert!(pool.take(&here(), now(), KEPT).await.is_none());
+        assert!(pool.take(&other, now(), KEPT).await.is_some());
+        other_ends[0].readable().await.unwrap();
+        assert_eq!(other_ends[0].try_read(&mut [0]).unwrap(), 0, "it was closed");
+    }
+
+    #[tokio::test]
+    async fn what_was_opened_without_bounds_is_not_for_a_request_with_bounds() {
+        let pool = Pool::default();
+        let (connection, _other_end) = used().await;
+        pool.give(&here(), connection, now());
+        let mut bounded = Origin::of(Uri::from_static("http://127.0.0.1"), Reach::Public);
+        bounded.set_here();
+        assert!(pool.take(&bounded, now(), KEPT).await.is_none());
+        assert!(pool.take(&here(), now(), KEPT).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_another_runtime_is_not_taken_and_let_go_of_when_that_ends() {
         let pool = Arc::new(Pool::default());
+        let (own, _own_end) = used().await;
+        pool.watch_runtime();
+        pool.give(&here(), own, now());
         let other = {
             let pool = pool.clone();
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let other_end = runtime.block_on(async {
+                    pool.watch_runtime();
+                    pool.watch_runtime();
                     let (connection, other_end) = used().await;
-                    pool.give(&here(), connection, Instant::now());
+                    pool.give(&here(), connection, now());
                     other_end
                 });
                 (runtime, other_end)
             })
         };
         let (runtime, _other_end) = other.join().unwrap();
-        assert!(pool.take(&here(), Instant::now()).await.is_none());
-        let later = Instant::now() + SWEEP;
-        assert!(pool.idle().sweep(later).is_empty());
+        let (connection, nothing) = (pool.take(&here(), now(), KEPT).await, pool.take(&here(), now(), KEPT).await);
+        assert!(nothing.is_none());
+        pool.give(&here(), connection.unwrap(), now());
+        assert_eq!(pool.idle().waiting.len(), 2);
         runtime.shutdown_background();
-        assert_eq!(pool.idle().sweep(later + SWEEP).len(), 1);
+        assert_eq!(pool.idle().waiting.len(), 1);
+        assert!(pool.take(&here(), now(), KEPT).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_goes_ends_its_watch() {
+        let pool = Arc::new(Pool::default());
+        pool.watch_runtime();
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        drop(pool);
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks - 1);
     }
 
     #[tokio::test]
     async fn many_origins_keep_no_more_connections_than_there_is_room_for() {
         let pool = Pool::default();
-        let begun = Instant::now();
+        let begun = now();
         let mut other_ends = Vec::new();
         for number in 0..MOST_ORIGINS + 20 {
-            let now = begun + Duration::from_millis(number as u64);
+            let now = later(begun, Duration::from_millis(number as u64));
             let (connection, other_end) = used().await;
             other_ends.push(other_end);
             pool.give(&origin(&format!("https://peer-{number}.example")), connection, now);
             // The platform is called all the while.
-            let platform = match pool.take(&here(), now).await {
+            let platform = match pool.take(&here(), now, KEPT).await {
                 Some(connection) => connection,
                 None => {
                     assert_eq!(number, 0, "the platform made room for a peer");
@@ -347,8 +459,8 @@ mod tests {
             assert!(pool.idle().waiting.len() <= MOST_ORIGINS);
         }
         let latest = origin(&format!("https://peer-{}.example", MOST_ORIGINS + 19));
-        assert!(pool.take(&latest, begun).await.is_some());
-        assert!(pool.take(&origin("https://peer-0.example"), begun).await.is_none(), "used longest ago");
+        assert!(pool.take(&latest, begun, KEPT).await.is_some());
+        assert!(pool.take(&origin("https://peer-0.example"), begun, KEPT).await.is_none(), "used longest ago");
     }
 
     #[tokio::test]
@@ -357,8 +469,9 @@ mod tests {
         let (open, _open_end) = used().await;
         let (closed, closed_end) = used().await;
         let (old, _old_end) = used().await;
-        let now = Instant::now();
-        let mut all = waiting(old, now - KEEP);
+        let heard = now();
+        let now = later(heard, KEPT);
+        let mut all = waiting(old, heard);
         all.extend(waiting(closed, now));
         all.extend(waiting(open, now));
         pool.idle().waiting.insert(here(), all);
@@ -366,6 +479,6 @@ mod tests {
         yield_now().await;
         assert_eq!(pool.idle().sweep(now).len(), 2);
         assert!(pool.idle().sweep(now).is_empty(), "swept again at once");
-        assert!(pool.take(&here(), Instant::now()).await.is_some());
+        assert!(pool.take(&here(), now, KEPT).await.is_some());
     }
 }

@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::{Error, Result};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -13,8 +15,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// What a connection to an `https` platform is secured with.
-pub(crate) struct Tls(TlsConnector);
+/// What connections are secured with.
+pub(crate) struct Tls {
+    platform: TlsConnector,
+    /// The same without tickets of earlier sessions, by which a peer could tell who calls again.
+    peers: TlsConnector,
+}
 
 impl Tls {
     /// Whether this build speaks TLS at all.
@@ -34,14 +40,26 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?;
         let config = trusting(builder, provider, extra).map_err(|error| unusable(&error))?;
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let mut peers = config.clone();
+        peers.resumption = Resumption::disabled();
+        let connector = |config| TlsConnector::from(Arc::new(config));
+        Ok(Self { platform: connector(config), peers: connector(peers) })
     }
 
     /// Secures a stream to a host, as it stands in a URL.
-    pub(crate) async fn handshake(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
+    pub(crate) async fn handshake(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        reach: Reach,
+    ) -> Result<TlsStream<TcpStream>, Fault> {
+        let connector = match reach {
+            Reach::Anywhere => &self.platform,
+            Reach::Public | Reach::PublicOrLoopback => &self.peers,
+        };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|error| Fault::with_source(Sent::No, FaultKind::Tls, error))?;
-        let secured = self.0.connect(name, stream).await;
+        let secured = connector.connect(name, stream).await;
         secured.map_err(|error| Fault::with_source(Sent::No, step(&error), error))
     }
 }

@@ -8,10 +8,12 @@ mod tls_peer;
 
 mod body_too_large;
 mod broken_connections;
+mod dead_connections;
 mod dropped_calls;
 mod events;
 mod late_answers;
 mod ordinary_life;
+mod peers_names;
 mod plugin_on_a_stuck_disk;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 mod proxies;
@@ -21,6 +23,8 @@ mod runtimes;
 mod stop;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 mod tls;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+mod tls_sessions;
 mod unreachable;
 #[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
 mod without_tls;

@@ -58,11 +58,25 @@ async fn the_tunnel_leads_to_the_platform_and_the_proxy_sees_no_token() {
 #[tokio::test]
 async fn a_proxy_that_refuses_is_named() {
     let authority = Authority::new();
-    let peer = Peer::start(|_| answer("407 Proxy Authentication Required", "", ""));
+    let peer = Peer::start(|_| answer("403 Forbidden", "", ""));
     let error = through(&peer.url(), &authority).send(&Once).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
-    assert!(error.to_string().contains("proxy") && error.to_string().contains("407"), "{error}");
+    assert!(error.to_string().contains("proxy") && error.to_string().contains("403"), "{error}");
     assert!(peer.seen().iter().all(|seen| seen.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_other_credentials_is_asked_once() {
+    let authority = Authority::new();
+    let peer = Peer::start(|_| answer("407 Proxy Authentication Required", "proxy-authenticate: Basic\r\n", ""));
+    let proxy = peer.url().replace("http://", "http://user:hunter2@");
+    let error = through(&proxy, &authority).pull_secrets().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    // Each look with the wrong ones counts towards the lock of an account.
+    assert_eq!((error.attempts(), peer.seen().len(), error.is_retryable()), (1, 1, false));
+    let text = error.to_string();
+    assert!(text.contains("407") && text.contains("credentials") && text.contains("HTTPS_PROXY"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[tokio::test]

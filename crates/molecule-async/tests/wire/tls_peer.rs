@@ -25,6 +25,12 @@ impl Authority {
 
     /// Secures streams with a certificate for this name.
     pub(crate) fn secure(&self, name: &str) -> impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static {
+        let config = self.config(name);
+        move |stream| Box::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream))
+    }
+
+    /// The other end of TLS, with a certificate for this name.
+    pub(crate) fn config(&self, name: &str) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -34,8 +40,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        let config = Arc::new(config);
-        move |stream| Box::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream))
+        Arc::new(config)
     }
 
     pub(crate) fn peer(&self, name: &str, script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Peer {

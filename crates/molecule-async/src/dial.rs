@@ -1,0 +1,153 @@
+//! TCP connections: to whichever address of a host answers first, where its request may go, and with questions to an other end
+//! that falls silent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, Reach};
+use molecule_core::effect::{Fault, FaultKind, Sent};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::resolver::Resolver;
+
+/// How long one address is tried alone before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// A TCP connection to a host, as it stands in a URL.
+pub(crate) async fn dial(resolver: &Resolver, host: &str, port: u16, reach: Reach) -> Result<TcpStream, Fault> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let fault = |kind, error| Fault::with_source(Sent::No, kind, error);
+    let addresses = resolver.addresses(bare, port).await;
+    let addresses = addresses.map_err(|error| Fault::with_source(Sent::No, FaultKind::Resolve, error))?;
+    let Some(first) = addresses.first().copied() else { return Err(Fault::new(Sent::No, FaultKind::Resolve)) };
+    let admitted = addresses.into_iter().filter(|address| reach.admits(address.ip()));
+    match connect(admitted).await.map_err(|error| fault(FaultKind::Connect, error))? {
+        Some(stream) if reach == Reach::Anywhere => Ok(stream),
+        Some(stream) => {
+            let ends = stream.local_addr().and_then(|local| Ok((local.ip(), stream.peer_addr()?.ip())));
+            let (local, remote) = ends.map_err(|error| fault(FaultKind::Connect, error))?;
+            if reach.admits_connection(local, remote) { Ok(stream) } else { Err(reach.fault(bare, remote)) }
+        }
+        None => Err(reach.fault(bare, first.ip())),
+    }
+}
+
+/// Tries the addresses in their order, the next one as soon as one failed or took longer than [`STAGGER`]. `None` without
+/// any; the last error if all fail.
+async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Option<TcpStream>> {
+    let mut attempts = JoinSet::new();
+    let mut last = None;
+    loop {
+        let next = addresses.next();
+        let alone = next.map(|address| attempts.spawn(TcpStream::connect(address))).map(|_| STAGGER);
+        match timeout(alone.unwrap_or(Duration::MAX), attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => {
+                // Requests are small and written at once: nothing is gained by waiting for more.
+                stream.set_nodelay(true)?;
+                keep_alive(&stream);
+                return Ok(Some(stream));
+            }
+            Ok(Some(Ok(Err(error)))) => last = Some(error),
+            Ok(Some(Err(error))) => last = Some(io::Error::other(error)),
+            // Every attempt was seen to its end, and there is no other address.
+            Ok(None) => return last.map_or(Ok(None), Err),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Has the operating system ask the other end whether it is there, and give the connection up when it is not. A system without
+/// such an option does without.
+fn keep_alive(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let questions = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&questions);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let _ = socket.set_tcp_user_timeout(Some(molecule_core::connection::UNACKNOWLEDGED));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+    use crate::resolver::Names;
+
+    /// An address where nobody listens, for as long as the socket lives.
+    fn closed() -> (TcpSocket, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    #[tokio::test]
+    async fn every_address_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let (first, second) = (closed(), closed());
+        let stream = connect([first.1, second.1, open].into_iter()).await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+    }
+
+    #[tokio::test]
+    async fn the_last_error_is_told_and_no_address_is_none() {
+        let (first, second) = (closed(), closed());
+        let error = connect([first.1, second.1].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect(std::iter::empty()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_other_end_that_falls_silent_is_asked_and_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = connect([listener.local_addr().unwrap()].into_iter()).await.unwrap().unwrap();
+        assert!(SockRef::from(&stream).keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            let socket = SockRef::from(&stream);
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
+        }
+    }
+
+    /// What becomes of a dial to a name with these addresses.
+    async fn dialed(addresses: Vec<SocketAddr>, reach: Reach) -> Result<SocketAddr, FaultKind> {
+        let resolver = Resolver::new(Names::Given(Box::new(move |_, _| Ok(addresses.clone()))));
+        let stream = dial(&resolver, "peer.example", 9, reach).await.map_err(|fault| {
+            assert_eq!(fault.sent, Sent::No);
+            fault.kind
+        })?;
+        Ok(stream.peer_addr().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_name_is_called_at_the_addresses_that_its_request_may_reach() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap();
+        let metadata: SocketAddr = "169.254.169.254:80".parse().unwrap();
+        let private: SocketAddr = "10.0.0.7:443".parse().unwrap();
+        for nowhere in [vec![here], vec![metadata], vec![private, here, metadata]] {
+            assert_eq!(dialed(nowhere, Reach::Public).await, Err(FaultKind::OutOfReach));
+        }
+        // Nothing arrived there.
+        assert!(timeout(Duration::ZERO, listener.accept()).await.is_err());
+        assert_eq!(dialed(vec![metadata, private, here], Reach::PublicOrLoopback).await, Ok(here));
+        assert_eq!(dialed(vec![here], Reach::Anywhere).await, Ok(here));
+        assert_eq!(dialed(vec![], Reach::Public).await, Err(FaultKind::Resolve));
+    }
+
+    #[tokio::test]
+    async fn a_fault_names_the_address() {
+        let private = "10.0.0.7:443".parse().unwrap();
+        let resolver = Resolver::new(Names::Given(Box::new(move |_, _| Ok(vec![private]))));
+        let fault = dial(&resolver, "peer.example", 443, Reach::Public).await.unwrap_err();
+        assert!(fault.source.unwrap().to_string().contains("peer.example leads to 10.0.0.7"));
+    }
+}

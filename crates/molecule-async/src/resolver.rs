@@ -1,0 +1,195 @@
+//! Names to addresses, each look-up on a thread of its own.
+//!
+//! The operating system's look-up blocks, for long where no name server answers. Among the runtime's threads for blocking
+//! work, which are limited, hung look-ups would hold up acts on the store, and the end of the runtime.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+/// For how long a look-up under way is waited for by those who ask the same. Later ones look again: the network may be another
+/// one by then, and the first look-up may hang in the old one.
+const SHARED: Duration = Duration::from_secs(5);
+
+/// The resolver of one client.
+pub(crate) struct Resolver(Arc<Shared>);
+
+struct Shared {
+    names: Names,
+    under_way: Mutex<HashMap<Name, LookUp>>,
+}
+
+/// Where addresses come from: the operating system, or a function of a test's.
+pub(crate) enum Names {
+    System,
+    Given(Given),
+}
+
+/// The addresses of a host and port.
+type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
+/// A host in lower case, and a port.
+type Name = (String, u16);
+
+/// What a look-up found; `None` while it is under way.
+type Found = Option<Result<Vec<SocketAddr>, Arc<io::Error>>>;
+
+struct LookUp {
+    since: Instant,
+    found: watch::Receiver<Found>,
+}
+
+impl Resolver {
+    pub(crate) fn new(names: Names) -> Self {
+        Self(Arc::new(Shared { names, under_way: Mutex::default() }))
+    }
+
+    /// The addresses of a host, an IPv6 address without its brackets.
+    pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Arc<io::Error>> {
+        if let Ok(literal) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(literal, port)]);
+        }
+        let mut found = self.look_up((host.to_ascii_lowercase(), port)).map_err(Arc::new)?;
+        match found.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(found)) => found.clone(),
+            Ok(None) | Err(_) => Err(Arc::new(io::Error::other("the look-up panicked"))),
+        }
+    }
+
+    /// Begins a look-up, or joins one.
+    fn look_up(&self, name: Name) -> io::Result<watch::Receiver<Found>> {
+        let mut under_way = self.0.under_way();
+        if let Some(look_up) = under_way.get(&name).filter(|look_up| look_up.since.elapsed() < SHARED) {
+            return Ok(look_up.found.clone());
+        }
+        let (sender, found) = watch::channel(None);
+        let ends = Ends { shared: self.0.clone(), name: name.clone(), since: Instant::now() };
+        let since = ends.since;
+        thread::Builder::new().name("molecule-look-up".to_owned()).spawn(move || {
+            let found = ends.shared.names.look_up(&ends.name).map_err(Arc::new);
+            drop(ends);
+            sender.send_replace(Some(found));
+        })?;
+        under_way.insert(name, LookUp { since, found: found.clone() });
+        Ok(found)
+    }
+}
+
+impl Shared {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Name, LookUp>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Names {
+    fn look_up(&self, (host, port): &Name) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok((host.as_str(), *port).to_socket_addrs()?.collect()),
+            Self::Given(names) => names(host, *port),
+        }
+    }
+}
+
+/// A look-up on its thread: it is under way no more when this goes, also by a panic.
+struct Ends {
+    shared: Arc<Shared>,
+    name: Name,
+    since: Instant,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let mut under_way = self.shared.under_way();
+        if under_way.get(&self.name).is_some_and(|look_up| look_up.since == self.since) {
+            under_way.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
+    /// A resolver whose look-ups of `hung.example` end when the sender is used or dropped, and how many look-ups began.
+    fn resolver() -> (Arc<Resolver>, mpsc::Sender<()>, Arc<AtomicUsize>) {
+        let (go, gate) = mpsc::channel();
+        let (gate, begun) = (Mutex::new(gate), Arc::<AtomicUsize>::default());
+        let count = begun.clone();
+        let given = move |host: &str, _: u16| {
+            count.fetch_add(1, Ordering::SeqCst);
+            if host == "hung.example" {
+                let _ = gate.lock().unwrap().recv();
+            }
+            assert_ne!(host, "panic.example");
+            Ok(vec![HERE])
+        };
+        (Arc::new(Resolver::new(Names::Given(Box::new(given)))), go, begun)
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_the_same_share_a_look_up() {
+        let (resolver, go, begun) = resolver();
+        let asking: Vec<_> = (0..100)
+            .map(|_| {
+                let resolver = resolver.clone();
+                tokio::spawn(async move { resolver.addresses("Hung.example", 9).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        // A hung one holds up no other.
+        assert_eq!(resolver.addresses("other.example", 9).await.unwrap(), [HERE]);
+        drop(go);
+        for one in asking {
+            assert_eq!(one.await.unwrap().unwrap(), [HERE]);
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+        // Nothing is kept.
+        resolver.addresses("hung.example", 9).await.unwrap();
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
+        assert!(resolver.0.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_hangs_for_long_is_waited_for_by_nobody_new() {
+        let (resolver, go, begun) = resolver();
+        let name = || ("hung.example".to_owned(), 9);
+        let mut first = resolver.look_up(name()).unwrap();
+        let long_ago = Instant::now().checked_sub(SHARED).unwrap();
+        resolver.0.under_way().get_mut(&name()).unwrap().since = long_ago;
+        let mut second = resolver.look_up(name()).unwrap();
+        assert!(!first.same_channel(&second));
+        assert!(second.same_channel(&resolver.look_up(name()).unwrap()));
+        go.send(()).unwrap();
+        first.wait_for(Option::is_some).await.unwrap();
+        go.send(()).unwrap();
+        second.wait_for(Option::is_some).await.unwrap();
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_panics_is_an_error_and_leaves_nothing() {
+        let (resolver, _go, _begun) = resolver();
+        let error = resolver.addresses("panic.example", 9).await.unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
+        assert!(resolver.0.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_literal_is_its_own_address() {
+        let (resolver, _go, begun) = resolver();
+        assert_eq!(resolver.addresses("127.0.0.1", 9).await.unwrap(), [HERE]);
+        assert_eq!(resolver.addresses("::1", 9).await.unwrap(), ["[::1]:9".parse().unwrap()]);
+        assert_eq!(begun.load(Ordering::SeqCst), 0);
+    }
+}
