@@ -303,7 +303,7 @@ impl Machine for Recover {
                     return Step::Cancel(id);
                 }
                 State::Finished(result) => {
-                    self.turn.give_back(cx);
+                    self.turn.give_back();
                     return Step::Done(*result);
                 }
                 state @ (State::Loading(_) | State::Preparing(_) | State::Done) => {

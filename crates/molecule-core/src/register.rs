@@ -114,11 +114,6 @@ impl Register {
         Self { retries: false, ..Self::new() }
     }
 
-    /// It is dropped, and what may be under way is let go of.
-    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>) {
-        self.turn.give_back(cx);
-    }
-
     /// Whether the server may be acting on a register right now, or a token is being stored.
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.state {
@@ -402,7 +397,7 @@ impl Machine for Register {
                     return Step::Cancel(id);
                 }
                 State::Finished(result) => {
-                    self.turn.give_back(cx);
+                    self.turn.give_back();
                     return Step::Done(*result);
                 }
                 state @ (State::Preparing(_) | State::LoadingToken(_) | State::LoadingInbound(_) | State::Done) => {

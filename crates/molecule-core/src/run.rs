@@ -218,9 +218,8 @@ impl Run {
                         return Some(Step::Event(Event::Warning(error.to_string())));
                     }
                 }
-                Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {
-                    register.abandon(cx);
-                }
+                // Dropped, it gives its turn back.
+                Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {}
                 other => {
                     self.register = Some((register, why));
                     return Some(pass(other));

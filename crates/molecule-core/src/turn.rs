@@ -3,15 +3,16 @@
 //! Of two tokens that the server makes, the older one may be dead by the time the newer one is there. Were both asked for
 //! at once, the older one might be stored last.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::machine::{Cx, Wake};
 
-/// A call's place in the order of those that may get a token.
+/// A call's place in the order of those that may get a token. A call that is dropped half-way (its runtime ended, a callback
+/// or a store panicked) gives its turn back with it.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    /// The number of its turn, while it is its turn.
-    number: Option<u64>,
+    held: Option<Arc<()>>,
     /// How often it asked in vain.
     waited: u32,
 }
@@ -19,15 +20,14 @@ pub(crate) struct Turn {
 /// Who has the turn, if anybody has.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    taken: u64,
-    holder: Option<u64>,
+    holder: Weak<()>,
 }
 
 /// How long a call waits before it asks again: nobody tells it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A call that was dropped half-way (its runtime is gone) does not give its turn back. After so many limits of a call, and a
-/// minute for the store, nobody has it any more. Counted in pauses, since a clock that leaps ahead ends no call.
+/// A call that is kept and never polled again holds its turn. After so many limits of a call, and a minute for the store, it
+/// is passed over. Counted in pauses, since a clock that leaps ahead ends no call.
 const LIMITS: u32 = 3;
 
 impl Turn {
@@ -38,25 +38,18 @@ impl Turn {
     pub(crate) fn take(&mut self, cx: &mut Cx<'_>) -> Result<(), Wake> {
         let limit = cx.session.config().timeouts.call.saturating_mul(LIMITS) + Duration::from_secs(60);
         let patience = limit.as_millis() / PAUSE.as_millis();
-        let turns = &mut cx.session.turns;
-        if turns.holder.is_some() && turns.holder != self.number && u128::from(self.waited) < patience {
+        let is_mine = |holder: &Arc<()>| self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, holder));
+        let holder = cx.session.turns.holder.upgrade();
+        if holder.is_some_and(|holder| !is_mine(&holder)) && u128::from(self.waited) < patience {
             self.waited += 1;
             return Err(Wake { at: cx.now.mono + PAUSE, why: "another call gets a token" });
         }
-        if self.number.is_none() {
-            turns.taken += 1;
-            self.number = Some(turns.taken);
-        }
-        turns.holder = self.number;
+        cx.session.turns.holder = Arc::downgrade(self.held.get_or_insert_default());
         Ok(())
     }
 
     /// Gives the turn back, if it has it.
-    pub(crate) fn give_back(&mut self, cx: &mut Cx<'_>) {
-        if let Some(number) = self.number.take()
-            && cx.session.turns.holder == Some(number)
-        {
-            cx.session.turns.holder = None;
-        }
+    pub(crate) fn give_back(&mut self) {
+        self.held = None;
     }
 }

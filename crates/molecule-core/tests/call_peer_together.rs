@@ -129,14 +129,24 @@ fn a_discovery_that_was_cancelled_or_dropped_is_not_waited_for() {
     other.settle(&mut agent);
     assert_eq!(under_way(&agent, &other), [A2A]);
 
-    // Its runtime is gone, and nobody polls it any more.
+    // Its runtime ended: who waited for it looks again, and who comes later never waits.
     let mut agent = caller();
-    drop(begun(&mut agent, Route::Auto));
+    let first = begun(&mut agent, Route::Auto);
     let mut other = begun(&mut agent, Route::Auto);
-    other.drive_for(&mut agent, secs(100), &mut |_: &Seen| Reply::Never);
+    drop(first);
+    agent.advance(Duration::from_millis(100));
+    other.settle(&mut agent);
     assert_eq!(under_way(&agent, &other), [A2A]);
     let later = begun(&mut agent, Route::Auto);
     assert_eq!(under_way(&agent, &later), [DISCOVER]);
+
+    // Its caller keeps it and polls it no more.
+    let mut agent = caller();
+    let kept = begun(&mut agent, Route::Auto);
+    let mut other = begun(&mut agent, Route::Auto);
+    other.drive_for(&mut agent, secs(100), &mut |_: &Seen| Reply::Never);
+    assert_eq!(under_way(&agent, &other), [A2A]);
+    drop(kept);
 }
 
 #[test]

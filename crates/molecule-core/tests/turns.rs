@@ -47,11 +47,22 @@ fn a_call_that_waits_for_its_turn_can_be_given_up() {
     assert_eq!(platform.count(REGISTER), 0);
 }
 
-/// Its runtime is gone, and nobody polls it any more.
+/// Its runtime ended, or a callback panicked.
 #[test]
-fn a_call_that_was_dropped_is_not_waited_for_for_ever() {
+fn a_call_that_is_dropped_half_way_gives_its_turn_back_at_once() {
     let (mut agent, mut platform) = (Agent::new(), Platform::current());
     drop(rotating(&mut agent, &mut platform));
+    let dropped = agent.now.mono;
+    run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap_err();
+    assert_eq!(agent.now.mono, dropped, "it waited");
+    assert_eq!(platform.count(REGISTER), 1);
+}
+
+/// A caller may keep a future that it polls no more.
+#[test]
+fn a_call_that_is_kept_and_never_polled_is_not_waited_for_for_ever() {
+    let (mut agent, mut platform) = (Agent::new(), Platform::current());
+    let kept = rotating(&mut agent, &mut platform);
     let mut second = recovery();
     // A clock that leaps ahead ends no call.
     second.drive_for(&mut agent, secs(1), &mut |seen| platform.serve(seen));
@@ -59,6 +70,7 @@ fn a_call_that_was_dropped_is_not_waited_for_for_ever() {
     second.drive_for(&mut agent, secs(60), &mut |seen| platform.serve(seen));
     assert_eq!(platform.count(VIEW), 1, "it did not wait");
     second.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
+    drop(kept);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Discoveries under way: whoever wants the same peer meanwhile waits for the one.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use molecule_proto::{Time, WorkspaceId};
@@ -21,37 +22,45 @@ pub(crate) struct Asking {
 
 #[derive(Debug)]
 struct Open {
-    number: u64,
-    /// A call that was dropped half-way (its runtime is gone) does not end its discovery; after this nobody waits for it.
+    /// The number of the discovery, for as long as its call lives.
+    number: Weak<u64>,
+    /// A call that is kept and never polled again does not end its discovery; after this nobody waits for it.
     until: Time,
 }
 
-/// The number of a discovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Asked(u64);
+impl Open {
+    fn number(&self, now: Time) -> Option<u64> {
+        self.number.upgrade().map(|number| *number).filter(|_| self.until > now)
+    }
+}
+
+/// A discovery under way. Dropped with its call, it is over.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked(Arc<u64>);
 
 impl Asking {
-    /// The discovery of this peer that is under way, and when to look again.
-    pub(crate) fn under_way(&self, now: Time, id: &WorkspaceId) -> Option<(Asked, Wake)> {
-        let open = self.open.get(id).filter(|open| open.until > now)?;
+    /// The number of the discovery of this peer that is under way, and when to look again.
+    pub(crate) fn under_way(&self, now: Time, id: &WorkspaceId) -> Option<(u64, Wake)> {
+        let open = self.open.get(id)?;
         let at = open.until.min(now + PAUSE);
-        Some((Asked(open.number), Wake { at, why: "another call asks where the peer is" }))
+        Some((open.number(now)?, Wake { at, why: "another call asks where the peer is" }))
     }
 
     /// One begins, which may take until then.
     pub(crate) fn begin(&mut self, now: Time, id: &WorkspaceId, until: Time) -> Asked {
         self.begun += 1;
-        self.open.retain(|_, open| open.until > now);
-        self.open.entry(id.clone()).or_insert(Open { number: self.begun, until });
-        Asked(self.begun)
+        self.open.retain(|_, open| open.number(now).is_some());
+        let asked = Arc::new(self.begun);
+        self.open.entry(id.clone()).or_insert(Open { number: Arc::downgrade(&asked), until });
+        Asked(asked)
     }
 
-    /// One ended. Tells whether its answer still counts: not if a peer was forgotten since it began.
-    pub(crate) fn end(&mut self, id: &WorkspaceId, asked: Asked) -> bool {
-        if self.open.get(id).is_some_and(|open| open.number == asked.0) {
+    /// One ended. Returns whether its answer still counts: not if a peer was forgotten since it began.
+    pub(crate) fn end(&mut self, id: &WorkspaceId, asked: &Asked) -> bool {
+        if self.open.get(id).is_some_and(|open| std::ptr::eq(open.number.as_ptr(), Arc::as_ptr(&asked.0))) {
             self.open.remove(id);
         }
-        asked.0 > self.forgotten
+        *asked.0 > self.forgotten
     }
 
     /// What is under way may bring what this peer was, so nobody waits for it any more, and it is not remembered.

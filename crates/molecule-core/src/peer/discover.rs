@@ -20,9 +20,9 @@ use crate::machine::Cx;
 pub struct DiscoverPeer {
     id: WorkspaceId,
     is_optional: bool,
-    /// The discovery of another call that this one waits for, and since when.
-    awaited: Option<(Asked, Time)>,
-    /// The number of this one's own.
+    /// The number of the discovery of another call that this one waits for, and since when.
+    awaited: Option<(u64, Time)>,
+    /// This one's own.
     own: Option<Asked>,
 }
 
@@ -47,7 +47,7 @@ impl DiscoverPeer {
     }
 
     /// Whether this discovery of another call is worth waiting for: the first that is seen, while there is time.
-    fn waits_for(&mut self, cx: &Cx<'_>, asked: Asked) -> bool {
+    fn waits_for(&mut self, cx: &Cx<'_>, asked: u64) -> bool {
         let (awaited, since) = *self.awaited.get_or_insert((asked, cx.now.mono));
         let is_in_time = !self.is_optional || cx.now.mono.since(since) < cx.session.config().timeouts.request;
         awaited == asked && is_in_time
@@ -85,7 +85,7 @@ impl Question for DiscoverPeer {
         answer: Result<Answer<Self>>,
         _: &mut VecDeque<Event>,
     ) -> Result<Option<PeerUrl>> {
-        let counts = self.own.take().is_some_and(|own| cx.session.asking.end(&self.id, own));
+        let counts = self.own.take().is_some_and(|own| cx.session.asking.end(&self.id, &own));
         let url = answer?.and_then(|found| PeerUrl::read(&found.url));
         if counts {
             cx.session.peers.insert(cx.now, &self.id, url.clone());
