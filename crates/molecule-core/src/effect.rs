@@ -98,6 +98,20 @@ impl Limits {
         self.total = limit;
         self
     }
+
+    /// Limits how long ago a kept connection may have been heard.
+    #[must_use]
+    pub fn max_idle(mut self, limit: Duration) -> Self {
+        self.max_idle = limit;
+        self
+    }
+
+    /// Says which addresses may be reached.
+    #[must_use]
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
 }
 
 /// An act on the agent's store.

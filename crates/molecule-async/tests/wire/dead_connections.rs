@@ -88,10 +88,10 @@ async fn a_request_that_needs_a_live_connection_opens_one() {
     let peer = dies();
     let (_, client) = agent(&peer).await;
     // As for a message to a peer that comes 5 s later.
-    let live = Limits { max_idle: Duration::ZERO, ..Limits::of(SOON, 1000) };
+    let live = Limits::of(SOON, 1000).max_idle(Duration::ZERO);
     client.send(request(&peer, "/live"), live).await.unwrap();
     assert_eq!(peer.connections(), KEPT_ONES + 1);
     // The new one was heard last, so that others find it too.
-    client.send(request(&peer, "/next"), Limits { max_idle: KEPT, ..live }).await.unwrap();
+    client.send(request(&peer, "/next"), live.max_idle(KEPT)).await.unwrap();
     assert_eq!(peer.connections(), KEPT_ONES + 1);
 }

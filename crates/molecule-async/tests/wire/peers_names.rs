@@ -14,7 +14,7 @@ fn request(peer: &Peer) -> Request<Bytes> {
 }
 
 fn limits(reach: Reach) -> Limits {
-    Limits { reach, ..Limits::of(SOON, 1000) }
+    Limits::of(SOON, 1000).reach(reach)
 }
 
 #[tokio::test]

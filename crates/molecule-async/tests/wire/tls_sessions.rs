@@ -27,11 +27,11 @@ async fn second(reach: Reach) -> HandshakeKind {
             Box::new(tls)
         },
     );
-    let transport = Transport { extra_ca: vec![authority.pem().into()], ..Transport::default() };
+    let transport = Transport::new().extra_ca(authority.pem());
     let client = Client::new(&transport).unwrap();
     for _ in 0..2 {
         let request = Request::get(format!("https://127.0.0.1:{}/", peer.port())).body(Bytes::new()).unwrap();
-        client.send(request, Limits { reach, ..Limits::of(SOON, 1000) }).await.unwrap();
+        client.send(request, Limits::of(SOON, 1000).reach(reach)).await.unwrap();
     }
     assert_eq!(kinds.recv_timeout(SOON), Ok(Some(HandshakeKind::Full)));
     kinds.recv_timeout(SOON).unwrap().unwrap()
