@@ -43,6 +43,7 @@ pub struct Setup {
     platform: String,
     id: String,
     token: Option<String>,
+    store_given_token: bool,
     reported_url: Option<String>,
     org_id: Option<String>,
     origin: OriginHeader,
@@ -64,6 +65,7 @@ impl Setup {
             platform,
             id: id.to_owned(),
             token: None,
+            store_given_token: true,
             reported_url: None,
             org_id: None,
             origin: OriginHeader::Derived,
@@ -91,6 +93,12 @@ impl Setup {
     /// A token to begin with.
     pub fn token(mut self, token: &Token) -> Self {
         self.token = Some(token.expose().to_owned());
+        self
+    }
+
+    /// Whether that token is stored.
+    pub fn store_given_token(mut self, store: bool) -> Self {
+        self.store_given_token = store;
         self
     }
 
@@ -186,6 +194,7 @@ macro_rules! builder {
                     .timeouts(setup.timeouts)
                     .on_pause(setup.on_pause)
                     .origin(setup.origin)
+                    .store_given_token(setup.store_given_token)
                     .no_proxy()
                     .on_event(move |event| events.push(event.clone()));
                 if let Some(directory) = setup.plugins_dir {

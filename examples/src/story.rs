@@ -42,6 +42,7 @@ pub fn tell_event(event: &Event) {
         Event::Paused => tell("agent", "the workspace was paused"),
         Event::Resumed => tell("agent", "the workspace was resumed"),
         Event::TokenChanged => tell("agent", "holds a new token"),
+        Event::TokenStored => tell("agent", "has stored its token at last"),
         Event::InboundSecretChanged => tell("agent", "stored the secret by which the platform will prove itself"),
         Event::PollUnsupported { placeholder } => {
             tell("agent", format!("this server knows no poll mode; registered as {placeholder}"));

@@ -67,9 +67,17 @@ impl AgentBuilder {
         self.map(|options| options.origin(origin))
     }
 
-    /// A token to begin with. On a 401 the stored one is tried; what is minted or rotated later is stored and wins.
+    /// A token to begin with: at a first start the one that the platform showed when the workspace was created. Once the
+    /// platform accepted it, a register stores it, so that the next start needs none. On a 401 the stored one is tried; what is
+    /// minted or rotated later is stored and wins.
     pub fn token(self, token: impl AsRef<str>) -> Self {
         self.map(|options| options.token(token))
+    }
+
+    /// Whether a register stores the token that was [given](Self::token), once the platform accepted it; it does unless told
+    /// otherwise. Where it cannot be stored, a warning says so and the agent runs.
+    pub fn store_given_token(self, store: bool) -> Self {
+        self.map(|options| options.store_given_token(store))
     }
 
     /// Between heartbeats: 30 s unless told otherwise, at most 60 s, and less than 1 s only against this machine.

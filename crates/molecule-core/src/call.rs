@@ -10,7 +10,7 @@ use molecule_proto::{ErrorBody, Time, Token};
 
 use crate::credential::read_token;
 use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Mints};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
@@ -162,7 +162,11 @@ impl<E: Endpoint> Call<E> {
         // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
         let left = deadline.since(cx.now.mono).max(LEAST);
         let left = self.until.map_or(left, |until| left.min(until.since(cx.now.mono)));
-        let limits = self.endpoint.limits(&cx.session.config().timeouts, left).repeated(E::REPEAT);
+        let mut limits = self.endpoint.limits(&cx.session.config().timeouts, left);
+        if E::MINTS == Mints::Always || (E::MINTS == Mints::WithoutBearer && credential.is_none()) {
+            (limits.head, limits.total) = (left, left);
+        }
+        let limits = limits.repeated(E::REPEAT);
         let id = cx.session.next_effect();
         self.left = self.left.saturating_sub(1);
         self.attempts += 1;

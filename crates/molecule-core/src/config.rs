@@ -21,6 +21,7 @@ pub struct Config {
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) user_agent: HeaderValue,
     pub(crate) given_token: Option<Token>,
+    pub(crate) store_given_token: bool,
     pub(crate) intervals: Intervals,
     pub(crate) timeouts: Timeouts,
     pub(crate) on_pause: OnPause,

@@ -6,11 +6,11 @@ use std::convert::Infallible;
 use molecule_proto::Token;
 use zeroize::Zeroizing;
 
-use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot, Stored};
+use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Outcome, Slot, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
-use crate::session::Kept;
+use crate::session::{Kept, Session};
 
 /// Reads the token's slot: its raw text, as the Python SDK keeps it.
 pub(crate) fn read_token(operation: &'static str, stored: &Stored) -> Result<Token> {
@@ -22,34 +22,105 @@ pub(crate) fn read_token(operation: &'static str, stored: &Stored) -> Result<Tok
     Token::new(text).map_err(|error| refuse(&error.to_string()))
 }
 
-/// Stores a token that was minted or rotated, durably, before anything else happens.
+/// Stores the bearer: one that was minted or rotated, durably, before anything else happens; or one that the owner gave and the
+/// platform accepted.
 ///
 /// The session holds it either way: a token that could not be stored works until the process ends, and the error says so.
 /// It cannot be cancelled: a token that is lost between the server and the disk locks the workspace.
 #[derive(Debug)]
 pub(crate) struct SaveToken {
     operation: &'static str,
+    origin: Origin,
     state: State,
     events: VecDeque<Event>,
 }
 
+/// Where a bearer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The platform made it.
+    Minted,
+    /// The owner gave it by an option.
+    Given,
+}
+
 #[derive(Debug)]
 enum State {
-    Ready(Token),
-    Saving(EffectId, Token),
+    /// Look at what the store holds, which hardly ever differs.
+    Compare(Token),
+    Comparing(EffectId, Token),
+    /// What the store holds is no token, and may be somebody's only copy of one.
+    SetAside(Token),
+    SettingAside(EffectId, Token),
+    Replace(Token),
+    Replacing(EffectId, Token),
     Finished(Result<()>),
     Done,
 }
 
 impl SaveToken {
-    pub(crate) fn new(operation: &'static str, token: Token) -> Self {
-        Self { operation, state: State::Ready(token), events: VecDeque::new() }
+    /// For a token that the platform made.
+    pub(crate) fn minted(operation: &'static str, token: Token) -> Self {
+        Self { operation, origin: Origin::Minted, state: State::Replace(token), events: VecDeque::new() }
     }
 
-    fn hold(&mut self, cx: &mut Cx<'_>, token: Token, kept: Kept) {
-        if cx.session.hold_minted(token, kept) {
+    /// For a token that the owner gave. It is written only where the store holds another one or none.
+    pub(crate) fn given(operation: &'static str, token: Token) -> Self {
+        Self { operation, origin: Origin::Given, state: State::Compare(token), events: VecDeque::new() }
+    }
+
+    /// For the bearer that could not be stored before, if it is one.
+    pub(crate) fn unsaved(operation: &'static str, session: &Session) -> Option<Self> {
+        let held = session.held()?;
+        match held.kept {
+            Kept::Nowhere => Some(Self::minted(operation, held.token.clone())),
+            Kept::Accepted => Some(Self::given(operation, held.token.clone())),
+            Kept::Given | Kept::Stored => None,
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, state: impl FnOnce(EffectId) -> State, op: HostOp) -> Step<Event, Result<()>> {
+        let id = cx.session.next_effect();
+        self.state = state(id);
+        Step::Start(id, Effect::Host(op))
+    }
+
+    fn compared(&self, cx: &mut Cx<'_>, token: Token, stored: Option<&Stored>) -> State {
+        match stored.map(|stored| read_token(self.operation, stored)) {
+            Some(Ok(stored)) if stored == token => self.saved(cx, &token),
+            Some(Err(_)) => State::SetAside(token),
+            Some(Ok(_)) | None => State::Replace(token),
+        }
+    }
+
+    fn set_aside(&mut self, token: Token, place: &str) -> State {
+        let said =
+            format!("what the store held was no token; it is kept at {place}, and the token that was given is stored");
+        self.events.push_back(Event::Warning(said));
+        State::Replace(token)
+    }
+
+    fn replaced(&mut self, cx: &mut Cx<'_>, token: Token) -> State {
+        if self.origin == Origin::Minted && cx.session.hold_minted(token.clone(), Kept::Stored) {
             self.events.push_back(Event::TokenChanged);
         }
+        self.saved(cx, &token)
+    }
+
+    fn saved(&self, cx: &mut Cx<'_>, token: &Token) -> State {
+        cx.session.keep(token, Kept::Stored);
+        State::Finished(Ok(()))
+    }
+
+    fn failed(&mut self, cx: &mut Cx<'_>, token: Token, fault: Fault) -> State {
+        match self.origin {
+            Origin::Given => cx.session.keep(&token, Kept::Accepted),
+            Origin::Minted if cx.session.hold_minted(token, Kept::Nowhere) => {
+                self.events.push_back(Event::TokenChanged);
+            }
+            Origin::Minted => {}
+        }
+        State::Finished(Err(not_saved(self.operation, self.origin, &Error::from_fault("save", fault))))
     }
 }
 
@@ -67,14 +138,16 @@ impl Machine for SaveToken {
             return Step::Event(event);
         }
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Ready(token) => {
-                let id = cx.session.next_effect();
+            State::Compare(token) => self.start(cx, |id| State::Comparing(id, token), HostOp::Load(Slot::Token)),
+            State::SetAside(token) => {
+                self.start(cx, |id| State::SettingAside(id, token), HostOp::SetAside(Slot::Token))
+            }
+            State::Replace(token) => {
                 let bytes = Zeroizing::new(token.expose().as_bytes().to_vec());
-                self.state = State::Saving(id, token);
-                Step::Start(id, Effect::Host(HostOp::Replace(Slot::Token, bytes)))
+                self.start(cx, |id| State::Replacing(id, token), HostOp::Replace(Slot::Token, bytes))
             }
             State::Finished(result) => Step::Done(result),
-            state @ (State::Saving(..) | State::Done) => {
+            state @ (State::Comparing(..) | State::SettingAside(..) | State::Replacing(..) | State::Done) => {
                 self.state = state;
                 Step::Idle(None)
             }
@@ -82,29 +155,29 @@ impl Machine for SaveToken {
     }
 
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::Saving(expected, token) if expected == id => {
-                match outcome {
-                    Outcome::Host(HostResult::Replaced) => {
-                        self.hold(cx, token, Kept::Stored);
-                        self.state = State::Finished(Ok(()));
-                    }
-                    Outcome::Failed(fault) => {
-                        self.hold(cx, token, Kept::Nowhere);
-                        self.state = State::Finished(Err(not_saved(self.operation, Error::from_fault("save", fault))));
-                    }
-                    other => {
-                        self.state = State::Saving(expected, token);
-                        return Err(other);
-                    }
-                }
-                Ok(())
+        self.state = match (std::mem::replace(&mut self.state, State::Done), outcome) {
+            (State::Comparing(expected, token), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+                self.compared(cx, token, stored.as_ref())
             }
-            state => {
+            // What cannot be read can perhaps be replaced.
+            (State::Comparing(expected, token), Outcome::Failed(_)) if expected == id => State::Replace(token),
+            (State::SettingAside(expected, token), Outcome::Host(HostResult::SetAside(place))) if expected == id => {
+                self.set_aside(token, &place)
+            }
+            (State::Replacing(expected, token), Outcome::Host(HostResult::Replaced)) if expected == id => {
+                self.replaced(cx, token)
+            }
+            (State::SettingAside(expected, token) | State::Replacing(expected, token), Outcome::Failed(fault))
+                if expected == id =>
+            {
+                self.failed(cx, token, fault)
+            }
+            (state, outcome) => {
                 self.state = state;
-                Err(outcome)
+                return Err(outcome);
             }
-        }
+        };
+        Ok(())
     }
 
     fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
@@ -114,13 +187,19 @@ impl Machine for SaveToken {
     fn cancel(&mut self, _: &mut Cx<'_>) {}
 }
 
-fn not_saved(operation: &'static str, cause: Error) -> Error {
+fn not_saved(operation: &'static str, origin: Origin, cause: &Error) -> Error {
     let text = cause.to_string();
     let why = text.strip_prefix("save failed: ").unwrap_or(&text);
-    Error::new(
-        ErrorKind::TokenNotSaved,
-        operation,
-        format!("the platform issued a new token that could not be stored: {why}"),
-    )
-    .remedy("keep this process running, mend the store and register again, or recover with an admin credential later")
+    let (what, remedy) = match origin {
+        Origin::Minted => (
+            "the platform issued a new token that could not be stored",
+            "keep this process running, mend the store and register again, or recover with an admin credential later",
+        ),
+        Origin::Given => (
+            "the token that was given could not be stored",
+            "give it at every start (token(…), or MOLECULE_WORKSPACE_TOKEN and from_env()), or mend the store; \
+             store_given_token(false) says that it is not to be stored",
+        ),
+    };
+    Error::new(ErrorKind::TokenNotSaved, operation, format!("{what}: {why}")).remedy(remedy)
 }

@@ -74,6 +74,9 @@ pub trait Endpoint {
     /// Whether it makes sense without a bearer: only where the server mints one, or takes the silence of one.
     const WITHOUT_BEARER: bool = false;
 
+    /// Whether its answer may carry a token that is shown once.
+    const MINTS: Mints = Mints::Never;
+
     /// The request, for the agent's own workspace.
     ///
     /// # Errors
@@ -125,6 +128,18 @@ pub enum Repeat {
     Always,
     /// Only a request that certainly was not sent, or that the server turned away unhandled.
     OnlyUnsent,
+}
+
+/// Whether the server makes a token for a request. Its answer is the only place where that is shown, and a client that gives up
+/// before it comes is locked out: such a request gets all the time that its call has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mints {
+    /// It does not.
+    Never,
+    /// It does for one without a bearer.
+    WithoutBearer,
+    /// It does.
+    Always,
 }
 
 /// An answer that is not of the shape that was due. It never quotes the answer.
@@ -351,6 +366,7 @@ impl Endpoint for RegisterOnce {
     const SHAPE: &'static str = "an object with a status, and perhaps a token";
     const EVERYWHERE: bool = true;
     const WITHOUT_BEARER: bool = true;
+    const MINTS: Mints = Mints::WithoutBearer;
 
     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
         Draft::new(Method::POST, path::REGISTER, Auth::Bearer).json(&self.0)
@@ -414,6 +430,7 @@ impl Endpoint for Rotate {
     const OPERATION: &'static str = "recover";
     const REPEAT: Repeat = Repeat::OnlyUnsent;
     const SHAPE: &'static str = "an object with a connection";
+    const MINTS: Mints = Mints::Always;
     const MAX_BODY: u64 = 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
@@ -434,6 +451,7 @@ impl Endpoint for MintToken {
     const OPERATION: &'static str = "recover";
     const REPEAT: Repeat = Repeat::OnlyUnsent;
     const SHAPE: &'static str = "an object with a token";
+    const MINTS: Mints = Mints::Always;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         Draft::new(Method::POST, path::tokens(workspace), self.0.clone()).json(&serde_json::Map::new())

@@ -63,6 +63,8 @@ pub enum Event {
     Resumed,
     /// The agent holds another token now: a minted, rotated, or newly stored one.
     TokenChanged,
+    /// The token is stored, which failed before.
+    TokenStored,
     /// The platform announced another inbound secret, which is stored.
     InboundSecretChanged,
     /// April's server knows no poll mode: the agent registered under a placeholder URL, and messages reach it at best as
@@ -97,6 +99,7 @@ impl Event {
             | Self::Paused
             | Self::Resumed
             | Self::TokenChanged
+            | Self::TokenStored
             | Self::InboundSecretChanged
             | Self::PluginProgress { .. }
             | Self::PluginSetup(_) => false,
@@ -125,6 +128,7 @@ impl fmt::Display for Event {
             Self::Paused => f.write_str("the workspace was paused"),
             Self::Resumed => f.write_str("the workspace is no longer paused"),
             Self::TokenChanged => f.write_str("the agent holds another token"),
+            Self::TokenStored => f.write_str("the token is stored, which failed before"),
             Self::InboundSecretChanged => f.write_str("the inbound secret changed"),
             Self::PollUnsupported { placeholder } => {
                 write!(f, "the server knows no poll mode: registered under the placeholder {placeholder}")

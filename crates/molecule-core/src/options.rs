@@ -27,6 +27,7 @@ pub struct Options {
     org_id: Option<String>,
     origin: OriginHeader,
     token: Option<Result<Token, TokenError>>,
+    store_given_token: bool,
     intervals: Intervals,
     timeouts: Timeouts,
     on_pause: OnPause,
@@ -146,6 +147,7 @@ impl Options {
             org_id: None,
             origin: OriginHeader::Derived,
             token: None,
+            store_given_token: true,
             intervals: Intervals::default(),
             timeouts: Timeouts::default(),
             on_pause: OnPause::End,
@@ -216,9 +218,17 @@ impl Options {
         self
     }
 
-    /// A token to begin with. On a 401 the stored one is tried; what is minted or rotated later is stored and wins.
+    /// A token to begin with. Once the platform accepted it, a register stores it, so that the next start needs none. On a 401
+    /// the stored one is tried; what is minted or rotated later is stored and wins.
     pub fn token(mut self, token: impl AsRef<str>) -> Self {
         self.token = Some(Token::new(token.as_ref()));
+        self
+    }
+
+    /// Whether a register stores the token that was [given](Self::token), once the platform accepted it; it does by default.
+    /// What is minted or rotated is stored in any case.
+    pub fn store_given_token(mut self, store: bool) -> Self {
+        self.store_given_token = store;
         self
     }
 
@@ -339,6 +349,7 @@ impl Options {
             origin,
             user_agent,
             given_token,
+            store_given_token: self.store_given_token,
             intervals: self.intervals,
             timeouts: self.timeouts,
             on_pause: self.on_pause,

@@ -159,7 +159,7 @@ impl Recover {
 
     fn save(&mut self, token: Option<Token>, next: Next) {
         match token {
-            Some(token) => self.state = State::Saving(Box::new(SaveToken::new(OPERATION, token)), next),
+            Some(token) => self.state = State::Saving(Box::new(SaveToken::minted(OPERATION, token)), next),
             None => {
                 self.fail(Error::new(ErrorKind::Protocol, OPERATION, "the answer carried no token").remedy(AFTER_LOSS));
             }

@@ -35,6 +35,8 @@ pub struct Register {
     state: State,
     retries: bool,
     cancelled: bool,
+    /// Whether the store can be written.
+    is_prepared: bool,
     /// Whether it has tried to store an earlier token.
     tried: bool,
     turn: Turn,
@@ -103,6 +105,7 @@ impl Register {
             state: State::Start,
             retries: true,
             cancelled: false,
+            is_prepared: false,
             tried: false,
             turn: Turn::default(),
             events: VecDeque::new(),
@@ -144,7 +147,7 @@ impl Register {
 
     /// A token that an earlier register could not store is stored first.
     fn save_earlier(&mut self, session: &Session) {
-        self.state = match unsaved(session) {
+        self.state = match SaveToken::unsaved(OPERATION, session) {
             Some(save) => {
                 self.tried = true;
                 State::SavingEarlier(Box::new(save))
@@ -209,13 +212,25 @@ impl Register {
         cx.session.learn_dialect(current);
         // Another lane may meanwhile have gone back to a token that memory alone holds.
         let save = match answer.auth_token.clone() {
-            Some(token) => Some(SaveToken::new(OPERATION, token)),
-            None => unsaved(cx.session).filter(|_| !self.tried),
+            Some(token) => Some(SaveToken::minted(OPERATION, token)),
+            None if self.tried => None,
+            None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| self.accepted(cx.session)),
         };
         match save {
             Some(save) => self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt))),
             None => self.registered(cx, answer, &attempt, TokenUse::Held),
         }
+    }
+
+    /// The platform accepted the bearer. One that the owner gave is stored then, if the store can take it.
+    fn accepted(&self, session: &mut Session) -> Option<SaveToken> {
+        let given = session.given_to_store()?;
+        if self.is_prepared {
+            return Some(SaveToken::given(OPERATION, given));
+        }
+        // Why it cannot was said already.
+        session.keep(&given, Kept::Accepted);
+        None
     }
 
     fn registered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: &Attempt, token: TokenUse) {
@@ -242,12 +257,6 @@ impl Register {
         }
         self.fail(explain(error, cx.session.held().is_some(), unnamed));
     }
-}
-
-/// Stores the bearer that memory alone holds, if it is one.
-fn unsaved(session: &Session) -> Option<SaveToken> {
-    let held = session.held().filter(|held| held.kept == Kept::Nowhere)?;
-    Some(SaveToken::new(OPERATION, held.token.clone()))
 }
 
 /// What a refused register means, and what to do about it.
@@ -448,6 +457,7 @@ impl Machine for Register {
                 self.state = State::Prepare;
             }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
+                self.is_prepared = true;
                 self.state = State::AwaitTurn;
             }
             (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {

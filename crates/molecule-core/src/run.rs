@@ -3,6 +3,7 @@
 mod lanes;
 mod pace;
 mod registers;
+mod saves;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::retry;
 use crate::session::StopLevel;
 use lanes::Lap;
 use pace::LaneState;
+use saves::Saves;
 
 /// The loop of a remote agent, until the platform pauses or deletes its workspace, somebody stops it, or its credential
 /// is dead.
@@ -39,6 +41,7 @@ pub struct Run {
     looks: LaneState<Call<endpoint::State>>,
     register: Option<(Box<Register>, Why)>,
     register_due: Option<(Time, Why)>,
+    saves: Saves,
     /// When the last good heartbeat was sent.
     beats_well_at: Option<Now>,
     /// Registers in a row that the platform refused with 401.
@@ -124,6 +127,7 @@ impl Run {
             looks: LaneState::new(),
             register: None,
             register_due: None,
+            saves: Saves::default(),
             beats_well_at: None,
             strikes: 0,
             opened: false,
@@ -165,6 +169,11 @@ impl Run {
             Lap::Again => return None,
             Lap::Idle(child) => child,
         };
+        match self.save(cx) {
+            Lap::Step(step) => return Some(step),
+            Lap::Again => return None,
+            Lap::Idle(child) => wake = Wake::earliest(wake, child),
+        }
         // Before the first register there is nobody whose heart could beat.
         if !self.opened {
             return Some(Step::Idle(wake));
@@ -225,6 +234,9 @@ impl Run {
                     return Some(pass(other));
                 }
             }
+        }
+        if let Some(step) = self.save_at_the_end(cx) {
+            return Some(step);
         }
         stores.then_some(Step::Idle(None))
     }
@@ -319,6 +331,10 @@ impl Machine for Run {
             state => self.state = state,
         }
         let mut outcome = outcome;
+        match self.saves.feed(cx, id, outcome) {
+            Ok(()) => return Ok(()),
+            Err(back) => outcome = back,
+        }
         if let Some((register, _)) = &mut self.register {
             match register.feed(cx, id, outcome) {
                 Ok(()) => return Ok(()),

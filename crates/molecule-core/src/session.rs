@@ -120,8 +120,10 @@ pub(crate) struct HeldToken {
 pub(crate) enum Kept {
     /// In the store.
     Stored,
-    /// With the owner, who gave it by an option: it is not written to the store.
+    /// With the owner, who gave it by an option; the platform has not accepted it yet, or it is not to be stored.
     Given,
+    /// With the owner alone: the platform accepted it, and it could not be stored.
+    Accepted,
     /// Nowhere: it was minted and could not be stored.
     Nowhere,
 }
@@ -406,6 +408,21 @@ impl Session {
     pub(crate) fn hold_minted(&mut self, token: Token, kept: Kept) -> bool {
         self.aside = None;
         self.hold(token, kept)
+    }
+
+    /// The bearer, if the owner gave it and it is to be stored once the platform accepted it.
+    pub(crate) fn given_to_store(&self) -> Option<Token> {
+        let given = self.held().filter(|held| held.kept == Kept::Given && self.config.store_given_token)?;
+        Some(given.token.clone())
+    }
+
+    /// This bearer is kept there from now on, if it is still the one that is held.
+    pub(crate) fn keep(&mut self, token: &Token, kept: Kept) {
+        if let Credential::Held(held) = &mut self.credential
+            && held.token == *token
+        {
+            held.kept = kept;
+        }
     }
 
     /// The bearer was refused, and this is what the store holds, if it could be read and holds anything. Another token is

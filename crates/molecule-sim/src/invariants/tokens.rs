@@ -22,6 +22,8 @@ pub(crate) struct NoTokenIsLost {
     untold: BTreeMap<Who, String>,
     /// By process: the token that it holds in memory alone.
     unsaved: BTreeMap<usize, String>,
+    /// By process: the token that its owner gave, once a register with it was answered well.
+    accepted: BTreeMap<usize, String>,
     /// Processes that were stopped at once, and need not finish anything.
     hurried: BTreeSet<usize>,
     /// By agent: since when the disk is as it is.
@@ -40,7 +42,8 @@ impl Invariant for NoTokenIsLost {
 
     fn sentence(&self) -> &'static str {
         "a token that an answer brings is stored, durably and before anything else, or an error says that it could not be and \
-         how to recover; whoever lacks one is told how to get it; and the store never holds anything else than a token"
+         how to recover; one that the owner gave is stored once a register with it was accepted; whoever lacks one is told how to \
+         get it; and the store never holds anything else than a token"
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
@@ -112,7 +115,8 @@ impl NoTokenIsLost {
             return Err("it stores something else than the token that it was given".to_owned());
         }
         let brought = known.brought.get(&who.process).is_some_and(|brought| brought.contains(&token));
-        if !brought || !known.tokens.contains(&token) {
+        let accepted = self.accepted.get(&who.process) == Some(&token);
+        if !(brought || accepted) || !known.tokens.contains(&token) {
             return Err("it stores what no answer brought".to_owned());
         }
         self.storing.insert((who.process, id), (who, token));
@@ -130,24 +134,41 @@ impl NoTokenIsLost {
             }
             (Some(_) | None, _) => {}
         }
+        self.answered(sight, landing);
         let Some((who, token)) = self.storing.remove(&(process, landing.id)) else { return Ok(()) };
         if landing.fault.is_none() {
             self.unsaved.remove(&process);
             let kept = sight.facts.agents[who.agent].disk.content(Slot::Token, true);
             return if kept == Some(token) { Ok(()) } else { Err("a token was stored and is not there".to_owned()) };
         }
-        self.unsaved.insert(process, token.clone());
+        let is_news = self.unsaved.insert(process, token.clone()).as_ref() != Some(&token);
         if taken == Taken::Yes {
-            self.untold.insert(who, token);
+            if is_news {
+                self.untold.insert(who, token);
+            }
         } else if !self.hurried.contains(&process) {
             return Err("nobody waited for a token to be stored, and it was not".to_owned());
         }
         Ok(())
     }
 
-    /// A register begins with storing what could not be stored before, if the disk lets it.
+    /// Whether a register was accepted with the token that the owner gave.
+    fn answered(&mut self, sight: &Sight<'_>, landing: &Landing) {
+        let Some(ask) = landing.ask.as_ref().filter(|ask| ask.route == Some(Route::Register)) else { return };
+        if !landing.is_good() {
+            return;
+        }
+        let given = sight.facts.agents[sight.who.agent].given.as_ref().map(molecule_proto::Token::expose);
+        match &ask.bearer {
+            Some(bearer) if Some(bearer.as_str()) == given => self.accepted.insert(sight.who.process, bearer.clone()),
+            Some(_) | None => self.accepted.remove(&sight.who.process),
+        };
+    }
+
+    /// A register stores what could not be stored before, and what its owner gave, if the disk lets it.
     fn registered(&self, sight: &Sight<'_>) -> Result<(), String> {
-        let Some(token) = self.unsaved.get(&sight.who.process) else { return Ok(()) };
+        let process = sight.who.process;
+        let Some(token) = self.unsaved.get(&process).or_else(|| self.accepted.get(&process)) else { return Ok(()) };
         let agent = &sight.facts.agents[sight.who.agent];
         let looked = self.looked.get(&sight.who).copied().unwrap_or_default();
         let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| looked.since(*since) > MOMENT);
@@ -156,7 +177,7 @@ impl NoTokenIsLost {
             molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token));
         let stored = agent.disk.content(Slot::Token, true).as_deref() == Some(token);
         if worked && live && !stored {
-            return Err("it registered, the disk works, and the token is still in memory alone".to_owned());
+            return Err("it registered, the disk works, and the token is not stored".to_owned());
         }
         Ok(())
     }
@@ -167,6 +188,7 @@ impl NoTokenIsLost {
         self.untold.retain(|who, _| who.process != process);
         self.looked.retain(|who, _| who.process != process);
         self.unsaved.remove(&process);
+        self.accepted.remove(&process);
         self.hurried.remove(&process);
     }
 }

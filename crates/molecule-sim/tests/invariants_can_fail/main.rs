@@ -58,6 +58,7 @@ fn without_a_saboteur_nothing_breaks() {
 #[test]
 fn no_token_is_lost() {
     breaks("no token is lost", "it ends and has not stored", of_all(|| clumsy::ForgetsToStore));
+    breaks("no token is lost", "the token is not stored", of_all(|| clumsy::ForgetsToStore));
     breaks("no token is lost", "before it stores it comes", of_all(clumsy::StoresLast::default));
     breaks("no token is lost", "something else than the token", of_all(|| clumsy::StoresRubbish));
     breaks("no token is lost", "what no answer brought", of_all(clumsy::StoresUnasked::default));

@@ -1,0 +1,69 @@
+//! A minted token that could not be stored is tried again by the loop, and a last time at its end.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::machine::Machine;
+use molecule_core::{ErrorKind, Event, Recover, Recovery, Register, Run, RunCommand};
+use support::platform::ROTATE;
+use support::*;
+
+/// An agent whose minted token is in memory alone, and the platform that minted it.
+fn unsaved() -> (Agent, Platform) {
+    let (mut agent, mut platform) = (Agent::new(), Platform::current().without_token());
+    agent.store.fail("Replace");
+    let error = run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TokenNotSaved);
+    (agent, platform)
+}
+
+fn told(looped: &Driven<Run>, event: &Event) -> usize {
+    looped.events.iter().filter(|told| *told == event).count()
+}
+
+#[test]
+fn a_loop_stores_the_token_once_the_disk_is_mended() {
+    let (mut agent, mut platform) = unsaved();
+    let mut looped = Driven::new(Run::new());
+    looped.drive_for(&mut agent, secs(3_600), &mut |seen| platform.serve(seen));
+    let tries = agent.lines("start").iter().filter(|line| line.contains("Replace(Token")).count();
+    assert!((12..=20).contains(&tries), "{tries} tries in an hour");
+    assert_eq!((agent.store.token.clone(), told(&looped, &Event::TokenStored)), (None, 0));
+    agent.store.mend();
+    looped.drive_for(&mut agent, secs(301), &mut |seen| platform.serve(seen));
+    assert_eq!((agent.store.token.clone(), told(&looped, &Event::TokenStored)), (Some(secret("minted1")), 1));
+}
+
+#[test]
+fn a_loop_that_is_stopped_tries_a_last_time() {
+    for command in [RunCommand::Stop, RunCommand::StopNow] {
+        let (mut agent, mut platform) = unsaved();
+        let mut looped = Driven::new(Run::new());
+        looped.drive_for(&mut agent, secs(600), &mut |seen| platform.serve(seen));
+        agent.store.mend();
+        looped.machine.command(&mut agent.cx(), command);
+        looped.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
+        let stored = agent.store.token.is_some();
+        assert_eq!(stored, command == RunCommand::Stop, "{command:?}");
+        assert_eq!(told(&looped, &Event::TokenStored), usize::from(stored));
+    }
+}
+
+#[test]
+fn a_loop_does_not_store_an_older_token_over_one_that_is_being_made() {
+    let (mut agent, mut platform) = unsaved();
+    let mut looped = Driven::new(Run::new());
+    looped.drive_for(&mut agent, secs(1), &mut |seen| platform.serve(seen));
+    agent.store.mend();
+    let mut recover = Driven::new(Recover::new(Recovery::admin(&secret("admin")).unwrap()));
+    recover
+        .drive_for(&mut agent, secs(1), &mut |seen| if seen.is(ROTATE) { Reply::Never } else { platform.serve(seen) });
+    looped.drive_for(&mut agent, secs(60), &mut |seen| platform.serve(seen));
+    assert_eq!(agent.store.token, None, "the rotation is still under way");
+    let rotation = *recover.in_flight.keys().next().unwrap();
+    recover.perform(&mut agent, rotation, &mut |seen| platform.serve(seen));
+    recover.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
+    looped.drive_for(&mut agent, secs(600), &mut |seen| platform.serve(seen));
+    assert_eq!(agent.store.token, Some(secret("minted2")));
+}
