@@ -1,5 +1,6 @@
 //! An agent's options once they were checked.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -8,10 +9,13 @@ use molecule_proto::{AgentCard, Token, WorkspaceId};
 use crate::effect::Limits;
 use crate::options::OnPause;
 use crate::peer::Route;
+use crate::printable::ShownUrl;
 use crate::target::Target;
 
 /// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows no credential, and URLs without their query.
+#[derive(Clone)]
 pub struct Config {
     pub(crate) target: Target,
     pub(crate) workspace_id: WorkspaceId,
@@ -27,6 +31,26 @@ pub struct Config {
     pub(crate) on_pause: OnPause,
     pub(crate) stagger: Duration,
     pub(crate) route: Route,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("target", &self.target)
+            .field("workspace_id", &self.workspace_id)
+            .field("card", &self.card)
+            .field("reported_url", &self.reported_url.as_deref().map(ShownUrl))
+            .field("org_id", &self.org_id)
+            .field("origin", &self.origin)
+            .field("user_agent", &self.user_agent)
+            .field("given_token", &self.given_token)
+            .field("intervals", &self.intervals)
+            .field("timeouts", &self.timeouts)
+            .field("on_pause", &self.on_pause)
+            .field("stagger", &self.stagger)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::connection::Reach;
 use crate::plugin::act::{PluginOp, PluginResult, StageId};
+use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
 
 /// The name of one effect, unique within an agent.
@@ -19,7 +20,7 @@ pub struct EffectId(pub u64);
 
 /// An act that a driver performs.
 ///
-/// `Debug` shows method, URL and lengths, never a header or a body.
+/// `Debug` shows method, URL without its query, and lengths, never a header or a body.
 pub enum Effect {
     /// Send the request and read the whole answer, whatever its status. Redirects are not followed.
     Http(http::Request<Bytes>, Limits),
@@ -308,12 +309,14 @@ impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(request, limits) => {
-                write!(f, "Http({} {}, {} bytes", request.method(), request.uri(), request.body().len())?;
+                let url = request.uri().to_string();
+                write!(f, "Http({} {}, {} bytes", request.method(), ShownUrl(&url), request.body().len())?;
                 write!(f, ", at most {} bytes back)", limits.max_body)
             }
             Self::Fetch(request, _, dest) => {
                 let Dest::Unpack(name, _) = dest;
-                write!(f, "Fetch({} {}, unpack {name})", request.method(), request.uri())
+                let url = request.uri().to_string();
+                write!(f, "Fetch({} {}, unpack {name})", request.method(), ShownUrl(&url))
             }
             Self::Host(op) => write!(f, "Host({op:?})"),
         }

@@ -29,6 +29,7 @@
 //! }
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,7 @@ use crate::config::Timeouts;
 use crate::effect::{Dest, Limits, Staged};
 use crate::error::{Error, Result};
 use crate::plugin::act::StageId;
+use crate::printable::ShownUrl;
 use crate::session::{Auth, Draft};
 use crate::unpack::UnpackPolicy;
 
@@ -223,13 +225,20 @@ impl Endpoint for AvailablePlugins {
 
 /// `GET /workspaces/:id/plugins/:name/download`: a plugin's archive, unpacked while it arrives (contract section 15). The
 /// server may pack for five minutes before its first byte.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct DownloadPlugin {
     pub(crate) name: PluginName,
     pub(crate) source: Option<String>,
     pub(crate) policy: UnpackPolicy,
     /// How long one download may take, and the call with its retries.
     pub(crate) limit: Duration,
+}
+
+impl fmt::Debug for DownloadPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source.as_deref().map(ShownUrl);
+        f.debug_struct("DownloadPlugin").field("name", &self.name).field("source", &source).finish_non_exhaustive()
+    }
 }
 
 impl DownloadPlugin {

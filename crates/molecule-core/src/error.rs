@@ -1,7 +1,7 @@
 //! The one error of the SDK.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::effect::{Fault, FaultKind, Phase};
 use crate::plugin::{EarlierVersion, InstallFailure, Refusal};
+use crate::printable::{Printable, is_deceptive};
 
 /// A result with the SDK's one error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -324,6 +325,11 @@ impl Error {
         Self::new(error_kind, operation, cause).remedy(remedy).with_source(source)
     }
 
+    /// What went wrong, without operation and remedy.
+    pub(crate) fn cause(&self) -> &str {
+        &self.0.cause
+    }
+
     /// What kind of failure it was.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -381,7 +387,7 @@ impl Error {
     }
 }
 
-/// A server's text, made fit to print: bounded, and with its control characters escaped.
+/// A server's text, made fit to print: bounded, and with what is not simply shown escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for (count, char) in text.chars().enumerate() {
@@ -389,7 +395,7 @@ pub(crate) fn printable(text: &str) -> String {
             printable.push('…');
             break;
         }
-        if char.is_control() { printable.extend(char.escape_default()) } else { printable.push(char) }
+        if is_deceptive(char) { printable.extend(char.escape_default()) } else { printable.push(char) }
     }
     printable
 }
@@ -397,6 +403,8 @@ pub(crate) fn printable(text: &str) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
+        // Paths, plugins and causes of other libraries are text from outside, too.
+        let mut f = Printable::line(f);
         write!(f, "{} failed: {}", inner.operation, inner.cause)?;
         if let Some(message) = &inner.server_message {
             write!(f, " ({message})")?;

@@ -116,6 +116,7 @@ mod no_nul;
 mod options;
 pub mod peer;
 pub mod plugin;
+mod printable;
 mod proxy;
 mod queue;
 mod rate;

@@ -1,5 +1,6 @@
 //! An agent's options as its author gives them.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::http_url::HttpUrl;
 use crate::no_nul::refuse_nul_in_json;
 use crate::peer::Route;
+use crate::printable::ShownUrl;
 use crate::proxy::ProxyRule;
 use crate::target::{Target, origin_value};
 
@@ -17,7 +19,9 @@ use crate::target::{Target, origin_value};
 pub(crate) const SDK: &str = concat!("molecule-rust/", env!("CARGO_PKG_VERSION"));
 
 /// What an agent is built from. Nothing is checked until [`build`](Self::build), so that a builder's methods can be chained.
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows no credential, and URLs without user info and query.
+#[derive(Clone)]
 #[must_use = "options change nothing until an agent is built from them"]
 pub struct Options {
     platform: String,
@@ -39,7 +43,7 @@ pub struct Options {
 }
 
 /// What the `Origin` header says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginHeader {
     /// The platform's own origin, which hosted platforms want to see.
@@ -106,6 +110,39 @@ pub enum Proxy {
     Explicit(String),
 }
 
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("platform", &ShownUrl(&self.platform))
+            .field("workspace_id", &self.workspace_id)
+            .field("card", &self.card)
+            .field("reported_url", &self.reported_url.as_deref().map(ShownUrl))
+            .field("org_id", &self.org_id)
+            .field("origin", &self.origin)
+            .field("token", &self.token)
+            .field("intervals", &self.intervals)
+            .field("timeouts", &self.timeouts)
+            .field("on_pause", &self.on_pause)
+            .field("stagger", &self.stagger)
+            .field("allow_insecure_http", &self.allow_insecure_http)
+            .field("user_agent", &self.user_agent)
+            .field("route", &self.route)
+            .field("proxy", &self.transport.proxy)
+            .field("extra_ca", &self.transport.extra_ca.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OriginHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Derived => f.write_str("Derived"),
+            Self::Off => f.write_str("Off"),
+            Self::Explicit(origin) => write!(f, "Explicit({:?})", ShownUrl(origin)),
+        }
+    }
+}
+
 impl Proxy {
     /// Which requests go through a proxy, by the variables of a process.
     ///
@@ -126,8 +163,8 @@ impl Proxy {
     }
 }
 
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "Environment",
             Self::Off => "Off",
@@ -450,6 +487,23 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(part), "{error}");
         assert!(error.to_string().contains("; "), "no remedy: {error}");
+    }
+
+    #[test]
+    fn options_print_no_user_info_no_query_and_no_token() {
+        let options = Options::new("https://ada:s3cr3t@host.example/base?key=s3cr3t", ID)
+            .reported_url("https://ada:s3cr3t@agent.example/a2a?key=s3cr3t#s3cr3t")
+            .origin(OriginHeader::Explicit("https://s3cr3t@ui.example".to_owned()))
+            .proxy("http://ada:s3cr3t@proxy.example:3128")
+            .token("s3cr3t");
+        let printed = format!("{options:?}");
+        assert!(!printed.contains("s3cr3t") && !printed.contains("ada"), "{printed}");
+        for shown in ["https://host.example/base", "https://agent.example/a2a", "https://ui.example", ID] {
+            assert!(printed.contains(shown), "{printed}");
+        }
+        let config = Options::new("https://host.example", ID).reported_url("https://agent.example/a2a?key=s3cr3t");
+        let printed = format!("{:?}", config.build().unwrap());
+        assert!(!printed.contains("s3cr3t") && printed.contains("https://agent.example/a2a"), "{printed}");
     }
 
     #[test]

@@ -15,10 +15,12 @@ mod setup;
 mod task;
 mod tree;
 
+use std::fmt;
 use std::time::Duration;
 
 use molecule_proto::PluginName;
 
+use crate::printable::ShownUrl;
 pub use crate::unpack::LinkPolicy;
 pub use failure::{EarlierVersion, InstallFailure};
 pub use install::{Install, Installed};
@@ -48,7 +50,9 @@ pub use tree::{DigestError, Line, Tree, TreeDiff, TreeDigest, TreeError};
 ///     .setup(Setup::Skip);
 /// # let _ = (plain, pinned);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows its source without user info and query.
+#[derive(Clone, PartialEq, Eq)]
 #[must_use = "a plugin does nothing until it is installed"]
 pub struct Plugin {
     pub(crate) name: String,
@@ -165,6 +169,25 @@ impl Plugin {
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, source, tree_sha256, setup, setup_env, links, limits, durability, download_timeout, wait } =
+            self;
+        f.debug_struct("Plugin")
+            .field("name", name)
+            .field("source", &source.as_deref().map(ShownUrl))
+            .field("tree_sha256", tree_sha256)
+            .field("setup", setup)
+            .field("setup_env", setup_env)
+            .field("links", links)
+            .field("limits", limits)
+            .field("durability", durability)
+            .field("download_timeout", download_timeout)
+            .field("wait", wait)
+            .finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages that wait for a busy peer, and what became of them (contract section 11).
 
 use std::collections::VecDeque;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -14,6 +14,7 @@ use crate::endpoint::{Endpoint, QueueStatus};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::event::Event;
 use crate::machine::Cx;
+use crate::printable::Printable;
 use crate::session::{Dialect, Feature};
 
 /// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item` (contract section 11). On a server without the
@@ -155,8 +156,9 @@ impl QueueOutcome {
 }
 
 impl fmt::Display for QueueOutcome {
-    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts, as they came.
+    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts with their line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Printable::lines(f);
         let (told, why) = match self {
             Self::Replied(reply) => return write!(f, "replied: {}", reply.texts().join("\n")),
             Self::PeerError { code: Some(code), message, .. } => {

@@ -9,6 +9,7 @@ use molecule_proto::ErrorBody;
 
 use crate::endpoint::Mismatch;
 use crate::error::{Error, ErrorKind};
+use crate::printable::ShownUrl;
 
 const ROUTING_REMEDY: &str = "check the platform URL; hosted platforms also need the organisation id (MOLECULE_ORG_ID) \
                               and an Origin header (MOLECULE_ORIGIN must not be off)";
@@ -105,16 +106,7 @@ pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape:
         .remedy("check that the platform URL names the platform; a proxy may have changed the answer")
 }
 
-/// A location for an error: bounded, escaped, and without its query, where sign-in pages carry tokens.
+/// A location for an error: bounded, escaped, and without its user info and query, where sign-in pages carry tokens.
 fn without_secrets(location: &str) -> String {
-    let path = location.split(['?', '#']).next().unwrap_or_default();
-    let path = match path.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, tail) = rest.split_once('/').map_or((rest, String::new()), |(a, t)| (a, format!("/{t}")));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{tail}")
-        }
-        None => path.to_owned(),
-    };
-    path.chars().take(200).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    ShownUrl(location).to_string().chars().take(200).collect()
 }

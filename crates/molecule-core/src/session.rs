@@ -20,6 +20,7 @@ use crate::health::{Counters, Health};
 use crate::machine::Now;
 use crate::options::{check_card, check_reported_url};
 use crate::peer::{Asking, PeerCache, workspace_id};
+use crate::printable::ShownUrl;
 use crate::rate::RateBudget;
 use crate::report::Report;
 use crate::turn::Turns;
@@ -178,7 +179,7 @@ const BODY: usize = 256;
 
 /// A request before it is bound to the platform: what an endpoint asks for.
 ///
-/// `Debug` shows method, path and length, never the body.
+/// `Debug` shows method, path without its query, and length, never the body.
 #[derive(Clone)]
 pub struct Draft {
     method: Method,
@@ -516,7 +517,7 @@ impl Draft {
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.body.as_ref().map_or(0, Bytes::len);
-        write!(f, "Draft({} {}, {bytes} bytes, {:?})", self.method, self.path, self.auth)
+        write!(f, "Draft({} {}, {bytes} bytes, {:?})", self.method, ShownUrl(&self.path), self.auth)
     }
 }
 

@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::{FaultKind, HostOp};
 use molecule_core::plugin::{
-    Durability, EarlierVersion, Install, Plugin, PluginTask, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome,
+    Durability, EarlierVersion, Install, InstallLimits, ListPlugins, Plugin, PluginTask, Rule, Setup as SetupPolicy,
+    SetupEnd, SetupOutcome,
 };
 use molecule_core::{ErrorKind, Event, Result};
 use support::shelf::{archive, plugin};
@@ -203,6 +204,59 @@ fn a_script_runs_once_the_plugin_is_in_its_place_and_its_failure_is_no_error() {
     assert_eq!(installed.setup, SetupOutcome::NotRun);
     assert_eq!(agent.store.shelf.setups, 1);
     assert_tidy(&agent);
+}
+
+/// A script that could not even be run is no script that was left alone.
+#[test]
+fn a_script_that_could_not_run_is_a_bad_outcome_of_its_own() {
+    let files = [("plugin.yaml", "name: mine\n"), ("setup.sh", "exit 3\n")];
+    let mut agent = agent();
+    agent.store.fail("SetUpPlugin");
+    let mut driven = Driven::new(Install::new("mine"));
+    let installed = driven.finish(&mut agent, &mut server(archive(&files))).unwrap();
+    let SetupOutcome::CouldNotRun(why) = &installed.setup else { panic!("{:?}", installed.setup) };
+    assert!(why.contains("SetUpPlugin was refused") && !installed.setup.is_good(), "{why}");
+    assert!(matches!(&driven.events[..], [Event::PluginSetup(_), Event::Warning(said)] if said.contains(why)));
+    assert_tidy(&agent);
+
+    agent.store.mend();
+    agent.store.shelf.setup = Some(SetupEnd::Unknown);
+    let installed = install(&mut agent, archive(&files)).unwrap();
+    assert!(!installed.setup.is_good() && installed.setup.to_string().contains("SIGCHLD"), "{}", installed.setup);
+}
+
+/// What could not be read later is refused before anything is replaced.
+#[test]
+fn a_receipt_that_nobody_could_read_is_not_written() {
+    let mut agent = agent();
+    install(&mut agent, plugin("mine", "old")).unwrap();
+    let before = agent.store.shelf.installed.clone();
+    // Each byte of these names is two in a receipt.
+    let long = vec!["\"".repeat(250); 4].join("/");
+    let names: Vec<String> = (0..8_200).map(|number| format!("{number}/{long}")).collect();
+    let files = [("plugin.yaml", "name: mine\n")].into_iter().chain(names.iter().map(|name| (name.as_str(), "")));
+    let large = archive(&files.collect::<Vec<_>>());
+    let limits = InstallLimits::default().max_names_bytes(64 << 20);
+    let error = run(&mut agent, Install::new(Plugin::new("mine").limits(limits)), server(large)).unwrap_err();
+    let failure = error.install().unwrap();
+    assert_eq!((failure.rule(), failure.earlier()), (Some(Rule::ReceiptBytes), EarlierVersion::Kept), "{error}");
+    assert_eq!(agent.store.shelf.installed, before);
+    assert_tidy(&agent);
+}
+
+#[test]
+fn a_version_is_told_without_what_a_terminal_would_obey() {
+    let files = [("plugin.yaml", "name: mine\nversion: \"1.0\\e[2J\\u202e\"\n")];
+    let mut agent = agent();
+    let installed = install(&mut agent, archive(&files)).unwrap();
+    assert_eq!(installed.version.as_deref(), Some("1.0\\u{1b}[2J\\u{202e}"));
+    let list = |agent: &mut Agent| run(agent, ListPlugins::new(), |seen| panic!("sent {seen}")).unwrap();
+    assert_eq!(list(&mut agent)[0].version, installed.version);
+    // An earlier release kept it as it was.
+    let receipt = String::from_utf8(agent.store.shelf.receipts["mine"].clone()).unwrap();
+    let receipt = receipt.replace("\\\\u{1b}", "\\u001b").replace("\\\\u{202e}", "\u{202e}");
+    agent.store.shelf.receipts.insert("mine".to_owned(), receipt.into_bytes());
+    assert_eq!(list(&mut agent)[0].version, installed.version);
 }
 
 #[test]

@@ -138,6 +138,27 @@ fn what_is_not_there_is_not_locked_either() {
     assert!(!agent.store.shelf.receipts.contains_key("c"));
 }
 
+/// Where nothing can be written there is no lock, and nothing is cleared away; what is there is compared all the same.
+#[test]
+fn a_plugin_on_a_disk_that_can_only_be_read_is_verified_without_its_lock() {
+    for act in ["LockPlugin", "SweepPlugin"] {
+        let mut agent = with(&["a"]);
+        agent.store.shelf.read_only = true;
+        agent.store.fail(act);
+        assert!(run(&mut agent, PluginTask::verify("a"), nobody).unwrap().unwrap().is_intact(), "{act}");
+        assert!(agent.store.shelf.locks.is_empty());
+        // What would write does not go on without it.
+        let error = run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage, "{act}");
+        assert_eq!(agent.store.shelf.installed.len(), 1);
+    }
+    // A lock that somebody holds is waited for as ever.
+    let mut agent = with(&["a"]);
+    agent.store.shelf.held_elsewhere = u32::MAX;
+    let error = run(&mut agent, PluginTask::verify("a"), nobody).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+}
+
 #[test]
 fn a_look_that_is_cancelled_locks_nothing() {
     for started in [false, true] {

@@ -1,11 +1,12 @@
 //! One delegation, as its rows together show it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use molecule_proto::{A2aAnswer, AcceptedMode, DelegationStatus, Direction, UnixTime, WorkspaceId};
 use serde::Serialize;
 
 use crate::error::printable;
+use crate::printable::Printable;
 
 /// A delegation, put together from whatever rows the platform shows of it (contract section 14.2).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,8 +76,9 @@ impl DelegationView {
 }
 
 impl fmt::Display for DelegationEnd {
-    /// One sentence, with what the platform or the peer says made fit to print; an answer is shown as it came.
+    /// One sentence, with what the platform or the peer says made fit to print; an answer keeps its line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Printable::lines(f);
         match self {
             Self::Answered(answer) => write!(f, "answered: {answer}"),
             Self::NoAnswer => f.write_str("over, without an answer"),

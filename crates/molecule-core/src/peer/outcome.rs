@@ -1,6 +1,6 @@
 //! What became of a message to a peer.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::printable;
+use crate::printable::Printable;
 use crate::record::{maybe_seconds, maybe_status};
 
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
@@ -192,8 +193,9 @@ impl CallOutcome {
 }
 
 impl fmt::Display for CallOutcome {
-    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts, as they came.
+    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts with their line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Printable::lines(f);
         match self {
             Self::Replied(reply) => write!(f, "replied: {}", reply.texts().join("\n")),
             Self::Queued { queue_id: Some(id), .. } => write!(f, "queued as {id}: the peer is busy or not there yet"),

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, Uri};
 use crate::connection::Reach;
 use crate::http_url::HttpUrl;
 use crate::options::SDK;
+use crate::printable::ShownUrl;
 use crate::target::{Target, is_loopback};
 
 /// A peer's http(s) URL, as it published it. It names a host, carries no user info, and is at most 2,048 bytes long.
@@ -93,7 +94,7 @@ impl fmt::Display for PeerUrl {
 
 impl fmt::Debug for PeerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PeerUrl({})", self.0)
+        write!(f, "PeerUrl({})", ShownUrl(&self.0.to_string()))
     }
 }
 

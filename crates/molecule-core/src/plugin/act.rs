@@ -40,6 +40,10 @@ pub enum PluginOp {
     Remove(PluginName),
 }
 
+/// The most bytes of a receipt: twice what the largest plugin within the default limits has. A longer one is not written, and not
+/// read either.
+pub const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
+
 /// The name of a staging directory that holds a whole plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageId(pub u64);

@@ -10,12 +10,14 @@ use http::StatusCode;
 use molecule_proto::{PluginName, header};
 use serde::Serialize;
 
-use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
+use super::act::{Displaced, MAX_RECEIPT_BYTES, PluginOp, PluginResult, SetupPlan, StageId};
 use super::failure::EarlierVersion;
 use super::lock::TakeLock;
 use super::manifest::{ContentSha256, Verified};
 use super::order::Order;
 use super::receipt::Receipt;
+use super::refusal::Refusal;
+use super::rule::Rule;
 use super::setup::SetupOutcome;
 use super::tree::TreeDigest;
 use super::{Plugin, Setup};
@@ -86,6 +88,8 @@ pub struct Installed {
 struct Good {
     staged: Staged,
     verified: Verified,
+    /// What is written of it once it is in its place.
+    receipt: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -148,13 +152,14 @@ impl Install {
     }
 
     /// What to start for an act; `None` where there is nothing to do.
-    fn effect(&mut self, cx: &Cx<'_>, act: Act) -> Option<HostOp> {
+    fn effect(&mut self, act: Act) -> Option<HostOp> {
         let op = match act {
             Act::Sweep | Act::Clear => PluginOp::Sweep(self.order().name.clone()),
             Act::Commit(stage) => PluginOp::Commit(stage, self.order().durability),
             Act::Receipt => {
+                let receipt = self.good.as_mut().map(|good| std::mem::take(&mut good.receipt))?;
                 let order = self.order();
-                PluginOp::WriteReceipt(order.name.clone(), self.receipt(cx)?.write(), order.durability)
+                PluginOp::WriteReceipt(order.name.clone(), receipt, order.durability)
             }
             Act::Setup => PluginOp::Setup(self.order().name.clone(), self.setup_plan()?),
             Act::Discard(stage) => PluginOp::Discard(stage),
@@ -184,15 +189,23 @@ impl Install {
         self.state = State::Fetching(Box::new(Call::new(self.order().download())));
     }
 
-    fn fetched(&mut self, stage: StageId, staged: Staged) {
+    fn fetched(&mut self, cx: &Cx<'_>, stage: StageId, staged: Staged) {
         let order = self.order();
-        match staged.unpacked.verify(&order.name, order.pin.as_ref()) {
+        let verified = staged.unpacked.verify(&order.name, order.pin.as_ref());
+        let good = verified.and_then(|verified| {
+            let receipt = self.receipt(cx, &staged, &verified).write();
+            if receipt.len() as u64 > MAX_RECEIPT_BYTES {
+                return Err(too_long_a_receipt(receipt.len()));
+            }
+            Ok(Good { staged, verified, receipt })
+        });
+        match good {
             Ok(_) if self.cancelled => {
                 self.result = Some(Err(Error::cancelled(OPERATION)));
                 self.state = State::Ready(Act::Discard(stage));
             }
-            Ok(verified) => {
-                self.good = Some(Good { staged, verified });
+            Ok(good) => {
+                self.good = Some(good);
                 self.state = State::Ready(Act::Commit(stage));
             }
             Err(refusal) => {
@@ -212,14 +225,12 @@ impl Install {
         };
     }
 
-    fn receipt(&self, cx: &Cx<'_>) -> Option<Receipt> {
-        let (good, order) = (self.good.as_ref()?, self.order.as_ref()?);
-        let unpacked = &good.staged.unpacked;
-        let verified = &good.verified;
-        Some(Receipt {
-            name: order.name.to_string(),
+    fn receipt(&self, cx: &Cx<'_>, staged: &Staged, verified: &Verified) -> Receipt {
+        let unpacked = &staged.unpacked;
+        Receipt {
+            name: self.order().name.to_string(),
             version: verified.manifest.version.clone(),
-            source: self.source(),
+            source: self.source(staged),
             tree_sha256: verified.tree.to_string(),
             manifest_sha256: verified.content.digest().to_string(),
             declared: verified.content.is_declared(),
@@ -228,12 +239,12 @@ impl Install {
             bytes: unpacked.bytes,
             skipped_links: unpacked.skipped_links.count,
             tree: unpacked.tree.to_string().lines().map(str::to_owned).collect(),
-        })
+        }
     }
 
     /// As the platform resolved it, or as it was asked for.
-    fn source(&self) -> Option<String> {
-        let said = self.good.as_ref().and_then(|good| good.staged.head.headers().get(header::PLUGIN_SOURCE));
+    fn source(&self, staged: &Staged) -> Option<String> {
+        let said = staged.head.headers().get(header::PLUGIN_SOURCE);
         let said = said.and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 1024).map(str::to_owned);
         said.or_else(|| self.order.as_ref().and_then(|order| order.source.clone()))
     }
@@ -273,15 +284,7 @@ impl Install {
                 self.state = State::Ready(Act::Receipt);
             }
             (Act::Receipt, PluginResult::ReceiptWritten) => self.state = State::Ready(Act::Setup),
-            (Act::Setup, PluginResult::SetUp(outcome)) => {
-                if !outcome.is_good() {
-                    self.events.push_back(Event::Warning(format!("{}: {outcome}", self.order().name)));
-                }
-                if let Some(Ok(installed)) = &mut self.result {
-                    installed.setup = outcome;
-                }
-                self.state = State::Ready(Act::Clear);
-            }
+            (Act::Setup, PluginResult::SetUp(outcome)) => self.set_up(outcome),
             (Act::Clear, PluginResult::Swept(swept)) => {
                 if self.earlier == EarlierVersion::Displaced && swept.installed {
                     self.earlier = EarlierVersion::Kept;
@@ -295,6 +298,17 @@ impl Install {
         Ok(())
     }
 
+    /// Its script was run, or not. Whatever came of it, the plugin stays.
+    fn set_up(&mut self, outcome: SetupOutcome) {
+        if !outcome.is_good() {
+            self.events.push_back(Event::Warning(format!("{}: {outcome}", self.order().name)));
+        }
+        if let Some(Ok(installed)) = &mut self.result {
+            installed.setup = outcome;
+        }
+        self.state = State::Ready(Act::Clear);
+    }
+
     /// The stage is gone, or stays for the next sweep.
     fn discarded(&mut self) {
         let next = if self.earlier == EarlierVersion::Displaced { Act::Clear } else { Act::Unlock };
@@ -302,8 +316,8 @@ impl Install {
     }
 
     fn committed(&mut self, replaced: bool, path: PathBuf) {
-        let source = self.source();
         let (Some(good), Some(order)) = (&self.good, &self.order) else { return };
+        let source = self.source(&good.staged);
         let unpacked = &good.staged.unpacked;
         self.result = Some(Ok(Installed {
             name: order.name.clone(),
@@ -339,10 +353,7 @@ impl Install {
                 self.result = Some(Err(error));
                 self.state = State::Ready(Act::Clear);
             }
-            Act::Setup => {
-                self.events.push_back(Event::Warning(error.to_string()));
-                self.state = State::Ready(Act::Clear);
-            }
+            Act::Setup => self.set_up(SetupOutcome::CouldNotRun(error.cause().to_owned())),
             // What is left is cleared away before the next install.
             Act::Clear => {
                 self.events.push_back(Event::Warning(error.to_string()));
@@ -380,6 +391,15 @@ fn not_found(error: Error) -> Error {
         .remedy("see available_plugins() for what it holds, and check the name and the source")
 }
 
+/// The refusal of a plugin of which nobody could tell later whether it is whole.
+fn too_long_a_receipt(bytes: usize) -> Refusal {
+    let detail = format!(
+        "the plugin has so many files, or names so long, that its receipt would have {bytes} bytes, more than \
+         {MAX_RECEIPT_BYTES}; lower max_entries and max_names_bytes to their defaults, and ask for a smaller plugin"
+    );
+    Refusal::new(Rule::ReceiptBytes, detail)
+}
+
 /// Where a commit that failed left the earlier version, if not where it was.
 fn displaced(fault: &Fault) -> Option<PathBuf> {
     let first = fault.source.as_deref().map(|source| source as &(dyn StdError + 'static));
@@ -414,7 +434,7 @@ impl Machine for Install {
                     }
                 },
                 State::Fetching(mut call) => match call.poll(cx) {
-                    Step::Done(Ok((stage, staged))) => self.fetched(stage, staged),
+                    Step::Done(Ok((stage, staged))) => self.fetched(cx, stage, staged),
                     Step::Done(Err(error)) => self.fail(not_found(error)),
                     Step::Cancel(id) => {
                         self.result = Some(Err(Error::cancelled(OPERATION)));
@@ -426,7 +446,7 @@ impl Machine for Install {
                         return pass(other);
                     }
                 },
-                State::Ready(act) => match self.effect(cx, act) {
+                State::Ready(act) => match self.effect(act) {
                     Some(op) => {
                         let id = cx.session.next_effect();
                         self.state = State::Acting(id, act);

@@ -141,6 +141,26 @@ fn read<T: std::str::FromStr>(var: impl Fn(&str) -> Option<String>, name: &str, 
 mod tests {
     use super::*;
 
+    /// Each default is a promise of the documentation.
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let (kib, mib) = (1 << 10, 1 << 20);
+        let documented = InstallLimits {
+            max_archive_bytes: 100 * mib,
+            max_unpacked_bytes: 512 * mib,
+            max_entries: 50_000,
+            max_names_bytes: 4 * mib,
+            max_metadata_bytes: 256 * kib,
+            max_metadata_headers: 8,
+            max_path_bytes: 1_024,
+            max_depth: 64,
+            max_manifest_bytes: mib,
+            setup_timeout: Duration::from_secs(120),
+            setup_output_bytes: 65_536,
+        };
+        assert_eq!(InstallLimits::default(), documented);
+    }
+
     #[test]
     fn variables_replace_defaults() {
         let vars = |name: &str| match name {

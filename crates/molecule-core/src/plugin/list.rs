@@ -17,6 +17,7 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::printable::line;
 use crate::record::maybe_text;
 
 const OPERATION: &str = "list plugins";
@@ -74,6 +75,8 @@ impl InstalledPlugin {
         let (receipt, tree) = receipt.unzip();
         let installed_at = receipt.as_ref().map(Receipt::time);
         let (version, source) = receipt.map(|receipt| (receipt.version, receipt.source)).unwrap_or_default();
+        // An earlier release, or somebody else, may have written it.
+        let [version, source] = [version, source].map(|text| text.as_deref().map(line));
         let plugin = Self {
             name: found.name,
             path: found.path,

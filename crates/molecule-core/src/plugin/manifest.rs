@@ -9,6 +9,7 @@ use super::refusal::{Refusal, escaped};
 use super::rule::Rule;
 use super::tree::{Tree, TreeDigest};
 use crate::digest::ContentDigest;
+use crate::printable::line;
 use crate::record::text;
 use yaml::{Scalar, Value};
 
@@ -21,7 +22,7 @@ const VERSION_BYTES: usize = 256;
 pub struct PluginManifest {
     /// `name`.
     pub name: Option<String>,
-    /// `version`, as it is written; `None` also where it is no plain value or longer than 256 bytes.
+    /// `version`, as it is written but for what a terminal would obey, which is escaped; `None` also where it is no plain value or longer than 256 bytes.
     pub version: Option<String>,
     /// `sha256`: the digest of the content that the manifest declares.
     pub sha256: Option<ContentDigest>,
@@ -153,9 +154,7 @@ fn name(value: Value) -> Result<String, Refusal> {
 
 fn version(value: Value) -> Option<String> {
     match value {
-        Value::Scalar(scalar) if !scalar.is_null() && scalar.text.len() <= VERSION_BYTES => {
-            Some(scalar.text.to_string())
-        }
+        Value::Scalar(scalar) if !scalar.is_null() && scalar.text.len() <= VERSION_BYTES => Some(line(&scalar.text)),
         Value::Scalar(_) | Value::Collection => None,
     }
 }

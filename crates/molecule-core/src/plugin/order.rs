@@ -1,5 +1,6 @@
 //! A plugin to install whose options were checked.
 
+use std::fmt;
 use std::time::Duration;
 
 use molecule_proto::{PluginName, refuse_nul};
@@ -9,10 +10,10 @@ use super::tree::TreeDigest;
 use super::{Durability, Plugin, Setup};
 use crate::endpoint::DownloadPlugin;
 use crate::error::{Error, Result};
+use crate::printable::ShownUrl;
 use crate::unpack::UnpackPolicy;
 
 /// What an install goes by.
-#[derive(Debug)]
 pub(super) struct Order {
     pub(super) name: PluginName,
     pub(super) source: Option<String>,
@@ -23,6 +24,13 @@ pub(super) struct Order {
     pub(super) setup_plan: SetupPlan,
     pub(super) wait: Duration,
     download_limit: Duration,
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source.as_deref().map(ShownUrl);
+        f.debug_struct("Order").field("name", &self.name).field("source", &source).finish_non_exhaustive()
+    }
 }
 
 impl Order {

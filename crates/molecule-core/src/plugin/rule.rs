@@ -108,6 +108,7 @@ rules! {
     ManifestDigest = "manifest-digest", "the sha256 in `plugin.yaml` is a text of 64 lower-case hexadecimal digits";
     ContentMismatch = "content-mismatch", "the content has the digest that `plugin.yaml` declares";
     TreeMismatch = "tree-mismatch", "the tree has the digest that the caller pinned";
+    ReceiptBytes = "receipt-bytes", "what is kept of the plugin, a line for each of its files, has at most 16 MiB";
 }
 
 impl fmt::Display for Rule {

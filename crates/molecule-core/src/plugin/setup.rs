@@ -1,6 +1,8 @@
 //! What came of a plugin's `setup.sh`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::printable::{Printable, lines};
 
 use serde::Serialize;
 
@@ -13,6 +15,8 @@ pub enum SetupOutcome {
     NotRun,
     /// It was not run: this machine has no `bash`.
     NoBash,
+    /// It could not be run, or not be seen to its end: why, in a sentence. The machine may have no processes or threads left.
+    CouldNotRun(String),
     /// It was run.
     Ran(SetupRun),
 }
@@ -22,7 +26,7 @@ impl SetupOutcome {
     pub fn is_good(&self) -> bool {
         match self {
             Self::NotRun => true,
-            Self::NoBash => false,
+            Self::NoBash | Self::CouldNotRun(_) => false,
             Self::Ran(run) => run.end == SetupEnd::Exited(0),
         }
     }
@@ -30,15 +34,21 @@ impl SetupOutcome {
 
 impl fmt::Display for SetupOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Printable::line(f);
         match self {
             Self::NotRun => f.write_str("setup.sh was not run"),
             Self::NoBash => f.write_str("setup.sh was not run: there is no bash on this machine"),
+            Self::CouldNotRun(why) => write!(f, "setup.sh could not be run to its end: {why}"),
             Self::Ran(run) => match run.end {
                 SetupEnd::Exited(0) => f.write_str("setup.sh ran"),
                 SetupEnd::Exited(code) => write!(f, "setup.sh ended with exit status {code}"),
                 SetupEnd::Killed(signal) => write!(f, "setup.sh was ended by signal {signal}"),
                 SetupEnd::TimedOut => f.write_str("setup.sh took too long and was ended"),
                 SetupEnd::Cancelled => f.write_str("setup.sh was ended because the install was cancelled"),
+                SetupEnd::Unknown => f.write_str(
+                    "setup.sh ended, and nobody knows how: this process ignores SIGCHLD, or something else in it waits for all children; \
+                     start it with SIGCHLD at its default",
+                ),
             },
         }
     }
@@ -67,6 +77,9 @@ pub enum SetupEnd {
     TimedOut,
     /// It was killed because the install was cancelled.
     Cancelled,
+    /// It ended, and its exit status went elsewhere: whoever started this process has it ignore `SIGCHLD`, or something else in
+    /// it waits for all children. What it left running is not ended, since its group's number may be another one's by then.
+    Unknown,
 }
 
 impl SetupRun {
@@ -80,14 +93,16 @@ impl SetupRun {
         self.end
     }
 
-    /// The end of its standard output, made fit to print: control characters but line ends and tabs are escaped.
+    /// The end of its standard output, made fit to print: what a terminal would obey and what turns the direction of
+    /// text is escaped, line ends and tabs stay.
     pub fn stdout(&self) -> String {
-        printable(&self.stdout)
+        lines(&String::from_utf8_lossy(&self.stdout))
     }
 
-    /// The end of its standard error, made fit to print: control characters but line ends and tabs are escaped.
+    /// The end of its standard error, made fit to print: what a terminal would obey and what turns the direction of
+    /// text is escaped, line ends and tabs stay.
     pub fn stderr(&self) -> String {
-        printable(&self.stderr)
+        lines(&String::from_utf8_lossy(&self.stderr))
     }
 }
 
@@ -99,18 +114,6 @@ impl fmt::Debug for SetupRun {
     }
 }
 
-fn printable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for char in String::from_utf8_lossy(bytes).chars() {
-        if char.is_control() && !matches!(char, '\n' | '\t') {
-            text.extend(char.escape_default());
-        } else {
-            text.push(char);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,13 +123,21 @@ mod tests {
         let run = SetupRun::new(SetupEnd::Exited(1), b"one\n\x1b[2Jtwo\xff".to_vec(), Vec::new());
         assert_eq!(run.stdout(), "one\n\\u{1b}[2Jtwo\u{fffd}");
         assert!(!format!("{run:?}").contains("two"));
+        let run = SetupRun::new(SetupEnd::Exited(1), Vec::new(), "a\u{202e}b\u{2066}\tc\u{2028}".as_bytes().to_vec());
+        assert_eq!(run.stderr(), "a\\u{202e}b\\u{2066}\tc\\u{2028}");
+        let outcome = SetupOutcome::CouldNotRun("/\u{202e}\u{1b}[2J".to_owned());
+        assert_eq!(outcome.to_string(), "setup.sh could not be run to its end: /\\u{202e}\\u{1b}[2J");
     }
 
     #[test]
     fn only_exit_status_0_is_good() {
         let ran = |end| SetupOutcome::Ran(SetupRun::new(end, Vec::new(), Vec::new()));
         assert!(SetupOutcome::NotRun.is_good() && ran(SetupEnd::Exited(0)).is_good());
-        for bad in [SetupOutcome::NoBash, ran(SetupEnd::Exited(1)), ran(SetupEnd::Killed(9)), ran(SetupEnd::TimedOut)] {
+        let ends =
+            [SetupEnd::Exited(1), SetupEnd::Killed(9), SetupEnd::TimedOut, SetupEnd::Cancelled, SetupEnd::Unknown];
+        for bad in
+            [SetupOutcome::NoBash, SetupOutcome::CouldNotRun("no room".to_owned())].into_iter().chain(ends.map(ran))
+        {
             assert!(!bad.is_good(), "{bad}");
         }
     }

@@ -14,7 +14,7 @@ use super::receipt::Receipt;
 use super::tree::TreeDiff;
 use crate::beat::pass;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 
@@ -31,6 +31,8 @@ pub struct PluginTask<T> {
     op: Option<PluginOp>,
     /// What comes of it where there is no such plugin.
     absent: Option<T>,
+    /// Whether it writes nothing, so that it goes on where no lock can be taken: nobody else takes one there to replace the plugin.
+    only_reads: bool,
     lock: Option<LockId>,
     result: Option<Result<T>>,
     state: State,
@@ -85,12 +87,14 @@ impl PluginTask<bool> {
 }
 
 impl PluginTask<Option<Verification>> {
-    /// Compares a plugin with its receipt; `None` where it is not installed.
+    /// Compares a plugin with its receipt; `None` where it is not installed. On a disk that can only be read it does so without the
+    /// plugin's lock.
     pub fn verify(name: &str) -> Self {
-        Self::new("verify plugin", name, PluginOp::Hash, None, |name, result| match result {
+        let task = Self::new("verify plugin", name, PluginOp::Hash, None, |name, result| match result {
             PluginResult::Hashed(hashed) => Ok(hashed.map(|hashed| compare(name, hashed))),
             other => Err(other),
-        })
+        });
+        Self { only_reads: true, ..task }
     }
 }
 
@@ -119,7 +123,7 @@ impl<T> PluginTask<T> {
             Err(error) => (None, Some(Err(error.during(operation))), State::Ready(Act::Unlock)),
         };
         let op = name.clone().map(op);
-        Self { operation, read, name, op, absent: Some(absent), lock: None, result, state }
+        Self { operation, read, name, op, absent: Some(absent), only_reads: false, lock: None, result, state }
     }
 
     fn effect(&mut self, act: Act) -> Option<HostOp> {
@@ -169,6 +173,7 @@ impl<T> PluginTask<T> {
             (Act::Unlock, Outcome::Host(HostResult::Unlocked) | Outcome::Failed(_)) => {
                 self.state = State::Ready(Act::Unlock);
             }
+            (Act::Sweep, Outcome::Failed(_)) if self.only_reads => self.state = State::Ready(Act::Own),
             (Act::Look | Act::Sweep | Act::Own, Outcome::Failed(fault)) => {
                 self.end(Err(Error::from_fault(self.operation, fault)))
             }
@@ -195,6 +200,9 @@ impl<T> Machine for PluginTask<T> {
                         self.lock = Some(lock);
                         let act = if self.result.is_some() { Act::Unlock } else { Act::Sweep };
                         self.state = State::Ready(act);
+                    }
+                    Step::Done(Err(error)) if self.only_reads && error.kind() == ErrorKind::Storage => {
+                        self.state = State::Ready(Act::Own);
                     }
                     Step::Done(Err(error)) => self.end(Err(error)),
                     other => {

@@ -183,7 +183,9 @@ fn each_rule_has_an_archive_that_breaks_it() {
         broken.insert(rule, refusal);
     }
     for rule in Rule::ALL {
-        assert!(broken.contains_key(rule) || *rule == Rule::NameReserved, "nothing breaks {rule}");
+        // The one is of Windows alone, and the other of a whole install, whose tests break it.
+        let is_elsewhere = matches!(rule, Rule::NameReserved | Rule::ReceiptBytes);
+        assert!(broken.contains_key(rule) || is_elsewhere, "nothing breaks {rule}");
     }
     assert_eq!(verdict(&good().gz(), &UnpackPolicy::default(), None), Ok(()));
     assert!(unpack(&gzip(&good().tar())).is_ok());

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 
 use molecule_core::plugin::Durability;
+use molecule_core::plugin::act::MAX_RECEIPT_BYTES;
 use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Mode};
@@ -11,9 +12,6 @@ use super::name::{self, RECEIPTS};
 use super::place::{Place, failed, judge_file, not_opened};
 use super::swap::Renames;
 use crate::store::StoreError;
-
-/// The most bytes that are read of a receipt: one of the largest plugin has half of that.
-const MOST: u64 = 16 * 1024 * 1024;
 
 /// Replaces the plugin's receipt as a whole. With `Sync` the disk has it in the end, and the plugin's own place as well, so
 /// that nothing of an install is left to be written.
@@ -66,9 +64,10 @@ pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Opti
     let Some(file) = open(&receipts, &target, place)? else { return Ok(None) };
     let path = place.path(RECEIPTS).join(&target);
     let mut content = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut content).map_err(|error| failed(&path, "read", error))?;
-    if content.len() as u64 > MOST {
-        let sentence = format!("{} holds more than {MOST} bytes, so it is no receipt; remove it", path.display());
+    file.take(MAX_RECEIPT_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&path, "read", error))?;
+    if content.len() as u64 > MAX_RECEIPT_BYTES {
+        let sentence =
+            format!("{} holds more than {MAX_RECEIPT_BYTES} bytes, so it is no receipt; remove it", path.display());
         return Err(StoreError::new(io::ErrorKind::InvalidData, sentence));
     }
     Ok(Some(content))
