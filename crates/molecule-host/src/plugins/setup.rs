@@ -94,8 +94,16 @@ fn has_script(place: &Place, plugin: &PluginName) -> Result<bool, StoreError> {
 }
 
 fn not_run(directory: &At, error: io::Error) -> StoreError {
-    let sentence =
-        format!("{} cannot be run: {error}; {}", directory.join(SCRIPT).display(), directory.remedy(error.kind()));
+    let help = match error.kind() {
+        // EAGAIN of fork, or of a thread.
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
+            "this user may start no more processes and threads, or the machine has no room for them: see `ulimit -u`, and \
+             install the plugin again"
+                .to_owned()
+        }
+        kind => directory.remedy(kind),
+    };
+    let sentence = format!("{} cannot be run: {error}; {help}", directory.join(SCRIPT).display());
     StoreError::new(error.kind(), sentence).with_source(error)
 }
 
@@ -127,10 +135,11 @@ fn watched(mut command: Command, plan: &SetupPlan, cancel: &Cancel) -> io::Resul
     group.kill();
     let dead = cancel.wait_until(Some(Instant::now() + DEATH), |_| exit.is_over());
     cancel.wait_until(Some(Instant::now() + LAST_WORDS), |_| is_drained());
-    let ended = if dead { Some(group.reap()?) } else { None };
+    let ended = if dead { group.reap()? } else { None };
     let end = match (forced, ended) {
         (Some(forced), _) => forced,
         (None, Some(status)) => system::end(status),
+        (None, None) if dead => SetupEnd::Unknown,
         (None, None) => SetupEnd::TimedOut,
     };
     Ok(SetupRun::new(end, stdout.tail(), stderr.tail()))

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 
-use molecule_core::unpack::{EntryPath, Sink};
+use molecule_core::unpack::{EntryPath, Sink, TakenBy};
 
 use super::dir::{Dir, Mode};
 
@@ -26,12 +26,14 @@ impl Staging {
 
 impl Sink for Staging {
     fn directory(&mut self, path: &EntryPath) -> io::Result<()> {
-        self.parents.of(path.parent())?.make(OsStr::new(path.file_name()), Mode::Plain)
+        let (parent, name) = (self.parents.of(path.parent())?, OsStr::new(path.file_name()));
+        parent.make(name, Mode::Plain).map_err(|error| taken(parent, name, error))
     }
 
     fn begin(&mut self, path: &EntryPath, executable: bool) -> io::Result<()> {
         let mode = if executable { Mode::Executable } else { Mode::Plain };
-        self.file = Some(self.parents.of(path.parent())?.create(OsStr::new(path.file_name()), mode)?);
+        let (parent, name) = (self.parents.of(path.parent())?, OsStr::new(path.file_name()));
+        self.file = Some(parent.create(name, mode).map_err(|error| taken(parent, name, error))?);
         Ok(())
     }
 
@@ -43,6 +45,17 @@ impl Sink for Staging {
         // A close that fails tells nobody on most systems; what must be on the disk is synced before the commit.
         self.file = None;
         Ok(())
+    }
+}
+
+/// The error for a name that is taken, with the one that the file system has there: it may fold more than case.
+fn taken(parent: &Dir, name: &OsStr, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::AlreadyExists {
+        return error;
+    }
+    match parent.other_name(name) {
+        Ok(Some(other)) => io::Error::new(error.kind(), TakenBy(other.to_string_lossy().into_owned())),
+        Ok(None) | Err(_) => error,
     }
 }
 
@@ -107,6 +120,27 @@ mod tests {
     use super::*;
     use crate::environment::seed;
     use std::collections::BTreeSet;
+
+    /// As a file system does that takes two names for one: here a hard link stands for both.
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_taken_is_told_with_the_other_one() {
+        let place = std::env::temp_dir().join(format!("molecule-taken-{:016x}", seed()));
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("Straße"), "").unwrap();
+        std::fs::hard_link(place.join("Straße"), place.join("STRASSE")).unwrap();
+        std::fs::create_dir(place.join("lone")).unwrap();
+        let dir = Dir::open_path(&place).unwrap();
+        let error = |name: &str| {
+            let name = OsStr::new(name);
+            taken(&dir, name, dir.create(name, Mode::Plain).unwrap_err())
+        };
+        let told = |error: &io::Error| error.get_ref().and_then(|error| error.downcast_ref::<TakenBy>()).cloned();
+        assert_eq!(told(&error("STRASSE")), Some(TakenBy("Straße".to_owned())));
+        assert_eq!(told(&error("Straße")), Some(TakenBy("STRASSE".to_owned())));
+        assert_eq!((told(&error("lone")), error("lone").kind()), (None, io::ErrorKind::AlreadyExists));
+        std::fs::remove_dir_all(place).unwrap();
+    }
 
     #[test]
     fn the_directories_used_last_are_open_once_and_few_are() {

@@ -73,6 +73,13 @@ impl Dir {
         Ok(entries)
     }
 
+    /// The name that is kept for what stands at this one, where that is another: names differ here by case alone.
+    pub(in crate::plugins) fn other_name(&self, name: &OsStr) -> io::Result<Option<OsString>> {
+        let lower = name.to_string_lossy().to_lowercase();
+        let others = self.entries()?.into_iter().map(|(other, _)| other);
+        Ok(others.filter(|other| other != name).find(|other| other.to_string_lossy().to_lowercase() == lower))
+    }
+
     /// Makes a directory; an error if anything stands there.
     pub(in crate::plugins) fn make(&self, name: &OsStr, _: Mode) -> io::Result<()> {
         fs::create_dir(self.0.join(name))

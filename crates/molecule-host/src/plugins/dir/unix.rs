@@ -95,6 +95,18 @@ impl Dir {
         Ok(entries)
     }
 
+    /// The name that is kept for what stands at this one, where that is another: a file system may take many names for one.
+    pub(in crate::plugins) fn other_name(&self, name: &OsStr) -> io::Result<Option<OsString>> {
+        let named = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        for (other, _) in self.entries()? {
+            let stat = fs::statat(&self.0, &other, AtFlags::SYMLINK_NOFOLLOW)?;
+            if other != name && (stat.st_dev, stat.st_ino) == (named.st_dev, named.st_ino) {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes a directory; an error if anything stands there.
     pub(in crate::plugins) fn make(&self, name: &OsStr, mode: Mode) -> io::Result<()> {
         let mode = match mode {

@@ -68,8 +68,8 @@ impl Group {
     }
 
     /// How it ended, which it has.
-    pub(super) fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.child().wait()
+    pub(super) fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child().wait().map(Some)
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

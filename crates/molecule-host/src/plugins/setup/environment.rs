@@ -7,7 +7,7 @@ use molecule_core::plugin::act::SetupPlan;
 use molecule_core::proto::PluginName;
 
 /// Variables that every script sees. A list of those that none sees would miss the next secret.
-const SEEN: [&str; 18] = [
+const SEEN: [&str; 14] = [
     "PATH",
     "HOME",
     "USER",
@@ -16,11 +16,7 @@ const SEEN: [&str; 18] = [
     "LANG",
     "TZ",
     "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
     "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -28,6 +24,9 @@ const SEEN: [&str; 18] = [
     "SystemRoot",
     "PATHEXT",
 ];
+
+/// Those of them that may hold a password.
+const PROXIES: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
 
 /// The beginning of those about the language.
 const LOCALE: &str = "LC_";
@@ -39,17 +38,34 @@ pub(super) fn of(
     plugin: &PluginName,
     directory: &Path,
 ) -> Vec<(OsString, OsString)> {
-    let mut seen: Vec<(OsString, OsString)> =
-        variables.filter(|(name, _)| name.to_str().is_some_and(|name| is_seen(name, &plan.env))).collect();
+    let mut seen: Vec<(OsString, OsString)> = variables
+        .filter_map(|(name, value)| shown(name.to_str()?, value, &plan.env).map(|value| (name, value)))
+        .collect();
     seen.push(("TERM".into(), "dumb".into()));
     seen.push(("MOLECULE_PLUGIN_NAME".into(), plugin.as_str().into()));
     seen.push(("MOLECULE_PLUGIN_DIR".into(), OsStr::new(directory).into()));
     seen
 }
 
-fn is_seen(name: &str, added: &[String]) -> bool {
-    let is_asked_for = SEEN.contains(&name) || name.starts_with(LOCALE) || added.iter().any(|added| added == name);
-    is_asked_for && SetupPlan::may_show(name)
+/// What the script sees of a variable, if it does. A proxy's credentials are seen only if the variable was asked for by name.
+fn shown(name: &str, value: OsString, added: &[String]) -> Option<OsString> {
+    if !SetupPlan::may_show(name) {
+        return None;
+    }
+    if added.iter().any(|added| added == name) {
+        return Some(value);
+    }
+    if PROXIES.contains(&name) {
+        return value.to_str().map(|proxy| without_user_info(proxy).into());
+    }
+    (SEEN.contains(&name) || name.starts_with(LOCALE)).then_some(value)
+}
+
+/// A proxy's URL, or its host and port, without user and password. A password may hold any character, an `@` too.
+fn without_user_info(proxy: &str) -> String {
+    let (scheme, rest) = proxy.split_once("://").map_or(("", proxy), |(scheme, rest)| (scheme, rest));
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    if scheme.is_empty() { place.to_owned() } else { format!("{scheme}://{place}") }
 }
 
 #[cfg(test)]
@@ -85,6 +101,35 @@ mod tests {
         };
         assert_eq!(names(seen(&all, &[])), ["LC_ALL", "PATH", "https_proxy"]);
         assert_eq!(names(seen(&all, &["NVM_DIR", "ABSENT"])), ["LC_ALL", "NVM_DIR", "PATH", "https_proxy"]);
+    }
+
+    #[test]
+    fn proxies_are_seen_without_their_credentials() {
+        let seen = |name: &str, value: &str, added: &[&str]| {
+            let plan = SetupPlan {
+                timeout: Duration::ZERO,
+                output_bytes: 0,
+                env: added.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            let variables = [(OsString::from(name), OsString::from(value))];
+            let chosen = of(variables.into_iter(), &plan, &"dev".parse().unwrap(), Path::new("/plugins/dev"));
+            chosen.into_iter().find(|(it, _)| it == name).map(|(_, value)| value.into_string().unwrap())
+        };
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            for (value, expected) in [
+                ("http://proxy.example:3128", "http://proxy.example:3128"),
+                ("http://ada:s3cr3t@proxy.example:3128/", "http://proxy.example:3128/"),
+                ("https://ada@proxy.example", "https://proxy.example"),
+                ("ada:s3cr3t@proxy.example:3128", "proxy.example:3128"),
+                ("http://ada:s3@cr/3#t@[::1]:3128", "http://[::1]:3128"),
+                ("", ""),
+            ] {
+                assert_eq!(seen(name, value, &[]).as_deref(), Some(expected), "{name}={value}");
+                assert_eq!(seen(name, value, &[name]).as_deref(), Some(value), "who asks for it gets it whole");
+            }
+        }
+        assert_eq!(seen("NO_PROXY", "a.example,10.0.0.0/8", &[]).as_deref(), Some("a.example,10.0.0.0/8"));
+        assert_eq!(seen("ALL_PROXY", "http://proxy.example", &[]), None);
     }
 
     #[test]

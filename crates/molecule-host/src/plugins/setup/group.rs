@@ -1,6 +1,8 @@
 //! A process in a group of its own.
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::Arc;
@@ -10,13 +12,17 @@ use std::thread;
 use molecule_core::plugin::SetupEnd;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::cancel::Cancel;
 
-/// Closes what an earlier owner of this process left open and inheritable, which `exec` alone would pass on; then the shell
-/// becomes `bash <script>`, with nothing open but its standard streams.
+/// Closes what an earlier owner of this process left open and inheritable, which `exec` alone would pass on; gives signals that it
+/// has this process ignore their defaults back, where there is an `env` that can (GNU's: a shell cannot, and the mask is clean
+/// already); then the shell becomes `bash <script>`, with nothing open but its standard streams.
 const CLOSE_AND_RUN: &str = "for fd in /dev/fd/*; do fd=${fd##*/}; case $fd in *[!0-9]*|'') ;; \
-    *) if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi ;; esac; done; exec bash \"$0\"";
+    *) if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi ;; esac; done; \
+    if env --default-signal true 2>/dev/null; then exec env --default-signal bash \"$0\"; fi; exec bash \"$0\"";
 
 /// `bash <script>`, without descriptors above 2.
 pub(super) fn command(script: &str) -> Command {
@@ -38,13 +44,28 @@ pub(super) struct Group {
     child: Child,
     /// The leader's, and as long as nobody has reaped it, the group's.
     pid: Option<Pid>,
+    hold: Hold,
+    /// Whether the leader has ended and was not kept for us: its number may be another one's now.
+    lost: Arc<AtomicBool>,
+}
+
+/// What keeps a signal from reaching somebody else.
+enum Hold {
+    /// A leader that has ended keeps its number until it is reaped, which is done after the last signal.
+    Number,
+    /// Nothing keeps the number. Signals go to the leader alone, by this handle of its.
+    #[cfg(target_os = "linux")]
+    Leader(OwnedFd),
+    /// Nothing does, and there is no handle: no signal is sent.
+    #[cfg(target_os = "linux")]
+    Nothing,
 }
 
 impl Group {
     pub(super) fn start(command: &mut Command) -> io::Result<Self> {
         let child = command.process_group(0).spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Self { child, pid })
+        Ok(Self { child, pid, hold: Hold::on(pid), lost: Arc::default() })
     }
 
     pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
@@ -59,11 +80,16 @@ impl Group {
     pub(super) fn watch(&self, cancel: &Cancel) -> io::Result<Exit> {
         let pid = self.pid.ok_or_else(|| io::Error::other("its process id is none"))?;
         let exit = Exit(Arc::new(AtomicBool::new(false)));
-        let (theirs, cancel) = (Arc::clone(&exit.0), cancel.clone());
+        let (theirs, lost, cancel) = (Arc::clone(&exit.0), Arc::clone(&self.lost), cancel.clone());
         thread::Builder::new().name("setup.sh end".to_owned()).spawn(move || {
-            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            // Any other error means that there is nothing to wait for.
-            while matches!(waitid(WaitId::Pid(pid), ended), Err(Errno::INTR)) {}
+            let ended = loop {
+                match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                    Err(Errno::INTR) => {}
+                    ended => break ended,
+                }
+            };
+            // There was nothing left to wait for: SIGCHLD is ignored, or somebody else has waited.
+            lost.store(ended.is_err(), Ordering::Release);
             theirs.store(true, Ordering::Release);
             cancel.look_again();
         })?;
@@ -75,33 +101,83 @@ impl Group {
         self.signal(Signal::TERM);
     }
 
-    /// Ends everything in the group. Its leader is not reaped yet, so its number is no other group's.
+    /// Ends everything in the group.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            // The only errors are that nobody is left in the group, or nobody who may be signalled.
-            let _ = kill_process_group(pid, signal);
-        }
+        let Some(pid) = self.pid.filter(|_| !self.is_lost()) else { return };
+        // The only errors are that nobody is left in the group, or nobody who may be signalled.
+        let _ = match &self.hold {
+            Hold::Number => kill_process_group(pid, signal),
+            #[cfg(target_os = "linux")]
+            Hold::Leader(leader) => pidfd_send_signal(leader, signal),
+            #[cfg(target_os = "linux")]
+            Hold::Nothing => Ok(()),
+        };
     }
 
-    /// How the leader ended, which has.
-    pub(super) fn reap(&mut self) -> io::Result<ExitStatus> {
+    fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// How the leader ended, which has; `None` where that went elsewhere.
+    pub(super) fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
         self.pid = None;
-        self.child.wait()
+        if self.is_lost() {
+            return Ok(None);
+        }
+        match self.child.wait() {
+            // Somebody else was faster.
+            Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => Ok(None),
+            status => status.map(Some),
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if self.pid.is_some() {
+        if self.pid.is_some() && !self.is_lost() {
             self.kill();
             // Reaped if it is dead already; one that is not yet is the init process's when this one ends.
             let _ = self.child.try_wait();
         }
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Hold {
+    /// Nothing tells here whether dead children are kept; they are, unless whoever started this process saw to it.
+    fn on(_: Option<Pid>) -> Self {
+        Self::Number
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Hold {
+    fn on(pid: Option<Pid>) -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if !ignores(&status, Signal::CHILD) {
+            return Self::Number;
+        }
+        let Some(leader) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return Self::Nothing };
+        // Only of a child of ours there is anything to wait for: by now the number may be another process's.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::PidFd(leader.as_fd()), options) {
+            Ok(_) => Self::Leader(leader),
+            Err(_) => Self::Nothing,
+        }
+    }
+}
+
+/// Whether a process of this `/proc/<pid>/status` ignores the signal.
+#[cfg(target_os = "linux")]
+fn ignores(status: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let bit = u32::try_from(signal.as_raw() - 1).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or_default();
+    mask & bit != 0
 }
 
 /// Whether the leader has ended.
@@ -110,5 +186,22 @@ pub(super) struct Exit(Arc<AtomicBool>);
 impl Exit {
     pub(super) fn is_over(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_found_in_the_mask() {
+        let status = |mask: &str| {
+            format!("Name:\tagent\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\tffffffffffffffff\n")
+        };
+        assert!(ignores(&status("0000000000010000"), Signal::CHILD));
+        assert!(ignores(&status("0000000000011001"), Signal::CHILD));
+        assert!(!ignores(&status("0000000000001001"), Signal::CHILD));
+        assert!(ignores(&status("0000000000001001"), Signal::HUP));
+        assert!(!ignores("", Signal::CHILD));
     }
 }

@@ -1,0 +1,102 @@
+//! A `setup.sh` under whoever started us: what it inherits of their signals, what is known of its end, and what could not run.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+mod plugin;
+mod scene;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use molecule_core::effect::LockId;
+use molecule_core::plugin::SetupEnd;
+use molecule_core::plugin::act::PluginOp;
+use molecule_host::Cancel;
+use plugin::{as_user, name, plan, ran, set_up, set_up_with, with_script};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use scene::{Scene, assert_passes};
+
+/// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` that can.
+#[allow(clippy::print_stdout)]
+fn ignoring(signals: &[&str], test: &str) {
+    let ignore: Vec<String> = signals.iter().map(|signal| format!("--ignore-signal={signal}")).collect();
+    let ignore: Vec<&str> = ignore.iter().map(String::as_str).collect();
+    if !Command::new("env").args(&ignore).arg("true").output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: the `env` of this machine cannot ignore signals");
+        return;
+    }
+    let scene = Scene::new();
+    assert_passes(scene.rerun("env", &ignore, test));
+}
+
+#[test]
+fn an_end_that_nobody_kept_is_told_as_unknown() {
+    ignoring(&["CHLD"], "child_whose_children_are_not_kept");
+}
+
+#[test]
+#[ignore = "started by an_end_that_nobody_kept_is_told_as_unknown"]
+fn child_whose_children_are_not_kept() {
+    let scene = Scene::inherited();
+    let path = with_script(&scene, "echo $$ > leader; echo said; exit 3");
+    let run = ran(set_up(&scene), SetupEnd::Unknown);
+    assert_eq!(run.stdout(), "said\n");
+    // Whose time is over is ended all the same, by a handle that is its own.
+    fs::write(path.join("setup.sh"), "echo $$ > leader; exec sleep 300").unwrap();
+    let start = Instant::now();
+    ran(set_up_with(&scene, plan(Duration::from_secs(1)), &Cancel::new()), SetupEnd::TimedOut);
+    assert!(start.elapsed() < Duration::from_secs(60));
+    let leader = fs::read_to_string(path.join("leader")).unwrap();
+    let leader = format!("/proc/{}", leader.trim());
+    let until = Instant::now() + Duration::from_secs(20);
+    while Path::new(&leader).exists() {
+        assert!(Instant::now() < until, "the leader is alive");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_script_starts_with_every_signal_at_its_default() {
+    ignoring(&["HUP", "INT", "TERM", "CHLD"], "child_that_ignores_signals");
+}
+
+#[test]
+#[ignore = "started by a_script_starts_with_every_signal_at_its_default"]
+fn child_that_ignores_signals() {
+    let scene = Scene::inherited();
+    let path = with_script(&scene, "cat /proc/self/status > status");
+    ran(set_up(&scene), SetupEnd::Unknown);
+    let mask = |status: &str, name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    };
+    let ours = fs::read_to_string("/proc/self/status").unwrap();
+    let theirs = fs::read_to_string(path.join("status")).unwrap();
+    let signals = [Signal::HUP, Signal::INT, Signal::TERM, Signal::CHILD];
+    let ignored = signals.iter().fold(0, |mask, signal| mask | 1_u64 << (signal.as_raw() - 1));
+    assert_eq!(mask(&ours, "SigIgn:") & ignored, ignored, "the test ignores nothing itself");
+    assert_eq!((mask(&theirs, "SigIgn:") & ignored, mask(&theirs, "SigBlk:")), (0, 0), "{theirs}");
+}
+
+#[test]
+fn a_script_that_cannot_be_started_says_why() {
+    as_user("child_without_processes", |_| {});
+}
+
+#[test]
+#[ignore = "started by a_script_that_cannot_be_started_says_why"]
+fn child_without_processes() {
+    let scene = Scene::inherited();
+    let path = with_script(&scene, "touch ran");
+    let limit = getrlimit(Resource::Nproc);
+    setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..limit }).unwrap();
+    let performed =
+        scene.plugins().perform(PluginOp::Setup(name(), plan(Duration::from_secs(60))), &Cancel::new(), |_| LockId(0));
+    setrlimit(Resource::Nproc, limit).unwrap();
+    let error = performed.unwrap_err();
+    assert!(error.to_string().contains("setup.sh cannot be run") && error.to_string().contains("ulimit -u"), "{error}");
+    assert!(!path.join("ran").exists());
+}
