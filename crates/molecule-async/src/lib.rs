@@ -49,6 +49,7 @@ mod dial;
 mod driven;
 mod driver;
 mod events;
+pub mod extend;
 mod fetch;
 mod http;
 mod pool;

@@ -39,6 +39,7 @@ mod builder;
 mod connector;
 mod driver;
 mod events;
+pub mod extend;
 mod fetch;
 mod http;
 mod reply;

@@ -1,6 +1,7 @@
 //! The platform's endpoints: what each sends, what it may answer, and whether it may be sent again.
 //!
-//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called:
+//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called. What an
+//! implementation needs stands in the facades' module `extend`, inside semantic versioning:
 //!
 //! ```
 //! use molecule_core::endpoint::{Endpoint, Mismatch, Repeat, json};
@@ -100,12 +101,14 @@ pub trait Endpoint {
         Self::RELAYED
     }
 
-    /// Where a 200's body goes instead of into memory.
+    /// Where a 200's body goes instead of into memory. For endpoints of the SDK's own, outside semantic versioning.
+    #[doc(hidden)]
     fn dest(&self) -> Option<Dest> {
         None
     }
 
     /// Takes what came of such a body; gives it back unless [`dest`](Self::dest) asked for it.
+    #[doc(hidden)]
     fn staged(&self, id: StageId, staged: Staged) -> Result<Self::Answer, (StageId, Staged)> {
         Err((id, staged))
     }

@@ -6,7 +6,7 @@
 //! what both say to their users is here: [`Error`], [`Options`], [`Event`], [`Health`] and the outcomes of calls.
 //!
 //! [`Error`], options and outcomes follow semantic versioning. [`machine`], [`effect`], [`connection`], [`session`] and
-//! [`endpoint`] are for drivers and may change in any release.
+//! [`endpoint`] are for drivers and may change in any release, but for what the facades' module `extend` re-exports.
 //!
 //! # Writing a driver
 //!
