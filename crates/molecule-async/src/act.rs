@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::Response;
 use molecule_core::effect::{EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::unpack::Progress;
-use molecule_host::{Cancel, Host};
+use molecule_host::Host;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+
+use crate::store_act::StoreAct;
 
 /// What a machine has under way. A call has one effect at a time, which needs no list.
 #[derive(Default)]
@@ -101,7 +101,7 @@ impl Act {
             Self::Request(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
             Self::Store(act) => {
-                act.cancel.cancel();
+                act.cancel();
                 Self::Store(act)
             }
         };
@@ -134,62 +134,18 @@ impl Act {
     }
 }
 
-fn cancelled() -> Outcome {
+/// The outcome of what nobody waited for to its end.
+pub(crate) fn cancelled() -> Outcome {
     Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
-}
-
-/// An act on the store, on its thread.
-pub(crate) struct StoreAct {
-    outcome: oneshot::Receiver<Outcome>,
-    host: Host,
-    cancel: Cancel,
-}
-
-impl StoreAct {
-    /// Begins it, on a thread for blocking work. What nobody takes any more is disposed of.
-    pub(crate) fn begin(host: &Host, work: impl FnOnce(&Host, &Cancel) -> Outcome + Send + 'static) -> Self {
-        let (due, outcome) = oneshot::channel();
-        let (performer, cancel) = (host.clone(), Cancel::default());
-        let flag = cancel.clone();
-        spawn_blocking(move || {
-            if let Err(unheard) = due.send(work(&performer, &flag)) {
-                performer.dispose(unheard);
-            }
-        });
-        Self { outcome, host: host.clone(), cancel }
-    }
-}
-
-impl Future for StoreAct {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let outcome = Pin::new(&mut self.outcome).poll(cx);
-        // Its thread panicked, or the runtime ends.
-        outcome.map(|outcome| outcome.unwrap_or_else(|_| cancelled()))
-    }
-}
-
-impl Drop for StoreAct {
-    fn drop(&mut self) {
-        // Nobody waits for a long one any more.
-        self.cancel.cancel();
-        self.outcome.close();
-        if let Ok(outcome) = self.outcome.try_recv() {
-            self.host.dispose(outcome);
-        }
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::future::{pending, poll_fn};
-    use std::sync::mpsc;
 
     use molecule_core::effect::HostResult;
     use molecule_host::Storage;
-    use tokio::runtime::Builder;
 
     use super::*;
 
@@ -215,35 +171,5 @@ mod tests {
         let mut act = Act::store(&host(), HostOp::Prepare);
         act.cancel();
         assert!(matches!(outcome(act).await, Outcome::Host(HostResult::Prepared)));
-    }
-
-    #[test]
-    fn a_lock_that_nobody_takes_any_more_is_given_back() {
-        let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-        let host = host();
-        let free = || {
-            let outcome = host.perform(HostOp::Lock);
-            let free = matches!(outcome, Outcome::Host(HostResult::Locked(_)));
-            host.dispose(outcome);
-            free
-        };
-        // Dropped when the lock was taken already.
-        runtime.block_on(async {
-            let act = Act::store(&host, HostOp::Lock);
-            spawn_blocking(|| {}).await.unwrap();
-            assert!(!free());
-            drop(act);
-            assert!(free());
-        });
-        // Dropped while the act waits for its thread.
-        runtime.block_on(async {
-            let (go, gate) = mpsc::channel::<()>();
-            let busy = spawn_blocking(move || gate.recv());
-            drop(Act::store(&host, HostOp::Lock));
-            drop(go);
-            assert!(busy.await.unwrap().is_err());
-            spawn_blocking(|| {}).await.unwrap();
-            assert!(free());
-        });
     }
 }

@@ -24,6 +24,7 @@ use crate::driven::{Drivable, Driven, Task};
 use crate::events::Listener;
 use crate::fetch::fetch;
 use crate::http::Client;
+use crate::store_act::dispose;
 
 /// One agent's session, and what its machines are driven with.
 #[derive(Clone)]
@@ -170,7 +171,7 @@ impl<M: Drivable> Drive<M> {
         match input {
             Input::Outcome(id, outcome) => {
                 if let Err(outcome) = self.shared.decide(now, |cx| self.machine.feed(cx, id, outcome)) {
-                    self.host().dispose(outcome);
+                    dispose(self.host(), outcome);
                 }
             }
             Input::Command(command) => self.shared.decide(now, |cx| self.machine.command(cx, command)),

@@ -57,6 +57,7 @@ mod proxy;
 mod resolver;
 mod runtimes;
 mod stopper;
+mod store_act;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
 
