@@ -24,7 +24,7 @@ impl RateBudget {
     /// Learns from an answer's headers.
     pub(crate) fn learn(&mut self, now: Time, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         if let Some(limit) = RateLimit::from_headers(headers) {
-            self.seen = Some(limit);
+            self.seen = Some(within_window(limit));
             self.at = now;
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -57,9 +57,21 @@ impl RateBudget {
             return Time::ZERO;
         };
         // The server rounds down.
-        let reset = Duration::from_secs(u64::from(reset_secs) + 1);
+        let reset = Duration::from_secs(u64::from(reset_secs) + 1).min(WINDOW);
         let kept = f64::from(limit) * KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
         if f64::from(requests) < kept { self.at + reset } else { Time::ZERO }
+    }
+}
+
+/// No window refills later than after its own length: a gateway that says when it refills in seconds of the calendar, as
+/// many do, does not mean half a century.
+fn within_window(limit: RateLimit) -> RateLimit {
+    match limit {
+        RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) } => {
+            let reset_secs = reset_secs.min(u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX));
+            RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }
+        }
+        RateLimit::Window { remaining: None, .. } | RateLimit::Unlimited => limit,
     }
 }
 
@@ -100,6 +112,17 @@ mod tests {
         assert_eq!(scarce.hold_others(at(100), at(120)), Some(at(120)));
         assert_eq!(scarce.hold_heartbeat(at(100)), None);
         assert_eq!(budget(0, 29).hold_others(at(100), at(999)), Some(at(130)));
+    }
+
+    #[test]
+    fn a_reset_in_seconds_of_the_calendar_is_no_longer_than_the_window() {
+        for reset_secs in [61, 300, 1_795_384_787, u32::MAX] {
+            let scarce = budget(500, reset_secs);
+            assert_eq!(scarce.hold_others(at(100), at(999)), Some(at(160)), "{reset_secs}");
+            assert_eq!(budget(599, reset_secs).hold_others(at(100), at(999)), None, "{reset_secs}");
+            let remaining = Some(Remaining { requests: 500, reset_secs: 60 });
+            assert_eq!(scarce.seen(), Some(RateLimit::Window { limit: 600, remaining }), "{reset_secs}");
+        }
     }
 
     #[test]
