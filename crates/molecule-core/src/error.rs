@@ -42,6 +42,7 @@ struct Inner {
     retryable: bool,
     may_have_acted: bool,
     message_id: Option<String>,
+    idempotency_key: Option<String>,
     install: Option<InstallFailure>,
     /// What went wrong after that, while cleaning up.
     also: Option<String>,
@@ -121,6 +122,7 @@ impl Error {
             retryable: false,
             may_have_acted: false,
             message_id: None,
+            idempotency_key: None,
             install: None,
             also: None,
             source: None,
@@ -194,6 +196,11 @@ impl Error {
 
     pub(crate) fn with_message_id(mut self, id: &str) -> Self {
         self.0.message_id = Some(id.to_owned());
+        self
+    }
+
+    pub(crate) fn with_idempotency_key(mut self, key: &str) -> Self {
+        self.0.idempotency_key = Some(key.to_owned());
         self
     }
 
@@ -369,6 +376,13 @@ impl Error {
     /// ([`Message::with_id`](molecule_proto::Message::with_id)): who got it before knows it by that.
     pub fn message_id(&self) -> Option<&str> {
         self.0.message_id.as_deref()
+    }
+
+    /// The key of the delegation that failed. Should its task be delegated once more, then under this key
+    /// ([`Delegation::idempotency_key`](crate::Delegation::idempotency_key)): where the platform has taken it before, both
+    /// are one.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.0.idempotency_key.as_deref()
     }
 
     /// What only an install has to say: the rule that was broken, by which entry, and what became of the version before.

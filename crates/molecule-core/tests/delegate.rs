@@ -122,6 +122,38 @@ fn refusals_are_errors_with_the_platforms_words() {
 }
 
 #[test]
+fn an_error_tells_the_key_under_which_the_task_is_delegated_again() {
+    let unclear: [fn() -> Reply; 4] = [
+        || fault(FaultKind::Interrupted).into(),
+        || Answer::html(502).into(),
+        || Answer::error(500, "lookup failed").into(),
+        || Answer::json(200, json!({})).above_cap().into(),
+    ];
+    for end in unclear {
+        let mut agent = caller();
+        let (error, bodies, _) = delegate(&mut agent, "a task", end);
+        let error = error.unwrap_err();
+        assert_eq!(error.idempotency_key(), bodies[0]["idempotency_key"].as_str(), "{error}");
+        assert!(error.to_string().contains("delegate it again under the same key"), "{error}");
+        // As the remedy says.
+        let again = Delegation::new("a task").idempotency_key(error.idempotency_key().unwrap());
+        let (end, resent, _) = delegate(&mut agent, again, || taken().into());
+        assert_eq!((end.unwrap().as_str(), &resent[0]), (DELEGATED, &bodies[0]));
+    }
+    let refused: [fn() -> Reply; 3] = [
+        || Answer::error(400, "invalid delegation request").into(),
+        || unsent(FaultKind::Connect).into(),
+        || Answer::error(429, "rate limit exceeded").into(),
+    ];
+    for end in refused {
+        let (error, ..) = delegate(&mut caller(), Delegation::new("a task").idempotency_key("mine"), end);
+        let error = error.unwrap_err();
+        assert_eq!(error.idempotency_key(), Some("mine"));
+        assert!(!error.to_string().contains("under the same key"), "nothing was taken: {error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_delegated_is_refused_unsent() {
     for (target, delegation, part) in [
         ("../admin", Delegation::new("a task"), "workspace id"),

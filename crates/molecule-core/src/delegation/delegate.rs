@@ -66,6 +66,8 @@ impl From<String> for Delegation {
 pub struct Delegate {
     target: WorkspaceId,
     delegation: Delegation,
+    /// The key that its requests carry.
+    sent_key: Option<String>,
 }
 
 impl Delegate {
@@ -85,7 +87,7 @@ impl Delegate {
             refuse_nul(what, text.map_or("", String::as_str))
                 .map_err(|nul| Error::config(nul.to_string(), "send plain text"))?;
         }
-        Ok(Self { target: workspace_id(DelegateOnce::OPERATION, target)?, delegation })
+        Ok(Self { target: workspace_id(DelegateOnce::OPERATION, target)?, delegation, sent_key: None })
     }
 }
 
@@ -98,7 +100,9 @@ impl Question for Delegate {
             return Err(Error::config("an agent cannot delegate to itself", "do the work here, or choose a peer"));
         }
         let mut request = DelegateRequest::new(self.target.clone(), self.delegation.task.clone());
-        request.idempotency_key = Some(self.delegation.key.clone().unwrap_or_else(|| cx.session.uuid()));
+        let key = self.delegation.key.clone().unwrap_or_else(|| cx.session.uuid());
+        request.idempotency_key = Some(key.clone());
+        self.sent_key = Some(key);
         Ok(Begin::Send(DelegateOnce(request)))
     }
 
@@ -108,10 +112,11 @@ impl Question for Delegate {
         answer: Result<Answer<Self>>,
         events: &mut VecDeque<Event>,
     ) -> Result<DelegationId> {
-        let answer = answer?;
+        let answer = answer.map_err(|error| self.keyed(unclear(error)))?;
         if let Some(other) = answer.target_id.filter(|target| answer.idempotent_hit && *target != self.target) {
             let cause = format!("the key names an earlier delegation, to {other}, and nothing was delegated");
-            return Err(Error::new(ErrorKind::Refused, "delegate", cause).remedy("use a key for one delegation alone"));
+            let error = Error::new(ErrorKind::Refused, DelegateOnce::OPERATION, cause);
+            return Err(self.keyed(error.remedy("use a key for one delegation alone")));
         }
         if let Some(warning) = answer.warning {
             let id = &answer.delegation_id;
@@ -119,6 +124,26 @@ impl Question for Delegate {
         }
         Ok(answer.delegation_id)
     }
+}
+
+impl Delegate {
+    fn keyed(&self, error: Error) -> Error {
+        match &self.sent_key {
+            Some(key) => error.with_idempotency_key(key),
+            None => error,
+        }
+    }
+}
+
+/// Says what to do where nobody knows whether the platform has taken the task.
+fn unclear(error: Error) -> Error {
+    if !error.may_have_acted() {
+        return error;
+    }
+    error.remedy(
+        "the platform may have taken the task: delegate it again under the same key (Error::idempotency_key, \
+         Delegation::idempotency_key), which is the same delegation then",
+    )
 }
 
 impl fmt::Debug for Delegate {
