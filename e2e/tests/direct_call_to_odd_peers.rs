@@ -32,7 +32,11 @@ scenario!(a_message_goes_out_once_whatever_comes_back, [April, Current], |stage|
     let patient = Duration::from_secs(15);
     let page = "Content-Type: text/html\r\n";
     let rows = [
-        (Manner::Answer(200, page, "<!doctype html><title>Sign in</title>"), "the peer failed: the reply is no JSON"),
+        (
+            Manner::Answer(200, page, "<!doctype html><title>Sign in</title>"),
+            "the peer failed: a web page was answered, as by a website and no agent",
+        ),
+        (Manner::Answer(200, "Content-Type: text/plain\r\n", "done"), "replied: done"),
         (
             Manner::Answer(302, "Location: http://localhost:9/elsewhere\r\n", ""),
             "the peer failed: the answer is a redirect, which is never followed (302 Found)",

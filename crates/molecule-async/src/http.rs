@@ -210,7 +210,7 @@ impl Answer<'_> {
             }
             length = length.max(first.len().max(all.len()) as u64);
         }
-        Err(Fault::new(Sent::Maybe, FaultKind::TooLarge))
+        Err(Fault::too_large(mem::take(&mut self.head)))
     }
 
     /// The next piece of the body, within the read limit and the deadline of the whole; `None` at its end.

@@ -63,9 +63,9 @@ pub(crate) struct Unsent(pub(crate) Fault);
 
 /// Marks an error of a step towards a connection. A limit that passed stays one, whichever step it stopped.
 pub(crate) fn unsent(step: FaultKind, error: ureq::Error) -> ureq::Error {
-    let Fault { kind, source, .. } = fault(error);
-    let kind = if let FaultKind::Timeout(_) = kind { kind } else { step };
-    ureq::Error::Other(Box::new(Unsent(Fault { sent: Sent::No, kind, source })))
+    let fault = fault(error);
+    let kind = if let FaultKind::Timeout(_) = fault.kind { fault.kind } else { step };
+    ureq::Error::Other(Box::new(Unsent(Fault { sent: Sent::No, kind, ..fault })))
 }
 
 impl fmt::Display for Unsent {

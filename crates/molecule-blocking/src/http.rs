@@ -165,35 +165,39 @@ impl Answer {
 
     /// Reads the body to its end, at most [`Limits::max_body`] bytes.
     pub(crate) fn whole(self, limits: Limits) -> Result<Response<Bytes>, Fault> {
-        let too_large = || Fault::new(Sent::Maybe, FaultKind::TooLarge);
         let (head, body) = self.0.into_parts();
         // The declared length alone is enough to refuse a body.
-        if body.content_length().is_some_and(|length| length > limits.max_body) {
-            return Err(too_large());
-        }
+        let mut fits = body.content_length().is_none_or(|length| length <= limits.max_body);
         let mut bytes = Vec::new();
-        pieces(body, 16 * 1024, |piece| {
-            bytes.extend_from_slice(piece);
-            if bytes.len() as u64 > limits.max_body { Err(too_large()) } else { Ok(()) }
-        })?;
-        Ok(Response::from_parts(head, bytes.into()))
+        if fits {
+            pieces(body, 16 * 1024, |piece| {
+                bytes.extend_from_slice(piece);
+                fits = bytes.len() as u64 <= limits.max_body;
+                Ok(fits)
+            })?;
+        }
+        if fits {
+            Ok(Response::from_parts(head, bytes.into()))
+        } else {
+            Err(Fault::too_large(Response::from_parts(head, ())))
+        }
     }
 
     /// Reads the body to its end and hands out each piece as it arrives.
-    pub(crate) fn flow(self, each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-        pieces(self.0.into_body(), 64 * 1024, each)
+    pub(crate) fn flow(self, mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        pieces(self.0.into_body(), 64 * 1024, |piece| each(piece).map(|()| true))
     }
 }
 
-fn pieces(mut body: Body, most: usize, mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+/// Hands out each piece of a body, while `each` wants more.
+fn pieces(mut body: Body, most: usize, mut each: impl FnMut(&[u8]) -> Result<bool, Fault>) -> Result<(), Fault> {
     let mut piece = vec![0; most];
     let mut reader = body.as_reader();
     loop {
         let amount = reader.read(&mut piece).map_err(|error| fault(error.into()))?;
-        if amount == 0 {
+        if amount == 0 || !each(&piece[..amount])? {
             return Ok(());
         }
-        each(&piece[..amount])?;
     }
 }
 
@@ -204,10 +208,8 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
     match error {
         E::Other(cause) => match cause.downcast::<Unsent>() {
             Ok(unsent) => unsent.0,
-            Err(cause) if cause.is::<Cut>() => {
-                Fault { sent: Sent::Maybe, kind: FaultKind::Interrupted, source: Some(cause) }
-            }
-            Err(cause) => Fault { sent: Sent::Maybe, kind: FaultKind::Protocol, source: Some(cause) },
+            Err(cause) if cause.is::<Cut>() => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, cause),
+            Err(cause) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, cause),
         },
         E::Timeout(limit) => Fault::new(Sent::Maybe, FaultKind::Timeout(phase(limit))),
         // An alert after the handshake, such as TLS 1.3 has for a client that is not trusted.

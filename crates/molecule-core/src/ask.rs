@@ -27,6 +27,11 @@ pub trait Question {
     /// Those of values that cannot be sent; nothing is sent then.
     fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Self::Endpoint, Self::Output>>;
 
+    /// Whether it begins once more after this error, because there is another way to ask; at most a few times.
+    fn begins_again(&mut self, _: &mut Cx<'_>, _: &Error) -> bool {
+        false
+    }
+
     /// Makes the output of what the call ended with.
     ///
     /// # Errors
@@ -127,6 +132,7 @@ impl<Q: Question> Machine for Ask<Q> {
                     return Step::Idle(Some(wake));
                 }
                 State::Calling(mut call) => match call.poll(cx) {
+                    Step::Done(Err(error)) if self.question.begins_again(cx, &error) => self.state = State::Ready,
                     Step::Done(answer) => {
                         let output = self.question.end(cx, answer, &mut self.events);
                         self.state = State::Finished(Box::new(output));

@@ -221,16 +221,48 @@ impl<E: Endpoint> Call<E> {
             cx.session.counters.failures += u64::from(decoded.is_err());
             return self.finish(decoded);
         }
-        cx.session.counters.failures += 1;
-        self.may_have_acted |= retry::may_have_acted(answer.status(), wait.is_some(), body.as_ref());
         let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
+        self.turned_down(cx, credential, is_relayed, body.as_ref(), error);
+    }
+
+    /// An answer whose body passes the cap. None of the platform's errors is so long, but what the status says holds.
+    fn answered_at_length(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, head: &Response<()>) {
+        let status = head.status();
+        let wait = retry::retry_after(head.headers(), None, cx.now.unix);
+        if !E::RELAYED {
+            cx.session.rate.learn(cx.now.mono, status, head.headers(), wait);
+        }
+        if let Some(answer) = self.endpoint.too_large(head) {
+            return self.finish(Ok(answer));
+        }
+        if status.is_success() {
+            let error = refusal::too_large(E::OPERATION, head, E::MAX_BODY);
+            self.may_have_acted |= error.kind() != ErrorKind::Routing;
+            cx.session.counters.failures += 1;
+            return self.finish(Err(error));
+        }
+        self.turned_down(cx, credential, E::RELAYED, None, refusal::refused_at_length(E::OPERATION, head, wait));
+    }
+
+    /// The status is an error's: looks for a newer bearer, sends again, or ends.
+    fn turned_down(
+        &mut self,
+        cx: &mut Cx<'_>,
+        credential: Option<Token>,
+        is_relayed: bool,
+        body: Option<&ErrorBody>,
+        error: Error,
+    ) {
+        cx.session.counters.failures += 1;
+        let status = error.status().unwrap_or_default();
+        self.may_have_acted |= retry::may_have_acted(status, body);
         let error = if E::EVERYWHERE { refusal::elsewhere(error) } else { error };
-        if answer.status() == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
+        if status == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
             return self.unauthorized(cx, credential, error);
         }
         // What the waits are for: a status that says come again, within what is left of requests and time.
-        if retry::may_repeat_status(answer.status(), wait.is_some(), body.as_ref(), E::REPEAT) {
-            self.retry(cx, wait, error.retryable(true));
+        if retry::may_repeat_status(status, body, E::REPEAT) {
+            self.retry(cx, error.retry_after(), error.retryable(true));
         } else {
             self.finish(Err(error));
         }
@@ -433,6 +465,7 @@ impl<E: Endpoint> Machine for Call<E> {
             State::Sent(expected, credential) if expected == id => {
                 match outcome {
                     Outcome::Response(answer) => self.answered(cx, credential, &answer),
+                    Outcome::Failed(Fault { head: Some(head), .. }) => self.answered_at_length(cx, credential, &head),
                     Outcome::Failed(fault) => self.failed(cx, fault),
                     Outcome::Progress(progress) => {
                         self.state = State::Sent(expected, credential);

@@ -223,13 +223,16 @@ impl Stored {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
+/// Why there is no answer, or none that was read as a whole.
+///
+/// `Debug` shows the head's status, never a header.
 pub struct Fault {
     /// Whether the request may have reached the other side.
     pub sent: Sent,
     /// What failed.
     pub kind: FaultKind,
+    /// Of [`FaultKind::TooLarge`]: the answer's head. What its status says holds, however long its body is.
+    pub head: Option<Box<http::Response<()>>>,
     /// The client's or the store's own error.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -237,12 +240,17 @@ pub struct Fault {
 impl Fault {
     /// A fault without a source.
     pub fn new(sent: Sent, kind: FaultKind) -> Self {
-        Self { sent, kind, source: None }
+        Self { sent, kind, head: None, source: None }
+    }
+
+    /// The fault of an answer with this head, whose body passes [`Limits::max_body`].
+    pub fn too_large(head: http::Response<()>) -> Self {
+        Self { head: Some(Box::new(head)), ..Self::new(Sent::Maybe, FaultKind::TooLarge) }
     }
 
     /// A fault with the error behind it.
     pub fn with_source(sent: Sent, kind: FaultKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { sent, kind, source: Some(source.into()) }
+        Self { source: Some(source.into()), ..Self::new(sent, kind) }
     }
 }
 
@@ -280,7 +288,7 @@ pub enum FaultKind {
     Interrupted,
     /// The answer was no HTTP.
     Protocol,
-    /// The answer's body passed [`Limits::max_body`].
+    /// The answer's body passed [`Limits::max_body`]; [`Fault::head`] is its head.
     TooLarge,
     /// The archive was refused; the source is a [`Refusal`](crate::plugin::Refusal).
     Archive,
@@ -346,8 +354,25 @@ impl fmt::Debug for Outcome {
             }
             Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
             Self::Host(result) => write!(f, "Host({result:?})"),
-            Self::Failed(fault) => write!(f, "Failed({:?}, sent: {:?})", fault.kind, fault.sent),
+            Self::Failed(fault) => {
+                write!(f, "Failed({:?}", fault.kind)?;
+                if let Some(head) = &fault.head {
+                    write!(f, " at {}", head.status())?;
+                }
+                write!(f, ", sent: {:?})", fault.sent)
+            }
         }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Fault");
+        debug.field("sent", &self.sent).field("kind", &self.kind);
+        if let Some(head) = &self.head {
+            debug.field("status", &head.status());
+        }
+        debug.field("source", &self.source).finish()
     }
 }
 

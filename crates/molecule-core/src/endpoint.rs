@@ -113,6 +113,11 @@ pub trait Endpoint {
         Err((id, staged))
     }
 
+    /// What an answer with this head amounts to whose body passes the cap; `None` if it is an error.
+    fn too_large(&self, _: &Response<()>) -> Option<Self::Answer> {
+        None
+    }
+
     /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success()

@@ -559,7 +559,8 @@ mod tests {
 
     #[test]
     fn the_source_is_what_the_sentence_does_not_say() {
-        let fault = |source| Error::from_fault("heartbeat", Fault { sent: Sent::No, kind: FaultKind::Connect, source });
+        let fault =
+            |source| Error::from_fault("heartbeat", Fault { source, ..Fault::new(Sent::No, FaultKind::Connect) });
         let shown = fault(Some(Box::new(io::Error::other("refused by the host"))));
         assert!(shown.to_string().contains("refused by the host"), "{shown}");
         assert!(shown.source().is_none());

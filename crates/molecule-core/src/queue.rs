@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
-use molecule_proto::{A2aAnswer, IdError, QueueId, QueueItem, QueueStatus as Status, Reply, UnixTime};
+use molecule_proto::{
+    A2aAnswer, A2aRefusal, IdError, QueueId, QueueItem, QueueStatus as Status, RefusalKind, Reply, UnixTime,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,6 +64,9 @@ impl Question for QueuedItem {
                 }
                 Err(unsupported().with_status(StatusCode::NOT_FOUND))
             }
+            Err(error) if is_long_reply(&error) => {
+                Err(error.remedy("the message is delivered: ask the peer for a shorter answer"))
+            }
             Err(error) => Err(error),
         }
     }
@@ -78,6 +83,11 @@ fn is_without_route(error: &Error, dialect: Dialect) -> bool {
         ErrorKind::Routing => dialect == Dialect::April,
         _ => false,
     }
+}
+
+/// Whether the item passes the cap: nothing in it is long but the peer's reply.
+pub(crate) fn is_long_reply(error: &Error) -> bool {
+    error.kind() == ErrorKind::TooLarge && error.status() == Some(StatusCode::OK)
 }
 
 fn unsupported() -> Error {
@@ -104,6 +114,8 @@ pub enum QueueOutcome {
         /// More about it.
         data: Option<Value>,
     },
+    /// The peer has the message, and its reply was empty, was lost, or is longer than 16 MiB.
+    DeliveredReplyLost,
     /// The platform counts the message as delivered and has no answer: it met a busy peer once more, and is lost as a rule.
     /// The peer's feed tells.
     Lost,
@@ -148,11 +160,17 @@ impl QueueOutcome {
                 (None, Some(reply)) => Self::Replied(reply),
                 (None, None) => Self::Replied(Reply::Other(body.clone())),
             },
+            A2aAnswer::Refused(refusal) if is_lost(&refusal) => Self::DeliveredReplyLost,
             A2aAnswer::Refused(refusal) => Self::PeerError { code: None, message: refusal.error, data: None },
             A2aAnswer::Other(Value::Null) | A2aAnswer::Empty => Self::Lost,
             _ => Self::Replied(Reply::from(body.clone())),
         }
     }
+}
+
+/// Whether the platform kept its own word for a reply that is empty or broke off.
+fn is_lost(refusal: &A2aRefusal) -> bool {
+    refusal.delivery_confirmed == Some(true) || refusal.kind(StatusCode::OK) == RefusalKind::EmptyReply
 }
 
 impl fmt::Display for QueueOutcome {
@@ -165,6 +183,7 @@ impl fmt::Display for QueueOutcome {
                 return write!(f, "the peer failed: {} ({code})", printable(message));
             }
             Self::PeerError { code: None, message, .. } => ("the peer failed", Some(message)),
+            Self::DeliveredReplyLost => ("delivered, without a reply", None),
             Self::Lost => ("lost: the peer was busy once more", None),
             Self::Expired => ("not delivered: it expired", None),
             Self::Dropped { last_error } => {

@@ -67,11 +67,11 @@ impl RateBudget {
 /// many do, does not mean half a century.
 fn within_window(limit: RateLimit) -> RateLimit {
     match limit {
-        RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) } => {
-            let reset_secs = reset_secs.min(u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX));
-            RateLimit::Window { limit, remaining: Some(Remaining { requests, reset_secs }) }
+        RateLimit::Window { limit, remaining: Some(mut left) } => {
+            left.reset_secs = left.reset_secs.min(u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX));
+            RateLimit::Window { limit, remaining: Some(left) }
         }
-        RateLimit::Window { remaining: None, .. } | RateLimit::Unlimited => limit,
+        _ => limit,
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
             let scarce = budget(500, reset_secs);
             assert_eq!(scarce.hold_others(at(100), at(999)), Some(at(160)), "{reset_secs}");
             assert_eq!(budget(599, reset_secs).hold_others(at(100), at(999)), None, "{reset_secs}");
-            let remaining = Some(Remaining { requests: 500, reset_secs: 60 });
+            let remaining = Some(Remaining::new(500, 60));
             assert_eq!(scarce.seen(), Some(RateLimit::Window { limit: 600, remaining }), "{reset_secs}");
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use molecule_proto::ErrorBody;
 
 use crate::endpoint::Mismatch;
@@ -13,6 +13,9 @@ use crate::printable::ShownUrl;
 
 const ROUTING_REMEDY: &str = "check the platform URL; hosted platforms also need the organisation id (MOLECULE_ORG_ID) \
                               and an Origin header (MOLECULE_ORIGIN must not be off)";
+
+/// How the platform says that it has no such route.
+const NO_ROUTE: &[u8] = b"404 page not found";
 
 /// The server's own error body, if the answer has one.
 pub(crate) fn error_body(answer: &Response<Bytes>) -> Option<ErrorBody> {
@@ -23,6 +26,22 @@ pub(crate) fn error_body(answer: &Response<Bytes>) -> Option<ErrorBody> {
 pub(crate) fn refused(
     operation: &'static str,
     answer: &Response<Bytes>,
+    body: Option<&ErrorBody>,
+    wait: Option<Duration>,
+) -> Error {
+    told(operation, answer, Some(answer.body()), body, wait)
+}
+
+/// The same of an answer whose body passes the cap, and is therefore none of the platform's own errors.
+pub(crate) fn refused_at_length(operation: &'static str, head: &Response<()>, wait: Option<Duration>) -> Error {
+    told(operation, head, None, None, wait)
+}
+
+/// `text`: the whole body, unless it passes the cap.
+fn told<B>(
+    operation: &'static str,
+    answer: &Response<B>,
+    text: Option<&Bytes>,
     body: Option<&ErrorBody>,
     wait: Option<Duration>,
 ) -> Error {
@@ -47,13 +66,13 @@ pub(crate) fn refused(
         }
         StatusCode::UNAUTHORIZED => error(ErrorKind::Unauthorized, "the platform refused the bearer".to_owned())
             .remedy("register again, or set MOLECULE_WORKSPACE_TOKEN to a live token"),
-        StatusCode::FORBIDDEN if answer.body().is_empty() => {
+        StatusCode::FORBIDDEN if text.is_some_and(Bytes::is_empty) => {
             error(ErrorKind::OriginRefused, "the platform refused the Origin header with an empty 403".to_owned())
                 .remedy("set the Origin to the platform's own, or turn it off (MOLECULE_ORIGIN=off)")
         }
         _ if tenant_gate => error(ErrorKind::Routing, "the request names no organisation".to_owned())
             .remedy("set the organisation id (MOLECULE_ORG_ID)"),
-        StatusCode::NOT_FOUND if body.is_none() && answer.body().trim_ascii() == b"404 page not found" => {
+        StatusCode::NOT_FOUND if body.is_none() && text.is_some_and(|text| text.trim_ascii() == NO_ROUTE) => {
             error(ErrorKind::Unsupported, "this server does not offer it".to_owned())
                 .remedy("use a newer platform, or do without")
         }
@@ -87,18 +106,44 @@ pub(crate) fn elsewhere(error: Error) -> Error {
 }
 
 /// Whether the answer says of itself that it is a web page.
-pub(crate) fn is_web_page(answer: &Response<Bytes>) -> bool {
+pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
     let is_html = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
-    answer.headers().get(CONTENT_TYPE).is_some_and(is_html)
+    headers.get(CONTENT_TYPE).is_some_and(is_html)
+}
+
+/// Whether the answer says of itself that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
+}
+
+/// The error for a success whose body passes the cap of so many bytes.
+pub(crate) fn too_large(operation: &'static str, head: &Response<()>, cap: u64) -> Error {
+    if is_web_page(head.headers()) {
+        return web_page(operation, head.status());
+    }
+    let cause = format!("the answer is larger than this endpoint's cap of {cap} bytes");
+    let error = Error::new(ErrorKind::TooLarge, operation, cause).with_status(head.status());
+    if is_json(head.headers()) {
+        error.remedy("have less of it stored on the platform, or shorter texts")
+    } else {
+        error.remedy("check that the platform URL names the platform and not some other site")
+    }
+}
+
+fn web_page(operation: &'static str, status: StatusCode) -> Error {
+    Error::new(ErrorKind::Routing, operation, "a web page was answered instead of JSON")
+        .with_status(status)
+        .remedy(ROUTING_REMEDY)
 }
 
 /// The error for an answer of an accepted status and another shape.
 pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape: &str, mismatch: Mismatch) -> Error {
     let status = answer.status();
-    if is_web_page(answer) || answer.body().trim_ascii_start().starts_with(b"<") {
-        return Error::new(ErrorKind::Routing, operation, "a web page was answered instead of JSON")
-            .with_status(status)
-            .remedy(ROUTING_REMEDY);
+    if is_web_page(answer.headers()) || answer.body().trim_ascii_start().starts_with(b"<") {
+        return web_page(operation, status);
     }
     let place = mismatch.at.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
     Error::new(ErrorKind::Protocol, operation, format!("the answer is not {shape}{place}"))

@@ -16,33 +16,32 @@ pub(crate) const MAX_REQUESTS: u32 = 4;
 const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(30);
 
-/// What the server turned away (429; 503 with `Retry-After` or its own code): any endpoint. A gateway's 502 and 504, and any other 503, may stand for a request that was handled: only what may always be
-/// repeated.
-pub(crate) fn may_repeat_status(
-    status: StatusCode,
-    told_to_wait: bool,
-    body: Option<&ErrorBody>,
-    repeat: Repeat,
-) -> bool {
+/// Whether an answer of this status has its request sent again: any endpoint's that the platform turned away unhandled. A
+/// gateway's status stands for nothing that is known of the request, so that only what may always be repeated is.
+pub(crate) fn may_repeat_status(status: StatusCode, body: Option<&ErrorBody>, repeat: Repeat) -> bool {
+    is_turned_away(status, body) || (repeat == Repeat::Always && says_come_again(status))
+}
+
+/// Statuses that pass: a spent limit, a gateway without its server, and those of the Cloudflare edge between the two: 520 to
+/// 527, and 530.
+fn says_come_again(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502..=504 | 520..=527 | 530)
+}
+
+/// Whether the platform itself says that it did not handle the request (contract sections 1.3 and 1.4). Nobody else's word
+/// counts: a gateway that asks for patience (an error page of Varnish with `Retry-After`) may have passed the request on.
+fn is_turned_away(status: StatusCode, body: Option<&ErrorBody>) -> bool {
+    let Some(body) = body else { return false };
     match status {
-        _ if is_turned_away(status, told_to_wait, body) => true,
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
-            repeat == Repeat::Always
-        }
+        StatusCode::TOO_MANY_REQUESTS => body.error == "rate limit exceeded",
+        StatusCode::SERVICE_UNAVAILABLE => body.code.as_deref() == Some("platform_unavailable"),
         _ => false,
     }
 }
 
-/// Whether the server said by itself that it did not handle the request.
-fn is_turned_away(status: StatusCode, told_to_wait: bool, body: Option<&ErrorBody>) -> bool {
-    let unavailable = body.and_then(|body| body.code.as_deref()) == Some("platform_unavailable");
-    let busy = status == StatusCode::SERVICE_UNAVAILABLE && (told_to_wait || unavailable);
-    busy || status == StatusCode::TOO_MANY_REQUESTS
-}
-
 /// Whether the server may have acted before this refusal: it failed half-way, or a gateway lost its answer.
-pub(crate) fn may_have_acted(status: StatusCode, told_to_wait: bool, body: Option<&ErrorBody>) -> bool {
-    status.is_server_error() && !is_turned_away(status, told_to_wait, body)
+pub(crate) fn may_have_acted(status: StatusCode, body: Option<&ErrorBody>) -> bool {
+    status.is_server_error() && !is_turned_away(status, body)
 }
 
 /// What was never sent may be sent by any endpoint; what may have arrived only where repeating does no harm. A refused
@@ -155,24 +154,38 @@ mod tests {
 
     #[test]
     fn which_status_is_repeated() {
-        let unavailable: ErrorBody =
-            serde_json::from_str(r#"{"error":"datastore","code":"platform_unavailable"}"#).unwrap();
-        for (status, told, body, only_unsent, always) in [
-            (429, false, None, true, true),
-            (503, true, None, true, true),
-            (503, false, Some(&unavailable), true, true),
-            (503, false, None, false, true),
-            (502, true, None, false, true),
-            (504, false, None, false, true),
-            (500, true, None, false, false),
-            (501, false, None, false, false),
-            (401, false, None, false, false),
-            (404, true, None, false, false),
-            (302, false, None, false, false),
+        let body = |text: &str| serde_json::from_str::<ErrorBody>(text).ok();
+        let unavailable = body(r#"{"error":"datastore","code":"platform_unavailable"}"#);
+        let limited = body(r#"{"error":"rate limit exceeded","retry_after":7}"#);
+        let foreign = body(r#"{"error":"Service Unavailable","statusCode":503,"retry_after":7}"#);
+        for (status, body, only_unsent, always) in [
+            (429, &limited, true, true),
+            (429, &foreign, false, true),
+            (429, &None, false, true),
+            (503, &unavailable, true, true),
+            (503, &limited, false, true),
+            (503, &foreign, false, true),
+            (503, &None, false, true),
+            (502, &unavailable, false, true),
+            (504, &None, false, true),
+            (519, &None, false, false),
+            (520, &None, false, true),
+            (524, &None, false, true),
+            (527, &None, false, true),
+            (528, &None, false, false),
+            (530, &None, false, true),
+            (500, &unavailable, false, false),
+            (501, &None, false, false),
+            (505, &None, false, false),
+            (401, &None, false, false),
+            (404, &None, false, false),
+            (302, &None, false, false),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(may_repeat_status(status, told, body, Repeat::OnlyUnsent), only_unsent, "{status}");
-            assert_eq!(may_repeat_status(status, told, body, Repeat::Always), always, "{status}");
+            let body = body.as_ref();
+            assert_eq!(may_repeat_status(status, body, Repeat::OnlyUnsent), only_unsent, "{status} {body:?}");
+            assert_eq!(may_repeat_status(status, body, Repeat::Always), always, "{status} {body:?}");
+            assert_eq!(may_have_acted(status, body), status.as_u16() >= 500 && !only_unsent, "{status} {body:?}");
         }
     }
 

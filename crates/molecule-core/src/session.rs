@@ -83,6 +83,8 @@ impl fmt::Display for Dialect {
 pub(crate) enum Feature {
     /// `GET /workspaces/:id/a2a/queue/:item`.
     QueueStatus,
+    /// A list of all peers that is short enough to be read.
+    AllPeers,
 }
 
 /// How urgently the loop should end; it only ever rises.

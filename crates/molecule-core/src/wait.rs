@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::options::check_limit;
-use crate::queue::{QueueOutcome, QueuedItem};
+use crate::queue::{QueueOutcome, QueuedItem, is_long_reply};
 use crate::retry::jitter;
 
 /// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.
@@ -59,6 +59,11 @@ pub trait Awaited: Question + Clone {
 
     /// Its end, if this look shows it.
     fn end_of(&self, look: Self::Output, now: Now) -> Option<Self::End>;
+
+    /// The same of a look that failed.
+    fn end_of_failed(&self, _: &Error) -> Option<Self::End> {
+        None
+    }
 }
 
 impl Awaited for DelegationOf {
@@ -74,6 +79,10 @@ impl Awaited for QueuedItem {
 
     fn end_of(&self, look: Self::Output, now: Now) -> Option<QueueOutcome> {
         QueueOutcome::of(&look, now.unix)
+    }
+
+    fn end_of_failed(&self, error: &Error) -> Option<QueueOutcome> {
+        is_long_reply(error).then_some(QueueOutcome::DeliveredReplyLost)
     }
 }
 
@@ -149,6 +158,9 @@ impl<A: Awaited> Wait<A> {
 
     fn looked(&mut self, cx: &mut Cx<'_>, look: Result<A::Output>) {
         let since = cx.now.mono.since(self.began.unwrap_or_default());
+        if let Some(end) = look.as_ref().err().and_then(|error| self.what.end_of_failed(error)) {
+            return self.finish(Ok(end));
+        }
         let passing = match look.map(|look| self.what.end_of(look, cx.now)) {
             Ok(Some(end)) => return self.finish(Ok(end)),
             Ok(None) => None,

@@ -60,7 +60,7 @@ fn every_row_is_its_outcome_by_its_body() {
         (json(200, json!({"status": "ok", "result": {"x": 1}})), r#"other: {"x":1}"#.into()),
         (json(200, json!({"x": 1})), r#"other: {"x":1}"#.into()),
         (json(200, json!({"kind": "message", "role": "agent", "parts": ["bare"]})), "message: bare".into()),
-        (Answer::text(200, "plain words"), r#"peer error: None None "the reply is no JSON" None"#.into()),
+        (Answer::text(200, "plain words"), "text: plain words".into()),
         (json(200, later), "answer later".into()),
         (json(200, json!({"status": "queued"})), "answer later".into()),
         (json(202, queued.clone()), format!("queued: {:?} {:?}", Some(&id), Some(2))),
@@ -134,14 +134,13 @@ fn every_row_is_its_outcome_by_its_body() {
 
 #[test]
 fn what_says_nothing_about_the_message_is_an_error() {
-    let unavailable = json!({"error": "datastore unavailable", "code": "platform_unavailable"});
     let limited = json!({"error": "rate limit exceeded", "retry_after": 1});
     let tenant = json!({"error": "missing tenant routing header", "code": "TENANT_ORG_HEADER_REQUIRED"});
     let long = json!({"error": "request body exceeds 16777216 byte limit", "truncated": true, "max_bytes": 16_777_216});
     let parts = "params.message must contain either 'parts' (v0.3) or 'content' (v0.2 compat)";
     for (answer, kind, requests, retryable) in [
         (json(429, limited), ErrorKind::RateLimited, 4, true),
-        (json(503, unavailable), ErrorKind::Unavailable, 4, true),
+        (json(503, unavailable()), ErrorKind::Unavailable, 4, true),
         (Answer::error(503, "delivery-mode lookup failed; retry"), ErrorKind::Unavailable, 1, true),
         (Answer::error(500, "lookup failed"), ErrorKind::Unavailable, 1, true),
         (Answer::error(401, "missing caller auth token"), ErrorKind::Unauthorized, 1, false),
@@ -232,16 +231,23 @@ fn the_platforms_own_rate_limit_is_waited_for_under_the_same_id() {
     assert!(called.seen.iter().all(|seen| seen.body == called.seen[0].body));
 }
 
+fn unavailable() -> Value {
+    json!({"error": "datastore unavailable", "code": "platform_unavailable"})
+}
+
 #[test]
 fn the_peer_may_have_a_message_only_if_a_request_was_sent() {
     use ErrorKind::*;
     type End = fn() -> Outcome;
-    let ends: [(End, ErrorKind, bool, bool); 9] = [
+    let ends: [(End, ErrorKind, bool, bool); 11] = [
         (|| unsent(FaultKind::Tls), Tls, false, false),
         (|| unsent(FaultKind::Connect), Unreachable, true, false),
         (|| unsent(FaultKind::Timeout(Phase::Connect)), Timeout, true, false),
-        // A gateway that says when to come again has handed nothing on.
-        (|| Answer::html(503).header("retry-after", "1").outcome(), Unavailable, true, false),
+        // What the platform itself turns away, nobody has.
+        (|| json(503, unavailable()).header("retry-after", "1").outcome(), Unavailable, true, false),
+        (|| Answer::html(429).header("retry-after", "1").outcome(), RateLimited, true, false),
+        // A gateway may ask for patience after it has handed the message on.
+        (|| Answer::html(503).header("retry-after", "1").outcome(), Unavailable, false, true),
         (|| fault(FaultKind::Tls), Tls, false, true),
         (|| fault(FaultKind::Interrupted), Interrupted, false, true),
         (|| fault(FaultKind::Protocol), Protocol, false, true),

@@ -17,6 +17,7 @@ use support::*;
 /// What becomes of a request.
 type End = fn() -> Outcome;
 
+const PAGE: &str = "the peer failed: a web page was answered, as by a website and no agent";
 const DISCOVERY: &str = "GET /registry/discover/:peer (bearer)";
 const RELAYED: &str = "POST /workspaces/:peer/a2a (bearer)";
 
@@ -64,11 +65,12 @@ fn the_reply_may_take_as_long_as_the_call() {
 
 #[test]
 fn a_refusal_goes_on_through_the_platform_under_the_same_id_and_is_remembered() {
-    let refusals: [End; 9] = [
+    let refusals: [End; 10] = [
         || Answer::error(401, "unauthorized").outcome(),
         || Answer::html(403).outcome(),
         || Answer::empty(404).outcome(),
         || Answer::empty(405).outcome(),
+        || Answer::html(401).above_cap(),
         || unsent(FaultKind::Resolve),
         || unsent(FaultKind::Connect),
         || unsent(FaultKind::Tls),
@@ -104,13 +106,16 @@ fn who_forgets_a_peer_forgets_its_refusal() {
 #[test]
 fn what_the_peer_may_have_handled_is_never_sent_another_way() {
     use ErrorKind::*;
-    let unclear: [(End, ErrorKind); 6] = [
+    let unclear: [(End, ErrorKind); 8] = [
         (|| fault(FaultKind::Timeout(Phase::Head)), Timeout),
         (|| fault(FaultKind::Timeout(Phase::Total)), Timeout),
         (|| fault(FaultKind::Interrupted), Interrupted),
         (|| fault(FaultKind::Connect), Interrupted),
         (|| fault(FaultKind::Protocol), Protocol),
         (|| fault(FaultKind::Tls), Tls),
+        // Neither status nor type says that this is a reply.
+        (|| Answer::text(200, "").header("content-type", "application/octet-stream").above_cap(), TooLarge),
+        (|| Answer::text(200, "").above_cap(), TooLarge),
     ];
     for (end, kind) in unclear {
         for route in [Route::Auto, Route::Direct] {
@@ -123,11 +128,17 @@ fn what_the_peer_may_have_handled_is_never_sent_another_way() {
             assert!(error.to_string().contains("the peer may have the message"), "{error}");
         }
     }
-    let rows: [(End, &str); 10] = [
-        (|| fault(FaultKind::TooLarge), "delivered, without a reply"),
+    let rows: [(End, &str); 16] = [
+        (|| Answer::json(200, json!({})).above_cap(), "delivered, without a reply"),
         (|| Answer::empty(200).outcome(), "delivered, without a reply"),
         (|| Answer::empty(204).outcome(), "delivered, without a reply"),
-        (|| Answer::html(200).outcome(), "the peer failed: the reply is no JSON"),
+        (|| Answer::html(200).outcome(), PAGE),
+        (|| Answer::text(200, "<html>").outcome(), PAGE),
+        (|| Answer::html(200).above_cap(), PAGE),
+        (|| Answer::text(200, "plain words").outcome(), "replied: plain words"),
+        (|| Answer::text(200, "<b>").header("content-type", "text/plain").outcome(), "replied: <b>"),
+        (|| Answer::html(500).above_cap(), "the peer failed: Internal Server Error (500 Internal Server Error)"),
+        (|| Answer::html(503).header("retry-after", "9").above_cap(), "busy"),
         (|| Answer::error(400, "bad request").outcome(), "the peer failed: bad request (400 Bad Request)"),
         (|| Answer::empty(500).outcome(), "the peer failed: Internal Server Error (500 Internal Server Error)"),
         (|| Answer::error(429, "slow down").outcome(), "the peer failed: slow down (429 Too Many Requests)"),

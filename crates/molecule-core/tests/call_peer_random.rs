@@ -22,9 +22,27 @@ use support::*;
 /// What becomes of one request.
 #[derive(Debug, Clone)]
 enum End {
-    Good { millis: u64 },
-    Answer { status: u16, body: usize, wait: bool, millis: u64 },
-    Fault { kind: usize, maybe: bool, millis: u64 },
+    Good {
+        millis: u64,
+    },
+    Answer {
+        status: u16,
+        body: usize,
+        wait: bool,
+        millis: u64,
+    },
+    /// A body that passes the cap.
+    Long {
+        status: u16,
+        kind: Option<&'static str>,
+        wait: bool,
+        millis: u64,
+    },
+    Fault {
+        kind: usize,
+        maybe: bool,
+        millis: u64,
+    },
     Never,
 }
 
@@ -36,12 +54,16 @@ fn ends() -> impl Strategy<Value = End> {
     ];
     prop_oneof![
         3 => millis.clone().prop_map(|millis| End::Good { millis }),
+        2 => (status.clone(), prop::sample::select(TYPES.to_vec()), any::<bool>(), millis.clone())
+            .prop_map(|(status, kind, wait, millis)| End::Long { status, kind, wait, millis }),
         6 => (status, 0..bodies().len(), any::<bool>(), millis.clone())
             .prop_map(|(status, body, wait, millis)| End::Answer { status, body, wait, millis }),
         3 => (0..FAULTS.len(), any::<bool>(), millis).prop_map(|(kind, maybe, millis)| End::Fault { kind, maybe, millis }),
         1 => Just(End::Never),
     ]
 }
+
+const TYPES: [Option<&str>; 3] = [None, Some("application/json; charset=utf-8"), Some("text/html")];
 
 const FAULTS: [FaultKind; 9] = [
     FaultKind::Resolve,
@@ -97,6 +119,12 @@ impl End {
                 let answer = if wait { answer.header("retry-after", "5") } else { answer };
                 Reply::After(Duration::from_millis(millis), answer.outcome())
             }
+            Self::Long { status, kind, wait, millis } => {
+                let answer = Answer::empty(status);
+                let answer = if let Some(kind) = kind { answer.header("content-type", kind) } else { answer };
+                let answer = if wait { answer.header("retry-after", "5") } else { answer };
+                Reply::After(Duration::from_millis(millis), answer.above_cap())
+            }
             Self::Fault { kind, maybe, millis } => {
                 let sent = if maybe { Sent::Maybe } else { Sent::No };
                 let fault = Outcome::Failed(Fault::new(sent, FAULTS[kind]));
@@ -112,8 +140,10 @@ impl End {
         match *self {
             Self::Good { .. } | Self::Never => true,
             Self::Fault { maybe, .. } => maybe,
-            Self::Answer { status, .. } if is_direct => !matches!(status, 401 | 403 | 404 | 405),
-            Self::Answer { status, body, wait, .. } => {
+            Self::Answer { status, .. } | Self::Long { status, .. } if is_direct => {
+                !matches!(status, 401 | 403 | 404 | 405)
+            }
+            Self::Answer { status, body, .. } => {
                 let body: Value = serde_json::from_str(&bodies()[body]).unwrap_or_default();
                 let is_own = match status {
                     401 => body["error"] == "invalid caller auth token",
@@ -121,11 +151,9 @@ impl End {
                     503 => body["code"] == "platform_unavailable",
                     _ => false,
                 };
-                // A gateway in front of the platform that turns everybody away for a while.
-                let is_gate = matches!(status, 429 | 503) && wait && !body["error"].is_string();
-                let is_gate = is_gate || (status == 429 && !body["error"].is_string());
-                !is_own && !is_gate
+                !is_own
             }
+            Self::Long { .. } => true,
         }
     }
 }

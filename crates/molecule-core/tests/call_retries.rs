@@ -32,21 +32,27 @@ where
 }
 
 fn waiting(status: u16, seconds: &str) -> Outcome {
-    Answer::error(status, "later").header("retry-after", seconds).outcome()
+    let words = if status == 429 { "rate limit exceeded" } else { "later" };
+    Answer::error(status, words).header("retry-after", seconds).outcome()
 }
 
 #[test]
 fn what_is_sent_again_depends_on_the_answer_and_on_the_endpoint() {
     use ErrorKind::*;
     type Row = (fn() -> Outcome, usize, usize, ErrorKind);
-    let rows: [Row; 20] = [
+    let rows: [Row; 25] = [
         (|| waiting(429, "1"), 4, 4, RateLimited),
         (|| Answer::error(429, "rate limit exceeded").outcome(), 4, 4, RateLimited),
-        (|| waiting(503, "1"), 4, 4, Unavailable),
+        (|| waiting(503, "1"), 1, 4, Unavailable),
+        (|| Answer::html(503).header("retry-after", "1").outcome(), 1, 4, Unavailable),
+        (|| Answer::html(429).header("retry-after", "1").outcome(), 1, 4, RateLimited),
         (|| Answer::json(503, json!({"error": "down", "code": "platform_unavailable"})).outcome(), 4, 4, Unavailable),
         (|| Answer::error(503, "down").outcome(), 1, 4, Unavailable),
         (|| Answer::error(502, "bad gateway").outcome(), 1, 4, Unavailable),
         (|| Answer::html(504).outcome(), 1, 4, Unavailable),
+        (|| Answer::html(520).outcome(), 1, 4, Unavailable),
+        (|| Answer::html(527).outcome(), 1, 4, Unavailable),
+        (|| Answer::html(530).outcome(), 1, 4, Unavailable),
         (|| waiting(500, "1"), 1, 1, Unavailable),
         (|| waiting(400, "1"), 1, 1, Refused),
         (|| Answer::empty(302).header("location", "/login").outcome(), 1, 1, Redirected),
@@ -98,8 +104,8 @@ fn a_good_answer_ends_the_retries() {
     assert_eq!(
         agent.take_trace(),
         "start 1 POST /probe (bearer)\n\
-         feed 1 Response(429 Too Many Requests, 17 bytes)\n\
-         event Retrying { operation: \"probe\", attempt: 1, wait: 2s, error: \"probe failed: the rate limit is spent (later); \
+         feed 1 Response(429 Too Many Requests, 31 bytes)\n\
+         event Retrying { operation: \"probe\", attempt: 1, wait: 2s, error: \"probe failed: the rate limit is spent (rate limit exceeded); \
          call less often: all agents of an organisation share its limit\" }\n\
          idle until +2.0 s: send again\n\
          start 2 POST /probe (bearer)\n\

@@ -148,11 +148,14 @@ fn a_removed_or_unknown_workspace_gets_no_token() {
 
 #[test]
 fn a_rotation_whose_answer_may_be_lost_is_not_repeated_and_says_what_it_may_have_done() {
-    let lost: [fn() -> Reply; 6] = [
+    let lost: [fn() -> Reply; 9] = [
         || fault(FaultKind::Interrupted).into(),
         || fault(FaultKind::Timeout(molecule_core::effect::Phase::Head)).into(),
         || fault(FaultKind::TooLarge).into(),
         || Answer::html(200).into(),
+        || Answer::json(200, json!({})).above_cap().into(),
+        || Answer::html(503).header("retry-after", "1").into(),
+        || Answer::error(503, "Service Unavailable").header("retry-after", "1").into(),
         || Answer::empty(502).into(),
         || Answer::empty(504).into(),
     ];

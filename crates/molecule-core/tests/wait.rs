@@ -182,7 +182,17 @@ fn a_queued_message_ends_as_its_item_says() {
             r#"PeerError { code: None, message: "sorry", data: None }"#,
             "the peer failed: sorry",
         ),
-        (item("completed", json!({"response_body": "words"})), r#"Replied(Other(String("words")))"#, "replied: "),
+        (item("completed", json!({"response_body": "words"})), r#"Replied(Text("words"))"#, "replied: words"),
+        (
+            item("completed", json!({"response_body": {"error": "agent returned empty response body"}})),
+            "DeliveredReplyLost",
+            "delivered, without a reply",
+        ),
+        (
+            item("completed", json!({"response_body": {"error": "cut", "delivery_confirmed": true}})),
+            "DeliveredReplyLost",
+            "delivered, without a reply",
+        ),
         (
             item("dropped", json!({"last_error": "settling"})),
             r#"Dropped { last_error: Some("settling") }"#,

@@ -221,6 +221,8 @@ pub enum Reply {
     Message(Message),
     /// A task.
     Task(Task),
+    /// Plain text: of an agent that answered no JSON at all, or whose `result` is a text.
+    Text(String),
     /// Anything else, such as the answer of another method than `message/send`.
     Other(Value),
 }
@@ -235,6 +237,7 @@ impl Reply {
                 texts if texts.is_empty() => task.status.message.iter().flat_map(Message::texts).collect(),
                 texts => texts,
             },
+            Self::Text(text) => vec![text],
             Self::Other(_) => Vec::new(),
         }
     }
@@ -254,6 +257,9 @@ impl From<Task> for Reply {
 
 impl From<Value> for Reply {
     fn from(value: Value) -> Self {
+        if let Value::String(text) = value {
+            return Self::Text(text);
+        }
         let has = |key: &str| value.get(key).is_some();
         let wrapped = |key: &str| value.get(key).filter(|inner| inner.is_object());
         let read = match value.get("kind").and_then(Value::as_str) {
@@ -282,6 +288,7 @@ impl From<Reply> for Value {
             Reply::Message(message) => message.into(),
             // Its keys are texts, and so nothing in it can fail to be written.
             Reply::Task(task) => serde_json::to_value(task).unwrap_or_default(),
+            Reply::Text(text) => Value::String(text),
             Reply::Other(value) => value,
         }
     }

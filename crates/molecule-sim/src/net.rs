@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use molecule_core::effect::{FaultKind, Limits, Phase, Sent};
+use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_proto::UnixTime;
 use serde_json::json;
 
@@ -51,8 +51,12 @@ pub(crate) enum End {
     Answer,
     /// The server's answer with a body that is broken.
     Corrupt,
+    /// The server's answer with a body that passes the cap.
+    AboveCap,
     /// An answer of something that stands before the server.
     Edge(Response<Bytes>),
+    /// The same with a body that passes the cap.
+    EdgeAboveCap(Response<Bytes>),
     Fault(Sent, FaultKind),
 }
 
@@ -84,8 +88,8 @@ pub(crate) fn way(
         Some(Gust::Slow { part, ms }) => slow(*part, Duration::from_millis((*ms).into()), trip, limits, rng),
         Some(Gust::TooMany(asked)) => unseen(End::Edge(edge(429, Some(asked), date))),
         Some(Gust::Busy(asked)) => unseen(End::Edge(edge(503, Some(asked), date))),
-        Some(Gust::Gateway { status, acted }) => {
-            let end = End::Edge(edge(*status, None, date));
+        Some(Gust::Gateway { status, acted, asked }) => {
+            let end = End::Edge(edge(*status, Some(asked), date));
             if *acted { answered(end) } else { unseen(end) }
         }
         Some(Gust::Redirect) => unseen(End::Edge(redirect())),
@@ -93,7 +97,8 @@ pub(crate) fn way(
         Some(Gust::Corrupt) => answered(End::Corrupt),
         Some(Gust::Page { status }) => unseen(End::Edge(page(*status))),
         Some(Gust::Echo { status }) => unseen(End::Edge(echo(*status, credential))),
-        Some(Gust::TooLarge) => after(Some(half), trip, FaultKind::TooLarge),
+        Some(Gust::TooLarge) => answered(End::AboveCap),
+        Some(Gust::LongPage { status }) => unseen(End::EdgeAboveCap(page(*status))),
         Some(Gust::NoHttp) => unseen(End::Fault(Sent::Maybe, FaultKind::Protocol)),
     };
     if way.lands <= limits.total {
@@ -171,6 +176,12 @@ fn text(status: u16, kind: &'static str, body: &'static str) -> Response<Bytes> 
     answer
 }
 
+/// What a driver says of an answer whose body passes the cap.
+pub(crate) fn above_cap(answer: Response<Bytes>) -> Fault {
+    let (head, _) = answer.into_parts();
+    Fault::too_large(Response::from_parts(head, ()))
+}
+
 /// The first half of a body: no JSON any more.
 pub(crate) fn corrupt(answer: Response<Bytes>) -> Response<Bytes> {
     let (head, body) = answer.into_parts();
@@ -198,11 +209,12 @@ mod tests {
             Gust::Page { status: 404 },
             Gust::Echo { status: 400 },
             Gust::TooLarge,
+            Gust::LongPage { status: 502 },
             Gust::NoHttp,
         ];
         for truth in [false, true] {
             gusts.extend([Gust::LostBefore { silent: truth }, Gust::LostAfter { silent: truth }]);
-            gusts.push(Gust::Gateway { status: 502, acted: truth });
+            gusts.push(Gust::Gateway { status: 502, acted: truth, asked: Asked::Nothing });
         }
         for part in [Part::Connect, Part::Head, Part::Read, Part::Drip] {
             gusts.extend([500, 11_000, 40_000].map(|ms| Gust::Slow { part, ms }));
@@ -226,7 +238,10 @@ mod tests {
                     given.push((sent, kind));
                     assert!(sent == Sent::Maybe || way.arrives.is_none(), "{gust:?}: not sent, and arrived");
                 }
-                if let End::Answer | End::Corrupt = way.end {
+                if let End::AboveCap | End::EdgeAboveCap(_) = way.end {
+                    given.push((Sent::Maybe, FaultKind::TooLarge));
+                }
+                if let End::Answer | End::Corrupt | End::AboveCap = way.end {
                     assert!(way.arrives.is_some_and(|arrives| arrives <= way.lands), "{gust:?}: {way:?}");
                 }
             }

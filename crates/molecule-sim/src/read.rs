@@ -14,8 +14,6 @@ use crate::weather::Route;
 
 /// Fills in what an answer tells.
 pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now) {
-    landing.status = Some(answer.status());
-    landing.left = left(answer.headers());
     let route = landing.ask.as_ref().and_then(|ask| ask.route);
     let is_refusal = !answer.status().is_success();
     if let (Some(Route::Discover | Route::Peers), Some(ask)) = (route, &landing.ask) {
@@ -24,9 +22,7 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
     }
     let reads = is_refusal || route.is_some_and(|route| matches!(route, Route::View | Route::State) || mints(route));
     let body: Option<Value> = if reads { serde_json::from_slice(answer.body()).ok() } else { None };
-    if is_refusal {
-        landing.wait = wait(answer.headers(), body.as_ref(), clock);
-    }
+    head(landing, answer, body.as_ref(), clock);
     let Some(body) = body else { return };
     landing.error = body.get("error").and_then(Value::as_str).map(str::to_owned);
     if !is_refusal && route.is_some_and(mints) {
@@ -34,6 +30,15 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
     }
     landing.unavailable = body.get("code").and_then(Value::as_str) == Some("platform_unavailable");
     landing.says = says(route, answer.status().as_u16(), &body);
+}
+
+/// The same of an answer's head, with its body if that was read.
+pub(crate) fn head<B>(landing: &mut Landing, answer: &Response<B>, body: Option<&Value>, clock: Now) {
+    landing.status = Some(answer.status());
+    landing.left = left(answer.headers());
+    if !answer.status().is_success() {
+        landing.wait = wait(answer.headers(), body, clock);
+    }
 }
 
 /// Whether an answer on this route may bring a token.

@@ -95,14 +95,17 @@ impl World<'_> {
         }
         let end = match (way.end, &meets) {
             // Something is wrong with the answer, if there is one.
-            (End::Fault(..), Some(Gust::Cut | Gust::TooLarge)) => End::Answer,
+            (End::Fault(..), Some(Gust::Cut)) | (End::AboveCap, _) => End::Answer,
+            (End::EdgeAboveCap(page), _) => End::Edge(page),
             (end, _) => end,
         };
         match &end {
             End::Answer
             | End::Corrupt
             | End::Fault(_, FaultKind::Timeout(Phase::Head | Phase::Read | Phase::Total)) => {}
-            End::Edge(_) | End::Fault(..) => self.plan(self.now + way.lands, Happening::Returns(id)),
+            End::Edge(_) | End::EdgeAboveCap(_) | End::AboveCap | End::Fault(..) => {
+                self.plan(self.now + way.lands, Happening::Returns(id))
+            }
         }
         let back = way.lands.saturating_sub(way.arrives.unwrap_or_default());
         self.mail.legs.insert(id, Leg { by, request, end, gust: meets, back, said: None });
@@ -165,17 +168,17 @@ impl World<'_> {
     pub(crate) fn returns(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.remove(&id) else { return };
         let outcome = match (leg.end, leg.said) {
-            (End::Edge(answer), _) => Ok(answer),
+            (End::Edge(answer) | End::EdgeAboveCap(answer), _) => Ok(answer),
             (End::Fault(_, kind), _) => Err(faulty(kind)),
-            (End::Answer, Some(Speech::Answers(answer))) => match leg.gust {
+            (End::Answer | End::AboveCap, Some(Speech::Answers(answer))) => match leg.gust {
                 Some(Gust::Cut) => Err(DispatchFault::Cut(answer.status())),
                 Some(Gust::TooLarge) => Ok(self.too_long()),
                 _ => Ok(answer),
             },
             (End::Corrupt, Some(Speech::Answers(answer))) => Ok(net::corrupt(answer)),
-            (End::Answer | End::Corrupt, Some(Speech::Cut(status))) => Err(DispatchFault::Cut(status)),
-            (End::Answer | End::Corrupt, Some(Speech::TooLong)) => Ok(self.too_long()),
-            (End::Answer | End::Corrupt, Some(Speech::HangsUp | Speech::Silent) | None) => Err(DispatchFault::Closed),
+            (_, Some(Speech::Cut(status))) => Err(DispatchFault::Cut(status)),
+            (_, Some(Speech::TooLong)) => Ok(self.too_long()),
+            (_, Some(Speech::HangsUp | Speech::Silent) | None) => Err(DispatchFault::Closed),
         };
         self.platform.dispatched(platform_now(self.now), id, outcome);
         self.pump(leg.by);

@@ -154,7 +154,7 @@ pub struct Landing {
     pub id: EffectId,
     /// The request, if it was one.
     pub ask: Option<Ask>,
-    /// The answer's status.
+    /// The answer's status, also of one whose body passes the cap.
     pub status: Option<StatusCode>,
     /// The fault.
     pub fault: Option<(Sent, FaultKind)>,
@@ -203,7 +203,8 @@ pub enum Taken {
 impl Landing {
     /// Whether the lane of this request is well: an answer that means what was asked for.
     pub fn is_good(&self) -> bool {
-        self.status.is_some_and(|status| status.is_success()) || self.says == Some(Says::Gone)
+        let is_success = self.status.is_some_and(|status| status.is_success());
+        (is_success && self.fault.is_none()) || self.says == Some(Says::Gone)
     }
 
     /// Whether its status and its rate limit are the platform's word about this agent: an answer to a message may be the
@@ -241,7 +242,12 @@ impl Landing {
         };
         match outcome {
             Outcome::Response(answer) => crate::read::answer(&mut landing, answer, clock),
-            Outcome::Failed(fault) => landing.fault = Some((fault.sent, fault.kind)),
+            Outcome::Failed(fault) => {
+                landing.fault = Some((fault.sent, fault.kind));
+                if let Some(head) = &fault.head {
+                    crate::read::head(&mut landing, head, None, clock);
+                }
+            }
             Outcome::Host(_) | Outcome::Staged(..) | Outcome::Progress(_) => {}
         }
         landing

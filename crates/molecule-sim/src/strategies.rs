@@ -291,14 +291,16 @@ fn gust() -> impl Strategy<Value = Gust> {
         4 => (part, 100u32..60_000).prop_map(|(part, ms)| Gust::Slow { part, ms }),
         2 => asked().prop_map(Gust::TooMany),
         1 => asked().prop_map(Gust::Busy),
-        3 => (prop_oneof![Just(502u16), Just(503), Just(504)], any::<bool>())
-            .prop_map(|(status, acted)| Gust::Gateway { status, acted }),
+        3 => (prop_oneof![4 => Just(502u16), 4 => Just(503), 4 => Just(504), 1 => Just(520), 1 => Just(530)], any::<bool>(), asked())
+            .prop_map(|(status, acted, asked)| Gust::Gateway { status, acted, asked }),
         1 => Just(Gust::Redirect),
         2 => Just(Gust::Cut),
         2 => Just(Gust::Corrupt),
         2 => prop_oneof![Just(200u16), Just(403), Just(404), Just(410), Just(500)].prop_map(|status| Gust::Page { status }),
         1 => prop_oneof![Just(400u16), Just(403), Just(500)].prop_map(|status| Gust::Echo { status }),
         1 => Just(Gust::TooLarge),
+        1 => prop_oneof![Just(302u16), Just(403), Just(404), Just(502), Just(503)]
+            .prop_map(|status| Gust::LongPage { status }),
         1 => Just(Gust::NoHttp),
     ]
 }

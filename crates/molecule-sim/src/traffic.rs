@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Limits, Outcome, Phase, Sent};
 use molecule_platform::Answer;
@@ -170,7 +170,7 @@ impl World<'_> {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number) else { return };
         change(flight);
-        let comes = matches!(flight.end, End::Answer | End::Corrupt | End::Fault(_, FaultKind::TooLarge));
+        let comes = matches!(flight.end, End::Answer | End::Corrupt | End::AboveCap);
         if flight.landed || !comes {
             return self.forget(number);
         }
@@ -203,7 +203,7 @@ impl World<'_> {
         match said {
             Some(Speech::Answers(answer)) => self.comes_back(number, None, Some(answer)),
             Some(Speech::HangsUp | Speech::Cut(_)) => self.comes_back(number, broke(FaultKind::Interrupted), None),
-            Some(Speech::TooLong) => self.comes_back(number, broke(FaultKind::TooLarge), None),
+            Some(Speech::TooLong) => self.comes_back(number, Some(End::AboveCap), Some(long_reply())),
             Some(Speech::Silent) | None => {}
         }
     }
@@ -253,8 +253,9 @@ impl World<'_> {
             (End::Answer, Some(answer)) => Outcome::Response(answer),
             (End::Corrupt, Some(answer)) => Outcome::Response(net::corrupt(answer)),
             (End::Edge(answer), _) => Outcome::Response(answer),
+            (End::AboveCap, Some(answer)) | (End::EdgeAboveCap(answer), _) => Outcome::Failed(net::above_cap(answer)),
             (End::Fault(sent, kind), _) => fault(sent, kind),
-            (End::Answer | End::Corrupt, None) => fault(Sent::Maybe, FaultKind::Interrupted),
+            (End::Answer | End::Corrupt | End::AboveCap, None) => fault(Sent::Maybe, FaultKind::Interrupted),
         };
         self.hand_over(who, ask.id, Some(ask), outcome);
     }
@@ -303,6 +304,13 @@ impl World<'_> {
         }
         self.drive(who.process, who.job);
     }
+}
+
+/// What an agent answers that goes on and on, as far as anybody reads.
+fn long_reply() -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 fn fault(sent: Sent, kind: FaultKind) -> Outcome {

@@ -63,8 +63,11 @@ pub enum Gust {
         status: u16,
         /// Whether the server got the request all the same, and acted.
         acted: bool,
+        /// What it asks for, as the error pages of some do.
+        #[serde(default, skip_serializing_if = "Asked::is_nothing")]
+        asked: Asked,
     },
-    /// Something before the server asks for patience: 503 with `Retry-After`.
+    /// Something before the server asks for patience, and has not passed the request on: 503 with `Retry-After`.
     Busy(Asked),
     /// A redirect to a sign-in page on another host.
     Redirect,
@@ -84,6 +87,11 @@ pub enum Gust {
     },
     /// The answer is larger than any cap.
     TooLarge,
+    /// A web page that is larger than any cap is answered, with this status; the server never saw the request.
+    LongPage {
+        /// The status.
+        status: u16,
+    },
     /// What comes back is no HTTP.
     NoHttp,
 }
@@ -102,9 +110,10 @@ pub enum Part {
 }
 
 /// What `Retry-After` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// There is none.
+    #[default]
     Nothing,
     /// Seconds.
     Seconds(u32),
@@ -112,6 +121,12 @@ pub enum Asked {
     Date(i32),
     /// Junk.
     Junk,
+}
+
+impl Asked {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// Where a request goes.

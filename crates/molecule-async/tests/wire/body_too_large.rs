@@ -27,7 +27,7 @@ async fn the_cap_is_inclusive_in_every_framing() {
         assert_eq!(agent(peer.url()).send(&Once).await.unwrap().len(), 1000);
         let peer = Peer::start(move |_| script(1001));
         let error = agent(peer.url()).send(&Once).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!((error.kind(), error.status()), (ErrorKind::TooLarge, Some(http::StatusCode::OK)));
         assert_eq!(peer.seen().len(), 1);
     }
 }

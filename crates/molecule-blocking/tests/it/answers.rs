@@ -26,6 +26,7 @@ fn a_body_above_the_endpoints_cap_is_refused() {
         });
         let error = agent(&peer.url()).send(&AGAIN).unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::TooLarge, 1), "{head}: {error}");
+        assert_eq!(error.status(), Some(http::StatusCode::OK), "{head}");
     }
 }
 

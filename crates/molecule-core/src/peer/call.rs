@@ -16,7 +16,7 @@ use super::workspace_id;
 use crate::ask::Ask;
 use crate::beat::pass;
 use crate::call::Call;
-use crate::effect::{Attempt, Effect, EffectId, Limits, Outcome};
+use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -176,8 +176,6 @@ impl CallPeer {
     fn relayed(&mut self, end: Result<CallOutcome>) {
         match end {
             Ok(outcome) => self.finish(outcome),
-            // The platform's own errors are short: a reply was on its way.
-            Err(error) if error.kind() == ErrorKind::TooLarge => self.finish(CallOutcome::DeliveredReplyLost),
             Err(error) => self.fail(unclear(error)),
         }
     }
@@ -277,6 +275,10 @@ impl Machine for CallPeer {
                         cx.session.counters.received(answer.body().len() as u64);
                         cx.session.counters.failures += u64::from(!answer.status().is_success());
                         let end = direct::answered(&answer, cx.now.unix);
+                        self.directed(cx, &url, end);
+                    }
+                    Outcome::Failed(Fault { head: Some(head), .. }) => {
+                        let end = direct::answered_at_length(&head, cx.now.unix);
                         self.directed(cx, &url, end);
                     }
                     Outcome::Failed(fault) => {

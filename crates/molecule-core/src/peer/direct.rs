@@ -1,15 +1,17 @@
 //! The way straight to the peer: what its own answer, or the lack of one, amounts to.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
 use molecule_proto::{A2aAnswer, Reply, UnixTime};
 use serde_json::Value;
 
 use super::outcome::CallOutcome;
-use super::proxy::A2a;
+use super::proxy::{A2a, is_reply};
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
+use crate::refusal::{is_web_page, too_large};
 use crate::retry::retry_after;
 
 /// What a direct call came to.
@@ -30,39 +32,73 @@ pub(super) enum Fit {
     No,
 }
 
+/// What the peer's answer says.
 pub(super) fn answered(answer: &Response<Bytes>, now: UnixTime) -> Direct {
     let status = answer.status();
+    match by_status(status) {
+        Some(end) => end,
+        None if status.is_success() => told(answer),
+        None => failed_with(status, answer.headers(), now, || error_of(answer)),
+    }
+}
+
+/// The same of an answer that is too long to be read.
+pub(super) fn answered_at_length(head: &Response<()>, now: UnixTime) -> Direct {
+    let status = head.status();
+    match by_status(status) {
+        Some(end) => end,
+        None if is_reply(head) => Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
+        None if status.is_success() && is_web_page(head.headers()) => page(),
+        None if status.is_success() => {
+            let error = too_large(A2a::OPERATION, head, A2a::MAX_BODY);
+            Direct::Unclear(error.with_may_have_acted(true))
+        }
+        None => failed_with(status, head.headers(), now, || of_status(status)),
+    }
+}
+
+/// What a status says by itself, whatever comes with it.
+fn by_status(status: StatusCode) -> Option<Direct> {
     let failed = |message: &str| CallOutcome::failed(Some(status), message);
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            Direct::Refused(failed("the peer takes no direct call"))
+            Some(Direct::Refused(failed("the peer takes no direct call")))
         }
-        _ if status.is_success() => told(answer),
         _ if status.is_redirection() => {
-            Direct::Outcome(failed("the answer is a redirect, which is never followed"), Fit::No)
+            Some(Direct::Outcome(failed("the answer is a redirect, which is never followed"), Fit::No))
         }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            match retry_after(answer.headers(), None, now) {
-                Some(wait) => Direct::Outcome(CallOutcome::busy(Some(wait)), Fit::Yes),
-                None => Direct::Outcome(error_of(answer), Fit::Yes),
-            }
-        }
-        _ => Direct::Outcome(error_of(answer), Fit::Yes),
+        _ => None,
     }
+}
+
+/// An error's status: a busy peer says when to come again.
+fn failed_with(status: StatusCode, headers: &HeaderMap, now: UnixTime, error: impl FnOnce() -> CallOutcome) -> Direct {
+    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let wait = if is_busy { retry_after(headers, None, now) } else { None };
+    let outcome = wait.map_or_else(error, |wait| CallOutcome::busy(Some(wait)));
+    Direct::Outcome(outcome, Fit::Yes)
+}
+
+/// A website at the peer's URL.
+fn page() -> Direct {
+    Direct::Outcome(CallOutcome::failed(None, "a web page was answered, as by a website and no agent"), Fit::No)
 }
 
 /// An answer of a peer's own: none of the platform's notices is one, whatever its words.
 fn told(answer: &Response<Bytes>) -> Direct {
-    let status = answer.status();
-    if answer.body().iter().all(u8::is_ascii_whitespace) {
+    let (status, body) = (answer.status(), answer.body());
+    if body.iter().all(u8::is_ascii_whitespace) {
         return Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes);
     }
-    match A2aAnswer::read(answer.body()) {
+    let has_type = answer.headers().contains_key(CONTENT_TYPE);
+    match A2aAnswer::read(body) {
         A2aAnswer::Replied(reply) => Direct::Outcome(CallOutcome::answered(reply, status), Fit::Yes),
         A2aAnswer::Refused(refusal) => Direct::Outcome(CallOutcome::failed(None, refusal.error), Fit::Yes),
-        A2aAnswer::NotJson => Direct::Outcome(CallOutcome::failed(None, "the reply is no JSON"), Fit::No),
+        A2aAnswer::NotJson if is_web_page(answer.headers()) => page(),
+        A2aAnswer::NotJson if !has_type && body.trim_ascii_start().starts_with(b"<") => page(),
+        A2aAnswer::NotJson => Direct::Outcome(CallOutcome::plain_text(body), Fit::Yes),
         _ => {
-            let value: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+            let value: Value = serde_json::from_slice(body).unwrap_or_default();
             Direct::Outcome(CallOutcome::Replied(Reply::from(value)), Fit::Yes)
         }
     }
@@ -74,17 +110,21 @@ fn error_of(answer: &Response<Bytes>) -> CallOutcome {
     match A2aAnswer::read(answer.body()) {
         A2aAnswer::Replied(reply) => CallOutcome::answered(reply, status),
         A2aAnswer::Refused(refusal) => CallOutcome::failed(Some(status), refusal.error),
-        _ => CallOutcome::failed(Some(status), status.canonical_reason().unwrap_or("an error")),
+        _ => of_status(status),
     }
 }
 
+fn of_status(status: StatusCode) -> CallOutcome {
+    CallOutcome::failed(Some(status), status.canonical_reason().unwrap_or("an error"))
+}
+
 pub(super) fn failed(fault: Fault) -> Direct {
-    let Fault { sent, kind, source } = fault;
+    let Fault { sent, kind, source, .. } = fault;
     let (error_kind, cause) = match kind {
         FaultKind::Cancelled => return Direct::Unclear(Error::cancelled(A2a::OPERATION)),
         FaultKind::OutOfReach => return Direct::Refused(CallOutcome::NoUrl { status: None }),
         _ if sent == Sent::No => return Direct::Refused(CallOutcome::Unreachable),
-        FaultKind::TooLarge => return Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
+        FaultKind::TooLarge => (ErrorKind::TooLarge, "the peer's answer is longer than anybody reads"),
         FaultKind::Timeout(_) => (ErrorKind::Timeout, "the peer did not answer within the limit"),
         FaultKind::Protocol => (ErrorKind::Protocol, "what the peer answered is no HTTP"),
         FaultKind::Tls | FaultKind::CertificateTime | FaultKind::NotTls => {

@@ -6,10 +6,10 @@ use molecule_proto::{Peer, refuse_nul};
 
 use crate::ask::{Answer, Begin, Question};
 use crate::endpoint::Peers;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::Cx;
-use crate::session::Dialect;
+use crate::session::{Dialect, Feature};
 
 /// Asks who the agent's peers are: `GET /registry/:id/peers` (contract section 6.3). Their URLs are remembered.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl ListPeers {
     }
 
     /// Those whose name or role contains a text, in upper or lower case. April's server, whose own filter fails, and one that
-    /// is not known yet are asked for all.
+    /// is not known yet are asked for all, unless those are too many to be read.
     pub fn matching(text: impl Into<String>) -> Self {
         Self { matching: Some(text.into()).filter(|text| !text.is_empty()), filtered_here: false }
     }
@@ -50,9 +50,18 @@ impl Question for ListPeers {
         }
         self.filtered_here = match cx.session.dialect {
             Dialect::Current => false,
-            Dialect::April | Dialect::Unknown => self.matching.is_some(),
+            Dialect::April | Dialect::Unknown => self.matching.is_some() && !cx.session.lacks(Feature::AllPeers),
         };
         Ok(Begin::Send(Peers { matching: self.matching.clone().filter(|_| !self.filtered_here) }))
+    }
+
+    /// Of too many peers the server's own filter finds some, if it works.
+    fn begins_again(&mut self, cx: &mut Cx<'_>, error: &Error) -> bool {
+        let is_worth_it = error.kind() == ErrorKind::TooLarge && self.filtered_here;
+        if is_worth_it {
+            cx.session.learn_lack(Feature::AllPeers);
+        }
+        is_worth_it
     }
 
     fn end(
@@ -61,7 +70,13 @@ impl Question for ListPeers {
         answer: Result<Answer<Self>>,
         events: &mut VecDeque<Event>,
     ) -> Result<Vec<Peer>> {
-        let mut list = answer?;
+        let mut list = answer.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge => error.remedy(
+                "ask for some of them by name or role (peers_matching), or have the owners of large agent cards shorten \
+                 them",
+            ),
+            _ => error,
+        })?;
         cx.session.peers.learn(cx.now, &list.rows);
         if list.skipped > 0 {
             let rows = list.skipped;

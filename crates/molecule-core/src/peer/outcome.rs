@@ -12,6 +12,9 @@ use crate::error::printable;
 use crate::printable::Printable;
 use crate::record::{maybe_seconds, maybe_status};
 
+/// Bytes of a reply that is no JSON: they are for people to read, and no program made them.
+const LONGEST_TEXT: usize = 64 * 1024;
+
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///
 /// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
@@ -184,6 +187,18 @@ impl CallOutcome {
             id.clone_into(message_id);
         }
         self
+    }
+
+    /// A reply that is no JSON: its text, as far as it is kept.
+    pub(super) fn plain_text(body: &[u8]) -> Self {
+        let begin = &body[..body.len().min(LONGEST_TEXT)];
+        let mut text = String::from_utf8_lossy(begin).into_owned();
+        if begin.len() < body.len() {
+            // A character that the end cuts through.
+            text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+            text.push('…');
+        }
+        Self::Replied(Reply::Text(text))
     }
 
     /// An error of the peer's own.

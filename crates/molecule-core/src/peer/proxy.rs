@@ -11,7 +11,7 @@ use crate::config::Timeouts;
 use crate::effect::Limits;
 use crate::endpoint::{Endpoint, Mismatch, Repeat};
 use crate::error::Result;
-use crate::refusal::is_web_page;
+use crate::refusal::{is_json, is_web_page};
 use crate::session::{Auth, Draft};
 
 /// The longest reply, in bytes; the platform relays up to four times as much.
@@ -53,6 +53,11 @@ impl Endpoint for A2a {
         answer.status().is_success() || !is_about_the_caller(answer)
     }
 
+    /// The platform's own notices are short and its errors have another status, so this is a reply.
+    fn too_large(&self, head: &Response<()>) -> Option<CallOutcome> {
+        is_reply(head).then_some(CallOutcome::DeliveredReplyLost)
+    }
+
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success() || outcome(answer).is_some()
     }
@@ -73,6 +78,12 @@ pub(super) fn limits(timeouts: &Timeouts, left: Duration) -> Limits {
     Limits { connect: timeouts.connect.min(left), ..Limits::of(left, LONGEST_REPLY) }.repeated(Repeat::OnlyUnsent)
 }
 
+/// Whether an answer that is too long to be read is an agent's reply by its status and type: a page of something before it
+/// is not.
+pub(super) fn is_reply(head: &Response<()>) -> bool {
+    head.status().is_success() && is_json(head.headers())
+}
+
 /// The answer as an outcome; `None` if it says nothing about the message or the peer.
 fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
     let status = answer.status();
@@ -84,8 +95,8 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
         A2aAnswer::Refused(refusal) => return refused(answer, &refusal),
         A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
         // The platform labels every reply as JSON, so this is a page of something before it.
-        A2aAnswer::NotJson if is_web_page(answer) => return None,
-        A2aAnswer::NotJson if status.is_success() => CallOutcome::failed(None, "the reply is no JSON"),
+        A2aAnswer::NotJson if is_web_page(answer.headers()) => return None,
+        A2aAnswer::NotJson if status.is_success() => CallOutcome::plain_text(answer.body()),
         A2aAnswer::Empty if status.is_success() => CallOutcome::DeliveredReplyLost,
         // The platform's own errors, and those that it passes on, have a text: this is a gateway's, or a sign-in page.
         _ => return None,

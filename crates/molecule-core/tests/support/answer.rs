@@ -47,6 +47,12 @@ impl Answer {
         self
     }
 
+    /// The same with a body that passes the endpoint's cap.
+    pub fn above_cap(self) -> Outcome {
+        let (head, _) = self.0.into_parts();
+        Outcome::Failed(Fault::too_large(Response::from_parts(head, ())))
+    }
+
     pub fn outcome(self) -> Outcome {
         Outcome::Response(self.0)
     }

@@ -73,6 +73,7 @@ pub fn word(outcome: &CallOutcome) -> String {
             format!("message: {}", message.texts().collect::<Vec<_>>().join(" "))
         }
         CallOutcome::Replied(PeerReply::Task(task)) => format!("task: {}", task.texts().collect::<Vec<_>>().join(" ")),
+        CallOutcome::Replied(PeerReply::Text(text)) => format!("text: {text}"),
         CallOutcome::Replied(reply) => format!("other: {}", Value::from(reply.clone())),
         CallOutcome::Queued { queue_id, depth } => format!("queued: {queue_id:?} {depth:?}"),
         CallOutcome::AcceptedForPoll => "accepted for poll".to_owned(),

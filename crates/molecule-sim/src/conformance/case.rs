@@ -84,8 +84,21 @@ pub struct Ask {
 pub enum Seen {
     /// An answer with this status.
     Answer(u16),
+    /// An answer with this status, whose body passes the cap.
+    TooLarge(u16),
     /// A fault.
     Fault(FaultKind, Sent),
+}
+
+impl Seen {
+    /// The fault, if it is one.
+    pub fn fault(self) -> Option<(FaultKind, Sent)> {
+        match self {
+            Self::Answer(_) => None,
+            Self::TooLarge(_) => Some((FaultKind::TooLarge, Sent::Maybe)),
+            Self::Fault(kind, sent) => Some((kind, sent)),
+        }
+    }
 }
 
 /// A fault of a request that was never sent.
@@ -257,7 +270,7 @@ impl Ask {
         self
     }
 
-    /// If there is an answer, it has this header.
+    /// If there is an answer, or the head of one, it has this header.
     pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers_back.push((name, value));
         self
@@ -295,6 +308,9 @@ impl From<&Result<Response<Bytes>, Fault>> for Seen {
     fn from(outcome: &Result<Response<Bytes>, Fault>) -> Self {
         match outcome {
             Ok(answer) => Self::Answer(answer.status().as_u16()),
+            Err(Fault { kind: FaultKind::TooLarge, sent: Sent::Maybe, head: Some(head), .. }) => {
+                Self::TooLarge(head.status().as_u16())
+            }
             Err(fault) => Self::Fault(fault.kind, fault.sent),
         }
     }
@@ -304,6 +320,7 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(status) => write!(f, "{status}"),
+            Self::TooLarge(status) => write!(f, "{status}, too large"),
             Self::Fault(kind, Sent::No) => write!(f, "{kind:?}, not sent"),
             Self::Fault(kind, Sent::Maybe) => write!(f, "{kind:?}, maybe sent"),
         }

@@ -105,12 +105,18 @@ fn judge(ask: &Ask, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
         let cause = outcome.as_ref().err().and_then(|fault| fault.source.as_ref().map(ToString::to_string));
         complaints.push(format!("{came} ({})", cause.unwrap_or_default()));
     }
-    let Ok(answer) = outcome else { return complaints };
-    if ask.body_back.as_ref().is_some_and(|body| body != answer.body()) {
+    if let Ok(answer) = outcome
+        && ask.body_back.as_ref().is_some_and(|body| body != answer.body())
+    {
         complaints.push(format!("another body: {:?}", answer.body().slice(..answer.body().len().min(80))));
     }
+    let headers = match outcome {
+        Ok(answer) => Some(answer.headers()),
+        Err(fault) => fault.head.as_ref().map(|head| head.headers()),
+    };
+    let Some(headers) = headers else { return complaints };
     for (name, value) in &ask.headers_back {
-        let found: Vec<_> = answer.headers().get_all(*name).iter().collect();
+        let found: Vec<_> = headers.get_all(*name).iter().collect();
         if !found.iter().any(|found| found == value) {
             complaints.push(format!("{name}: {found:?} instead of {value:?}"));
         }

@@ -111,7 +111,10 @@ impl Call {
             return;
         }
         self.answered = landing.status.is_some();
-        self.odd |= matches!(ask.gust, Some(Gust::Page { .. } | Gust::Echo { .. } | Gust::TooLarge | Gust::Corrupt));
+        self.odd |= matches!(
+            ask.gust,
+            Some(Gust::Page { .. } | Gust::LongPage { .. } | Gust::Echo { .. } | Gust::TooLarge | Gust::Corrupt)
+        );
     }
 
     fn told(&self, sight: &Sight<'_>, outcome: &CallOutcome) -> Result<(), String> {
@@ -171,9 +174,10 @@ impl Call {
         let item = self.item.as_ref().and_then(|id| sight.facts.platform.queue_item(id));
         let status = item.map(|item| item.status.clone());
         let holds = match outcome {
-            QueueOutcome::Replied(_) | QueueOutcome::PeerError { .. } | QueueOutcome::Lost => {
-                status == Some(QueueStatus::Completed)
-            }
+            QueueOutcome::Replied(_)
+            | QueueOutcome::PeerError { .. }
+            | QueueOutcome::DeliveredReplyLost
+            | QueueOutcome::Lost => status == Some(QueueStatus::Completed),
             QueueOutcome::Expired => status == Some(QueueStatus::Queued),
             QueueOutcome::Dropped { .. } => status == Some(QueueStatus::Dropped),
             QueueOutcome::Failed { .. } => status == Some(QueueStatus::Failed),

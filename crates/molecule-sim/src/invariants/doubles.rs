@@ -134,7 +134,7 @@ impl NoDoubles {
 }
 
 /// Whether somebody may have handled the message of a request that came to this. Not one that was never sent, that a peer
-/// refused at its door, or that the platform or something before it turned away unread.
+/// refused at its door, or that the platform itself turned away unread; nobody else's word for that counts.
 fn may_be_handled(landing: &Landing) -> bool {
     let direct = match landing.ask.as_ref().and_then(|ask| ask.route) {
         Some(Route::Direct) => true,
@@ -145,9 +145,7 @@ fn may_be_handled(landing: &Landing) -> bool {
         (Some(401 | 403 | 404 | 405), _) if direct => false,
         (Some(_), _) if direct => true,
         (Some(401 | 429), _) if landing.is_about_the_agent() => false,
-        // Of something before the platform, whose errors are JSON.
-        (Some(429), _) => landing.error.is_some(),
-        (Some(503), _) => !landing.unavailable && (landing.error.is_some() || landing.wait.is_none()),
+        (Some(503), _) => !landing.unavailable,
         (Some(_), _) => true,
         (None, Some((sent, _))) => sent == Sent::Maybe,
         (None, None) => false,

@@ -66,12 +66,13 @@ impl Invariant for NothingIsDoneTwice {
     }
 }
 
-/// A 401 and a 429 turn a request away, and so does a 503 that asks to come again.
+/// A 401 turns a request away, and so does the platform's own word for it: its 429, and its 503 with a code. A 503 that
+/// asks to come again may be of something that has passed the request on.
 pub(super) fn may_have_arrived(landing: &Landing) -> bool {
     match (landing.status.map(|status| status.as_u16()), landing.fault) {
-        (Some(401 | 429), _) => false,
-        // The platform's own word for it is a 503 with a code, and then it did nothing.
-        (Some(503), _) => landing.wait.is_none() && !landing.unavailable,
+        (Some(401), _) => false,
+        (Some(429), _) => landing.error.as_deref() != Some("rate limit exceeded"),
+        (Some(503), _) => !landing.unavailable,
         (Some(_), _) => true,
         (None, Some((sent, _))) => sent == Sent::Maybe,
         (None, None) => false,

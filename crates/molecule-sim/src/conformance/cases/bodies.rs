@@ -1,6 +1,6 @@
 //! Bodies that are cut, framed otherwise than their head says, or larger than they may be.
 
-use molecule_core::effect::FaultKind::{Interrupted, Protocol, TooLarge};
+use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
 use crate::conformance::act::Act::{self, Flood, Notice, Slam, Take};
 use crate::conformance::case::{Ask, Case, Seen, maybe};
@@ -33,24 +33,41 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(Ask::get().max_body(10).answers(200, "0123456789")),
         Case::new("one byte too large, and says so")
             .peer([Take, Act::answer("200 OK", "0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
         Case::new("one byte too large, in chunks")
             .peer([Take, chunked("a\r\n0123456789\r\n0\r\n\r\n")])
-            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
         Case::new("one byte too large, without a length")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[maybe(TooLarge)])),
+            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+        Case::new("an error's page that is too large, and says so")
+            .peer([
+                Take,
+                Act::send("HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-type: text/html\r\ncontent-length: 10\r\n\r\n"),
+            ])
+            .ask(refused_at_length(503).header("retry-after", "7").header("content-type", "text/html")),
+        Case::new("a redirect's page that is too large, in chunks")
+            .peer([
+                Take,
+                Act::send(
+                    "HTTP/1.1 302 Found\r\nlocation: /sign-in\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
+                ),
+            ])
+            .ask(refused_at_length(302).header("location", "/sign-in")),
+        Case::new("a 401 that is too large, without a length")
+            .peer([Take, Act::send("HTTP/1.1 401 Unauthorized\r\n\r\n0123456789")])
+            .ask(refused_at_length(401)),
         Case::new("300 MB, and says so")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 314572800\r\n\r\n"), Flood(LARGE)])
-            .gives(maybe(TooLarge))
+            .gives(Seen::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB without a length")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n"), Flood(LARGE)])
-            .gives(maybe(TooLarge))
+            .gives(Seen::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB in one chunk")
             .peer([Take, chunked("12c00000\r\n"), Flood(LARGE)])
-            .gives(maybe(TooLarge))
+            .gives(Seen::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB of head")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\nlong: "), Flood(LARGE)])
@@ -59,6 +76,11 @@ pub(super) fn cases() -> Vec<Case> {
     ];
     cases.extend(in_chunks());
     cases
+}
+
+/// At most nine bytes back, and what comes passes them.
+fn refused_at_length(status: u16) -> Ask {
+    Ask::get().max_body(9).gives(&[Seen::TooLarge(status)])
 }
 
 fn in_chunks() -> Vec<Case> {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use molecule_core::effect::FaultKind::{Interrupted, Timeout, TooLarge};
+use molecule_core::effect::FaultKind::{Interrupted, Timeout};
 use molecule_core::effect::Phase;
 
 use crate::conformance::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
 use crate::conformance::act::Certificate::Good;
-use crate::conformance::case::{Ask, Case, maybe};
+use crate::conformance::case::{Ask, Case, Seen, maybe};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -68,7 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("the rest of a body that was too large")
             .peer([Take, Act::answer("200 OK", "0123456789"), Listen])
             .peer([Take, Act::ok()])
-            .ask(Ask::get().max_body(5).gives(&[maybe(TooLarge)]))
+            .ask(Ask::get().max_body(5).gives(&[Seen::TooLarge(200)]))
             .answers(200, "ok"),
     ]
 }
