@@ -30,6 +30,7 @@ mod file;
 mod host;
 mod memory;
 mod plugins;
+mod socket;
 mod storage;
 mod store;
 
@@ -38,6 +39,7 @@ pub use clock::Clock;
 pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
+pub use socket::keep_alive;
 pub use storage::Storage;
 pub use store::{Store, StoreError};
 

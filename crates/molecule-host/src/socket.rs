@@ -1,0 +1,59 @@
+//! What a TCP socket of either facade is told, and std cannot tell it.
+
+use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
+
+/// Has the operating system find out, by itself, that the other end of a connection is gone: behind a router that forgot it, or
+/// after a sleep. While it is idle the other end is asked ([`KEEPALIVE_IDLE`], [`KEEPALIVE_INTERVAL`]); where nothing is
+/// acknowledged for [`UNACKNOWLEDGED`](molecule_core::connection::UNACKNOWLEDGED), it is given up.
+///
+/// A system that does not know one of these does without it.
+#[cfg(unix)]
+pub fn keep_alive(socket: &impl std::os::fd::AsFd) {
+    use rustix::net::sockopt;
+
+    let socket = socket.as_fd();
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd"))]
+    {
+        use molecule_core::connection::UNACKNOWLEDGED;
+
+        let unanswered = UNACKNOWLEDGED.saturating_sub(KEEPALIVE_IDLE).as_secs() / KEEPALIVE_INTERVAL.as_secs().max(1);
+        let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE);
+        let _ = sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL);
+        let _ = sockopt::set_tcp_keepcnt(socket, u32::try_from(unanswered).unwrap_or(1).max(1));
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let _ = sockopt::set_tcp_user_timeout(socket, u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX));
+    }
+}
+
+/// Has the operating system ask the other end of an idle connection whether it is there ([`KEEPALIVE_IDLE`],
+/// [`KEEPALIVE_INTERVAL`]).
+#[cfg(windows)]
+pub fn keep_alive(socket: &impl std::os::windows::io::AsSocket) {
+    let asking = socket2::TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&asking);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use molecule_core::connection::UNACKNOWLEDGED;
+    use rustix::net::sockopt;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_asked_after_30_s_and_given_up_after_a_minute() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        keep_alive(&stream);
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), 2);
+        assert_eq!(u128::from(sockopt::tcp_user_timeout(&stream).unwrap()), UNACKNOWLEDGED.as_millis());
+        assert_eq!((KEEPALIVE_IDLE.as_secs(), KEEPALIVE_INTERVAL.as_secs(), UNACKNOWLEDGED.as_secs()), (30, 15, 60));
+    }
+}
