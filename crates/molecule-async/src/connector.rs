@@ -43,7 +43,7 @@ impl Connector {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         let stream = match self.proxies.proxy_for(&uri)? {
-            Some(proxy) => proxy::tunnel(&self.resolver, proxy, host, port).await?,
+            Some(proxy) => proxy::tunnel(&self.resolver, proxy, &uri).await?,
             None => dial(&self.resolver, host, port, reach).await?,
         };
         if https {

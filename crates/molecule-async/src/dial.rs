@@ -5,9 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, Reach};
+use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Sent};
-use socket2::{SockRef, TcpKeepalive};
+use molecule_host::keep_alive;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -60,19 +60,10 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
     }
 }
 
-/// Has the operating system ask the other end whether it is there, and give the connection up when it is not. A system without
-/// such an option does without.
-fn keep_alive(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    let questions = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-    let _ = socket.set_tcp_keepalive(&questions);
-    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-    let _ = socket.set_tcp_user_timeout(Some(molecule_core::connection::UNACKNOWLEDGED));
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use socket2::SockRef;
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;

@@ -7,24 +7,22 @@ use std::fmt;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
-use molecule_core::{Error, ProxyRule, Result, Target, Transport};
+use molecule_core::{Error, Result, Target, Transport};
+use molecule_host::Clock;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, AsSendBody, Body, Timeout};
 
-use crate::connector::{Connector, Cut, Unsent, unsent};
-use crate::resolver::{Names, Resolver, Shared};
+use crate::connector::{Connector, Unsent, Way};
+use crate::exchange::Cut;
+use crate::pool::Pool;
+use crate::resolver::{Names, Resolver};
 use crate::tls::Tls;
-
-/// How long a connection may lie idle: longer than any interval between heartbeats.
-const IDLE: Duration = Duration::from_secs(90);
-
-/// Idle connections that are kept, in all and to one platform: many agents may share them.
-const IDLE_CONNECTIONS: usize = 64;
 
 /// Each of the buffers of a connection. An answer's head must fit in one.
 const BUFFER: usize = 64 * 1024;
@@ -34,9 +32,8 @@ const BUFFER: usize = 64 * 1024;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    agent: Agent,
-    resolver: Arc<Resolver>,
-    proxies: ProxyRule,
+    config: Config,
+    way: Arc<Way>,
 }
 
 impl Client {
@@ -58,8 +55,6 @@ impl Client {
     }
 
     fn with(transport: &Transport, names: Names) -> Result<Self> {
-        let connector = Connector::new(Tls::new(&transport.extra_ca)?);
-        let proxies = molecule_host::proxy_rule(&transport.proxy)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -73,13 +68,17 @@ impl Client {
             .output_buffer_size(BUFFER)
             // One less, so that a full buffer is a head that is too long, and not a connection that brings nothing more.
             .max_response_header_size(BUFFER - 1)
-            .max_idle_age(IDLE)
-            .max_idle_connections(IDLE_CONNECTIONS)
-            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            // The pool is ours.
+            .max_idle_connections(0)
             .build();
-        let resolver = Arc::new(Resolver::new(names));
-        let agent = Agent::with_parts(config, connector, Shared(resolver.clone()));
-        Ok(Self(Arc::new(Inner { agent, resolver, proxies })))
+        let way = Way {
+            tls: Tls::new(&transport.extra_ca)?,
+            proxies: molecule_host::proxy_rule(&transport.proxy)?,
+            resolver: Resolver::new(names),
+            pool: Pool::default(),
+            clock: Clock::start(),
+        };
+        Ok(Self(Arc::new(Inner { config, way: Arc::new(way) })))
     }
 
     /// # Errors
@@ -91,7 +90,7 @@ impl Client {
                 "turn on the feature rustls or platform-verifier",
             ));
         }
-        self.0.proxies.check(target)
+        self.0.way.proxies.check(target)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
@@ -113,39 +112,29 @@ impl Client {
     }
 
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
-        let started = Instant::now();
-        let agent = &self.0.agent;
-        let proxy =
-            self.0.proxies.proxy_for(request.uri()).map_err(|fault| ureq::Error::Other(Box::new(Unsent(fault))))?;
-        self.look_up(request.uri(), proxy, limits)?;
-        let spent = started.elapsed();
+        let connector = Connector::new(self.0.way.clone(), limits);
+        // One for each request: what ureq keeps in one, such as cookies where the application turns them on, ends with it.
+        let agent = Agent::with_parts(self.0.config.clone(), connector, NoNames);
         let request = agent
             .configure_request(request)
-            .timeout_connect(Some(limits.connect.saturating_sub(spent)))
+            .timeout_connect(Some(limits.connect))
             .timeout_send_request(Some(limits.head))
             .timeout_send_body(Some(limits.head))
             .timeout_recv_response(Some(limits.head))
             .timeout_per_read(Some(limits.read))
-            .timeout_global(Some(limits.total.saturating_sub(spent)))
-            .proxy(proxy.map(|proxy| ureq::Proxy::new(&proxy.to_string())).transpose()?)
+            .timeout_global(Some(limits.total))
             .build();
         agent.run(request)
     }
+}
 
-    /// ureq gives the lookup and the connection a limit each. Asked here first, they share one, and ureq finds the answer
-    /// kept.
-    fn look_up(&self, uri: &Uri, proxy: Option<&Uri>, limits: Limits) -> Result<(), ureq::Error> {
-        let (after, reason) = if limits.total < limits.connect {
-            (limits.total, Timeout::Global)
-        } else {
-            (limits.connect, Timeout::Resolve)
-        };
-        let limit = NextTimeout { after: after.into(), reason, ..NextTimeout::default() };
-        match self.0.resolver.addresses(proxy.unwrap_or(uri), self.0.agent.config(), limit) {
-            Ok(_) => Ok(()),
-            Err(error) if proxy.is_some() => Err(unsent(FaultKind::Proxy, error)),
-            Err(error) => Err(error),
-        }
+/// ureq asks for addresses before every request. Only a new connection needs them, and the connector finds its own.
+#[derive(Debug)]
+struct NoNames;
+
+impl UreqResolver for NoNames {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
     }
 }
 

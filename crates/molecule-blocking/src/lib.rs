@@ -37,16 +37,21 @@
 mod agent;
 mod builder;
 mod connector;
+mod dial;
 mod driver;
 mod events;
+mod exchange;
 pub mod extend;
 mod fetch;
 mod http;
+mod pool;
 mod reply;
 mod resolver;
 mod stopper;
+mod tcp;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
+mod tunnel;
 
 pub use agent::Agent;
 pub use builder::AgentBuilder;

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Instant;
 
+use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind;
 use molecule_core::{Error, Result};
 use ureq::unversioned::transport::{ConnectionDetails, Transport};
@@ -32,6 +33,7 @@ impl Tls {
         &self,
         _: &ConnectionDetails<'_>,
         _: Box<dyn Transport>,
+        _: Reach,
         _: Instant,
     ) -> Result<Box<dyn Transport>, ureq::Error> {
         Err(ureq::Error::TlsRequired)

@@ -1,30 +1,31 @@
-//! Names to addresses, kept for a while: ureq asks for every request, also for one that finds a connection in the pool, and
-//! a lookup under a limit costs a thread.
+//! Names to addresses, kept for a while: many connections to one host ask once, and the address that answered last is tried
+//! first.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use http::Uri;
-use http::uri::Scheme;
-use molecule_core::effect::FaultKind;
-use ureq::config::Config;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver as Lookup};
-use ureq::unversioned::transport::NextTimeout;
+use molecule_core::effect::{Fault, FaultKind, Sent};
+use molecule_core::machine::Now;
 
-use crate::connector::unsent;
+use crate::dial::Deadline;
 
 /// How long addresses are used before the name is looked up again.
 const KEPT: Duration = Duration::from_secs(60);
 
+/// Names whose addresses are kept: some are peers', and strangers chose those.
+const MOST: usize = 1024;
+
 /// The resolver of one client.
 #[derive(Debug, Default)]
-pub(crate) struct Resolver<L = Names> {
-    lookup: L,
-    kept: Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>,
+pub(crate) struct Resolver {
+    names: Names,
+    kept: Mutex<BTreeMap<Place, Kept>>,
 }
 
 /// Where addresses come from: the operating system, or a function of a test's.
@@ -38,68 +39,115 @@ pub(crate) enum Names {
 /// The addresses of a host and port.
 type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// The same resolver, for ureq.
-#[derive(Debug)]
-pub(crate) struct Shared<L = Names>(pub(crate) Arc<Resolver<L>>);
+/// A host in lower case, an IPv6 address without its brackets, and a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(String, u16);
 
-impl<L: Lookup> Lookup for Shared<L> {
-    fn resolve(&self, uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        self.0.addresses(uri, config, limit)
+#[derive(Debug)]
+struct Kept {
+    since: Now,
+    /// In the order in which they are tried.
+    addresses: Vec<SocketAddr>,
+    /// The one that answered last.
+    worked: Option<SocketAddr>,
+}
+
+impl Place {
+    /// A host as it stands in a URL.
+    pub(crate) fn new(host: &str, port: u16) -> Self {
+        Self(host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase(), port)
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.0
     }
 }
 
 impl Resolver {
     pub(crate) fn new(names: Names) -> Self {
-        Self { lookup: names, kept: Mutex::default() }
+        Self { names, kept: Mutex::default() }
     }
-}
 
-impl<L: Lookup> Resolver<L> {
-    /// The addresses of a URL's host, in the order in which the lookup gave them.
+    /// The addresses of a place: the one that answered last, then the others in the order in which the lookup gave them.
     ///
     /// # Errors
-    /// Marked as [`Unsent`](crate::connector::Unsent): no address, or no answer within the limit.
-    pub(crate) fn addresses(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        limit: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let port = port(uri);
-        let host = uri.host().unwrap_or_default();
-        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            let mut literal = self.lookup.empty();
-            literal.push(SocketAddr::new(address, port));
-            return Ok(literal);
+    /// `Resolve` if there is none, `Timeout` if nobody said so in time.
+    pub(crate) fn addresses(&self, place: &Place, now: Now, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
+        if let Ok(literal) = place.0.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(literal, place.1)]);
         }
-        let name = format!("{}:{port}", host.to_ascii_lowercase());
-        if let Some(addresses) = self.kept(&name) {
-            return Ok(addresses);
+        if let Some(kept) = self.kept().get(place).filter(|kept| now.since(kept.since) < KEPT) {
+            return Ok(kept.addresses.clone());
         }
-        let found = self.lookup.resolve(uri, config, limit).map_err(|error| unsent(FaultKind::Resolve, error))?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, (since, _)| since.elapsed() < KEPT);
-        kept.insert(name, (Instant::now(), found.clone()));
-        Ok(found)
+        let mut addresses = self.names.look_up(place, deadline)?;
+        if addresses.is_empty() {
+            return Err(unresolved("it has no address"));
+        }
+        let mut all = self.kept();
+        let worked = all.remove(place).and_then(|kept| kept.worked);
+        prefer(&mut addresses, worked);
+        all.retain(|_, kept| now.since(kept.since) < KEPT);
+        if all.len() >= MOST
+            && let Some(any) = all.keys().next().cloned()
+        {
+            all.remove(&any);
+        }
+        all.insert(place.clone(), Kept { since: now, addresses: addresses.clone(), worked });
+        Ok(addresses)
     }
 
-    fn kept(&self, name: &str) -> Option<ResolvedSocketAddrs> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(name).filter(|(since, _)| since.elapsed() < KEPT).map(|(_, addresses)| addresses.clone())
+    /// One of them answered: it is tried first from now on, also after the next lookup.
+    pub(crate) fn worked(&self, place: &Place, address: SocketAddr) {
+        if let Some(kept) = self.kept().get_mut(place) {
+            kept.worked = Some(address);
+            prefer(&mut kept.addresses, kept.worked);
+        }
+    }
+
+    /// No connection came of them: the name may have moved, and is looked up again by whoever comes next.
+    pub(crate) fn forget(&self, place: &Place) {
+        self.kept().remove(place);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Place, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lookup for Names {
-    fn resolve(&self, uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+/// Moves an address to the front, if it is among them.
+fn prefer(addresses: &mut [SocketAddr], first: Option<SocketAddr>) {
+    if let Some(at) = addresses.iter().position(|address| Some(*address) == first) {
+        addresses[..=at].rotate_right(1);
+    }
+}
+
+impl Names {
+    fn look_up(&self, place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
         match self {
-            Self::System => DefaultResolver::default().resolve(uri, config, limit),
-            Self::Given(names) => {
-                let mut found = self.empty();
-                names(uri.host().unwrap_or_default(), port(uri))?.into_iter().for_each(|address| found.push(address));
-                if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
-            }
+            Self::System => system(place, deadline),
+            Self::Given(names) => names(&place.0, place.1).map_err(unresolved),
         }
     }
+}
+
+/// Asks the operating system, on a thread of its own: a lookup has no limit that it could be given.
+fn system(place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
+    let (tell, told) = channel();
+    let Place(host, port) = place.clone();
+    let look_up = move || {
+        // Nobody listens any more if the limit passed.
+        let _ = tell.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect));
+    };
+    thread::Builder::new().name("molecule-lookup".to_owned()).spawn(look_up).map_err(unresolved)?;
+    match told.recv_timeout(deadline.left()) {
+        Ok(found) => found.map_err(unresolved),
+        Err(RecvTimeoutError::Timeout) => Err(deadline.passed()),
+        Err(RecvTimeoutError::Disconnected) => Err(unresolved("the lookup ended without an answer")),
+    }
+}
+
+fn unresolved(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    Fault::with_source(Sent::No, FaultKind::Resolve, cause)
 }
 
 impl fmt::Debug for Names {
@@ -111,66 +159,101 @@ impl fmt::Debug for Names {
     }
 }
 
-fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use molecule_core::effect::Phase;
+    use molecule_core::proto::{Time, UnixTime};
 
     use super::*;
 
-    /// A lookup that counts, and finds two addresses.
-    #[derive(Debug, Default)]
-    struct Counting(AtomicUsize);
-
-    impl Lookup for Counting {
-        fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            let mut found = self.empty();
-            found.push("[2001:db8::1]:443".parse().unwrap());
-            found.push("192.0.2.1:443".parse().unwrap());
-            Ok(found)
-        }
+    /// Both clocks, in seconds.
+    fn at(mono: u64, unix: i64) -> Now {
+        Now { mono: Time::ZERO + Duration::from_secs(mono), unix: UnixTime::from_secs(unix) }
     }
 
-    fn ask(resolver: &Resolver<Counting>, url: &str) -> Vec<String> {
-        let found = resolver.addresses(&url.parse().unwrap(), &Config::default(), NextTimeout::default()).unwrap();
+    /// A lookup that counts, and finds this many addresses, 192.0.2.0 first.
+    fn counting(addresses: u8) -> (Resolver, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let names = move |_: &str, port| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok((0..addresses).map(|last| SocketAddr::from(([192, 0, 2, last], port))).collect())
+        };
+        (Resolver::new(Names::Given(Box::new(names))), asked)
+    }
+
+    fn ask(resolver: &Resolver, host: &str, port: u16, now: Now) -> Vec<String> {
+        let deadline = Deadline::new(std::time::Instant::now(), Duration::from_secs(10), Phase::Connect);
+        let found = resolver.addresses(&Place::new(host, port), now, deadline).unwrap();
         found.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_name_is_looked_up_once_and_all_its_addresses_are_kept() {
-        let resolver = Resolver::<Counting>::default();
+        let (resolver, asked) = counting(40);
         for _ in 0..100 {
-            assert_eq!(ask(&resolver, "https://host.example/path"), ["[2001:db8::1]:443", "192.0.2.1:443"]);
+            let found = ask(&resolver, "host.example", 443, at(100, 1000));
+            assert_eq!((found.len(), found[0].as_str(), found[39].as_str()), (40, "192.0.2.0:443", "192.0.2.39:443"));
         }
-        assert_eq!(resolver.lookup.0.load(Ordering::Relaxed), 1);
-        ask(&resolver, "https://HOST.example");
-        assert_eq!(resolver.lookup.0.load(Ordering::Relaxed), 1);
-        ask(&resolver, "https://host.example:8443");
-        assert_eq!(resolver.lookup.0.load(Ordering::Relaxed), 2);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        ask(&resolver, "HOST.example", 443, at(100, 1000));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        ask(&resolver, "host.example", 8443, at(100, 1000));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[test]
-    fn addresses_that_are_too_old_are_looked_up_again() {
-        let resolver = Resolver::<Counting>::default();
-        ask(&resolver, "https://host.example");
-        let old = Instant::now().checked_sub(KEPT).unwrap();
-        resolver.kept.lock().unwrap().values_mut().for_each(|(since, _)| *since = old);
-        ask(&resolver, "https://host.example");
-        assert_eq!(resolver.lookup.0.load(Ordering::Relaxed), 2);
-        assert_eq!(resolver.kept.lock().unwrap().len(), 1);
+    fn addresses_are_too_old_by_whichever_clock_says_so() {
+        for (later, asks) in
+            [(at(159, 1059), 1), (at(160, 1060), 2), (at(101, 1060), 2), (at(160, 900), 2), (at(101, 900), 1)]
+        {
+            let (resolver, asked) = counting(2);
+            ask(&resolver, "host.example", 443, at(100, 1000));
+            ask(&resolver, "host.example", 443, later);
+            assert_eq!(asked.load(Ordering::Relaxed), asks, "{later:?}");
+            assert_eq!(resolver.kept().len(), 1);
+        }
+    }
+
+    #[test]
+    fn the_address_that_answered_last_is_tried_first_also_after_the_next_lookup() {
+        let (resolver, asked) = counting(4);
+        let place = Place::new("host.example", 443);
+        ask(&resolver, "host.example", 443, at(100, 1000));
+        resolver.worked(&place, "192.0.2.2:443".parse().unwrap());
+        let preferred = ["192.0.2.2:443", "192.0.2.0:443", "192.0.2.1:443", "192.0.2.3:443"];
+        assert_eq!(ask(&resolver, "host.example", 443, at(101, 1001)), preferred);
+        assert_eq!(ask(&resolver, "host.example", 443, at(200, 1100)), preferred);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn after_a_failed_connect_the_name_is_looked_up_again() {
+        let (resolver, asked) = counting(2);
+        ask(&resolver, "host.example", 443, at(100, 1000));
+        resolver.forget(&Place::new("host.example", 443));
+        ask(&resolver, "host.example", 443, at(100, 1000));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn a_literal_is_its_own_address() {
-        let resolver = Resolver::<Counting>::default();
-        assert_eq!(ask(&resolver, "http://127.0.0.1:9/x"), ["127.0.0.1:9"]);
-        assert_eq!(ask(&resolver, "https://[::1]"), ["[::1]:443"]);
-        assert_eq!(ask(&resolver, "http://10.0.0.1"), ["10.0.0.1:80"]);
-        assert_eq!(resolver.lookup.0.load(Ordering::Relaxed), 0);
+        let (resolver, asked) = counting(2);
+        assert_eq!(ask(&resolver, "127.0.0.1", 9, at(1, 1)), ["127.0.0.1:9"]);
+        assert_eq!(ask(&resolver, "[::1]", 443, at(1, 1)), ["[::1]:443"]);
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn strangers_names_fill_no_memory() {
+        let (resolver, _) = counting(1);
+        for number in 0..2 * MOST {
+            ask(&resolver, &format!("{number}.example"), 443, at(100, 1000));
+        }
+        assert!(resolver.kept().len() <= MOST);
     }
 }

@@ -8,8 +8,10 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
+use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind;
 use molecule_core::{Error, Result};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -17,8 +19,14 @@ use rustls::{ClientConfig, ClientConnection, ConfigBuilder, StreamOwned, WantsVe
 use ureq::unversioned::transport::time::Duration;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-/// What a connection to an `https` platform is secured with.
-pub(crate) struct Tls(Arc<ClientConfig>);
+/// What connections are secured with.
+pub(crate) struct Tls {
+    /// To hosts that the agent's owner chose.
+    owners: Arc<ClientConfig>,
+    /// To hosts that strangers chose. No session is resumed there: its ticket would tell a peer who calls, and let whoever sits
+    /// at another address of the same name skip its certificate.
+    strangers: Arc<ClientConfig>,
+}
 
 impl Tls {
     /// Whether this build speaks TLS at all.
@@ -37,8 +45,10 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?;
-        let config = trusting(builder, provider, extra).map_err(|error| unusable(&error))?;
-        Ok(Self(Arc::new(config)))
+        let owners = trusting(builder, provider, extra).map_err(|error| unusable(&error))?;
+        let mut strangers = owners.clone();
+        strangers.resumption = Resumption::disabled();
+        Ok(Self { owners: Arc::new(owners), strangers: Arc::new(strangers) })
     }
 
     /// Secures a stream to the request's host, within what is left of the connect limit that began at `started`.
@@ -46,12 +56,17 @@ impl Tls {
         &self,
         details: &ConnectionDetails<'_>,
         stream: Box<dyn Transport>,
+        reach: Reach,
         started: Instant,
     ) -> Result<Box<dyn Transport>, ureq::Error> {
+        let config = match reach {
+            Reach::Anywhere => &self.owners,
+            Reach::Public | Reach::PublicOrLoopback => &self.strangers,
+        };
         let host = details.uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(io::Error::other)?;
-        let mut connection = ClientConnection::new(self.0.clone(), name).map_err(io::Error::other)?;
+        let mut connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         let mut socket = TransportAdapter::new(stream, details.current_time.clone());
         let left = details.timeout.after.saturating_sub(started.elapsed());
         socket.set_timeout(NextTimeout { after: Duration::Exact(left), ..details.timeout });

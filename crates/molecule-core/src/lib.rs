@@ -145,7 +145,7 @@ pub use event::{Event, Lane};
 pub use health::{Counters, Health};
 pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
-pub use proxy::ProxyRule;
+pub use proxy::{HttpProxy, ProxyRule};
 pub use queue::{QueueOutcome, QueuedItem};
 pub use rate::RateBudget;
 pub use recover::{Recover, Recovered, Recovery};

@@ -1,5 +1,7 @@
 //! Which requests go through a proxy, decided in one place for both drivers.
 
+mod tunnel;
+
 use core::net::IpAddr;
 use std::fmt;
 
@@ -9,8 +11,10 @@ use ipnet::IpNet;
 
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::error::{Error, Result};
-use crate::http_url::{HttpUrl, UrlError};
+use crate::http_url::UrlError;
 use crate::target::{Target, is_loopback};
+
+pub use tunnel::HttpProxy;
 
 /// Which requests go through a proxy.
 ///
@@ -26,7 +30,7 @@ pub struct ProxyRule {
 enum Choice {
     #[default]
     Direct,
-    Through(Uri),
+    Through(HttpProxy),
     /// The environment names one that cannot be used, for this reason. That concerns nobody who needs none.
     Unusable(UrlError),
 }
@@ -75,9 +79,9 @@ impl ProxyRule {
     /// The same of variables, whose author may not have thought of this program: a proxy that cannot be used is an error only
     /// where one is needed.
     pub fn from_environment(url: Option<&str>, no_proxy: Option<&str>) -> Self {
-        let proxy = match url.map(str::trim).filter(|url| !url.is_empty()).map(read) {
+        let proxy = match url.map(str::trim).filter(|url| !url.is_empty()).map(HttpProxy::read) {
             None => Choice::Direct,
-            Some(Ok(uri)) => Choice::Through(uri),
+            Some(Ok(proxy)) => Choice::Through(proxy),
             Some(Err(error)) => Choice::Unusable(error),
         };
         let items = no_proxy.unwrap_or_default().split(|char: char| char == ',' || char.is_whitespace());
@@ -88,7 +92,7 @@ impl ProxyRule {
     ///
     /// # Errors
     /// `Proxy`, for a request that would go through one that cannot be used.
-    pub fn proxy_for(&self, uri: &Uri) -> Result<Option<&Uri>, Fault> {
+    pub fn proxy_for(&self, uri: &Uri) -> Result<Option<&HttpProxy>, Fault> {
         match &self.proxy {
             _ if !self.concerns(uri) => Ok(None),
             Choice::Direct => Ok(None),
@@ -127,19 +131,6 @@ impl ProxyRule {
 
 fn unusable(error: &UrlError, remedy: &str) -> Error {
     Error::config(format!("the proxy's URL {error}"), remedy)
-}
-
-fn read(url: &str) -> Result<Uri, UrlError> {
-    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let url = HttpUrl::read(&with_scheme)?;
-    if url.is_https() {
-        return Err(UrlError::Scheme("https".to_owned()));
-    }
-    // A proxy has no path, so this is the rest of a password.
-    if url.rest().contains('@') {
-        return Err(UrlError::UserInfo);
-    }
-    Ok(url.uri)
 }
 
 impl Exception {
@@ -203,7 +194,7 @@ impl fmt::Debug for ProxyRule {
         let mut debug = f.debug_struct("ProxyRule");
         match &self.proxy {
             Choice::Direct => debug.field("proxy", &"none"),
-            Choice::Through(uri) => debug.field("proxy", &uri.host()),
+            Choice::Through(proxy) => debug.field("proxy", proxy),
             Choice::Unusable(error) => debug.field("unusable", error),
         };
         debug.field("exceptions", &self.exceptions).finish()
@@ -317,7 +308,7 @@ mod tests {
         }
         let rule = ProxyRule::new(Some("http://user:p%23ss@proxy:3128"), None).unwrap();
         let proxy = rule.proxy_for(&"https://platform.example".parse().unwrap()).unwrap().unwrap().clone();
-        assert_eq!((proxy.host(), proxy.port_u16()), (Some("proxy"), Some(3128)));
+        assert_eq!((proxy.host(), proxy.port()), ("proxy", 3128));
     }
 
     #[test]

@@ -15,12 +15,13 @@ use serde_json::json;
 use crate::weather::{Asked, Gust, Part};
 
 /// Every fault of a request that the simulated network tells.
-pub const FAULTS: [(Sent, FaultKind); 15] = [
+pub const FAULTS: [(Sent, FaultKind); 16] = [
     (Sent::No, FaultKind::Connect),
     (Sent::No, FaultKind::Resolve),
     (Sent::No, FaultKind::Tls),
     (Sent::Maybe, FaultKind::Tls),
     (Sent::No, FaultKind::Proxy),
+    (Sent::No, FaultKind::ProxyAuth),
     (Sent::No, FaultKind::Timeout(Phase::Connect)),
     (Sent::No, FaultKind::Timeout(Phase::Total)),
     (Sent::No, FaultKind::Interrupted),
@@ -80,6 +81,7 @@ pub(crate) fn way(
         // The server may refuse the client when the handshake is over.
         Some(Gust::TlsRefused) => unseen(End::Fault(either(rng), FaultKind::Tls)),
         Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
+        Some(Gust::ProxyLocked) => unseen(End::Fault(Sent::No, FaultKind::ProxyAuth)),
         // Some clients see that a connection closed before they wrote to it.
         Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(either(rng), FaultKind::Interrupted)),
         Some(Gust::LostBefore { silent: true }) => after(None, limits.head, FaultKind::Timeout(Phase::Head)),
@@ -201,6 +203,7 @@ mod tests {
             Gust::Unresolved,
             Gust::TlsRefused,
             Gust::ProxyRefused,
+            Gust::ProxyLocked,
             Gust::TooMany(Asked::Seconds(3)),
             Gust::Busy(Asked::Date(5)),
             Gust::Redirect,

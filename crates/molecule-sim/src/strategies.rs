@@ -286,6 +286,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         1 => Just(Gust::Unresolved),
         1 => Just(Gust::TlsRefused),
         1 => Just(Gust::ProxyRefused),
+        1 => Just(Gust::ProxyLocked),
         2 => any::<bool>().prop_map(|silent| Gust::LostBefore { silent }),
         4 => any::<bool>().prop_map(|silent| Gust::LostAfter { silent }),
         4 => (part, 100u32..60_000).prop_map(|(part, ms)| Gust::Slow { part, ms }),

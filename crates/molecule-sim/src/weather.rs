@@ -38,6 +38,8 @@ pub enum Gust {
     TlsRefused,
     /// The proxy says no.
     ProxyRefused,
+    /// The proxy wants other credentials.
+    ProxyLocked,
     /// Lost before the server saw it: the connection breaks, or (`silent`) nothing ever comes.
     LostBefore {
         /// The caller waits until its limit.

@@ -27,6 +27,7 @@ const ALLOWED: [(&str, &[&str]); 2] = [
     (
         "molecule-core",
         &[
+            "base64",
             "bytes",
             "fastrand",
             "flate2",
@@ -34,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 2] = [
             "httpdate",
             "ipnet",
             "molecule-proto",
+            "percent-encoding",
             "saphyr-parser",
             "serde",
             "serde_json",

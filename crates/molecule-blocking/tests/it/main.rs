@@ -3,9 +3,11 @@
 
 mod answers;
 mod common;
+mod dead_connections;
 mod events;
 mod faults;
 mod limits;
+mod names;
 mod pool;
 mod proxy;
 mod stop;

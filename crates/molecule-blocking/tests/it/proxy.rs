@@ -9,7 +9,7 @@ use molecule_blocking::ErrorKind;
 fn a_proxy_that_refuses_is_named_and_sees_only_the_name() {
     let proxy = Peer::new(|talk| {
         talk.request();
-        talk.answer("407 Proxy Authentication Required", "");
+        talk.answer("403 Forbidden", "");
     });
     let agent = builder("https://platform.example")
         .proxy(format!("http://user:p%40ss@{}", proxy.address))
@@ -18,7 +18,7 @@ fn a_proxy_that_refuses_is_named_and_sees_only_the_name() {
         .unwrap();
     let error = agent.send(&ONCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
-    assert!(error.to_string().contains("the proxy refused or failed"), "{error}");
+    assert!(error.to_string().contains("the proxy refused or failed: it answered 403"), "{error}");
     assert!(!format!("{error:?}").contains("p@ss"), "{error:?}");
     assert!(error.attempts() >= 2, "nothing was sent, so it is tried again: {error}");
     let request = proxy.requests().remove(0);
@@ -26,6 +26,26 @@ fn a_proxy_that_refuses_is_named_and_sees_only_the_name() {
     // user:p@ss
     assert!(request.contains("Basic dXNlcjpwQHNz"), "{request}");
     assert!(!request.contains("tok-123"), "{request}");
+}
+
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+#[test]
+fn a_407_is_final_and_names_the_credentials() {
+    for user in ["", "user:p%40ss@"] {
+        let proxy = Peer::new(|talk| {
+            talk.request();
+            talk.answer("407 Proxy Authentication Required", "");
+        });
+        let url = format!("http://{user}{}", proxy.address);
+        let agent = builder("https://platform.example").proxy(url).timeouts(patient()).build().unwrap();
+        let error = agent.send(&AGAIN).unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unreachable, 1), "{error}");
+        assert!(!error.is_retryable(), "{error}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("it answered 407") && text.contains("http://user:password@host:port"), "{text}");
+        assert!(!text.contains("p@ss") && !text.contains("p%40ss"), "{text}");
+        assert_eq!(proxy.accepted(), 1, "four tries lock an account");
+    }
 }
 
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]

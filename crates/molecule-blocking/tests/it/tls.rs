@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use molecule_blocking::{Agent, AgentBuilder, Ended, ErrorKind, Event};
+use bytes::Bytes;
+use http::Request;
+use molecule_blocking::core::connection::Reach;
+use molecule_blocking::core::effect::Limits;
+use molecule_blocking::{Agent, AgentBuilder, Client, Ended, ErrorKind, Event, Proxy, Transport};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::common::*;
 
@@ -30,6 +34,16 @@ impl Authority {
 
     /// A peer with a certificate for a name, signed by this authority.
     fn peer(&self, name: &str, script: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Peer {
+        self.watched(name, script, |_| {})
+    }
+
+    /// The same, whose handshakes are seen when they are over.
+    fn watched(
+        &self,
+        name: &str,
+        script: impl Fn(&mut Conversation) + Send + Sync + 'static,
+        see: impl Fn(&ServerConnection) + Send + Sync + 'static,
+    ) -> Peer {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
         let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
@@ -44,6 +58,7 @@ impl Authority {
         let wrap = move |mut stream: TcpStream| {
             let mut connection = ServerConnection::new(config.clone()).unwrap();
             connection.complete_io(&mut stream).ok()?;
+            see(&connection);
             Some(Box::new(StreamOwned::new(connection, stream)) as Box<dyn Stream>)
         };
         Peer::secured(wrap, script)
@@ -76,6 +91,28 @@ fn an_extra_authority_is_trusted() {
         assert_eq!(agent.send(&ONCE).unwrap(), "ok");
     }
     assert_eq!(peer.accepted(), 1, "the connection is kept");
+}
+
+#[test]
+fn a_session_is_resumed_with_the_platform_and_never_with_a_peer() {
+    for (reach, resumed) in
+        [(Reach::Anywhere, Some(HandshakeKind::Resumed)), (Reach::PublicOrLoopback, Some(HandshakeKind::Full))]
+    {
+        let (authority, seen) = (Authority::new(), Arc::new(Mutex::new(Vec::new())));
+        let kinds = seen.clone();
+        let peer = authority.watched(
+            "127.0.0.1",
+            |talk| assert!(talk.serve("ok")),
+            move |connection| kinds.lock().unwrap().push(connection.handshake_kind()),
+        );
+        let client = Client::new(&Transport::new().extra_ca(authority.pem()).proxy(Proxy::Off)).unwrap();
+        for _ in 0..2 {
+            let request = Request::get(secure(&peer)).body(Bytes::new()).unwrap();
+            let limits = Limits::of(Duration::from_secs(10), 100).reach(reach).max_idle(Duration::ZERO);
+            assert_eq!(client.send(request, limits).unwrap().body(), "ok");
+        }
+        assert_eq!(*seen.lock().unwrap(), [Some(HandshakeKind::Full), resumed], "{reach:?}");
+    }
 }
 
 #[test]

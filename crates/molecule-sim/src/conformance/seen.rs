@@ -15,6 +15,7 @@ pub const SEEN: &[(FaultKind, Sent)] = &[
     (FaultKind::CertificateTime, Sent::No),
     (FaultKind::NotTls, Sent::No),
     (FaultKind::Proxy, Sent::No),
+    (FaultKind::ProxyAuth, Sent::No),
     (FaultKind::Timeout(Phase::Connect), Sent::No),
     (FaultKind::Timeout(Phase::Head), Sent::Maybe),
     (FaultKind::Timeout(Phase::Read), Sent::Maybe),

@@ -1,10 +1,10 @@
 //! Tunnels: the proxy learns a name and its own credentials, and nothing was sent until it agreed.
 
-use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, Tls};
+use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, ProxyAuth, Tls};
 
 use crate::conformance::act::Act::{self, Notice, Secure, Slam, Take};
 use crate::conformance::act::Certificate::{Good, UnknownAuthority};
-use crate::conformance::case::{Ask, Case, ELSEWHERE, Names, Proxy, maybe, unsent};
+use crate::conformance::case::{Case, ELSEWHERE, Names, Proxy, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let through = |name| Case::new(name).through(Proxy::Peer);
@@ -21,11 +21,11 @@ pub(super) fn cases() -> Vec<Case> {
         through("proxy refuses with 403").peer([Take, Act::answer("403 Forbidden", "no")]).gives(unsent(ProxyFault)),
         through("proxy refuses with 407")
             .peer([Take, Act::send("HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n")])
-            .gives(unsent(ProxyFault)),
+            .gives(unsent(ProxyAuth)),
         Case::new("proxy refuses our credentials")
             .through(Proxy::PeerWithCredentials)
             .peer([Take, Act::answer("407 Proxy Authentication Required", "")])
-            .gives(unsent(ProxyFault)),
+            .gives(unsent(ProxyAuth)),
         through("proxy answers 502").peer([Take, Act::answer("502 Bad Gateway", "")]).gives(unsent(ProxyFault)),
         through("proxy redirects")
             .peer([
@@ -39,8 +39,13 @@ pub(super) fn cases() -> Vec<Case> {
         through("proxy speaks no HTTP").peer([Take, Act::send("SSH-2.0-OpenSSH_9.6\r\n")]).gives(unsent(ProxyFault)),
         through("proxy agrees and says more")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nwelcome")])
-            .ask(Ask::get().gives(&[unsent(ProxyFault), unsent(Tls)]))
-            .because("what follows the agreement reaches TLS under ureq, which then refuses it"),
+            .gives(unsent(ProxyFault)),
+        through("proxy agrees with 100 headers")
+            .peer([Take, agreed_with(100), Secure(Good), Take, Act::ok()])
+            .answers(200, "ok"),
+        through("proxy agrees with more headers than anybody reads")
+            .peer([Take, agreed_with(101)])
+            .gives(unsent(ProxyFault)),
         through("proxy agrees and closes").peer([Take, agreed()]).gives(unsent(Connect)),
         Case::new("proxy refuses the connection").through(Proxy::Closed).gives(unsent(ProxyFault)),
         Case::new("proxy with a name that does not resolve")
@@ -57,6 +62,11 @@ pub(super) fn cases() -> Vec<Case> {
             .gives(unsent(Tls)),
         through("proxy: closed after the request").peer([Take, agreed(), Secure(Good), Take]).gives(maybe(Interrupted)),
     ]
+}
+
+fn agreed_with(headers: usize) -> Act {
+    let headers: String = (0..headers).map(|number| format!("x-{number}: of a proxy's own\r\n")).collect();
+    Act::send_bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n"))
 }
 
 fn agreed() -> Act {

@@ -1,0 +1,172 @@
+//! One request and its answer on a connection, as ureq sees it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+
+use crate::connector::Way;
+use crate::pool::Origin;
+
+/// A connection for the time of one request.
+///
+/// Its read limit holds between two pieces of a body alone: ureq's own holds for every read, so that a server which thinks for
+/// longer than the read limit, and less than the head limit, would be cut off.
+///
+/// When ureq drops it, it goes back to the pool if its answer was read to the end, and is closed otherwise. One that was kept
+/// and brought nothing is dead, as after a sleep or behind a router that forgot it; then so are its idle neighbours.
+pub(crate) struct Exchange {
+    /// `None` once it was given back.
+    stream: Option<Box<dyn Transport>>,
+    way: Arc<Way>,
+    origin: Origin,
+    /// Whether it served a request before.
+    is_kept: bool,
+    /// Whether a request was written and its answer's head is not complete.
+    in_head: bool,
+    /// Whether a limit passed.
+    is_late: bool,
+    /// Whether the answer was read to its end, and the connection is open.
+    is_over: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(way: Arc<Way>, origin: Origin, stream: Box<dyn Transport>, is_kept: bool) -> Self {
+        Self { stream: Some(stream), way, origin, is_kept, in_head: false, is_late: false, is_over: false }
+    }
+
+    fn stream(&mut self) -> &mut dyn Transport {
+        self.stream.as_deref_mut().expect("it is given back when this is dropped, and not before")
+    }
+
+    /// Keeps in mind that a limit passed.
+    fn see<T>(&mut self, done: Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+        self.is_late |= matches!(done, Err(ureq::Error::Timeout(_)));
+        done
+    }
+}
+
+impl Transport for Exchange {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.stream().buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.in_head = true;
+        self.is_over = false;
+        let sent = self.stream().transmit_output(amount, timeout);
+        self.see(sent)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let timeout = if self.in_head { timeout } else { timeout.for_read() };
+        // Counted once, here: a piece may take several reads of the socket below.
+        let read = self.stream().await_input(NextTimeout { per_read: None, ..timeout });
+        let progress = self.see(read).map_err(cut)?;
+        if self.in_head {
+            self.in_head = !has_final_head(self.stream().buffers().input());
+        }
+        Ok(progress)
+    }
+
+    /// ureq asks this of a connection that it would keep, and of no other.
+    fn is_open(&mut self) -> bool {
+        self.is_over = !self.in_head && self.stream().buffers().input().is_empty() && self.stream().is_open();
+        self.is_over
+    }
+
+    fn is_tls(&self) -> bool {
+        self.stream.as_deref().is_some_and(Transport::is_tls)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take() else { return };
+        if self.is_over {
+            self.way.pool.give(&self.origin, stream, self.way.clock.now());
+        } else if self.is_kept && (self.in_head || self.is_late) {
+            self.way.pool.close(&self.origin);
+        }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+/// Whether the head of the answer itself is complete; heads of hints (1xx) may come before it.
+fn has_final_head(mut input: &[u8]) -> bool {
+    // Some servers end their lines without a carriage return.
+    let end = |input: &[u8]| {
+        let lines = input.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        lines.map(|(at, _)| at + 1).find(|at| matches!(&input[*at..], [b'\n', ..] | [b'\r', b'\n', ..]))
+    };
+    while let Some(at) = end(input) {
+        if !is_hint(input) {
+            return true;
+        }
+        input = input[at..].trim_ascii_start();
+    }
+    false
+}
+
+fn is_hint(head: &[u8]) -> bool {
+    let status = head.trim_ascii_start().get(9..12);
+    status.is_some_and(|status| status.starts_with(b"1") && status != b"101")
+}
+
+/// A connection that ended with an error. ureq takes some of these for the end of a body that has no length, and so a part
+/// for the whole.
+#[derive(Debug)]
+pub(crate) struct Cut(io::Error);
+
+fn cut(error: ureq::Error) -> ureq::Error {
+    match error {
+        ureq::Error::Io(error) if is_cut(error.kind()) => ureq::Error::Other(Box::new(Cut(error))),
+        error => error,
+    }
+}
+
+pub(crate) fn is_cut(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for Cut {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_final_head_is_the_first_that_is_no_hint() {
+        for complete in [
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\ncontent-length: 0\n\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\na: b\r\n\r\nbody",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            "\r\nHTTP/1.1 404 Not Found\r\n\r\n",
+        ] {
+            assert!(has_final_head(complete.as_bytes()), "{complete:?}");
+        }
+        for open in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n\r",
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n",
+        ] {
+            assert!(!has_final_head(open.as_bytes()), "{open:?}");
+        }
+    }
+}
