@@ -1,7 +1,7 @@
 //! Both facades behind the same blocking words, so that a scenario is written once.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use molecule_core::endpoint::Endpoint;
@@ -53,6 +53,7 @@ pub struct Setup {
     intervals: (Duration, Duration),
     timeouts: Timeouts,
     on_pause: OnPause,
+    panics_at: Option<Event>,
     events: Log<Event>,
 }
 
@@ -80,6 +81,7 @@ impl Setup {
                 .request(second * 10)
                 .call(second * 15),
             on_pause: OnPause::End,
+            panics_at: None,
             events: Log::default(),
         }
     }
@@ -156,6 +158,12 @@ impl Setup {
         self
     }
 
+    /// The first time that it is told this, the application's callback panics.
+    pub fn panics_at(mut self, event: Event) -> Self {
+        self.panics_at = Some(event);
+        self
+    }
+
     /// Builds the agent.
     ///
     /// # Errors
@@ -185,7 +193,7 @@ macro_rules! builder {
             type Agent = $facade::Agent;
 
             fn finish(self, setup: Setup) -> Result<Self::Agent> {
-                let events = setup.events;
+                let (events, panics_at) = (setup.events, Mutex::new(setup.panics_at));
                 let mut builder = self
                     .card(AgentCard::new("scenario"))
                     .storage(setup.storage)
@@ -196,7 +204,11 @@ macro_rules! builder {
                     .origin(setup.origin)
                     .store_given_token(setup.store_given_token)
                     .no_proxy()
-                    .on_event(move |event| events.push(event.clone()));
+                    .on_event(move |event| {
+                        events.push(event.clone());
+                        let panics = panics_at.lock().expect("nobody panics here").take_if(|it| it == event);
+                        assert!(panics.is_none(), "as the scenario has it");
+                    });
                 if let Some(directory) = setup.plugins_dir {
                     builder = builder.plugins_dir(directory);
                 }
@@ -396,6 +408,14 @@ impl Agent {
         &self.events
     }
 
+    /// Runs its heartbeat loop here.
+    ///
+    /// # Errors
+    /// What the loop ended with.
+    pub fn run(&self) -> Result<Ended> {
+        self.run_heartbeat_loop()
+    }
+
     /// Runs its heartbeat loop on a thread.
     pub fn start(&self) -> Running {
         Running::start(self)
@@ -417,6 +437,24 @@ impl Agent {
     pub fn drop_install(&self, plugin: impl Into<Plugin>, meanwhile: impl FnOnce()) {
         let (agent, plugin) = (self.futures().clone(), plugin.into());
         Self::drop_call(async move { agent.install_plugin(plugin).await.map(drop) }, meanwhile);
+    }
+
+    /// Runs its loop for as long as it takes that something happens, and drops the loop's future then.
+    ///
+    /// # Panics
+    /// If the agent is not of the async facade, or the loop ends before it is dropped.
+    pub fn drop_loop(&self, meanwhile: impl FnOnce()) {
+        let agent = self.futures().clone();
+        let (start, started) = tokio::sync::oneshot::channel::<()>();
+        let looped = RUNTIME.spawn(async move {
+            let _ = start.send(());
+            agent.run_heartbeat_loop().await
+        });
+        RUNTIME.block_on(started).expect("the loop's task begins");
+        meanwhile();
+        looped.abort();
+        let dropped = RUNTIME.block_on(looped);
+        assert!(dropped.as_ref().is_err_and(|error| error.is_cancelled()), "the loop ended too early: {dropped:?}");
     }
 
     fn futures(&self) -> &molecule_async::Agent {

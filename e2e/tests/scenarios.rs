@@ -3,6 +3,7 @@
 
 mod all_tokens_revoked;
 mod bad_options;
+mod callback_panics;
 mod database_outage;
 mod delegated;
 mod deleted;
@@ -10,6 +11,7 @@ mod direct_call_over_tls;
 mod direct_call_to_odd_peers;
 mod first_start;
 mod heartbeat_keeps_pace;
+mod loop_dropped_and_started_again;
 mod not_the_platform;
 mod paused;
 mod paused_wait_resumed;

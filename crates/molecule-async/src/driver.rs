@@ -16,7 +16,7 @@ use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::{Clock, Host};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::act::{Act, Acts};
@@ -24,6 +24,7 @@ use crate::driven::{Drivable, Driven, Task};
 use crate::events::Listener;
 use crate::fetch::fetch;
 use crate::http::Client;
+use crate::loops::Loops;
 use crate::store_act::dispose;
 
 /// One agent's session, and what its machines are driven with.
@@ -36,14 +37,13 @@ struct Shared {
     host: Host,
     client: Client,
     listener: Listener,
-    /// The loops that run, each by the sender of its commands.
-    loops: Mutex<Vec<UnboundedSender<RunCommand>>>,
+    loops: Loops,
 }
 
 impl Driver {
     pub(crate) fn new(config: Config, host: Host, client: Client, listener: Listener) -> Self {
         let session = Mutex::new(Session::new(config, molecule_host::seed()));
-        Self(Arc::new(Shared { session, clock: Clock::start(), host, client, listener, loops: Mutex::default() }))
+        Self(Arc::new(Shared { session, clock: Clock::start(), host, client, listener, loops: Loops::default() }))
     }
 
     /// The session, for an act that waits for nothing.
@@ -62,9 +62,11 @@ impl Driver {
 
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
-        let (sender, commands) = unbounded_channel();
-        self.loops().retain(|running| !running.is_closed());
-        self.loops().push(sender);
+        let (place, mut commands) = self.0.loops.enter();
+        // A stop that was said before this loop had its place is in the session alone.
+        if self.session().stop_level() == StopLevel::None {
+            place.wait_for_the_last(&mut commands).await;
+        }
         Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(commands))))?.await
     }
 
@@ -80,11 +82,7 @@ impl Driver {
 
     /// Says something to every loop that runs.
     pub(crate) fn command(&self, command: RunCommand) {
-        self.loops().retain(|running| running.send(command).is_ok());
-    }
-
-    fn loops(&self) -> MutexGuard<'_, Vec<UnboundedSender<RunCommand>>> {
-        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.loops.say(command);
     }
 }
 
@@ -201,6 +199,14 @@ impl<M: Drivable> Drive<M> {
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(sleep_until(at))),
+        }
+    }
+}
+
+impl<M: Machine> Drop for Drive<M> {
+    fn drop(&mut self) {
+        if let Some(host) = &self.host {
+            host.give_the_lock_back();
         }
     }
 }

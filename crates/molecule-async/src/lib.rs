@@ -52,6 +52,7 @@ mod events;
 pub mod extend;
 mod fetch;
 mod http;
+mod loops;
 mod pool;
 mod proxy;
 mod resolver;

@@ -73,6 +73,8 @@ impl Driver {
         self.command(RunCommand::Check);
         self.loops().push(sender.clone());
         let performer = self.0.performer.apart();
+        // Where a callback panics, effects that are under way would keep the lock.
+        let _unlocked = Unlock(&performer.host);
         self.drive(Run::new(), &inputs, &performer.host, |id, effect| performer.perform_beside(&sender, id, effect))
     }
 
@@ -151,6 +153,15 @@ impl Driver {
             Some(wake) => inputs.recv_timeout(wake.at.since(self.0.clock.now().mono)).ok(),
             None => inputs.recv().ok(),
         }
+    }
+}
+
+/// Gives the agent's lock back, however the loop ends.
+struct Unlock<'a>(&'a Host);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        self.0.give_the_lock_back();
     }
 }
 

@@ -85,3 +85,20 @@ fn a_loop_that_is_stopped_at_once_gives_its_turn_back() {
     run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
     assert_eq!(agent.now.mono, stopped, "it waited");
 }
+
+#[test]
+fn a_loop_that_is_given_up_and_then_stopped_still_takes_its_token() {
+    let (mut agent, mut platform) = (Agent::new(), Platform::current().without_token());
+    let mut looped = Driven::new(Run::new());
+    let mut stalled = |seen: &Seen| if seen.is(REGISTER) { Reply::Never } else { platform.serve(seen) };
+    looped.drive_for(&mut agent, secs(1), &mut stalled);
+    looped.machine.cancel(&mut agent.cx());
+    looped.settle(&mut agent);
+    agent.session.raise_stop(false);
+    looped.machine.command(&mut agent.cx(), RunCommand::Stop);
+    looped.settle(&mut agent);
+    let register = *looped.in_flight.keys().next().expect("it is waited for");
+    looped.perform(&mut agent, register, &mut |seen| platform.serve(seen));
+    looped.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
+    assert_eq!(agent.store.token, Some(secret("minted1")));
+}

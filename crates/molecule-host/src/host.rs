@@ -30,6 +30,8 @@ struct Shared {
 struct Locks {
     taken: u64,
     held: BTreeMap<LockId, Box<dyn Send>>,
+    /// Which of them is the agent's own.
+    agent: Option<LockId>,
 }
 
 impl Host {
@@ -100,6 +102,15 @@ impl Host {
         }
     }
 
+    /// Gives the agent's own lock back, if it is held: whoever drove the loop is gone, though acts of it may still be under
+    /// way and hold clones of this host.
+    pub fn give_the_lock_back(&self) {
+        let lock = self.locks().agent.take();
+        if let Some(lock) = lock {
+            self.release(lock);
+        }
+    }
+
     fn plugins(&self) -> Result<&Plugins, StoreError> {
         self.0.plugins.as_ref().ok_or_else(|| {
             StoreError::new(
@@ -122,7 +133,11 @@ impl Host {
                 HostResult::Replaced
             }
             HostOp::SetAside(slot) => HostResult::SetAside(store.set_aside(slot)?),
-            HostOp::Lock => HostResult::Locked(self.keep(store.lock()?)),
+            HostOp::Lock => {
+                let lock = self.keep(store.lock()?);
+                self.locks().agent = Some(lock);
+                HostResult::Locked(lock)
+            }
             HostOp::Plugin(op) => HostResult::Plugin(self.plugins()?.perform(op, cancel, |lock| self.keep(lock))?),
             HostOp::Unlock(id) => {
                 self.release(id);

@@ -1,0 +1,37 @@
+//! The application's callback panics in the middle of a call or of the loop: neither a turn nor a lock is left behind.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use molecule_e2e::core::Event;
+use molecule_e2e::platform::serve::Action;
+use molecule_e2e::{PATIENCE, route, scenario};
+
+scenario!(a_register_that_dies_half_way_holds_up_no_other, [April, Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    let agent = world.setup(&id).panics_at(Event::TokenChanged).build().unwrap();
+    catch_unwind(AssertUnwindSafe(|| agent.register())).expect_err("the callback panics");
+
+    let (sender, registered) = channel();
+    thread::spawn({
+        let agent = agent.clone();
+        move || sender.send(agent.register())
+    });
+    registered.recv_timeout(PATIENCE).expect("it waits for nobody").unwrap();
+    assert!(world.home().token(&id).is_some());
+});
+
+scenario!(a_loop_that_dies_gives_its_lock_back_at_once, [April, Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    let agent = world.setup(&id).panics_at(Event::Online).build().unwrap();
+    // A look at the state that is never answered is still under way then.
+    let held = world.rule(route::STATE, Action::StallAnswer);
+    catch_unwind(AssertUnwindSafe(|| agent.run())).expect_err("the callback panics");
+    let next = agent.start();
+    agent.events().wait_for_count("Online", 2, |event| *event == Event::Online);
+    next.stop();
+    held.end();
+});
