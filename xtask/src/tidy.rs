@@ -1,6 +1,7 @@
 //! Checks of the tree: what compiles and passes its tests, yet would break a rule of the house.
 
 mod blocking;
+mod contract;
 mod dependencies;
 mod drivers;
 mod manifests;
@@ -61,6 +62,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         words::check(&tree),
         paths::check(&tree),
         openness::check(&tree),
+        contract::check(&tree),
     ]
     .concat();
     for finding in &findings {

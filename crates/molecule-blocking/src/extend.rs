@@ -118,7 +118,7 @@ pub use bytes::Bytes;
 #[doc(inline)]
 pub use molecule_core::effect::{Limits, Slot, Stored};
 #[doc(inline)]
-pub use molecule_core::endpoint::{Endpoint, Mismatch, Repeat, json};
+pub use molecule_core::endpoint::{Endpoint, Mints, Mismatch, Repeat, json};
 #[doc(inline)]
 pub use molecule_core::session::{Auth, Draft};
 #[doc(inline)]

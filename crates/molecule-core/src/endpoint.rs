@@ -143,6 +143,7 @@ pub enum Repeat {
 /// Whether the server makes a token for a request. Its answer is the only place where that is shown, and a client that gives up
 /// before it comes is locked out: such a request gets all the time that its call has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mints {
     /// It does not.
     Never,
