@@ -50,6 +50,7 @@ pub struct Setup {
     storage: Storage,
     plugins_dir: Option<PathBuf>,
     extra_ca: Option<Vec<u8>>,
+    given_client: bool,
     intervals: (Duration, Duration),
     timeouts: Timeouts,
     on_pause: OnPause,
@@ -73,6 +74,7 @@ impl Setup {
             storage,
             plugins_dir: None,
             extra_ca: None,
+            given_client: false,
             intervals: (interval, interval),
             timeouts: Timeouts::default()
                 .connect(second * 5)
@@ -137,6 +139,12 @@ impl Setup {
     /// An authority besides the built-in ones, in PEM.
     pub fn extra_ca(mut self, pem: Vec<u8>) -> Self {
         self.extra_ca = Some(pem);
+        self
+    }
+
+    /// A client that was made before, which contradicts the `no_proxy()` that every setup says.
+    pub fn given_client(mut self) -> Self {
+        self.given_client = true;
         self
     }
 
@@ -214,6 +222,9 @@ macro_rules! builder {
                 }
                 if let Some(pem) = setup.extra_ca {
                     builder = builder.extra_ca(pem);
+                }
+                if setup.given_client {
+                    builder = builder.client($facade::Client::new(&$facade::Transport::default())?);
                 }
                 if let Some(token) = setup.token {
                     builder = builder.token(token);
@@ -313,11 +324,11 @@ impl Agent {
         call!(self, check_access(id))
     }
 
-    pub fn call_peer(&self, target: &WorkspaceId, message: impl Into<PeerCall>) -> Result<CallOutcome> {
+    pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         call!(self, call_peer(target, message))
     }
 
-    pub fn delegate(&self, target: &WorkspaceId, task: impl Into<Delegation>) -> Result<DelegationId> {
+    pub fn delegate(&self, target: impl AsRef<str>, task: impl Into<Delegation>) -> Result<DelegationId> {
         call!(self, delegate(target, task))
     }
 
@@ -493,6 +504,14 @@ impl Stopper {
         match self {
             Self::Blocking(stopper) => stopper.stop(),
             Self::Async(stopper) => stopper.stop(),
+        }
+    }
+
+    /// Whether somebody called one of the others.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Blocking(stopper) => stopper.is_stopped(),
+            Self::Async(stopper) => stopper.is_stopped(),
         }
     }
 

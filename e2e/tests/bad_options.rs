@@ -55,3 +55,25 @@ scenario!(a_reported_url_or_an_origin_that_is_none, [Current], |stage| {
     assert_told(&error, ErrorKind::Config, "no scheme", "such as");
     assert_eq!(world.count(""), 0);
 });
+
+scenario!(options_that_contradict_each_other, [Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    let error = world.setup(&id).given_client().build().unwrap_err();
+    assert_told(&error, ErrorKind::Config, "client(…) is given and no_proxy() too", "leave one of them out");
+});
+
+scenario!(a_peers_id_that_is_none_is_told_under_the_calls_operation, [Current], |stage| {
+    let world = stage.world();
+    let (id, token) = world.workspace();
+    let agent = world.setup(&id).token(&token).build().unwrap();
+    for (error, operation) in [
+        (agent.call_peer("nobody", "hello").unwrap_err(), "call peer"),
+        (agent.delegate("nobody", "work").unwrap_err(), "delegate"),
+    ] {
+        assert_told(&error, ErrorKind::Config, "\"nobody\" is not valid", "use the id that the list of peers shows");
+        assert_eq!(error.operation(), operation);
+        assert!(error.to_string().starts_with(&format!("{operation} failed: ")), "{error}");
+    }
+    assert_eq!(world.count(""), 0);
+});

@@ -9,7 +9,9 @@ scenario!(the_loop_ends_before_it_begins, [April, Current], |stage| {
         let world = stage.world();
         let id = world.open_workspace();
         let agent = world.agent(&id);
+        assert!(!agent.stopper().is_stopped());
         stop(&agent.stopper());
+        assert!(agent.stopper().is_stopped());
         assert_eq!(agent.start().ended().unwrap(), Ended::Stopped);
         assert_eq!(agent.start().ended().unwrap(), Ended::Stopped, "and stays a latch");
         assert_eq!(world.count(""), 0, "nothing was sent");

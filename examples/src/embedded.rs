@@ -18,6 +18,7 @@ pub const PLUGIN: &str = "greeter";
 pub struct Embedded {
     server: Arc<Server>,
     workspace_id: WorkspaceId,
+    token: Token,
     colleague: (WorkspaceId, Token),
     home: PathBuf,
     /// Whether the directory is ours to remove.
@@ -25,7 +26,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a platform on a free loopback port and creates a workspace with two secrets. Tokens are kept in `home`, or in a
+    /// Starts a platform on a free loopback port and creates a workspace with two secrets, as an owner does. Tokens are kept in `home`, or in a
     /// temporary directory.
     ///
     /// # Errors
@@ -36,20 +37,19 @@ impl Embedded {
         std::fs::create_dir_all(&home)?;
         let config = Config::new(Dialect::Current).seed(molecule_host::seed());
         let server = serve(Platform::new(config), "127.0.0.1:0")?;
-        let workspace_id = server.with(|platform, now| {
-            // Created with a URL, a workspace gets its token by its first register, as the story shows.
-            let created = platform.create_workspace_at(now, "demo", "http://localhost:9/agent");
-            let id = created.map_err(|refused| io::Error::other(format!("{refused:?}")))?;
+        let (workspace_id, token) = server.with(|platform, now| {
+            let (id, token) = platform.create_workspace(now, "demo");
             for (key, value) in [("OPENAI_API_KEY", "sk-demo"), ("GREETING", "hello")] {
                 platform.set_secret(now, &id, key, value);
             }
             platform.add_plugin(plugin());
-            Ok::<_, io::Error>(id)
-        })?;
+            (id, token)
+        });
         let colleague = server.with(|platform, now| platform.create_workspace(now, "colleague"));
         tell("platform", format!("listens on {} (embedded, the current server's dialect)", server.url()));
         tell("owner", format!("created workspace {workspace_id} with 2 secrets, and offers the plugin {PLUGIN}"));
-        Ok(Self { server: Arc::new(server), workspace_id, colleague, home, temporary })
+        tell("owner", "hands over the token, which the platform showed once");
+        Ok(Self { server: Arc::new(server), workspace_id, token, colleague, home, temporary })
     }
 
     /// The platform's base URL.
@@ -60,6 +60,11 @@ impl Embedded {
     /// The workspace that the owner created.
     pub fn workspace_id(&self) -> &WorkspaceId {
         &self.workspace_id
+    }
+
+    /// The token that the owner was shown when the workspace was created.
+    pub fn token(&self) -> &str {
+        self.token.expose()
     }
 
     /// Another agent's workspace, and its token.

@@ -15,7 +15,7 @@ pub struct Settings {
     pub platform: String,
     /// The workspace's id: `MOLECULE_WORKSPACE_ID`, or `WORKSPACE_ID`.
     pub workspace_id: String,
-    /// `MOLECULE_WORKSPACE_TOKEN`.
+    /// `MOLECULE_WORKSPACE_TOKEN`, or the one that the embedded platform's owner was shown.
     pub token: Option<String>,
     /// `MOLECULE_REPORTED_URL`.
     pub reported_url: Option<String>,
@@ -84,7 +84,7 @@ impl Settings {
         Ok(Self {
             platform: embedded.url(),
             workspace_id: embedded.workspace_id().to_string(),
-            token: first(&["MOLECULE_WORKSPACE_TOKEN"]),
+            token: first(&["MOLECULE_WORKSPACE_TOKEN"]).or_else(|| Some(embedded.token().to_owned())),
             reported_url: first(&["MOLECULE_REPORTED_URL"]),
             org_id: None,
             origin: origin(),

@@ -50,7 +50,7 @@ pub fn tell_event(event: &Event) {
         Event::PluginProgress { plugin, progress } => show_progress(plugin.as_str(), *progress),
         Event::PluginSetup(plugin) => tell("agent", format!("runs the setup.sh of {plugin}")),
         Event::Warning(text) => tell("agent", format!("warning: {text}")),
-        other => tell("agent", format!("{other:?}")),
+        other => tell("agent", other),
     }
 }
 
@@ -65,7 +65,7 @@ pub fn tell_registration(registration: &Registration) {
         _ => "in a way that is newer than this program",
     };
     let mode = registration.delivery_mode.as_ref().map_or("push", |mode| mode.as_str());
-    tell("agent", format!("registered {token} ({mode}, {:?} server)", registration.dialect));
+    tell("agent", format!("registered {token} ({mode}, {} server)", registration.dialect));
 }
 
 /// Shows how far a plugin has come, on a line that the next one writes over. Only where somebody watches.

@@ -43,6 +43,12 @@ impl AgentBuilder {
         Options::from_vars(molecule_host::var).map(Self::with)
     }
 
+    /// Fills what was not said from the variables that [`from_env`](Self::from_env) reads; what was said stays, the platform's
+    /// URL and the workspace's id among it. So a program can name its workspace and leave its token to the environment.
+    pub fn or_env(self) -> Self {
+        self.map(|options| options.or_vars(molecule_host::var))
+    }
+
     fn with(options: Options) -> Self {
         Self { options, storage: None, plugins_dir: None, client: None, listener: Listener::default() }
     }
@@ -120,18 +126,21 @@ impl AgentBuilder {
         self.map(|options| options.route(route))
     }
 
-    /// Trusts a certificate authority (PEM) besides the built-in ones. Not used with a shared [`client`](Self::client).
+    /// Trusts a certificate authority (PEM) besides the built-in ones. A given [`client`](Self::client) cannot follow it: that is
+    /// an error of [`build`](Self::build).
     pub fn extra_ca(self, pem: impl Into<Vec<u8>>) -> Self {
         self.map(|options| options.extra_ca(pem))
     }
 
     /// Sends `https` requests through this proxy (`http://[user:password@]host:port`), whatever `HTTPS_PROXY` and `NO_PROXY`
-    /// say. Not used with a shared [`client`](Self::client).
+    /// say. A given [`client`](Self::client) cannot follow it, and [`no_proxy`](Self::no_proxy) contradicts it: both are errors of
+    /// [`build`](Self::build).
     pub fn proxy(self, url: impl Into<String>) -> Self {
         self.map(|options| options.proxy(url))
     }
 
-    /// Sends every request directly, whatever `HTTPS_PROXY` says. Not used with a shared [`client`](Self::client).
+    /// Sends every request directly, whatever `HTTPS_PROXY` says. A given [`client`](Self::client) cannot follow it: that is an
+    /// error of [`build`](Self::build).
     pub fn no_proxy(self) -> Self {
         self.map(Options::no_proxy)
     }
@@ -167,6 +176,9 @@ impl AgentBuilder {
     /// # Errors
     /// `Config`, for the first option that makes no sense, with its remedy.
     pub fn build(self) -> Result<Agent> {
+        if self.client.is_some() {
+            self.options.check_given_client()?;
+        }
         let transport = self.options.transport().clone();
         let config = self.options.build()?;
         let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;

@@ -8,8 +8,9 @@
 //! async fn main() -> Result<()> {
 //!     let agent = Agent::builder("https://your-platform.example.com", "7fda77bf-a467-441c-9fab-7d8aba8e6040")
 //!         .card(AgentCard::new("my-remote-agent"))
+//!         .or_env() // MOLECULE_WORKSPACE_TOKEN: the token shown when the workspace was created
 //!         .build()?;
-//!     agent.register().await?; // mints a bearer token, or uses the stored one
+//!     agent.register().await?;
 //!     let secrets = agent.pull_secrets().await?; // never printed by Debug
 //!     let ended = agent.run_heartbeat_loop().await?; // until the platform pauses or deletes the workspace
 //!     println!("{} secrets, loop ended: {ended}", secrets.len());

@@ -7,8 +7,9 @@
 //! fn main() -> Result<()> {
 //!     let agent = Agent::builder("https://your-platform.example.com", "7fda77bf-a467-441c-9fab-7d8aba8e6040")
 //!         .card(AgentCard::new("my-remote-agent"))
+//!         .or_env() // MOLECULE_WORKSPACE_TOKEN: the token shown when the workspace was created
 //!         .build()?;
-//!     agent.register()?; // mints a bearer token, or uses the stored one
+//!     agent.register()?;
 //!     let secrets = agent.pull_secrets()?; // never printed by Debug
 //!     let ended = agent.run_heartbeat_loop()?; // until the platform pauses or deletes the workspace
 //!     println!("{} secrets, loop ended: {ended}", secrets.len());

@@ -124,6 +124,7 @@ mod record;
 mod recover;
 mod refusal;
 mod register;
+mod remedy;
 mod report;
 mod retry;
 mod run;

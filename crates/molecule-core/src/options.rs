@@ -13,6 +13,7 @@ use crate::no_nul::refuse_nul_in_json;
 use crate::peer::Route;
 use crate::printable::ShownUrl;
 use crate::proxy::ProxyRule;
+use crate::remedy::{give_org_id, give_token};
 use crate::target::{Target, origin_value};
 
 /// What the `User-Agent` header says unless an agent's author says otherwise; to peers always.
@@ -26,10 +27,10 @@ pub(crate) const SDK: &str = concat!("molecule-rust/", env!("CARGO_PKG_VERSION")
 pub struct Options {
     platform: String,
     workspace_id: String,
-    card: AgentCard,
+    card: Option<AgentCard>,
     reported_url: Option<String>,
     org_id: Option<String>,
-    origin: OriginHeader,
+    origin: Option<OriginHeader>,
     token: Option<Result<Token, TokenError>>,
     store_given_token: bool,
     intervals: Intervals,
@@ -40,6 +41,8 @@ pub struct Options {
     user_agent: Option<String>,
     route: Route,
     transport: Transport,
+    /// Two options that cannot both hold.
+    contradiction: Option<[&'static str; 2]>,
 }
 
 /// What the `Origin` header says.
@@ -179,10 +182,10 @@ impl Options {
         Self {
             platform: platform.into(),
             workspace_id: workspace_id.as_ref().to_owned(),
-            card: AgentCard::default(),
+            card: None,
             reported_url: None,
             org_id: None,
-            origin: OriginHeader::Derived,
+            origin: None,
             token: None,
             store_given_token: true,
             intervals: Intervals::default(),
@@ -193,6 +196,7 @@ impl Options {
             user_agent: None,
             route: Route::Auto,
             transport: Transport::default(),
+            contradiction: None,
         }
     }
 
@@ -203,37 +207,35 @@ impl Options {
     /// # Errors
     /// `Config` if one of the two is missing.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &str| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get = |name: &str| set(&var, name);
         let need = |name: &'static str, what: &str| {
             get(name).ok_or_else(|| Error::config(format!("{name} is not set"), format!("set it to {what}")))
         };
         let platform =
             need("MOLECULE_PLATFORM_URL", "the platform's base URL, such as https://your-platform.example.com")?;
         let id = need("MOLECULE_WORKSPACE_ID", "the workspace's id, as the platform shows it")?;
-        let mut options = Self::new(platform, id);
-        if let Some(token) = get("MOLECULE_WORKSPACE_TOKEN") {
-            options = options.token(token);
-        }
-        if let Some(name) = get("MOLECULE_AGENT_NAME") {
-            options = options.card(AgentCard::new(name));
-        }
-        if let Some(url) = get("MOLECULE_REPORTED_URL") {
-            options = options.reported_url(url);
-        }
-        if let Some(id) = get("MOLECULE_ORG_ID") {
-            options = options.org_id(id);
-        }
-        match get("MOLECULE_ORIGIN").as_deref() {
-            Some("off") => options = options.origin(OriginHeader::Off),
-            Some(origin) => options = options.origin(OriginHeader::Explicit(origin.to_owned())),
-            None => {}
-        }
-        Ok(options)
+        Ok(Self::new(platform, id).or_vars(var))
+    }
+
+    /// Fills what was not said from the variables that [`from_vars`](Self::from_vars) reads; what was said stays.
+    pub fn or_vars(mut self, var: impl Fn(&str) -> Option<String>) -> Self {
+        let get = |name: &str| set(&var, name);
+        self.token = self.token.or_else(|| get("MOLECULE_WORKSPACE_TOKEN").map(|token| Token::new(&token)));
+        self.card = self.card.or_else(|| get("MOLECULE_AGENT_NAME").map(AgentCard::new));
+        self.reported_url = self.reported_url.or_else(|| get("MOLECULE_REPORTED_URL"));
+        self.org_id = self.org_id.or_else(|| get("MOLECULE_ORG_ID"));
+        self.origin = self.origin.or_else(|| {
+            get("MOLECULE_ORIGIN").map(|origin| match origin.as_str() {
+                "off" => OriginHeader::Off,
+                _ => OriginHeader::Explicit(origin),
+            })
+        });
+        self
     }
 
     /// The agent's card. Without one the platform shows the workspace's own name.
     pub fn card(mut self, card: AgentCard) -> Self {
-        self.card = card;
+        self.card = Some(card);
         self
     }
 
@@ -251,7 +253,7 @@ impl Options {
 
     /// What the `Origin` header says.
     pub fn origin(mut self, origin: OriginHeader) -> Self {
-        self.origin = origin;
+        self.origin = Some(origin);
         self
     }
 
@@ -326,14 +328,38 @@ impl Options {
 
     /// Sends `https` requests through this proxy, whatever the environment says.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        if self.transport.proxy == Proxy::Off {
+            self.contradiction = Some(["proxy(…)", "no_proxy()"]);
+        }
         self.transport.proxy = Proxy::Explicit(url.into());
         self
     }
 
     /// Sends every request directly, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
+        if matches!(self.transport.proxy, Proxy::Explicit(_)) {
+            self.contradiction = Some(["proxy(…)", "no_proxy()"]);
+        }
         self.transport.proxy = Proxy::Off;
         self
+    }
+
+    /// The agent uses a client that it is given, which was told already how to connect.
+    ///
+    /// # Errors
+    /// `Config` if an option says how the agent's own client connects: nobody would follow it.
+    pub fn check_given_client(&self) -> Result<()> {
+        let Transport { extra_ca, proxy } = &self.transport;
+        let option = match proxy {
+            _ if !extra_ca.is_empty() => "extra_ca(…)",
+            Proxy::Explicit(_) => "proxy(…)",
+            Proxy::Off => "no_proxy()",
+            Proxy::Environment => return Ok(()),
+        };
+        Err(Error::config(
+            format!("client(…) is given and {option} too, which a client that exists already cannot follow"),
+            "leave one of them out, or make the client with this Transport",
+        ))
     }
 
     /// How the agent's own client connects; not used where a shared client is given.
@@ -350,23 +376,25 @@ impl Options {
             self.workspace_id.trim().parse().map_err(|error: molecule_proto::IdError| {
                 Error::config(error.to_string(), "copy the id from the platform")
             })?;
+        if let Some([one, other]) = self.contradiction {
+            return Err(Error::config(format!("{one} and {other} contradict each other"), "leave one of them out"));
+        }
         let target = Target::parse(&self.platform, self.allow_insecure_http)?;
         check_intervals(self.intervals, &target)?;
         check_timeouts(self.timeouts)?;
         if self.stagger > Duration::from_secs(3600) {
             return Err(Error::config("the loop would begin an hour and more late", "stagger over a minute or two"));
         }
-        check_card(&self.card)?;
+        let card = self.card.unwrap_or_default();
+        check_card(&card)?;
         if let Some(url) = &self.reported_url {
             check_reported_url(url)?;
         }
         let given_token = self.token.transpose().map_err(|error| {
-            Error::config(
-                error.to_string(),
-                "set MOLECULE_WORKSPACE_TOKEN or token(…) to the token shown when the workspace was created",
-            )
+            let shown = "take the token shown when the workspace was created";
+            Error::config(error.to_string(), format!("{shown}: {}", give_token()))
         })?;
-        let origin = match self.origin {
+        let origin = match self.origin.unwrap_or_default() {
             OriginHeader::Derived => Some(origin_value(&target.origin())?),
             OriginHeader::Off => None,
             OriginHeader::Explicit(origin) => Some(origin_value(&Target::parse(&origin, true)?.origin())?),
@@ -380,7 +408,7 @@ impl Options {
         Ok(Config {
             target,
             workspace_id,
-            card: self.card,
+            card,
             reported_url: self.reported_url,
             org_id,
             origin,
@@ -396,10 +424,18 @@ impl Options {
     }
 }
 
+/// A variable's value; an empty one counts as absent.
+fn set(var: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
 fn org_id_value(id: &str) -> Result<HeaderValue> {
     let id = id.trim();
     if id.is_empty() || id.len() > 128 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::config("the organisation id is not valid", "copy it from the platform; it is a UUID"));
+        return Err(Error::config(
+            "the organisation id is not valid",
+            format!("copy it from the platform, a UUID: {}", give_org_id()),
+        ));
     }
     HeaderValue::from_str(id)
         .map_err(|_| Error::config("the organisation id is no header value", "copy it from the platform"))
@@ -550,6 +586,40 @@ mod tests {
         assert_eq!(origin(options().origin(OriginHeader::Off)), None);
         let explicit = OriginHeader::Explicit("https://UI.example.com:443/path/".to_owned());
         assert_eq!(origin(options().origin(explicit)).as_deref(), Some("https://ui.example.com"));
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        refused(options().proxy("http://proxy.example:3128").no_proxy(), "proxy(…) and no_proxy() contradict");
+        refused(options().no_proxy().proxy("http://proxy.example:3128"), "proxy(…) and no_proxy() contradict");
+        for (options, option) in [
+            (options().proxy("http://proxy.example:3128"), "proxy(…)"),
+            (options().no_proxy(), "no_proxy()"),
+            (options().extra_ca("PEM"), "extra_ca(…)"),
+        ] {
+            let error = options.check_given_client().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(&format!("client(…) is given and {option} too")), "{error}");
+        }
+        assert!(options().check_given_client().is_ok());
+    }
+
+    #[test]
+    fn variables_fill_what_was_not_said() {
+        let vars = |name: &str| Some(format!("https://{}.example", name.to_lowercase().replace('_', "-")));
+        let said = options().card(AgentCard::new("said")).reported_url("https://said.example").org_id("said");
+        let said = said.token("said").origin(OriginHeader::Off).or_vars(vars).build().unwrap();
+        assert_eq!(said.card.name.as_deref(), Some("said"));
+        assert_eq!(said.reported_url.as_deref(), Some("https://said.example"));
+        assert_eq!((said.org_id.unwrap(), said.given_token.unwrap().expose()), ("said".parse().unwrap(), "said"));
+        assert_eq!(said.origin, None);
+        let filled = options().or_vars(vars).build().unwrap();
+        assert_eq!(filled.card.name.as_deref(), Some("https://molecule-agent-name.example"));
+        assert_eq!(filled.reported_url.as_deref(), Some("https://molecule-reported-url.example"));
+        assert_eq!(filled.org_id.unwrap(), "https://molecule-org-id.example");
+        assert_eq!(filled.given_token.unwrap().expose(), "https://molecule-workspace-token.example");
+        assert_eq!(filled.origin.unwrap(), "https://molecule-origin.example");
+        assert_eq!(filled.workspace_id.as_str(), ID, "what the builder is given is said");
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Recover {
             ),
             Existence::NotFound => self.fail(
                 Error::new(ErrorKind::NotCreated, OPERATION, format!("there is no workspace {id}"))
-                    .remedy("check MOLECULE_WORKSPACE_ID"),
+                    .remedy("check the workspace's id: the builder's, or MOLECULE_WORKSPACE_ID with from_env()"),
             ),
             Existence::Present(view) => {
                 self.old = cx.session.held().map(|held| held.token.clone());

@@ -10,9 +10,7 @@ use molecule_proto::ErrorBody;
 use crate::endpoint::Mismatch;
 use crate::error::{Error, ErrorKind};
 use crate::printable::ShownUrl;
-
-const ROUTING_REMEDY: &str = "check the platform URL; hosted platforms also need the organisation id (MOLECULE_ORG_ID) \
-                              and an Origin header (MOLECULE_ORIGIN must not be off)";
+use crate::remedy::{check_route, give, give_org_id, give_token};
 
 /// How the platform says that it has no such route.
 const NO_ROUTE: &[u8] = b"404 page not found";
@@ -65,19 +63,22 @@ fn told<B>(
             .remedy("check the platform URL: a sign-in page or another address answers there")
         }
         StatusCode::UNAUTHORIZED => error(ErrorKind::Unauthorized, "the platform refused the bearer".to_owned())
-            .remedy("register again, or set MOLECULE_WORKSPACE_TOKEN to a live token"),
+            .remedy(format!("register again, or with a live token: {}", give_token())),
         StatusCode::FORBIDDEN if text.is_some_and(Bytes::is_empty) => {
             error(ErrorKind::OriginRefused, "the platform refused the Origin header with an empty 403".to_owned())
-                .remedy("set the Origin to the platform's own, or turn it off (MOLECULE_ORIGIN=off)")
+                .remedy(format!(
+                    "set the Origin to the platform's own, or turn it off: {}",
+                    give("origin(OriginHeader::Off)", "MOLECULE_ORIGIN=off")
+                ))
         }
         _ if tenant_gate => error(ErrorKind::Routing, "the request names no organisation".to_owned())
-            .remedy("set the organisation id (MOLECULE_ORG_ID)"),
+            .remedy(format!("say the organisation id: {}", give_org_id())),
         StatusCode::NOT_FOUND if body.is_none() && text.is_some_and(|text| text.trim_ascii() == NO_ROUTE) => {
             error(ErrorKind::Unsupported, "this server does not offer it".to_owned())
                 .remedy("use a newer platform, or do without")
         }
         StatusCode::NOT_FOUND if body.is_none() => {
-            error(ErrorKind::Routing, "a 404 that is not the platform's".to_owned()).remedy(ROUTING_REMEDY)
+            error(ErrorKind::Routing, "a 404 that is not the platform's".to_owned()).remedy(check_route())
         }
         StatusCode::PAYLOAD_TOO_LARGE => {
             error(ErrorKind::Refused, "the request is too long".to_owned()).remedy("send less at a time")
@@ -136,7 +137,7 @@ pub(crate) fn too_large(operation: &'static str, head: &Response<()>, cap: u64) 
 fn web_page(operation: &'static str, status: StatusCode) -> Error {
     Error::new(ErrorKind::Routing, operation, "a web page was answered instead of JSON")
         .with_status(status)
-        .remedy(ROUTING_REMEDY)
+        .remedy(check_route())
 }
 
 /// The error for an answer of an accepted status and another shape.

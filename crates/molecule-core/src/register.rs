@@ -14,6 +14,7 @@ use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::remedy::give_token;
 use crate::session::{Credential, Dialect, InboundState, Kept, Session};
 use crate::turn::Turn;
 
@@ -166,7 +167,10 @@ impl Register {
                     OPERATION,
                     format!("there is no workspace {}", cx.session.workspace_id()),
                 )
-                .remedy("create it on the platform first, as an external workspace, and check MOLECULE_WORKSPACE_ID"),
+                .remedy(
+                    "create it on the platform first, as an external workspace, and check its id: the builder's, or \
+                     MOLECULE_WORKSPACE_ID with from_env()",
+                ),
             ),
             Existence::Present(view) => self.present(cx, &view),
         }
@@ -261,7 +265,7 @@ impl Register {
 
 /// What a refused register means, and what to do about it.
 fn explain(error: Error, held: bool, unnamed: bool) -> Error {
-    let again = |kind, cause: &str, remedy: &str| {
+    let again = |kind, cause: &str, remedy: String| {
         let message = error.server_message().map(str::to_owned);
         let told = Error::new(kind, OPERATION, cause).remedy(remedy).with_body(error.code(), message.as_deref());
         let told = told.with_attempts(error.attempts());
@@ -274,13 +278,16 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
         ErrorKind::Unauthorized if held => again(
             ErrorKind::Revoked,
             "the token that is held was revoked, or belongs to another workspace",
-            "set MOLECULE_WORKSPACE_TOKEN to a live token, or recover with an admin credential",
+            format!("take a live token: {}; or recover with an admin credential", give_token()),
         ),
         ErrorKind::Unauthorized => again(
             ErrorKind::TokenNotHeld,
             "the platform already issued a token for this workspace and none is stored here",
-            "set MOLECULE_WORKSPACE_TOKEN to the token shown when the workspace was created, or ask an admin to rotate it \
-             (recover with an admin credential)",
+            format!(
+                "take the token shown when the workspace was created: {}; or ask an admin to rotate it (recover with an admin \
+                 credential)",
+                give_token()
+            ),
         ),
         _ if error.may_have_acted() => error.remedy(
             "register again; should the platform then ask for a token that is not held here, the lost answer carried it: \
@@ -289,8 +296,9 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
         ErrorKind::Refused if unnamed => again(
             ErrorKind::Refused,
             "the platform refused the reported URL without saying why",
-            "check MOLECULE_REPORTED_URL: it must be reachable from the platform, and for this machine older servers \
-             take localhost alone, not 127.0.0.1",
+            "check reported_url(…), or MOLECULE_REPORTED_URL: it must be reachable from the platform, and for this machine \
+             older servers take localhost alone, not 127.0.0.1"
+                .to_owned(),
         ),
         _ => error,
     }

@@ -22,6 +22,7 @@ use crate::options::{check_card, check_reported_url};
 use crate::peer::{Asking, PeerCache, workspace_id};
 use crate::printable::ShownUrl;
 use crate::rate::RateBudget;
+use crate::remedy::give_token;
 use crate::report::Report;
 use crate::turn::Turns;
 use molecule_proto::Time;
@@ -501,7 +502,7 @@ impl Session {
     /// The error for a call that needs a bearer where none is held.
     pub(crate) fn no_token(operation: &'static str) -> Error {
         Error::new(ErrorKind::TokenNotHeld, operation, "no token is held for this workspace")
-            .remedy("register first, or set MOLECULE_WORKSPACE_TOKEN")
+            .remedy(format!("register first, or with the token: {}", give_token()))
     }
 }
 

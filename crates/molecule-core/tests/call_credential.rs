@@ -61,7 +61,8 @@ fn without_a_token_nothing_is_sent() {
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::TokenNotHeld, 0));
     assert_eq!(
         error.to_string(),
-        "pull secrets failed: no token is held for this workspace; register first, or set MOLECULE_WORKSPACE_TOKEN"
+        "pull secrets failed: no token is held for this workspace; register first, or with the token: give \
+         token(…), or set MOLECULE_WORKSPACE_TOKEN and build with from_env() or or_env()"
     );
 }
 

@@ -160,8 +160,8 @@ fn without_a_token_where_one_was_issued_the_remedies_are_named() {
         assert_eq!(
             error.to_string(),
             "register failed: the platform already issued a token for this workspace and none is stored here \
-             (missing workspace auth token); set MOLECULE_WORKSPACE_TOKEN to the token shown when the workspace was \
-             created, or ask an admin to rotate it (recover with an admin credential)"
+             (missing workspace auth token); take the token shown when the workspace was created: give \
+             token(…), or set MOLECULE_WORKSPACE_TOKEN and build with from_env() or or_env(); or ask an admin to rotate it (recover with an admin credential)"
         );
         assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (401, 1));
         assert!(!agent.session.health().registered);

@@ -48,7 +48,7 @@ impl Storage {
                 let home = std::path::absolute(&home).map_err(|_| {
                     Error::config(
                         "there is no directory for the agent's files",
-                        "set MOLECULE_HOME to a private directory, or choose another storage",
+                        "give storage(…), or set MOLECULE_HOME to a private directory",
                     )
                 })?;
                 Ok(Arc::new(FileStore::new(home.join(id.as_str()))))

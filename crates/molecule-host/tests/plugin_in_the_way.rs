@@ -170,7 +170,7 @@ fn child_has_a_home_that_is_a_file() {
     let host = Storage::from_env().host(&scene::ID.parse().unwrap(), None).unwrap();
     let Outcome::Failed(fault) = host.perform(HostOp::Plugin(PluginOp::Lock(name()))) else { panic!() };
     let said = fault.source.unwrap().to_string();
-    assert!(said.ends_with("choose another place with MOLECULE_HOME"), "{said}");
+    assert!(said.ends_with("choose another place with storage(…) or MOLECULE_HOME"), "{said}");
 }
 
 #[test]

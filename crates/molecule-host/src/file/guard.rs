@@ -95,15 +95,15 @@ fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
 pub(super) fn failed(path: &Path, act: &str, error: io::Error) -> StoreError {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            "make room there, or choose another place with MOLECULE_HOME"
+            "make room there, or choose another place with storage(…) or MOLECULE_HOME"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "let this user write there, choose another place with MOLECULE_HOME, or keep the token in memory"
+            "let this user write there, choose another place with storage(…) or MOLECULE_HOME, or keep the token in memory"
         }
         io::ErrorKind::NotADirectory => {
-            "a part of the path is no directory: move it away, or choose another place with MOLECULE_HOME"
+            "a part of the path is no directory: move it away, or choose another place with storage(…) or MOLECULE_HOME"
         }
-        _ => "check that its directory exists and works, or choose another place with MOLECULE_HOME",
+        _ => "check that its directory exists and works, or choose another place with storage(…) or MOLECULE_HOME",
     };
     let sentence = format!("{} cannot be {act}: {error}; {remedy}", path.display());
     StoreError::new(error.kind(), sentence).with_source(error)

@@ -33,7 +33,7 @@ pub enum ChosenBy {
 impl fmt::Display for ChosenBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Home => "MOLECULE_HOME",
+            Self::Home => "storage(…) or MOLECULE_HOME",
             Self::Storage => "storage(…)",
             Self::PluginsDir => "plugins_dir(…)",
         })
