@@ -1,8 +1,9 @@
 //! The activity feeds of all workspaces (contract section 12; April 6.1).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use molecule_proto::{ActivityRow, ActivityType, WorkspaceId};
+use molecule_proto::{ActivityRow, ActivityType, Time, WorkspaceId};
 
 use crate::answer::Now;
 use crate::json::holds_nul;
@@ -17,6 +18,10 @@ pub(crate) struct Feed {
     /// The counter of the whole server. An attempt to write counts too.
     last_seq: i64,
     acked: BTreeMap<WorkspaceId, i64>,
+    /// Rows that no reader sees before a moment.
+    late: BTreeMap<i64, Time>,
+    /// How much later than its `created_at` a row becomes visible at most.
+    most_late: Duration,
 }
 
 impl Feed {
@@ -28,15 +33,16 @@ impl Feed {
         self.last_seq
     }
 
-    /// Adds the row of a message, unless there is one of the same id: the first one stays as it is.
-    fn add_message(&mut self, message_id: &str, row: ActivityRow) {
+    /// Adds the row of a message, unless there is one of the same id: the first one stays as it is. Gives a new one's number.
+    fn add_message(&mut self, message_id: &str, row: ActivityRow) -> Option<i64> {
         let key = (row.workspace_id.clone(), message_id.to_owned());
         if self.messages.contains_key(&key) {
             self.last_seq += 1;
-        } else {
-            let seq = self.add(row);
-            self.messages.insert(key, seq);
+            return None;
         }
+        let seq = self.add(row);
+        self.messages.insert(key, seq);
+        Some(seq)
     }
 
     /// The row of a message.
@@ -53,12 +59,20 @@ impl Feed {
         if let Some(rows) = self.rows.get_mut(workspace) {
             rows.remove(&seq);
         }
+        self.late.remove(&seq);
     }
 
     /// A workspace's rows, the newest first.
     pub(crate) fn newest_first(&self, workspace: &WorkspaceId) -> Vec<&ActivityRow> {
         let mut rows: Vec<&ActivityRow> = self.rows.get(workspace).into_iter().flat_map(BTreeMap::values).collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.seq)));
+        rows
+    }
+
+    /// Those of them that a reader sees now.
+    pub(crate) fn visible(&self, workspace: &WorkspaceId, now: Time) -> Vec<&ActivityRow> {
+        let mut rows = self.newest_first(workspace);
+        rows.retain(|row| row.seq.and_then(|seq| self.late.get(&seq)).is_none_or(|at| *at <= now));
         rows
     }
 
@@ -85,13 +99,40 @@ impl Platform {
 
     /// Writes a row and gives its number, unless the database cannot take it: U+0000 is lost without a word.
     pub(crate) fn log(&mut self, now: Now, row: ActivityRow) -> Option<i64> {
-        self.may_log(now, &row).then(|| self.feed.add(row))
+        if !self.may_log(now, &row) {
+            return None;
+        }
+        let seq = self.feed.add(row);
+        self.comes_late(now, seq);
+        Some(seq)
     }
 
     /// Writes the row of a message, which is known by an id. A row is an event, which keeps calls to the workspace alive.
     pub(crate) fn log_message(&mut self, now: Now, message_id: &str, row: ActivityRow) {
-        if self.may_log(now, &row) {
-            self.feed.add_message(message_id, row);
+        if self.may_log(now, &row)
+            && let Some(seq) = self.feed.add_message(message_id, row)
+        {
+            self.comes_late(now, seq);
+        }
+    }
+
+    /// Makes the rows that are written from now on visible later than their `created_at` says, each by a time of its own, at most
+    /// this: zero as long as nothing is said. A newer row may so be visible before an older one, as on both servers
+    /// (contract section 12.1).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use molecule_platform::{Config, Platform};
+    /// let mut platform = Platform::new(Config::default());
+    /// platform.set_rows_late(Duration::from_secs(30)); // as late as the server's own limit for one insert lets a row be
+    /// ```
+    pub fn set_rows_late(&mut self, most: Duration) {
+        self.feed.most_late = most;
+    }
+
+    fn comes_late(&mut self, now: Now, seq: i64) {
+        if !self.feed.most_late.is_zero() {
+            self.feed.late.insert(seq, now.mono + self.random.within(self.feed.most_late));
         }
     }
 

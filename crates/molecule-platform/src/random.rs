@@ -1,5 +1,7 @@
 //! Ids, tokens and secrets from a seeded generator.
 
+use std::time::Duration;
+
 use molecule_proto::{ActivityId, DelegationId, InboundSecret, QueueId, Token, TokenId, WorkspaceId};
 
 /// The platform's only source of randomness.
@@ -8,6 +10,11 @@ pub(crate) struct Random(fastrand::Rng);
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
+    }
+
+    /// A time of at most so much.
+    pub(crate) fn within(&mut self, most: Duration) -> Duration {
+        most.mul_f64(self.0.f64())
     }
 
     pub(crate) fn workspace_id(&mut self) -> WorkspaceId {

@@ -54,7 +54,7 @@ impl Platform {
             Dialect::April => wanted_april(call)?,
             Dialect::Current => wanted_current(call)?,
         };
-        let mut rows = self.feed.newest_first(&id);
+        let mut rows = self.feed.visible(&id, call.now.mono);
         if let Some(cursor) = &wanted.cursor {
             let error = "since_id cursor not found (row may have been pruned or belongs to a different workspace); omit \
                          since_id to reset";
