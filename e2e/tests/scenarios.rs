@@ -22,6 +22,7 @@ mod plugin_memory;
 mod plugin_refused;
 mod plugins_side_by_side;
 mod register_dropped_after_mint;
+mod removed_push_agent;
 mod reported;
 mod reported_url_changed;
 mod restart_with_stored_token;

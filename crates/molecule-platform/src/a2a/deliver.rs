@@ -137,9 +137,8 @@ impl Platform {
     /// The URL at which a workspace is called, or why it is not.
     pub(crate) fn reach(&self, now: Time, id: &WorkspaceId) -> Result<String, Response> {
         let row = self.workspaces.get(id).ok_or(Refusal::not_found("workspace not found"))?;
-        // The current server takes a removed row for one without a URL, while one that was registered since is kept.
-        let hidden = self.config.dialect == Dialect::Current && row.is_removed();
-        let stored = Some(row.url.as_str()).filter(|url| !hidden && !url.is_empty());
+        // Of a removed one as well: only a pause clears it.
+        let stored = Some(row.url.as_str()).filter(|url| !url.is_empty());
         let Some(url) = self.urls.get(now, id).or(stored) else {
             let mut refusal = A2aRefusal::new("workspace has no URL");
             refusal.status = Some(row.status.clone());

@@ -36,12 +36,10 @@ impl Platform {
         })
     }
 
-    /// Where a workspace is called, as discovery tells it: its own URL if it is external, else what was registered of
-    /// late, else an address in the platform's own network that is made up.
+    /// Where a workspace is called, as discovery tells it: its own URL if it is external, also when it was removed, unless a
+    /// pause had cleared it; else what was registered of late, else an address in the platform's own network that is made up.
     fn callable_at(&self, now: Time, row: &Workspace) -> Result<Option<String>, Refusal> {
-        let dialect = self.config.dialect;
-        let hidden = row.is_removed() && dialect == Dialect::Current;
-        if row.runtime == "external" && !row.url.is_empty() && !hidden {
+        if row.runtime == "external" && !row.url.is_empty() {
             let unsafe_url = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "workspace URL failed safety check");
             return if url_rules::may_be_shown(&self.config, &row.url) {
                 Ok(Some(row.url.clone()))
@@ -54,7 +52,7 @@ impl Platform {
         }
         let alive = matches!(row.status, WorkspaceStatus::Online | WorkspaceStatus::Degraded);
         let id = row.id.as_str();
-        let short = if dialect == Dialect::April { id.get(..12).unwrap_or(id) } else { id };
+        let short = if self.config.dialect == Dialect::April { id.get(..12).unwrap_or(id) } else { id };
         Ok(alive.then(|| format!("http://ws-{short}:8000")))
     }
 
