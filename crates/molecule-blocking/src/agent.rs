@@ -116,8 +116,9 @@ impl Agent {
     }
 
     /// Where a peer is called: `GET /registry/discover/:id` (section 6.2), unless it is known. `None` if the platform names no
-    /// URL that leads anywhere: the peer has none, does not exist, or may not be [talked to](Self::check_access). A URL is
-    /// remembered for 300 s, its absence for 60 s; calls at once share one request.
+    /// URL that leads anywhere: the peer has none, does not exist, or may not be [talked to](Self::check_access). A removed peer
+    /// keeps its URL, unless it was paused before. A URL is remembered for 300 s, its absence for 60 s; calls at once share one
+    /// request.
     ///
     /// # Errors
     /// `Config` if the id is no UUID, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -145,7 +146,8 @@ impl Agent {
     /// Sends a message to a peer and tells what became of it: a reply, a place in a queue, a refusal. A text is a message, and
     /// a [`PeerCall`] one with a route and a limit of its own (300 s by default). As [`Route::Auto`](crate::Route) has it, the
     /// peer is called directly and without a credential where it published a safe URL, else through
-    /// `POST /workspaces/:id/a2a` (section 9); a message that may have been handled is never sent again.
+    /// `POST /workspaces/:id/a2a` (section 9); a message that may have been handled is never sent again, but after the 401, 403,
+    /// 404 or 405 of a direct call, which count as refusals.
     ///
     /// # Errors
     /// `Config` if the message cannot be sent, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.

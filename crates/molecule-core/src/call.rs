@@ -389,10 +389,20 @@ impl<E: Endpoint> Call<E> {
 /// The answer without the request's credential, should something before the platform quote it where a peer's words are due:
 /// these are shown as they come.
 fn without_credential(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<Response<Bytes>> {
-    let credential = credential?.expose();
-    let text = std::str::from_utf8(answer.body()).ok().filter(|text| text.contains(credential))?;
+    let credential = credential?.expose().as_bytes();
+    let mut clean = Vec::new();
+    let mut rest = &answer.body()[..];
+    while let Some(at) = rest.windows(credential.len()).position(|bytes| bytes == credential) {
+        clean.extend_from_slice(&rest[..at]);
+        clean.extend_from_slice(b"[redacted]");
+        rest = &rest[at + credential.len()..];
+    }
+    if rest.len() == answer.body().len() {
+        return None;
+    }
+    clean.extend_from_slice(rest);
     let mut redacted = answer.clone();
-    *redacted.body_mut() = text.replace(credential, "[redacted]").into();
+    *redacted.body_mut() = clean.into();
     Some(redacted)
 }
 

@@ -67,6 +67,8 @@ fn every_row_is_its_outcome_by_its_body() {
         (json(202, json!({"queued": true})), "queued: None None".into()),
         (json(200, boot), format!("queued: {:?} {:?}", Some(&id), Some(1))),
         (json(503, busy).header("retry-after", "30"), "busy in 30 s".into()),
+        (json(503, json!({"error": "busy", "busy": true, "retry_after": 3600})), "busy in 60 s".into()),
+        (json(503, json!({"error": "busy", "busy": true, "retry_after": 0})), "busy in 1 s".into()),
         (json(503, native).header("retry-after", "30"), "busy in 30 s".into()),
         (Answer::error(502, "failed to reach workspace agent"), "unreachable".into()),
         (Answer::error(502, "workspace URL is not publicly routable"), "unsafe URL".into()),
@@ -82,6 +84,11 @@ fn every_row_is_its_outcome_by_its_body() {
         (
             json(503, json!({"error": "workspace re-registering, retry shortly", "retry_after_seconds": 30})),
             "not enrolled in 30 s".into(),
+        ),
+        (json(503, json!({"error": "asleep", "waking": true, "retry_after": 3600})), "waking in 60 s".into()),
+        (
+            json(503, json!({"error": "workspace re-registering, retry", "retry_after_seconds": u64::MAX})),
+            "not enrolled in 60 s".into(),
         ),
         (Answer::error(404, "workspace not found"), "not found".into()),
         (Answer::error(403, hierarchy), format!("denied: {hierarchy}")),
@@ -270,4 +277,34 @@ fn what_a_peer_says_of_its_failure_is_made_fit_to_print() {
     assert_eq!(called.end.unwrap().to_string(), r"the peer failed: a\u{1b}[31m\nfailed: b (500 Internal Server Error)");
     let [called, ..] = calls(&Answer::error(403, "access denied: \u{7}"));
     assert_eq!(called.end.unwrap().to_string(), r"denied: access denied: \u{7}");
+}
+
+/// Something before the platform echoes the request, or the peer was told the bearer by whoever holds it.
+#[test]
+fn a_relayed_answer_that_quotes_the_bearer_is_redacted() {
+    let bearer = secret("first");
+    let quoted = format!("you said Bearer {bearer}, and {bearer} again");
+    let mut not_text = format!("{quoted} ").into_bytes();
+    not_text.push(0xff);
+    for answer in [
+        json(200, reply(&quoted)),
+        Answer::text(200, &quoted),
+        Answer::bytes(not_text.into()),
+        json(200, json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -1, "message": quoted, "data": {"x": quoted}}})),
+        json(200, json!({"x": quoted})),
+        Answer::error(200, &quoted),
+        Answer::error(500, &quoted),
+        Answer::error(403, &format!("access denied: {quoted}")),
+        Answer::error(401, &format!("invalid caller auth token {quoted}")),
+        json(503, json!({"error": "down", "code": format!("platform_unavailable {quoted}")})),
+    ] {
+        for called in calls(&answer) {
+            let told = match called.end {
+                Ok(outcome) => format!("{outcome} {outcome:?}"),
+                Err(error) => format!("{error} {error:?} {:?} {:?}", error.code(), error.server_message()),
+            };
+            assert!(!told.contains(MARK), "{answer:?}: {told}");
+            assert!(told.contains("[redacted]") || told.contains("down"), "{answer:?}: {told}");
+        }
+    }
 }

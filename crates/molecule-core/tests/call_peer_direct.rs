@@ -341,3 +341,15 @@ fn no_request_of_a_call_may_take_longer_than_what_is_left_of_it() {
         }
     }
 }
+
+#[test]
+fn a_busy_peer_asks_for_a_second_at_least_and_a_minute_at_most() {
+    for (asked, seconds) in [("0", 1), ("9", 9), ("3600", 60), ("99999999999999999999", 60)] {
+        for status in [429, 503] {
+            let busy = || Answer::error(status, "busy").header("retry-after", asked).into();
+            let outcome = call_direct(&mut caller(), auto(), busy).end.unwrap();
+            assert!(matches!(outcome, CallOutcome::Busy { .. }), "{outcome:?}");
+            assert_eq!(outcome.retry_after(), Some(secs(seconds)), "{status} {asked}");
+        }
+    }
+}

@@ -26,7 +26,8 @@ use crate::machine::{Cx, Machine, Step, Wake};
 ///
 /// Every request of the call carries the same message under the same id. What a peer may have handled is never sent
 /// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
-/// platform, and that peer is not called directly for 300 s.
+/// platform, and that peer is not called directly for 300 s. Nothing keeps a peer from handling what it answers so; it gets
+/// that once more then, under the same id.
 #[must_use = "a machine does nothing until it is driven"]
 pub struct CallPeer {
     target: WorkspaceId,

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::machine::Cx;
 
 /// Asks where a peer is called, unless it is known: `GET /registry/discover/:id` (contract section 6.2). While another call
-/// asks the same, this one waits for it.
+/// asks the same, this one waits for it. A URL is no sign of life: a removed push agent that was never paused keeps its own.
 #[derive(Debug, Clone)]
 pub struct DiscoverPeer {
     id: WorkspaceId,

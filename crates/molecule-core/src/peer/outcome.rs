@@ -17,6 +17,10 @@ const LONGEST_TEXT: usize = 64 * 1024;
 
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///
+/// None of it says that the peer's workspace still exists. A push agent whose workspace was removed without having been
+/// paused before keeps its URL: the platform discovers it and delivers to it for ever (contract sections 6.2 and 9.4).
+/// [`ListPeers`](crate::ListPeers) shows no removed ones.
+///
 /// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
 /// [`Error`](crate::Error) instead.
 ///
@@ -27,7 +31,7 @@ const LONGEST_TEXT: usize = 64 * 1024;
 #[non_exhaustive]
 #[must_use = "a message that was not delivered is an outcome too"]
 pub enum CallOutcome {
-    /// The peer replied, with a message, a task, or JSON of its own.
+    /// The peer replied, with a message, a task, JSON of its own, or plain text, of which 64 KiB are kept.
     Replied(Reply),
     /// The peer is busy or not there yet. The message waits in the platform's queue and will be delivered: it must not be
     /// sent again.
@@ -38,6 +42,7 @@ pub enum CallOutcome {
         depth: Option<u64>,
     },
     /// The peer polls, and finds the message in its feed whenever it looks. A reply, if any, comes as a message of its own.
+    /// The current server accepts for a removed workspace too, where nobody will look.
     AcceptedForPoll,
     /// The platform took the message and has the reply come some other way: as an event, or in the feed.
     AnswerLater,
@@ -75,15 +80,16 @@ pub enum CallOutcome {
     NotFound,
     /// The peer has no URL; on a direct route: none that can be called safely.
     NoUrl {
-        /// The peer's status, if the platform said it: `paused`, `removed`.
+        /// The peer's status, if the platform said it: `paused`, or `removed` after a pause.
         status: Option<WorkspaceStatus>,
     },
     /// The peer could not be reached, and does not have the message.
     Unreachable,
     /// The platform does not call the URL that the peer registered.
     UnsafeUrl,
-    /// The peer answered with an error of its own; it may have handled the message. It says nothing about this agent's
-    /// credential or rate limit.
+    /// The peer answered with an error of its own; it may have handled the message, also where it refused it with 401, 403,
+    /// 404 or 405. It says nothing about this agent's credential or rate limit: a peer's 429 comes as this through the
+    /// platform, which keeps back when to come again. To a direct call a 429 or 503 that says so is [`Busy`](Self::Busy).
     PeerError {
         /// The code of a JSON-RPC error.
         code: Option<i64>,

@@ -15,7 +15,9 @@ use crate::session::{Dialect, Session};
 #[non_exhaustive]
 pub enum Route {
     /// Directly, where the peer published a URL that can be called safely and has not refused direct calls within the last
-    /// 300 s, and through the platform otherwise. What a peer may have handled is never sent again another way.
+    /// 300 s, and through the platform otherwise. What a peer may have handled is never sent again another way. A peer that
+    /// answers a direct call with 401, 403, 404 or 405 is taken to have refused it at its door. One that handled the message
+    /// all the same gets it twice, under the same id.
     #[default]
     Auto,
     /// Through the platform: `POST /workspaces/:id/a2a` (contract section 9).
