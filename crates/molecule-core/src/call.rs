@@ -214,8 +214,12 @@ impl<E: Endpoint> Call<E> {
             cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
         }
         if self.endpoint.accepts(answer) {
-            let decoded = self.endpoint.decode(answer);
-            let decoded = decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why));
+            let decoded = if self.endpoint.is_about(cx.session.workspace_id(), answer) {
+                let decoded = self.endpoint.decode(answer);
+                decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why))
+            } else {
+                Err(refusal::of_another(E::OPERATION, answer.status()))
+            };
             // A web page is the answer of something else.
             self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
             cx.session.counters.failures += u64::from(decoded.is_err());

@@ -123,6 +123,11 @@ pub trait Endpoint {
         answer.status().is_success()
     }
 
+    /// Whether an accepted answer is about this workspace; one that is not comes from something else than the platform.
+    fn is_about(&self, _: &WorkspaceId, _: &Response<Bytes>) -> bool {
+        true
+    }
+
     /// Reads an accepted answer.
     ///
     /// # Errors
@@ -314,6 +319,10 @@ impl Endpoint for State {
         answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && deleted())
     }
 
+    fn is_about(&self, workspace: &WorkspaceId, answer: &Response<Bytes>) -> bool {
+        json::<StateAnswer>(answer).map_or(true, |state| state.workspace_id == *workspace)
+    }
+
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         json(answer)
     }
@@ -330,9 +339,9 @@ pub struct View;
 pub enum Existence {
     /// The workspace exists.
     Present(Box<WorkspaceView>),
-    /// It was removed: 410, or 200 with the status `removed` (April).
+    /// It was removed: 410 `workspace removed` with its id, or 200 with the status `removed` (April).
     Removed,
-    /// There is none, or none any more: a 404 with a JSON body.
+    /// There is none, or none any more: 404 `workspace not found`.
     NotFound,
 }
 
@@ -348,11 +357,27 @@ impl Endpoint for View {
         Ok(Draft::new(Method::GET, path::workspace(workspace), Auth::Open))
     }
 
-    /// A 404 without a JSON body is the tenant gate's or a proxy's and says nothing about the workspace.
+    /// Only the platform's own words count (contract section 7.3). Every other 404 or 410 is the tenant gate's, or that of a
+    /// framework or gateway which answers in the platform's place, and says nothing about the workspace.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
+        let says = |words: &str| json::<ErrorBody>(answer).is_ok_and(|body| body.error == words);
         match answer.status() {
-            StatusCode::NOT_FOUND | StatusCode::GONE => json::<ErrorBody>(answer).is_ok(),
+            StatusCode::NOT_FOUND => says("workspace not found"),
+            StatusCode::GONE => says("workspace removed"),
             status => status.is_success(),
+        }
+    }
+
+    fn is_about(&self, workspace: &WorkspaceId, answer: &Response<Bytes>) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            id: WorkspaceId,
+        }
+        match (answer.status(), json::<Named>(answer)) {
+            // It names none.
+            (StatusCode::NOT_FOUND, _) => true,
+            (_, Ok(named)) => named.id == *workspace,
+            (status, Err(_)) => status != StatusCode::GONE,
         }
     }
 

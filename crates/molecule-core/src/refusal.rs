@@ -62,6 +62,10 @@ fn told<B>(
             .with_location(location)
             .remedy("check the platform URL: a sign-in page or another address answers there")
         }
+        StatusCode::UNAUTHORIZED if !body.is_some_and(is_about_a_token) => {
+            error(ErrorKind::Unauthorized, "a 401 that is not the platform's".to_owned())
+                .remedy("something before the platform refuses requests: try again later, or check the platform URL")
+        }
         StatusCode::UNAUTHORIZED => error(ErrorKind::Unauthorized, "the platform refused the bearer".to_owned())
             .remedy(format!("register again, or with a live token: {}", give_token())),
         StatusCode::FORBIDDEN if text.is_some_and(Bytes::is_empty) => {
@@ -93,8 +97,24 @@ fn told<B>(
     }
 }
 
+/// Whether a 401 is the platform's own: each of its texts names the token that it misses or refuses (contract sections 2.1
+/// and 9.2). A gateway's or a framework's says nothing about the bearer.
+fn is_about_a_token(body: &ErrorBody) -> bool {
+    names_a_token(&body.error)
+}
+
+/// Whether the platform itself refused the bearer.
+pub(crate) fn is_the_platforms_401(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unauthorized && error.server_message().is_some_and(names_a_token)
+}
+
+fn names_a_token(message: &str) -> bool {
+    message.contains("auth token") || message == "admin auth required"
+}
+
 /// The same for a route that every platform has: what does not offer it is no platform, or its base URL is another one.
 pub(crate) fn elsewhere(error: Error) -> Error {
+    let is_missing = matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE));
     match error.kind() {
         ErrorKind::Unsupported => error
             .of_kind(
@@ -102,8 +122,23 @@ pub(crate) fn elsewhere(error: Error) -> Error {
                 "there is no such route, and every platform has it: its base URL is another one",
             )
             .remedy("check the platform URL, its path and its port"),
+        ErrorKind::Refused if is_missing && error.server_message() != Some("workspace not found") => {
+            let status = error.status().map(|status| status.to_string()).unwrap_or_default();
+            error
+                .of_kind(ErrorKind::Routing, format!("something else than the platform answered {status}"))
+                .retryable(true)
+                .remedy("try again later, since the platform may be deployed anew; if it stays, check the platform URL")
+        }
         _ => error,
     }
+}
+
+/// The error for an answer about another workspace.
+pub(crate) fn of_another(operation: &'static str, status: StatusCode) -> Error {
+    Error::new(ErrorKind::Routing, operation, "the answer is about another workspace")
+        .with_status(status)
+        .retryable(true)
+        .remedy("check what stands before the platform: it may mix answers up")
 }
 
 /// Whether the answer says of itself that it is a web page.

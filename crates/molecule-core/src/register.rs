@@ -14,6 +14,7 @@ use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
+use crate::refusal::is_the_platforms_401;
 use crate::remedy::give_token;
 use crate::session::{Credential, Dialect, InboundState, Kept, Session};
 use crate::turn::Turn;
@@ -275,6 +276,8 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
         }
     };
     match error.kind() {
+        // Something before the platform: it says nothing about the token.
+        ErrorKind::Unauthorized if !is_the_platforms_401(&error) => error,
         ErrorKind::Unauthorized if held => again(
             ErrorKind::Revoked,
             "the token that is held was revoked, or belongs to another workspace",

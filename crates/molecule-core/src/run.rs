@@ -1,5 +1,6 @@
 //! The loop: heartbeats and looks at the state, each at its own pace, and registering again when something asks for it.
 
+mod doubts;
 mod lanes;
 mod pace;
 mod registers;
@@ -22,6 +23,7 @@ use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::register::Register;
 use crate::retry;
 use crate::session::StopLevel;
+use doubts::Doubts;
 use lanes::Lap;
 use pace::LaneState;
 use saves::Saves;
@@ -44,11 +46,15 @@ pub struct Run {
     saves: Saves,
     /// When the last good heartbeat was sent.
     beats_well_at: Option<Now>,
-    /// Registers in a row that the platform refused with 401.
-    strikes: u32,
+    doubts: Doubts,
     /// Whether the first register is behind: before it no lane goes.
     opened: bool,
     paused: bool,
+    /// Whether a heartbeat was answered well since the agent was last cut off.
+    beating: bool,
+    /// Whether the platform showed since then that the workspace exists: heartbeats of deleted ones are answered well too.
+    exists: bool,
+    /// Whether the application was told of both.
     online: bool,
     stop: StopLevel,
     events: VecDeque<Event>,
@@ -74,11 +80,11 @@ const OPERATION: &str = "run heartbeat loop";
 pub enum Ended {
     /// The platform paused the workspace.
     Paused,
-    /// The workspace was deleted.
+    /// The workspace was deleted: the platform said so twice, an interval apart.
     Deleted,
     /// Somebody stopped the loop.
     Stopped,
-    /// The token is dead, and registering brought no other: three times.
+    /// The token is dead, and registering brought no other: three times, at least an interval apart.
     Unauthorized,
 }
 
@@ -129,9 +135,11 @@ impl Run {
             register_due: None,
             saves: Saves::default(),
             beats_well_at: None,
-            strikes: 0,
+            doubts: Doubts::default(),
             opened: false,
             paused: false,
+            beating: false,
+            exists: false,
             online: false,
             stop: StopLevel::None,
             events: VecDeque::new(),

@@ -36,13 +36,36 @@ fn each_has_its_kind_and_one_sentence_with_a_remedy() {
         ("page without a type", Answer::text(200, " \n<html>"), Routing, "a web page", "MOLECULE_ORIGIN"),
         ("html 404", Answer::html(404), Routing, "a 404 that is not the platform's", "MOLECULE_ORG_ID"),
         ("bare 404", Answer::empty(404), Routing, "a 404 that is not the platform's", "MOLECULE_ORG_ID"),
+        ("no route", Answer::text(404, "404 page not found"), Routing, "every platform has it", "platform URL"),
         (
-            "no route",
-            Answer::text(404, "404 page not found"),
+            "json 404 of a framework",
+            Answer::json(404, json!({"error": "Not Found", "statusCode": 404})),
             Routing,
-            "every platform has it",
-            "check the platform URL",
+            "something else than the platform answered 404 Not Found (Not Found)",
+            "try again later",
         ),
+        (
+            "json 410 of a gateway",
+            Answer::error(410, "Gone"),
+            Routing,
+            "something else than the platform answered 410 Gone",
+            "try again later",
+        ),
+        (
+            "401",
+            Answer::error(401, "invalid workspace auth token"),
+            Unauthorized,
+            "refused the bearer",
+            "register again",
+        ),
+        (
+            "401 of a gateway",
+            Answer::json(401, json!({"error": "Unauthorized", "statusCode": 401})),
+            Unauthorized,
+            "a 401 that is not the platform's (Unauthorized)",
+            "something before the platform",
+        ),
+        ("empty 401", Answer::empty(401), Unauthorized, "a 401 that is not the platform's", "try again later"),
         ("json 404", Answer::error(404, "workspace not found"), Refused, "404 Not Found (workspace not found)", ""),
         ("gate", Answer::json(400, gate), Routing, "names no organisation", "MOLECULE_ORG_ID"),
         ("empty 403", Answer::empty(403), OriginRefused, "Origin header", "MOLECULE_ORIGIN=off"),
@@ -157,16 +180,51 @@ fn faults_name_what_failed_and_tell_the_reason_once() {
 }
 
 #[test]
+fn what_only_some_platforms_offer_is_unsupported() {
+    let error = once(ListTokens(Auth::Bearer), Answer::text(404, "404 page not found")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let told = error.to_string();
+    assert!(told.contains("does not offer it; use a newer platform"), "{told}");
+}
+
+/// Only the platform's own words end anything (contract section 7.3).
+#[test]
 fn the_view_tells_removed_from_not_found_from_misrouted() {
     let view = |answer| once(View, answer).map_err(|error| error.kind());
-    assert_eq!(view(Answer::json(410, json!({"error": "workspace removed", "id": ID}))), Ok(Existence::Removed));
+    let gone = json!({"error": "workspace removed", "id": ID, "hint": "create another", "removed_at": null});
+    assert_eq!(view(Answer::json(410, gone)), Ok(Existence::Removed));
+    let routing = Err(ErrorKind::Routing);
+    let another = "00000000-0000-4000-8000-000000000001";
+    for body in [
+        json!({"error": "workspace removed", "id": another}),
+        json!({"error": "workspace removed", "id": "all"}),
+        json!({"error": "workspace removed"}),
+        json!({"error": "Gone"}),
+        json!({"error": {"message": "workspace removed"}, "id": ID}),
+        json!("workspace removed"),
+    ] {
+        assert_eq!(view(Answer::json(410, body.clone())), routing, "{body}");
+    }
+    for body in [
+        json!({"error": "Not Found", "statusCode": 404}),
+        json!({"message": "Cannot GET /workspaces", "error": "Not Found", "statusCode": 404}),
+        json!({"error": "not found"}),
+        json!({"detail": "Not Found"}),
+        json!({"error": "workspace removed", "id": ID}),
+    ] {
+        assert_eq!(view(Answer::json(404, body.clone())), routing, "{body}");
+        let error = once(View, Answer::json(404, body)).unwrap_err();
+        assert!(error.is_retryable() || error.server_message().is_none(), "{error}");
+    }
+    assert_eq!(view(Answer::json(200, json!({"id": another, "status": "removed"}))), routing);
+    assert_eq!(view(Answer::json(200, json!({"id": another, "status": "online"}))), routing);
     assert_eq!(view(Answer::json(200, json!({"id": ID, "status": "removed"}))), Ok(Existence::Removed));
     assert_eq!(view(Answer::error(404, "workspace not found")), Ok(Existence::NotFound));
     assert!(matches!(view(Answer::json(200, json!({"id": ID, "status": "new word"}))), Ok(Existence::Present(_))));
     assert_eq!(view(Answer::empty(404)), Err(ErrorKind::Routing));
     assert_eq!(view(Answer::html(404)), Err(ErrorKind::Routing));
     assert_eq!(view(Answer::text(404, "{}")), Err(ErrorKind::Routing));
-    assert_eq!(view(Answer::empty(410)), Err(ErrorKind::Refused));
+    assert_eq!(view(Answer::empty(410)), Err(ErrorKind::Routing));
     assert_eq!(view(Answer::html(200)), Err(ErrorKind::Routing));
     assert_eq!(view(Answer::error(500, "db")), Err(ErrorKind::Unavailable));
 }
@@ -177,7 +235,9 @@ fn the_state_believes_a_404_only_with_the_word_deleted() {
     assert_eq!(state(Answer::json(404, json!({"workspace_id": ID, "deleted": true}))), Ok(true));
     assert_eq!(state(Answer::json(404, json!({"workspace_id": ID, "deleted": false}))), Err(ErrorKind::Routing));
     assert_eq!(state(Answer::empty(404)), Err(ErrorKind::Routing));
-    assert_eq!(state(Answer::error(404, "no")), Err(ErrorKind::Refused));
+    assert_eq!(state(Answer::error(404, "no")), Err(ErrorKind::Routing));
+    let another = json!({"workspace_id": "00000000-0000-4000-8000-000000000001", "status": "removed", "deleted": true});
+    assert_eq!(state(Answer::json(404, another)), Err(ErrorKind::Routing));
     let odd = json!({"workspace_id": ID, "status": "online", "paused": "false", "deleted": false});
     assert_eq!(state(Answer::json(200, odd)), Err(ErrorKind::Protocol));
     assert_eq!(state(Answer::json(200, json!([1]))), Err(ErrorKind::Protocol));

@@ -98,6 +98,7 @@ pub(crate) fn way(
         Some(Gust::Cut) => after(Some(half), trip, FaultKind::Interrupted),
         Some(Gust::Corrupt) => answered(End::Corrupt),
         Some(Gust::Page { status }) => unseen(End::Edge(page(*status))),
+        Some(Gust::Framework { status }) => unseen(End::Edge(framework(*status))),
         Some(Gust::Echo { status }) => unseen(End::Edge(echo(*status, credential))),
         Some(Gust::TooLarge) => answered(End::AboveCap),
         Some(Gust::LongPage { status }) => unseen(End::EdgeAboveCap(page(*status))),
@@ -170,6 +171,15 @@ pub(crate) fn page(status: u16) -> Response<Bytes> {
     text(status, "text/html", "<!doctype html><title>Welcome to the guest network</title>")
 }
 
+fn framework(status: u16) -> Response<Bytes> {
+    let mut answer = text(status, "application/json", "");
+    let reason = answer.status().canonical_reason().unwrap_or_default();
+    // Some name the status in the body as well.
+    let body = if status == 410 { json!({"error": reason}) } else { json!({"error": reason, "statusCode": status}) };
+    *answer.body_mut() = body.to_string().into();
+    answer
+}
+
 fn text(status: u16, kind: &'static str, body: &'static str) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
     // A scenario may name a status that none is.
@@ -210,6 +220,7 @@ mod tests {
             Gust::Cut,
             Gust::Corrupt,
             Gust::Page { status: 404 },
+            Gust::Framework { status: 410 },
             Gust::Echo { status: 400 },
             Gust::TooLarge,
             Gust::LongPage { status: 502 },

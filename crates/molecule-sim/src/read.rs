@@ -106,7 +106,11 @@ fn peers(
 fn says(route: Option<Route>, status: u16, body: &Value) -> Option<Says> {
     let word = body.get("status").and_then(Value::as_str);
     match (route?, status) {
-        (Route::View, 404 | 410) => body.get("error").map(|_| Says::Gone),
+        // Only these words are the platform's.
+        (Route::View, 404) => (body.get("error")? == "workspace not found").then_some(Says::Gone),
+        (Route::View, 410) => {
+            (body.get("error")? == "workspace removed" && body.get("id").is_some()).then_some(Says::Gone)
+        }
         (Route::State, 404) => (body.get("deleted") == Some(&Value::Bool(true))).then_some(Says::Gone),
         (Route::View | Route::State, 200) => Some(match word? {
             "removed" => Says::Gone,

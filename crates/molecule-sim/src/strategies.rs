@@ -298,6 +298,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         2 => Just(Gust::Cut),
         2 => Just(Gust::Corrupt),
         2 => prop_oneof![Just(200u16), Just(403), Just(404), Just(410), Just(500)].prop_map(|status| Gust::Page { status }),
+        3 => prop_oneof![Just(401u16), Just(404), Just(410)].prop_map(|status| Gust::Framework { status }),
         1 => prop_oneof![Just(400u16), Just(403), Just(500)].prop_map(|status| Gust::Echo { status }),
         1 => Just(Gust::TooLarge),
         1 => prop_oneof![Just(302u16), Just(403), Just(404), Just(502), Just(503)]

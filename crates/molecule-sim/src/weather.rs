@@ -82,6 +82,11 @@ pub enum Gust {
         /// The status.
         status: u16,
     },
+    /// A web framework or a gateway answers in the server's place, in JSON of its own, with this status: 401, 404, 410.
+    Framework {
+        /// The status.
+        status: u16,
+    },
     /// Something before the server refuses, with this status, and quotes the request's credential.
     Echo {
         /// The status.

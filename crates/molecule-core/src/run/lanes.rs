@@ -82,10 +82,16 @@ impl Run {
         let heard = [self.beats_well_at.replace(started), cx.session.vitals.registered_at];
         let gap = heard.into_iter().flatten().map(|at| started.since(at)).min();
         if gap.is_some_and(|gap| gap >= absence(cx.session.dialect)) {
-            self.online = false;
+            (self.online, self.exists) = (false, false);
             self.want_register(cx.now.mono, Why::Again);
         }
-        if !std::mem::replace(&mut self.online, true) {
+        self.beating = true;
+        self.tell_online();
+    }
+
+    /// Tells it once the heart beats and the workspace is known to exist.
+    pub(super) fn tell_online(&mut self) {
+        if self.beating && self.exists && !std::mem::replace(&mut self.online, true) {
             self.events.push_back(Event::Online);
         }
     }
@@ -144,9 +150,9 @@ impl Run {
 
     fn looked(&mut self, cx: &mut Cx<'_>, answer: &StateAnswer) {
         if answer.deleted {
-            return self.end(Ok(Ended::Deleted));
+            return self.deleted(cx);
         }
-        self.strikes = 0;
+        self.refute(cx);
         if cx.session.vitals.registered_at.is_some_and(|at| self.looks.started.mono < at.mono) && !answer.is_paused() {
             return;
         }
@@ -161,9 +167,13 @@ impl Run {
         }
         if std::mem::take(&mut self.paused) {
             self.events.push_back(Event::Resumed);
-            self.online = false;
+            (self.online, self.beating) = (false, false);
             self.beats.next = cx.now.mono;
             return self.want_register(cx.now.mono, Why::Again);
+        }
+        if answer.status != Some(WorkspaceStatus::Removed) {
+            self.exists = true;
+            self.tell_online();
         }
         match &answer.status {
             Some(
@@ -175,6 +185,17 @@ impl Run {
             Some(WorkspaceStatus::Removed) => self.want_register(cx.now.mono, Why::Refused),
             _ => {}
         }
+    }
+
+    /// The state says so, which an agent's own bearer is hardly ever shown.
+    fn deleted(&mut self, cx: &mut Cx<'_>) {
+        let apart = Self::apart(cx);
+        if self.doubts.is_gone(cx.now.mono, apart) {
+            return self.end(Ok(Ended::Deleted));
+        }
+        self.looks.next = self.looks.next.max(cx.now.mono + apart);
+        let doubt = "the platform says that the workspace was deleted: it is asked again before the loop ends";
+        self.events.push_back(Event::Warning(doubt.to_owned()));
     }
 
     pub(super) fn pause(&mut self, cx: &mut Cx<'_>) {
@@ -195,7 +216,7 @@ impl Run {
     fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
         self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
         if error.kind() == ErrorKind::Unauthorized {
-            // Deleted, revoked, or a database that is down (April): registering looks at the view first and tells.
+            // Deleted, revoked, or a database that is down: registering looks at the view first and tells.
             self.want_register(cx.now.mono, Why::Refused);
         }
     }

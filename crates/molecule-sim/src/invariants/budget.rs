@@ -78,6 +78,10 @@ impl Invariant for WithinBudgetAndBackoff {
             Seen::Told(Event::Resumed) => {
                 self.lanes.remove(&(who, Lane::Heartbeat));
             }
+            // Also where a good state made the register needless.
+            Seen::Told(Event::Recovered { lane: molecule_core::Lane::Register, .. }) => {
+                self.lanes.remove(&(who, Lane::Register));
+            }
             Seen::Ended(_) => self.forget(|of| of == who),
             seen if is_dead(seen) => {
                 self.forget(|of| of.process == who.process);

@@ -113,7 +113,14 @@ impl Call {
         self.answered = landing.status.is_some();
         self.odd |= matches!(
             ask.gust,
-            Some(Gust::Page { .. } | Gust::LongPage { .. } | Gust::Echo { .. } | Gust::TooLarge | Gust::Corrupt)
+            Some(
+                Gust::Page { .. }
+                    | Gust::LongPage { .. }
+                    | Gust::Framework { .. }
+                    | Gust::Echo { .. }
+                    | Gust::TooLarge
+                    | Gust::Corrupt
+            )
         );
     }
 

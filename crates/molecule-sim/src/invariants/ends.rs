@@ -8,6 +8,7 @@ use molecule_core::{Ended, Error, ErrorKind, Event, RunCommand};
 use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead, of};
+use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
 use crate::scenario::Act;
 use crate::seen::{Landing, Says, Seen, Sight, Taken, Who};
@@ -30,9 +31,11 @@ struct Life {
     was_registered: bool,
     asked: bool,
     paused: bool,
-    gone: bool,
-    /// Registers in a row that were refused with 401.
+    /// When the platform first and last said that the workspace is gone, on the agent's clock.
+    gone: Option<(Time, Time)>,
+    /// Registers in a row that the platform refused with 401, at least an interval apart, and when the last of them was.
     refused: u32,
+    refused_at: Option<Time>,
     /// What it must finish before it can stop.
     register_under_way: bool,
     storing: bool,
@@ -51,8 +54,8 @@ impl Invariant for EndsForAReason {
     }
 
     fn sentence(&self) -> &'static str {
-        "the loop ends when the platform said paused or deleted, when it was stopped, or when the credential is dead and \
-         registering was refused three times; fails only before it has registered; and when it is stopped it ends within 100 ms, \
+        "the loop ends when the platform said paused, or twice and an interval apart deleted, when it was stopped, or when the \
+         credential is dead and registering was refused three times, each an interval after the one before; fails only before it has registered; and when it is stopped it ends within 100 ms, \
          or as soon as a register is finished"
     }
 
@@ -93,7 +96,8 @@ impl Invariant for EndsForAReason {
             }
             seen => {
                 if let Some(life) = self.loops.get_mut(&who) {
-                    life.see(sight.at, seen);
+                    let apart = apart(&sight.facts.agents[who.agent]);
+                    life.see(sight.at, sight.clock.mono, apart, seen);
                 }
             }
         }
@@ -121,12 +125,19 @@ impl EndsForAReason {
             Ended::Paused => (life.paused && !agent.setup.waits_on_pause, "nothing said that the workspace is paused"),
             Ended::Deleted => {
                 let gone = matches!(platform.status(&agent.workspace), None | Some(WorkspaceStatus::Removed));
-                (life.gone && gone, "nothing said that the workspace was deleted, or it was not")
+                let twice = life.gone.is_some_and(|(first, last)| last.since(first) >= apart(agent));
+                (
+                    twice && gone,
+                    "nothing said twice and an interval apart that the workspace was deleted, or it was not",
+                )
             }
             Ended::Stopped => (self.stopped.contains(&sight.who.process), "nobody stopped it"),
             Ended::Unauthorized => {
                 let lives = known.has_live_token(&sight.facts, agent, sight.who.process);
-                (life.refused >= 3 && !lives, "a credential lives, or it was not refused three times")
+                (
+                    life.refused >= 3 && !lives,
+                    "a credential lives, or it was not refused three times, an interval apart",
+                )
             }
             _ => (false, "an end that is not known here"),
         };
@@ -135,7 +146,7 @@ impl EndsForAReason {
 }
 
 impl Life {
-    fn see(&mut self, at: Time, seen: &Seen<'_>) {
+    fn see(&mut self, at: Time, clock: Time, apart: Duration, seen: &Seen<'_>) {
         match seen {
             Seen::Asked(ask) => {
                 self.asked = true;
@@ -145,7 +156,7 @@ impl Life {
             }
             Seen::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
             Seen::Told(Event::Registered { .. }) => self.refused = 0,
-            Seen::Landed(landing, taken) => self.landed(landing, *taken),
+            Seen::Landed(landing, taken) => self.landed(landing, *taken, clock, apart),
             Seen::Commanded(RunCommand::StopNow) => self.ends_by = Some(at + AT_ONCE),
             Seen::Commanded(RunCommand::Stop) => {
                 let finishing = self.register_under_way || self.storing;
@@ -155,22 +166,32 @@ impl Life {
         }
     }
 
-    fn landed(&mut self, landing: &Landing, taken: Taken) {
+    fn landed(&mut self, landing: &Landing, taken: Taken, clock: Time, apart: Duration) {
         let Some(ask) = &landing.ask else {
             self.storing = false;
             return;
         };
         if ask.route == Some(Route::Register) {
             self.register_under_way = false;
-            if landing.status.is_some_and(|status| status.as_u16() == 401) {
+            let refused = landing.status.is_some_and(|status| status.as_u16() == 401)
+                && landing.error.as_ref().is_some_and(|error| error.ends_with("workspace auth token"));
+            if refused && self.refused_at.is_none_or(|last| clock.since(last) >= apart) {
                 self.refused += 1;
+                self.refused_at = Some(clock);
             }
         }
         if taken == Taken::Yes {
             self.paused |= landing.says == Some(Says::Paused);
-            self.gone |= landing.says == Some(Says::Gone);
+            if landing.says == Some(Says::Gone) {
+                self.gone = Some((self.gone.map_or(clock, |(first, _)| first), clock));
+            }
         }
     }
+}
+
+/// How far apart the signs of an end must be: a heartbeat's interval, and no gateway's hiccup.
+pub(super) fn apart(agent: &Agent) -> Duration {
+    agent.heartbeat().max(Duration::from_secs(15))
 }
 
 /// Only what the first register says, or the lock, may be an error.

@@ -7,6 +7,7 @@ use molecule_core::effect::EffectId;
 use molecule_core::{ErrorKind, Event};
 use molecule_proto::{Time, WorkspaceStatus};
 
+use super::ends::apart;
 use super::{Invariant, Known, is_dead};
 use crate::acts::task;
 use crate::agent::{Agent, Program};
@@ -170,10 +171,11 @@ impl Calm {
         let calm_for = sight.at.since(self.since);
         let slower = agent.heartbeat().max(agent.state());
         let most = match truth {
-            // A dead credential is refused three times, with backoff between them.
-            Truth::Locked => 4 * slower,
-            // Only a look at the state tells of an end, a pause, or its end.
-            Truth::Gone | Truth::Paused => 2 * slower,
+            // A dead credential is refused three times, an interval apart.
+            Truth::Locked => 2 * slower + 2 * apart(agent) + slower,
+            // Only a look at the state tells of an end, a pause, or its end; of an end twice, an interval apart.
+            Truth::Gone => 2 * slower + apart(agent),
+            Truth::Paused => 2 * slower,
             Truth::Live if self.needs_a_look => 2 * slower,
             Truth::Live => 2 * agent.heartbeat(),
         };
@@ -250,12 +252,5 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
 
 /// Errors that nobody but an owner can mend.
 fn is_hopeless(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::TokenNotHeld
-            | ErrorKind::Revoked
-            | ErrorKind::Removed
-            | ErrorKind::NotCreated
-            | ErrorKind::Unauthorized
-    )
+    matches!(kind, ErrorKind::TokenNotHeld | ErrorKind::Revoked | ErrorKind::Removed | ErrorKind::NotCreated)
 }

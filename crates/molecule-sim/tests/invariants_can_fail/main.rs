@@ -97,6 +97,8 @@ fn within_budget_and_backoff() {
 fn the_loop_ends_for_a_reason() {
     let name = "the loop ends for a reason";
     breaks(name, "it ended deleted", of_the_loop(mistaken::TakesA404ForADeletion::default));
+    breaks(name, "twice and an interval apart", of_the_loop(mistaken::BelievesAtOnce::default));
+    breaks(name, "three times, an interval apart", of_the_loop(mistaken::CountsEvery401::default));
     breaks(name, "it ended paused", of_the_loop(mistaken::EndsAtOnce::as_paused));
     breaks(name, "it ended stopped", of_the_loop(mistaken::EndsAtOnce::as_stopped));
     breaks(name, "it ended unauthorized", of_the_loop(mistaken::EndsAtOnce::as_unauthorized));

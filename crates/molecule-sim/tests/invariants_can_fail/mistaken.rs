@@ -26,6 +26,47 @@ impl Saboteur for TakesA404ForADeletion {
     }
 }
 
+/// Ends the loop when the platform says for the first time that the workspace is gone.
+#[derive(Default)]
+pub(crate) struct BelievesAtOnce {
+    runs: bool,
+    told: bool,
+}
+
+impl Saboteur for BelievesAtOnce {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        self.told.then_some(Step::Done(Ending::Run(Ok(Ended::Deleted))))
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        self.runs |= matches!(step, Step::Event(Event::Registered { .. }));
+        Verdict::Pass(step)
+    }
+
+    fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
+        let is_gone = |body: &[u8]| String::from_utf8_lossy(body).contains("workspace removed");
+        self.told |= self.runs && matches!(&outcome, Outcome::Response(answer) if is_gone(answer.body()));
+        Some(outcome)
+    }
+}
+
+/// Ends the loop at the third 401, of whatever route and however soon.
+#[derive(Default)]
+pub(crate) struct CountsEvery401 {
+    seen: u32,
+}
+
+impl Saboteur for CountsEvery401 {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<AStep> {
+        (self.seen >= 3).then_some(Step::Done(Ending::Run(Ok(Ended::Unauthorized))))
+    }
+
+    fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
+        self.seen += u32::from(matches!(&outcome, Outcome::Response(answer) if answer.status() == 401));
+        Some(outcome)
+    }
+}
+
 /// Ends the loop as soon as it is online, for no reason.
 pub(crate) struct EndsAtOnce {
     ended: Ended,
