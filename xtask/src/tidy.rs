@@ -6,6 +6,7 @@ mod dependencies;
 mod drivers;
 mod manifests;
 mod openness;
+mod packages;
 mod paths;
 mod purity;
 mod rust_version;
@@ -62,6 +63,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         words::check(&tree),
         paths::check(&tree),
         openness::check(&tree),
+        packages::check(&tree, &metadata),
         contract::check(&tree),
     ]
     .concat();

@@ -40,6 +40,8 @@
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
 //! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod act;
 mod agent;
 mod builder;
@@ -86,3 +88,8 @@ pub use molecule_core::{
     Report, Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Storage, Store, StoreError, install_limits_from_env};
+
+/// The programs of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -97,6 +97,8 @@
 //! # Ok::<(), molecule_core::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod ask;
 mod beat;
 mod call;
@@ -158,3 +160,8 @@ pub use target::Target;
 pub use wait::{Awaited, Wait, WaitFor};
 
 pub use molecule_proto as proto;
+
+/// The programs of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

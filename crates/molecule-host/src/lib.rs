@@ -23,6 +23,8 @@
 //! without such modes only links are. A plugin's own directory has mode 0700 as well; what is in it is made with 0755 or
 //! 0644, less the umask.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cancel;
 mod clock;
 mod environment;
@@ -44,3 +46,8 @@ pub use storage::Storage;
 pub use store::{Store, StoreError};
 
 pub use molecule_core::effect::{Slot, Stored};
+
+/// The programs of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

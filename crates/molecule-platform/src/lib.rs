@@ -137,6 +137,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod a2a;
 mod access;
 mod answer;
@@ -171,3 +173,8 @@ pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
 pub use serve::{Server, serve};
 pub use tokens::TokenKind;
+
+/// The programs of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

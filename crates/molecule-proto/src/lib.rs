@@ -11,6 +11,8 @@
 //! Sections named in these docs are those of the platform's HTTP contract: "current" is the server of August 2026,
 //! "April" the one before it. One set of types serves both; what only one of them sends is optional.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod a2a_answer;
 mod a2a_refusal;
 mod activity;
@@ -83,3 +85,8 @@ pub use task::{Artifact, Reply, Task, TaskState, TaskStatus};
 pub use text::{NulError, refuse_nul};
 pub use time::{Time, TimeError, UnixTime};
 pub use view::{RemovedWorkspace, WorkspaceView};
+
+/// The programs of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

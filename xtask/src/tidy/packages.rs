@@ -1,0 +1,99 @@
+//! What a crate owes those who get it as a package: licence texts, a README whose program is tested, and where more is to be found.
+
+use serde_json::Value;
+
+use super::tree::Tree;
+use super::{Finding, finding};
+
+const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Judges every member that may be published.
+pub(super) fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let published = packages.filter(|package| package["publish"].is_null());
+    published
+        .filter_map(|package| package["name"].as_str().map(|name| check_package(tree, name, package)))
+        .flatten()
+        .collect()
+}
+
+fn check_package(tree: &Tree, name: &str, package: &Value) -> Vec<Finding> {
+    let at = |file: &str| format!("crates/{name}/{file}");
+    let mut findings = Vec::new();
+    for license in LICENSES {
+        if tree.text(&at(license)).is_none_or(|text| Some(text) != tree.text(license)) {
+            findings.push(finding(&at(license), 1, format!("it is not the text of {license}; copy that")));
+        }
+    }
+    if !tree.text(&at("README.md")).is_some_and(|text| text.contains("```rust")) {
+        findings.push(finding(&at("README.md"), 1, "there is no README with a program in Rust; write one"));
+    }
+    let tested = "#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]";
+    if !tree.text(&at("src/lib.rs")).is_some_and(|text| text.contains(tested)) {
+        let sentence = format!("the README's program is not tested; add `{}` and a struct", tested.replace('\n', " "));
+        findings.push(finding(&at("src/lib.rs"), 1, sentence));
+    }
+    let manifest = at("Cargo.toml");
+    for key in ["description", "license", "repository", "documentation", "readme"] {
+        if package[key].as_str().is_none_or(str::is_empty) {
+            findings.push(finding(&manifest, 1, format!("`{key}` is missing; the package's page shows it")));
+        }
+    }
+    let docs = &package["metadata"]["docs"]["rs"];
+    if docs["all-features"] != true || docs["rustdoc-args"] != serde_json::json!(["--cfg", "docsrs"]) {
+        let sentence =
+            "`[package.metadata.docs.rs]` wants `all-features = true` and `rustdoc-args = [\"--cfg\", \"docsrs\"]`";
+        findings.push(finding(&manifest, 1, sentence));
+    }
+    if !tree.text(&manifest).is_some_and(|text| text.contains("include.workspace = true")) {
+        findings.push(finding(
+            &manifest,
+            1,
+            "the package would hold tests that need the tree; add `include.workspace = true`",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn package() -> Value {
+        json!({"name": "a", "publish": null, "description": "d", "license": "l", "repository": "r", "documentation": "d",
+               "readme": "README.md", "metadata": {"docs": {"rs": {"all-features": true, "rustdoc-args": ["--cfg", "docsrs"]}}}})
+    }
+
+    const FILES: [(&str, &str); 7] = [
+        ("LICENSE-MIT", "mit"),
+        ("LICENSE-APACHE", "apache"),
+        ("crates/a/LICENSE-MIT", "mit"),
+        ("crates/a/LICENSE-APACHE", "apache"),
+        ("crates/a/README.md", "```rust\n```\n"),
+        ("crates/a/src/lib.rs", "#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]\nstruct Readme;\n"),
+        ("crates/a/Cargo.toml", "include.workspace = true\n"),
+    ];
+
+    #[test]
+    fn a_whole_package_and_an_unpublished_one_are_fine() {
+        assert_eq!(check(&Tree::of(&FILES), &json!({"packages": [package()]})), []);
+        assert_eq!(check(&Tree::of(&[]), &json!({"packages": [{"name": "a", "publish": []}]})), []);
+    }
+
+    #[test]
+    fn each_missing_piece_is_found() {
+        for missing in 2..FILES.len() {
+            let files: Vec<_> =
+                FILES.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, file)| *file).collect();
+            let findings = check(&Tree::of(&files), &json!({"packages": [package()]}));
+            assert_eq!(findings.iter().map(|finding| finding.path.as_str()).collect::<Vec<_>>(), [FILES[missing].0]);
+        }
+        for key in ["description", "license", "repository", "documentation", "readme", "metadata"] {
+            let mut package = package();
+            package[key] = Value::Null;
+            assert_eq!(check(&Tree::of(&FILES), &json!({"packages": [package]})).len(), 1, "{key}");
+        }
+    }
+}
