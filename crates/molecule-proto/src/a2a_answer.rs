@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::a2a_refusal::A2aRefusal;
 use crate::id::QueueId;
+use crate::json::{self, Unreadable};
 use crate::lenient::or_default;
 use crate::rpc::RpcAnswer;
 use crate::words::words;
@@ -32,8 +33,11 @@ pub enum A2aAnswer {
     Refused(A2aRefusal),
     /// JSON of no form that A2A or the platform knows: the agent's fault.
     Other(Value),
-    /// A body that is no JSON: the agent's fault, or a gateway's.
+    /// A body that is no JSON, even repaired: the agent's fault, or a gateway's. [`json::excerpt`](crate::json::excerpt) makes a
+    /// text of it.
     NotJson,
+    /// JSON of more values than are read ([`json::MAX_MEMORY`](crate::json::MAX_MEMORY)): the agent's fault.
+    TooManyValues,
     /// No body: an agent that answered 204, or on April's server any agent that answered nothing.
     Empty,
 }
@@ -42,31 +46,36 @@ impl A2aAnswer {
     /// Tells what a body says. An answer that is JSON-RPC counts as a reply whatever else is in it, since no notice of the
     /// platform is.
     pub fn read(body: &[u8]) -> Self {
-        if body.iter().all(u8::is_ascii_whitespace) {
+        let text = body.strip_prefix(json::BOM).unwrap_or(body);
+        if text.iter().all(u8::is_ascii_whitespace) {
             return Self::Empty;
         }
-        serde_json::from_slice(body).map_or(Self::NotJson, Self::tell)
+        match json::read::<Value>(body) {
+            Ok(body) => Self::from(body),
+            Err(Unreadable::TooManyValues) => Self::TooManyValues,
+            Err(Unreadable::Mismatch { .. }) => Self::NotJson,
+        }
     }
+}
 
-    fn tell(body: Value) -> Self {
+impl From<Value> for A2aAnswer {
+    /// The same for a body that was read already, of which nothing is copied.
+    fn from(body: Value) -> Self {
         let queued = body.get("status").and_then(Value::as_str) == Some("queued");
         let waits = body.get("queued").and_then(Value::as_bool) == Some(true);
         let refused = body.get("error").is_some_and(Value::is_string);
         let replied = body.get("result").is_some()
             || body.get("error").is_some_and(Value::is_object)
             || (body.get("jsonrpc").is_some() && !refused);
-        let read = if replied {
-            RpcAnswer::deserialize(&body).map(Self::Replied)
-        } else if waits {
-            QueuedAnswer::deserialize(&body).map(Self::Queued)
-        } else if queued {
-            AcceptedAnswer::deserialize(&body).map(Self::Accepted)
-        } else if refused {
-            A2aRefusal::deserialize(&body).map(Self::Refused)
-        } else {
-            return Self::Other(body);
+        let read = match body {
+            Value::Object(fields) if replied => return Self::Replied(RpcAnswer::take(fields)),
+            body if waits => serde_json::from_value(body).map(Self::Queued),
+            body if queued => serde_json::from_value(body).map(Self::Accepted),
+            body if refused => serde_json::from_value(body).map(Self::Refused),
+            body => return Self::Other(body),
         };
-        read.unwrap_or(Self::Other(body))
+        // What the three need was seen above; all else in them falls back.
+        read.unwrap_or(Self::NotJson)
     }
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::lenient::or_default;
+use crate::lenient::{or_default, word};
 use crate::status::WorkspaceStatus;
 
 /// An error of `POST /workspaces/:id/a2a` whose `error` is a text.
@@ -24,7 +24,7 @@ pub struct A2aRefusal {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub hint: Option<String>,
     /// The target's status, where it has no URL.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "status")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub status: Option<WorkspaceStatus>,
     /// The agent is busy, and the message does not wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
@@ -62,10 +62,6 @@ pub struct A2aRefusal {
     /// Every other key.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-}
-
-fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<WorkspaceStatus>, D::Error> {
-    or_default::<D, Option<String>>(deserializer).map(|word| word.map(WorkspaceStatus::from))
 }
 
 /// What an [`A2aRefusal`] is about.

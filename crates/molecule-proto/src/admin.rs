@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{TokenId, WorkspaceId};
-use crate::lenient::or_default;
+use crate::lenient::{list, or_default};
 use crate::secret::{self, Token};
 use crate::status::{DeliveryMode, WorkspaceStatus};
 use crate::time::UnixTime;
@@ -95,18 +95,20 @@ pub struct CreatedWorkspace {
     /// The new workspace.
     pub id: WorkspaceId,
     /// Whether its agent runs elsewhere; absent for a managed one on April's server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub external: Option<bool>,
-    /// Its status as the answer has it; April's server says `awaiting_agent` and means `provisioning`.
+    /// Its status as the answer has it; April's server says `awaiting_agent` and means `provisioning`. `""` where none was
+    /// sent.
+    #[serde(default = "WorkspaceStatus::unknown", deserialize_with = "WorkspaceStatus::lenient")]
     pub status: WorkspaceStatus,
     /// How to connect, with the token, shown this once; absent when a URL was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
     /// Managed workspaces of April's server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub awareness_namespace: Option<String>,
     /// Managed workspaces of April's server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub workspace_access: Option<String>,
 }
 
@@ -118,19 +120,25 @@ impl CreatedWorkspace {
 }
 
 /// How to connect an agent: of `POST /workspaces`, `…/external/rotate` and `…/external/connection`.
+///
+/// Only a token that is there must make sense; an odd value elsewhere reads as absent, so that no minted token is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The workspace.
-    pub workspace_id: WorkspaceId,
+    /// The workspace; `None` where what was sent is no id.
+    #[serde(default, deserialize_with = "or_default")]
+    pub workspace_id: Option<WorkspaceId>,
     /// The platform's base URL, as it sees itself.
+    #[serde(default, deserialize_with = "or_default")]
     pub platform_url: String,
     /// The token; `None` where the server writes `""`, because it is not shown again or could not be minted.
     #[serde(default, deserialize_with = "secret::optional_token", serialize_with = "token_or_empty")]
     pub auth_token: Option<Token>,
     /// The URL of register.
+    #[serde(default, deserialize_with = "or_default")]
     pub registry_endpoint: String,
     /// The URL of heartbeat.
+    #[serde(default, deserialize_with = "or_default")]
     pub heartbeat_endpoint: String,
     /// Ready-made programs for people, by the key under which the server sends each.
     #[serde(flatten, deserialize_with = "snippets")]
@@ -141,7 +149,7 @@ impl Connection {
     /// The block for a workspace of the platform at `platform_url` (no slash at its end), without snippets.
     pub fn new(workspace_id: WorkspaceId, platform_url: &str, auth_token: Option<Token>) -> Self {
         Self {
-            workspace_id,
+            workspace_id: Some(workspace_id),
             platform_url: platform_url.to_owned(),
             auth_token,
             registry_endpoint: format!("{platform_url}{}", crate::path::REGISTER),
@@ -240,7 +248,8 @@ impl DeleteAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TokenList {
-    /// The live tokens of this page, newest first.
+    /// The live tokens of this page, newest first. Rows that make no sense are left out.
+    #[serde(deserialize_with = "list")]
     pub tokens: Vec<TokenRow>,
     /// How many are in this page.
     #[serde(default, deserialize_with = "or_default")]
@@ -285,17 +294,18 @@ pub struct MintedToken {
     /// The new token, shown this once.
     #[serde(serialize_with = "Token::serialize")]
     pub auth_token: Token,
-    /// Whose it is.
-    pub workspace_id: WorkspaceId,
+    /// Whose it is; `None` where what was sent is no id, so that no minted token is lost.
+    #[serde(default, deserialize_with = "or_default")]
+    pub workspace_id: Option<WorkspaceId>,
     /// Advice for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub message: Option<String>,
 }
 
 impl MintedToken {
     /// The answer with its token.
     pub fn new(auth_token: Token, workspace_id: WorkspaceId, message: Option<String>) -> Self {
-        Self { auth_token, workspace_id, message }
+        Self { auth_token, workspace_id: Some(workspace_id), message }
     }
 }
 

@@ -5,7 +5,7 @@
 //! waits, reads a clock or touches a file.
 //!
 //! The readers are tolerant and the writers strict. Unknown keys are ignored (kept in cards), unknown words become
-//! `Other`, and what is sent is exactly what the platform documents. Every type derives both directions, so that a
+//! `Other`, bodies of strangers are repaired and bounded ([`json`]), and what is sent is exactly what the platform documents. Every type derives both directions, so that a
 //! server can be written with the same types as a client.
 //!
 //! Sections named in these docs are those of the platform's HTTP contract: "current" is the server of August 2026,
@@ -25,6 +25,7 @@ mod error_body;
 pub mod header;
 mod heartbeat;
 mod id;
+pub mod json;
 mod lenient;
 mod message;
 mod part;
@@ -81,7 +82,7 @@ pub use secret::{InboundSecret, ROTATE_MARKER, Token, TokenError};
 pub use secrets::{SavedSecret, Secrets, SetSecret};
 pub use state::StateAnswer;
 pub use status::{DeliveryMode, RuntimeState, WorkspaceKind, WorkspaceStatus};
-pub use task::{Artifact, Reply, Task, TaskState, TaskStatus};
+pub use task::{Artifact, NotATask, Reply, Task, TaskState, TaskStatus};
 pub use text::{NulError, refuse_nul};
 pub use time::{Time, TimeError, UnixTime};
 pub use view::{RemovedWorkspace, WorkspaceView};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::part::{Part, take_object, take_text};
+use crate::part::{Part, rest, take_object, take_text};
 use crate::words::words;
 
 words! {
@@ -152,19 +152,23 @@ impl TryFrom<Value> for Message {
             context_id: take_text(&mut fields, &["contextId", "context_id"]),
             task_id: take_text(&mut fields, &["taskId", "task_id"]),
             metadata: take_object(&mut fields, "metadata").unwrap_or_default(),
-            extra: fields,
+            extra: rest(fields),
         })
     }
 }
 
-/// The list under `parts`, else what is under `content`: a list, or one part.
+/// How many parts a message has at most, likewise the artifacts and messages of a task: each takes more memory than the JSON
+/// that it is read from.
+pub(crate) const MOST_PARTS: usize = 10_000;
+
+/// The list under `parts`, else what is under `content`: a list, or one part. A list that is too long is one part of data.
 pub(crate) fn take_parts(fields: &mut Map<String, Value>) -> Vec<Part> {
     let parts = match fields.remove("parts") {
         None | Some(Value::Null) => fields.remove("content"),
         parts => parts,
     };
     match parts {
-        Some(Value::Array(parts)) => parts.into_iter().map(Part::from).collect(),
+        Some(Value::Array(parts)) if parts.len() <= MOST_PARTS => parts.into_iter().map(Part::from).collect(),
         Some(Value::Null) | None => Vec::new(),
         Some(part) => vec![Part::from(part)],
     }

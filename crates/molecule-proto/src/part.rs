@@ -126,7 +126,7 @@ impl FileContent {
             bytes: take_text(&mut fields, &["bytes", "raw", "fileWithBytes"]),
             name: take_text(&mut fields, &["name", "filename"]),
             mime_type: take_text(&mut fields, &["mimeType", "mediaType", "mime_type"]),
-            extra: fields,
+            extra: rest(fields),
         }
     }
 
@@ -176,7 +176,7 @@ impl From<Value> for Part {
             PartContent::File(_) => ["kind", "file"].iter().for_each(|key| drop(fields.remove(*key))),
             PartContent::Other(_) => {}
         }
-        Self { content, metadata, extra: fields }
+        Self { content, metadata, extra: rest(fields) }
     }
 }
 
@@ -244,6 +244,12 @@ pub(crate) fn take_text(fields: &mut Map<String, Value>, keys: &[&str]) -> Optio
         Some(Value::String(text)) => Some(text),
         _ => None,
     }
+}
+
+/// What is left once the known keys were taken. An object keeps the memory of its first eleven fields for as long as it lives,
+/// also an empty one, of which a message may have many.
+pub(crate) fn rest(fields: Map<String, Value>) -> Map<String, Value> {
+    if fields.is_empty() { Map::new() } else { fields }
 }
 
 /// Takes a key that holds an object.

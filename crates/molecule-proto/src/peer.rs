@@ -26,7 +26,7 @@ pub struct Peer {
     #[serde(default, deserialize_with = "or_default")]
     pub tier: i64,
     /// Its status; `removed` ones are not listed.
-    #[serde(default = "unknown", deserialize_with = "status")]
+    #[serde(default = "WorkspaceStatus::unknown", deserialize_with = "WorkspaceStatus::lenient")]
     pub status: WorkspaceStatus,
     /// Its card: any JSON value.
     #[serde(default)]
@@ -43,14 +43,6 @@ pub struct Peer {
     /// Every other key.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-}
-
-fn unknown() -> WorkspaceStatus {
-    WorkspaceStatus::Other(String::new())
-}
-
-fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<WorkspaceStatus, D::Error> {
-    or_default::<D, String>(deserializer).map(WorkspaceStatus::from)
 }
 
 impl Peer {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::WorkspaceId;
+use crate::lenient::{or_default, word};
 use crate::secret::{self, InboundSecret, Token};
 use crate::status::{DeliveryMode, WorkspaceKind};
 
@@ -62,13 +63,16 @@ impl RegisterRequest {
 ///
 /// A 200 does not prove that the workspace exists: a removed id is answered with a token that authenticates nothing
 /// (contract section 4.6). Ask the open view first.
+///
+/// Only a token that is there must make sense; an odd value elsewhere reads as absent, so that no minted token is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RegisterAnswer {
-    /// `registered`.
+    /// `registered`; `""` where none was sent.
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The mode that the server chose; absent on April's server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub delivery_mode: Option<DeliveryMode>,
     /// A new token, if the workspace had no live one.
     #[serde(

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::lenient::or_default;
 use crate::message::Message;
+use crate::part::rest;
 use crate::task::Reply;
 
 /// The version in every envelope that is written.
@@ -134,6 +135,22 @@ impl RpcAnswer {
     /// The result as a reply; `None` for an error.
     pub fn reply(&self) -> Option<Reply> {
         self.result.clone().map(Reply::from)
+    }
+
+    /// The same, of which nothing is copied.
+    pub fn into_reply(self) -> Option<Reply> {
+        self.result.map(Reply::from)
+    }
+
+    /// Reads an answer as its `Deserialize` does, and moves what it holds.
+    pub(crate) fn take(mut fields: Map<String, Value>) -> Self {
+        Self {
+            jsonrpc: fields.remove("jsonrpc"),
+            id: fields.remove("id"),
+            result: fields.remove("result"),
+            error: fields.remove("error").and_then(|error| serde_json::from_value(error).ok()).flatten(),
+            extra: rest(fields),
+        }
     }
 }
 

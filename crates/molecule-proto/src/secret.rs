@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::Zeroizing;
 
+use crate::lenient::or_default;
+
 /// The word that the platform writes where a token would stand when it shows a connection block again (contract
 /// section 16.2). A token that contains it was copied from such a block and is none.
 pub const ROTATE_MARKER: &str = "ROTATE_TO_REVEAL_TOKEN";
@@ -125,9 +127,10 @@ impl InboundSecret {
     }
 }
 
-/// An absent, `null` or blank secret is no secret: a stored one must never be overwritten with nothing.
+/// An absent, `null`, blank or odd secret is no secret: a stored one must never be overwritten with nothing, and no token is
+/// lost for what stands beside it.
 pub(crate) fn inbound_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<InboundSecret>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
+    let text = or_default::<D, Option<String>>(deserializer)?.map(Zeroizing::new);
     Ok(text.and_then(|text| InboundSecret::new(&text)))
 }
 

@@ -1,5 +1,8 @@
 //! The closed and open sets of words that the platform uses.
 
+use serde::Deserializer;
+
+use crate::lenient::or_default;
 use crate::words::words;
 
 words! {
@@ -25,6 +28,18 @@ words! {
         AwaitingAgent = "awaiting_agent",
         /// Deleted.
         Removed = "removed",
+    }
+}
+
+impl WorkspaceStatus {
+    /// The empty word, where none was sent.
+    pub(crate) fn unknown() -> Self {
+        Self::Other(String::new())
+    }
+
+    /// Any word, and the empty one for what is none.
+    pub(crate) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        or_default::<D, String>(deserializer).map(Self::from)
     }
 }
 

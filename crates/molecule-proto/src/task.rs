@@ -1,11 +1,11 @@
 //! Tasks, and what an agent replies with (A2A 0.3; contract section 10.3).
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::lenient::{list, or_default};
-use crate::message::{Message, take_parts};
-use crate::part::{Part, take_object, take_text};
+use crate::lenient::or_default;
+use crate::message::{MOST_PARTS, Message, take_parts};
+use crate::part::{Part, rest, take_object, take_text};
 use crate::words::words;
 
 words! {
@@ -33,52 +33,100 @@ words! {
 }
 
 /// A task: what an agent answers with when it works for longer, or gives more than a message.
+///
+/// Only `id` must make sense; an odd value elsewhere reads as the default, and every other key is kept. A list of more than
+/// 10 000 artifacts or messages is kept among those keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 #[non_exhaustive]
 pub struct Task {
     /// `task`.
-    #[serde(default = "kind")]
     kind: TaskKind,
     /// What it is known by.
     pub id: String,
     /// The conversation.
-    #[serde(default, rename = "contextId", skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(rename = "contextId", skip_serializing_if = "Option::is_none")]
     pub context_id: Option<String>,
     /// Where it stands; a mere word is read as its state.
-    #[serde(default, deserialize_with = "status")]
     pub status: TaskStatus,
     /// What came of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
     /// What was said about it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Message>,
     /// Whatever sender and receiver agreed on.
-    #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// Every other key.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// The word `task`, or whatever stood in its place; it is always written as `task`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Value", into = "&'static str")]
+/// The word `task`, which is always written.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(into = "&'static str")]
 struct TaskKind;
-
-fn kind() -> TaskKind {
-    TaskKind
-}
-
-impl From<Value> for TaskKind {
-    fn from(_: Value) -> Self {
-        Self
-    }
-}
 
 impl From<TaskKind> for &'static str {
     fn from(_: TaskKind) -> Self {
         "task"
+    }
+}
+
+/// A value that is no task, because it is no JSON object with an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a task: a JSON object with an id")]
+pub struct NotATask;
+
+impl TryFrom<Value> for Task {
+    type Error = NotATask;
+
+    fn try_from(value: Value) -> Result<Self, NotATask> {
+        let Value::Object(mut fields) = value else { return Err(NotATask) };
+        let id = take_text(&mut fields, &["id"]).ok_or(NotATask)?;
+        fields.remove("kind");
+        let mut take = |key| fields.remove(key);
+        Ok(Self {
+            kind: TaskKind,
+            id,
+            context_id: take("contextId").and_then(text),
+            status: take("status").map(status).unwrap_or_default(),
+            metadata: take("metadata").and_then(object).unwrap_or_default(),
+            artifacts: take_list(&mut fields, "artifacts"),
+            history: take_list(&mut fields, "history"),
+            extra: rest(fields),
+        })
+    }
+}
+
+/// Takes a list entry by entry and leaves out what makes no sense; one that is too long stays where it is.
+fn take_list<T: TryFrom<Value>>(fields: &mut Map<String, Value>, key: &str) -> Vec<T> {
+    if fields.get(key).and_then(Value::as_array).is_some_and(|list| list.len() > MOST_PARTS) {
+        return Vec::new();
+    }
+    let Some(Value::Array(entries)) = fields.remove(key) else { return Vec::new() };
+    entries.into_iter().filter_map(|entry| T::try_from(entry).ok()).collect()
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
+}
+
+fn status(value: Value) -> TaskStatus {
+    match value {
+        Value::String(word) => TaskStatus::new(word.into()),
+        other => serde_json::from_value(other).unwrap_or_default(),
     }
 }
 
@@ -98,13 +146,6 @@ pub struct TaskStatus {
     /// Every other key.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-}
-
-fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskStatus, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(word) => TaskStatus::new(word.into()),
-        other => serde_json::from_value(other).unwrap_or_default(),
-    })
 }
 
 fn unknown() -> TaskState {
@@ -169,7 +210,7 @@ impl From<Value> for Artifact {
             description: take_text(&mut fields, &["description"]),
             parts: take_parts(&mut fields),
             metadata: take_object(&mut fields, "metadata").unwrap_or_default(),
-            extra: fields,
+            extra: rest(fields),
         }
     }
 }
@@ -256,30 +297,49 @@ impl From<Task> for Reply {
 }
 
 impl From<Value> for Reply {
-    fn from(value: Value) -> Self {
+    /// Nothing of the value is copied.
+    fn from(mut value: Value) -> Self {
         if let Value::String(text) = value {
             return Self::Text(text);
         }
-        let has = |key: &str| value.get(key).is_some();
-        let wrapped = |key: &str| value.get(key).filter(|inner| inner.is_object());
-        let read = match value.get("kind").and_then(Value::as_str) {
-            Some("message") => message(&value),
-            Some("task") => task(&value),
-            Some(_) => None,
-            None if has("parts") || (has("content") && has("role")) => message(&value),
-            None if has("id") && value.get("status").is_some_and(Value::is_object) => task(&value),
-            None => wrapped("message").and_then(message).or_else(|| wrapped("task").and_then(task)),
+        let read = match Form::of(&value) {
+            Form::Message => Message::try_from(value).map(Self::Message).ok(),
+            Form::WrappedMessage => Message::try_from(value["message"].take()).map(Self::Message).ok(),
+            Form::Task => Task::try_from(value).map(Self::Task).ok(),
+            Form::WrappedTask => Task::try_from(value["task"].take()).map(Self::Task).ok(),
+            Form::Other => return Self::Other(value),
         };
-        read.unwrap_or(Self::Other(value))
+        // Its form says that it can be read.
+        read.unwrap_or(Self::Other(Value::Null))
     }
 }
 
-fn message(value: &Value) -> Option<Reply> {
-    Message::try_from(value.clone()).ok().map(Reply::Message)
+/// What a reply is, told before it is taken apart.
+enum Form {
+    Message,
+    WrappedMessage,
+    Task,
+    WrappedTask,
+    Other,
 }
 
-fn task(value: &Value) -> Option<Reply> {
-    Task::deserialize(value).ok().map(Reply::Task)
+impl Form {
+    fn of(value: &Value) -> Self {
+        let has = |key: &str| value.get(key).is_some();
+        let holds = |key: &str| value.get(key).is_some_and(Value::is_object);
+        let is_task = |value: &Value| value.get("id").is_some_and(Value::is_string);
+        match value.get("kind").and_then(Value::as_str) {
+            Some("message") => Self::Message,
+            Some("task") if is_task(value) => Self::Task,
+            Some(_) => Self::Other,
+            None if has("parts") || (has("content") && has("role")) => Self::Message,
+            None if holds("status") && is_task(value) => Self::Task,
+            None if holds("status") && has("id") => Self::Other,
+            None if holds("message") => Self::WrappedMessage,
+            None if value.get("task").is_some_and(is_task) => Self::WrappedTask,
+            None => Self::Other,
+        }
+    }
 }
 
 impl From<Reply> for Value {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::WorkspaceId;
-use crate::lenient::{nullable, or_default};
+use crate::json::{self, Unreadable};
+use crate::lenient::{nullable, or_default, word};
 use crate::status::{WorkspaceKind, WorkspaceStatus};
 use crate::time::UnixTime;
 
@@ -55,7 +56,7 @@ pub struct WorkspaceView {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub provision_timeout_ms: Option<i64>,
     /// Not on April's server, like everything below.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub kind: Option<WorkspaceKind>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub last_sample_error: Option<String>,
@@ -76,7 +77,31 @@ pub struct WorkspaceView {
     pub wedged: Option<bool>,
 }
 
+/// What a client decides by; everything else is skipped.
+#[derive(Deserialize)]
+struct Essence {
+    id: WorkspaceId,
+    status: WorkspaceStatus,
+    #[serde(default, deserialize_with = "word")]
+    kind: Option<WorkspaceKind>,
+}
+
 impl WorkspaceView {
+    /// Reads the view's body. Of one with more values than are [read](crate::json::MAX_MEMORY), as a card may have that an agent
+    /// registered, `id`, `status` and `kind` alone are read.
+    ///
+    /// # Errors
+    /// [`Unreadable::Mismatch`] if `id` or `status` makes no sense.
+    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        match json::read(body) {
+            Err(Unreadable::TooManyValues) => {
+                let Essence { id, status, kind } = json::read_known(body)?;
+                Ok(Self { kind, ..Self::new(id, status) })
+            }
+            read => read,
+        }
+    }
+
     /// A view with nothing but its id and status; the rest is as for a row that was never written.
     pub fn new(id: WorkspaceId, status: WorkspaceStatus) -> Self {
         Self {
