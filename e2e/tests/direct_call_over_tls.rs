@@ -25,7 +25,7 @@ scenario!(a_message_goes_over_tls_and_nothing_of_the_agent_with_it, [April, Curr
     assert_eq!((heard.len(), world.count(route::A2A)), (2, 0));
     for heard in heard {
         let names: Vec<&str> = heard.headers.keys().map(String::as_str).collect();
-        assert_eq!(names, ["accept", "content-length", "content-type", "host", "user-agent"]);
+        assert_eq!(names, ["accept", "accept-encoding", "content-length", "content-type", "host", "user-agent"]);
     }
 });
 

@@ -23,7 +23,7 @@ scenario!(the_peer_is_found_and_answers_a_direct_call_that_says_nothing_about_th
     assert_eq!(outcome.to_string(), "replied: got hello");
     let [heard] = &port.heard().all()[..] else { panic!("heard {:?}", port.heard()) };
     let told: Vec<_> = heard.headers.keys().map(String::as_str).collect();
-    assert_eq!(told, ["accept", "content-length", "content-type", "host", "user-agent"]);
+    assert_eq!(told, ["accept", "accept-encoding", "content-length", "content-type", "host", "user-agent"]);
     assert_eq!(world.count(route::A2A), 0, "not through the platform");
 });
 

@@ -232,6 +232,8 @@ where
                         at_home(request);
                         Kind::Http
                     }
+                    // No body that is made up is as long.
+                    Effect::Decode(_) => unreachable!("no answer is large"),
                     Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
                     Effect::Host(HostOp::Load(Slot::Token | Slot::InboundSecret)) => Kind::Load,

@@ -2,17 +2,20 @@
 
 use std::future;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::thread;
 
 use bytes::Bytes;
 use http::Response;
-use molecule_core::effect::{EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
+use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::Host;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
-use crate::store_act::StoreAct;
+use crate::store_act::{StoreAct, begin};
 
 /// What a machine has under way. A call has one effect at a time, which needs no list.
 #[derive(Default)]
@@ -70,6 +73,8 @@ pub(crate) enum Act {
     /// One that says nothing more: it is over, or was given up and is not until what it began on the disk is undone.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Store(StoreAct),
+    /// An answer that is read on a thread for blocking work.
+    Decode(oneshot::Receiver<thread::Result<Outcome>>),
     /// It was cancelled, which its machine is owed to hear.
     Cancelled,
 }
@@ -94,11 +99,25 @@ impl Act {
         Self::Store(StoreAct::begin(host, |host, cancel| host.perform_until(op, cancel)))
     }
 
+    /// Begins to read a large answer, on a thread for blocking work.
+    pub(crate) fn decode(decode: Decode) -> Self {
+        let (due, outcome) = oneshot::channel();
+        let read = move || drop(due.send(catch_unwind(AssertUnwindSafe(|| decode.perform()))));
+        match begin(read) {
+            Ok(()) => Self::Decode(outcome),
+            Err(error) => {
+                let unread = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error);
+                Self::Ending(Box::pin(future::ready(Outcome::Failed(unread))))
+            }
+        }
+    }
+
     /// Gives up a request; that nobody hears of its progress any more tells a fetch to end. An act on the store goes on, a long
     /// one to an early end; its outcome comes late.
     pub(crate) fn cancel(&mut self) {
         *self = match mem::replace(self, Self::Cancelled) {
-            Self::Request(_) | Self::Cancelled => Self::Cancelled,
+            // The thread reads on, and nobody takes what it read.
+            Self::Request(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
             Self::Store(act) => {
                 act.cancel();
@@ -129,6 +148,13 @@ impl Act {
             }
             Self::Ending(work) => work.as_mut().poll(cx),
             Self::Store(act) => Pin::new(act).poll(cx),
+            Self::Decode(outcome) => Poll::Ready(match ready!(Pin::new(outcome).poll(cx)) {
+                Ok(Ok(outcome)) => outcome,
+                // An endpoint of the application's own panicked: in the task that called it, as anywhere.
+                Ok(Err(panic)) => resume_unwind(panic),
+                // The runtime ends.
+                Err(_) => cancelled(),
+            }),
             Self::Cancelled => Poll::Ready(cancelled()),
         }
     }

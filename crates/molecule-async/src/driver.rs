@@ -157,6 +157,7 @@ impl<M: Drivable> Drive<M> {
                 })
             }
             Effect::Host(op) => Act::store(self.host(), op),
+            Effect::Decode(decode) => Act::decode(decode),
         };
         self.acts.push(id, act);
     }

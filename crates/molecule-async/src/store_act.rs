@@ -97,7 +97,7 @@ impl Drop for Unheard {
 
 /// Begins work on one of the runtime's threads for blocking work. tokio panics where it has none and the operating system
 /// starts none.
-fn begin(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(crate) fn begin(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let given_up = Arc::<AtomicBool>::default();
     let is_given_up = given_up.clone();
     let begun = catch_unwind(AssertUnwindSafe(|| {

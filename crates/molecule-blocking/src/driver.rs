@@ -188,6 +188,7 @@ impl Performer {
                 fetch(&self.client, &self.host, (request, limits, dest), tell).unwrap_or_else(Outcome::Failed)
             }
             Effect::Host(op) => self.host.perform(op),
+            Effect::Decode(decode) => decode.perform(),
         };
         reply.feed(outcome);
     }
@@ -197,7 +198,9 @@ impl Performer {
     fn perform_here<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
         match effect {
             Effect::Fetch(..) => self.perform_beside(sender, id, effect),
-            Effect::Http(..) | Effect::Host(_) => self.perform(Reply::new(sender, id, &self.host), effect),
+            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) => {
+                self.perform(Reply::new(sender, id, &self.host), effect)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,12 @@ use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
 use crate::credential::read_token;
+use crate::decode::{Decode, LARGE};
 use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
 use crate::endpoint::{Endpoint, Mints};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::judge::{Judged, Verdict, judge};
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::plugin::act::StageId;
 use crate::refusal;
@@ -28,7 +31,8 @@ use crate::unpack::Progress;
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Call<E: Endpoint> {
-    endpoint: E,
+    /// Shared with what reads a large answer.
+    endpoint: Arc<E>,
     state: State<E::Answer>,
     /// Requests that may still be sent.
     left: u32,
@@ -56,6 +60,10 @@ enum State<A> {
     Loading(EffectId, WhyLoad),
     /// The request is under way, with this credential.
     Sent(EffectId, Option<Token>),
+    /// Read its large answer when polled.
+    ToDecode(Decode, Option<Token>),
+    /// The answer is being read.
+    Decoding(EffectId, Option<Token>),
     /// Send at this moment.
     Waiting(Time),
     /// Nobody waits any more: say so to the effect's performer.
@@ -91,7 +99,7 @@ impl<E: Endpoint> Call<E> {
 
     fn with_requests(endpoint: E, requests: u32) -> Self {
         Self {
-            endpoint,
+            endpoint: Arc::new(endpoint),
             state: State::Ready,
             left: requests,
             attempts: 0,
@@ -119,9 +127,9 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// Whether a request is under way that the server may act upon.
+    /// Whether a request is under way that the server may act upon, or what it answered is not known yet.
     pub(crate) fn is_sent(&self) -> bool {
-        matches!(self.state, State::Sent(..))
+        matches!(self.state, State::Sent(..) | State::ToDecode(..) | State::Decoding(..))
     }
 
     fn finish(&mut self, result: Result<E::Answer>) {
@@ -203,29 +211,35 @@ impl<E: Endpoint> Call<E> {
         (id, Effect::Host(HostOp::Load(Slot::Token)))
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: &Response<Bytes>) {
+    /// A large answer is read with the session unlocked, every other one at once.
+    fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: Response<Bytes>) {
         cx.session.counters.received(answer.body().len() as u64);
-        let redacted = if E::RELAYED { without_credential(credential.as_ref(), answer) } else { None };
-        let answer = redacted.as_ref().unwrap_or(answer);
-        let body = if answer.status().is_success() { None } else { error_body(credential.as_ref(), answer) };
-        let wait = retry::retry_after(answer.headers(), body.as_ref(), cx.now.unix);
-        let is_relayed = self.endpoint.is_relayed(answer);
+        let (endpoint, sent_with) = (Arc::clone(&self.endpoint), credential.clone());
+        let is_large = answer.body().len() > LARGE;
+        let workspace = cx.session.workspace_id().clone();
+        let read = move || judge(&*endpoint, &workspace, sent_with.as_ref(), answer);
+        if is_large {
+            self.state = State::ToDecode(Decode::new(read), credential);
+        } else {
+            self.judged(cx, credential, read());
+        }
+    }
+
+    fn judged(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, judged: Judged<E::Answer>) {
+        let Judged { status, headers, body, is_relayed, verdict } = judged;
+        let wait = retry::retry_after(&headers, body.as_ref(), cx.now.unix);
         if !is_relayed {
-            cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
+            cx.session.rate.learn(cx.now.mono, status, &headers, wait);
         }
-        if self.endpoint.accepts(answer) {
-            let decoded = if self.endpoint.is_about(cx.session.workspace_id(), answer) {
-                let decoded = self.endpoint.decode(answer);
-                decoded.map_err(|why| refusal::mismatch(E::OPERATION, answer, E::SHAPE, why))
-            } else {
-                Err(refusal::of_another(E::OPERATION, answer.status()))
-            };
-            // A web page is the answer of something else.
-            self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
-            cx.session.counters.failures += u64::from(decoded.is_err());
-            return self.finish(decoded);
-        }
-        let error = refusal::refused(E::OPERATION, answer, body.as_ref(), wait);
+        let error = match verdict {
+            Verdict::Accepted(decoded) => {
+                // A web page is the answer of something else.
+                self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
+                cx.session.counters.failures += u64::from(decoded.is_err());
+                return self.finish(decoded);
+            }
+            Verdict::Refused(error) => error.with_retry_after(wait),
+        };
         self.turned_down(cx, credential, is_relayed, body.as_ref(), error);
     }
 
@@ -390,37 +404,6 @@ impl<E: Endpoint> Call<E> {
     }
 }
 
-/// The answer without the request's credential, should something before the platform quote it where a peer's words are due:
-/// these are shown as they come.
-fn without_credential(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<Response<Bytes>> {
-    let credential = credential?.expose().as_bytes();
-    let mut clean = Vec::new();
-    let mut rest = &answer.body()[..];
-    while let Some(at) = rest.windows(credential.len()).position(|bytes| bytes == credential) {
-        clean.extend_from_slice(&rest[..at]);
-        clean.extend_from_slice(b"[redacted]");
-        rest = &rest[at + credential.len()..];
-    }
-    if rest.len() == answer.body().len() {
-        return None;
-    }
-    clean.extend_from_slice(rest);
-    let mut redacted = answer.clone();
-    *redacted.body_mut() = clean.into();
-    Some(redacted)
-}
-
-/// The server's own error body. Some servers and proxies echo the request: its credential is taken out.
-fn error_body(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<ErrorBody> {
-    let mut body = refusal::error_body(answer)?;
-    if let Some(credential) = credential {
-        let redact = |text: &str| text.replace(credential.expose(), "[redacted]");
-        body.error = redact(&body.error);
-        body.code = body.code.map(|code| redact(&code));
-    }
-    Some(body)
-}
-
 impl<E: Endpoint> Machine for Call<E> {
     type Command = Infallible;
     type Event = Event;
@@ -450,12 +433,17 @@ impl<E: Endpoint> Machine for Call<E> {
                     self.state = State::Waiting(at);
                     return Step::Idle(Some(Wake { at, why: "send again" }));
                 }
+                State::ToDecode(decode, credential) => {
+                    let id = cx.session.next_effect();
+                    self.state = State::Decoding(id, credential);
+                    return Step::Start(id, Effect::Decode(decode));
+                }
                 State::Cancelling(id) => {
                     self.finish(Err(Error::cancelled(E::OPERATION)));
                     return Step::Cancel(id);
                 }
                 State::Finished(result) => return Step::Done(result),
-                state @ (State::Loading(..) | State::Sent(..) | State::Done) => {
+                state @ (State::Loading(..) | State::Sent(..) | State::Decoding(..) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
                 }
@@ -478,7 +466,7 @@ impl<E: Endpoint> Machine for Call<E> {
             }
             State::Sent(expected, credential) if expected == id => {
                 match outcome {
-                    Outcome::Response(answer) => self.answered(cx, credential, &answer),
+                    Outcome::Response(answer) => self.answered(cx, credential, answer),
                     Outcome::Failed(Fault { head: Some(head), .. }) => self.answered_at_length(cx, credential, &head),
                     Outcome::Failed(fault) => self.failed(cx, fault),
                     Outcome::Progress(progress) => {
@@ -489,12 +477,31 @@ impl<E: Endpoint> Machine for Call<E> {
                         self.state = State::Sent(expected, credential);
                         return self.staged(cx, stage, staged);
                     }
-                    other @ Outcome::Host(_) => {
+                    other @ (Outcome::Host(_) | Outcome::Decoded(_)) => {
                         self.state = State::Sent(expected, credential);
                         return Err(other);
                     }
                 }
                 Ok(())
+            }
+            State::Decoding(expected, credential) if expected == id => {
+                let other = match outcome {
+                    Outcome::Decoded(decoded) => match decoded.take() {
+                        Ok(judged) => {
+                            self.judged(cx, credential, judged);
+                            return Ok(());
+                        }
+                        Err(decoded) => Outcome::Decoded(decoded),
+                    },
+                    Outcome::Failed(fault) => {
+                        self.may_have_acted = true;
+                        self.finish(Err(Error::from_fault(E::OPERATION, fault)));
+                        return Ok(());
+                    }
+                    other => other,
+                };
+                self.state = State::Decoding(expected, credential);
+                Err(other)
             }
             state => {
                 self.state = state;
@@ -509,8 +516,10 @@ impl<E: Endpoint> Machine for Call<E> {
 
     fn cancel(&mut self, _: &mut Cx<'_>) {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Loading(id, _) | State::Sent(id, _) => self.state = State::Cancelling(id),
-            State::Ready | State::ToLoad(_) | State::Waiting(_) => self.finish(Err(Error::cancelled(E::OPERATION))),
+            State::Loading(id, _) | State::Sent(id, _) | State::Decoding(id, _) => self.state = State::Cancelling(id),
+            State::Ready | State::ToLoad(_) | State::ToDecode(..) | State::Waiting(_) => {
+                self.finish(Err(Error::cancelled(E::OPERATION)))
+            }
             state @ (State::Cancelling(_) | State::Finished(_) | State::Done) => self.state = state,
         }
     }

@@ -10,6 +10,7 @@ use molecule_proto::PluginName;
 use zeroize::Zeroizing;
 
 use crate::connection::Reach;
+pub use crate::decode::{Decode, Decoded};
 use crate::plugin::act::{PluginOp, PluginResult, StageId};
 use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
@@ -29,6 +30,8 @@ pub enum Effect {
     Fetch(http::Request<Bytes>, Limits, Dest),
     /// An act on the agent's own store or its plugins, performed by `molecule-host`.
     Host(HostOp),
+    /// Read a large answer, with the session unlocked and on no thread that others wait for.
+    Decode(Decode),
 }
 
 /// Which request of a call this is: an extension of every request that a machine asks for, for logs.
@@ -172,6 +175,8 @@ pub enum Outcome {
     Progress(Progress),
     /// A host's act that succeeded.
     Host(HostResult),
+    /// Of [`Effect::Decode`].
+    Decoded(Decoded),
     /// No answer, or an act that failed.
     Failed(Fault),
 }
@@ -327,6 +332,7 @@ impl fmt::Debug for Effect {
                 write!(f, "Fetch({} {}, unpack {name})", request.method(), ShownUrl(&url))
             }
             Self::Host(op) => write!(f, "Host({op:?})"),
+            Self::Decode(decode) => decode.fmt(f),
         }
     }
 }
@@ -354,6 +360,7 @@ impl fmt::Debug for Outcome {
             }
             Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
             Self::Host(result) => write!(f, "Host({result:?})"),
+            Self::Decoded(decoded) => decoded.fmt(f),
             Self::Failed(fault) => {
                 write!(f, "Failed({:?}", fault.kind)?;
                 if let Some(head) = &fault.head {

@@ -35,9 +35,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
+use molecule_proto::json::Unreadable;
 use molecule_proto::{
     AgentCard, AvailablePlugin, ConnectionAnswer, ErrorBody, HeartbeatAnswer, HeartbeatRequest, MintedToken,
-    PluginName, RegisterAnswer, RegisterRequest, RevokedToken, StateAnswer, TokenId, TokenList, UpdateCardAnswer,
+    PluginName, RegisterAnswer, RegisterRequest, RevokedToken, Rows, StateAnswer, TokenId, TokenList, UpdateCardAnswer,
     UpdateCardRequest, WorkspaceId, WorkspaceStatus, WorkspaceView, path,
 };
 use serde::de::DeserializeOwned;
@@ -56,10 +57,10 @@ mod peer;
 pub use delegation::{DelegateOnce, DelegationRows, QueueStatus};
 pub use peer::{CheckAccess, Discover, Peers};
 
-/// An endpoint: one request, and how its answer reads.
-pub trait Endpoint {
+/// An endpoint: one request, and how its answer reads. A large answer is read on another thread than the call's.
+pub trait Endpoint: Send + Sync + 'static {
     /// What a good answer is.
-    type Answer;
+    type Answer: Send + 'static;
     /// What the call does, for errors: `pull secrets`.
     const OPERATION: &'static str;
     /// Whether a request that may have arrived may be sent again.
@@ -164,6 +165,9 @@ pub enum Mints {
 pub struct Mismatch {
     /// Line and column where reading stopped, where there are any.
     pub at: Option<(usize, usize)>,
+    /// Whether it was not read at all, since its values would take more memory than
+    /// [`MAX_MEMORY`](molecule_proto::json::MAX_MEMORY).
+    pub is_too_large: bool,
 }
 
 impl Mismatch {
@@ -182,16 +186,35 @@ impl Mismatch {
 
 impl From<serde_json::Error> for Mismatch {
     fn from(error: serde_json::Error) -> Self {
-        Self { at: (error.line() > 0).then(|| (error.line(), error.column())) }
+        Unreadable::from(error).into()
     }
 }
 
-/// Reads an answer's body as JSON.
+impl From<Unreadable> for Mismatch {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Mismatch { at } => Self { at, is_too_large: false },
+            Unreadable::TooManyValues => Self { at: None, is_too_large: true },
+            // Of a later proto, which the pinned versions rule out.
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Reads an answer's body as JSON, repaired and bounded as [`molecule_proto::json`] says.
 ///
 /// # Errors
 /// [`Mismatch`] if it is not JSON of this type.
 pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Mismatch> {
-    Ok(serde_json::from_slice(answer.body())?)
+    Ok(molecule_proto::json::read(answer.body())?)
+}
+
+/// The same for a list, of which rows that make no sense are left out and counted.
+///
+/// # Errors
+/// [`Mismatch`] if it is no list.
+pub fn rows<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<Rows<T>, Mismatch> {
+    Ok(molecule_proto::json::rows(answer.body())?)
 }
 
 /// `GET /workspaces/:id/secrets/values`: the workspace's secrets (contract section 8). At most 1 MiB.
@@ -232,8 +255,7 @@ impl Endpoint for AvailablePlugins {
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        let rows: Option<Vec<serde_json::Value>> = json(answer)?;
-        Ok(rows.into_iter().flatten().filter_map(|row| serde_json::from_value(row).ok()).collect())
+        rows(answer).map(|list| list.rows)
     }
 }
 
@@ -267,7 +289,7 @@ impl Endpoint for DownloadPlugin {
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         let path = path::plugin_download(workspace, &self.name, self.source.as_deref());
-        Ok(Draft::new(Method::GET, path, Auth::Bearer).unencoded())
+        Ok(Draft::new(Method::GET, path, Auth::Bearer).any_type())
     }
 
     fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
@@ -294,7 +316,7 @@ impl Endpoint for DownloadPlugin {
     }
 
     fn decode(&self, _: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        Err(Mismatch { at: None })
+        Err(Mismatch::default())
     }
 }
 
@@ -387,7 +409,7 @@ impl Endpoint for View {
             StatusCode::NOT_FOUND => return Ok(Existence::NotFound),
             _ => {}
         }
-        let view: WorkspaceView = json(answer)?;
+        let view = WorkspaceView::read(answer.body())?;
         if view.status == WorkspaceStatus::Removed {
             return Ok(Existence::Removed);
         }
@@ -415,8 +437,13 @@ impl Endpoint for RegisterOnce {
         Draft::new(Method::POST, path::REGISTER, Auth::Bearer).json(&self.0)
     }
 
+    /// A token is taken whatever stands beside it; without one, a status shows that the platform answered.
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+        let read: RegisterAnswer = json(answer)?;
+        if read.auth_token.is_none() && read.status.is_empty() {
+            return Err(Mismatch::default());
+        }
+        Ok(read)
     }
 }
 

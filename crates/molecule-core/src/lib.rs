@@ -68,6 +68,8 @@
 //!                 HostOp::Unlock(_) => HostResult::Unlocked,
 //!                 HostOp::Plugin(_) => unreachable!("only installs ask for it"),
 //!             }),
+//!             // Nobody else waits for this thread.
+//!             Effect::Decode(decode) => decode.perform(),
 //!         };
 //!         // What comes back is not the machine's: nothing to do for a driver without late outcomes.
 //!         let _ = machine.feed(&mut Cx { now: now(), session }, id, outcome);
@@ -105,6 +107,7 @@ mod call;
 mod config;
 pub mod connection;
 mod credential;
+mod decode;
 mod delegation;
 pub mod digest;
 pub mod effect;
@@ -113,6 +116,7 @@ mod error;
 mod event;
 mod health;
 mod http_url;
+mod judge;
 pub mod machine;
 mod no_nul;
 mod options;

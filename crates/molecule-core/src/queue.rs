@@ -141,7 +141,7 @@ impl QueueOutcome {
     pub fn of(item: &QueueItem, now: UnixTime) -> Option<Self> {
         let last_error = || item.last_error.clone();
         match &item.status {
-            Status::Completed => Some(item.response_body.as_ref().map_or(Self::Lost, Self::answered)),
+            Status::Completed => Some(item.response_body.clone().map_or(Self::Lost, Self::answered)),
             Status::Dropped => Some(Self::Dropped { last_error: last_error() }),
             Status::Failed => Some(Self::Failed { last_error: last_error() }),
             Status::Queued => item.expires_at.is_some_and(|at| at.0 + SKEW < now).then_some(Self::Expired),
@@ -149,21 +149,24 @@ impl QueueOutcome {
         }
     }
 
-    fn answered(body: &Value) -> Self {
-        let text = serde_json::to_vec(body).unwrap_or_default();
-        match A2aAnswer::read(&text) {
-            A2aAnswer::Replied(answer) => match (&answer.error, answer.reply()) {
+    fn answered(body: Value) -> Self {
+        let is_answer = body.get("result").is_some()
+            || body.get("error").is_some_and(|error| error.is_object() || error.is_string());
+        // A notice in the place of an answer is told as it stands there.
+        if !is_answer {
+            return if body.is_null() { Self::Lost } else { Self::Replied(Reply::from(body)) };
+        }
+        match A2aAnswer::from(body) {
+            A2aAnswer::Replied(mut answer) => match (answer.error.take(), answer.into_reply()) {
                 (Some(error), _) => {
-                    let error = error.clone();
                     Self::PeerError { code: Some(error.code), message: error.message, data: error.data }
                 }
-                (None, Some(reply)) => Self::Replied(reply),
-                (None, None) => Self::Replied(Reply::Other(body.clone())),
+                (None, reply) => reply.map_or(Self::Lost, Self::Replied),
             },
             A2aAnswer::Refused(refusal) if is_lost(&refusal) => Self::DeliveredReplyLost,
             A2aAnswer::Refused(refusal) => Self::PeerError { code: None, message: refusal.error, data: None },
-            A2aAnswer::Other(Value::Null) | A2aAnswer::Empty => Self::Lost,
-            _ => Self::Replied(Reply::from(body.clone())),
+            A2aAnswer::Other(value) => Self::Replied(Reply::from(value)),
+            _ => Self::Lost,
         }
     }
 }

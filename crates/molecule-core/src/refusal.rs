@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use molecule_proto::ErrorBody;
 
 use crate::endpoint::Mismatch;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::printable::ShownUrl;
 use crate::remedy::{check_route, give, give_org_id, give_token};
 
@@ -17,7 +17,7 @@ const NO_ROUTE: &[u8] = b"404 page not found";
 
 /// The server's own error body, if the answer has one.
 pub(crate) fn error_body(answer: &Response<Bytes>) -> Option<ErrorBody> {
-    serde_json::from_slice(answer.body()).ok()
+    molecule_proto::json::read(answer.body()).ok()
 }
 
 /// The error for a status that the endpoint does not accept.
@@ -44,7 +44,12 @@ fn told<B>(
     wait: Option<Duration>,
 ) -> Error {
     let status = answer.status();
+    let wrapped = body.is_none().then(|| wrapping(answer.headers(), text.map_or(&[], |text| text))).flatten();
     let error = |kind, cause: String| {
+        let cause = match &wrapped {
+            Some(Wrapping::Hides(what) | Wrapping::Marks(what)) => format!("{cause} (its body is {what})"),
+            None => cause,
+        };
         Error::new(kind, operation, cause)
             .with_status(status)
             .with_body(body.and_then(|body| body.code.as_deref()), body.map(|body| body.error.as_str()))
@@ -181,10 +186,42 @@ pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape:
     if is_web_page(answer.headers()) || answer.body().trim_ascii_start().starts_with(b"<") {
         return web_page(operation, status);
     }
+    let error = |kind, cause: String| Error::new(kind, operation, cause).with_status(status);
+    if let Some(Wrapping::Hides(what) | Wrapping::Marks(what)) = wrapping(answer.headers(), answer.body()) {
+        return error(ErrorKind::Protocol, format!("the answer is {what}, and not {shape}"))
+            .remedy("have what stands before the platform pass its answers on as they are");
+    }
+    if mismatch.is_too_large {
+        return error(ErrorKind::TooLarge, "the answer has more values than are read at once".to_owned())
+            .remedy("ask for less at a time");
+    }
     let place = mismatch.at.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
-    Error::new(ErrorKind::Protocol, operation, format!("the answer is not {shape}{place}"))
-        .with_status(status)
+    error(ErrorKind::Protocol, format!("the answer is not {shape}{place}"))
         .remedy("check that the platform URL names the platform; a proxy may have changed the answer")
+}
+
+/// What an answer's text is wrapped in, if it is not plain UTF-8.
+pub(crate) enum Wrapping {
+    /// Nothing of it can be read: an encoding that nobody asked for, or UTF-16.
+    Hides(String),
+    /// A byte order mark before text that can be read.
+    Marks(String),
+}
+
+/// What the text of an answer with these headers is wrapped in.
+pub(crate) fn wrapping(headers: &HeaderMap, body: &[u8]) -> Option<Wrapping> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let names = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let encoded = names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity")).next_back();
+    if let Some(name) = encoded {
+        let name = printable(&String::from_utf8_lossy(name));
+        return Some(Wrapping::Hides(format!("encoded as {name}, which nobody asked for")));
+    }
+    match body {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(Wrapping::Hides("UTF-16, as its byte order mark says".to_owned())),
+        [0xef, 0xbb, 0xbf, ..] => Some(Wrapping::Marks("text that begins with a byte order mark".to_owned())),
+        _ => None,
+    }
 }
 
 /// A location for an error: bounded, escaped, and without its user info and query, where sign-in pages carry tokens.

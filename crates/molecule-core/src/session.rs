@@ -177,7 +177,7 @@ pub enum Auth {
 }
 
 /// The most headers that a request usually has, and the most bytes of its body.
-const HEADERS: usize = 8;
+const HEADERS: usize = 9;
 const BODY: usize = 256;
 
 /// A request before it is bound to the platform: what an endpoint asks for.
@@ -190,13 +190,13 @@ pub struct Draft {
     body: Option<Bytes>,
     auth: Auth,
     named: bool,
-    unencoded: bool,
+    is_any_type: bool,
 }
 
 impl Draft {
     /// A request without a body.
     pub fn new(method: Method, path: impl Into<Cow<'static, str>>, auth: Auth) -> Self {
-        Self { method, path: path.into(), body: None, auth, named: false, unencoded: false }
+        Self { method, path: path.into(), body: None, auth, named: false, is_any_type: false }
     }
 
     /// The same, saying which workspace asks: `X-Workspace-ID`.
@@ -212,10 +212,10 @@ impl Draft {
         self
     }
 
-    /// The same, asking that nothing on the way compresses the answer's body, and taking any type of it.
+    /// The same, taking an answer of any type.
     #[must_use]
-    pub fn unencoded(mut self) -> Self {
-        self.unencoded = true;
+    pub fn any_type(mut self) -> Self {
+        self.is_any_type = true;
         self
     }
 
@@ -465,12 +465,10 @@ impl Session {
     pub(crate) fn bind(&self, draft: Draft) -> Result<Request<Bytes>> {
         // Enough for those below and what a driver adds.
         let mut headers = HeaderMap::with_capacity(HEADERS);
-        if draft.unencoded {
-            headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        } else {
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        }
+        let accept = if draft.is_any_type { "*/*" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        // Nothing here decodes anything: without a word, something on the way may compress the answer.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, self.config.user_agent.clone());
         if draft.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

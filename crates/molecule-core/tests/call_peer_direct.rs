@@ -37,7 +37,7 @@ fn a_published_https_url_is_called_directly_and_without_any_credential() {
     assert_eq!(text(&called), "hello yourself");
     assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
     let names: Vec<_> = called.seen[1].headers.keys().map(http::HeaderName::as_str).collect();
-    assert_eq!(names, ["accept", "content-type", "user-agent"]);
+    assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"]);
     // Within the cache's time nobody is asked where the peer is.
     let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("again")).into());
     assert_eq!(called.requests(), [DIRECT]);

@@ -35,6 +35,7 @@ fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
     ];
     match effect {
         Effect::Http(..) | Effect::Fetch(..) => all.into_iter().map(|(_, outcome)| outcome).collect(),
+        Effect::Decode(_) => all.into_iter().map(|(_, outcome)| outcome).chain([response]).collect(),
         Effect::Host(op) => {
             let own = format!("{op:?}");
             let own = own.split('(').next().unwrap().to_owned();

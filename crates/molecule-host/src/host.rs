@@ -97,6 +97,7 @@ impl Host {
                 | HostResult::Plugin(_),
             )
             | Outcome::Progress(_)
+            | Outcome::Decoded(_)
             | Outcome::Response(_)
             | Outcome::Failed(_) => {}
         }

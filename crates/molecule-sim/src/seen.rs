@@ -248,7 +248,7 @@ impl Landing {
                     crate::read::head(&mut landing, head, None, clock);
                 }
             }
-            Outcome::Host(_) | Outcome::Staged(..) | Outcome::Progress(_) => {}
+            Outcome::Host(_) | Outcome::Staged(..) | Outcome::Progress(_) | Outcome::Decoded(_) => {}
         }
         landing
     }

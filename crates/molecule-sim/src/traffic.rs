@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
-use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Limits, Outcome, Phase, Sent};
+use molecule_core::effect::{Decode, Effect, EffectId, Fault, FaultKind, Limits, Outcome, Phase, Sent};
 use molecule_platform::Answer;
 use molecule_proto::Time;
 
@@ -44,11 +44,23 @@ pub(crate) struct Flight {
 impl World<'_> {
     /// Performs an effect. The process may die of it.
     pub(crate) fn start_effect(&mut self, who: Who, id: EffectId, effect: Effect) {
+        // Reading an answer takes no time of this world, so that nothing happens meanwhile.
+        if let Effect::Decode(decode) = effect {
+            return self.decode(who, id, decode);
+        }
         let crash = self.doom(who, id);
         match effect {
             Effect::Http(request, limits) => self.send(who, id, request, limits, crash),
             Effect::Fetch(..) => unreachable!("no scenario's agent installs plugins"),
             Effect::Host(op) => self.perform(who, id, op, crash),
+            Effect::Decode(_) => unreachable!("read above"),
+        }
+    }
+
+    fn decode(&mut self, who: Who, id: EffectId, decode: Decode) {
+        let now = self.clock(who.agent);
+        if let Some(process) = self.process_mut(who.process) {
+            process.feed(who.job, now, id, decode.perform());
         }
     }
 

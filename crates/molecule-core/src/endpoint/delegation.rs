@@ -6,7 +6,7 @@ use molecule_proto::{
     DelegateAnswer, DelegateRequest, DelegationRow, ErrorBody, QueueId, QueueItem, Rows, WorkspaceId, path,
 };
 
-use super::{Endpoint, Mismatch, Repeat, json};
+use super::{Endpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -55,7 +55,7 @@ impl Endpoint for DelegationRows {
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+        rows(answer)
     }
 }
 

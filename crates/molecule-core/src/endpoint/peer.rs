@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, ErrorBody, Peer, Rows, WorkspaceId, path};
 
-use super::{Endpoint, Mismatch, Repeat, json};
+use super::{Endpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -43,7 +43,7 @@ impl Endpoint for Peers {
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+        rows(answer)
     }
 }
 

@@ -16,7 +16,8 @@ use super::workspace_id;
 use crate::ask::Ask;
 use crate::beat::pass;
 use crate::call::Call;
-use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome};
+use crate::decode::{Decode, LARGE};
+use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -43,6 +44,10 @@ enum State {
     Start,
     Discovering(Box<Ask<DiscoverPeer>>),
     Direct(EffectId, PeerUrl),
+    /// Read the peer's large answer when polled.
+    ToDecode(Decode, PeerUrl),
+    /// It is being read.
+    Decoding(EffectId, PeerUrl),
     /// The platform asked to stay away until then.
     Waiting(Time),
     Relayed(Box<Call<A2a>>),
@@ -245,12 +250,17 @@ impl Machine for CallPeer {
                         return pass(other);
                     }
                 },
+                State::ToDecode(decode, url) => {
+                    let id = cx.session.next_effect();
+                    self.state = State::Decoding(id, url);
+                    return Step::Start(id, Effect::Decode(decode));
+                }
                 State::Cancelling(id) => {
                     self.fail(Error::cancelled(A2a::OPERATION));
                     return Step::Cancel(id);
                 }
                 State::Finished(end) => return Step::Done(*end),
-                state @ (State::Direct(..) | State::Done) => {
+                state @ (State::Direct(..) | State::Decoding(..) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
                 }
@@ -275,8 +285,12 @@ impl Machine for CallPeer {
                     Outcome::Response(answer) => {
                         cx.session.counters.received(answer.body().len() as u64);
                         cx.session.counters.failures += u64::from(!answer.status().is_success());
-                        let end = direct::answered(&answer, cx.now.unix);
-                        self.directed(cx, &url, end);
+                        let now = cx.now.unix;
+                        if answer.body().len() > LARGE {
+                            self.state = State::ToDecode(Decode::new(move || direct::answered(&answer, now)), url);
+                        } else {
+                            self.directed(cx, &url, direct::answered(&answer, now));
+                        }
                     }
                     Outcome::Failed(Fault { head: Some(head), .. }) => {
                         let end = direct::answered_at_length(&head, cx.now.unix);
@@ -294,6 +308,24 @@ impl Machine for CallPeer {
                 }
                 Ok(())
             }
+            State::Decoding(expected, url) if expected == id => {
+                let read = match outcome {
+                    Outcome::Decoded(decoded) => decoded.take().map_err(Outcome::Decoded),
+                    // The peer answered, and nobody knows what.
+                    Outcome::Failed(fault) => Ok(direct::failed(Fault { sent: Sent::Maybe, ..fault })),
+                    other => Err(other),
+                };
+                match read {
+                    Ok(end) => {
+                        self.directed(cx, &url, end);
+                        Ok(())
+                    }
+                    Err(other) => {
+                        self.state = State::Decoding(expected, url);
+                        Err(other)
+                    }
+                }
+            }
             state => {
                 self.state = state;
                 Err(outcome)
@@ -308,10 +340,10 @@ impl Machine for CallPeer {
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.cancelled = true;
         match &mut self.state {
-            State::Start | State::Waiting(_) => self.fail(Error::cancelled(A2a::OPERATION)),
+            State::Start | State::Waiting(_) | State::ToDecode(..) => self.fail(Error::cancelled(A2a::OPERATION)),
             State::Discovering(question) => question.cancel(cx),
             State::Relayed(call) => call.cancel(cx),
-            State::Direct(id, _) => self.state = State::Cancelling(*id),
+            State::Direct(id, _) | State::Decoding(id, _) => self.state = State::Cancelling(*id),
             State::Cancelling(_) | State::Finished(_) | State::Done => {}
         }
     }
@@ -323,7 +355,7 @@ impl fmt::Debug for CallPeer {
             State::Start => "ready",
             State::Discovering(_) => "discovering",
             State::Waiting(_) => "waiting",
-            State::Direct(..) => "calling directly",
+            State::Direct(..) | State::ToDecode(..) | State::Decoding(..) => "calling directly",
             State::Relayed(_) => "calling through the platform",
             State::Cancelling(_) => "cancelling",
             State::Finished(_) | State::Done => "done",

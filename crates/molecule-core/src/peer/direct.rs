@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
-use molecule_proto::{A2aAnswer, Reply, UnixTime};
+use molecule_proto::{A2aAnswer, Reply, UnixTime, json};
 use serde_json::Value;
 
 use super::outcome::CallOutcome;
@@ -87,18 +87,17 @@ fn page() -> Direct {
 /// An answer of a peer's own: none of the platform's notices is one, whatever its words.
 fn told(answer: &Response<Bytes>) -> Direct {
     let (status, body) = (answer.status(), answer.body());
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes);
-    }
     let has_type = answer.headers().contains_key(CONTENT_TYPE);
     match A2aAnswer::read(body) {
         A2aAnswer::Replied(reply) => Direct::Outcome(CallOutcome::answered(reply, status), Fit::Yes),
         A2aAnswer::Refused(refusal) => Direct::Outcome(CallOutcome::failed(None, refusal.error), Fit::Yes),
         A2aAnswer::NotJson if is_web_page(answer.headers()) => page(),
         A2aAnswer::NotJson if !has_type && body.trim_ascii_start().starts_with(b"<") => page(),
-        A2aAnswer::NotJson => Direct::Outcome(CallOutcome::plain_text(body), Fit::Yes),
+        A2aAnswer::NotJson => Direct::Outcome(CallOutcome::plain_text(answer), Fit::Yes),
+        A2aAnswer::Empty | A2aAnswer::TooManyValues => Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
+        A2aAnswer::Other(value) => Direct::Outcome(CallOutcome::Replied(Reply::from(value)), Fit::Yes),
         _ => {
-            let value: Value = serde_json::from_slice(body).unwrap_or_default();
+            let value: Value = json::read(body).unwrap_or_default();
             Direct::Outcome(CallOutcome::Replied(Reply::from(value)), Fit::Yes)
         }
     }

@@ -3,17 +3,16 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use http::StatusCode;
-use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus, json};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::printable;
 use crate::printable::Printable;
 use crate::record::{maybe_seconds, maybe_status};
-
-/// Bytes of a reply that is no JSON: they are for people to read, and no program made them.
-const LONGEST_TEXT: usize = 64 * 1024;
+use crate::refusal::{Wrapping, wrapping};
 
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///
@@ -170,9 +169,9 @@ impl CallOutcome {
     /// What an agent's JSON-RPC answer says.
     pub(super) fn answered(answer: RpcAnswer, status: StatusCode) -> Self {
         let status = (!status.is_success()).then_some(status);
-        match (&answer.error, answer.reply()) {
+        let mut answer = answer;
+        match (answer.error.take(), answer.into_reply()) {
             (Some(error), _) => {
-                let error = error.clone();
                 Self::PeerError { code: Some(error.code), status, message: error.message, data: error.data }
             }
             (None, Some(reply)) if status.is_none() => Self::Replied(reply),
@@ -195,15 +194,12 @@ impl CallOutcome {
         self
     }
 
-    /// A reply that is no JSON: its text, as far as it is kept.
-    pub(super) fn plain_text(body: &[u8]) -> Self {
-        let begin = &body[..body.len().min(LONGEST_TEXT)];
-        let mut text = String::from_utf8_lossy(begin).into_owned();
-        if begin.len() < body.len() {
-            // A character that the end cuts through.
-            text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
-            text.push('…');
-        }
+    /// A reply that is no JSON: its text, as far as it is kept, or in brackets what hides it.
+    pub(super) fn plain_text(answer: &Response<Bytes>) -> Self {
+        let text = match wrapping(answer.headers(), answer.body()) {
+            Some(Wrapping::Hides(what)) => format!("[the reply is {what}]"),
+            Some(Wrapping::Marks(_)) | None => json::excerpt(answer.body()),
+        };
         Self::Replied(Reply::Text(text))
     }
 

@@ -63,7 +63,7 @@ impl Endpoint for A2a {
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<CallOutcome, Mismatch> {
-        outcome(answer).ok_or(Mismatch { at: None })
+        outcome(answer).ok_or_else(Mismatch::default)
     }
 }
 
@@ -96,8 +96,8 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
         A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
         // The platform labels every reply as JSON, so this is a page of something before it.
         A2aAnswer::NotJson if is_web_page(answer.headers()) => return None,
-        A2aAnswer::NotJson if status.is_success() => CallOutcome::plain_text(answer.body()),
-        A2aAnswer::Empty if status.is_success() => CallOutcome::DeliveredReplyLost,
+        A2aAnswer::NotJson if status.is_success() => CallOutcome::plain_text(answer),
+        A2aAnswer::Empty | A2aAnswer::TooManyValues if status.is_success() => CallOutcome::DeliveredReplyLost,
         // The platform's own errors, and those that it passes on, have a text: this is a gateway's, or a sign-in page.
         _ => return None,
     })

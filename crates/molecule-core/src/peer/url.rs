@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
 use crate::connection::Reach;
@@ -64,6 +64,7 @@ impl PeerUrl {
         *request.uri_mut() = self.0.clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(SDK));
         request
@@ -191,11 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_carries_four_facts_and_no_more() {
+    fn a_message_carries_five_facts_and_no_more() {
         let url = PeerUrl::read("https://peer.example/a2a?k=v").unwrap();
         let request = url.post(Bytes::from_static(b"{}"));
         assert_eq!((request.method(), request.uri()), (&Method::POST, url.as_uri()));
         let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
-        assert_eq!(names, ["accept", "content-type", "user-agent"]);
+        assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"]);
     }
 }

@@ -221,7 +221,9 @@ impl Install {
             Outcome::Progress(_) => State::EndingFetch(id),
             Outcome::Staged(stage, _) => State::Ready(Act::Discard(stage)),
             // If the token was being loaded, it is wiped as it is dropped.
-            Outcome::Response(_) | Outcome::Host(_) | Outcome::Failed(_) => State::Ready(Act::Unlock),
+            Outcome::Response(_) | Outcome::Host(_) | Outcome::Decoded(_) | Outcome::Failed(_) => {
+                State::Ready(Act::Unlock)
+            }
         };
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Receipt {
 impl Receipt {
     /// Reads a receipt's bytes; `None` if they are no receipt of this plugin or contradict themselves.
     pub(crate) fn read(name: &PluginName, bytes: &[u8]) -> Option<(Self, Tree)> {
-        let receipt: Self = serde_json::from_slice(bytes).ok()?;
+        let receipt: Self = molecule_proto::json::read(bytes).ok()?;
         let lines: String = receipt.tree.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         let tree: Tree = lines.parse().ok()?;
         let digest: TreeDigest = receipt.tree_sha256.parse().ok()?;

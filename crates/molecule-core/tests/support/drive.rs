@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Outcome, Sent};
+use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::machine::{MAX_STEPS, Machine, Step, Wake};
 use molecule_core::proto::Time;
 use molecule_core::{Event, Result};
@@ -119,6 +119,16 @@ where
     }
 
     fn started(&mut self, agent: &mut Agent, id: EffectId, effect: Effect) {
+        // Read at once; what is in flight from here on stands for it.
+        let effect = match effect {
+            Effect::Decode(decode) => {
+                agent.note(format!("start {} Decode", id.0));
+                self.due.insert((agent.now.mono, id), decode.perform());
+                assert!(self.in_flight.insert(id, Effect::Host(HostOp::Prepare)).is_none(), "an effect id twice");
+                return;
+            }
+            effect => effect,
+        };
         assert!(!format!("{effect:?}").contains(MARK), "a secret in an effect's Debug");
         match &effect {
             Effect::Http(request, limits) | Effect::Fetch(request, limits, _) => {
@@ -135,7 +145,7 @@ where
                 let lane = lane(&seen);
                 let beside = self.in_flight.values().filter_map(|other| match other {
                     Effect::Http(request, _) | Effect::Fetch(request, ..) => Some(Seen::new(request, agent.now)),
-                    Effect::Host(_) => None,
+                    Effect::Host(_) | Effect::Decode(_) => None,
                 });
                 assert!(
                     !beside.into_iter().any(|other| self::lane(&other) == lane),
@@ -144,6 +154,7 @@ where
                 agent.note(format!("start {} {seen}", id.0));
             }
             Effect::Host(op) => agent.note(format!("start {} {op:?}", id.0)),
+            Effect::Decode(_) => unreachable!("read above"),
         }
         assert!(self.in_flight.insert(id, effect).is_none(), "an effect id twice");
         self.fresh.push(id);
@@ -161,7 +172,9 @@ where
                 // Somebody has its outcome in hand.
                 Effect::Host(_) if !self.fresh.contains(&id) => continue,
                 Effect::Host(op) => agent.store.perform(op),
-                Effect::Http(..) | Effect::Fetch(..) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
+                Effect::Http(..) | Effect::Fetch(..) | Effect::Decode(_) => {
+                    Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
+                }
             };
             let back = self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
             agent.store.dispose(&back);
@@ -260,6 +273,7 @@ where
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
+        Effect::Decode(_) => Reply::Never,
         Effect::Http(request, _) => server(&Seen::new(request, agent.now)),
         Effect::Fetch(request, _, dest) => server(&Seen::new(request, agent.now)).map(|outcome| match outcome {
             Outcome::Response(answer) if answer.status() == 200 => agent.store.shelf.fetched(dest, answer),
@@ -281,7 +295,7 @@ where
 fn stranger(origin: &str, request: &http::Request<bytes::Bytes>) {
     assert!(origin.starts_with("https://"), "a request in clear to {origin}");
     let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
-    assert_eq!(names, ["accept", "content-type", "user-agent"], "to {origin}");
+    assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"], "to {origin}");
     let text = format!("{:?} {:?}", request.headers(), request.body());
     assert!(!text.contains(MARK), "a secret to {origin}");
 }

@@ -161,6 +161,7 @@ impl From<&Outcome> for Did {
             Outcome::Host(HostResult::Plugin(_))
             | Outcome::Response(_)
             | Outcome::Staged(..)
+            | Outcome::Decoded(_)
             | Outcome::Progress(_) => Self::Odd,
         }
     }
