@@ -30,6 +30,7 @@ impl Act {
             | Self::Database { .. }
             | Self::Weather(_)
             | Self::Strike { .. }
+            | Self::ConnectionsDie
             | Self::Crash(_)
             | Self::Disk(_) => false,
             Self::Call { .. }
@@ -81,6 +82,10 @@ impl World<'_> {
             }
             Act::Weather(weather) => self.weather = weather.clone(),
             Act::Strike { route, gust } => self.agents[agent].strikes.push_back((*route, gust.clone())),
+            Act::ConnectionsDie => {
+                let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
+                own.for_each(|process| process.kept.die());
+            }
             Act::Call { call, gives_up_ms } => self.call(agent, *call, *gives_up_ms),
             Act::Report(tasks) => self.report(agent, *tasks),
             Act::SetUrl(number) => self.set_url(agent, *number),

@@ -1,5 +1,6 @@
 //! What must hold in every world, each in a place of its own, with a name and a sentence.
 
+mod alive;
 mod budget;
 mod calls;
 mod doubles;
@@ -163,6 +164,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(paused::NeverRegistersWhilePaused::default()),
         Box::new(repeats::NothingIsDoneTwice::default()),
         Box::new(origin::BearerStaysAtHome),
+        Box::new(alive::SentOnceSentAlive),
         Box::new(doubles::NoDoubles::default()),
         Box::new(whereabouts::PeersAreWhereTheyWereSaidToBe::default()),
         Box::new(calls::CallsEndInTimeAndTruthfully::default()),

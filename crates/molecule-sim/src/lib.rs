@@ -30,6 +30,7 @@ mod finale;
 mod hosted;
 pub mod invariants;
 mod job;
+mod kept;
 pub mod library;
 mod net;
 mod peers;

@@ -12,6 +12,7 @@ use molecule_proto::{DelegationId, QueueId};
 
 use crate::disk::Disk;
 use crate::job::{Ending, Job, JobKind};
+use crate::kept::Kept;
 use crate::scenario::Crash;
 use crate::seen::Taken;
 
@@ -29,6 +30,8 @@ pub(crate) struct Process {
     /// The delegation that it began last, and the message of its own that was queued last.
     pub(crate) delegation: Option<DelegationId>,
     pub(crate) queued: Option<QueueId>,
+    /// Its open connections that wait.
+    pub(crate) kept: Kept,
     /// A second process beside the program's own, which ends when it has the lock.
     pub(crate) is_rival: bool,
 }
@@ -53,6 +56,7 @@ impl Process {
             fatal: None,
             delegation: None,
             queued: None,
+            kept: Kept::default(),
             is_rival: false,
         }
     }

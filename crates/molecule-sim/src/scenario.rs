@@ -152,6 +152,8 @@ pub enum Act {
     },
     /// The weather changes.
     Weather(Weather),
+    /// The other ends of the agent's idle connections go without a word, as behind a NAT that forgets them.
+    ConnectionsDie,
     /// The agent's next request on a route meets this gust, whatever the weather.
     Strike {
         /// Which request.

@@ -131,6 +131,8 @@ pub struct Ask {
     pub printed: String,
     /// What it meets.
     pub gust: Option<Gust>,
+    /// How long ago the connection was heard that it goes onto, if that is a kept one whose other end is gone.
+    pub dead: Option<Duration>,
     /// What it says to a peer or about one.
     pub about: Option<Rc<About>>,
 }

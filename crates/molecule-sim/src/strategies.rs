@@ -140,6 +140,7 @@ fn program() -> impl Strategy<Value = Act> {
         1 => Just(Act::Stop),
         1 => Just(Act::StopNow),
         1 => Just(Act::SecondLoop),
+        2 => Just(Act::ConnectionsDie),
         3 => Just(Act::Start),
     ]
 }

@@ -12,6 +12,7 @@ use molecule_proto::Time;
 
 use crate::agent::ORIGIN;
 use crate::clock::platform_now;
+use crate::kept::Onto;
 use crate::net::{self, End};
 use crate::peers::{By, Speech};
 use crate::relay::Exchange;
@@ -30,6 +31,8 @@ pub(crate) struct Flight {
     end: End,
     lands: Time,
     landed: bool,
+    /// Whether it went onto a kept connection.
+    is_kept: bool,
     total: Duration,
     /// When its caller waits no longer for an answer's head.
     patience: Time,
@@ -92,11 +95,14 @@ impl World<'_> {
         let route = if home { Route::of(request.method(), uri.path()) } else { Some(Route::Direct) };
         let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
-        let gust = self.gust(who.agent, route);
+        let onto = self.connection(who, &origin, &limits);
+        let dead = if let Onto::Dead(idle) = onto { Some(idle) } else { None };
+        // What a dead connection is given arrives nowhere, whatever the weather.
+        let gust = dead.map(|_| Gust::LostBefore { silent: true }).or_else(|| self.gust(who.agent, route));
         let about = crate::read::about(route, &request).map(Rc::new);
         let shut = if home { None } else { self.door_at(request.uri()).err() };
         let effect = Effect::Http(request, limits);
-        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust, about };
+        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust, dead, about };
         let Effect::Http(mut request, _) = effect else { return };
         self.see(who, Seen::Asked(&ask));
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
@@ -119,6 +125,7 @@ impl World<'_> {
             end: way.end,
             lands,
             landed: false,
+            is_kept: onto != Onto::New,
             total: limits.total,
             patience: self.now + limits.head.min(limits.total),
             thinking: None,
@@ -132,6 +139,23 @@ impl World<'_> {
         self.plan(lands, Happening::Lands(number));
         if let Some(crash) = crash {
             self.crash(who.agent, crash);
+        }
+    }
+
+    /// What a request to this origin goes onto.
+    fn connection(&mut self, who: Who, origin: &str, limits: &Limits) -> Onto {
+        let clock = self.clock(who.agent);
+        self.process_mut(who.process).map_or(Onto::New, |process| process.kept.take(origin, clock, limits.max_idle))
+    }
+
+    /// What becomes of its connection when a request is over.
+    fn release(&mut self, who: Who, origin: &str, is_kept: bool, outcome: &Outcome) {
+        let clock = self.clock(who.agent);
+        let Some(process) = self.process_mut(who.process) else { return };
+        match outcome {
+            Outcome::Response(_) => process.kept.give(origin, clock),
+            _ if is_kept => process.kept.forget(origin),
+            _ => {}
         }
     }
 
@@ -254,7 +278,7 @@ impl World<'_> {
         let late = now.since(flight.lands);
         let end = std::mem::replace(&mut flight.end, End::Answer);
         let answer = flight.answer.take();
-        let (ask, total) = (flight.ask.clone(), flight.total);
+        let (ask, total, is_kept) = (flight.ask.clone(), flight.total, flight.is_kept);
         self.forget(number);
         if self.process(who.process).is_none() {
             return;
@@ -269,6 +293,7 @@ impl World<'_> {
             (End::Fault(sent, kind), _) => fault(sent, kind),
             (End::Answer | End::Corrupt | End::AboveCap, None) => fault(Sent::Maybe, FaultKind::Interrupted),
         };
+        self.release(who, &ask.origin, is_kept, &outcome);
         self.hand_over(who, ask.id, Some(ask), outcome);
     }
 

@@ -61,6 +61,20 @@ impl Saboteur for ToLimits {
     }
 }
 
+/// To how long ago a connection was heard.
+pub(crate) struct ToSilence;
+
+impl Saboteur for ToSilence {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Start(id, Effect::Http(request, limits)) => {
+                Step::Start(id, Effect::Http(request, limits.max_idle(Duration::from_secs(86_400))))
+            }
+            step => step,
+        })
+    }
+}
+
 /// To its own wake: a heartbeat comes five seconds late.
 pub(crate) struct Dawdles;
 

@@ -72,6 +72,11 @@ fn lost_tokens_are_told_of() {
 }
 
 #[test]
+fn what_is_sent_once_is_sent_alive() {
+    breaks("what is sent once is sent alive", "onto a dead connection", of_peers(|| deaf::ToSilence));
+}
+
+#[test]
 fn one_request_per_lane() {
     breaks("one request per lane", "is under way", of_the_loop(greedy::AsksTwice::default));
 }

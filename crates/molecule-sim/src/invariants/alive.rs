@@ -1,0 +1,36 @@
+//! What must not go onto a connection of which nobody knows whether it lives.
+
+use std::time::Duration;
+
+use super::{Invariant, Known};
+use crate::seen::{Seen, Sight};
+use crate::weather::Route;
+
+/// How long ago such a connection may have been heard.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// See [`Invariant::sentence`].
+#[derive(Debug)]
+pub(crate) struct SentOnceSentAlive;
+
+impl Invariant for SentOnceSentAlive {
+    fn name(&self) -> &'static str {
+        "what is sent once is sent alive"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a request that is not repeated, or that may take minutes, goes onto a connection that was heard within 5 s, or onto a \
+         new one"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+        let Seen::Asked(ask) = &sight.seen else { return Ok(()) };
+        let is_once = matches!(ask.route, Some(Route::Rotate | Route::Mint | Route::A2a | Route::Direct));
+        match ask.dead {
+            Some(idle) if is_once && idle >= WITHIN => {
+                Err(format!("{} goes onto a dead connection that was heard {idle:?} before", ask.printed))
+            }
+            _ => Ok(()),
+        }
+    }
+}
