@@ -4,6 +4,7 @@
 mod all_tokens_revoked;
 mod bad_options;
 mod callback_panics;
+mod custom_store;
 mod database_outage;
 mod delegated;
 mod deleted;

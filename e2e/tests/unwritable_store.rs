@@ -97,7 +97,7 @@ scenario!(a_file_that_holds_no_token_is_named, [Current], |stage| {
         let id = world.open_workspace();
         world.home().put_token(&id, content);
         let error = world.agent(&id).register().unwrap_err();
-        assert_told(&error, ErrorKind::Storage, why, "remove it and register again");
+        assert_told(&error, ErrorKind::Storage, why, "keep it, since it may be the only copy");
         let file = world.home().agent(&id).join(".auth_token");
         assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
         assert_eq!(world.home().token(&id).unwrap(), content, "it is left for its owner to look at");

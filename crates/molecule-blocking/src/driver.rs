@@ -25,6 +25,9 @@ use crate::reply::{Due, Reply};
 /// Enough for a TLS handshake; a loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;
 
+/// What an author's own store may need, such as a keyring's library: as much as threads have by default.
+const HOST_STACK: usize = 2 * 1024 * 1024;
+
 /// One agent's session, and what its machines are driven with.
 #[derive(Clone)]
 pub(crate) struct Driver(Arc<Shared>);
@@ -207,8 +210,9 @@ impl Performer {
     /// Performs an effect on a thread of its own.
     fn perform_beside<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
         let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
+        let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
         let work = move || performer.perform(reply, effect);
         // A thread that does not start drops the reply, which then says so.
-        let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(STACK).spawn(work);
+        let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
     }
 }

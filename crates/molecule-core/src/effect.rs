@@ -197,6 +197,8 @@ pub struct Staged {
 pub enum HostResult {
     /// Of [`HostOp::Prepare`].
     Prepared,
+    /// The same, where something was not as private as it has to be: a sentence for each thing that was set right.
+    SetRight(Vec<String>),
     /// Of [`HostOp::Load`]: the content, or `None` where nothing is stored.
     Loaded(Option<Stored>),
     /// Of [`HostOp::Replace`].
@@ -387,6 +389,7 @@ impl fmt::Debug for HostResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prepared => f.write_str("Prepared"),
+            Self::SetRight(said) => write!(f, "SetRight({} things)", said.len()),
             Self::Loaded(None) => f.write_str("Loaded(nothing)"),
             Self::Loaded(Some(stored)) => write!(f, "Loaded({} bytes)", stored.bytes.len()),
             Self::Replaced => f.write_str("Replaced"),

@@ -260,7 +260,7 @@ impl Options {
     /// A token to begin with. Once the platform accepted it, a register stores it, so that the next start needs none. On a 401
     /// the stored one is tried; what is minted or rotated later is stored and wins.
     pub fn token(mut self, token: impl AsRef<str>) -> Self {
-        self.token = Some(Token::new(token.as_ref()));
+        self.token = Some(Token::given(token.as_ref()));
         self
     }
 
@@ -557,6 +557,9 @@ mod tests {
         );
         refused(options().token("ROTATE_TO_REVEAL_TOKEN"), "placeholder");
         refused(options().token(" "), "empty");
+        refused(options().token("Bearer abc"), "`Bearer ` around it");
+        refused(options().token("\"abc\""), "quotes around it");
+        refused(options().token("MOLECULE_WORKSPACE_TOKEN=abc"), "`KEY=` around it");
         refused(options().org_id("two words"), "organisation");
         refused(options().origin(OriginHeader::Explicit("nonsense".to_owned())), "platform URL");
         refused(options().user_agent("a\nb"), "user agent");

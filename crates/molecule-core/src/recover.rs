@@ -341,6 +341,10 @@ impl Machine for Recover {
                 }
                 self.state = State::Prepare;
             }
+            (State::Preparing(expected), Outcome::Host(HostResult::SetRight(said))) if expected == id => {
+                self.events.extend(said.into_iter().map(Event::Warning));
+                self.state = State::AwaitTurn;
+            }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
                 self.state = State::AwaitTurn;
             }

@@ -467,6 +467,11 @@ impl Machine for Register {
                 self.events.push_back(Event::Warning(Error::from_fault("load the inbound secret", fault).to_string()));
                 self.state = State::Prepare;
             }
+            (State::Preparing(expected), Outcome::Host(HostResult::SetRight(said))) if expected == id => {
+                self.events.extend(said.into_iter().map(Event::Warning));
+                self.is_prepared = true;
+                self.state = State::AwaitTurn;
+            }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
                 self.is_prepared = true;
                 self.state = State::AwaitTurn;

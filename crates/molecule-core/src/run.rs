@@ -2,6 +2,7 @@
 
 mod doubts;
 mod lanes;
+mod no_lock;
 mod pace;
 mod registers;
 mod saves;
@@ -15,7 +16,7 @@ use serde::Serialize;
 
 use crate::beat::{Beat, pass};
 use crate::call::Call;
-use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
+use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome, Slot};
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -105,9 +106,13 @@ enum State {
     Locking(EffectId),
     /// The lock is not wanted any more.
     Unwanted(EffectId),
-    Running(LockId),
+    /// The lock cannot be taken: is there a token at all?
+    Load(Box<Error>),
+    Loading(EffectId, Box<Error>),
+    /// With its lock, or without one where none can be taken.
+    Running(Option<LockId>),
     /// What must be finished is finished, the rest is cancelled.
-    Ending(LockId, Box<Result<Ended>>),
+    Ending(Option<LockId>, Box<Result<Ended>>),
     Unlocking(EffectId, Box<Result<Ended>>),
     Finished(Box<Result<Ended>>),
     Done,
@@ -156,8 +161,8 @@ impl Run {
         }
     }
 
-    /// The lock is held: the loop begins.
-    fn begin(&mut self, cx: &mut Cx<'_>, lock: LockId) {
+    /// The lock is held, or nobody can hold it: the loop begins.
+    fn begin(&mut self, cx: &mut Cx<'_>, lock: Option<LockId>) {
         self.state = State::Running(lock);
         let stagger = cx.session.config().stagger;
         let start = cx.now.mono + retry::jitter(&mut cx.session.rng, Duration::ZERO, stagger);
@@ -272,13 +277,18 @@ impl Machine for Run {
             }
             let stopping = self.level(cx) != StopLevel::None;
             match std::mem::replace(&mut self.state, State::Done) {
-                State::Start if stopping => return Step::Done(Ok(Ended::Stopped)),
+                State::Start | State::Load(_) if stopping => return Step::Done(Ok(Ended::Stopped)),
                 State::Start => {
                     let id = cx.session.next_effect();
                     self.state = State::Locking(id);
                     return Step::Start(id, Effect::Host(HostOp::Lock));
                 }
-                State::Locking(id) if stopping => self.state = State::Unwanted(id),
+                State::Locking(id) | State::Loading(id, _) if stopping => self.state = State::Unwanted(id),
+                State::Load(error) => {
+                    let id = cx.session.next_effect();
+                    self.state = State::Loading(id, error);
+                    return Step::Start(id, Effect::Host(HostOp::Load(Slot::Token)));
+                }
                 State::Unwanted(id) => {
                     self.state = State::Finished(Box::new(Ok(Ended::Stopped)));
                     return Step::Cancel(id);
@@ -296,14 +306,18 @@ impl Machine for Run {
                     if let Some(step) = self.wind_down(cx) {
                         return step;
                     }
-                    if let State::Ending(lock, result) = std::mem::replace(&mut self.state, State::Done) {
-                        let id = cx.session.next_effect();
-                        self.state = State::Unlocking(id, result);
-                        return Step::Start(id, Effect::Host(HostOp::Unlock(lock)));
+                    match std::mem::replace(&mut self.state, State::Done) {
+                        State::Ending(Some(lock), result) => {
+                            let id = cx.session.next_effect();
+                            self.state = State::Unlocking(id, result);
+                            return Step::Start(id, Effect::Host(HostOp::Unlock(lock)));
+                        }
+                        State::Ending(None, result) => self.state = State::Finished(result),
+                        state => self.state = state,
                     }
                 }
                 State::Finished(result) => return Step::Done(*result),
-                state @ (State::Locking(_) | State::Unlocking(..) | State::Done) => {
+                state @ (State::Locking(_) | State::Loading(..) | State::Unlocking(..) | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
                 }
@@ -315,17 +329,22 @@ impl Machine for Run {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Locking(expected) if expected == id => {
                 match outcome {
-                    Outcome::Host(HostResult::Locked(lock)) => self.begin(cx, lock),
-                    Outcome::Failed(fault) => {
-                        let error = Error::from_fault(OPERATION, fault);
-                        self.state = State::Finished(Box::new(Err(error)));
-                    }
+                    Outcome::Host(HostResult::Locked(lock)) => self.begin(cx, Some(lock)),
+                    Outcome::Failed(fault) => self.not_locked(cx, Error::from_fault(OPERATION, fault)),
                     other => {
                         self.state = State::Locking(expected);
                         return Err(other);
                     }
                 }
                 return Ok(());
+            }
+            State::Loading(expected, error) if expected == id => {
+                if let Outcome::Host(HostResult::Loaded(_)) | Outcome::Failed(_) = outcome {
+                    self.loaded(cx, outcome, *error);
+                    return Ok(());
+                }
+                self.state = State::Loading(expected, error);
+                return Err(outcome);
             }
             // A lock that could not be given back goes with the process.
             State::Unlocking(expected, result) if expected == id => {

@@ -79,7 +79,51 @@ fn a_store_that_cannot_be_read_or_holds_no_token_is_the_error() {
         let error = run(&mut agent, Call::new(Secrets), |_| panic!("sent")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Storage);
         let told = error.to_string();
-        assert!(told.contains("/home/agent/Token") && told.contains("; remove it and register again"), "{told}");
+        assert!(
+            told.contains("/home/agent/Token") && told.contains("; keep it, since it may be the only copy"),
+            "{told}"
+        );
+    }
+}
+
+/// As an editor or a shell leaves it: PowerShell's `>` writes UTF-16, its `Set-Content -Encoding utf8` a byte order mark.
+#[test]
+fn a_tokens_file_may_begin_with_a_byte_order_mark() {
+    let token = secret("first");
+    let utf_16 = |unit: fn(u16) -> [u8; 2]| {
+        let text = format!("\u{feff}{token}\r\n");
+        text.encode_utf16().flat_map(unit).collect::<Vec<u8>>()
+    };
+    let files = [format!("\u{feff}{token}\r\n").into_bytes(), utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)];
+    for file in files {
+        let mut agent = Agent::new();
+        agent.store.raw_token = Some(file);
+        run(&mut agent, Call::new(Harmless), only(&token)).unwrap();
+    }
+    let mut agent = Agent::new();
+    agent.store.raw_token = Some(vec![0xff, 0xfe, b'a']);
+    let error = run(&mut agent, Call::new(Secrets), |_| panic!("sent")).unwrap_err();
+    assert!(error.to_string().contains("it is not text"), "{error}");
+}
+
+/// What people leave around a token is named, and what a token looks like; the file is kept.
+#[test]
+fn a_tokens_file_with_more_in_it_than_the_token_says_what() {
+    let token = secret("first");
+    for (file, named) in [
+        (format!("\"{token}\"\n"), "a pair of quotes"),
+        (format!("MOLECULE_WORKSPACE_TOKEN={token}\n"), "`KEY=`"),
+        (format!("Bearer {token}"), "`Bearer `"),
+        (format!("{{\"auth_token\": \"{token}\"}}"), "JSON"),
+    ] {
+        let mut agent = Agent::stored(&file);
+        let error = run(&mut agent, Call::new(Secrets), |_| panic!("sent")).unwrap_err();
+        let told = error.to_string();
+        for part in [named, "keep it", "43 letters, digits, `-` and `_`", "token(…)", "MOLECULE_WORKSPACE_TOKEN"] {
+            assert!(told.contains(part), "{told} does not say {part}");
+        }
+        assert!(!told.contains(MARK) && !told.contains("remove"), "{told}");
+        assert_eq!(agent.store.token.as_deref(), Some(&*file), "it is left for its owner to look at");
     }
 }
 

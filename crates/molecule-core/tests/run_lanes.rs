@@ -45,7 +45,7 @@ fn a_lock_that_another_agent_holds_is_the_error() {
         error.to_string(),
         "run heartbeat loop failed: another agent of this workspace runs (/home/agent/.lock); stop it first"
     );
-    let mut agent = Agent::stored(&secret("first"));
+    let mut agent = Agent::new();
     agent.store.fail("Lock");
     let error = run(&mut agent, Run::new(), |seen| panic!("sent {seen}")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage);

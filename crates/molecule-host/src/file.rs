@@ -24,8 +24,11 @@ use zeroize::Zeroizing;
 pub(crate) use self::directory::make as make_directory;
 pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
-use self::guard::{failed, judge_file, open_private};
+use self::guard::{failed, judge_all, judge_file, open_private};
 use crate::store::{Store, StoreError};
+
+/// The file that the agent's lock is taken on.
+const LOCK: &str = ".lock";
 
 /// The most bytes that are read from a slot: a token has 43, and at most 4096.
 const MAX_CONTENT: u64 = 64 * 1024;
@@ -49,7 +52,52 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn make_private(&self) -> Vec<String> {
+        self.paths().iter().filter_map(|(path, kind)| system::make_private(path, *kind)).collect()
+    }
+
     fn prepare(&self) -> Result<(), StoreError> {
+        self.prepare_now().map_err(|error| self.all_that_is_refused(error))
+    }
+
+    fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
+        self.load_now(slot).map_err(|error| self.all_that_is_refused(error))
+    }
+
+    fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
+        self.replace_now(slot, content).map_err(|error| self.all_that_is_refused(error))
+    }
+
+    fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
+        self.set_aside_now(slot).map_err(|error| self.all_that_is_refused(error))
+    }
+
+    fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
+        self.lock_now().map_err(|error| self.all_that_is_refused(error))
+    }
+}
+
+impl FileStore {
+    /// The directory and all files in it that are the agent's.
+    fn paths(&self) -> [(PathBuf, Wanted); 4] {
+        let file = |name: &str| (self.directory.join(name), Wanted::File);
+        let [token, secret] = [Slot::Token, Slot::InboundSecret].map(Slot::file_name).map(file);
+        [(self.directory.clone(), Wanted::Directory), token, secret, file(LOCK)]
+    }
+
+    /// A refusal as it is, or one of everything that is refused.
+    fn all_that_is_refused(&self, error: StoreError) -> StoreError {
+        if error.kind() != io::ErrorKind::PermissionDenied || error.is_of_system() {
+            return error;
+        }
+        let paths = self.paths();
+        judge_all(paths.iter().map(|(path, kind)| (path.as_path(), *kind))).unwrap_or(error)
+    }
+}
+
+/// The acts, each of which says the first thing that it meets.
+impl FileStore {
+    fn prepare_now(&self) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
         for slot in [Slot::Token, Slot::InboundSecret] {
             open_private(&self.path(slot), File::options().read(true))?;
@@ -58,7 +106,7 @@ impl Store for FileStore {
         temporary::probe(&self.directory)
     }
 
-    fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
+    fn load_now(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
         if !directory::check(&self.directory)? {
             return Ok(None);
         }
@@ -78,7 +126,7 @@ impl Store for FileStore {
         Ok(Some(Stored::new(bytes, path.display().to_string())))
     }
 
-    fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
+    fn replace_now(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
         let path = self.path(slot);
         // A rename would not follow a link, but it would put a file where its owner wanted the link.
@@ -86,7 +134,7 @@ impl Store for FileStore {
         temporary::replace(&self.directory, slot.file_name(), content)
     }
 
-    fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
+    fn set_aside_now(&self, slot: Slot) -> Result<String, StoreError> {
         directory::check(&self.directory)?;
         let path = self.path(slot);
         if !judge_file(&path)? {
@@ -115,9 +163,9 @@ impl Store for FileStore {
         Err(StoreError::new(io::ErrorKind::AlreadyExists, sentence))
     }
 
-    fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
+    fn lock_now(&self) -> Result<Box<dyn Send>, StoreError> {
         directory::ensure(&self.directory)?;
-        let path = self.directory.join(".lock");
+        let path = self.directory.join(LOCK);
         let file = match system::create_new(&path) {
             // Writable, because network file systems ask that of whoever takes such a lock.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

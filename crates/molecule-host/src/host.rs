@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -90,6 +91,7 @@ impl Host {
             }
             Outcome::Host(
                 HostResult::Prepared
+                | HostResult::SetRight(_)
                 | HostResult::Loaded(_)
                 | HostResult::Replaced
                 | HostResult::SetAside(_)
@@ -125,17 +127,18 @@ impl Host {
         let store = &self.0.store;
         Ok(match op {
             HostOp::Prepare => {
-                store.prepare()?;
-                HostResult::Prepared
+                let said = survived("made private", || Ok(store.make_private()))?;
+                survived("prepared", || store.prepare())?;
+                if said.is_empty() { HostResult::Prepared } else { HostResult::SetRight(said) }
             }
-            HostOp::Load(slot) => HostResult::Loaded(store.load(slot)?),
+            HostOp::Load(slot) => HostResult::Loaded(survived("read", || store.load(slot))?),
             HostOp::Replace(slot, content) => {
-                store.replace(slot, &content)?;
+                survived("written", || store.replace(slot, &content))?;
                 HostResult::Replaced
             }
-            HostOp::SetAside(slot) => HostResult::SetAside(store.set_aside(slot)?),
+            HostOp::SetAside(slot) => HostResult::SetAside(survived("set aside", || store.set_aside(slot))?),
             HostOp::Lock => {
-                let lock = self.keep(store.lock()?);
+                let lock = self.keep(survived("locked", || store.lock())?);
                 self.locks().agent = Some(lock);
                 HostResult::Locked(lock)
             }
@@ -158,11 +161,22 @@ impl Host {
     /// Gives a lock back; one that was given back already, or never taken, changes nothing.
     fn release(&self, id: LockId) {
         let lock = self.locks().held.remove(&id);
-        // Dropped here, with the table free: a store's own `Drop` may take its time.
-        drop(lock);
+        // Dropped here, with the table free: a store's own `Drop` may take its time. There is nobody to tell of a panic in it.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(lock)));
     }
 
     fn locks(&self) -> MutexGuard<'_, Locks> {
         self.0.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Performs an act of a store that may be the author's own: its panic is an error. What it panicked with may be anything, so it
+/// is not quoted.
+fn survived<T>(act: &str, perform: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(perform)).unwrap_or_else(|_| {
+        let sentence = format!(
+            "the agent's store panicked while it was {act}; its own message is on standard error, and the store has to be mended"
+        );
+        Err(StoreError::new(io::ErrorKind::Other, sentence))
+    })
 }

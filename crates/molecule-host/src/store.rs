@@ -17,6 +17,12 @@ pub trait Store: Send + Sync {
     /// If a [`replace`](Self::replace) would fail.
     fn prepare(&self) -> Result<(), StoreError>;
 
+    /// Makes what is stored private again where it can be, such as files that others may read. It comes before each
+    /// [`prepare`](Self::prepare), and tells what it did or could not do: a sentence for each thing.
+    fn make_private(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads a slot; `None` where nothing is stored.
     ///
     /// # Errors
@@ -72,6 +78,11 @@ impl StoreError {
     /// the operating system says for everything else.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
+    }
+
+    /// Whether an error of the operating system is behind it, and not what a store thinks of a file.
+    pub(crate) fn is_of_system(&self) -> bool {
+        self.source.is_some()
     }
 
     /// Whether another agent holds the lock.

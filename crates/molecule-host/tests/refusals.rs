@@ -14,7 +14,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use molecule_host::{Slot, Store, StoreError};
+use molecule_core::effect::{HostOp, HostResult, Outcome};
+use molecule_host::{Host, Slot, Store, StoreError};
 use rustix::process::geteuid;
 use scene::{Scene, assert_says, text};
 
@@ -127,18 +128,61 @@ fn a_directory_that_others_may_write_to_is_refused() {
 }
 
 #[test]
-fn what_others_may_merely_read_is_taken_and_left_as_it_is() {
+fn what_others_may_merely_read_is_set_right_and_told() {
     let scene = with_token();
-    set_mode(&scene.directory(), 0o755);
-    set_mode(&scene.file(".auth_token"), 0o644);
+    let (directory, token, lock) = (scene.directory(), scene.file(".auth_token"), scene.file(".lock"));
+    let modes = || [&directory, &token, &lock].map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o7777);
+    set_mode(&directory, 0o2755);
+    set_mode(&token, 0o644);
     let store = scene.store();
+    let said = store.make_private();
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (said, path, mode) in [(&said[0], &directory, "2755"), (&said[1], &token, "0644")] {
+        assert!(said.contains(path.to_str().unwrap()) && said.contains(mode), "{said}");
+    }
+    assert_eq!(modes(), [0o2700, 0o600, 0o600]);
+    assert_eq!(store.make_private(), [""; 0], "it is told once");
     store.prepare().unwrap();
     assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    assert_eq!((mode(&scene.directory()), mode(&scene.file(".auth_token"))), (0o755, 0o644));
-    // A file of ours takes its place, and that one is private.
-    store.replace(Slot::Token, b"new").unwrap();
-    assert_eq!(mode(&scene.file(".auth_token")), 0o600);
+
+    // The performer says it with the store's preparation.
+    set_mode(&lock, 0o604);
+    let Outcome::Host(HostResult::SetRight(said)) = Host::new(scene.store()).perform(HostOp::Prepare) else { panic!() };
+    assert!(said.len() == 1 && said[0].contains(".lock"), "{said:?}");
+
+    // What others may write to may hold what they wrote, and links lead elsewhere.
+    set_mode(&token, 0o666);
+    fs::remove_file(&lock).unwrap();
+    let elsewhere = scene.home.join("elsewhere");
+    fs::write(&elsewhere, "").unwrap();
+    set_mode(&elsewhere, 0o644);
+    symlink(&elsewhere, &lock).unwrap();
+    assert_eq!(store.make_private(), [""; 0]);
+    assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o7777, 0o666);
+    assert_eq!(fs::metadata(&elsewhere).unwrap().permissions().mode() & 0o7777, 0o644);
+}
+
+/// As Kubernetes leaves a volume with `fsGroup`: one message names all that has to be mended, and what does it.
+#[test]
+fn everything_that_is_refused_is_named_at_once() {
+    let scene = with_token();
+    scene.store().replace(Slot::InboundSecret, b"secret").unwrap();
+    let files = [".auth_token", ".platform_inbound_secret", ".lock"].map(|name| scene.file(name));
+    set_mode(&scene.directory(), 0o2770);
+    files.iter().for_each(|file| set_mode(file, 0o660));
+    let store = scene.store();
+    let errors = acts_on_token(&*store).into_iter().chain([("lock", store.lock().map(drop).unwrap_err())]);
+    for (act, error) in errors {
+        assert_refused(act, &error, &scene.directory(), &["2770", "0660", "fsGroup", "OnRootMismatch"]);
+        let command = files.iter().fold(format!("`chmod 700 {}", scene.directory().display()), |command, file| {
+            format!("{command} && chmod 600 {}", file.display())
+        });
+        assert!(error.to_string().contains(&format!("{command}`")), "{act}: {error}");
+    }
+    // The remedy helps.
+    set_mode(&scene.directory(), 0o2700);
+    files.iter().for_each(|file| set_mode(file, 0o600));
+    scene.store().prepare().unwrap();
 }
 
 #[test]

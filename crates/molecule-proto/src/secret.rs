@@ -42,6 +42,22 @@ impl Token {
         Ok(Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
+    /// Reads a workspace's token as a person gave it, in a file or a variable: a byte order mark is taken off, and what people
+    /// leave around a token is named.
+    ///
+    /// # Errors
+    /// [`TokenError`] says which rule was broken, or what stands around the token, and never quotes the text.
+    pub fn given(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim().trim_start_matches('\u{feff}').trim();
+        if text.contains(ROTATE_MARKER) {
+            return Err(TokenError::Marker);
+        }
+        match around(text) {
+            Some(around) => Err(TokenError::Around(around)),
+            None => Self::new(text),
+        }
+    }
+
     /// The token itself. Named so that every place that reads it can be found.
     pub fn expose(&self) -> &str {
         &self.0
@@ -85,9 +101,36 @@ pub enum TokenError {
     /// More than 4096 bytes.
     #[error("the token is longer than 4096 bytes")]
     TooLong,
+    /// Something stands around it that people copy with it.
+    #[error("there is {0} around it")]
+    Around(&'static str),
     /// Blanks, control characters or non-ASCII text inside.
     #[error("the token contains characters that no HTTP header can carry")]
     NotAHeaderValue,
+}
+
+/// What of a file, a command or a header was copied with the token. No token of any server holds these.
+fn around(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if text.starts_with(['"', '\'', '`', '\u{201c}', '\u{2018}', '\u{ab}']) {
+        return Some("a pair of quotes");
+    }
+    if text.starts_with(['{', '[']) {
+        return Some("JSON");
+    }
+    if text.starts_with('<') {
+        return Some("a pair of `<` and `>`");
+    }
+    if lower.starts_with("bearer ") || lower.starts_with("authorization:") {
+        return Some("an `Authorization` header, `Bearer `");
+    }
+    let line = ["export ", "set ", "$env:"].iter().find_map(|word| lower.strip_prefix(word)).unwrap_or(&lower);
+    let (key, value) = line.split_once(['=', ':'])?;
+    let is_name = key.trim_end().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let is_about = ["token", "key", "secret", "molecule"].iter().any(|word| key.contains(word));
+    // What a base64 text ends with is no assignment.
+    let is_value = value.bytes().any(|byte| byte != b'=');
+    (is_name && is_about && is_value).then_some("the name of a variable, `KEY=`")
 }
 
 impl<'de> Deserialize<'de> for Token {
@@ -200,6 +243,47 @@ mod tests {
             assert_eq!(error, expected);
             assert!(text.trim().is_empty() || !error.to_string().contains(text));
         }
+    }
+
+    #[test]
+    fn what_people_leave_around_a_token_is_named_and_never_quoted() {
+        let quotes = "a pair of quotes";
+        let key = "the name of a variable, `KEY=`";
+        let header = "an `Authorization` header, `Bearer `";
+        for (text, around) in [
+            ("\"s3cr3t\"", quotes),
+            ("'s3cr3t'", quotes),
+            ("`s3cr3t`", quotes),
+            ("\u{201c}s3cr3t\u{201d}", quotes),
+            ("MOLECULE_WORKSPACE_TOKEN=s3cr3t", key),
+            ("export MOLECULE_WORKSPACE_TOKEN=\"s3cr3t\"\n", key),
+            ("$env:MOLECULE_WORKSPACE_TOKEN = 's3cr3t'", key),
+            ("auth_token: s3cr3t", key),
+            ("TOKEN=s3cr3t\nOTHER=1\n", key),
+            ("Bearer s3cr3t", header),
+            ("Authorization: Bearer s3cr3t", header),
+            ("{\"auth_token\": \"s3cr3t\"}", "JSON"),
+            ("[\"s3cr3t\"]", "JSON"),
+            ("<s3cr3t>", "a pair of `<` and `>`"),
+        ] {
+            let error = Token::given(text).unwrap_err();
+            assert_eq!(error, TokenError::Around(around), "{text}");
+            assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        }
+        for text in [
+            "s3cr3t",
+            "\u{feff}s3cr3t\r\n",
+            " s3cr3t ",
+            "-s3cr3t_",
+            "key-s3cr3t==",
+            "a.s3cr3t.c",
+            "s3=cr3t",
+            "v1:s3cr3t",
+        ] {
+            assert!(Token::given(text).is_ok_and(|token| token.expose().contains("cr3t")), "{text}");
+        }
+        assert_eq!(Token::given("<ROTATE_TO_REVEAL_TOKEN>"), Err(TokenError::Marker));
+        assert_eq!(Token::given("\u{feff}"), Err(TokenError::Empty));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use molecule_core::plugin::act::{PluginOp, PluginResult};
 pub struct Store {
     pub token: Option<String>,
     pub inbound: Option<String>,
+    /// What is in the token's place where that is no text.
+    pub raw_token: Option<Vec<u8>>,
     /// Acts that fail, by the first word of their `Debug`, each with the store's sentence.
     failures: BTreeMap<&'static str, String>,
     /// Somebody else's lock.
@@ -50,8 +52,9 @@ impl Store {
             HostOp::Prepare => HostResult::Prepared,
             HostOp::Load(slot) => {
                 self.token_reads += u32::from(*slot == Slot::Token);
-                let text = self.slot(*slot).clone();
-                HostResult::Loaded(text.map(|text| Stored::new(text.into_bytes(), format!("/home/agent/{slot:?}"))))
+                let raw = self.raw_token.clone().filter(|_| *slot == Slot::Token);
+                let bytes = raw.or_else(|| self.slot(*slot).clone().map(String::into_bytes));
+                HostResult::Loaded(bytes.map(|bytes| Stored::new(bytes, format!("/home/agent/{slot:?}"))))
             }
             HostOp::Replace(slot, bytes) => {
                 *self.slot(*slot) = Some(String::from_utf8(bytes.to_vec()).unwrap());

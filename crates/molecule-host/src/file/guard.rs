@@ -60,18 +60,54 @@ pub(crate) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), 
         Kind::File | Kind::Directory => {}
     }
     let Some(fault) = system::fault(metadata) else { return Ok(()) };
-    let remedy = match (fault, kind) {
-        (system::Fault::Foreign { us, .. }, _) => {
-            format!("move it away, or run `chown {us} {shown}` if its content is to be trusted")
-        }
-        (system::Fault::Writable { .. }, Kind::File) => {
-            format!("run `chmod 600 {shown}` if its content is to be trusted")
-        }
-        (system::Fault::Writable { .. }, Kind::Directory) => {
-            format!("run `chmod 700 {shown}` if its content is to be trusted")
-        }
+    let act = act_against(&fault, kind, &shown.to_string());
+    let remedy = match fault {
+        system::Fault::Foreign { .. } => format!("move it away, or run `{act}` if its content is to be trusted"),
+        system::Fault::Writable { .. } => format!("run `{act}` if its content is to be trusted{}", by_whom(&fault)),
     };
     Err(refused(path, &fault.to_string(), &remedy))
+}
+
+/// The command that makes something fit again.
+fn act_against(fault: &system::Fault, kind: Kind, shown: &str) -> String {
+    match (fault, kind) {
+        (system::Fault::Foreign { us, .. }, _) => format!("chown {us} {shown}"),
+        (system::Fault::Writable { .. }, Kind::File) => format!("chmod 600 {shown}"),
+        (system::Fault::Writable { .. }, Kind::Directory) => format!("chmod 700 {shown}"),
+    }
+}
+
+/// Who most likely opened it to its group.
+fn by_whom(fault: &system::Fault) -> &'static str {
+    match fault {
+        system::Fault::Writable { mode } if mode & 0o020 != 0 && mode & 0o002 == 0 => {
+            " (Kubernetes does this to a volume with `fsGroup`: set `fsGroupChangePolicy: OnRootMismatch`)"
+        }
+        system::Fault::Writable { .. } | system::Fault::Foreign { .. } => "",
+    }
+}
+
+/// One refusal of all these that are unfit, so that nobody has to mend one after the other; `None` where at most one is.
+pub(super) fn judge_all<'a>(paths: impl Iterator<Item = (&'a Path, Kind)>) -> Option<StoreError> {
+    let (mut whats, mut acts, mut hint) = (Vec::new(), Vec::new(), "");
+    for (path, kind) in paths {
+        let Ok(metadata) = fs::symlink_metadata(path) else { continue };
+        let is_kind = match kind {
+            Kind::File => metadata.is_file(),
+            Kind::Directory => metadata.is_dir(),
+        };
+        let Some(fault) = system::fault(&metadata).filter(|_| is_kind) else { continue };
+        let shown = path.display().to_string();
+        whats.push(format!("{shown} is refused: {fault}"));
+        acts.push(act_against(&fault, kind, &shown));
+        hint = if hint.is_empty() { by_whom(&fault) } else { hint };
+    }
+    if whats.len() < 2 {
+        return None;
+    }
+    let sentence =
+        format!("{}; run `{}` if all their content is to be trusted{hint}", whats.join(", "), acts.join(" && "));
+    Some(StoreError::new(io::ErrorKind::PermissionDenied, sentence))
 }
 
 /// Refuses a directory in which others than root could put something in our place; links to it are nobody's harm.

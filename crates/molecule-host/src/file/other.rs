@@ -5,6 +5,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use super::guard::Kind;
+
 /// Why a file or a directory is not private; here it never shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "the sentences about them are written once, for every system")]
@@ -21,6 +23,11 @@ impl fmt::Display for Fault {
 
 /// What makes it unfit, if anything does.
 pub(super) fn fault(_: &Metadata) -> Option<Fault> {
+    None
+}
+
+/// There is nothing to take from others.
+pub(super) fn make_private(_: &Path, _: Kind) -> Option<String> {
     None
 }
 

@@ -22,11 +22,21 @@ const LEFT_OVER: Duration = Duration::from_secs(10 * 60);
 
 /// Replaces the file `target` in the directory as a whole, with mode 0600, and waits until the disk has it.
 pub(super) fn replace(directory: &Path, target: &str, content: &[u8]) -> Result<(), StoreError> {
+    replace_with(directory, target, content, system::sync_directory)
+}
+
+/// The same with another way to have the directory's entries on the disk.
+fn replace_with(
+    directory: &Path,
+    target: &str,
+    content: &[u8],
+    sync_directory: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), StoreError> {
     let target_path = directory.join(target);
     let temporary = Temporary::create(directory, target)?;
     temporary.write(content).map_err(|error| failed(&target_path, "written", error))?;
     temporary.rename(&target_path).map_err(|error| failed(&target_path, "replaced", error))?;
-    system::sync_directory(directory).map_err(|error| failed(directory, "written to disk", error))
+    sync_directory(directory).map_err(|error| failed(directory, "written to disk", error))
 }
 
 /// Writes a trial file and removes it, so that a full or read-only disk shows before anything depends on it.
@@ -105,8 +115,30 @@ impl Drop for Temporary {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// A rename that is not on the disk yet is lost with a power cut, and the token with it.
+    #[test]
+    fn the_directory_is_on_the_disk_after_the_rename_and_not_before() {
+        let directory = std::env::temp_dir().join(format!("molecule-replace-{:016x}", seed()));
+        fs::create_dir(&directory).unwrap();
+        let target = Slot::Token.file_name();
+        replace(&directory, target, b"old").unwrap();
+        let mut synced = Vec::new();
+        replace_with(&directory, target, b"new", |path| {
+            assert_eq!(fs::read(path.join(target))?, b"new", "the rename comes first");
+            synced.push(path.to_owned());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(synced, [directory.as_path()]);
+        // Who cannot wait for the disk does not say that the token is stored.
+        let error = replace_with(&directory, target, b"newer", |_| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(error.to_string().contains("cannot be written to disk"), "{error}");
+        fs::remove_dir_all(directory).unwrap();
+    }
 
     #[test]
     fn only_our_own_names_are_temporary() {

@@ -9,9 +9,12 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use super::guard::Kind;
+
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 const OTHERS_WRITE: u32 = 0o022;
+const OTHERS: u32 = 0o077;
 
 /// Where it is set, only its owner may rename a thing or remove it.
 const STICKY: u32 = 0o1000;
@@ -37,6 +40,34 @@ impl fmt::Display for Fault {
 /// What makes it unfit, if anything does.
 pub(super) fn fault(metadata: &Metadata) -> Option<Fault> {
     fault_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
+}
+
+/// Takes from others the right to read something of ours, and says so; `None` where there was nothing to do. What they may even
+/// write to is left as it is, since its content may be theirs.
+pub(super) fn make_private(path: &Path, kind: Kind) -> Option<String> {
+    let (flags, wanted) = match kind {
+        Kind::File => (flags(), FILE_MODE),
+        Kind::Directory => (flags() | OFlags::DIRECTORY.bits().cast_signed(), DIRECTORY_MODE),
+    };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    let mode = metadata.mode() & 0o7777;
+    let is_kind = match kind {
+        Kind::File => metadata.is_file(),
+        Kind::Directory => metadata.is_dir(),
+    };
+    if !is_kind || fault(&metadata).is_some() || mode & OTHERS == 0 {
+        return None;
+    }
+    let shown = path.display();
+    match file.set_permissions(Permissions::from_mode(mode & !OTHERS)) {
+        Ok(()) => Some(format!(
+            "others could read {shown} (mode {mode:04o}), which is this user's alone now (mode {wanted:04o})"
+        )),
+        Err(error) => Some(format!(
+            "others can read {shown} (mode {mode:04o}), which cannot be changed: {error}; run `chmod {wanted:o} {shown}`"
+        )),
+    }
 }
 
 /// What makes it unfit to hold something private of ours, if anything does: others who can put things in its place.

@@ -1,0 +1,46 @@
+//! A loop whose lock cannot be taken: a disk that can only be read, one without inodes, a file system without locks.
+
+use super::{OPERATION, Run, State};
+use crate::credential::read_token;
+use crate::effect::{HostResult, Outcome};
+use crate::error::{Error, ErrorKind};
+use crate::event::Event;
+use crate::machine::Cx;
+use crate::session::{Credential, Kept};
+
+impl Run {
+    /// There is no lock. One that somebody holds ends the loop; one that nobody can hold ends it only where there is no token
+    /// either, since a register that mints one needs the store.
+    pub(super) fn not_locked(&mut self, cx: &mut Cx<'_>, error: Error) {
+        let error = Box::new(error);
+        self.state = match cx.session.credential() {
+            _ if error.kind() != ErrorKind::Storage => State::Finished(Box::new(Err(*error))),
+            Credential::Held(_) => return self.begin_without(cx, &error),
+            Credential::Unread => State::Load(error),
+            Credential::Missing => State::Finished(Box::new(Err(*error))),
+        };
+    }
+
+    /// What the store holds of a token. Why the lock could not be taken says more than why there is none.
+    pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, outcome: Outcome, error: Error) {
+        if let Outcome::Host(HostResult::Loaded(Some(stored))) = outcome
+            && let Ok(token) = read_token(OPERATION, &stored)
+            && cx.session.held().is_none()
+        {
+            cx.session.hold(token, Kept::Stored);
+        }
+        if cx.session.held().is_some() {
+            self.begin_without(cx, &error);
+        } else {
+            self.state = State::Finished(Box::new(Err(error)));
+        }
+    }
+
+    fn begin_without(&mut self, cx: &mut Cx<'_>, error: &Error) {
+        let cause = error.cause();
+        self.events.push_back(Event::Warning(format!(
+            "the loop runs without its lock, so nothing keeps a second agent of this workspace from running: {cause}"
+        )));
+        self.begin(cx, None);
+    }
+}

@@ -1,0 +1,61 @@
+//! A lock that nobody can take, on a disk that can only be read or that has no locks: with a token in hand the loop runs.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use molecule_core::{Ended, ErrorKind, Event, Run, RunCommand};
+use support::*;
+
+fn warnings(events: &[Event]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| if let Event::Warning(said) = event { Some(said.as_str()) } else { None })
+        .collect()
+}
+
+/// Runs for a while, and is stopped.
+fn runs(agent: Agent) {
+    let mut run = Looped::new(agent, Platform::current());
+    run.on(secs(120));
+    let told = run.events();
+    assert!(told.contains(&Event::Online), "{told:?}");
+    let about_the_lock: Vec<_> = warnings(&told).into_iter().filter(|said| said.contains("without its lock")).collect();
+    let [said] = about_the_lock[..] else { panic!("{told:?}") };
+    assert!(said.contains("Lock was refused: the disk is full; free some space"), "{said}");
+    run.command(RunCommand::Stop);
+    // There is no lock to give back.
+    assert_eq!(run.end().unwrap(), Ended::Stopped);
+}
+
+#[test]
+fn with_a_given_token_the_loop_runs_and_says_so() {
+    let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
+    for act in ["Lock", "Prepare", "Load", "Replace"] {
+        agent.store.fail(act);
+    }
+    runs(agent);
+}
+
+#[test]
+fn with_a_stored_token_the_loop_runs_and_says_so() {
+    let mut agent = Agent::stored(&secret("first"));
+    for act in ["Lock", "Prepare", "Replace"] {
+        agent.store.fail(act);
+    }
+    runs(agent);
+}
+
+#[test]
+fn without_a_token_the_loop_ends_and_names_the_lock() {
+    for unreadable in [false, true] {
+        let mut agent = Agent::new();
+        agent.store.fail("Lock");
+        if unreadable {
+            agent.store.fail("Load");
+        }
+        let error = run(&mut agent, Run::new(), |seen| panic!("sent {seen}")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(error.to_string().contains("Lock was refused"), "{error}");
+    }
+}
