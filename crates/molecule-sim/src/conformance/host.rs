@@ -148,7 +148,7 @@ impl Act {
 impl From<&Outcome> for Did {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Host(HostResult::Prepared) => Self::Prepared,
+            Outcome::Host(HostResult::Prepared | HostResult::SetRight(_)) => Self::Prepared,
             Outcome::Host(HostResult::Loaded(stored)) => {
                 Self::Loaded(stored.as_ref().map(|stored| String::from_utf8_lossy(&stored.bytes).into_owned()))
             }
