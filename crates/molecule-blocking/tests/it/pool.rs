@@ -58,3 +58,22 @@ fn agents_with_one_client_share_its_connections() {
     }
     assert_eq!(peer.accepted(), 1);
 }
+
+#[test]
+fn a_cookie_is_never_said_even_where_the_applications_tree_turns_on_those_of_ureq() {
+    let peer = Peer::new(|talk| {
+        while talk.request().is_some() {
+            talk.send("HTTP/1.1 200 OK\r\nset-cookie: session=secret; Path=/\r\ncontent-length: 2\r\n\r\nok");
+        }
+    });
+    let agent = agent(&peer.url());
+    for _ in 0..3 {
+        assert_eq!(agent.send(&ONCE).unwrap(), "ok");
+    }
+    assert_eq!((peer.accepted(), peer.requests().len()), (1, 3));
+    for request in peer.requests() {
+        assert!(!request.to_ascii_lowercase().contains("cookie"), "{request}");
+    }
+    // They are turned on here: the tests ask for them.
+    assert_eq!(ureq::agent().cookie_jar_lock().iter().count(), 0);
+}
