@@ -352,7 +352,7 @@ impl Agent {
         call!(self, wait_queue_item(id))
     }
 
-    pub(crate) fn run_heartbeat_loop(&self) -> Result<Ended> {
+    pub fn run_heartbeat_loop(&self) -> Result<Ended> {
         call!(self, run_heartbeat_loop())
     }
 

@@ -27,6 +27,9 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         command(root, &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[])?;
         command(root, &["build", "--locked", "--manifest-path", "fuzz/Cargo.toml"], &[])
     })?;
+    step("traces", || {
+        command(root, &["test", "-q", "-p", "molecule-e2e", "--features", "tracing", "--test", "traces"], &[])
+    })?;
     for example in ["remote-agent", "remote-agent-async"] {
         step(&format!("demo {example}"), || demo::run(root, example))?;
     }

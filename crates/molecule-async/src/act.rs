@@ -12,6 +12,7 @@ use http::Response;
 use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::Host;
+use molecule_host::trace::Span;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -80,23 +81,26 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    /// Sends a request.
-    pub(crate) fn request(work: impl Future<Output = Result<Response<Bytes>, Fault>> + Send + 'static) -> Self {
-        Self::Request(Box::pin(work))
+    /// Sends a request, in a span.
+    pub(crate) fn request(
+        work: impl Future<Output = Result<Response<Bytes>, Fault>> + Send + 'static,
+        span: Span,
+    ) -> Self {
+        Self::Request(Box::pin(span.around(work)))
     }
 
     /// Sends a request that says how far it has come.
-    pub(crate) fn fetch<F>(work: impl FnOnce(UnboundedSender<Progress>) -> F) -> Self
+    pub(crate) fn fetch<F>(work: impl FnOnce(UnboundedSender<Progress>) -> F, span: Span) -> Self
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
         let (sender, progress) = unbounded_channel();
-        Self::Fetch(Box::pin(work(sender)), progress)
+        Self::Fetch(Box::pin(span.around(work(sender))), progress)
     }
 
     /// Begins an act on the store, on a thread for blocking work.
-    pub(crate) fn store(host: &Host, op: HostOp) -> Self {
-        Self::Store(StoreAct::begin(host, |host, cancel| host.perform_until(op, cancel)))
+    pub(crate) fn store(host: &Host, op: HostOp, span: Span) -> Self {
+        Self::Store(StoreAct::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
     }
 
     /// Begins to read a large answer, on a thread for blocking work.
@@ -186,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_is_given_up_was_cancelled() {
-        let mut act = Act::request(pending());
+        let mut act = Act::request(pending(), Span::none());
         act.cancel();
         let cancelled = outcome(act).await;
         assert!(matches!(cancelled, Outcome::Failed(Fault { kind: FaultKind::Cancelled, sent: Sent::Maybe, .. })));
@@ -194,7 +198,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_act_on_the_store_that_is_cancelled_goes_on() {
-        let mut act = Act::store(&host(), HostOp::Prepare);
+        let mut act = Act::store(&host(), HostOp::Prepare, Span::none());
         act.cancel();
         assert!(matches!(outcome(act).await, Outcome::Host(HostResult::Prepared)));
     }

@@ -11,7 +11,7 @@ use molecule_host::Storage;
 
 use crate::agent::Agent;
 use crate::driver::Driver;
-use crate::events::Listener;
+use crate::events::OnEvent;
 use crate::http::Client;
 
 /// What an [`Agent`] is built from. Nothing is checked before [`build`](Self::build).
@@ -25,7 +25,7 @@ pub struct AgentBuilder {
     storage: Option<Storage>,
     plugins_dir: Option<PathBuf>,
     client: Option<Client>,
-    listener: Listener,
+    on_event: Option<OnEvent>,
 }
 
 impl AgentBuilder {
@@ -50,7 +50,7 @@ impl AgentBuilder {
     }
 
     fn with(options: Options) -> Self {
-        Self { options, storage: None, plugins_dir: None, client: None, listener: Listener::default() }
+        Self { options, storage: None, plugins_dir: None, client: None, on_event: None }
     }
 
     /// The agent's card. Without one the platform shows the workspace's own name.
@@ -167,7 +167,7 @@ impl AgentBuilder {
     /// Calls this for every event, in order, from the task that drives the call. It may use the agent, and should return soon:
     /// the call waits for it. A panic in it is the call's.
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.listener = Listener(Some(Arc::new(callback)));
+        self.on_event = Some(Arc::new(callback));
         self
     }
 
@@ -184,7 +184,7 @@ impl AgentBuilder {
         let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;
         client.check(config.target())?;
         let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
-        Ok(Agent { driver: Driver::new(config, host, client, self.listener) })
+        Ok(Agent { driver: Driver::new(config, host, client, self.on_event) })
     }
 
     fn map(mut self, change: impl FnOnce(Options) -> Options) -> Self {

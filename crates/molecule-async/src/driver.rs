@@ -15,13 +15,14 @@ use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
+use molecule_host::trace::Span;
 use molecule_host::{Clock, Host};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::act::{Act, Acts};
 use crate::driven::{Drivable, Driven, Task};
-use crate::events::Listener;
+use crate::events::{Listener, OnEvent};
 use crate::fetch::fetch;
 use crate::http::Client;
 use crate::loops::Loops;
@@ -41,8 +42,9 @@ struct Shared {
 }
 
 impl Driver {
-    pub(crate) fn new(config: Config, host: Host, client: Client, listener: Listener) -> Self {
-        let session = Mutex::new(Session::new(config, molecule_host::seed()));
+    pub(crate) fn new(config: Config, host: Host, client: Client, on_event: Option<OnEvent>) -> Self {
+        let (listener, seed) = (Listener::new(on_event, &config), molecule_host::seed());
+        let session = Mutex::new(Session::new(config, seed));
         Self(Arc::new(Shared { session, clock: Clock::start(), host, client, listener, loops: Loops::default() }))
     }
 
@@ -103,6 +105,7 @@ pub(crate) struct Drive<M: Machine> {
     /// Made for the first act on the store. The locks that the machine took go with it.
     host: Option<Host>,
     machine: M,
+    span: Span,
     commands: Option<UnboundedReceiver<M::Command>>,
     acts: Acts,
     /// When to poll the machine though nothing came; the timer is made once and then set anew.
@@ -120,8 +123,9 @@ enum Input<C> {
 
 impl<M: Drivable> Drive<M> {
     fn new(shared: &Arc<Shared>, machine: M, commands: Option<UnboundedReceiver<M::Command>>) -> Self {
-        let shared = shared.clone();
-        Self { shared, host: None, machine, commands, acts: Acts::default(), wake: None, timer: None, is_due: true }
+        let (shared, span) = (shared.clone(), shared.listener.span(machine.operation()));
+        let acts = Acts::default();
+        Self { shared, host: None, machine, span, commands, acts, wake: None, timer: None, is_due: true }
     }
 
     /// Nobody waits for the output any more.
@@ -148,15 +152,17 @@ impl<M: Drivable> Drive<M> {
     }
 
     fn start(&mut self, id: EffectId, effect: Effect) {
+        let span = self.span.effect(&effect);
         let act = match effect {
-            Effect::Http(request, limits) => Act::request(self.shared.client.send(request, limits)),
+            Effect::Http(request, limits) => Act::request(self.shared.client.send(request, limits), span),
             Effect::Fetch(request, limits, dest) => {
                 let (client, host) = (self.shared.client.clone(), self.host().clone());
-                Act::fetch(|progress| async move {
+                let work = |progress| async move {
                     fetch(client, host, (request, limits, dest), progress).await.unwrap_or_else(Outcome::Failed)
-                })
+                };
+                Act::fetch(work, span)
             }
-            Effect::Host(op) => Act::store(self.host(), op),
+            Effect::Host(op) => Act::store(self.host(), op, span),
             Effect::Decode(decode) => Act::decode(decode),
         };
         self.acts.push(id, act);
@@ -194,6 +200,25 @@ impl<M: Drivable> Drive<M> {
         }
     }
 
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<M::Output> {
+        let mut read = None;
+        loop {
+            if std::mem::take(&mut self.is_due) {
+                match self.advance(read.unwrap_or_else(|| self.shared.clock.now())) {
+                    Step::Done(output) => return Poll::Ready(output),
+                    Step::Idle(wake) => self.wake = wake,
+                    Step::Start(..) | Step::Cancel(_) | Step::Event(_) => self.wake = None,
+                }
+                self.set_timer();
+            }
+            let input = ready!(self.input(cx));
+            let now = self.shared.clock.now();
+            self.take(now, input);
+            read = Some(now);
+            self.is_due = true;
+        }
+    }
+
     fn set_timer(&mut self) {
         let Some(wake) = &self.wake else { return };
         let at = Instant::now() + wake.at.since(self.shared.clock.now().mono);
@@ -220,21 +245,6 @@ impl<M: Drivable> Future for Drive<M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
         let this = self.get_mut();
-        let mut read = None;
-        loop {
-            if std::mem::take(&mut this.is_due) {
-                match this.advance(read.unwrap_or_else(|| this.shared.clock.now())) {
-                    Step::Done(output) => return Poll::Ready(output),
-                    Step::Idle(wake) => this.wake = wake,
-                    Step::Start(..) | Step::Cancel(_) | Step::Event(_) => this.wake = None,
-                }
-                this.set_timer();
-            }
-            let input = ready!(this.input(cx));
-            let now = this.shared.clock.now();
-            this.take(now, input);
-            read = Some(now);
-            this.is_due = true;
-        }
+        this.span.clone().in_scope(|| this.go_on(cx))
     }
 }

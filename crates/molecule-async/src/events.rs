@@ -2,31 +2,32 @@
 
 use std::sync::Arc;
 
-use molecule_core::Event;
+use molecule_core::{Config, Event};
+use molecule_host::trace::{Span, Trace};
 
 /// Whom an agent tells what happens.
 pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// The application's callback, and `tracing` where that feature is on.
-#[derive(Clone, Default)]
-pub(crate) struct Listener(pub(crate) Option<OnEvent>);
-
-impl Listener {
-    pub(crate) fn tell(&self, event: &Event) {
-        #[cfg(feature = "tracing")]
-        trace(event);
-        if let Some(callback) = &self.0 {
-            callback(event);
-        }
-    }
+pub(crate) struct Listener {
+    callback: Option<OnEvent>,
+    trace: Trace,
 }
 
-/// Says an event to `tracing`.
-#[cfg(feature = "tracing")]
-fn trace(event: &Event) {
-    if event.is_warning() {
-        tracing::warn!(target: "molecule", ?event);
-    } else {
-        tracing::info!(target: "molecule", ?event);
+impl Listener {
+    pub(crate) fn new(callback: Option<OnEvent>, config: &Config) -> Self {
+        Self { callback, trace: Trace::new(config.workspace_id()) }
+    }
+
+    /// A call or a loop begins, below the span that its caller is in.
+    pub(crate) fn span(&self, operation: &'static str) -> Span {
+        self.trace.span(operation)
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.trace.event(event);
+        if let Some(callback) = &self.callback {
+            callback(event);
+        }
     }
 }

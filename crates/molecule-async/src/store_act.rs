@@ -127,6 +127,7 @@ mod tests {
     use molecule_core::effect::{HostOp, HostResult, Staged};
     use molecule_core::proto::UnixTime;
     use molecule_core::unpack::UnpackPolicy;
+    use molecule_host::trace::Span;
     use molecule_host::{ChosenBy, Storage};
     use molecule_platform::PluginTree;
     use tokio::runtime::Builder;
@@ -151,7 +152,7 @@ mod tests {
         };
         // Dropped when the lock was taken already.
         runtime.block_on(async {
-            let act = Act::store(&host, HostOp::Lock);
+            let act = Act::store(&host, HostOp::Lock, Span::none());
             spawn_blocking(|| {}).await.unwrap();
             assert!(!free());
             drop(act);
@@ -161,7 +162,7 @@ mod tests {
         runtime.block_on(async {
             let (go, gate) = mpsc::channel::<()>();
             let busy = spawn_blocking(move || gate.recv());
-            drop(Act::store(&host, HostOp::Lock));
+            drop(Act::store(&host, HostOp::Lock, Span::none()));
             drop(go);
             assert!(busy.await.unwrap().is_err());
             spawn_blocking(|| {}).await.unwrap();

@@ -15,9 +15,10 @@ use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
+use molecule_host::trace::Span;
 use molecule_host::{Clock, Host};
 
-use crate::events::Listener;
+use crate::events::{Listener, OnEvent};
 use crate::fetch::fetch;
 use crate::http::Client;
 use crate::reply::{Due, Reply};
@@ -48,9 +49,10 @@ pub(crate) enum Input<C> {
 }
 
 impl Driver {
-    pub(crate) fn new(config: Config, host: Host, client: Client, listener: Listener) -> Self {
+    pub(crate) fn new(config: Config, host: Host, client: Client, on_event: Option<OnEvent>) -> Self {
+        let listener = Listener::new(on_event, &config);
         let session = Mutex::new(Session::new(config, molecule_host::seed()));
-        let performer = Performer { client, host };
+        let performer = Performer { client, host, span: Span::none() };
         Self(Arc::new(Shared { session, clock: Clock::start(), performer, listener, loops: Mutex::default() }))
     }
 
@@ -65,8 +67,9 @@ impl Driver {
         M: Machine<Command = Infallible, Event = Event, Output = Result<T>>,
     {
         let (sender, inputs) = mpsc::channel();
-        let performer = self.0.performer.apart();
-        self.drive(machine, &inputs, &performer.host, |id, effect| performer.perform_here(&sender, id, effect))
+        let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
+        let perform = |id, effect| performer.perform_here(&sender, id, effect);
+        performer.span.in_scope(|| self.drive(machine, &inputs, &performer.host, perform))
     }
 
     /// Drives the loop to its end.
@@ -75,10 +78,12 @@ impl Driver {
         // Forgets the loops that ended; one that runs takes no harm from a look.
         self.command(RunCommand::Check);
         self.loops().push(sender.clone());
-        let performer = self.0.performer.apart();
+        let machine = Run::new();
+        let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
         // Where a callback panics, effects that are under way would keep the lock.
         let _unlocked = Unlock(&performer.host);
-        self.drive(Run::new(), &inputs, &performer.host, |id, effect| performer.perform_beside(&sender, id, effect))
+        let perform = |id, effect| performer.perform_beside(&sender, id, effect);
+        performer.span.in_scope(|| self.drive(machine, &inputs, &performer.host, perform))
     }
 
     /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
@@ -173,16 +178,17 @@ impl Drop for Unlock<'_> {
 struct Performer {
     client: Client,
     host: Host,
+    span: Span,
 }
 
 impl Performer {
-    /// For one machine: its locks go with it.
-    fn apart(&self) -> Self {
-        Self { client: self.client.clone(), host: self.host.apart() }
+    /// For one machine, in its span: its locks go with it.
+    fn apart(&self, span: Span) -> Self {
+        Self { client: self.client.clone(), host: self.host.apart(), span }
     }
 
-    fn perform<C>(&self, reply: Reply<C>, effect: Effect) {
-        let outcome = match effect {
+    fn perform<C>(&self, reply: Reply<C>, span: &Span, effect: Effect) {
+        let outcome = span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
             }
@@ -192,7 +198,7 @@ impl Performer {
             }
             Effect::Host(op) => self.host.perform(op),
             Effect::Decode(decode) => decode.perform(),
-        };
+        });
         reply.feed(outcome);
     }
 
@@ -202,7 +208,7 @@ impl Performer {
         match effect {
             Effect::Fetch(..) => self.perform_beside(sender, id, effect),
             Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) => {
-                self.perform(Reply::new(sender, id, &self.host), effect)
+                self.perform(Reply::new(sender, id, &self.host), &self.span.effect(&effect), effect);
             }
         }
     }
@@ -211,7 +217,9 @@ impl Performer {
     fn perform_beside<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
         let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
         let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
-        let work = move || performer.perform(reply, effect);
+        // Made here: a collector of this thread alone would not hear of it over there.
+        let span = self.span.effect(&effect);
+        let work = move || performer.perform(reply, &span, effect);
         // A thread that does not start drops the reply, which then says so.
         let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
     }

@@ -35,6 +35,8 @@ mod plugins;
 mod socket;
 mod storage;
 mod store;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+pub mod trace;
 
 pub use cancel::Cancel;
 pub use clock::Clock;
