@@ -130,8 +130,9 @@ impl Plugin {
         self
     }
 
-    /// Lets `setup.sh` see a variable of this process. It sees few without: `PATH`, `HOME`, the language, proxies and
-    /// certificates. Variables that hold the agent's own credentials are never passed on.
+    /// Lets `setup.sh` see a variable of this process. It sees few without: `PATH`, `HOME`, the language, certificates, and
+    /// proxies without their user info, which is passed on only with a proxy's variable that is named here. Variables that hold
+    /// the agent's own credentials are never passed on.
     pub fn setup_env(mut self, name: impl Into<String>) -> Self {
         self.setup_env.push(name.into());
         self

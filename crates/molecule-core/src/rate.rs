@@ -17,10 +17,11 @@ pub struct RateBudget {
 /// The server's window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 
-/// The share of a window that is kept for heartbeats: enough for 240 agents at 600 requests a minute.
-const KEPT_FOR_HEARTBEATS: f64 = 0.85;
-
 impl RateBudget {
+    /// The share of a window that is kept for heartbeats: enough for 240 agents with a beat every 30 s, up to a tenth early, at
+    /// 600 requests a minute.
+    pub const KEPT_FOR_HEARTBEATS: f64 = 0.85;
+
     /// Learns from an answer's headers.
     pub(crate) fn learn(&mut self, now: Time, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         if let Some(limit) = RateLimit::from_headers(headers) {
@@ -58,7 +59,7 @@ impl RateBudget {
         };
         // The server rounds down.
         let reset = Duration::from_secs(u64::from(reset_secs) + 1).min(WINDOW);
-        let kept = f64::from(limit) * KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
+        let kept = f64::from(limit) * Self::KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
         if f64::from(requests) < kept { self.at + reset } else { Time::ZERO }
     }
 }

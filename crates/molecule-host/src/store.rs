@@ -9,7 +9,8 @@ use molecule_core::effect::{Fault, FaultKind, Sent, Slot, Stored};
 /// Where an agent keeps what must outlive it.
 ///
 /// Acts may come from several threads at once, and from several processes where the place is shared. What is stored is
-/// secret: an implementation keeps it private, and says nothing of it in an error.
+/// secret: an implementation keeps it private, and says nothing of it in an error. They come on threads that may wait, with a
+/// stack of 2 MiB (the caller's own thread in a blocking call; a tokio runtime may be told otherwise), and a panic is an error.
 pub trait Store: Send + Sync {
     /// Makes sure that the store exists, is private, and can be written right now. A token is minted only after this.
     ///
