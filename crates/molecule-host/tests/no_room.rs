@@ -8,7 +8,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
-use molecule_host::Slot;
+use molecule_core::effect::LockId;
+use molecule_core::plugin::act::{PluginOp, PluginResult};
+use molecule_core::proto::PluginName;
+use molecule_host::{Cancel, Slot};
 use scene::{Scene, assert_passes, assert_says, text};
 
 /// Longer than what a limited process can write, so that its write succeeds in part and then fails.
@@ -90,6 +93,7 @@ fn a_read_only_disk_can_be_read_and_not_prepared() {
     let id = scene::ID;
     let script = format!(
         r#"mkdir -m 700 "$0/{id}" && printf old > "$0/{id}/.auth_token" && chmod 600 "$0/{id}/.auth_token" &&
+        mkdir -m 700 "$0/{id}/plugins" "$0/{id}/plugins/demo" && printf 1 > "$0/{id}/plugins/demo/a.md" &&
         mount -o remount,bind,ro "$0" && exec "$@""#
     );
     on_a_small_disk(&Scene::new(), &script, "child_reads_only");
@@ -105,4 +109,15 @@ fn child_reads_only() {
         assert_says(&error, &scene.directory(), &["MOLECULE_HOME", "in memory"]);
     }
     assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
+    let error = store.lock().map(drop).unwrap_err();
+    assert_eq!((error.kind(), error.is_locked()), (io::ErrorKind::ReadOnlyFilesystem, false), "{error}");
+
+    // A plugin's lock cannot be taken either; what verifies it can do without.
+    let act = |op: fn(PluginName) -> PluginOp| {
+        scene.plugins().perform(op("demo".parse().unwrap()), &Cancel::new(), |_| LockId(0))
+    };
+    assert_eq!(act(PluginOp::Lock).unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
+    assert_eq!(act(PluginOp::Look).unwrap(), PluginResult::Looked { exists: true });
+    let PluginResult::Hashed(Some(hashed)) = act(PluginOp::Hash).unwrap() else { panic!("it is not there") };
+    assert!(hashed.tree.get("a.md").is_some());
 }
