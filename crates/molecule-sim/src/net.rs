@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_proto::UnixTime;
 use serde_json::json;
@@ -15,11 +16,14 @@ use serde_json::json;
 use crate::weather::{Asked, Gust, Part};
 
 /// Every fault of a request that the simulated network tells.
-pub const FAULTS: [(Sent, FaultKind); 16] = [
+pub const FAULTS: [(Sent, FaultKind); 19] = [
     (Sent::No, FaultKind::Connect),
     (Sent::No, FaultKind::Resolve),
+    (Sent::No, FaultKind::OutOfReach),
     (Sent::No, FaultKind::Tls),
     (Sent::Maybe, FaultKind::Tls),
+    (Sent::No, FaultKind::CertificateTime),
+    (Sent::No, FaultKind::NotTls),
     (Sent::No, FaultKind::Proxy),
     (Sent::No, FaultKind::ProxyAuth),
     (Sent::No, FaultKind::Timeout(Phase::Connect)),
@@ -77,9 +81,17 @@ pub(crate) fn way(
     let way = match gust {
         None => answered(End::Answer),
         Some(Gust::Refused) => unseen(End::Fault(Sent::No, FaultKind::Connect)),
+        // A name without addresses, or, where it may not lead everywhere, without one that it may lead to.
+        Some(Gust::Unresolved) if limits.reach != Reach::Anywhere && rng.bool() => {
+            unseen(End::Fault(Sent::No, FaultKind::OutOfReach))
+        }
         Some(Gust::Unresolved) => unseen(End::Fault(Sent::No, FaultKind::Resolve)),
         // The server may refuse the client when the handshake is over.
-        Some(Gust::TlsRefused) => unseen(End::Fault(either(rng), FaultKind::Tls)),
+        Some(Gust::TlsRefused) => unseen(match rng.u8(0..4) {
+            0 => End::Fault(Sent::No, FaultKind::CertificateTime),
+            1 => End::Fault(Sent::No, FaultKind::NotTls),
+            _ => End::Fault(either(rng), FaultKind::Tls),
+        }),
         Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
         Some(Gust::ProxyLocked) => unseen(End::Fault(Sent::No, FaultKind::ProxyAuth)),
         // Some clients see that a connection closed before they wrote to it.
@@ -244,7 +256,8 @@ mod tests {
         for gust in all_gusts() {
             // The last attempt of a call has little time left.
             for total in (0..50).map(|number| if number % 2 == 0 { 3 * ten } else { SECOND / 4 }) {
-                let limits = Limits::of(ten, 1).total(total);
+                let reach = if rng.bool() { Reach::Anywhere } else { Reach::Public };
+                let limits = Limits::of(ten, 1).total(total).reach(reach);
                 let way = way(Some(&gust), None, &limits, &mut rng, UnixTime::from_secs(0));
                 assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
                 if let End::Fault(sent, kind) = way.end {

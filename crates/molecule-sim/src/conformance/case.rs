@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
 
 use super::act::Act;
@@ -244,6 +245,18 @@ impl Ask {
 
     pub(super) fn max_body(mut self, bytes: u64) -> Self {
         self.limits.max_body = bytes;
+        self
+    }
+
+    /// Onto a kept connection only if that was heard within this time.
+    pub(super) fn max_idle(mut self, limit: Duration) -> Self {
+        self.limits.max_idle = limit;
+        self
+    }
+
+    /// To these addresses alone.
+    pub(super) fn reach(mut self, reach: Reach) -> Self {
+        self.limits.reach = reach;
         self
     }
 

@@ -8,6 +8,7 @@ use molecule_core::effect::{FaultKind, Phase, Sent};
 /// said by a driver of its own accord.
 pub const SEEN: &[(FaultKind, Sent)] = &[
     (FaultKind::Resolve, Sent::No),
+    (FaultKind::OutOfReach, Sent::No),
     (FaultKind::Connect, Sent::No),
     (FaultKind::Tls, Sent::No),
     // Under TLS 1.3 a server may refuse the client when the handshake is over for the client.

@@ -1,6 +1,7 @@
 //! Names, addresses, and peers that hang up before they say anything.
 
-use molecule_core::effect::FaultKind::{Connect, Interrupted, Resolve, Timeout};
+use molecule_core::connection::Reach;
+use molecule_core::effect::FaultKind::{Connect, Interrupted, OutOfReach, Resolve, Timeout};
 use molecule_core::effect::Phase;
 
 use crate::conformance::act::Act;
@@ -26,6 +27,15 @@ pub(super) fn cases() -> Vec<Case> {
             .named("host.example", Names::Peer)
             .peer([Act::Take, Act::ok()])
             .answers(200, "ok"),
+        Case::new("a name that leads to this machine is no peer's")
+            .named("peer.example", Names::Peer)
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
+        Case::new("an address of this machine is no peer's")
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
+        Case::new("a name that leads to this machine is a peer's beside the platform")
+            .named("peer.example", Names::Peer)
+            .peer([Act::Take, Act::ok()])
+            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
         Case::new("accepted and closed at once")
             .peer([Act::Slam])
             .ask(Ask::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))

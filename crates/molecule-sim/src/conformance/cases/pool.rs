@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use molecule_core::effect::FaultKind::{Interrupted, Timeout};
+use molecule_core::connection::Reach;
+use molecule_core::effect::FaultKind::{Interrupted, OutOfReach, Timeout};
 use molecule_core::effect::Phase;
 
 use crate::conformance::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
 use crate::conformance::act::Certificate::Good;
-use crate::conformance::case::{Ask, Case, Seen, maybe};
+use crate::conformance::case::{Ask, Case, Seen, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -45,6 +46,24 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Take, Act::ok(), Notice, Slam])
             .answers(200, "ok")
             .ask(Ask::post("{}").gives(&[maybe(Interrupted)])),
+        Case::new("a connection that was not heard lately enough is left to others")
+            .peer([Take, Act::ok(), Listen])
+            .peer([Take, Act::ok(), Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").max_idle(Duration::ZERO).answers(200, "ok"))
+            .answers(200, "ok"),
+        Case::new("a limit that passes on a kept connection closes the idle ones")
+            .peer([Take, Act::ok(), Listen])
+            .peer([Take, Act::ok(), Take, Listen])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").max_idle(Duration::ZERO).answers(200, "ok"))
+            .ask(Ask::get().head(Duration::from_millis(200)).gives(&[maybe(Timeout(Phase::Head))]))
+            .ask(Ask::get().once_closed(2).answers(200, "ok")),
+        Case::new("what was opened for the platform is not for a peer")
+            .peer([Take, Act::ok(), Listen])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
         Case::new("a server that keeps no connection")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"), Listen])
             .peer([Take, Act::ok()])
