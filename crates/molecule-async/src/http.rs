@@ -27,7 +27,8 @@ use tokio::time::Instant;
 use crate::clock::{Wait, timer};
 use crate::connection::Connection;
 use crate::connector::Connector;
-use crate::pool::{Origin, Pool};
+use crate::origin::Origin;
+use crate::pool::Pool;
 use crate::resolver::Names;
 use crate::tls::Tls;
 

@@ -56,6 +56,7 @@ pub mod extend;
 mod fetch;
 mod http;
 mod loops;
+mod origin;
 mod pool;
 mod proxy;
 mod resolver;

@@ -1,18 +1,16 @@
 //! Open connections that wait for their next request.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::Uri;
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use molecule_core::connection::{KEPT, Reach};
+use molecule_core::connection::KEPT;
 use molecule_core::machine::Now;
-use tokio::runtime::{Handle, Id};
 use tokio::task::yield_now;
 
 use crate::connection::Connection;
+use crate::origin::{Origin, Short};
 use crate::runtimes::Runtimes;
 
 /// A connection whose requests follow each other so soon is in steady use: no server closes it for being idle.
@@ -42,85 +40,6 @@ struct Waiting {
     connection: Connection,
     /// When its last answer was read to the end.
     heard: Now,
-}
-
-/// Where a connection leads and may lead, and the runtime that it belongs to: another one's might not be turning.
-#[derive(Debug, Clone)]
-pub(crate) struct Origin {
-    https: bool,
-    authority: Option<Authority>,
-    /// What was opened for a request that may reach all addresses is not for one that may not.
-    reach: Reach,
-    runtime: Option<Id>,
-    /// Of all that, made once.
-    hash: u64,
-}
-
-impl Origin {
-    /// The origin of a URL, on no runtime yet.
-    pub(crate) fn of(uri: Uri, reach: Reach) -> Self {
-        let Parts { scheme, authority, .. } = uri.into_parts();
-        Self { https: scheme == Some(Scheme::HTTPS), authority, reach, runtime: None, hash: 0 }
-    }
-
-    /// The same on the runtime that runs here.
-    pub(crate) fn set_here(&mut self) {
-        self.runtime = Some(Handle::current().id());
-        let mut hasher = Short::default();
-        self.key().hash(&mut hasher);
-        self.hash = hasher.finish();
-    }
-
-    /// A URL of the origin.
-    pub(crate) fn uri(&self) -> Uri {
-        let mut parts = Parts::default();
-        parts.scheme = Some(if self.https { Scheme::HTTPS } else { Scheme::HTTP });
-        parts.authority = self.authority.clone();
-        parts.path_and_query = Some(PathAndQuery::from_static("/"));
-        Uri::from_parts(parts).unwrap_or_default()
-    }
-
-    /// As text, since `Authority` goes byte by byte about its case. Another case is another origin here, which does no harm.
-    fn key(&self) -> (Option<Id>, bool, Reach, &str) {
-        (self.runtime, self.https, self.reach, self.authority.as_ref().map_or("", Authority::as_str))
-    }
-}
-
-impl PartialEq for Origin {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Origin {}
-
-impl Hash for Origin {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// A hash of eight bytes at a time: origins are short and few. A stranger's that is made to collide is one of [`MOST_ORIGINS`].
-#[derive(Default)]
-struct Short(u64);
-
-impl Hasher for Short {
-    fn write(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..piece.len()].copy_from_slice(piece);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The golden ratio's digits, as Fibonacci hashing has them; its best bits are the upper ones.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.rotate_left(32)
-    }
 }
 
 impl Pool {
@@ -235,12 +154,13 @@ mod tests {
     use std::pin::pin;
     use std::sync::Arc;
 
-    use http::Request;
-    use molecule_core::connection::HEARD;
+    use http::{Request, Uri};
+    use molecule_core::connection::{HEARD, Reach};
     use molecule_core::effect::{Phase, Sent};
     use tokio::net::{TcpListener, TcpStream};
 
     use molecule_host::Clock;
+    use tokio::runtime::Handle;
     use tokio::time::Instant;
 
     use super::*;
