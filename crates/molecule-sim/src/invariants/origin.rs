@@ -1,6 +1,6 @@
 //! Where credentials go.
 
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 
 use super::secrets::leaked;
@@ -67,7 +67,7 @@ fn published(peer: &Agent, request: &Request<bytes::Bytes>) -> bool {
 /// No credential of the sender's is in it, and no name.
 fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &Known) -> Result<(), String> {
     for (name, value) in request.headers() {
-        if ![ACCEPT, CONTENT_TYPE, USER_AGENT].contains(name) {
+        if ![ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name) {
             return Err(format!("a peer is told {name}"));
         }
         let text = String::from_utf8_lossy(value.as_bytes());
