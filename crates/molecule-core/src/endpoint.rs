@@ -395,7 +395,7 @@ impl Endpoint for View {
         struct Named {
             id: WorkspaceId,
         }
-        match (answer.status(), json::<Named>(answer)) {
+        match (answer.status(), molecule_proto::json::read_known::<Named>(answer.body())) {
             // It names none.
             (StatusCode::NOT_FOUND, _) => true,
             (_, Ok(named)) => named.id == *workspace,

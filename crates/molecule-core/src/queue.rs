@@ -139,9 +139,19 @@ const SKEW: Duration = Duration::from_secs(30);
 impl QueueOutcome {
     /// What an item's end is; `None` while it waits.
     pub fn of(item: &QueueItem, now: UnixTime) -> Option<Self> {
+        Self::told(item, item.response_body.clone(), now)
+    }
+
+    /// The same, of which the answer is not copied.
+    pub(crate) fn taken(mut item: QueueItem, now: UnixTime) -> Option<Self> {
+        let answer = item.response_body.take();
+        Self::told(&item, answer, now)
+    }
+
+    fn told(item: &QueueItem, answer: Option<Value>, now: UnixTime) -> Option<Self> {
         let last_error = || item.last_error.clone();
         match &item.status {
-            Status::Completed => Some(item.response_body.clone().map_or(Self::Lost, Self::answered)),
+            Status::Completed => Some(answer.map_or(Self::Lost, Self::answered)),
             Status::Dropped => Some(Self::Dropped { last_error: last_error() }),
             Status::Failed => Some(Self::Failed { last_error: last_error() }),
             Status::Queued => item.expires_at.is_some_and(|at| at.0 + SKEW < now).then_some(Self::Expired),

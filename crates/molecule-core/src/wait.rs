@@ -78,7 +78,7 @@ impl Awaited for QueuedItem {
     type End = QueueOutcome;
 
     fn end_of(&self, look: Self::Output, now: Now) -> Option<QueueOutcome> {
-        QueueOutcome::of(&look, now.unix)
+        QueueOutcome::taken(look, now.unix)
     }
 
     fn end_of_failed(&self, error: &Error) -> Option<QueueOutcome> {

@@ -86,7 +86,7 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
 ///
 /// # Errors
 /// [`Unreadable::Mismatch`].
-pub(crate) fn read_known<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+pub fn read_known<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     let Scanned { text, .. } = scan(body, usize::MAX)?;
     Ok(from_text(&text)?)
 }
