@@ -114,6 +114,8 @@ pub mod effect;
 pub mod endpoint;
 mod error;
 mod event;
+#[doc(hidden)]
+pub mod figures;
 mod health;
 mod http_url;
 mod judge;

@@ -22,6 +22,7 @@ pub use discover::DiscoverPeer;
 pub use list::ListPeers;
 pub use outcome::CallOutcome;
 pub use outgoing::{PeerCall, Route};
+pub(crate) use proxy::LONGEST_REPLY;
 pub use url::PeerUrl;
 
 /// Reads the id of a workspace that somebody gave.

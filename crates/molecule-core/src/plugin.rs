@@ -91,6 +91,9 @@ pub enum Durability {
     Sync,
 }
 
+/// How long a download may take, with its retries, unless told otherwise.
+pub(crate) const DOWNLOAD: Duration = Duration::from_secs(1800);
+
 impl Plugin {
     /// The plugin of this name: 1 to 128 letters, digits, `.`, `_` and `-`, the first a letter or a digit.
     pub fn new(name: impl Into<String>) -> Self {
@@ -103,7 +106,7 @@ impl Plugin {
             links: LinkPolicy::default(),
             limits: InstallLimits::default(),
             durability: Durability::default(),
-            download_timeout: Duration::from_secs(1800),
+            download_timeout: DOWNLOAD,
             wait: Duration::from_secs(300),
         }
     }

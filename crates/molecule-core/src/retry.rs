@@ -13,8 +13,13 @@ use crate::endpoint::Repeat;
 /// Requests of one call in all.
 pub(crate) const MAX_REQUESTS: u32 = 4;
 
-const BASE: Duration = Duration::from_secs(1);
-const CAP: Duration = Duration::from_secs(30);
+/// The ceiling of the first wait, doubled with each further one, and the highest.
+pub(crate) const BASE: Duration = Duration::from_secs(1);
+pub(crate) const CAP: Duration = Duration::from_secs(30);
+
+/// What a server may ask for, in seconds; anything else is taken for the nearer of the two.
+pub(crate) const LEAST_ASKED: u64 = 1;
+pub(crate) const MOST_ASKED: u64 = 60;
 
 /// Whether an answer of this status has its request sent again: any endpoint's that the platform turned away unhandled. A
 /// gateway's status stands for nothing that is known of the request, so that only what may always be repeated is.
@@ -88,7 +93,7 @@ pub(crate) fn jitter(rng: &mut Rng, least: Duration, most: Duration) -> Duration
 pub(crate) fn retry_after(headers: &HeaderMap, body: Option<&ErrorBody>, now: UnixTime) -> Option<Duration> {
     let from_header = headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?.trim(), now));
     let seconds = from_header.or_else(|| body.and_then(|body| body.retry_after))?;
-    Some(Duration::from_secs(seconds.clamp(1, 60)))
+    Some(Duration::from_secs(seconds.clamp(LEAST_ASKED, MOST_ASKED)))
 }
 
 fn parse(text: &str, now: UnixTime) -> Option<u64> {

@@ -29,7 +29,7 @@ pub struct WaitFor {
 impl WaitFor {
     /// For this one, at most half an hour.
     pub fn new(id: impl AsRef<str>) -> Self {
-        Self { id: id.as_ref().to_owned(), patience: Duration::from_secs(1800) }
+        Self { id: id.as_ref().to_owned(), patience: PATIENCE }
     }
 
     /// Waits at most so long, and at most an hour; the last look begins by then and takes at most a second. What is waited
@@ -108,12 +108,15 @@ enum State<A: Awaited> {
     Done,
 }
 
+/// How long is waited unless told otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
+
 /// Between two looks.
-const FIRST: Duration = Duration::from_secs(1);
-const CAP: Duration = Duration::from_secs(30);
+pub(crate) const FIRST: Duration = Duration::from_secs(1);
+pub(crate) const CAP: Duration = Duration::from_secs(30);
 
 /// What the last look may take.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// How long something may be unknown that the platform was just given.
 const GRACE: Duration = Duration::from_secs(60);

@@ -12,10 +12,11 @@ use crate::effect::Limits;
 use crate::endpoint::{Endpoint, Mismatch, Repeat};
 use crate::error::Result;
 use crate::refusal::{is_json, is_web_page};
+use crate::retry;
 use crate::session::{Auth, Draft};
 
 /// The longest reply, in bytes; the platform relays up to four times as much.
-pub(super) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
+pub(crate) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 
 /// `POST /workspaces/:id/a2a`. Its status may be the peer's, relayed, so that only the platform's own words count as such.
 /// Use [`CallPeer`](crate::CallPeer).
@@ -106,7 +107,7 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
 fn refused(answer: &Response<Bytes>, refusal: &A2aRefusal) -> Option<CallOutcome> {
     let status = answer.status();
     let wait = refusal.retry_after.or(refusal.retry_after_seconds);
-    let retry_after = wait.map(|seconds| Duration::from_secs(seconds.clamp(1, 60)));
+    let retry_after = wait.map(|seconds| Duration::from_secs(seconds.clamp(retry::LEAST_ASKED, retry::MOST_ASKED)));
     let message = refusal.error.clone();
     Some(match refusal.kind(status) {
         RefusalKind::Denied | RefusalKind::NotAllowed | RefusalKind::ReservedCaller => CallOutcome::Denied { message },

@@ -8,7 +8,7 @@ use super::Run;
 use crate::machine::Cx;
 
 /// How many registers in a row the platform must refuse before the credential counts as dead.
-const STRIKES: u32 = 3;
+pub(crate) const STRIKES: u32 = 3;
 
 /// What is told again so much later is believed, however short the intervals are: a gateway's hiccup is over by then, and the
 /// token file of a rotation is in its place. Against this machine alone an interval may be shorter than that, for tests.

@@ -223,7 +223,7 @@ impl Run {
 }
 
 /// After how long without a heartbeat the platform takes the agent for absent (contract section 3; April 3.2).
-fn absence(dialect: Dialect) -> Duration {
+pub(crate) fn absence(dialect: Dialect) -> Duration {
     match dialect {
         Dialect::April => Duration::from_secs(90),
         Dialect::Current | Dialect::Unknown => Duration::from_secs(180),

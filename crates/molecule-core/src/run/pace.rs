@@ -24,6 +24,9 @@ pub(super) struct LaneState<M> {
     first: bool,
 }
 
+/// A turn comes early by up to this part of its interval.
+pub(crate) const EARLY: u32 = 10;
+
 impl<M> LaneState<M> {
     pub(super) fn new() -> Self {
         Self {
@@ -46,7 +49,7 @@ impl<M> LaneState<M> {
     /// After a good answer: an interval after the last start, early by up to a tenth, never late. Missed turns are not
     /// made up.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>, interval: Duration) -> u32 {
-        let spread = if std::mem::take(&mut self.first) { interval / 2 } else { interval / 10 };
+        let spread = if std::mem::take(&mut self.first) { interval / 2 } else { interval / EARLY };
         let early = retry::jitter(&mut cx.session.rng, Duration::ZERO, spread);
         self.next = (self.started.mono + (interval - early)).max(cx.now.mono);
         self.due = self.next;

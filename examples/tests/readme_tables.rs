@@ -1,0 +1,250 @@
+//! The README's tables of defaults tell what the code does: each figure in them is compared with the value that it is about, so
+//! that neither changes without the other.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use molecule_core::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEPT, UNACKNOWLEDGED};
+use molecule_core::endpoint::{self, Endpoint};
+use molecule_core::peer::{CAPACITY, NEGATIVE_TTL, TTL};
+use molecule_core::plugin::InstallLimits;
+use molecule_core::{Dialect, Intervals, Timeouts, figures};
+
+const README: &str = include_str!("../../README.md");
+
+/// The rows of the table below a heading, or of the first one whose head has these columns: the first cell and the last.
+fn rows(head: &str) -> BTreeMap<&'static str, &'static str> {
+    let (_, behind) = README.split_once(&format!("\n{head}\n")).unwrap_or_else(|| panic!("no table {head:?}"));
+    let rows = behind.lines().skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        (cells[0], *cells.last().unwrap())
+    })
+    .collect()
+}
+
+/// Every figure of a text with its unit: `30 s`, `50,000`, `1,024 bytes`. Numbers in names (`a2a`) and statuses are none.
+fn figures_of(text: &str) -> Vec<String> {
+    const UNITS: [&str; 9] = ["s", "ms", "KiB", "MiB", "bytes", "components", "minutes", "requests", "entries"];
+    let words: Vec<&str> = text.split([' ', '(', ')', ';', ':']).filter(|word| !word.is_empty()).collect();
+    let mut found = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let number = word.trim_end_matches([',', '.']);
+        let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.'));
+        let is_status =
+            number.len() == 3 && number.starts_with(['4', '5']) && !word.contains(',') || is_listed_status(word);
+        let unit =
+            words.get(index + 1).map(|next| next.trim_end_matches([',', '.'])).filter(|next| UNITS.contains(next));
+        match unit {
+            Some(unit) if is_number && *word == number => found.push(format!("{number} {unit}")),
+            _ if is_number && !is_status => found.push(number.to_owned()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `502,` in a list of statuses.
+fn is_listed_status(word: &str) -> bool {
+    word.len() == 4 && word.ends_with(',') && word.starts_with(['4', '5'])
+}
+
+fn seconds(time: Duration) -> String {
+    assert_eq!(time.subsec_nanos(), 0, "{time:?} is told in seconds");
+    format!("{} s", time.as_secs())
+}
+
+fn minutes(time: Duration) -> String {
+    assert_eq!(time.as_secs() % 60, 0, "{time:?} is told in minutes");
+    format!("{} minutes", time.as_secs() / 60)
+}
+
+/// `64 KiB`, `1 MiB`.
+fn size(bytes: u64) -> String {
+    let units = [(1 << 20, "MiB"), (1 << 10, "KiB")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= *unit).unwrap();
+    assert_eq!(bytes % unit, 0, "{bytes} bytes are told in {name}");
+    format!("{} {name}", bytes / unit)
+}
+
+/// `50,000`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap());
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// Compares the rows that hold figures with what they should tell; a row with figures that nobody expects is an error too.
+fn compare(mut rows: BTreeMap<&str, &str>, expected: Vec<(&str, Vec<String>)>) {
+    for (what, figures) in expected {
+        let value = rows.remove(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
+        assert_eq!(figures_of(value), figures, "README, {what:?}: {value}");
+    }
+    for (what, value) in rows {
+        assert_eq!(figures_of(value), [""; 0], "README, {what:?}: compare these figures with the code, in this test");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_code() {
+    let (intervals, limits, plugin) = (Intervals::default(), Timeouts::default(), InstallLimits::default());
+    let table = rows("| what | value |");
+    // What is told in words.
+    let words = |what: &str, phrase: &str| {
+        let value = table.get(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
+        assert!(value.contains(phrase), "README, {what:?} does not say {phrase:?}: {value}");
+    };
+    assert_eq!((figures::EARLY, figures::STRIKES), (10, 3), "the words for these are below");
+    words("heartbeat, state", "early by up to a tenth");
+    words("the loop ends", "after three refused registers");
+    assert_eq!(figures::PATIENCE, Duration::from_secs(1800));
+    words("a wait for a delegation or a queued message", "half an hour");
+    let (first_look, longest_look, last_look) = figures::LOOKS;
+    assert_eq!(last_look, Duration::from_secs(1));
+    words("a wait for a delegation or a queued message", "a last one of a second");
+    assert_eq!(intervals.heartbeat, intervals.state, "both are told at once");
+
+    let sizes = |most: &[u64]| {
+        assert!(most.iter().all(|bytes| *bytes == most[0]), "told as one: {most:?}");
+        size(most[0])
+    };
+    let small = sizes(&[endpoint::State::MAX_BODY, endpoint::Heartbeat::MAX_BODY, endpoint::RegisterOnce::MAX_BODY]);
+    let middling = sizes(&[endpoint::View::MAX_BODY, endpoint::Secrets::MAX_BODY, endpoint::Rotate::MAX_BODY]);
+    let lists = [endpoint::Peers::MAX_BODY, endpoint::AvailablePlugins::MAX_BODY, endpoint::DelegationRows::MAX_BODY];
+    let large = sizes(&lists);
+    let (least_asked, most_asked) = figures::RETRY_AFTER;
+    let expected = vec![
+        // Less than 1 s only against this machine.
+        ("heartbeat, state", vec![seconds(intervals.heartbeat), "1 s".to_owned()]),
+        ("one request", [limits.connect, limits.answer, limits.read, limits.request].map(seconds).to_vec()),
+        ("connections", [KEPT, HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, UNACKNOWLEDGED].map(seconds).to_vec()),
+        (
+            "one call",
+            vec![
+                format!("{} requests", figures::REQUESTS),
+                seconds(limits.call),
+                seconds(figures::BACKOFF.0),
+                seconds(figures::BACKOFF.1),
+                least_asked.to_string(),
+                format!("{most_asked} s"),
+            ],
+        ),
+        ("one call of a peer", vec![seconds(limits.peer), size(figures::LONGEST_REPLY)]),
+        ("a wait for a delegation or a queued message", vec![seconds(first_look), seconds(longest_look)]),
+        (
+            "a peer's URL",
+            vec![seconds(TTL), seconds(NEGATIVE_TTL), seconds(TTL), thousands(CAPACITY.try_into().unwrap())],
+        ),
+        ("answers", vec![small, middling, large]),
+        // What stops are held to by tests of their own.
+        ("a stop", vec!["100 ms".to_owned()]),
+        ("registers again", [Dialect::Current, Dialect::April].map(figures::absence).map(seconds).to_vec()),
+        (
+            "one plugin",
+            vec![
+                size(plugin.max_archive_bytes),
+                size(plugin.max_unpacked_bytes),
+                format!("{} entries", thousands(plugin.max_entries)),
+                minutes(figures::DOWNLOAD),
+                seconds(plugin.setup_timeout),
+                size(plugin.setup_output_bytes.try_into().unwrap()),
+            ],
+        ),
+    ];
+    // The modes of files are figures too; `modes.rs` of molecule-host tests them.
+    let token = table["token"];
+    assert!(token.contains("directory 0700, file 0600"), "{token}");
+    let rest = table.iter().filter(|(what, _)| **what != "token").map(|(what, value)| (*what, *value)).collect();
+    compare(rest, expected);
+}
+
+#[test]
+fn the_limits_of_a_plugin_are_those_of_the_code() {
+    let limits = InstallLimits::default();
+    let bytes = |bytes: usize| format!("{} bytes", thousands(bytes.try_into().unwrap()));
+    let table = rows("| variable | what it bounds | default |");
+    let expected = vec![
+        ("`MOLECULE_PLUGIN_MAX_ARCHIVE_BYTES`", vec![size(limits.max_archive_bytes)]),
+        ("`MOLECULE_PLUGIN_MAX_UNPACKED_BYTES`", vec![size(limits.max_unpacked_bytes)]),
+        ("`MOLECULE_PLUGIN_MAX_ENTRIES`", vec![thousands(limits.max_entries)]),
+        ("`MOLECULE_PLUGIN_MAX_NAMES_BYTES`", vec![size(limits.max_names_bytes)]),
+        (
+            "`MOLECULE_PLUGIN_MAX_METADATA_BYTES`, `MOLECULE_PLUGIN_MAX_METADATA_HEADERS`",
+            vec![size(limits.max_metadata_bytes), limits.max_metadata_headers.to_string()],
+        ),
+        (
+            "`MOLECULE_PLUGIN_MAX_PATH_BYTES`, `MOLECULE_PLUGIN_MAX_DEPTH`",
+            vec![bytes(limits.max_path_bytes), format!("{} components", limits.max_depth)],
+        ),
+        ("`MOLECULE_PLUGIN_MAX_MANIFEST_BYTES`", vec![size(limits.max_manifest_bytes)]),
+        ("`MOLECULE_PLUGIN_SETUP_TIMEOUT`", vec![limits.setup_timeout.as_secs().to_string()]),
+        ("`MOLECULE_PLUGIN_SETUP_OUTPUT_BYTES`", vec![size(limits.setup_output_bytes.try_into().unwrap())]),
+    ];
+    assert_eq!(table.len(), expected.len(), "a row for each variable");
+    // Each variable is one that is read: what it says is what comes out.
+    let variables = table.keys().flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`'));
+    for name in variables {
+        let limits = InstallLimits::from_vars(|asked| (asked == name).then(|| "7".to_owned())).unwrap();
+        assert_ne!(limits, InstallLimits::default(), "nobody reads {name}");
+    }
+    compare(table, expected);
+}
+
+#[test]
+fn each_method_is_there_on_both_facades_and_names_its_endpoint() {
+    use molecule_core::proto::path;
+
+    let table = rows("| method | endpoint |");
+    // Every name in the first column is a method of both facades.
+    let sources = [
+        include_str!("../../crates/molecule-blocking/src/agent.rs"),
+        include_str!("../../crates/molecule-async/src/agent.rs"),
+    ];
+    for name in table.keys().flat_map(|cell| cell.split("`, `")).map(|cell| cell.trim_matches('`')) {
+        let name = name.split('(').next().unwrap();
+        for (source, word) in sources.iter().zip(["pub fn ", "pub async fn "]) {
+            let is_there = [word, "pub fn "].iter().any(|word| {
+                [format!("{word}{name}("), format!("{word}{name}<")].iter().any(|start| source.contains(start.as_str()))
+            });
+            assert!(is_there, "README tells a method {name} that a facade does not have");
+        }
+    }
+    // The endpoints are the paths that are called.
+    let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+    let plugin = "name".parse().unwrap();
+    let told = |path: String| path.replace("7fda77bf-a467-441c-9fab-7d8aba8e6040", ":id").replace("/name/", "/:name/");
+    let expected = [
+        ("`register()`", vec![told(path::workspace(&id)), path::REGISTER.to_owned()]),
+        ("`pull_secrets()`", vec![told(path::secret_values(&id))]),
+        ("`poll_state()`", vec![told(path::state(&id))]),
+        ("`heartbeat()`", vec![path::HEARTBEAT.to_owned()]),
+        ("`update_card(card)`", vec![path::UPDATE_CARD.to_owned()]),
+        ("`recover(recovery)`", vec![told(path::external_rotate(&id)), told(path::tokens(&id))]),
+        ("`peers()`, `peers_matching(text)`", vec![told(path::peers(&id))]),
+        ("`discover_peer(id)`", vec![told(path::discover(&id))]),
+        ("`check_access(id)`", vec![path::CHECK_ACCESS.to_owned()]),
+        ("`call_peer(id, message)`", vec![told(path::a2a(&id))]),
+        ("`delegate(id, task)`", vec![told(path::delegate(&id)).replace(":id", ":self")]),
+        ("`install_plugin(plugin)`", vec![told(path::plugin_download(&id, &plugin, None))]),
+        ("`available_plugins()`", vec![told(path::available_plugins(&id))]),
+    ];
+    for (method, paths) in expected {
+        let endpoint = table.get(method).unwrap_or_else(|| panic!("README has no row {method}"));
+        for path in paths {
+            assert!(endpoint.contains(&path), "README, {method}: {endpoint} does not name {path}");
+        }
+    }
+    assert!(table["`discover_peer(id)`"].contains(&seconds(TTL)));
+}
+
+#[test]
+fn figures_are_read_as_people_read_them() {
+    assert_eq!(
+        figures_of("connect 10 s, 1,024 peers; at most 64 KiB (state), 1 MiB"),
+        ["10 s", "1,024", "64 KiB", "1 MiB"]
+    );
+    assert_eq!(figures_of("`/a2a`: 429, and a 503 that says when; other 502, 503, 504"), [""; 0]);
+    assert_eq!(figures_of("within 1 to 60 s, 300 s for all"), ["1", "60 s", "300 s"]);
+}
