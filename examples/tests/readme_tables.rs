@@ -10,7 +10,7 @@ use molecule_core::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEPT,
 use molecule_core::endpoint::{self, Endpoint};
 use molecule_core::peer::{CAPACITY, NEGATIVE_TTL, TTL};
 use molecule_core::plugin::InstallLimits;
-use molecule_core::{Dialect, Intervals, Timeouts, figures};
+use molecule_core::{Dialect, Intervals, RateBudget, Timeouts, figures};
 
 const README: &str = include_str!("../../README.md");
 
@@ -140,6 +140,13 @@ fn the_defaults_are_those_of_the_code() {
         ("answers", vec![small, middling, large]),
         // What stops are held to by tests of their own.
         ("a stop", vec!["100 ms".to_owned()]),
+        (
+            "a rate limit",
+            vec![
+                format!("{:.0}", 100.0 * RateBudget::KEPT_FOR_HEARTBEATS),
+                RateBudget::KEPT_FOR_HEARTBEATS.to_string(),
+            ],
+        ),
         ("registers again", [Dialect::Current, Dialect::April].map(figures::absence).map(seconds).to_vec()),
         (
             "one plugin",

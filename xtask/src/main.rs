@@ -16,9 +16,9 @@ use std::process::ExitCode;
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N | soak --minutes N | systems
+const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | fuzz --seconds N | soak --minutes N | systems
 
-  ci       all that the gate runs besides the tests
+  ci       all that the gate runs besides the tests; where there is no cargo-deny, without licences, sources and bans
   tidy     the checks of the tree alone
   fuzz     every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)
   soak     made-up scenarios in the simulator for so many minutes
@@ -27,7 +27,8 @@ const USAGE: &str = "usage: cargo xtask ci | tidy | fuzz --seconds N | soak --mi
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["ci"] => ci::run(&root()),
+        ["ci"] => ci::run(&root(), ci::Deny::Asked),
+        ["ci", "--without-deny"] => ci::run(&root(), ci::Deny::Skipped),
         ["tidy"] => tidy::run(&root()),
         ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
         ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
