@@ -4,7 +4,10 @@ mod delegate;
 mod fold;
 mod key;
 mod look;
+mod shared;
 mod view;
+
+pub(crate) use shared::SharedLooks;
 
 pub use delegate::{Delegate, Delegation};
 pub use key::python_idempotency_key;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::call::Call;
 use crate::config::Config;
+use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::endpoint::{Endpoint, UpdateCard};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +49,7 @@ pub struct Session {
     pub(crate) counters: Counters,
     pub(crate) peers: PeerCache,
     pub(crate) asking: Asking,
+    pub(crate) looks: SharedLooks,
     /// What the server was found not to offer.
     lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
@@ -250,6 +252,7 @@ impl Session {
             counters: Counters::default(),
             peers: PeerCache::default(),
             asking: Asking::default(),
+            looks: SharedLooks::default(),
             lacking: BTreeSet::new(),
             turns: Turns::default(),
             next_effect: 0,

@@ -10,13 +10,13 @@ use crate::ask::{Ask, Question};
 use crate::beat::pass;
 use crate::delegation::{DelegationOf, DelegationView};
 use crate::effect::{EffectId, Outcome};
-use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::options::check_limit;
 use crate::queue::{QueueOutcome, QueuedItem, is_long_reply};
 use crate::retry::jitter;
+use crate::session::Session;
 
 /// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,21 @@ wait_for_ids!(&str, String, DelegationId, &DelegationId, QueueId, &QueueId);
 pub trait Awaited: Question + Clone {
     /// What its end is.
     type End;
+    /// What waiting for it is called, for errors: `wait for delegation`.
+    const WAIT: &'static str;
+
+    /// The question of a look that is over by this moment.
+    fn look(&self, _: Time) -> Self {
+        self.clone()
+    }
+
+    /// The moment within these bounds at which somebody looks anyway and shows this one's state too.
+    fn planned(&self, _: &Session, _least: Time, _most: Time) -> Option<Time> {
+        None
+    }
+
+    /// The next look is at this moment.
+    fn plan(&self, _: &mut Cx<'_>, _at: Time) {}
 
     /// Its end, if this look shows it.
     fn end_of(&self, look: Self::Output, now: Now) -> Option<Self::End>;
@@ -68,6 +83,19 @@ pub trait Awaited: Question + Clone {
 
 impl Awaited for DelegationOf {
     type End = DelegationView;
+    const WAIT: &'static str = "wait for delegation";
+
+    fn look(&self, until: Time) -> Self {
+        self.shared(until)
+    }
+
+    fn planned(&self, session: &Session, least: Time, most: Time) -> Option<Time> {
+        session.looks.planned(least, most)
+    }
+
+    fn plan(&self, cx: &mut Cx<'_>, at: Time) {
+        cx.session.looks.plan(cx.now.mono, at);
+    }
 
     fn end_of(&self, look: DelegationView, _: Now) -> Option<DelegationView> {
         look.is_over().then_some(look)
@@ -76,6 +104,7 @@ impl Awaited for DelegationOf {
 
 impl Awaited for QueuedItem {
     type End = QueueOutcome;
+    const WAIT: &'static str = "wait for queue item";
 
     fn end_of(&self, look: Self::Output, now: Now) -> Option<QueueOutcome> {
         QueueOutcome::taken(look, now.unix)
@@ -88,7 +117,8 @@ impl Awaited for QueuedItem {
 
 /// Looks now and then until the end, with one request each: after a second, then after twice as long each time, at most
 /// 30 s. Looks that fail for a while are no end, unless the server asks to stay away until the patience is over; neither is it
-/// that the platform knows nothing of it in the first minute.
+/// that the platform knows nothing of it in the first minute. Several waits for delegations look together: the list shows all of
+/// them, so that any number of waits costs hardly more requests than one.
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Wait<A: Awaited> {
     what: A,
@@ -146,7 +176,7 @@ impl<A: Awaited> Wait<A> {
     }
 
     fn finish(&mut self, end: Result<A::End>) {
-        self.state = State::Finished(Box::new(end));
+        self.state = State::Finished(Box::new(end.map_err(|error| error.during(A::WAIT))));
     }
 
     fn begin(&mut self, cx: &Cx<'_>) {
@@ -156,7 +186,7 @@ impl<A: Awaited> Wait<A> {
         let began = *self.began.get_or_insert(cx.now.mono);
         let until = (began + self.patience).max(cx.now.mono + LAST_LOOK);
         self.looks += 1;
-        self.state = State::Looking(Box::new(Ask::once(self.what.clone()).until(until)));
+        self.state = State::Looking(Box::new(Ask::once(self.what.look(until)).until(until)));
     }
 
     fn looked(&mut self, cx: &mut Cx<'_>, look: Result<A::Output>) {
@@ -173,7 +203,7 @@ impl<A: Awaited> Wait<A> {
             Err(error) => return self.finish(Err(error)),
         };
         if self.cancelled {
-            return self.finish(Err(Error::cancelled(A::Endpoint::OPERATION)));
+            return self.finish(Err(Error::cancelled(A::WAIT)));
         }
         let asked = passing.as_ref().and_then(Error::retry_after).unwrap_or_default();
         let next = self.next_look(cx, asked);
@@ -187,7 +217,7 @@ impl<A: Awaited> Wait<A> {
     }
 
     fn out_of_patience() -> Error {
-        Error::new(ErrorKind::Timeout, A::Endpoint::OPERATION, "it is not over, and the time to wait for it is")
+        Error::new(ErrorKind::Timeout, A::WAIT, "it is not over, and the time to wait for it is")
             .retryable(true)
             .remedy("wait once more: it goes on meanwhile")
     }
@@ -195,11 +225,14 @@ impl<A: Awaited> Wait<A> {
     fn next_look(&self, cx: &mut Cx<'_>, asked: Duration) -> Time {
         let now = cx.now.mono;
         let most = FIRST.saturating_mul(1 << self.looks.saturating_sub(1).min(5)).min(CAP);
-        let next = now + jitter(&mut cx.session.rng, most / 2, most).max(asked);
+        let jittered = now + jitter(&mut cx.session.rng, most / 2, most);
+        let next = self.what.planned(cx.session, now + most / 2, now + most).unwrap_or(jittered).max(now + asked);
         // A look can wait for a window in which the heartbeats have room.
         let next = cx.session.rate.hold_others(now, now + CAP).map_or(next, |until| next.max(until));
         let last = self.began.unwrap_or_default() + self.patience;
-        next.min(last).max(now + Duration::from_millis(1))
+        let next = next.min(last).max(now + Duration::from_millis(1));
+        self.what.plan(cx, next);
+        next
     }
 }
 
@@ -209,7 +242,7 @@ impl<A: Awaited> Machine for Wait<A> {
     type Output = Result<A::End>;
 
     fn operation(&self) -> &'static str {
-        A::Endpoint::OPERATION
+        A::WAIT
     }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
@@ -249,7 +282,7 @@ impl<A: Awaited> Machine for Wait<A> {
         self.cancelled = true;
         match &mut self.state {
             State::Looking(look) => look.cancel(cx),
-            State::Look | State::Waiting(_) => self.finish(Err(Error::cancelled(A::Endpoint::OPERATION))),
+            State::Look | State::Waiting(_) => self.finish(Err(Error::cancelled(A::WAIT))),
             State::Finished(_) | State::Done => {}
         }
     }
@@ -257,6 +290,6 @@ impl<A: Awaited> Machine for Wait<A> {
 
 impl<A: Awaited> fmt::Debug for Wait<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Wait({}, {} looks)", A::Endpoint::OPERATION, self.looks)
+        write!(f, "Wait({}, {} looks)", A::WAIT, self.looks)
     }
 }

@@ -63,6 +63,7 @@ fn patience_ends_and_what_is_waited_for_does_not() {
     let end = run(&mut agent, Wait::for_delegation(WaitFor::new(PEER).at_most(secs(100))), |_| rows("queued").into());
     let error = end.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Timeout, true));
+    assert_eq!(error.operation(), "wait for delegation");
     assert_eq!(agent.since(began), secs(100));
     for patience in [secs(0), secs(3601)] {
         let wait = Wait::for_delegation(WaitFor::new(PEER).at_most(patience));
@@ -112,7 +113,8 @@ fn looks_that_fail_for_a_while_are_no_end() {
 fn a_refusal_is_an_end_and_so_is_nothing_after_a_minute() {
     let end =
         run(&mut caller(), Wait::for_delegation(PEER), |_| Answer::error(401, "invalid workspace auth token").into());
-    assert_eq!(end.unwrap_err().kind(), ErrorKind::Unauthorized);
+    let error = end.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unauthorized, "wait for delegation"));
 
     let mut agent = caller();
     let began = agent.now.mono;
@@ -122,7 +124,8 @@ fn a_refusal_is_an_end_and_so_is_nothing_after_a_minute() {
 
     let end =
         run(&mut caller(), Wait::for_queue_item(ITEM).unwrap(), |_| Answer::text(404, "404 page not found").into());
-    assert_eq!(end.unwrap_err().kind(), ErrorKind::Unsupported);
+    let error = end.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unsupported, "wait for queue item"));
 }
 
 #[test]
@@ -152,7 +155,8 @@ fn a_cancelled_wait_ends_at_once() {
         }
         driven.machine.cancel(&mut agent.cx());
         let end = driven.finish(&mut agent, &mut |seen: &Seen| panic!("{seen}"));
-        assert_eq!(end.unwrap_err().kind(), ErrorKind::Cancelled);
+        let error = end.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Cancelled, "wait for delegation"));
     }
 }
 

@@ -1,14 +1,18 @@
 //! Looking at delegations.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use molecule_proto::Time;
 
 use super::fold::fold;
+use super::shared::{Look, Shown};
 use super::view::DelegationView;
 use crate::ask::{Answer, Begin, Question};
-use crate::endpoint::DelegationRows;
+use crate::endpoint::{DelegationRows, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::machine::Cx;
+use crate::machine::{Cx, Wake};
 
 /// Asks for the delegations that this agent sent or, where the platform keeps a ledger, received: `GET
 /// /workspaces/:self/delegations` (contract section 14.2; April 8.2). The newest 50 rows are put together to one
@@ -41,12 +45,40 @@ impl Question for Delegations {
 
 /// Asks for one of them; `NotFound` if it is not among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DelegationOf(String);
+pub struct DelegationOf {
+    id: String,
+    /// Of a wait, whose looks are shared.
+    shared: Option<Shared>,
+}
+
+/// The part of a wait in a shared look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shared {
+    /// When the wait is over.
+    until: Time,
+    /// The look of another wait that it waits for.
+    awaited: Option<u64>,
+    /// The number of its own.
+    own: Option<u64>,
+}
 
 impl DelegationOf {
     /// The one of this id.
     pub fn new(id: impl AsRef<str>) -> Self {
-        Self(id.as_ref().to_owned())
+        Self { id: id.as_ref().to_owned(), shared: None }
+    }
+
+    /// The same as a look of a wait, over by this moment: what another wait of this agent sees meanwhile is seen too.
+    pub(crate) fn shared(&self, until: Time) -> Self {
+        Self { id: self.id.clone(), shared: Some(Shared { until, awaited: None, own: None }) }
+    }
+
+    fn find(&self, views: &[DelegationView]) -> Result<DelegationView> {
+        views.iter().find(|view| view.id == self.id).cloned().ok_or_else(|| {
+            let cause = format!("there is no delegation {:?} among the newest 50 rows", self.id);
+            Error::new(ErrorKind::NotFound, "look at a delegation", cause)
+                .remedy("check the id that delegate gave; newer delegations may have pushed it out of the list")
+        })
     }
 }
 
@@ -55,10 +87,24 @@ impl Question for DelegationOf {
     type Output = DelegationView;
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<DelegationRows, DelegationView>> {
-        match Delegations.begin(cx)? {
-            Begin::Send(rows) => Ok(Begin::Send(rows)),
-            Begin::Known(views) => self.find(views).map(Begin::Known),
-            Begin::Wait(wake) => Ok(Begin::Wait(wake)),
+        let now = cx.now.mono;
+        let Some(shared) = &mut self.shared else { return Ok(Begin::Send(DelegationRows)) };
+        match cx.session.looks.look(now, shared.awaited, cx.session.config().timeouts.request) {
+            Look::Shown(shown) => self.find(&shown?).map(Begin::Known),
+            Look::UnderWay { .. } if shared.until <= now => {
+                let cause = "the look of another wait did not end within the limit";
+                Err(Error::new(ErrorKind::Timeout, DelegationRows::OPERATION, cause)
+                    .retryable(true)
+                    .remedy("try again later"))
+            }
+            Look::UnderWay { number, wake } => {
+                shared.awaited = Some(number);
+                Ok(Begin::Wait(Wake { at: wake.at.min(shared.until), ..wake }))
+            }
+            Look::Begin(number) => {
+                shared.own = Some(number);
+                Ok(Begin::Send(DelegationRows))
+            }
         }
     }
 
@@ -68,16 +114,10 @@ impl Question for DelegationOf {
         answer: Result<Answer<Self>>,
         events: &mut VecDeque<Event>,
     ) -> Result<DelegationView> {
-        Delegations.end(cx, answer, events).and_then(|views| self.find(views))
-    }
-}
-
-impl DelegationOf {
-    fn find(&self, views: Vec<DelegationView>) -> Result<DelegationView> {
-        views.into_iter().find(|view| view.id == self.0).ok_or_else(|| {
-            let cause = format!("there is no delegation {:?} among the newest 50 rows", self.0);
-            Error::new(ErrorKind::NotFound, "look at a delegation", cause)
-                .remedy("check the id that delegate gave; newer delegations may have pushed it out of the list")
-        })
+        let shown: Shown = Delegations.end(cx, answer, events).map(Arc::from);
+        if let Some(number) = self.shared.as_mut().and_then(|shared| shared.own.take()) {
+            cx.session.looks.ended(number, shown.clone());
+        }
+        self.find(&shown?)
     }
 }
