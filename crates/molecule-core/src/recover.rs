@@ -64,7 +64,8 @@ pub enum Recovered {
 
 /// Gets the agent a new token and stores it before anything else.
 ///
-/// On the current server by rotation: it revokes **all** tokens, so its request is never sent twice, and the view is asked
+/// On the current server by rotation: it revokes **all** tokens, so its request is sent again only if it was never sent or the
+/// platform itself turned it away, and the view is asked
 /// first (a removed workspace would be answered with a dead token). On April's: one more token, then the old one is revoked
 /// by its visible prefix.
 #[derive(Debug)]
