@@ -148,7 +148,14 @@ fn nothing_else_is_made() {
 /// `sparse`
 #[test]
 fn nothing_is_sparse() {
-    for key in ["GNU.sparse.major", "GNU.sparse.map", "GNU.sparse.realsize", "GNU.sparse.name", "GNU.sparse.size"] {
+    for key in [
+        "GNU.sparse.major",
+        "GNU.sparse.map",
+        "GNU.sparse.realsize",
+        "GNU.sparse.name",
+        "GNU.sparse.size",
+        "SCHILY.realsize",
+    ] {
         assert_eq!(refused(Archive::new().pax(pax_record(key, "1")).file("a", "")), Rule::Sparse, "{key}");
     }
     let gnu = Header::new("a", b'S').gnu().size(0).field(483, "77777777777\0");
