@@ -137,7 +137,7 @@ fn is_cut_behind_two_dots(path: &str) -> bool {
 fn a_long_name_is_written_wherever_it_is_cut() {
     for format in [Format::Ustar, Format::Gnu, Format::Pax] {
         for length in 94..=99 {
-            let path = vec!["l".repeat(length), "..a".to_owned(), "..a".to_owned(), "n".repeat(60)];
+            let path = vec!["l".repeat(length), "..a".to_owned(), "..a".to_owned(), "n".repeat(120)];
             let thought = Thought { path, content: Some(b"x".to_vec()), executable: false, format };
             let (nodes, tar) = write(&[thought]);
             let (_, sink) = super::unpack(&gzip(&tar)).unwrap_or_else(|refusal| panic!("{refusal}"));
