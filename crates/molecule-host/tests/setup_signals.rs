@@ -16,7 +16,7 @@ use molecule_core::plugin::SetupEnd;
 use molecule_core::plugin::act::PluginOp;
 use molecule_host::Cancel;
 use plugin::{as_user, name, plan, ran, set_up, set_up_with, with_script};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use scene::{Scene, assert_passes};
 
 /// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` that can.
@@ -41,9 +41,12 @@ fn an_end_that_nobody_kept_is_told_as_unknown() {
 #[ignore = "started by an_end_that_nobody_kept_is_told_as_unknown"]
 fn child_whose_children_are_not_kept() {
     let scene = Scene::inherited();
-    let path = with_script(&scene, "echo $$ > leader; echo said; exit 3");
+    let path = with_script(&scene, "sleep 300 >/dev/null 2>&1 & echo $! > left; echo said; exit 3");
     let run = ran(set_up(&scene), SetupEnd::Unknown);
     assert_eq!(run.stdout(), "said\n");
+    // What the script left runs on: its group's number was nobody's to signal any more.
+    let left = fs::read_to_string(path.join("left")).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    kill_process(left, Signal::KILL).unwrap();
     // Whose time is over is ended all the same, by a handle that is its own.
     fs::write(path.join("setup.sh"), "echo $$ > leader; exec sleep 300").unwrap();
     let start = Instant::now();
