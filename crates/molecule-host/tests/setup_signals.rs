@@ -45,8 +45,10 @@ fn child_whose_children_are_not_kept() {
     let run = ran(set_up(&scene), SetupEnd::Unknown);
     assert_eq!(run.stdout(), "said\n");
     // What the script left runs on: its group's number was nobody's to signal any more.
-    let left = fs::read_to_string(path.join("left")).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
-    kill_process(left, Signal::KILL).unwrap();
+    let left: i32 = fs::read_to_string(path.join("left")).unwrap().trim().parse().unwrap();
+    let stat = fs::read_to_string(format!("/proc/{left}/stat")).unwrap();
+    assert!(!stat.contains(") Z ") && !stat.contains(") X "), "{stat}");
+    kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
     // Whose time is over is ended all the same, by a handle that is its own.
     fs::write(path.join("setup.sh"), "echo $$ > leader; exec sleep 300").unwrap();
     let start = Instant::now();
