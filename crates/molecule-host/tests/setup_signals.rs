@@ -6,6 +6,8 @@ mod plugin;
 mod scene;
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -16,7 +18,8 @@ use molecule_core::plugin::SetupEnd;
 use molecule_core::plugin::act::PluginOp;
 use molecule_host::Cancel;
 use plugin::{as_user, name, plan, ran, set_up, set_up_with, with_script};
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::fs::OFlags;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use scene::{Scene, assert_passes};
 
 /// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` that can.
@@ -41,14 +44,16 @@ fn an_end_that_nobody_kept_is_told_as_unknown() {
 #[ignore = "started by an_end_that_nobody_kept_is_told_as_unknown"]
 fn child_whose_children_are_not_kept() {
     let scene = Scene::inherited();
-    let path = with_script(&scene, "sleep 300 >/dev/null 2>&1 & echo $! > left; echo said; exit 3");
+    let script = "mkfifo gate; (read -r word < gate; echo \"$word\" > heard) >/dev/null 2>&1 & echo said; exit 3";
+    let path = with_script(&scene, script);
     let run = ran(set_up(&scene), SetupEnd::Unknown);
     assert_eq!(run.stdout(), "said\n");
     // What the script left runs on: its group's number was nobody's to signal any more.
-    let left: i32 = fs::read_to_string(path.join("left")).unwrap().trim().parse().unwrap();
-    let stat = fs::read_to_string(format!("/proc/{left}/stat")).unwrap();
-    assert!(!stat.contains(") Z ") && !stat.contains(") X "), "{stat}");
-    kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
+    let mut gate = eventually("nobody listens", || {
+        fs::File::options().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path.join("gate")).ok()
+    });
+    gate.write_all(b"word\n").unwrap();
+    eventually("nobody heard it", || fs::read(path.join("heard")).ok().filter(|heard| heard == b"word\n"));
     // Whose time is over is ended all the same, by a handle that is its own.
     fs::write(path.join("setup.sh"), "echo $$ > leader; exec sleep 300").unwrap();
     let start = Instant::now();
@@ -56,9 +61,17 @@ fn child_whose_children_are_not_kept() {
     assert!(start.elapsed() < Duration::from_secs(60));
     let leader = fs::read_to_string(path.join("leader")).unwrap();
     let leader = format!("/proc/{}", leader.trim());
+    eventually("the leader is alive", || (!Path::new(&leader).exists()).then_some(()));
+}
+
+/// What comes in the end, within 20 s.
+fn eventually<T>(otherwise: &str, look: impl Fn() -> Option<T>) -> T {
     let until = Instant::now() + Duration::from_secs(20);
-    while Path::new(&leader).exists() {
-        assert!(Instant::now() < until, "the leader is alive");
+    loop {
+        if let Some(it) = look() {
+            return it;
+        }
+        assert!(Instant::now() < until, "{otherwise}");
         thread::sleep(Duration::from_millis(5));
     }
 }
