@@ -11,6 +11,7 @@ mod deleted;
 mod direct_call_over_tls;
 mod direct_call_to_odd_peers;
 mod first_start;
+mod from_env;
 mod heartbeat_keeps_pace;
 mod large_answers;
 mod loop_dropped_and_started_again;

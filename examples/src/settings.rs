@@ -78,7 +78,7 @@ impl Settings {
     fn embedded() -> Result<Self, String> {
         let short = Duration::from_millis(200);
         let (heartbeat, state) = (seconds("HEARTBEAT_SECS", short)?, seconds("STATE_SECS", short)?);
-        let home = first(&["MOLECULE_HOME"]).map(PathBuf::from);
+        let home = first(&["MOLECULE_HOME"]).filter(|home| home != ":memory:").map(PathBuf::from);
         let embedded =
             Embedded::start(home).map_err(|error| format!("the embedded platform could not start: {error}"))?;
         Ok(Self {

@@ -35,7 +35,9 @@ impl AgentBuilder {
 
     /// What the environment says: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
     /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN` (`off`
-    /// sends none) and `MOLECULE_HOME`. An empty variable counts as absent.
+    /// sends none), `MOLECULE_CA_FILE` (certificate authorities in PEM, for [`extra_ca`](Self::extra_ca); a given
+    /// [`client`](Self::client) has its own) and `MOLECULE_HOME` (`:memory:` for [`Storage::Memory`]). An empty variable counts as
+    /// absent.
     ///
     /// # Errors
     /// `Config` if one of the two is missing.
@@ -171,16 +173,20 @@ impl AgentBuilder {
         self
     }
 
-    /// Checks everything and builds the agent. Nothing is sent, no file is touched, and no runtime is needed.
+    /// Checks everything and builds the agent. Nothing is sent, no file is read but the one that `MOLECULE_CA_FILE` names,
+    /// and no runtime is needed.
     ///
     /// # Errors
     /// `Config`, for the first option that makes no sense, with its remedy.
     pub fn build(self) -> Result<Agent> {
-        if self.client.is_some() {
+        let options = if self.client.is_some() {
             self.options.check_given_client()?;
-        }
-        let transport = self.options.transport().clone();
-        let config = self.options.build()?;
+            self.options
+        } else {
+            molecule_host::with_ca_file(self.options)?
+        };
+        let transport = options.transport().clone();
+        let config = options.build()?;
         let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;
         client.check(config.target())?;
         let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;

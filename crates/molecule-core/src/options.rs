@@ -1,6 +1,7 @@
 //! An agent's options as its author gives them.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -41,6 +42,7 @@ pub struct Options {
     user_agent: Option<String>,
     route: Route,
     transport: Transport,
+    ca_file: Option<PathBuf>,
     /// Two options that cannot both hold.
     contradiction: Option<[&'static str; 2]>,
 }
@@ -196,6 +198,7 @@ impl Options {
             user_agent: None,
             route: Route::Auto,
             transport: Transport::default(),
+            ca_file: None,
             contradiction: None,
         }
     }
@@ -230,6 +233,9 @@ impl Options {
                 _ => OriginHeader::Explicit(origin),
             })
         });
+        if self.transport.extra_ca.is_empty() {
+            self.ca_file = get("MOLECULE_CA_FILE").map(PathBuf::from);
+        }
         self
     }
 
@@ -360,6 +366,11 @@ impl Options {
             format!("client(…) is given and {option} too, which a client that exists already cannot follow"),
             "leave one of them out, or make the client with this Transport",
         ))
+    }
+
+    /// The file in PEM that `MOLECULE_CA_FILE` names, for the facade to read; `None` if authorities were given, or none is named.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     /// How the agent's own client connects; not used where a shared client is given.
@@ -623,6 +634,15 @@ mod tests {
         assert_eq!(filled.given_token.unwrap().expose(), "https://molecule-workspace-token.example");
         assert_eq!(filled.origin.unwrap(), "https://molecule-origin.example");
         assert_eq!(filled.workspace_id.as_str(), ID, "what the builder is given is said");
+    }
+
+    #[test]
+    fn a_file_of_authorities_is_named_by_a_variable_unless_authorities_are_given() {
+        let vars = |name: &str| (name == "MOLECULE_CA_FILE").then(|| " /etc/ssl/inside.pem ".to_owned());
+        assert_eq!(options().or_vars(vars).ca_file(), Some(Path::new("/etc/ssl/inside.pem")));
+        assert_eq!(options().extra_ca("PEM").or_vars(vars).ca_file(), None);
+        assert_eq!(options().or_vars(|_| Some(" ".to_owned())).ca_file(), None);
+        assert_eq!(options().ca_file(), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ca_file;
 mod cancel;
 mod clock;
 mod environment;
@@ -38,6 +39,7 @@ mod store;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
 
+pub use ca_file::with_ca_file;
 pub use cancel::Cancel;
 pub use clock::Clock;
 pub use environment::{install_limits_from_env, proxy_rule, seed, var};

@@ -30,11 +30,17 @@ pub enum Storage {
     Custom(Arc<dyn Store>),
 }
 
+/// What `MOLECULE_HOME` says where nothing is to be kept on a disk.
+const MEMORY: &str = ":memory:";
+
 impl Storage {
     /// Files below `MOLECULE_HOME`, or else below `.molecule` in the user's home directory. An empty variable counts as
-    /// absent.
+    /// absent; `:memory:` stands for [`Storage::Memory`].
     pub fn from_env() -> Self {
-        Self::Dir(home(env::var_os("MOLECULE_HOME"), env::home_dir()))
+        match env::var_os("MOLECULE_HOME") {
+            Some(home) if home == MEMORY => Self::Memory,
+            chosen => Self::Dir(home(chosen, env::home_dir())),
+        }
     }
 
     /// The store for a workspace's agent. Touches no file yet.
