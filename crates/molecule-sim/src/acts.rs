@@ -86,7 +86,7 @@ impl World<'_> {
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
                 own.for_each(|process| process.kept.die());
             }
-            Act::Call { call, gives_up_ms } => self.call(agent, *call, *gives_up_ms),
+            Act::Call { call, gives_up_ms, dies } => self.call(agent, *call, *gives_up_ms, *dies),
             Act::Report(tasks) => self.report(agent, *tasks),
             Act::SetUrl(number) => self.set_url(agent, *number),
             Act::Forget(peer) => self.forget_peer(agent, *peer),
@@ -109,6 +109,9 @@ impl World<'_> {
             }
             Act::ClockStands(secs) => self.stand_still(agent, *secs),
             Act::Sleep { secs, counted } => {
+                // What its connections go through has forgotten them when it wakes.
+                let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
+                own.for_each(|process| process.kept.die());
                 self.agents[agent].asleep_until = self.now + Duration::from_secs((*secs).into());
                 if !counted {
                     self.stand_still(agent, *secs);

@@ -112,12 +112,13 @@ impl CallKind {
 
 impl World<'_> {
     /// An agent's application calls something; nothing happens while its program does not run.
-    pub(crate) fn call(&mut self, agent: usize, call: CallKind, gives_up_ms: Option<u32>) {
+    pub(crate) fn call(&mut self, agent: usize, call: CallKind, gives_up_ms: Option<u32>, dies: bool) {
         let Some(number) = self.agents[agent].process else { return };
         let Some((kind, job)) = self.machine(number, call) else { return };
         let begun = self.begin(number, kind, job);
         if let (Some(job), Some(ms)) = (begun, gives_up_ms) {
-            self.plan(self.now + Duration::from_millis(ms.into()), Happening::GivesUp { process: number, job });
+            let end = Happening::GivesUp { process: number, job, dies };
+            self.plan(self.now + Duration::from_millis(ms.into()), end);
         }
     }
 

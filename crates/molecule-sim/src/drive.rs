@@ -33,12 +33,14 @@ impl World<'_> {
                 Some(Step::Event(event)) => self.see(who, Seen::Told(&event)),
                 Some(Step::Idle(wake)) => {
                     let in_flight = process.in_flight(job);
-                    let number = process.arm(job);
+                    let armed = process.arm(job);
                     if let Some(wake) = wake {
                         let at = self.now + wake.at.since(now.mono);
-                        self.plan(at, Happening::Wake { process: who.process, job, wake: number });
+                        self.plan(at, Happening::Wake { process: who.process, job, wake: armed });
                     }
-                    self.see(who, Seen::Rested { steps, wake: wake.map(|wake| wake.at), in_flight });
+                    let in_vain = self.process(number).is_some_and(|process| process.waits_in_vain(job));
+                    let wake = wake.map(|wake| wake.at);
+                    self.see(who, Seen::Rested { steps, wake, in_flight, in_vain });
                     return self.print_some(who);
                 }
                 Some(Step::Done(ending)) => {
@@ -211,6 +213,14 @@ impl World<'_> {
         }
         self.see(Who { agent, process: number, job, kind }, Seen::GivenUp);
         self.drive(number, job);
+    }
+
+    /// A machine is gone half-way; what it has under way goes on, and finds nobody.
+    pub(crate) fn drops(&mut self, number: usize, job: u32) {
+        let Some(process) = self.process_mut(number) else { return };
+        let (agent, Some(kind)) = (process.agent, process.kind(job)) else { return };
+        process.drop_job(job);
+        self.see(Who { agent, process: number, job, kind }, Seen::Dropped);
     }
 
     pub(crate) fn crash(&mut self, agent: usize, crash: Crash) {

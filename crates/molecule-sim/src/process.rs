@@ -96,6 +96,19 @@ impl Process {
         Some(step)
     }
 
+    /// A machine is gone half-way.
+    pub(crate) fn drop_job(&mut self, job: u32) {
+        self.jobs.remove(&job);
+    }
+
+    /// Whether a machine waits for its turn to get a token while no machine has the turn.
+    pub(crate) fn waits_in_vain(&self, job: u32) -> bool {
+        let may_wait = |running: &&Running| matches!(running.kind, JobKind::Register | JobKind::Recover { .. });
+        let waits =
+            self.jobs.get(&job).filter(may_wait).is_some_and(|running| running.job.printed().contains("AwaitTurn"));
+        waits && !self.jobs.values().any(|running| running.job.printed().contains("held: Some"))
+    }
+
     /// Hands an outcome over; what nobody takes is disposed of.
     pub(crate) fn feed(&mut self, job: u32, now: Now, id: EffectId, outcome: Outcome) -> Taken {
         let Some(running) = self.jobs.get_mut(&job) else {

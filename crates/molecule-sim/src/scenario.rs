@@ -168,6 +168,9 @@ pub enum Act {
         /// After so many milliseconds its caller is gone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gives_up_ms: Option<u32>,
+        /// Whether the call itself is gone then, half-way: its runtime ended, or a callback of the application panicked.
+        #[serde(default, skip_serializing_if = "is_false")]
+        dies: bool,
     },
     /// The agent reports so many tasks.
     Report(u8),

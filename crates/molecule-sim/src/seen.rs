@@ -86,6 +86,8 @@ pub enum Seen<'a> {
         wake: Option<Time>,
         /// Its effects under way.
         in_flight: usize,
+        /// Whether it waits for a turn that nobody has.
+        in_vain: bool,
     },
     /// It gave more steps than the protocol allows.
     Raced,
@@ -95,6 +97,8 @@ pub enum Seen<'a> {
     Commanded(RunCommand),
     /// Its caller is gone.
     GivenUp,
+    /// It is gone half-way.
+    Dropped,
     /// The process is gone, by a crash or by its end.
     Died {
         /// With the power.
@@ -277,7 +281,10 @@ impl fmt::Debug for Seen<'_> {
             Self::Landed(landing, Taken::Yes) => write!(f, "gets {} {}", landing.id.0, landing.printed),
             Self::Landed(landing, taken) => write!(f, "gets {} {}: {taken:?}", landing.id.0, landing.printed),
             Self::Told(event) => write!(f, "tells {event:?}"),
-            Self::Rested { steps, wake, in_flight } => {
+            Self::Rested { steps, wake, in_flight, in_vain } => {
+                if *in_vain {
+                    f.write_str("in vain ")?;
+                }
                 write!(f, "rests after {steps} steps, {in_flight} in flight")?;
                 wake.map_or(Ok(()), |wake| write!(f, ", until {:.3}", seconds(wake)))
             }
@@ -285,6 +292,7 @@ impl fmt::Debug for Seen<'_> {
             Self::Ended(ending) => write!(f, "ends {ending:?}"),
             Self::Commanded(command) => write!(f, "is told {command:?}"),
             Self::GivenUp => f.write_str("is given up"),
+            Self::Dropped => f.write_str("is gone half-way"),
             Self::Died { power } => write!(f, "dies{}", if *power { " with the power" } else { "" }),
             Self::Printed(_) => f.write_str("prints"),
             Self::StopRaised => f.write_str("is to stop"),

@@ -105,8 +105,8 @@ fn act() -> impl Strategy<Value = Act> {
         5 => weather().prop_map(Act::Weather),
         2 => Just(Act::Weather(Weather::fair())),
         5 => (route(), gust()).prop_map(|(route, gust)| Act::Strike { route, gust }),
-        5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)])
-            .prop_map(|(call, gives_up_ms)| Act::Call { call, gives_up_ms }),
+        5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)], any::<bool>())
+            .prop_map(|(call, gives_up_ms, dies)| Act::Call { call, gives_up_ms, dies: dies && gives_up_ms.is_some() }),
         3 => program(),
         3 => door().prop_map(Act::Door),
         3 => crash().prop_map(Act::Crash),

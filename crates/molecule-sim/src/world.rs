@@ -76,8 +76,8 @@ pub(crate) enum Happening {
     PlatformWakes,
     /// The host has performed an act.
     Performed { process: usize, job: u32, id: EffectId },
-    /// A caller is gone.
-    GivesUp { process: usize, job: u32 },
+    /// A caller is gone, or its call half-way.
+    GivesUp { process: usize, job: u32, dies: bool },
     /// A program is started.
     Starts(usize),
     /// A program tries again, in the process that failed.
@@ -236,7 +236,8 @@ impl<'a> World<'a> {
             Happening::Returns(id) => self.returns(id),
             Happening::PlatformWakes => self.platform_wakes(),
             Happening::Performed { process, job, id } => self.performed(process, job, id),
-            Happening::GivesUp { process, job } => self.gives_up(process, job),
+            Happening::GivesUp { process, job, dies: false } => self.gives_up(process, job),
+            Happening::GivesUp { process, job, dies: true } => self.drops(process, job),
             Happening::Starts(agent) => self.start(agent),
             Happening::TriesAgain { agent, process } => self.tries_again(agent, process),
             Happening::ClockGoesOn(agent) => {

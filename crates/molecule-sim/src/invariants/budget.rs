@@ -1,6 +1,6 @@
 //! How often requests are sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use molecule_core::Event;
@@ -29,8 +29,12 @@ pub(crate) struct WithinBudgetAndBackoff {
     prepared: BTreeMap<Who, Time>,
     /// By loop: when it asked lately.
     lately: BTreeMap<Who, VecDeque<Time>>,
-    /// By process: whether it has registered, and whether it was refused for want of a URL.
-    opened: BTreeMap<usize, bool>,
+    /// Processes that have registered.
+    registered: BTreeSet<usize>,
+    /// Loops whose first register is behind them.
+    opened: BTreeSet<Who>,
+    /// Machines whose last register was answered well.
+    taken_in: BTreeSet<Who>,
 }
 
 #[derive(Debug, Default)]
@@ -71,10 +75,20 @@ impl Invariant for WithinBudgetAndBackoff {
             Seen::HostAsked(_, HostOp::Prepare) => {
                 self.prepared.insert(who, sight.clock.mono);
             }
-            Seen::Landed(landing, _) => self.landed(sight, agent, landing),
-            Seen::Told(Event::Registered { .. }) => self.registered(who.process),
+            Seen::Landed(landing, _) => {
+                // A loop has no first register where another machine of its process had one before.
+                if landing.locked && self.registered.contains(&who.process) {
+                    self.opened.insert(who);
+                }
+                self.landed(sight, agent, landing);
+            }
+            Seen::Told(Event::Registered { .. }) => self.registered(who),
             // The platform took the agent in; only the store did not take its token.
-            Seen::Told(Event::Warning(text)) if text.contains("could not be stored") => self.registered(who.process),
+            Seen::Told(Event::Warning(text))
+                if text.contains("could not be stored") && self.taken_in.contains(&who) =>
+            {
+                self.registered(who);
+            }
             Seen::Told(Event::Resumed) => {
                 self.lanes.remove(&(who, Lane::Heartbeat));
             }
@@ -82,12 +96,12 @@ impl Invariant for WithinBudgetAndBackoff {
             Seen::Told(Event::Recovered { lane: molecule_core::Lane::Register, .. }) => {
                 self.lanes.remove(&(who, Lane::Register));
             }
-            Seen::Ended(_) => self.forget(|of| of == who),
+            Seen::Ended(_) | Seen::Dropped => self.forget(|of| of == who),
             seen if is_dead(seen) => {
                 self.forget(|of| of.process == who.process);
                 self.blocked.remove(&who.process);
                 self.scarce.remove(&who.process);
-                self.opened.remove(&who.process);
+                self.registered.remove(&who.process);
             }
             _ => {}
         }
@@ -100,9 +114,8 @@ impl WithinBudgetAndBackoff {
         self.not_a_storm(sight, agent)?;
         let (who, now) = (sight.who, sight.clock.mono);
         let lane = Lane::of(who, ask);
-        let opened = self.opened.get(&who.process).copied().unwrap_or(false);
         // Before the first register is done it has the retries of a call.
-        if !opened {
+        if !self.opened.contains(&who) {
             return Ok(());
         }
         let (blocked, said) = self.blocked.get(&who.process).copied().unwrap_or_default();
@@ -188,10 +201,19 @@ impl WithinBudgetAndBackoff {
             let refills = if scarce { now + Duration::from_secs(reset.into()) } else { Time::ZERO };
             self.scarce.insert(who.process, refills);
         }
+        if ask.route == Some(Route::Register) {
+            if landing.is_good() {
+                self.taken_in.insert(who)
+            } else {
+                self.taken_in.remove(&who)
+            };
+        }
         let lane = Lane::of(who, ask);
         let backoff = self.lanes.entry((who, lane)).or_default();
         if who.kind != JobKind::Run {
-            backoff.until = landing.wait.map_or(Time::ZERO, |wait| now + wait);
+            // What a peer asks for that was called directly is none of the platform's business.
+            let asked = landing.wait.filter(|_| ask.route != Some(Route::Direct));
+            backoff.until = asked.map_or(Time::ZERO, |wait| now + wait);
             return;
         }
         match status {
@@ -205,9 +227,10 @@ impl WithinBudgetAndBackoff {
     }
 
     /// A heartbeat follows a register at once.
-    fn registered(&mut self, process: usize) {
-        self.opened.insert(process, true);
-        self.lanes.retain(|(of, lane), _| of.process != process || *lane != Lane::Heartbeat);
+    fn registered(&mut self, who: Who) {
+        self.registered.insert(who.process);
+        self.opened.insert(who);
+        self.lanes.retain(|(of, lane), _| of.process != who.process || *lane != Lane::Heartbeat);
     }
 
     fn forget(&mut self, of: impl Fn(Who) -> bool) {
@@ -216,6 +239,8 @@ impl WithinBudgetAndBackoff {
         self.lately.retain(|who, _| !of(*who));
         self.prepared.retain(|who, _| !of(*who));
         self.looked.retain(|who, _| !of(*who));
+        self.opened.retain(|who| !of(*who));
+        self.taken_in.retain(|who| !of(*who));
     }
 }
 

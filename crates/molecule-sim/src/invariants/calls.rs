@@ -85,6 +85,7 @@ impl Invariant for CallsEndInTimeAndTruthfully {
                     _ => Ok(()),
                 };
             }
+            Seen::Dropped => drop(self.calls.remove(&who)),
             seen if is_dead(seen) => self.calls.retain(|of, _| of.process != who.process),
             _ => {}
         }

@@ -54,7 +54,7 @@ impl Invariant for EveryStartEndsOnce {
                 }
                 (Some(_), _) => Ok(()),
             },
-            Seen::Commanded(RunCommand::StopNow) => {
+            Seen::Commanded(RunCommand::StopNow) | Seen::Dropped => {
                 self.hurried.insert(process);
                 Ok(())
             }

@@ -66,7 +66,7 @@ impl Invariant for OneRequestPerLane {
             }
             Seen::Landed(landing, _) => self.close(sight.who, Some(landing.id)),
             Seen::Cancelled(id) => self.close(sight.who, Some(*id)),
-            Seen::Ended(_) => self.close(sight.who, None),
+            Seen::Ended(_) | Seen::Dropped => self.close(sight.who, None),
             seen if is_dead(seen) => self.open.retain(|(who, _), _| who.process != sight.who.process),
             _ => {}
         }

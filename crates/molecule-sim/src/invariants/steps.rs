@@ -16,7 +16,7 @@ impl Invariant for StepsAreBounded {
 
     fn sentence(&self) -> &'static str {
         "a machine gives at most 64 steps without input, rests without a wake only while something is in flight, and wants to \
-         be woken only later"
+         be woken only later; none waits for its turn to get a token while no machine has the turn"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
@@ -26,6 +26,7 @@ impl Invariant for StepsAreBounded {
             Seen::Rested { wake: Some(wake), .. } if wake <= sight.clock.mono => {
                 Err(format!("it wants to be woken {:?} ago", sight.clock.mono.since(wake)))
             }
+            Seen::Rested { in_vain: true, .. } => Err("it waits for a turn that nobody has".to_owned()),
             _ => Ok(()),
         }
     }

@@ -86,6 +86,13 @@ impl Invariant for NoTokenIsLost {
                 self.hurried.insert(who.process);
                 Ok(())
             }
+            Seen::Dropped => {
+                self.hurried.insert(who.process);
+                self.to_store.remove(&who);
+                self.untold.remove(&who);
+                self.storing.retain(|_, (of, _)| *of != who);
+                Ok(())
+            }
             Seen::Acted(Act::Disk(_)) | Seen::Finale => {
                 self.disk_since.insert(who.agent, sight.at);
                 Ok(())
