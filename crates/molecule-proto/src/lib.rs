@@ -8,7 +8,7 @@
 //! `Other`, bodies of strangers are repaired and bounded ([`json`]), and what is sent is exactly what the platform documents. Every type derives both directions, so that a
 //! server can be written with the same types as a client.
 //!
-//! Sections named in these docs are those of the platform's HTTP contract: "current" is the server of August 2026,
+//! Sections named in these docs are those of `docs/contract` in the repository: "current" is the server of August 2026,
 //! "April" the one before it. One set of types serves both; what only one of them sends is optional.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
