@@ -1,10 +1,11 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
 //! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen, `cargo xtask systems`
-//! compiles for systems that the tests do not run on.
+//! compiles for systems that the tests do not run on, `cargo xtask floors` with the lowest versions of the dependencies.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
+mod floors;
 mod fuzz;
 mod soak;
 mod systems;
@@ -16,13 +17,14 @@ use std::process::ExitCode;
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | fuzz --seconds N | soak --minutes N | systems
+const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | fuzz --seconds N | soak --minutes N | systems | floors
 
   ci       all that the gate runs besides the tests; where there is no cargo-deny, without licences, sources and bans
   tidy     the checks of the tree alone
   fuzz     every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)
   soak     made-up scenarios in the simulator for so many minutes
-  systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)";
+  systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)
+  floors   whether they compile with the lowest versions that their manifests allow (needs rustup and a nightly toolchain)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
         ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
         ["systems"] => systems::run(&root()),
+        ["floors"] => floors::run(&root()),
         _ => Err(USAGE.to_owned()),
     };
     match done {
