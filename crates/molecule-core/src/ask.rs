@@ -64,6 +64,7 @@ pub struct Ask<Q: Question> {
     question: Q,
     state: State<Q>,
     retries: bool,
+    asks_view: bool,
     until: Option<Time>,
     events: VecDeque<Event>,
 }
@@ -79,12 +80,17 @@ enum State<Q: Question> {
 impl<Q: Question> Ask<Q> {
     /// Asks this.
     pub fn new(question: Q) -> Self {
-        Self { question, state: State::Ready, retries: true, until: None, events: VecDeque::new() }
+        Self { question, state: State::Ready, retries: true, asks_view: true, until: None, events: VecDeque::new() }
     }
 
     /// Asks this with one request, where there is another way to go on without the answer.
     pub fn once(question: Q) -> Self {
-        Self { retries: false, ..Self::new(question) }
+        Self { retries: false, asks_view: false, ..Self::new(question) }
+    }
+
+    /// The same, asking the open view about a refused bearer: where the answer alone decides.
+    pub(crate) fn asking_the_view(self) -> Self {
+        Self { asks_view: true, ..self }
     }
 
     /// The same, over by this moment: for a question that is part of something with a limit.
@@ -94,6 +100,7 @@ impl<Q: Question> Ask<Q> {
 
     fn call(&self, endpoint: Q::Endpoint) -> Call<Q::Endpoint> {
         let call = if self.retries { Call::new(endpoint) } else { Call::once(endpoint) };
+        let call = call.asking_the_view(self.asks_view);
         match self.until {
             Some(at) => call.until(at),
             None => call,

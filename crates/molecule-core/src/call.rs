@@ -9,10 +9,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
+use crate::beat::pass;
+use crate::confirm::{Confirmation, Doubted};
 use crate::credential::read_token;
 use crate::decode::{Decode, LARGE};
 use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
-use crate::endpoint::{Endpoint, Mints};
+use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::judge::{Judged, Verdict, judge};
@@ -20,14 +22,15 @@ use crate::machine::{Cx, Machine, Step, Wake};
 use crate::plugin::act::StageId;
 use crate::refusal;
 use crate::retry::{self, MAX_REQUESTS};
-use crate::session::{Auth, Credential, Kept, Session};
+use crate::session::{Auth, Credential, Dialect, Kept, Session};
 use crate::unpack::Progress;
 
 /// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.
 ///
 /// On a 401: if the session's bearer changed since the request was built, send again; else read the store once, where
 /// another process may have put a newer token; else try the bearer that such a one replaced, if the store does not hold it;
-/// else the call fails with `Unauthorized`.
+/// else look at the open view, which tells a bearer that is dead from a database that is down; then the call fails with
+/// `Unauthorized`, `Removed`, or `Unavailable`, which is tried again like any other.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Call<E: Endpoint> {
@@ -40,6 +43,8 @@ pub struct Call<E: Endpoint> {
     /// Requests that were sent again because the bearer had changed.
     resends: u32,
     store_read: bool,
+    /// Whether a refused bearer is doubted until the open view has told.
+    asks_view: bool,
     /// Whether the server may have acted on a request of which no answer came that tells.
     may_have_acted: bool,
     /// When somebody else's time for it is over.
@@ -64,6 +69,8 @@ enum State<A> {
     ToDecode(Decode, Option<Token>),
     /// The answer is being read.
     Decoding(EffectId, Option<Token>),
+    /// The open view is looked at, since this is doubted.
+    Confirming(Box<Call<View>>, Doubted<A>),
     /// Send at this moment.
     Waiting(Time),
     /// Nobody waits any more: say so to the effect's performer.
@@ -89,10 +96,11 @@ const MAX_RESENDS: u32 = 3;
 impl<E: Endpoint> Call<E> {
     /// A call with retries.
     pub fn new(endpoint: E) -> Self {
-        Self::with_requests(endpoint, MAX_REQUESTS)
+        Self::with_requests(endpoint, MAX_REQUESTS).asking_the_view(true)
     }
 
-    /// A call without retries, for a lane whose own pace stands in for them. The rule for a 401 holds.
+    /// A call without retries, for a lane whose own pace stands in for them. The rule for a 401 holds but for its last part: a
+    /// lane's 401 has the loop register, which looks at the view.
     pub fn once(endpoint: E) -> Self {
         Self::with_requests(endpoint, 1)
     }
@@ -105,6 +113,7 @@ impl<E: Endpoint> Call<E> {
             attempts: 0,
             resends: 0,
             store_read: false,
+            asks_view: false,
             may_have_acted: false,
             until: None,
             deadline: None,
@@ -116,6 +125,11 @@ impl<E: Endpoint> Call<E> {
     /// The same, over by this moment if the endpoint's own limit does not end it before.
     pub(crate) fn until(self, at: Time) -> Self {
         Self { until: Some(at), ..self }
+    }
+
+    /// The same, asking the open view about a refused bearer, or not.
+    pub(crate) fn asking_the_view(self, asks_view: bool) -> Self {
+        Self { asks_view, ..self }
     }
 
     /// Sends nothing more; what is under way is waited for.
@@ -226,21 +240,28 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn judged(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, judged: Judged<E::Answer>) {
-        let Judged { status, headers, body, is_relayed, verdict } = judged;
+        let Judged { status, headers, body, is_relayed, is_doubtful, verdict } = judged;
         let wait = retry::retry_after(&headers, body.as_ref(), cx.now.unix);
         if !is_relayed {
             cx.session.rate.learn(cx.now.mono, status, &headers, wait);
         }
         let error = match verdict {
             Verdict::Accepted(decoded) => {
-                // A web page is the answer of something else.
-                self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
-                cx.session.counters.failures += u64::from(decoded.is_err());
-                return self.finish(decoded);
+                if is_doubtful && self.asks_view && cx.session.dialect != Dialect::Current {
+                    return self.confirm(cx, Doubted::Answer(decoded));
+                }
+                return self.accepted(cx, decoded);
             }
             Verdict::Refused(error) => error.with_retry_after(wait),
         };
         self.turned_down(cx, credential, is_relayed, body.as_ref(), error);
+    }
+
+    fn accepted(&mut self, cx: &mut Cx<'_>, decoded: Result<E::Answer>) {
+        // A web page is the answer of something else.
+        self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
+        cx.session.counters.failures += u64::from(decoded.is_err());
+        self.finish(decoded);
     }
 
     /// An answer whose body passes the cap. None of the platform's errors is so long, but what the status says holds.
@@ -275,11 +296,15 @@ impl<E: Endpoint> Call<E> {
         let status = error.status().unwrap_or_default();
         self.may_have_acted |= retry::may_have_acted(status, body);
         let error = if E::EVERYWHERE { refusal::elsewhere(error) } else { error };
+        let error = self.endpoint.refine(error);
         if status == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
             return self.unauthorized(cx, credential, error);
         }
         // What the waits are for: a status that says come again, within what is left of requests and time.
-        if retry::may_repeat_status(status, body, E::REPEAT) {
+        let passes = E::REPEATS_500 && status == StatusCode::INTERNAL_SERVER_ERROR;
+        // `refine` may know that what looks like a gateway's is final.
+        let is_final = status.is_server_error() && !error.is_retryable();
+        if !is_final && (passes || retry::may_repeat_status(status, body, E::REPEAT)) {
             self.retry(cx, error.retry_after(), error.retryable(true));
         } else {
             self.finish(Err(error));
@@ -323,10 +348,16 @@ impl<E: Endpoint> Call<E> {
     /// deadline.
     fn retry(&mut self, cx: &mut Cx<'_>, wait: Option<Duration>, error: Error) {
         let retries = self.attempts.saturating_sub(self.resends + 1);
-        let wait = wait.unwrap_or_else(|| retry::backoff(&mut cx.session.rng, retries));
-        let at = cx.now.mono + wait;
         // Somebody else's time is not outlasted, and a request without any time only makes its end unclear.
         let least = if self.until.is_some() { LEAST } else { Duration::ZERO };
+        let wait = match wait {
+            Some(asked) => {
+                let room = self.deadline.unwrap_or_default().since(cx.now.mono + asked + least);
+                retry::not_all_at_once(cx, asked, room)
+            }
+            None => retry::backoff(&mut cx.session.rng, retries),
+        };
+        let at = cx.now.mono + wait;
         let in_time = self.deadline.is_some_and(|deadline| at + least < deadline);
         if self.left == 0 || !in_time {
             return self.finish(Err(error));
@@ -344,7 +375,7 @@ impl<E: Endpoint> Call<E> {
         if cx.session.bearer() != bearer.as_ref() {
             self.resend(error);
         } else if self.store_read {
-            self.finish(Err(error));
+            self.doubt(cx, error);
         } else {
             self.store_read = true;
             self.state = State::ToLoad(WhyLoad::Refused { bearer, error });
@@ -400,7 +431,32 @@ impl<E: Endpoint> Call<E> {
         if cx.session.bearer() == bearer && cx.session.hold_another(stored) {
             self.events.push_back(Event::TokenChanged);
         }
-        if cx.session.bearer() == bearer { self.finish(Err(error)) } else { self.resend(error) }
+        if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(error) }
+    }
+
+    /// No other bearer is at hand.
+    fn doubt(&mut self, cx: &Cx<'_>, error: Error) {
+        if self.asks_view { self.confirm(cx, Doubted::Refusal(error)) } else { self.finish(Err(error)) }
+    }
+
+    /// Looks at the open view, within the call's time.
+    fn confirm(&mut self, cx: &Cx<'_>, doubted: Doubted<E::Answer>) {
+        let deadline = self.deadline.unwrap_or(cx.now.mono);
+        let until = if self.until.is_some() { deadline } else { deadline.max(cx.now.mono + LEAST) };
+        self.state = State::Confirming(Box::new(Call::once(View).until(until)), doubted);
+    }
+
+    fn confirmed(&mut self, cx: &mut Cx<'_>, view: Result<Existence>, doubted: Doubted<E::Answer>) {
+        match (Confirmation::of(E::OPERATION, view), doubted) {
+            (Confirmation::Holds, Doubted::Refusal(error)) => self.finish(Err(error)),
+            (Confirmation::Holds, Doubted::Answer(decoded)) => self.accepted(cx, decoded),
+            (Confirmation::Failed(error), _) => self.finish(Err(error)),
+            // It was turned away unread, unless a peer said so in the platform's words.
+            (Confirmation::Unclear(error), Doubted::Refusal(_)) if !E::RELAYED => {
+                self.retry(cx, error.retry_after(), error);
+            }
+            (Confirmation::Unclear(error), _) => self.finish(Err(error)),
+        }
     }
 }
 
@@ -428,6 +484,13 @@ impl<E: Endpoint> Machine for Call<E> {
                     let (id, effect) = self.load(cx, why);
                     return Step::Start(id, effect);
                 }
+                State::Confirming(mut view, doubted) => match view.poll(cx) {
+                    Step::Done(told) => self.confirmed(cx, told, doubted),
+                    other => {
+                        self.state = State::Confirming(view, doubted);
+                        return pass(other);
+                    }
+                },
                 State::Waiting(at) if at <= cx.now.mono => self.state = State::Ready,
                 State::Waiting(at) => {
                     self.state = State::Waiting(at);
@@ -463,6 +526,11 @@ impl<E: Endpoint> Machine for Call<E> {
                     }
                 }
                 Ok(())
+            }
+            State::Confirming(mut view, doubted) => {
+                let end = view.feed(cx, id, outcome);
+                self.state = State::Confirming(view, doubted);
+                end
             }
             State::Sent(expected, credential) if expected == id => {
                 match outcome {
@@ -514,8 +582,12 @@ impl<E: Endpoint> Machine for Call<E> {
         match command {}
     }
 
-    fn cancel(&mut self, _: &mut Cx<'_>) {
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.state, State::Done) {
+            State::Confirming(mut view, doubted) => {
+                view.cancel(cx);
+                self.state = State::Confirming(view, doubted);
+            }
             State::Loading(id, _) | State::Sent(id, _) | State::Decoding(id, _) => self.state = State::Cancelling(id),
             State::Ready | State::ToLoad(_) | State::ToDecode(..) | State::Waiting(_) => {
                 self.finish(Err(Error::cancelled(E::OPERATION)))

@@ -45,7 +45,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Timeouts;
 use crate::effect::{Dest, Limits, Staged};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::act::StageId;
 use crate::printable::ShownUrl;
 use crate::session::{Auth, Draft};
@@ -74,6 +74,9 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// Whether every platform has this route: a 404 of a mere router is then that of another base URL, not of an older server.
     const EVERYWHERE: bool = false;
+
+    /// Whether a 500 passes: the answer of the open view while the database is down.
+    const REPEATS_500: bool = false;
 
     /// Whether it makes sense without a bearer: only where the server mints one, or takes the silence of one.
     const WITHOUT_BEARER: bool = false;
@@ -122,6 +125,17 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success()
+    }
+
+    /// Whether a server may give this answer because its database is down, so that the open view is asked before it is believed
+    /// (April's server, whose look-ups that fail deny).
+    fn is_doubtful(&self, _: &Response<Bytes>) -> bool {
+        false
+    }
+
+    /// What a refusal amounts to here, where the endpoint knows more than its status says.
+    fn refine(&self, error: Error) -> Error {
+        error
     }
 
     /// Whether an accepted answer is about this workspace; one that is not comes from something else than the platform.
@@ -310,6 +324,18 @@ impl Endpoint for DownloadPlugin {
         Ok((id, staged))
     }
 
+    /// A name that the server cannot use, or a source that cannot be reached from there, is answered like a gateway's failure.
+    fn refine(&self, error: Error) -> Error {
+        let is_fetch = error.server_message().is_some_and(|message| message.starts_with("failed to fetch plugin"));
+        if error.status() != Some(StatusCode::BAD_GATEWAY) || !is_fetch {
+            return error;
+        }
+        error
+            .of_kind(ErrorKind::Refused, "the platform cannot fetch the plugin from its source")
+            .retryable(false)
+            .remedy("check its name (lower-case letters, digits, '.', '_' and '-') and its source, which the platform must reach")
+    }
+
     /// No whole answer is an archive: a driver lets those flow to their destination.
     fn accepts(&self, _: &Response<Bytes>) -> bool {
         false
@@ -373,6 +399,7 @@ impl Endpoint for View {
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with id and status";
     const EVERYWHERE: bool = true;
+    const REPEATS_500: bool = true;
     const MAX_BODY: u64 = 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {

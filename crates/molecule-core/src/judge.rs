@@ -16,6 +16,8 @@ pub(crate) struct Judged<A> {
     pub(crate) body: Option<ErrorBody>,
     /// Whether the status may be a peer's.
     pub(crate) is_relayed: bool,
+    /// Whether the server may say so because its database is down.
+    pub(crate) is_doubtful: bool,
     pub(crate) verdict: Verdict<A>,
 }
 
@@ -36,13 +38,14 @@ pub(crate) fn judge<E: Endpoint>(
     let answer = if E::RELAYED { without_credential(credential, answer) } else { answer };
     let body = if answer.status().is_success() { None } else { error_body(credential, &answer) };
     let is_relayed = endpoint.is_relayed(&answer);
+    let is_doubtful = endpoint.is_doubtful(&answer);
     let verdict = if endpoint.accepts(&answer) {
         Verdict::Accepted(decode(endpoint, workspace, &answer))
     } else {
         Verdict::Refused(refusal::refused(E::OPERATION, &answer, body.as_ref(), None))
     };
     let (head, _) = answer.into_parts();
-    Judged { status: head.status, headers: head.headers, body, is_relayed, verdict }
+    Judged { status: head.status, headers: head.headers, body, is_relayed, is_doubtful, verdict }
 }
 
 fn decode<E: Endpoint>(endpoint: &E, workspace: &WorkspaceId, answer: &Response<Bytes>) -> Result<E::Answer> {

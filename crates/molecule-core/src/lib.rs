@@ -105,6 +105,7 @@ mod ask;
 mod beat;
 mod call;
 mod config;
+mod confirm;
 pub mod connection;
 mod credential;
 mod decode;

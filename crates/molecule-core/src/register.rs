@@ -179,7 +179,9 @@ impl Register {
 
     fn present(&mut self, cx: &mut Cx<'_>, view: &WorkspaceView) {
         cx.session.learn_dialect(view.kind.is_some());
-        cx.session.vitals.status = Some(view.status.clone());
+        if cx.session.vitals.shows(&view.status) {
+            self.events.push_back(Event::StatusChanged(view.status.clone()));
+        }
         if view.status == WorkspaceStatus::Paused {
             return self.finish(Ok(Registration {
                 paused: true,
@@ -209,7 +211,8 @@ impl Register {
         let request = RegisterRequest::new(cx.session.workspace_id().clone(), agent_card).url(url).delivery_mode(mode);
         let attempt = Attempt { reported_url, placeholder };
         let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
-        self.state = State::Sending(Box::new(call), attempt);
+        // The view was looked at just now.
+        self.state = State::Sending(Box::new(call.asking_the_view(false)), attempt);
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt) {

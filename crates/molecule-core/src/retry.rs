@@ -9,6 +9,7 @@ use molecule_proto::{ErrorBody, UnixTime};
 
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Repeat;
+use crate::machine::Cx;
 
 /// Requests of one call in all.
 pub(crate) const MAX_REQUESTS: u32 = 4;
@@ -78,6 +79,14 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
 pub(crate) fn backoff(rng: &mut Rng, n: u32) -> Duration {
     let ceiling = BASE.saturating_mul(1 << n.min(5)).min(CAP);
     jitter(rng, Duration::ZERO, ceiling)
+}
+
+/// What a server asked to wait for and somewhat more, since it asks the same of all agents of a client: up to half of it, at
+/// most five seconds, less than `room`, and little where the loop's pace is quick.
+pub(crate) fn not_all_at_once(cx: &mut Cx<'_>, asked: Duration, room: Duration) -> Duration {
+    let pace = cx.session.config().intervals.heartbeat / 2;
+    let most = (asked / 2).clamp(Duration::from_secs(1), Duration::from_secs(5)).min(pace).min(room);
+    asked + jitter(&mut cx.session.rng, Duration::ZERO, most)
 }
 
 /// Somewhere between two durations.

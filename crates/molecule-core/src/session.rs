@@ -159,6 +159,15 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
+    /// The platform shows this status. Tells whether it is another one than before.
+    pub(crate) fn shows(&mut self, status: &WorkspaceStatus) -> bool {
+        let is_new = self.status.as_ref() != Some(status);
+        if is_new {
+            self.status = Some(status.clone());
+        }
+        is_new
+    }
+
     /// The platform took the agent in, under this URL.
     pub(crate) fn registered(&mut self, at: Now, reported_url: Option<String>) {
         self.registered = Some(reported_url);

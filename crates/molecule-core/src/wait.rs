@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::options::check_limit;
 use crate::queue::{QueueOutcome, QueuedItem, is_long_reply};
-use crate::retry::jitter;
+use crate::retry::{jitter, not_all_at_once};
 use crate::session::Session;
 
 /// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.
@@ -186,7 +186,7 @@ impl<A: Awaited> Wait<A> {
         let began = *self.began.get_or_insert(cx.now.mono);
         let until = (began + self.patience).max(cx.now.mono + LAST_LOOK);
         self.looks += 1;
-        self.state = State::Looking(Box::new(Ask::once(self.what.look(until)).until(until)));
+        self.state = State::Looking(Box::new(Ask::once(self.what.look(until)).asking_the_view().until(until)));
     }
 
     fn looked(&mut self, cx: &mut Cx<'_>, look: Result<A::Output>) {
@@ -225,6 +225,7 @@ impl<A: Awaited> Wait<A> {
     fn next_look(&self, cx: &mut Cx<'_>, asked: Duration) -> Time {
         let now = cx.now.mono;
         let most = FIRST.saturating_mul(1 << self.looks.saturating_sub(1).min(5)).min(CAP);
+        let asked = if asked.is_zero() { asked } else { not_all_at_once(cx, asked, CAP) };
         let jittered = now + jitter(&mut cx.session.rng, most / 2, most);
         let next = self.what.planned(cx.session, now + most / 2, now + most).unwrap_or(jittered).max(now + asked);
         // A look can wait for a window in which the heartbeats have room.

@@ -33,7 +33,8 @@ fn its_status_is_kept_and_decides() {
     let to = "https://login.example/sso?ticket=s3cr3t";
     for (answer, kind, requests, retryable) in [
         (Answer::html(302).header("location", to), Redirected, 1, false),
-        (Answer::html(401), Unauthorized, 1, false),
+        // The open view is asked too, whether the platform's database is down.
+        (Answer::html(401), Unauthorized, 2, false),
         (Answer::html(403), Refused, 1, false),
         (Answer::html(404), Routing, 1, false),
         (Answer::html(429).header("retry-after", "2"), RateLimited, 4, true),

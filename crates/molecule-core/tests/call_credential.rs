@@ -180,13 +180,13 @@ fn a_token_that_the_store_does_not_hold_is_tried_again_after_a_stored_one() {
     run(&mut agent, Call::new(Harmless), only(&secret("given"))).unwrap();
     assert_eq!(
         agent.take_trace(),
-        "start 4 POST /probe (bearer)\n\
-         feed 4 Response(401 Unauthorized, 40 bytes)\n\
-         start 5 Load(Token)\n\
-         feed 5 Host(Loaded(20 bytes))\n\
+        "start 5 POST /probe (bearer)\n\
+         feed 5 Response(401 Unauthorized, 40 bytes)\n\
+         start 6 Load(Token)\n\
+         feed 6 Host(Loaded(20 bytes))\n\
          event TokenChanged\n\
-         start 6 POST /probe (bearer)\n\
-         feed 6 Response(200 OK, 2 bytes)\n\
+         start 7 POST /probe (bearer)\n\
+         feed 7 Response(200 OK, 2 bytes)\n\
          done Object {}"
     );
 }

@@ -9,7 +9,7 @@ use molecule_core::effect::{FaultKind, Outcome, Phase};
 use molecule_core::{Beat, CallOutcome, ErrorKind, PeerCall, Route};
 use serde_json::{Value, json};
 use support::calls::{Called, call, caller, word};
-use support::platform::A2A;
+use support::platform::{A2A, VIEW};
 use support::*;
 
 const QUEUE_ID: &str = "16fbce34-b9f3-4274-9310-2d6cf9256ac5";
@@ -21,11 +21,17 @@ fn calls(answer: &Answer) -> [Called; 3] {
         if let Some(mut platform) = platform {
             run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
         }
-        call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |seen| {
+        let mut called = call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |seen| {
+            if seen.is(VIEW) {
+                // A refused bearer is doubted, and so is April's 403: the platform is up.
+                return Answer::json(200, json!({"id": ID, "status": "online"})).into();
+            }
             assert!(seen.is(A2A) && seen.bearer.is_some(), "{seen}");
             assert_eq!(seen.headers["x-workspace-id"], ID);
             answer.clone().into()
-        })
+        });
+        called.seen.retain(|seen| !seen.is(VIEW));
+        called
     })
 }
 
@@ -234,7 +240,7 @@ fn the_platforms_own_rate_limit_is_waited_for_under_the_same_id() {
     });
     assert_eq!(word(&called.end.unwrap()), "message: hello");
     let waits: Vec<_> = called.seen.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
-    assert_eq!(waits, [secs(7), secs(7)]);
+    assert!(waits.len() == 2 && waits.iter().all(|wait| (secs(7)..secs(12)).contains(wait)), "{waits:?}");
     assert!(called.seen.iter().all(|seen| seen.body == called.seen[0].body));
 }
 

@@ -8,6 +8,7 @@ use molecule_core::endpoint::CheckAccess;
 use molecule_core::proto::{Peer, WorkspaceStatus};
 use molecule_core::{Ask, Beat, Call, DiscoverPeer, ErrorKind, Event, ListPeers, PeerUrl, Result};
 use serde_json::{Value, json};
+use support::platform::VIEW;
 use support::*;
 
 const PEERS: &str = "GET /registry/:id/peers";
@@ -123,6 +124,10 @@ fn an_empty_filter_is_none_and_one_with_a_nul_is_refused_unsent() {
 fn discover(agent: &mut Agent, number: u32, answer: Answer) -> (Result<Option<PeerUrl>>, bool) {
     let mut asked = false;
     let found = run(agent, Ask::new(DiscoverPeer::new(peer_id(number)).unwrap()), |seen| {
+        if seen.is(VIEW) {
+            // A refused bearer is doubted, and so is April's 403: the platform is up.
+            return Answer::json(200, json!({"id": ID, "status": "online"})).into();
+        }
         assert!(seen.is(&format!("GET /registry/discover/{}", peer_id(number))), "{seen}");
         assert_eq!(seen.headers["x-workspace-id"], ID);
         asked = true;

@@ -32,7 +32,7 @@ fn a_life_is_told_in_order() {
     run.on(secs(100));
     assert_eq!(
         names(run.events()),
-        ["tokenchanged", "registered poll minted", "inboundsecretchanged", "online"],
+        ["status online", "tokenchanged", "registered poll minted", "inboundsecretchanged", "online"],
         "the first start"
     );
 
@@ -58,6 +58,8 @@ fn a_life_is_told_in_order() {
     let told = names(run.events());
     assert_eq!(told[..2], ["status provisioning", "resumed"]);
     assert!(told.contains(&"registered poll".to_owned()) && told.contains(&"online".to_owned()), "{told:?}");
+    // The register's look at the view saw it first.
+    assert_eq!(told.iter().filter(|name| *name == "status online").count(), 1, "{told:?}");
 
     let rotated = secret("rotated");
     run.platform.live = [rotated.clone()].into();
@@ -76,7 +78,10 @@ fn a_life_is_told_in_order() {
 fn aprils_events_name_no_mode_and_the_placeholder() {
     let mut run = Looped::new(Agent::new(), Platform::april().without_token());
     run.on(secs(100));
-    assert_eq!(names(run.events()), ["tokenchanged", "registered - minted", "pollunsupported", "online"]);
+    assert_eq!(
+        names(run.events()),
+        ["status online", "tokenchanged", "registered - minted", "pollunsupported", "online"]
+    );
 }
 
 #[test]

@@ -183,8 +183,9 @@ fn a_register_of_the_loop_sends_one_request_a_turn_and_honours_its_wait() {
         Box::new(|seen| seen.is(REGISTER).then(|| Answer::error(503, "busy").header("retry-after", "40").into()));
     run.agent.session.set_reported_url(Some("https://agent.example/a2a".to_owned())).unwrap();
     let from = run.agent.now.mono;
-    run.on(secs(110));
+    run.on(secs(125));
     let after: Vec<_> = run.platform.times(REGISTER).into_iter().filter(|at| *at >= from).collect();
     let gaps: Vec<_> = after.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-    assert_eq!(gaps, [secs(40), secs(40)]);
+    // Not all agents that were told so come back at once.
+    assert!(gaps.len() == 2 && gaps.iter().all(|gap| (secs(40)..secs(45)).contains(gap)), "{gaps:?}");
 }

@@ -74,6 +74,10 @@ impl Endpoint for Discover {
         Ok(Draft::new(Method::GET, path::discover(&self.0), Auth::Bearer).named())
     }
 
+    fn is_doubtful(&self, answer: &Response<Bytes>) -> bool {
+        answer.status() == StatusCode::FORBIDDEN && self.accepts(answer)
+    }
+
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         let said = |(status, text): &(StatusCode, &str)| {
             answer.status() == *status && json::<ErrorBody>(answer).is_ok_and(|body| body.error == *text)

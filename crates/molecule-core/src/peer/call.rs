@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
+use crate::retry::not_all_at_once;
 
 /// Sends a message to a peer and tells what became of it (contract section 9; April 7).
 ///
@@ -129,9 +130,13 @@ impl CallPeer {
     }
 
     /// Waits as long as the platform asks, which would turn the message away too.
-    fn stay_away(&mut self, cx: &Cx<'_>, error: Error) {
-        let at = cx.now.mono + error.retry_after().unwrap_or_default();
-        if at < self.deadline { self.state = State::Waiting(at) } else { self.fail(error) }
+    fn stay_away(&mut self, cx: &mut Cx<'_>, error: Error) {
+        let asked = error.retry_after().unwrap_or_default();
+        let at = cx.now.mono + asked;
+        if at >= self.deadline {
+            return self.fail(error);
+        }
+        self.state = State::Waiting(cx.now.mono + not_all_at_once(cx, asked, self.deadline.since(at) / 2));
     }
 
     fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {

@@ -59,6 +59,11 @@ impl Endpoint for A2a {
         is_reply(head).then_some(CallOutcome::DeliveredReplyLost)
     }
 
+    fn is_doubtful(&self, answer: &Response<Bytes>) -> bool {
+        let A2aAnswer::Refused(refusal) = A2aAnswer::read(answer.body()) else { return false };
+        refusal.kind(answer.status()) == RefusalKind::Denied
+    }
+
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success() || outcome(answer).is_some()
     }

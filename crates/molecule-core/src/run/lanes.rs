@@ -157,9 +157,8 @@ impl Run {
             return;
         }
         if let Some(status) = &answer.status
-            && cx.session.vitals.status.as_ref() != Some(status)
+            && cx.session.vitals.shows(status)
         {
-            cx.session.vitals.status = Some(status.clone());
             self.events.push_back(Event::StatusChanged(status.clone()));
         }
         if answer.is_paused() {

@@ -75,7 +75,7 @@ impl<M> LaneState<M> {
 pub(super) fn wait_after(cx: &mut Cx<'_>, lane: Lane, failures: u32, interval: Duration, error: &Error) -> Duration {
     match error.retry_after() {
         Some(asked) if error.kind() == ErrorKind::RateLimited => asked + spread(cx, lane),
-        Some(asked) => asked,
+        Some(asked) => retry::not_all_at_once(cx, asked, interval),
         None => lane_backoff(cx, failures, interval),
     }
 }

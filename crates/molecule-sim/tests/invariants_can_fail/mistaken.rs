@@ -39,7 +39,7 @@ impl Saboteur for BelievesAtOnce {
     }
 
     fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
-        self.runs |= matches!(step, Step::Event(Event::Registered { .. }));
+        self.runs |= matches!(step, Step::Event(Event::Registered { .. } | Event::Online));
         Verdict::Pass(step)
     }
 
