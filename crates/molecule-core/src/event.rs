@@ -1,11 +1,12 @@
 //! What an agent tells its application while it works.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
 use serde::Serialize;
 
+use crate::printable::Printable;
 use crate::record::seconds;
 use crate::unpack::Progress;
 
@@ -109,6 +110,8 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Statuses and causes are text from outside.
+        let mut f = Printable::line(f);
         match self {
             Self::Registered { delivery_mode, minted } => {
                 f.write_str("registered")?;

@@ -9,7 +9,7 @@ use molecule_core::effect::Effect;
 use molecule_core::endpoint::{Endpoint, Secrets};
 use molecule_core::plugin::Plugin;
 use molecule_core::proto::{Reply, WorkspaceStatus};
-use molecule_core::{Call, CallOutcome, DelegationEnd, Error, ErrorKind, PeerUrl, QueueOutcome, Timeouts};
+use molecule_core::{Call, CallOutcome, DelegationEnd, Error, ErrorKind, Event, PeerUrl, QueueOutcome, Timeouts};
 use serde_json::json;
 use support::*;
 
@@ -67,6 +67,14 @@ fn outcomes_show_no_terminal_escapes_and_no_bidi_controls() {
     }
     // Lines of an answer stay lines.
     assert_eq!(DelegationEnd::Answered("a\n\tb".to_owned()).to_string(), "answered: a\n\tb");
+}
+
+#[test]
+fn events_show_no_terminal_escapes_and_no_bidi_controls() {
+    let status = WorkspaceStatus::from(HOSTILE.to_owned());
+    for event in [Event::StatusChanged(status), Event::Warning(HOSTILE.to_owned())] {
+        is_shown(&event.to_string());
+    }
 }
 
 #[test]
