@@ -24,6 +24,7 @@ mod plugin_installed;
 mod plugin_memory;
 mod plugin_refused;
 mod plugins_side_by_side;
+mod read_only_root;
 mod register_dropped_after_mint;
 mod removed_push_agent;
 mod reply_memory;
