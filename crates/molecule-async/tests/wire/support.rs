@@ -13,9 +13,9 @@ pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 /// Longer than any limit of a scenario, and shorter than any patience.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-/// An agent that holds a token and keeps nothing on disk.
+/// An agent that holds a token and keeps nothing on disk. Its platform is on this machine, which no proxy stands before.
 pub(crate) fn builder(url: impl Into<String>) -> AgentBuilder {
-    Agent::builder(url, ID).storage(Storage::Memory).token("tok").no_proxy()
+    Agent::builder(url, ID).storage(Storage::Memory).token("tok")
 }
 
 pub(crate) fn agent(url: impl Into<String>) -> Agent {

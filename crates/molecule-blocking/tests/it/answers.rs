@@ -93,6 +93,7 @@ fn a_request_carries_what_the_core_put_into_it_and_nothing_else() {
     assert_eq!(
         headers,
         [
+            "accept-encoding: identity".to_owned(),
             "accept: application/json".to_owned(),
             "authorization: bearer tok-123".to_owned(),
             format!("content-length: {}", body.len()),

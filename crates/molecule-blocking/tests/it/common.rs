@@ -18,9 +18,9 @@ pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 /// Nothing in these tests takes longer, whatever goes wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An agent that holds a token and keeps it in memory.
+/// An agent that holds a token and keeps it in memory. Its platform is on this machine, which no proxy stands before.
 pub(crate) fn builder(platform: &str) -> AgentBuilder {
-    Agent::builder(platform, ID).token("tok-123").storage(Storage::Memory).no_proxy()
+    Agent::builder(platform, ID).token("tok-123").storage(Storage::Memory)
 }
 
 pub(crate) fn agent(platform: &str) -> Agent {
