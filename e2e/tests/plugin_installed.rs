@@ -182,9 +182,10 @@ scenario!(the_platforms_own_reason_is_told, [April, Current], |stage| {
     let world = stage.world();
     let agent = with_plugin(&world, plugin());
     let error = agent.install_plugin("no-such-plugin").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(error.status().unwrap(), 404);
     assert!(error.to_string().contains("failed to fetch plugin from local"), "{error}");
+    assert!(error.to_string().contains("see available_plugins()"), "{error}");
     let error = agent.install_plugin(Plugin::new("other").source("ftp://other")).unwrap_err();
     assert!(error.to_string().contains("failed to resolve plugin source"), "{error}");
 });

@@ -9,6 +9,7 @@ mod openness;
 mod packages;
 mod paths;
 mod purity;
+mod reexports;
 mod rust_version;
 mod source;
 mod tree;
@@ -54,6 +55,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     println!("{}", blocking.figure());
     let findings = [
         purity::check(&tree),
+        reexports::check(&tree),
         dependencies::check(&tree, &metadata),
         blocking.check(),
         drivers::check(&tree),

@@ -122,6 +122,8 @@ pub use ::http;
 #[doc(no_inline)]
 pub use bytes::Bytes;
 #[doc(inline)]
+pub use molecule_core::connection::Reach;
+#[doc(inline)]
 pub use molecule_core::effect::{Limits, Slot, Stored};
 #[doc(inline)]
 pub use molecule_core::endpoint::{Endpoint, Mints, Mismatch, Repeat, json};

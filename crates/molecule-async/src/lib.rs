@@ -38,7 +38,9 @@
 //!
 //! # Features
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
-//! system. `tracing` makes every [`Event`] an event of the target `molecule` as well.
+//! system. `tracing` makes every [`Event`] an event of the target `molecule` as well, with the workspace's id and a field for each of
+//! the event's own; a call and the loop are spans (`call`: workspace id, operation) below their caller's, and so is each request
+//! (`request`: operation, attempt, method).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -73,16 +75,19 @@ pub use stopper::Stopper;
 
 #[doc(no_inline)]
 pub use molecule_core as core;
+pub use molecule_core::digest::ContentDigest;
 pub use molecule_core::plugin::{
-    ContentSha256, Durability, EarlierVersion, InstallFailure, InstallLimits, Installed, InstalledPlugin, LinkPolicy,
-    Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff, TreeDigest, Verification,
+    ContentSha256, DigestError, Durability, EarlierVersion, EntryRef, InstallFailure, InstallLimits, Installed,
+    InstalledPlugin, LinkPolicy, Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff,
+    TreeDigest, Verification,
 };
 pub use molecule_core::proto::{
-    AgentCard, Artifact, AvailablePlugin, Capabilities, DelegationId, DelegationStatus, DeliveryMode, Direction,
-    FileContent, HeartbeatAnswer, InboundSecret, Message, Part, PartContent, Peer, QueueId, QueueItem, QueueStatus,
-    RateLimit, Reply, Role, RuntimeMetadata, RuntimeState, Secrets, StateAnswer, Task, TaskState, TaskStatus, Token,
-    WorkspaceId, WorkspaceStatus,
+    AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime, DelegationId, DelegationStatus, DeliveryMode,
+    Direction, FileContent, HeartbeatAnswer, IdError, InboundSecret, Message, Part, PartContent, Peer, PluginName, QueueId,
+    QueueItem, QueueStatus, RateLimit, Remaining, Reply, Role, RuntimeMetadata, RuntimeState, Secrets, SecretsIter,
+    StateAnswer, Task, TaskState, TaskStatus, Token, TokenError, UnixTime, WorkspaceId, WorkspaceStatus,
 };
+pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
     CallOutcome, Counters, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health,
     Intervals, Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration,

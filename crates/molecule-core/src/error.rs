@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::effect::{Fault, FaultKind, Phase};
 use crate::plugin::{EarlierVersion, InstallFailure, Refusal};
-use crate::printable::{Printable, is_deceptive};
+use crate::printable::{Printable, is_deceptive, line};
 
 /// A result with the SDK's one error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -450,7 +450,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let first = self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static));
         let told = first.map(|_| self.to_string())?;
-        iter::successors(first, |cause| (*cause).source()).find(|cause| !told.contains(&cause.to_string()))
+        iter::successors(first, |cause| (*cause).source()).find(|cause| !told.contains(&line(&cause.to_string())))
     }
 }
 

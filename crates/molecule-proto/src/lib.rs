@@ -79,7 +79,7 @@ pub use register::{RegisterAnswer, RegisterRequest};
 pub use rows::Rows;
 pub use rpc::{MESSAGE_SEND, RpcAnswer, RpcError, RpcRequest, SendParams};
 pub use secret::{InboundSecret, ROTATE_MARKER, Token, TokenError};
-pub use secrets::{SavedSecret, Secrets, SetSecret};
+pub use secrets::{SavedSecret, Secrets, SecretsIter, SetSecret};
 pub use state::StateAnswer;
 pub use status::{DeliveryMode, RuntimeState, WorkspaceKind, WorkspaceStatus};
 pub use task::{Artifact, NotATask, Reply, Task, TaskState, TaskStatus};
