@@ -286,6 +286,25 @@ fn what_cannot_be_sent_is_refused_before_anything_happens() {
     assert_eq!(agent.lines("start"), [""; 0]);
 }
 
+/// The platform answers like a gateway where a name is none of its own or a source cannot be reached (contract section 15).
+#[test]
+fn what_the_platform_cannot_fetch_is_refused_for_good() {
+    for (status, error, kind, requests) in [
+        (502, "failed to fetch plugin from local", ErrorKind::Refused, 1),
+        (502, "failed to fetch plugin from github", ErrorKind::Refused, 1),
+        (502, "bad gateway", ErrorKind::Unavailable, 4),
+    ] {
+        let mut downloads = 0;
+        let told = run(&mut agent(), Install::new("mine"), |_| {
+            downloads += 1;
+            Answer::error(status, error).into()
+        })
+        .unwrap_err();
+        assert_eq!((told.kind(), downloads, told.is_retryable()), (kind, requests, requests > 1), "{told}");
+        assert_eq!(told.to_string().contains("try again later"), requests > 1, "{told}");
+    }
+}
+
 #[test]
 fn a_cut_download_is_tried_again_and_a_refused_archive_is_not() {
     let mut agent = agent();
