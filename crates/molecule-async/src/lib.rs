@@ -83,9 +83,9 @@ pub use molecule_core::plugin::{
 };
 pub use molecule_core::proto::{
     AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime, DelegationId, DelegationStatus, DeliveryMode,
-    Direction, FileContent, HeartbeatAnswer, IdError, InboundSecret, Message, Part, PartContent, Peer, PluginName, QueueId,
-    QueueItem, QueueStatus, RateLimit, Remaining, Reply, Role, RuntimeMetadata, RuntimeState, Secrets, SecretsIter,
-    StateAnswer, Task, TaskState, TaskStatus, Token, TokenError, UnixTime, WorkspaceId, WorkspaceStatus,
+    Direction, FileContent, HeartbeatAnswer, IdError, InboundSecret, Message, Part, PartContent, Peer, PluginName,
+    QueueId, QueueItem, QueueStatus, RateLimit, Remaining, Reply, Role, RuntimeMetadata, RuntimeState, Secrets,
+    SecretsIter, StateAnswer, Task, TaskState, TaskStatus, Token, TokenError, UnixTime, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{

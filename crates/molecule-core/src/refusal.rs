@@ -211,8 +211,8 @@ pub(crate) enum Wrapping {
 /// What the text of an answer with these headers is wrapped in.
 pub(crate) fn wrapping(headers: &HeaderMap, body: &[u8]) -> Option<Wrapping> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter();
-    let names = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let encoded = names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity")).next_back();
+    let mut names = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let encoded = names.rfind(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
     if let Some(name) = encoded {
         let name = printable(&String::from_utf8_lossy(name));
         return Some(Wrapping::Hides(format!("encoded as {name}, which nobody asked for")));
