@@ -21,7 +21,12 @@ scenario!(the_loop_goes_on_with_its_token, [April, Current], |stage| {
     let refused = world.requests(route::STATE).pop().unwrap();
     assert!(refused.status.is_none_or(|status| status == 401), "{:?}", refused.status);
     let error = agent.pull_secrets().map(drop).unwrap_err();
-    crate::assert_told(&error, ErrorKind::Unavailable, "the open view, which needs none, answers 500", "try again later");
+    crate::assert_told(
+        &error,
+        ErrorKind::Unavailable,
+        "the open view, which needs none, answers 500",
+        "try again later",
+    );
     assert!(error.is_retryable(), "{error}");
     running.assert_running();
     assert!(agent.health().state_failures >= 20, "{:?}", agent.health());

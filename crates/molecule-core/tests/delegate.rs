@@ -11,7 +11,7 @@ use molecule_core::proto::{DelegationId, UnixTime};
 use molecule_core::{Ask, Delegate, Delegation, ErrorKind, Event, Result};
 use serde_json::{Value, json};
 use support::calls::caller;
-use support::platform::{DELEGATE, PEER};
+use support::platform::{DELEGATE, PEER, VIEW};
 use support::*;
 
 const DELEGATED: &str = "1ac764f8-8302-4fd9-b0fd-da0d0e2ad217";
@@ -29,6 +29,10 @@ fn delegate(
     let mut driven = Driven::new(Ask::new(Delegate::new(PEER, delegation).unwrap()));
     let mut bodies = Vec::new();
     let end = driven.finish(agent, &mut |seen: &Seen| {
+        // Asked about a refused bearer.
+        if seen.is(VIEW) {
+            return Answer::json(200, json!({"id": ID, "status": "online"})).into();
+        }
         assert!(seen.is(DELEGATE) && seen.bearer.is_some(), "{seen}");
         bodies.push(seen.body.clone());
         answer()
