@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
-use molecule_e2e::platform::Dialect;
 use molecule_e2e::{Manner, Peer, scenario};
 
 scenario!(one_that_was_never_paused_is_discovered_and_delivered_to, [April, Current], |stage| {
