@@ -11,6 +11,7 @@ use std::fmt::Debug;
 
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Phase, Sent};
 use molecule_core::machine::Machine;
+use molecule_core::plugin::act::PluginOp;
 use molecule_core::proto::Time;
 use molecule_core::{Event, Report, Result, Run, RunCommand};
 use proptest::collection::vec;
@@ -124,6 +125,11 @@ const FAULTS: [FaultKind; 12] = [
     FaultKind::Locked,
     FaultKind::Cancelled,
 ];
+
+fn above_cap(status: u16) -> Fault {
+    let Outcome::Failed(fault) = Answer::html(status).above_cap() else { unreachable!() };
+    fault
+}
 
 /// Good and bad bodies of every endpoint; those that carry a secret carry it also where it is not expected.
 fn bodies() -> Vec<String> {
@@ -273,7 +279,17 @@ where
                 let unlock = |id: &EffectId| matches!(self.driven.in_flight[id], Effect::Host(HostOp::Unlock(_)));
                 if let Some(id) = self.target(which).filter(|id| !unlock(id)) {
                     let sent = if maybe { Sent::Maybe } else { Sent::No };
-                    let fault = Fault::with_source(sent, FAULTS[kind], "a reason");
+                    // Where no lock can be taken, what only reads goes on without.
+                    if let Effect::Host(HostOp::Plugin(PluginOp::Lock(_))) = self.driven.in_flight[&id]
+                        && let FaultKind::Host(_) = FAULTS[kind]
+                    {
+                        self.setup.agent.store.shelf.read_only = true;
+                    }
+                    let fault = match FAULTS[kind] {
+                        // As a driver tells it.
+                        FaultKind::TooLarge if maybe => above_cap([200, 302, 401, 404, 410, 503][which % 6]),
+                        kind => Fault::with_source(sent, kind, "a reason"),
+                    };
                     let back = self.driven.feed(&mut self.setup.agent, id, Outcome::Failed(fault));
                     let is_cancelled = self.driven.cancelled.contains(&id);
                     assert!(back.is_none() || is_cancelled || self.let_go(), "refused its own fault");
