@@ -345,6 +345,7 @@ fn headers_are_those_of_the_contract_and_the_bearers_prints_nowhere() {
     assert_eq!(header("origin"), ORIGIN);
     assert_eq!(header("x-molecule-org-id"), "11111111-2222-4333-8444-555555555555");
     assert_eq!(header("accept"), "application/json");
+    assert_eq!(header("accept-encoding"), "identity");
     assert!(header("user-agent").starts_with("molecule-rust/"));
     assert_eq!(header("authorization"), format!("Bearer {}", secret("first")));
     assert!(request.headers()["authorization"].is_sensitive());
