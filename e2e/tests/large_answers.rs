@@ -103,8 +103,6 @@ scenario!(a_large_reply_comes_whole, [Current], |stage| {
     let token = molecule_e2e::core::proto::Token::new("token").unwrap();
     let agent = world.setup_for(ID).platform(&server.url()).token(&token).build().unwrap();
     let call = PeerCall::new("hello").route(Route::Proxy).timeout(Duration::from_secs(60));
-    let CallOutcome::Replied(reply) = agent.call_peer(&OTHER.parse::<WorkspaceId>().unwrap(), call).unwrap() else {
-        panic!("no reply")
-    };
+    let CallOutcome::Replied(reply) = agent.call_peer(OTHER, call).unwrap() else { panic!("no reply") };
     assert_eq!(reply.texts(), [format!("{text}\u{fffd}")]);
 });

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use molecule_core::effect::{
-    Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Phase, Sent, Slot, Stored,
+    Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Phase, Sent, Stored,
 };
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step};
 use molecule_core::session::Session;
@@ -236,7 +236,7 @@ where
                     Effect::Decode(_) => unreachable!("no answer is large"),
                     Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
-                    Effect::Host(HostOp::Load(Slot::Token | Slot::InboundSecret)) => Kind::Load,
+                    Effect::Host(HostOp::Load(_)) => Kind::Load,
                     Effect::Host(HostOp::Replace(..)) => Kind::Replace,
                     Effect::Host(HostOp::SetAside(_)) => Kind::SetAside,
                     Effect::Host(HostOp::Lock) => Kind::Lock,

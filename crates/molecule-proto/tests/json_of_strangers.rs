@@ -147,7 +147,6 @@ fn a_large_body_that_is_mostly_repairs_is_no_text() {
     let controls = format!("\"{}\"", "\u{1}".repeat(4 << 20));
     assert_eq!(read(controls), Err(Unreadable::Mismatch { at: None }));
     // A short one is read, however little of it is left.
-    assert_eq!(read(&bytes[..=1000]).is_err(), true, "it does not end");
     bytes.truncate(1000);
     bytes[999] = b'"';
     assert_eq!(read(&bytes), Ok(json!("\u{fffd}".repeat(998))));
