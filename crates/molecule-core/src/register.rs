@@ -278,15 +278,15 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
             None => told,
         }
     };
+    // A 401 of something before the platform says nothing about the token.
+    let is_refused = is_the_platforms_401(&error);
     match error.kind() {
-        // Something before the platform: it says nothing about the token.
-        ErrorKind::Unauthorized if !is_the_platforms_401(&error) => error,
-        ErrorKind::Unauthorized if held => again(
+        ErrorKind::Unauthorized if is_refused && held => again(
             ErrorKind::Revoked,
             "the token that is held was revoked, or belongs to another workspace",
             format!("take a live token: {}; or recover with an admin credential", give_token()),
         ),
-        ErrorKind::Unauthorized => again(
+        ErrorKind::Unauthorized if is_refused => again(
             ErrorKind::TokenNotHeld,
             "the platform already issued a token for this workspace and none is stored here",
             format!(

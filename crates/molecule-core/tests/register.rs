@@ -33,6 +33,8 @@ fn a_first_start_mints_a_token_and_saves_it_before_anything_else() {
          start 7 Replace(InboundSecret, 22 bytes)"
     );
     let trace = agent.take_trace();
+    // From the answer on that brings the token.
+    let trace = &trace[trace.find("feed 5").unwrap()..];
     let at = |line: &str| trace.find(line).unwrap_or_else(|| panic!("no {line} in\n{trace}"));
     assert!(at("feed 6 Host(Replaced)") < at("event"), "an event before the save:\n{trace}");
     assert!(at("event TokenChanged") < at("event Registered"));
@@ -197,6 +199,20 @@ fn an_answer_that_was_lost_is_explained_where_it_may_have_carried_the_token() {
     platform.weather = Box::new(|seen| seen.is(REGISTER).then(|| fault(FaultKind::Interrupted).into()));
     let error = run(&mut Agent::new(), Register::new(), |seen| platform.serve(seen)).unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 4));
+    assert!(error.to_string().contains("the lost answer carried it"), "{error}");
+}
+
+/// The register was acted upon, and then something before the platform refuses.
+#[test]
+fn a_lost_answer_is_explained_before_a_401_that_is_not_the_platforms() {
+    let mut platform = Platform::current().without_token();
+    let mut lost = false;
+    platform.weather = Box::new(move |seen| {
+        let first = seen.is(REGISTER) && !std::mem::replace(&mut lost, true);
+        seen.is(REGISTER).then(|| if first { fault(FaultKind::Interrupted).into() } else { Answer::empty(401).into() })
+    });
+    let error = run(&mut Agent::new(), Register::new(), |seen| platform.serve(seen)).unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unauthorized, 2));
     assert!(error.to_string().contains("the lost answer carried it"), "{error}");
 }
 
