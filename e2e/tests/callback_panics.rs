@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use molecule_e2e::core::Event;
+use molecule_e2e::core::{Ended, Event};
 use molecule_e2e::platform::serve::Action;
 use molecule_e2e::{PATIENCE, route, scenario};
 
@@ -26,12 +26,16 @@ scenario!(a_register_that_dies_half_way_holds_up_no_other, [April, Current], |st
 scenario!(a_loop_that_dies_gives_its_lock_back_at_once, [April, Current], |stage| {
     let world = stage.world();
     let id = world.open_workspace();
-    let agent = world.setup(&id).panics_at(Event::Online).build().unwrap();
-    // A look at the state that is never answered is still under way then.
-    let held = world.rule(route::STATE, Action::StallAnswer);
-    catch_unwind(AssertUnwindSafe(|| agent.run())).expect_err("the callback panics");
-    let next = agent.start();
-    agent.events().wait_for_count("Online", 2, |event| *event == Event::Online);
-    next.stop();
+    let agent = world.setup(&id).panics_at(Event::Paused).build().unwrap();
+    // A heartbeat that is never answered is still under way then.
+    let held = world.rule(route::HEARTBEAT, Action::StallAnswer);
+    let dying = thread::spawn({
+        let agent = agent.clone();
+        move || catch_unwind(AssertUnwindSafe(|| agent.run()))
+    });
+    world.wait_for_count(route::HEARTBEAT, 1);
+    world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();
+    dying.join().unwrap().expect_err("the callback panics");
+    assert_eq!(agent.start().ended().unwrap(), Ended::Paused, "no other agent runs");
     held.end();
 });

@@ -206,6 +206,11 @@ impl Machine for SaveToken {
     fn cancel(&mut self, _: &mut Cx<'_>) {}
 }
 
+/// The store cannot take the token that the owner gave.
+pub(crate) fn given_not_saved(operation: &'static str, fault: Fault) -> Error {
+    not_saved(operation, Origin::Given, &Error::from_fault("save", fault))
+}
+
 fn not_saved(operation: &'static str, origin: Origin, cause: &Error) -> Error {
     let text = cause.to_string();
     let why = text.strip_prefix("save failed: ").unwrap_or(&text);
@@ -215,7 +220,7 @@ fn not_saved(operation: &'static str, origin: Origin, cause: &Error) -> Error {
             "keep this process running, mend the store and register again, or recover with an admin credential later",
         ),
         Origin::Given => (
-            "the token that was given could not be stored",
+            "the token that was given cannot be stored",
             "give it at every start (token(…), or MOLECULE_WORKSPACE_TOKEN and from_env()), or mend the store; \
              store_given_token(false) says that it is not to be stored",
         ),

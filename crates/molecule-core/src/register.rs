@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::beat::{SaveInbound, pass};
 use crate::call::Call;
-use crate::credential::{SaveToken, read_token};
+use crate::credential::{SaveToken, given_not_saved, read_token};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -480,8 +480,10 @@ impl Machine for Register {
                 self.state = State::AwaitTurn;
             }
             (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
-                let error = Error::from_fault(OPERATION, fault);
-                if cx.session.held().is_some() {
+                let (is_given, is_held) = (cx.session.given_to_store().is_some(), cx.session.held().is_some());
+                let error =
+                    if is_given { given_not_saved(OPERATION, fault) } else { Error::from_fault(OPERATION, fault) };
+                if is_held {
                     // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
                     self.events.push_back(Event::Warning(error.to_string()));
                     self.state = State::AwaitTurn;

@@ -141,11 +141,10 @@ fn a_reply_is_told_by_its_kind_else_by_its_keys() {
     assert!(is_task(json!({"kind": "task", "id": "t"})));
     assert!(is_task(json!({"id": "t", "status": {"state": "working"}})));
     assert!(is_task(json!({"task": {"id": "t", "status": {"state": "TASK_STATE_WORKING"}}})));
+    assert_eq!(Reply::from(json!("plain")), Reply::Text("plain".to_owned()));
     // What an agent of its own design answers with is kept whole.
     let own = json!({"id": "7", "status": "done", "answer": 42});
-    for other in
-        [json!(null), json!("plain"), json!({"kind": "task"}), json!({"kind": "note"}), json!({"ok": true}), own]
-    {
+    for other in [json!(null), json!({"kind": "task"}), json!({"kind": "note"}), json!({"ok": true}), own] {
         assert_eq!(Reply::from(other.clone()), Reply::Other(other.clone()), "{other}");
     }
     assert_eq!(Reply::from(Message::reply("hi")).texts(), ["hi"]);

@@ -84,9 +84,7 @@ impl Invariant for WithinBudgetAndBackoff {
             }
             Seen::Told(Event::Registered { .. }) => self.registered(who),
             // The platform took the agent in; only the store did not take its token.
-            Seen::Told(Event::Warning(text))
-                if text.contains("could not be stored") && self.taken_in.contains(&who) =>
-            {
+            Seen::Told(Event::Warning(text)) if text.contains("not be stored") && self.taken_in.contains(&who) => {
                 self.registered(who);
             }
             Seen::Told(Event::Resumed) => {

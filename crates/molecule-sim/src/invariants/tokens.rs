@@ -22,6 +22,8 @@ pub(crate) struct NoTokenIsLost {
     untold: BTreeMap<Who, String>,
     /// By process: the token that it holds in memory alone.
     unsaved: BTreeMap<usize, String>,
+    /// Processes that said that the token which their owner gave cannot be stored.
+    warned: BTreeSet<usize>,
     /// By process: the token that its owner gave, once a register with it was answered well.
     accepted: BTreeMap<usize, String>,
     /// Processes that were stopped at once, and need not finish anything.
@@ -58,6 +60,11 @@ impl Invariant for NoTokenIsLost {
             Seen::HostAsked(id, HostOp::Replace(Slot::Token, content)) => self.stores(sight, known, *id, content),
             Seen::HostAsked(_, op) => self.stores_first(who, &format!("{op:?}")),
             Seen::Landed(landing, taken) => self.landed(sight, landing, *taken),
+            Seen::Told(Event::Warning(text)) if text.contains("cannot be stored") => {
+                self.warned.insert(who.process);
+                self.untold.remove(&who);
+                says_how(text)
+            }
             Seen::Told(Event::Warning(text)) if text.contains("could not be stored") => {
                 self.untold.remove(&who);
                 says_how(text)
@@ -150,7 +157,8 @@ impl NoTokenIsLost {
         }
         let is_news = self.unsaved.insert(process, token.clone()).as_ref() != Some(&token);
         if taken == Taken::Yes {
-            if is_news {
+            let is_known = self.warned.contains(&process) && self.accepted.get(&process) == Some(&token);
+            if is_news && !is_known {
                 self.untold.insert(who, token);
             }
         } else if !self.hurried.contains(&process) {
@@ -196,6 +204,7 @@ impl NoTokenIsLost {
         self.looked.retain(|who, _| who.process != process);
         self.unsaved.remove(&process);
         self.accepted.remove(&process);
+        self.warned.remove(&process);
         self.hurried.remove(&process);
     }
 }
