@@ -155,7 +155,7 @@ impl Life {
                 }
             }
             Seen::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
-            Seen::Told(Event::Registered { .. }) => self.refused = 0,
+            Seen::Told(Event::Registered { .. }) => (self.refused, self.refused_at) = (0, None),
             Seen::Landed(landing, taken) => self.landed(landing, *taken, clock, apart),
             Seen::Commanded(RunCommand::StopNow) => self.ends_by = Some(at + AT_ONCE),
             Seen::Commanded(RunCommand::Stop) => {
