@@ -18,7 +18,7 @@ scenario!(a_message_goes_over_tls_and_nothing_of_the_agent_with_it, [April, Curr
     let port = Peer::secure(Manner::Echo, Certificate::Good);
     let (alpha, beta) = pair(&world, &port.url());
     for text in ["hello", "again"] {
-        let outcome = alpha.call_peer(&beta.workspace_id(), text).unwrap();
+        let outcome = alpha.call_peer(beta.workspace_id(), text).unwrap();
         assert_eq!(outcome.to_string(), format!("replied: got {text}"));
     }
     let heard = port.heard().all();
@@ -35,9 +35,9 @@ scenario!(a_peer_that_cannot_show_who_it_is_gets_nothing, [April, Current], |sta
         let port = Peer::secure(Manner::Echo, certificate);
         let (alpha, beta) = pair(&world, &port.url());
         let direct = PeerCall::new("hello").route(Route::Direct);
-        assert_eq!(alpha.call_peer(&beta.workspace_id(), direct).unwrap(), CallOutcome::Unreachable);
+        assert_eq!(alpha.call_peer(beta.workspace_id(), direct).unwrap(), CallOutcome::Unreachable);
         // What was certainly not sent goes the other way. The platform of these tests speaks no TLS, and gets no further.
-        assert_eq!(alpha.call_peer(&beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
+        assert_eq!(alpha.call_peer(beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
         assert!(port.heard().is_empty(), "{certificate:?}");
         assert_eq!(world.count(route::A2A), 1, "{certificate:?}");
     }

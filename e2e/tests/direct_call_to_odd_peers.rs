@@ -11,7 +11,7 @@ fn call(world: &World, manner: Manner, limit: Duration) -> String {
     let port = Peer::new(manner.clone());
     let (alpha, beta) = world.pair(&port.url());
     let relayed = world.count(route::A2A);
-    let end = alpha.call_peer(&beta.workspace_id(), PeerCall::new("hello").timeout(limit));
+    let end = alpha.call_peer(beta.workspace_id(), PeerCall::new("hello").timeout(limit));
     let heard = port.heard().all();
     assert_eq!((heard.len(), world.count(route::A2A)), (1, relayed), "{manner:?}: {end:?}");
     for name in ["authorization", "x-workspace-id", "x-molecule-org-id", "origin", "cookie"] {
@@ -64,13 +64,13 @@ scenario!(a_door_that_is_closed_to_it_sends_the_message_through_the_platform, [A
         let port = Peer::new(Manner::Answer(status, "", "{}"));
         let (alpha, beta) = world.pair(&port.url());
         let relayed = world.count(route::A2A);
-        let outcome = alpha.call_peer(&beta.workspace_id(), "hello").unwrap();
+        let outcome = alpha.call_peer(beta.workspace_id(), "hello").unwrap();
         // The platform comes to the same door, and passes on what it hears.
         assert!(matches!(outcome, CallOutcome::PeerError { status: Some(_), .. }), "{outcome:?}");
         let heard = port.heard().all();
         assert_eq!((heard.len(), world.count(route::A2A)), (2, relayed + 1), "{status}");
         assert_eq!(heard[0].message_id(), heard[1].message_id());
-        let direct = alpha.call_peer(&beta.workspace_id(), PeerCall::new("hello").route(Route::Direct)).unwrap();
+        let direct = alpha.call_peer(beta.workspace_id(), PeerCall::new("hello").route(Route::Direct)).unwrap();
         assert!(matches!(direct, CallOutcome::PeerError { .. }), "{direct:?}");
     }
 });
@@ -79,7 +79,7 @@ scenario!(where_nobody_listens_the_platform_is_asked_and_says_so, [April, Curren
     let world = stage.world();
     let url = Peer::new(Manner::Echo).url();
     let (alpha, beta) = world.pair(&url);
-    assert_eq!(alpha.call_peer(&beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
+    assert_eq!(alpha.call_peer(beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
     assert_eq!(world.count(route::A2A), 1);
 });
 
@@ -87,7 +87,7 @@ scenario!(a_message_that_no_server_could_keep_is_sent_nowhere, [April, Current],
     let world = stage.world();
     let port = Peer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
-    let error = alpha.call_peer(&beta.workspace_id(), "a\0b").unwrap_err();
+    let error = alpha.call_peer(beta.workspace_id(), "a\0b").unwrap_err();
     super::assert_told(&error, ErrorKind::Config, "U+0000", "remove it");
     assert!(port.heard().is_empty() && world.count(route::A2A) == 0);
 });

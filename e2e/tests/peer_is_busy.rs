@@ -10,7 +10,7 @@ scenario!(the_platform_queues_what_a_busy_peer_drops_and_delivers_it_with_the_ne
     let port = Peer::new(Manner::Close);
     let (alpha, beta) = world.pair(&port.url());
     let call = PeerCall::new("hello").route(Route::Proxy);
-    let outcome = alpha.call_peer(&beta.workspace_id(), call).unwrap();
+    let outcome = alpha.call_peer(beta.workspace_id(), call).unwrap();
     let CallOutcome::Queued { queue_id: Some(item), depth } = outcome else { panic!("{outcome:?}") };
     assert_eq!(depth, Some(1));
 
@@ -40,7 +40,7 @@ scenario!(a_direct_call_that_is_dropped_is_sent_no_other_way, [April, Current], 
     let world = stage.world();
     let port = Peer::new(Manner::Close);
     let (alpha, beta) = world.pair(&port.url());
-    let error = alpha.call_peer(&beta.workspace_id(), "hello").unwrap_err();
+    let error = alpha.call_peer(beta.workspace_id(), "hello").unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, false), "{error}");
     let heard = port.heard().all();
     assert_eq!((heard.len(), world.count(route::A2A)), (1, 0));

@@ -51,7 +51,7 @@ scenario!(through_the_platform_the_peer_hears_the_platform, [April, Current], |s
     let port = Peer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let call = PeerCall::new("hello").route(Route::Proxy);
-    let outcome = alpha.call_peer(&beta.workspace_id(), call).unwrap();
+    let outcome = alpha.call_peer(beta.workspace_id(), call).unwrap();
     assert_eq!(outcome.to_string(), "replied: got hello");
     assert_eq!(world.count(route::A2A), 1);
     let heard = port.heard().all().remove(0);
@@ -66,14 +66,14 @@ scenario!(a_peer_that_wants_its_secret_is_called_through_the_platform, [Current]
     let (alpha, beta) = world.pair(&port.url());
     port.behave(Manner::EchoTo(beta.inbound_secret().unwrap().expose().to_owned()));
 
-    let outcome = alpha.call_peer(&beta.workspace_id(), "hello").unwrap();
+    let outcome = alpha.call_peer(beta.workspace_id(), "hello").unwrap();
     assert_eq!(outcome.to_string(), "replied: got hello");
     let heard = port.heard().all();
     assert_eq!((heard.len(), heard[0].message_id()), (2, heard[1].message_id()));
     assert!(!heard[0].headers.contains_key("authorization"));
 
     // The refusal is remembered.
-    let outcome = alpha.call_peer(&beta.workspace_id(), "again").unwrap();
+    let outcome = alpha.call_peer(beta.workspace_id(), "again").unwrap();
     assert_eq!(outcome.to_string(), "replied: got again");
     assert_eq!((port.heard().all().len(), world.count(route::A2A)), (3, 2));
 });
@@ -83,7 +83,7 @@ scenario!(a_poll_agent_finds_messages_in_its_feed_and_april_has_none, [April, Cu
     let port = Peer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     // Alpha polls: beta calls it.
-    let outcome = beta.call_peer(&alpha.workspace_id(), "hello").unwrap();
+    let outcome = beta.call_peer(alpha.workspace_id(), "hello").unwrap();
     match stage.dialect {
         Dialect::Current => assert_eq!(outcome, CallOutcome::AcceptedForPoll),
         // The placeholder under which it registered leads nowhere.
