@@ -40,6 +40,8 @@ pub struct Call<E: Endpoint> {
     /// Requests that may still be sent.
     left: u32,
     attempts: u32,
+    /// The credential of the request whose answer was accepted.
+    accepted_with: Option<Token>,
     /// Requests that were sent again because the bearer had changed.
     resends: u32,
     store_read: bool,
@@ -111,6 +113,7 @@ impl<E: Endpoint> Call<E> {
             state: State::Ready,
             left: requests,
             attempts: 0,
+            accepted_with: None,
             resends: 0,
             store_read: false,
             asks_view: false,
@@ -139,6 +142,11 @@ impl<E: Endpoint> Call<E> {
         if let State::Ready | State::Waiting(_) = self.state {
             self.finish(Err(Error::cancelled(E::OPERATION)));
         }
+    }
+
+    /// The credential of the request whose answer was accepted.
+    pub(crate) fn accepted_with(&self) -> Option<&Token> {
+        self.accepted_with.as_ref()
     }
 
     /// Whether a request is under way that the server may act upon, or what it answered is not known yet.
@@ -247,6 +255,7 @@ impl<E: Endpoint> Call<E> {
         }
         let error = match verdict {
             Verdict::Accepted(decoded) => {
+                self.accepted_with.clone_from(&credential);
                 if is_doubtful && self.asks_view && cx.session.dialect != Dialect::Current {
                     return self.confirm(cx, Doubted::Answer(decoded));
                 }

@@ -50,6 +50,8 @@ fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
 pub(crate) struct SaveToken {
     operation: &'static str,
     origin: Origin,
+    /// Whether it could not be stored before.
+    is_late: bool,
     state: State,
     events: VecDeque<Event>,
 }
@@ -73,6 +75,9 @@ enum State {
     SettingAside(EffectId, Token),
     Replace(Token),
     Replacing(EffectId, Token),
+    /// It could not be stored: look at what the store holds, so that nothing newer is overwritten later.
+    Look(Error),
+    Looking(EffectId, Error),
     Finished(Result<()>),
     Done,
 }
@@ -80,22 +85,28 @@ enum State {
 impl SaveToken {
     /// For a token that the platform made.
     pub(crate) fn minted(operation: &'static str, token: Token) -> Self {
-        Self { operation, origin: Origin::Minted, state: State::Replace(token), events: VecDeque::new() }
+        Self::new(operation, Origin::Minted, State::Replace(token))
     }
 
     /// For a token that the owner gave. It is written only where the store holds another one or none.
     pub(crate) fn given(operation: &'static str, token: Token) -> Self {
-        Self { operation, origin: Origin::Given, state: State::Compare(token), events: VecDeque::new() }
+        Self::new(operation, Origin::Given, State::Compare(token))
     }
 
-    /// For the bearer that could not be stored before, if it is one.
+    fn new(operation: &'static str, origin: Origin, state: State) -> Self {
+        Self { operation, origin, is_late: false, state, events: VecDeque::new() }
+    }
+
+    /// For the bearer that could not be stored before, if it is one. A token that somebody put into the store since then is
+    /// newer, and stays there.
     pub(crate) fn unsaved(operation: &'static str, session: &Session) -> Option<Self> {
         let held = session.held()?;
-        match held.kept {
-            Kept::Nowhere => Some(Self::minted(operation, held.token.clone())),
-            Kept::Accepted => Some(Self::given(operation, held.token.clone())),
-            Kept::Given | Kept::Stored => None,
-        }
+        let origin = match held.kept {
+            Kept::Nowhere => Origin::Minted,
+            Kept::Accepted => Origin::Given,
+            Kept::Given | Kept::Stored => return None,
+        };
+        Some(Self { is_late: true, ..Self::new(operation, origin, State::Compare(held.token.clone())) })
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, state: impl FnOnce(EffectId) -> State, op: HostOp) -> Step<Event, Result<()>> {
@@ -104,34 +115,54 @@ impl SaveToken {
         Step::Start(id, Effect::Host(op))
     }
 
-    fn compared(&self, cx: &mut Cx<'_>, token: Token, stored: Option<&Stored>) -> State {
-        match stored.map(|stored| read_token(self.operation, stored)) {
-            Some(Ok(stored)) if stored == token => self.saved(cx, &token),
-            Some(Err(_)) => State::SetAside(token),
-            Some(Ok(_)) | None => State::Replace(token),
+    fn compared(&mut self, cx: &mut Cx<'_>, token: Token, stored: Option<&Stored>) -> State {
+        let stored = match stored.map(|stored| read_token(self.operation, stored)).transpose() {
+            Ok(stored) => stored,
+            Err(_) => return State::SetAside(token),
+        };
+        if stored.as_ref() == Some(&token) {
+            return self.saved(cx, &token);
         }
+        if self.is_late
+            && stored.is_some()
+            && cx.session.store_when_it_failed.as_ref().is_some_and(|then| *then != stored)
+        {
+            let said = "another token was put into the store since this one could not be stored: it stays there";
+            self.events.push_back(Event::Warning(said.to_owned()));
+            cx.session.keep(&token, Kept::Stored);
+            return State::Finished(Ok(()));
+        }
+        State::Replace(token)
     }
 
     fn set_aside(&mut self, token: Token, place: &str) -> State {
         let said =
-            format!("what the store held was no token; it is kept at {place}, and the token that was given is stored");
+            format!("what the store held was no token; it is kept at {place}, and the agent's own token is stored");
         self.events.push_back(Event::Warning(said));
         State::Replace(token)
     }
 
     fn replaced(&mut self, cx: &mut Cx<'_>, token: Token) -> State {
-        if self.origin == Origin::Minted && cx.session.hold_minted(token.clone(), Kept::Stored) {
+        let is_new = self.origin == Origin::Minted && !self.is_late;
+        if is_new && cx.session.hold_minted(token.clone(), Kept::Stored) {
             self.events.push_back(Event::TokenChanged);
         }
         self.saved(cx, &token)
     }
 
-    fn saved(&self, cx: &mut Cx<'_>, token: &Token) -> State {
+    fn saved(&mut self, cx: &mut Cx<'_>, token: &Token) -> State {
         cx.session.keep(token, Kept::Stored);
+        if self.is_late {
+            self.events.push_back(Event::TokenStored);
+        }
         State::Finished(Ok(()))
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, token: Token, fault: Fault) -> State {
+        let error = not_saved(self.operation, self.origin, &Error::from_fault("save", fault));
+        if self.is_late {
+            return State::Finished(Err(error));
+        }
         match self.origin {
             Origin::Given => cx.session.keep(&token, Kept::Accepted),
             Origin::Minted if cx.session.hold_minted(token, Kept::Nowhere) => {
@@ -139,7 +170,7 @@ impl SaveToken {
             }
             Origin::Minted => {}
         }
-        State::Finished(Err(not_saved(self.operation, self.origin, &Error::from_fault("save", fault))))
+        State::Look(error)
     }
 }
 
@@ -165,8 +196,13 @@ impl Machine for SaveToken {
                 let bytes = Zeroizing::new(token.expose().as_bytes().to_vec());
                 self.start(cx, |id| State::Replacing(id, token), HostOp::Replace(Slot::Token, bytes))
             }
+            State::Look(error) => self.start(cx, |id| State::Looking(id, error), HostOp::Load(Slot::Token)),
             State::Finished(result) => Step::Done(result),
-            state @ (State::Comparing(..) | State::SettingAside(..) | State::Replacing(..) | State::Done) => {
+            state @ (State::Comparing(..)
+            | State::SettingAside(..)
+            | State::Replacing(..)
+            | State::Looking(..)
+            | State::Done) => {
                 self.state = state;
                 Step::Idle(None)
             }
@@ -190,6 +226,15 @@ impl Machine for SaveToken {
                 if expected == id =>
             {
                 self.failed(cx, token, fault)
+            }
+            (State::Looking(expected, error), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+                let stored = stored.map(|stored| read_token(self.operation, &stored)).transpose();
+                cx.session.store_when_it_failed = stored.ok();
+                State::Finished(Err(error))
+            }
+            (State::Looking(expected, error), Outcome::Failed(_)) if expected == id => {
+                cx.session.store_when_it_failed = None;
+                State::Finished(Err(error))
             }
             (state, outcome) => {
                 self.state = state;

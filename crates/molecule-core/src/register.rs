@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use molecule_proto::{DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, WorkspaceStatus, WorkspaceView};
+use molecule_proto::{
+    DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView,
+};
 use serde::Serialize;
 
 use crate::beat::{SaveInbound, pass};
@@ -215,30 +217,19 @@ impl Register {
         self.state = State::Sending(Box::new(call.asking_the_view(false)), attempt);
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt) {
+    fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt, bearer: Option<&Token>) {
         let current = answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some();
         cx.session.learn_dialect(current);
         // Another lane may meanwhile have gone back to a token that memory alone holds.
         let save = match answer.auth_token.clone() {
             Some(token) => Some(SaveToken::minted(OPERATION, token)),
             None if self.tried => None,
-            None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| self.accepted(cx.session)),
+            None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| accepted(cx.session, bearer)),
         };
         match save {
             Some(save) => self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt))),
             None => self.registered(cx, answer, &attempt, TokenUse::Held),
         }
-    }
-
-    /// The platform accepted the bearer. One that the owner gave is stored then, if the store can take it.
-    fn accepted(&self, session: &mut Session) -> Option<SaveToken> {
-        let given = session.given_to_store()?;
-        if self.is_prepared {
-            return Some(SaveToken::given(OPERATION, given));
-        }
-        // Why it cannot was said already.
-        session.keep(&given, Kept::Accepted);
-        None
     }
 
     fn registered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: &Attempt, token: TokenUse) {
@@ -265,6 +256,13 @@ impl Register {
         }
         self.fail(explain(error, cx.session.held().is_some(), unnamed));
     }
+}
+
+/// The platform accepted this bearer. If it is the one that the owner gave, it is stored. Another lane may meanwhile have gone back
+/// to one that was refused.
+fn accepted(session: &Session, bearer: Option<&Token>) -> Option<SaveToken> {
+    let given = session.given_to_store().filter(|given| bearer == Some(given))?;
+    Some(SaveToken::given(OPERATION, given))
 }
 
 /// What a refused register means, and what to do about it.
@@ -380,7 +378,7 @@ impl Machine for Register {
                 },
                 State::Send { placeholder } => self.send(cx, placeholder),
                 State::Sending(mut call, attempt) => match call.poll(cx) {
-                    Step::Done(Ok(answer)) => self.answered(cx, answer, attempt),
+                    Step::Done(Ok(answer)) => self.answered(cx, answer, attempt, call.accepted_with()),
                     Step::Done(Err(error)) => self.refused(cx, error, &attempt),
                     other => {
                         self.state = State::Sending(call, attempt);
@@ -394,7 +392,9 @@ impl Machine for Register {
                         self.registered(cx, answer, &attempt, token);
                     }
                     Step::Done(Err(error)) if answered.0.auth_token.is_none() => {
-                        self.events.push_back(Event::Warning(error.to_string()));
+                        // That a store cannot be written at all was told before.
+                        let warning = self.is_prepared.then(|| Event::Warning(error.to_string()));
+                        self.events.extend(warning);
                         let (answer, attempt) = *answered;
                         self.registered(cx, answer, &attempt, TokenUse::Held);
                     }

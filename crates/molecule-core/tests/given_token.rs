@@ -127,3 +127,22 @@ fn what_the_store_held_and_is_no_token_is_kept_aside() {
     assert_eq!(agent.lines("start").iter().filter(|line| line.contains("SetAside(Token)")).count(), 1);
     assert_eq!(agent.store.token, Some(secret("first")));
 }
+
+/// While a register with the stored token is under way, a 401 of a gateway makes another lane go back to the given one.
+#[test]
+fn a_given_token_is_not_stored_for_a_register_with_another_one() {
+    let mut agent = Agent::with(Agent::options().token(secret("stale")), 7);
+    agent.store.token = Some(secret("first"));
+    let mut platform = Platform::current();
+    let mut register = Driven::new(Register::new());
+    let mut held = |seen: &Seen| {
+        let is_good = seen.is(REGISTER) && seen.bearer == Some(secret("first"));
+        if is_good { Reply::Never } else { platform.serve(seen) }
+    };
+    register.drive_for(&mut agent, secs(1), &mut held);
+    run(&mut agent, Call::once(Secrets), |_| Answer::empty(401).into()).unwrap_err();
+    let sent = *register.in_flight.keys().next().expect("the register is under way");
+    register.perform(&mut agent, sent, &mut |seen| platform.serve(seen));
+    register.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
+    assert_eq!(agent.store.token, Some(secret("first")));
+}

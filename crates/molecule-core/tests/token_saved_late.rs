@@ -67,3 +67,25 @@ fn a_loop_does_not_store_an_older_token_over_one_that_is_being_made() {
     looped.drive_for(&mut agent, secs(600), &mut |seen| platform.serve(seen));
     assert_eq!(agent.store.token, Some(secret("minted2")));
 }
+
+/// The owner, or another process, puts a newer one there.
+#[test]
+fn a_token_that_came_into_the_store_meanwhile_stays_there() {
+    for given in [false, true] {
+        let (mut agent, mut platform) = if given {
+            let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
+            agent.store.fail("Replace");
+            let mut platform = Platform::current();
+            run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
+            (agent, platform)
+        } else {
+            unsaved()
+        };
+        agent.store.mend();
+        agent.store.token = Some(secret("newer"));
+        let mut looped = Driven::new(Run::new());
+        looped.drive_for(&mut agent, secs(600), &mut |seen| platform.serve(seen));
+        assert_eq!(agent.store.token, Some(secret("newer")), "given: {given}");
+        assert_eq!(told(&looped, &Event::TokenStored), 0);
+    }
+}

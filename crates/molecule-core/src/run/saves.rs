@@ -41,18 +41,14 @@ impl Saves {
         }
     }
 
-    fn settle(&mut self, now: Time, result: &Result<()>) -> Option<Event> {
+    fn settle(&mut self, now: Time, result: &Result<()>) {
         self.turn.give_back();
         match result {
-            Ok(()) => {
-                (self.next, self.failures) = (None, 0);
-                Some(Event::TokenStored)
-            }
+            Ok(()) => (self.next, self.failures) = (None, 0),
             // Why was told when it was minted or given.
             Err(_) => {
                 self.failures = self.failures.saturating_add(1);
                 self.next = Some(now + FIRST.saturating_mul(1 << self.failures.min(10)).min(LAST));
-                None
             }
         }
     }
@@ -86,7 +82,7 @@ impl Run {
         let Some(mut save) = self.saves.save.take() else { return Lap::Idle(None) };
         match save.poll(cx) {
             Step::Done(result) => {
-                self.events.extend(self.saves.settle(cx.now.mono, &result));
+                self.saves.settle(cx.now.mono, &result);
                 Lap::Again
             }
             Step::Idle(wake) => {

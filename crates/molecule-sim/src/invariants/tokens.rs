@@ -125,13 +125,23 @@ impl NoTokenIsLost {
     fn stores(&mut self, sight: &Sight<'_>, known: &Known, id: EffectId, content: &[u8]) -> Result<(), String> {
         let who = sight.who;
         let token = String::from_utf8_lossy(content).into_owned();
-        if self.to_store.remove(&who).is_some_and(|due| due != token) {
+        let due = self.to_store.remove(&who);
+        let is_fresh = due.is_some();
+        if due.is_some_and(|due| due != token) {
             return Err("it stores something else than the token that it was given".to_owned());
         }
         let brought = known.brought.get(&who.process).is_some_and(|brought| brought.contains(&token));
         let accepted = self.accepted.get(&who.process) == Some(&token);
         if !(brought || accepted) || !known.tokens.contains(&token) {
             return Err("it stores what no answer brought".to_owned());
+        }
+        // What was minted just now is stored before anybody can know better.
+        let agent = &sight.facts.agents[who.agent];
+        let lives = |token: &str| {
+            molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token))
+        };
+        if !is_fresh && !lives(&token) && agent.disk.content(Slot::Token, false).is_some_and(|stored| lives(&stored)) {
+            return Err("it stores a dead token over one that lives".to_owned());
         }
         self.storing.insert((who.process, id), (who, token));
         Ok(())
