@@ -127,7 +127,7 @@ impl SaveToken {
             && stored.is_some()
             && cx.session.store_when_it_failed.as_ref().is_some_and(|then| *then != stored)
         {
-            let said = "another token was put into the store since this one could not be stored: it stays there";
+            let said = "somebody put another token into the store: it stays there, and the one in memory is not stored";
             self.events.push_back(Event::Warning(said.to_owned()));
             cx.session.keep(&token, Kept::Stored);
             return State::Finished(Ok(()));
