@@ -171,9 +171,7 @@ pub fn drive<M>(
                 let outcome = match kind {
                     Kind::Http => continue,
                     Kind::Prepare => HostResult::Prepared,
-                    Kind::Load => HostResult::Loaded(
-                        there.then(|| Stored::new(Zeroizing::new(bytes), "a file")),
-                    ),
+                    Kind::Load => HostResult::Loaded(there.then(|| Stored::new(Zeroizing::new(bytes), "a file"))),
                     Kind::Replace => HostResult::Replaced,
                     Kind::SetAside => HostResult::SetAside("elsewhere".to_owned()),
                     Kind::Lock => HostResult::Locked(LockId(1)),

@@ -88,7 +88,8 @@ impl SaveToken {
         Self::new(operation, Origin::Minted, State::Replace(token))
     }
 
-    /// For a token that the owner gave. It is written only where the store holds another one or none.
+    /// For a token that the owner gave. It is written only where the store holds none, or the one that it held before the
+    /// platform accepted this one.
     pub(crate) fn given(operation: &'static str, token: Token) -> Self {
         Self::new(operation, Origin::Given, State::Compare(token))
     }
@@ -120,19 +121,18 @@ impl SaveToken {
             Ok(stored) => stored,
             Err(_) => return State::SetAside(token),
         };
-        if stored.as_ref() == Some(&token) {
-            return self.saved(cx, &token);
+        match stored {
+            Some(stored) if stored == token => self.saved(cx, &token),
+            // Somebody put it there meanwhile, so it is newer. Should it be refused, this one is held again, and replaces it.
+            Some(stored) if cx.session.store_before.as_ref() != Some(&Some(stored.clone())) => {
+                cx.session.store_before = Some(Some(stored.clone()));
+                if cx.session.bearer() == Some(&token) && cx.session.hold_another(Some(stored)) {
+                    self.events.push_back(Event::TokenChanged);
+                }
+                State::Finished(Ok(()))
+            }
+            Some(_) | None => State::Replace(token),
         }
-        if self.is_late
-            && stored.is_some()
-            && cx.session.store_when_it_failed.as_ref().is_some_and(|then| *then != stored)
-        {
-            let said = "somebody put another token into the store: it stays there, and the one in memory is not stored";
-            self.events.push_back(Event::Warning(said.to_owned()));
-            cx.session.keep(&token, Kept::Stored);
-            return State::Finished(Ok(()));
-        }
-        State::Replace(token)
     }
 
     fn set_aside(&mut self, token: Token, place: &str) -> State {
@@ -214,26 +214,26 @@ impl Machine for SaveToken {
             (State::Comparing(expected, token), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
                 self.compared(cx, token, stored.as_ref())
             }
-            // What cannot be read can perhaps be replaced.
-            (State::Comparing(expected, token), Outcome::Failed(_)) if expected == id => State::Replace(token),
             (State::SettingAside(expected, token), Outcome::Host(HostResult::SetAside(place))) if expected == id => {
                 self.set_aside(token, &place)
             }
             (State::Replacing(expected, token), Outcome::Host(HostResult::Replaced)) if expected == id => {
                 self.replaced(cx, token)
             }
-            (State::SettingAside(expected, token) | State::Replacing(expected, token), Outcome::Failed(fault))
-                if expected == id =>
-            {
-                self.failed(cx, token, fault)
-            }
+            // What cannot be read is not replaced: it may be newer.
+            (
+                State::Comparing(expected, token)
+                | State::SettingAside(expected, token)
+                | State::Replacing(expected, token),
+                Outcome::Failed(fault),
+            ) if expected == id => self.failed(cx, token, fault),
             (State::Looking(expected, error), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
                 let stored = stored.map(|stored| read_token(self.operation, &stored)).transpose();
-                cx.session.store_when_it_failed = stored.ok();
+                cx.session.store_before = stored.ok();
                 State::Finished(Err(error))
             }
             (State::Looking(expected, error), Outcome::Failed(_)) if expected == id => {
-                cx.session.store_when_it_failed = None;
+                cx.session.store_before = None;
                 State::Finished(Err(error))
             }
             (state, outcome) => {

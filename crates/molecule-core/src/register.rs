@@ -80,12 +80,17 @@ enum State {
     LoadingInbound(EffectId),
     Prepare,
     Preparing(EffectId),
+    /// What the store holds before the token that the owner gave is accepted.
+    LoadBefore,
+    LoadingBefore(EffectId),
     AwaitTurn,
     SaveEarlier,
     SavingEarlier(Box<SaveToken>),
     Look,
     Looking(Box<Call<View>>),
-    Send { placeholder: bool },
+    Send {
+        placeholder: bool,
+    },
     Sending(Box<Call<RegisterOnce>>, Attempt),
     SavingToken(Box<SaveToken>, Box<(RegisterAnswer, Attempt)>),
     SavingInbound(Box<SaveInbound>, Box<Registration>),
@@ -343,6 +348,10 @@ impl Machine for Register {
                 }
                 State::LoadInbound => self.state = State::Prepare,
                 State::Prepare => return self.start_host(cx, State::Preparing, HostOp::Prepare),
+                State::LoadBefore if cx.session.given_to_store().is_some() => {
+                    return self.start_host(cx, State::LoadingBefore, HostOp::Load(Slot::Token));
+                }
+                State::LoadBefore => self.state = State::AwaitTurn,
                 State::AwaitTurn => match self.turn.take(cx) {
                     Ok(()) => self.state = State::SaveEarlier,
                     Err(wake) => {
@@ -423,7 +432,11 @@ impl Machine for Register {
                     self.turn.give_back();
                     return Step::Done(*result);
                 }
-                state @ (State::Preparing(_) | State::LoadingToken(_) | State::LoadingInbound(_) | State::Done) => {
+                state @ (State::Preparing(_)
+                | State::LoadingToken(_)
+                | State::LoadingBefore(_)
+                | State::LoadingInbound(_)
+                | State::Done) => {
                     self.state = state;
                     return Step::Idle(None);
                 }
@@ -455,6 +468,15 @@ impl Machine for Register {
             (State::LoadingToken(expected), Outcome::Failed(fault)) if expected == id => {
                 self.fail(Error::from_fault(OPERATION, fault));
             }
+            (State::LoadingBefore(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+                let before = stored.map(|stored| read_token(OPERATION, &stored)).transpose();
+                cx.session.store_before = before.ok();
+                self.state = State::AwaitTurn;
+            }
+            (State::LoadingBefore(expected), Outcome::Failed(_)) if expected == id => {
+                cx.session.store_before = None;
+                self.state = State::AwaitTurn;
+            }
             (State::LoadingInbound(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
                 let text = stored.as_ref().and_then(|stored| std::str::from_utf8(&stored.bytes).ok());
                 if cx.session.inbound_secret == InboundState::Unread {
@@ -473,11 +495,11 @@ impl Machine for Register {
             (State::Preparing(expected), Outcome::Host(HostResult::SetRight(said))) if expected == id => {
                 self.events.extend(said.into_iter().map(Event::Warning));
                 self.is_prepared = true;
-                self.state = State::AwaitTurn;
+                self.state = State::LoadBefore;
             }
             (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
                 self.is_prepared = true;
-                self.state = State::AwaitTurn;
+                self.state = State::LoadBefore;
             }
             (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
                 let (is_given, is_held) = (cx.session.given_to_store().is_some(), cx.session.held().is_some());
@@ -486,7 +508,7 @@ impl Machine for Register {
                 if is_held {
                     // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
                     self.events.push_back(Event::Warning(error.to_string()));
-                    self.state = State::AwaitTurn;
+                    self.state = State::LoadBefore;
                 } else {
                     self.fail(error);
                 }
@@ -507,7 +529,7 @@ impl Machine for Register {
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.cancelled = true;
         match &mut self.state {
-            State::Preparing(id) | State::LoadingToken(id) | State::LoadingInbound(id) => {
+            State::Preparing(id) | State::LoadingToken(id) | State::LoadingBefore(id) | State::LoadingInbound(id) => {
                 self.state = State::Cancelling(*id);
             }
             State::Looking(call) => call.cancel(cx),
@@ -516,6 +538,7 @@ impl Machine for Register {
             State::Start
             | State::LoadInbound
             | State::Prepare
+            | State::LoadBefore
             | State::AwaitTurn
             | State::SaveEarlier
             | State::Look

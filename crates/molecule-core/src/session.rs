@@ -37,8 +37,8 @@ pub struct Session {
     /// A bearer that the store does not hold, and that a stored one replaced when it was refused: perhaps for a reason that
     /// passes, such as April's 401 while its database is down.
     aside: Option<HeldToken>,
-    /// What the store held when the bearer could not be stored, as far as it could be read.
-    pub(crate) store_when_it_failed: Option<Option<Token>>,
+    /// What the store held before the bearer was to be stored, as far as it could be read: everything else is newer.
+    pub(crate) store_before: Option<Option<Token>>,
     pub(crate) inbound_secret: InboundState,
     pub(crate) dialect: Dialect,
     pub(crate) rate: RateBudget,
@@ -252,7 +252,7 @@ impl Session {
         let mut session = Self {
             credential: Credential::Unread,
             aside: None,
-            store_when_it_failed: None,
+            store_before: None,
             inbound_secret: InboundState::Unread,
             dialect: Dialect::Unknown,
             rate: RateBudget::default(),
