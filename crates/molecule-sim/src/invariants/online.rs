@@ -91,7 +91,13 @@ impl Calm {
                     self.hopeless = Some(error.kind());
                     self.since
                 }
-                Ending::Run(Err(_)) | Ending::Register(Err(_)) => now + PATIENCE,
+                Ending::Run(Err(error)) | Ending::Register(Err(error)) => {
+                    // It has a token that works, in memory.
+                    if error.kind() == ErrorKind::TokenNotSaved {
+                        self.hopeless = None;
+                    }
+                    now + PATIENCE
+                }
                 _ => {
                     self.hopeless = None;
                     now
