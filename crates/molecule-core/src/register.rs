@@ -361,7 +361,11 @@ impl Machine for Register {
                 },
                 State::SaveEarlier => self.save_earlier(cx.session),
                 State::SavingEarlier(mut save) => match save.poll(cx) {
-                    Step::Done(Ok(())) => self.state = State::Look,
+                    Step::Done(Ok(())) => {
+                        // A newer one from the store may be held now, and the earlier one again at the end.
+                        self.tried = false;
+                        self.state = State::Look;
+                    }
                     Step::Done(Err(error)) => {
                         // It is still held, and registering needs no disk while it is.
                         self.events.push_back(Event::Warning(error.to_string()));
