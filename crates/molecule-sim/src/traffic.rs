@@ -335,8 +335,9 @@ impl World<'_> {
         let process_is_rival = process.is_rival;
         let taken = process.feed(who.job, clock, id, outcome);
         self.see(who, Seen::Landed(&landing, taken));
-        // A second loop that got the lock has shown what it can show.
-        if process_is_rival && landing.locked {
+        // A second loop that got the lock, or runs without one, has shown what it can show.
+        let without_lock = landing.fault.is_some_and(|(_, kind)| matches!(kind, FaultKind::Host(_)));
+        if process_is_rival && (landing.locked || without_lock) {
             return self.dies(who.process, false);
         }
         self.drive(who.process, who.job);
