@@ -40,9 +40,12 @@ impl Turn {
         let patience = limit.as_millis() / PAUSE.as_millis();
         let is_mine = |holder: &Arc<()>| self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, holder));
         let holder = cx.session.turns.holder.upgrade();
-        if holder.is_some_and(|holder| !is_mine(&holder)) && u128::from(self.waited) < patience {
+        let at = cx.now.mono + PAUSE;
+        // A clock at its very end wakes nobody any more.
+        let can_wait = u128::from(self.waited) < patience && at > cx.now.mono;
+        if holder.is_some_and(|holder| !is_mine(&holder)) && can_wait {
             self.waited += 1;
-            return Err(Wake { at: cx.now.mono + PAUSE, why: "another call gets a token" });
+            return Err(Wake { at, why: "another call gets a token" });
         }
         cx.session.turns.holder = Arc::downgrade(self.held.get_or_insert_default());
         Ok(())
