@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use molecule_conformance::Certificate;
 use molecule_core::proto::{Message, RpcAnswer, RpcRequest};
-use molecule_sim::conformance::Certificate;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 

@@ -7,9 +7,9 @@ use std::thread;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use molecule_conformance::{Case, Driver, Lookup, SEEN, Seen, Sighting, all, run, table};
 use molecule_core::Transport;
 use molecule_core::effect::{Fault, Limits};
-use molecule_sim::conformance::{self, Case, Driver, Lookup, SEEN, Seen, Sighting};
 use tokio::runtime::{Builder, Runtime};
 
 /// Cases that run side by side: most of them wait.
@@ -54,9 +54,9 @@ impl Driver for Async {
 
 #[test]
 fn both_drivers_agree() {
-    let cases = conformance::all();
+    let cases = all();
     let rows = run_all(&cases);
-    println!("{}", conformance::table(&DRIVERS, &rows));
+    println!("{}", table(&DRIVERS, &rows));
     for case in &cases {
         if let Some(because) = case.because {
             println!("{}: more than one outcome is allowed, because {because}.", case.name);
@@ -80,7 +80,7 @@ fn both_drivers_agree() {
 const DRIVERS: [&str; 2] = ["blocking", "async"];
 
 fn run_both(case: &Case) -> Vec<Sighting> {
-    vec![conformance::run(case, &Blocking), conformance::run(case, &Async)]
+    vec![run(case, &Blocking), run(case, &Async)]
 }
 
 /// Each case on both drivers, in the order of the cases.

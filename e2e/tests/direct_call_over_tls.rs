@@ -1,8 +1,8 @@
 //! Direct calls over TLS: to a peer that shows who it is, and to one that does not.
 
+use molecule_conformance::{Certificate, trusted};
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
 use molecule_e2e::{Agent, Manner, Peer, World, route, scenario};
-use molecule_sim::conformance::{Certificate, trusted};
 
 /// An agent that trusts the tests' authority, and one that is called at this URL.
 fn pair(world: &World, url: &str) -> (Agent, Agent) {

@@ -4,10 +4,10 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
+use molecule_conformance::{Certificate, trusted};
 use molecule_e2e::core::proto::WorkspaceStatus;
 use molecule_e2e::core::{Error, ErrorKind};
 use molecule_e2e::{Home, Manner, Peer, scenario};
-use molecule_sim::conformance::{Certificate, trusted};
 use tokio::runtime::Builder;
 
 /// Runs one of the tests below in a process with these variables and no other that an agent reads.

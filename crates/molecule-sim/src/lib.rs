@@ -21,7 +21,6 @@ mod agent;
 mod calls;
 pub mod campaign;
 mod clock;
-pub mod conformance;
 mod creation;
 mod disk;
 mod door;

@@ -1,8 +1,8 @@
 //! The simulated network gives the faults that real drivers gave, and no others.
 
+use molecule_conformance::SEEN;
 use molecule_core::effect::{FaultKind, Sent};
 use molecule_sim::FAULTS;
-use molecule_sim::conformance::SEEN;
 
 #[test]
 fn a_real_driver_gave_every_fault_of_the_simulated_network() {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use molecule_conformance::host::{self, Condition, Course, Place};
 use molecule_host::{Storage, Store, seed};
-use molecule_sim::conformance::host::{self, Condition, Course, Place};
 use molecule_sim::{Disk, Mood};
 
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";

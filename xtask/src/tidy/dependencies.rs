@@ -9,7 +9,7 @@ use super::{Finding, finding};
 use crate::{Failure, cargo_says};
 
 /// Each crate of the house, with those of the house that it may stand on.
-const HOUSE: [(&str, &[&str]); 9] = [
+const HOUSE: [(&str, &[&str]); 10] = [
     ("molecule-proto", &[]),
     ("molecule-core", &["molecule-proto"]),
     ("molecule-host", &["molecule-core", "molecule-proto"]),
@@ -17,6 +17,7 @@ const HOUSE: [(&str, &[&str]); 9] = [
     ("molecule-async", &["molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-serve", &["molecule-core", "molecule-proto"]),
     ("molecule-platform", &["molecule-proto"]),
+    ("molecule-conformance", &["molecule-core", "molecule-host"]),
     ("molecule-sim", &["molecule-core", "molecule-host", "molecule-platform", "molecule-proto"]),
     ("molecule-cli", &["molecule-async", "molecule-blocking", "molecule-core", "molecule-host", "molecule-proto"]),
 ];

@@ -2,8 +2,8 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::conformance::act::Act::{self, Take};
-use crate::conformance::case::{Ask, Case, Seen, maybe};
+use crate::act::Act::{self, Take};
+use crate::case::{Ask, Case, Seen, maybe};
 
 pub(super) fn cases() -> Vec<Case> {
     let junk = |name, text| Case::new(name).peer([Take, Act::send(text)]).gives(maybe(Protocol));

@@ -2,8 +2,8 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::conformance::act::Act::{self, Flood, Notice, Slam, Take};
-use crate::conformance::case::{Ask, Case, Seen, maybe};
+use crate::act::Act::{self, Flood, Notice, Slam, Take};
+use crate::case::{Ask, Case, Seen, maybe};
 
 /// What one of the large bodies holds.
 const LARGE: u64 = 300 << 20;

@@ -2,8 +2,8 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::conformance::act::Act::{self, Listen, Notice, Slam, Take};
-use crate::conformance::case::{Ask, Case, Seen, maybe, unsent};
+use crate::act::Act::{self, Listen, Notice, Slam, Take};
+use crate::case::{Ask, Case, Seen, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![

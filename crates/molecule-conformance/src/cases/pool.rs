@@ -6,9 +6,9 @@ use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind::{Interrupted, OutOfReach, Timeout};
 use molecule_core::effect::Phase;
 
-use crate::conformance::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
-use crate::conformance::act::Certificate::Good;
-use crate::conformance::case::{Ask, Case, Seen, maybe, unsent};
+use crate::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
+use crate::act::Certificate::Good;
+use crate::case::{Ask, Case, Seen, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

@@ -5,9 +5,9 @@ use std::time::Duration;
 use molecule_core::effect::FaultKind::Timeout;
 use molecule_core::effect::Phase::{Connect, Head, Read, Total};
 
-use crate::conformance::act::Act::{self, Drip, Hold, Listen, Notice, Pause, Secure, Take};
-use crate::conformance::act::Certificate::Good;
-use crate::conformance::case::{Ask, Case, Proxy, maybe, unsent};
+use crate::act::Act::{self, Drip, Hold, Listen, Notice, Pause, Secure, Take};
+use crate::act::Certificate::Good;
+use crate::case::{Ask, Case, Proxy, maybe, unsent};
 
 /// A limit that is meant to pass.
 const SHORT: Duration = Duration::from_millis(200);

@@ -4,8 +4,8 @@ use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind::{Connect, Interrupted, OutOfReach, Resolve, Timeout};
 use molecule_core::effect::Phase;
 
-use crate::conformance::act::Act;
-use crate::conformance::case::{Ask, Case, Names, maybe, unsent};
+use crate::act::Act;
+use crate::case::{Ask, Case, Names, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

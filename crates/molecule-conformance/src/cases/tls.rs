@@ -2,9 +2,9 @@
 
 use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Tls};
 
-use crate::conformance::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};
-use crate::conformance::act::Certificate::{AsksForOne, Expired, Good, OtherName, UnknownAuthority};
-use crate::conformance::case::{Ask, Case, maybe, unsent};
+use crate::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};
+use crate::act::Certificate::{AsksForOne, Expired, Good, OtherName, UnknownAuthority};
+use crate::case::{Ask, Case, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let tls = |name| Case::new(name).https();

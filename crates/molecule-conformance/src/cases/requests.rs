@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::Method;
 
-use crate::conformance::act::Act::{self, Take};
-use crate::conformance::case::{Ask, Case};
+use crate::act::Act::{self, Take};
+use crate::case::{Ask, Case};
 
 pub(super) fn cases() -> Vec<Case> {
     let asking = |name, ask: Ask| Case::new(name).peer([Take, Act::ok()]).ask(ask.answers(200, "ok"));

@@ -2,9 +2,9 @@
 
 use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, ProxyAuth, Tls};
 
-use crate::conformance::act::Act::{self, Notice, Secure, Slam, Take};
-use crate::conformance::act::Certificate::{Good, UnknownAuthority};
-use crate::conformance::case::{Case, ELSEWHERE, Names, Proxy, maybe, unsent};
+use crate::act::Act::{self, Notice, Secure, Slam, Take};
+use crate::act::Certificate::{Good, UnknownAuthority};
+use crate::case::{Case, ELSEWHERE, Names, Proxy, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let through = |name| Case::new(name).through(Proxy::Peer);

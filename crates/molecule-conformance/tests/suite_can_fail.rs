@@ -6,9 +6,9 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use molecule_conformance::{Driver, Lookup, all, run};
 use molecule_core::Transport;
 use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
-use molecule_sim::conformance::{self, Driver, Lookup};
 
 /// A driver that is wrong in one way, over bare sockets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl Wrong {
 }
 
 fn complaints(wrong: Wrong, case: &str) -> String {
-    let case = conformance::all().into_iter().find(|known| known.name == case).unwrap();
-    let sighting = conformance::run(&case, &wrong);
+    let case = all().into_iter().find(|known| known.name == case).unwrap();
+    let sighting = run(&case, &wrong);
     [sighting.complaints, sighting.lies].concat().join("\n")
 }
 
