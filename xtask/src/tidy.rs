@@ -54,6 +54,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     }
     println!("{}", blocking.figure());
     let findings = [
+        source::check(&tree),
         purity::check(&tree),
         reexports::check(&tree),
         dependencies::check(&tree, &metadata),

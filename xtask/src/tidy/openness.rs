@@ -1,6 +1,11 @@
 //! Public types that may grow: a field or a variant more must break nobody, so each is `#[non_exhaustive]`.
 
-use super::source::code;
+use proc_macro2::Ident;
+use quote::ToTokens as _;
+use syn::visit::Visit;
+use syn::{Attribute, Fields, ItemEnum, ItemStruct};
+
+use super::source::{Visible, paths};
 use super::tree::Tree;
 use super::{Finding, finding};
 
@@ -29,39 +34,49 @@ const CLOSED: [(&str, &str); 3] = [
 
 /// Looks at public structs with public fields, and at public enums.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let sources = tree.files().filter(|(path, _)| path.ends_with(".rs"));
-    let rooms = sources.filter(|(path, _)| ROOMS.iter().any(|room| path.starts_with(room)));
-    rooms.flat_map(|(path, text)| check_text(path, text)).collect()
-}
-
-fn check_text(path: &str, text: &str) -> Vec<Finding> {
-    let text = code(text);
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let rooms = tree.sources().filter(|(path, _)| ROOMS.iter().any(|room| path.starts_with(room)));
     let mut findings = Vec::new();
-    let mut is_open = false;
-    for (number, line) in lines.iter().enumerate() {
-        if line.starts_with("#[") {
-            is_open |= line.contains("non_exhaustive");
-            continue;
-        }
-        let named = ["pub struct ", "pub enum "].iter().find_map(|word| Some((*word, line.strip_prefix(word)?)));
-        if let Some((word, rest)) = named
-            && rest.ends_with('{')
-        {
-            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-            let body = lines[number + 1..].iter().take_while(|line| **line != "}");
-            let grows = word == "pub enum " || body.clone().any(|line| line.starts_with("pub "));
-            if grows && !is_open && !CLOSED.iter().any(|(closed, _)| *closed == name) {
-                let sentence = format!(
-                    "`{name}` cannot grow; make it `#[non_exhaustive]`, with `new` and a method for each option"
-                );
-                findings.push(finding(path, number + 1, sentence));
-            }
-        }
-        // What stands between an attribute and its type is empty, since comments are.
-        is_open &= line.is_empty();
+    for (path, source) in rooms {
+        let mut types = Types { path, findings: Vec::new() };
+        types.visit_file(&source.file);
+        findings.extend(types.findings);
     }
     findings
+}
+
+struct Types<'a> {
+    path: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Types<'_> {
+    fn judge(&mut self, name: &Ident, attributes: &[Attribute]) {
+        let is_open = attributes.iter().any(|attribute| {
+            let mut names = paths(attribute.meta.to_token_stream()).into_iter().flat_map(|path| path.names);
+            names.any(|name| name == "non_exhaustive")
+        });
+        if !is_open && !CLOSED.iter().any(|(closed, _)| name == closed) {
+            let sentence =
+                format!("`{name}` cannot grow; make it `#[non_exhaustive]`, with `new` and a method for each option");
+            self.findings.push(finding(self.path, name.span().start().line, sentence));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Types<'_> {
+    fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
+        let Fields::Named(fields) = &item.fields else { return };
+        let shows = fields.named.iter().any(|field| Visible::of(&field.vis) == Visible::Everywhere);
+        if shows && Visible::of(&item.vis) == Visible::Everywhere {
+            self.judge(&item.ident, &item.attrs);
+        }
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
+        if Visible::of(&item.vis) == Visible::Everywhere {
+            self.judge(&item.ident, &item.attrs);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the code of the house may not reach: files and processes in most crates, and no surroundings at all in proto and core.
 
-use super::source::{code, line_of, paths};
+use super::source::{After, Path, Source};
 use super::tree::Tree;
 use super::{Finding, finding};
 
@@ -25,7 +25,7 @@ const PURE_CALLS: [Rule; 3] = [("Instant::now", CLOCK), ("SystemTime::now", CLOC
 
 /// Looks at every file of the crates' `src/`, the platform's `serve` excepted.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files().filter_map(|(path, text)| Some((path, text, owner(path)?))).flat_map(check_file).collect()
+    tree.sources().filter_map(|(path, source)| Some((path, source, owner(path)?))).flat_map(check_file).collect()
 }
 
 /// The crate whose rules hold for the file, if any do.
@@ -39,35 +39,41 @@ fn owner(path: &str) -> Option<&'static str> {
     CRATES.into_iter().find(|known| *known == name)
 }
 
-fn check_file((path, text, owner): (&str, &str, &str)) -> Vec<Finding> {
-    let code = code(text);
+fn check_file((path, source, owner): (&str, &Source, &str)) -> Vec<Finding> {
     let pure = PURE.contains(&owner);
-    let named = paths(&code, &["std", "tokio"]);
+    let named = source.paths();
     let forbidden = PATHS.iter().chain(PURE_PATHS.iter().filter(|_| pure));
     let by_path = forbidden.flat_map(|(forbidden, why)| {
-        let hits = named.iter().filter(move |(_, named)| is_below(named, forbidden));
-        hits.map(move |(line, _)| finding(path, *line, format!("`{forbidden}` {why}")))
+        let hits =
+            named.iter().filter(move |named| named.names.iter().map(String::as_str).take(2).eq(forbidden.split("::")));
+        hits.map(move |named| finding(path, named.line, format!("`{forbidden}` {why}")))
     });
     let calls = CALLS.iter().chain(PURE_CALLS.iter().filter(|_| pure));
     let by_call = calls.flat_map(|(call, why)| {
-        let hits = code.match_indices(call).map(|(at, _)| line_of(&code, at));
-        hits.map(move |line| finding(path, line, format!("`{call}` {why}")))
+        let hits = named.iter().filter(move |named| is_call(named, call));
+        hits.map(move |named| finding(path, named.line, format!("`{call}` {why}")))
     });
     let mut findings: Vec<Finding> = by_path.chain(by_call).collect();
     findings.sort_by_key(|finding| finding.line);
     findings
 }
 
-fn is_below(path: &str, forbidden: &str) -> bool {
-    path.strip_prefix(forbidden).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+/// Whether a path is a call that is written so: `Type::function`, or `.method(`.
+fn is_call(path: &Path, call: &str) -> bool {
+    match call.strip_prefix('.').and_then(|call| call.strip_suffix('(')) {
+        Some(method) => path.after == After::Dot { is_call: true } && path.names == [method],
+        None => path.has(&call.split("::").collect::<Vec<_>>()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is found in a function with these statements.
     fn found(path: &str, text: &str) -> Vec<String> {
-        check(&Tree::of(&[(path, text)])).iter().map(|f| format!("{} {}", f.line, f.sentence)).collect()
+        let text = format!("fn f() {{ {text}\n}}");
+        check(&Tree::of(&[(path, &text)])).iter().map(|f| format!("{} {}", f.line, f.sentence)).collect()
     }
 
     fn count(path: &str, text: &str) -> usize {
@@ -94,6 +100,8 @@ mod tests {
             "Instant::now()",
             "SystemTime::now()",
             "x.elapsed()",
+            "assert!(x.elapsed() > y)",
+            "tokio::time::Instant::now()",
             "std::env::var(x)",
             "std::thread::spawn(x)",
             "std::net::IpAddr",
@@ -102,7 +110,7 @@ mod tests {
             assert_eq!(count("crates/molecule-core/src/lib.rs", text), 1, "{text}");
             assert_eq!(count("crates/molecule-async/src/lib.rs", text), 0, "{text}");
         }
-        assert_eq!(count("crates/molecule-core/src/lib.rs", "core::net::IpAddr; env!(x)"), 0);
+        assert_eq!(count("crates/molecule-core/src/lib.rs", "core::net::IpAddr; env!(x); x.elapsed; elapsed(x)"), 0);
     }
 
     #[test]

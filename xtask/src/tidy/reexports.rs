@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::{code, paths};
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens as _;
+use syn::{Attribute, ImplItem, Item, TraitItem, Type};
+
+use super::source::{Path, Source, Visible, imports, paths};
 use super::tree::Tree;
 use super::{Finding, finding};
 
@@ -20,7 +24,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     FACADES.iter().flat_map(|facade| check_facade(tree, &sources, facade)).collect()
 }
 
-fn check_facade(tree: &Tree, sources: &Sources, facade: &str) -> Vec<Finding> {
+fn check_facade(tree: &Tree, sources: &Sources<'_>, facade: &str) -> Vec<Finding> {
     let exports = exports(tree, facade);
     let mut missing = BTreeMap::new();
     for (name, home) in &exports {
@@ -42,43 +46,47 @@ fn check_facade(tree: &Tree, sources: &Sources, facade: &str) -> Vec<Finding> {
 fn exports(tree: &Tree, facade: &str) -> BTreeMap<String, String> {
     let mut exports = BTreeMap::new();
     for file in ["lib.rs", "extend.rs"] {
-        let code = code(tree.text(&format!("crates/{facade}/src/{file}")).unwrap_or_default());
-        for (_, path) in paths(&code, &["molecule_core", "molecule_host"]) {
-            let Some((home, name)) = path.rsplit_once("::").filter(|(_, name)| is_type(name)) else { continue };
-            let home = home.replace("molecule_core::proto", "molecule_proto").replace("molecule_", "molecule-");
-            exports.insert(name.to_owned(), home);
-        }
-        for own in code.lines().filter_map(|line| line.strip_prefix("pub use ")?.strip_suffix(';')) {
-            if let Some((_, name)) =
-                own.rsplit_once("::").filter(|(module, name)| !module.contains("molecule_") && is_type(name))
-            {
-                exports.insert(name.to_owned(), facade.to_owned());
-            }
+        let Some(source) = tree.source(&format!("crates/{facade}/src/{file}")) else { continue };
+        let uses =
+            source.file.items.iter().filter_map(|item| if let Item::Use(item) = item { Some(item) } else { None });
+        for import in uses.flat_map(imports).filter(|import| import.visible == Visible::Everywhere) {
+            let Some(name) = import.name.filter(|name| is_type(name)) else { continue };
+            let path = import.path[..import.path.len() - 1].join("::");
+            let home = if path.starts_with("molecule_") {
+                path.replace("molecule_core::proto", "molecule_proto").replace("molecule_", "molecule-")
+            } else {
+                facade.to_owned()
+            };
+            exports.insert(name, home);
         }
     }
     exports
 }
 
-/// The code of the crates, and which of their types are public.
-struct Sources {
-    files: Vec<(String, String)>,
+/// What the crates below the facades and the facades themselves define.
+struct Sources<'a> {
+    files: Vec<(&'a str, &'a Source)>,
     public: BTreeSet<String>,
 }
 
-impl Sources {
-    fn read(tree: &Tree) -> Self {
-        let crates = BELOW.iter().chain(&FACADES);
-        let roots: Vec<_> = crates.map(|name| format!("crates/{name}/src/")).collect();
-        let ours =
-            tree.files().filter(|(path, _)| path.ends_with(".rs") && roots.iter().any(|root| path.starts_with(root)));
-        let files: Vec<_> = ours.map(|(path, text)| (path.to_owned(), code(text))).collect();
+impl<'a> Sources<'a> {
+    fn read(tree: &'a Tree) -> Self {
+        let roots: Vec<_> = BELOW.iter().chain(&FACADES).map(|name| format!("crates/{name}/src/")).collect();
+        let ours = tree.sources().filter(|(path, _)| roots.iter().any(|root| path.starts_with(root)));
+        let files: Vec<_> = ours.collect();
         let mut public = BTreeSet::new();
-        for (path, code) in &files {
-            let defined = code.lines().filter_map(|line| defined(line).map(|(_, name)| name.to_owned()));
-            public.extend(defined);
+        for (path, source) in &files {
+            let defined = source.file.items.iter().filter_map(|item| match item {
+                Item::Struct(item) => Some((&item.ident, &item.vis)),
+                Item::Enum(item) => Some((&item.ident, &item.vis)),
+                Item::Trait(item) => Some((&item.ident, &item.vis)),
+                _ => None,
+            });
+            let defined = defined.filter(|(_, visibility)| Visible::of(visibility) == Visible::Everywhere);
+            public.extend(defined.map(|(name, _)| name.to_string()));
             // Types that macros make are public by their names here.
             if path.ends_with("molecule-proto/src/lib.rs") {
-                public.extend(words(code).map(|(_, word)| word.to_owned()));
+                public.extend(source.paths().into_iter().flat_map(|path| path.names).filter(|name| is_type(name)));
             }
         }
         Self { files, public }
@@ -93,89 +101,70 @@ impl Sources {
             path.starts_with(&root) && (module == "endpoint" || !path.starts_with(&format!("{root}endpoint")))
         });
         let mut named = Vec::new();
-        for (path, code) in files {
-            let lines: Vec<_> = code.lines().collect();
-            for (number, line) in lines.iter().enumerate() {
-                let Some(kind) = begins(line, name) else { continue };
-                let length = lines[number..].iter().take_while(|line| !line.starts_with('}')).count();
-                let body = if line.ends_with(';') { &lines[number..=number] } else { &lines[number..number + length] };
-                let shown = shown(kind, body);
-                let types = words(&shown).filter(|(before, _)| !before.ends_with("::") || before.ends_with("core::"));
-                named.extend(types.map(|(_, word)| (format!("{path}:{}", number + 1), word.to_owned())));
+        for (path, source) in files {
+            for (line, shown) in source.file.items.iter().filter_map(|item| shown(item, name)) {
+                let types = paths(shown).into_iter().filter_map(|path| type_of(&path));
+                named.extend(types.map(|named| (format!("{path}:{line}"), named)));
             }
         }
         named
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Struct,
-    Enum,
-    Trait,
-    Impl,
-}
-
-/// A public type that a line defines.
-fn defined(line: &str) -> Option<(Kind, &str)> {
-    let item = line.strip_prefix("pub ")?;
-    let kinds = [("struct ", Kind::Struct), ("enum ", Kind::Enum), ("trait ", Kind::Trait)];
-    let (kind, rest) = kinds.iter().find_map(|(word, kind)| Some((*kind, item.strip_prefix(word)?)))?;
-    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-    Some((kind, &rest[..end]))
-}
-
-/// Whether a line begins the definition of a type, or its own methods.
-fn begins(line: &str, name: &str) -> Option<Kind> {
-    if let Some((kind, defined)) = defined(line) {
-        return (defined == name).then_some(kind);
-    }
-    let rest = line.strip_prefix("impl")?;
-    let of = if rest.starts_with('<') { rest.split_once("> ")?.1 } else { rest.strip_prefix(' ')? };
-    let is_its = of.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '<'])) && !of.contains(" for ");
-    is_its.then_some(Kind::Impl)
-}
-
-/// What users see of a definition: public fields, variants' fields, heads of public methods.
-fn shown(kind: Kind, body: &[&str]) -> String {
-    let mut shown = String::new();
-    let mut in_head = false;
-    let mut is_hidden = false;
-    for (number, line) in body.iter().enumerate() {
-        let head = match kind {
-            Kind::Trait => line.starts_with("    fn "),
-            _ => ["    pub fn ", "    pub async fn ", "    pub const fn "].iter().any(|head| line.starts_with(head)),
-        };
-        match kind {
-            Kind::Struct if number == 0 => shown.extend(line.split("pub ").skip(2)),
-            Kind::Struct if line.starts_with("    pub ") => shown += line.split_once(": ").map_or("", |(_, of)| of),
-            Kind::Enum if number > 0 && line.starts_with("        ") => {
-                shown += line.split_once(": ").map_or("", |(_, of)| of);
-            }
-            Kind::Enum if number > 0 => shown += line.split_once('(').map_or("", |(_, of)| of),
-            Kind::Struct | Kind::Enum => {}
-            Kind::Trait | Kind::Impl => {
-                in_head |= head && !is_hidden;
-                if in_head {
-                    shown += line;
-                    in_head = !line.ends_with(['{', '}', ';']);
-                }
-                is_hidden = line.contains("#[doc(hidden)]");
-            }
+/// What users see of the type of this name in its definition or in a block of its methods, and the line of that item: public fields,
+/// variants' fields, heads of public methods.
+fn shown(item: &Item, name: &str) -> Option<(usize, TokenStream)> {
+    let mut shown = TokenStream::new();
+    let ident = match item {
+        Item::Struct(item) if item.ident == name => {
+            let fields = item.fields.iter().filter(|field| Visible::of(&field.vis) == Visible::Everywhere);
+            fields.for_each(|field| field.ty.to_tokens(&mut shown));
+            &item.ident
         }
-        shown.push('\n');
-    }
-    shown
+        Item::Enum(item) if item.ident == name => {
+            let fields = item.variants.iter().flat_map(|variant| &variant.fields);
+            fields.for_each(|field| field.ty.to_tokens(&mut shown));
+            &item.ident
+        }
+        Item::Trait(item) if item.ident == name => {
+            for item in &item.items {
+                if let TraitItem::Fn(method) = item
+                    && !method.attrs.iter().any(is_hidden)
+                {
+                    method.sig.to_tokens(&mut shown);
+                }
+            }
+            &item.ident
+        }
+        Item::Impl(block) if block.trait_.is_none() => {
+            let Type::Path(of) = &*block.self_ty else { return None };
+            let last = of.path.segments.last().filter(|last| last.ident == name)?;
+            for item in &block.items {
+                if let ImplItem::Fn(method) = item
+                    && Visible::of(&method.vis) == Visible::Everywhere
+                    && !method.attrs.iter().any(is_hidden)
+                {
+                    method.sig.to_tokens(&mut shown);
+                }
+            }
+            &last.ident
+        }
+        _ => return None,
+    };
+    Some((ident.span().start().line, shown))
 }
 
-/// The words that could be types, each with what stands before it.
-fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let starts = text.char_indices().filter(move |(at, c)| c.is_uppercase() && !text[..*at].ends_with(is_word));
-    starts.filter_map(move |(at, _)| {
-        let word = text[at..].split(|c| !is_word(c)).next()?;
-        is_type(word).then_some((&text[..at], word))
-    })
+/// Whether an attribute is `#[doc(hidden)]`.
+fn is_hidden(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("doc") && attribute.parse_args::<Ident>().is_ok_and(|word| word == "hidden")
+}
+
+/// The type of this house that a path could name; what is written with another crate's name is not.
+fn type_of(path: &Path) -> Option<String> {
+    let first = path.names.first()?;
+    let is_ours =
+        is_type(first) || matches!(first.as_str(), "crate" | "self" | "super") || first.starts_with("molecule_");
+    path.names.iter().find(|name| is_type(name)).filter(|_| is_ours).cloned()
 }
 
 fn is_type(word: &str) -> bool {
@@ -190,6 +179,7 @@ mod tests {
         impl Health {\n    pub fn rate(&self, of: impl Into<Budget>) -> Vec<Rate> {\n        Inside::new()\n    }\n\
         \n    #[doc(hidden)]\n    pub fn raw(&self) -> Raw {}\n    fn own(&self) -> Own {}\n}\n\
         impl fmt::Display for Health {\n    pub fn not(&self) -> Not {}\n}\n\
+        pub trait Keep {\n    fn keep(&self, of: crate::Rate) -> other::Told;\n    #[doc(hidden)]\n    fn raw(&self) -> Raw;\n}\n\
         pub enum End {\n    Told(Told),\n    Rate,\n    Said {\n        by: Sayer,\n    },\n}\n\
         pub struct UnixTime;\npub struct Hidden;\npub struct Budget;\npub struct Rate;\npub struct Inside;\npub struct Raw;\n\
         pub struct Own;\npub struct Not;\npub struct Told;\npub struct Sayer;\n";
@@ -205,6 +195,12 @@ mod tests {
         assert_eq!(missing("pub use molecule_core::Health;\n"), ["Budget", "Rate", "UnixTime"]);
         assert_eq!(missing("pub use molecule_core::{Budget, Health, Rate, UnixTime};\n"), [""; 0]);
         assert_eq!(missing("pub use molecule_core::End;\n"), ["Sayer", "Told"]);
+        assert_eq!(missing("pub use molecule_core::Keep;\n"), ["Rate"]);
+        assert_eq!(
+            missing("use molecule_core::Rate;\npub use molecule_core::Keep;\n"),
+            ["Rate"],
+            "an import shows nothing"
+        );
     }
 
     #[test]

@@ -1,15 +1,29 @@
 //! The paths and the text files of the tree, held in memory, so that a check is a function and its tests need no disk.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use super::source::Source;
 use crate::Failure;
 
 /// Paths relative to the root, with `/`, and what the files say.
 pub(super) struct Tree {
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, File>,
     paths: BTreeSet<String>,
+}
+
+struct File {
+    text: String,
+    /// Read when it is first asked for.
+    source: OnceCell<Result<Source, (usize, String)>>,
+}
+
+impl File {
+    fn new(text: String) -> Self {
+        Self { text, source: OnceCell::new() }
+    }
 }
 
 impl Tree {
@@ -26,18 +40,39 @@ impl Tree {
         let texts = names().filter_map(|name| {
             // A file that was deleted, but not yet from the index, cannot be read either.
             let text = std::fs::read_to_string(root.join(name)).ok()?;
-            Some((name.to_owned(), text))
+            Some((name.to_owned(), File::new(text)))
         });
         let paths = names().filter(|name| root.join(name).symlink_metadata().is_ok()).map(str::to_owned);
         Ok(Self { files: texts.collect(), paths: paths.collect() })
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(String::as_str)
+        self.files.get(path).map(|file| file.text.as_str())
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+        self.files.iter().map(|(path, file)| (path.as_str(), file.text.as_str()))
+    }
+
+    /// A file of Rust; none if it is not there, or cannot be read as such, which is a finding of its own.
+    pub(super) fn source(&self, path: &str) -> Option<&Source> {
+        let file = self.files.get(path)?;
+        file.source.get_or_init(|| Source::parse(&file.text)).as_ref().ok()
+    }
+
+    /// The Rust below `crates/`, but for tests in directories of their own.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&str, &Source)> {
+        self.files.keys().filter(|path| is_source(path)).filter_map(|path| Some((path.as_str(), self.source(path)?)))
+    }
+
+    /// What should be such Rust and is not: path, line, reason.
+    pub(super) fn unread(&self) -> Vec<(&str, usize, &str)> {
+        let sources = self.files.iter().filter(|(path, _)| is_source(path));
+        let unread = sources.filter_map(|(path, file)| {
+            let (line, why) = file.source.get_or_init(|| Source::parse(&file.text)).as_ref().err()?;
+            Some((path.as_str(), *line, why.as_str()))
+        });
+        unread.collect()
     }
 
     /// Every path, also of what is no text.
@@ -47,10 +82,14 @@ impl Tree {
 
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
-        let texts = files.iter().map(|&(path, text)| (path.to_owned(), text.to_owned()));
+        let texts = files.iter().map(|&(path, text)| (path.to_owned(), File::new(text.to_owned())));
         let paths = files.iter().map(|&(path, _)| path.to_owned());
         Self { files: texts.collect(), paths: paths.collect() }
     }
+}
+
+fn is_source(path: &str) -> bool {
+    path.starts_with("crates/") && path.contains("/src/") && path.ends_with(".rs")
 }
 
 #[cfg(test)]
