@@ -1,4 +1,5 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
+//! `cargo xtask house` prints the figures by which two checkouts are compared,
 //! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen, `cargo xtask systems`
 //! compiles for systems that the tests do not run on, `cargo xtask floors` with the lowest versions of the dependencies.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -11,16 +12,17 @@ mod soak;
 mod systems;
 mod tidy;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What went wrong, as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | fuzz --seconds N | soak --minutes N | systems | floors
+const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH] | fuzz --seconds N | soak --minutes N | systems | floors
 
   ci       all that the gate runs besides the tests; where there is no cargo-deny, without licences, sources and bans
   tidy     the checks of the tree alone
+  house    sizes, arrows up and knots of this checkout or another one, to be compared before and after a change
   fuzz     every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)
   soak     made-up scenarios in the simulator for so many minutes
   systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(&root(), ci::Deny::Asked),
         ["ci", "--without-deny"] => ci::run(&root(), ci::Deny::Skipped),
         ["tidy"] => tidy::run(&root()),
+        ["house"] => tidy::house(&root()),
+        ["house", path] => tidy::house(Path::new(path)),
         ["fuzz", "--seconds", seconds] => fuzz::run(&root(), seconds),
         ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
         ["systems"] => systems::run(&root()),
@@ -60,7 +64,7 @@ fn cargo() -> std::process::Command {
 }
 
 /// What cargo prints when it is asked with these arguments in `root`.
-fn cargo_says(root: &std::path::Path, arguments: &[&str]) -> Result<String, Failure> {
+fn cargo_says(root: &Path, arguments: &[&str]) -> Result<String, Failure> {
     let shown = arguments.join(" ");
     let output = cargo().args(arguments).current_dir(root).output();
     let output = output.map_err(|error| format!("`cargo {shown}` could not be started: {error}"))?;

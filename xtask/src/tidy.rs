@@ -1,5 +1,6 @@
 //! Checks of the tree: what compiles and passes its tests, yet would break a rule of the house.
 
+mod arrows;
 mod blocking;
 mod contract;
 mod dependencies;
@@ -10,7 +11,9 @@ mod packages;
 mod paths;
 mod purity;
 mod reexports;
+mod rooms;
 mod rust_version;
+mod sizes;
 mod source;
 mod tree;
 mod words;
@@ -20,6 +23,7 @@ use std::path::Path;
 
 use crate::Failure;
 use blocking::Blocking;
+use rooms::Rooms;
 use tree::Tree;
 
 /// One broken rule: where, and what to do about it.
@@ -53,6 +57,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         println!("{figure}");
     }
     println!("{}", blocking.figure());
+    let rooms = Rooms::read(&tree);
+    println!("{}", rooms.figure());
     let findings = [
         source::check(&tree),
         purity::check(&tree),
@@ -68,6 +74,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         openness::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
+        rooms.check(),
     ]
     .concat();
     for finding in &findings {
@@ -78,6 +85,25 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         1 => Err("`cargo xtask tidy`: 1 finding".to_owned()),
         count => Err(format!("`cargo xtask tidy`: {count} findings")),
     }
+}
+
+/// Prints what is compared before and after a change of the house: lines of each crate and the longest functions without tests, and
+/// each arrow of the core against the order of its rooms, each arrow in a knot.
+///
+/// # Errors
+///
+/// Why the tree could not be read.
+pub(crate) fn house(root: &Path) -> Result<(), Failure> {
+    let tree = Tree::read(root)?;
+    for figure in sizes::figures(&tree) {
+        println!("{figure}");
+    }
+    let rooms = Rooms::read(&tree);
+    for finding in rooms.all() {
+        println!("{finding}");
+    }
+    println!("{}", rooms.figure());
+    Ok(())
 }
 
 #[cfg(test)]
