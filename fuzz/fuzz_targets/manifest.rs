@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use molecule_core::plugin::PluginManifest;
+use molecule_plugin::PluginManifest;
 
 fuzz_target!(|bytes: &[u8]| {
     match PluginManifest::parse(bytes) {

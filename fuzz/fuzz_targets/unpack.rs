@@ -9,8 +9,8 @@ use std::io;
 use arbitrary::Arbitrary;
 use flate2::Crc;
 use libfuzzer_sys::fuzz_target;
-use molecule_core::plugin::InstallLimits;
-use molecule_core::unpack::{EntryPath, LinkPolicy, Sink, UnpackError, UnpackPolicy, Unpacked, Unpacker};
+use molecule_plugin::InstallLimits;
+use molecule_plugin::unpack::{EntryPath, LinkPolicy, Sink, UnpackError, UnpackPolicy, Unpacked, Unpacker};
 
 const MOST: u64 = 1 << 20;
 

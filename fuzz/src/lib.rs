@@ -1,5 +1,7 @@
 //! Drives a machine with whatever a fuzzer makes up, and checks what must hold whatever comes.
 
+#![cfg(feature = "machines")]
+
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;

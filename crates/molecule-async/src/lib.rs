@@ -78,8 +78,8 @@ pub use molecule_core as core;
 pub use molecule_core::digest::ContentDigest;
 pub use molecule_core::plugin::{
     ContentSha256, DigestError, Durability, EarlierVersion, EntryRef, InstallFailure, InstallLimits, Installed,
-    InstalledPlugin, LinkPolicy, Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome, SetupRun, TreeDiff,
-    TreeDigest, Verification,
+    InstalledPlugin, LimitError, LinkPolicy, Plugin, ReceiptState, Rule, Setup, SetupEnd, SetupOutcome, SetupRun,
+    TreeDiff, TreeDigest, Verification,
 };
 pub use molecule_core::proto::{
     AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime, DelegationId, DelegationStatus, DeliveryMode,

@@ -110,7 +110,6 @@ pub mod connection;
 mod credential;
 mod decode;
 mod delegation;
-pub mod digest;
 pub mod effect;
 pub mod endpoint;
 mod error;
@@ -125,7 +124,6 @@ mod no_nul;
 mod options;
 pub mod peer;
 pub mod plugin;
-mod printable;
 mod proxy;
 mod queue;
 mod rate;
@@ -140,7 +138,6 @@ mod run;
 pub mod session;
 mod target;
 mod turn;
-pub mod unpack;
 mod wait;
 
 pub use ask::{Ask, Begin, Question};
@@ -166,7 +163,10 @@ pub use session::{Dialect, StopLevel};
 pub use target::Target;
 pub use wait::{Awaited, Wait, WaitFor};
 
+#[doc(inline)]
+pub use molecule_plugin::{digest, unpack};
 pub use molecule_proto as proto;
+pub(crate) use molecule_proto::printable;
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

@@ -3,17 +3,11 @@
 pub mod act;
 mod failure;
 mod install;
-mod limits;
 mod list;
 mod lock;
-mod manifest;
 mod order;
-mod receipt;
-mod refusal;
-mod rule;
 mod setup;
 mod task;
-mod tree;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,20 +15,16 @@ use std::time::Duration;
 use molecule_proto::PluginName;
 
 use crate::printable::ShownUrl;
-pub use crate::unpack::LinkPolicy;
 pub use failure::{EarlierVersion, InstallFailure};
 pub use install::{Install, Installed};
-pub use limits::InstallLimits;
 pub use list::{InstalledPlugin, ListPlugins, ReceiptState};
-pub(crate) use manifest::missing as manifest_missing;
-pub use manifest::{ContentSha256, PluginManifest, Verified};
-pub use refusal::{EntryRef, Refusal};
-pub(crate) use refusal::{escaped, escaped_up_to};
-pub use rule::Rule;
+pub use molecule_plugin::unpack::LinkPolicy;
+pub use molecule_plugin::{
+    ContentSha256, DigestError, EntryRef, InstallLimits, LimitError, Line, PluginManifest, Refusal, Rule, Tree,
+    TreeDiff, TreeDigest, TreeError, Verified,
+};
 pub use setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use task::{PluginTask, Verification};
-pub(crate) use tree::hex;
-pub use tree::{DigestError, Line, Tree, TreeDiff, TreeDigest, TreeError};
 
 /// A plugin to install: a name, and what is out of the ordinary about it.
 ///

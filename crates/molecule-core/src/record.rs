@@ -1,6 +1,5 @@
 //! How values that programs log are written where their own form would not do.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -23,19 +22,6 @@ pub(crate) fn maybe_seconds<S: Serializer>(wait: &Option<Duration>, serializer: 
 pub(crate) fn maybe_status<S: Serializer>(status: &Option<StatusCode>, serializer: S) -> Result<S::Ok, S::Error> {
     match status {
         Some(status) => serializer.serialize_u16(status.as_u16()),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// Whatever its `Display` says.
-pub(crate) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-/// The same, or null.
-pub(crate) fn maybe_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
     }
 }

@@ -40,7 +40,7 @@ pub fn var(name: &str) -> Option<String> {
 /// # Errors
 /// `Config` if a variable is no whole number.
 pub fn install_limits_from_env() -> Result<InstallLimits> {
-    InstallLimits::from_vars(var)
+    Ok(InstallLimits::from_vars(var)?)
 }
 
 /// Which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and `NO_PROXY`, each in upper or else

@@ -32,6 +32,8 @@ mod part;
 pub mod path;
 mod peer;
 mod plugin;
+#[doc(hidden)]
+pub mod printable;
 mod queue;
 mod rate_limit;
 mod register;

@@ -1,4 +1,4 @@
-//! Which crate may stand on which: one way through the house, and short lists for proto and core.
+//! Which crate may stand on which: one way through the house, and short lists for proto, plugin and core.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use super::{Finding, finding};
 use crate::{Failure, cargo_says};
 
 /// Each crate of the house, with those of the house that it may stand on.
-const HOUSE: [(&str, &[&str]); 10] = [
+const HOUSE: [(&str, &[&str]); 11] = [
     ("molecule-proto", &[]),
-    ("molecule-core", &["molecule-proto"]),
+    ("molecule-plugin", &["molecule-proto"]),
+    ("molecule-core", &["molecule-plugin", "molecule-proto"]),
     ("molecule-host", &["molecule-core", "molecule-proto"]),
     ("molecule-blocking", &["molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-async", &["molecule-core", "molecule-host", "molecule-proto"]),
@@ -23,29 +24,34 @@ const HOUSE: [(&str, &[&str]); 10] = [
 ];
 
 /// Everything that the crates fit for any target may stand on. It stands in for a build for `wasm32-unknown-unknown`.
-const ALLOWED: [(&str, &[&str]); 2] = [
+const ALLOWED: [(&str, &[&str]); 3] = [
     ("molecule-proto", &["http", "serde", "serde_json", "thiserror", "zeroize"]),
+    (
+        "molecule-plugin",
+        &["flate2", "http", "molecule-proto", "saphyr-parser", "serde", "serde_json", "sha2", "thiserror"],
+    ),
     (
         "molecule-core",
         &[
             "base64",
             "bytes",
             "fastrand",
-            "flate2",
             "http",
             "httpdate",
             "ipnet",
+            "molecule-plugin",
             "molecule-proto",
             "percent-encoding",
-            "saphyr-parser",
             "serde",
             "serde_json",
-            "sha2",
             "thiserror",
             "zeroize",
         ],
     ),
 ];
+
+/// Crates whose tests keep to the same crates of the house, so that they build and fuzz without the machines.
+const ALONE: [&str; 1] = ["molecule-plugin"];
 
 const FACADES: [&str; 2] = ["molecule-blocking", "molecule-async"];
 
@@ -81,10 +87,10 @@ fn check_member(tree: &Tree, name: &str, package: &Value) -> Vec<Finding> {
         let for_tests = dependency["kind"] == "dev";
         let wrong = if FACADES.contains(&name) && FACADES.contains(&on) {
             Some("neither facade stands on the other; move what they share below both")
-        } else if for_tests {
+        } else if for_tests && !(ALONE.contains(&name) && is_ours(on)) {
             None
         } else if is_ours(on) && !below.contains(&on) {
-            Some("dependencies point one way (proto, core, host, facades); move what is needed down")
+            Some("dependencies point one way (proto, plugin, core, host, facades); move what is needed down")
         } else if allowed.is_some_and(|allowed| !allowed.contains(&on)) {
             Some("this crate must compile for any target; do without, or argue for a place in xtask's `ALLOWED`")
         } else {
@@ -126,6 +132,7 @@ mod tests {
         for (name, on) in [
             ("molecule-proto", "molecule-core"),
             ("molecule-core", "molecule-host"),
+            ("molecule-proto", "molecule-plugin"),
             ("molecule-host", "molecule-async"),
             ("molecule-platform", "molecule-core"),
             ("molecule-blocking", "molecule-platform"),
@@ -142,16 +149,29 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_crate_knows_no_machine_even_in_tests() {
+        for kind in [None, Some("dev"), Some("build")] {
+            assert_eq!(found("molecule-plugin", "molecule-core", kind).len(), 1, "{kind:?}");
+            assert_eq!(found("molecule-plugin", "molecule-proto", kind), [], "{kind:?}");
+        }
+        assert_eq!(found("molecule-plugin", "tar", Some("dev")), []);
+        assert_eq!(found("molecule-core", "molecule-plugin", None), []);
+    }
+
+    #[test]
     fn neither_facade_stands_on_the_other_even_in_tests() {
         assert_eq!(found("molecule-blocking", "molecule-async", Some("dev")).len(), 1);
         assert_eq!(found("molecule-async", "molecule-blocking", None).len(), 1);
     }
 
     #[test]
-    fn proto_and_core_keep_to_their_lists() {
+    fn proto_plugin_and_core_keep_to_their_lists() {
         assert_eq!(found("molecule-core", "tokio", None).len(), 1);
         assert_eq!(found("molecule-core", "proptest", Some("dev")), []);
         assert_eq!(found("molecule-core", "bytes", None), []);
+        assert_eq!(found("molecule-core", "sha2", None).len(), 1);
+        assert_eq!(found("molecule-plugin", "sha2", None), []);
+        assert_eq!(found("molecule-plugin", "bytes", None).len(), 1);
         assert_eq!(found("molecule-proto", "bytes", None).len(), 1);
         assert_eq!(found("molecule-host", "rustix", None), []);
     }

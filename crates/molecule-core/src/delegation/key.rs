@@ -1,9 +1,7 @@
 //! The idempotency key that the Python SDK derives.
 
+use molecule_plugin::digest::sha256_hex;
 use molecule_proto::UnixTime;
-use sha2::{Digest as _, Sha256};
-
-use crate::plugin::hex;
 
 /// The key that the Python SDK gives a task in this minute: the SHA-256 of `<task>:<minute>`, in 64 lower-case hexadecimal
 /// digits. For agents that share their delegations with one.
@@ -22,5 +20,5 @@ pub fn python_idempotency_key(task: &str, at: UnixTime) -> String {
     // Python cuts the fraction off, towards zero, before it rounds the seconds down to a minute.
     let secs = if at.as_secs() < 0 && at.subsec_nanos() > 0 { at.as_secs() + 1 } else { at.as_secs() };
     let minute = secs.div_euclid(60) * 60;
-    hex(&Sha256::digest(format!("{task}:{minute}")).into()).map(char::from).iter().collect()
+    sha256_hex(format!("{task}:{minute}"))
 }

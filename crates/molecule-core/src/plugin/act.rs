@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use molecule_plugin::MAX_RECEIPT_BYTES;
+use molecule_plugin::Tree;
 use molecule_proto::PluginName;
 
 use super::Durability;
 use super::setup::SetupOutcome;
-use super::tree::Tree;
 use crate::effect::LockId;
 
 /// An act on the directory of an agent's plugins.
@@ -39,10 +40,6 @@ pub enum PluginOp {
     /// Remove a plugin and its receipt. The lock is held.
     Remove(PluginName),
 }
-
-/// The most bytes of a receipt: twice what the largest plugin within the default limits has. A longer one is not written, and not
-/// read either.
-pub const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The name of a staging directory that holds a whole plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::refusal::{EntryRef, Refusal};
-use super::rule::Rule;
+use molecule_plugin::{EntryRef, LimitError, Refusal, Rule};
+
+use crate::error::Error;
 
 /// The part of an [`Error`](crate::Error) that only installs have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,13 @@ impl InstallFailure {
     /// Where that version lies while it is [`Displaced`](EarlierVersion::Displaced).
     pub fn earlier_at(&self) -> Option<&Path> {
         self.earlier_at.as_deref()
+    }
+}
+
+/// A `Config` error with its remedy.
+impl From<LimitError> for Error {
+    fn from(error: LimitError) -> Self {
+        Self::config(error.to_string(), "set it to digits alone, or leave it out")
     }
 }
 

@@ -7,19 +7,16 @@ use std::iter;
 use std::path::PathBuf;
 
 use http::StatusCode;
+use molecule_plugin::unpack::SkippedLinks;
+use molecule_plugin::{ContentSha256, Receipt, TreeDigest, Verified};
 use molecule_proto::{PluginName, header};
 use serde::Serialize;
 
-use super::act::{Displaced, MAX_RECEIPT_BYTES, PluginOp, PluginResult, SetupPlan, StageId};
+use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
 use super::failure::EarlierVersion;
 use super::lock::TakeLock;
-use super::manifest::{ContentSha256, Verified};
 use super::order::Order;
-use super::receipt::Receipt;
-use super::refusal::Refusal;
-use super::rule::Rule;
 use super::setup::SetupOutcome;
-use super::tree::TreeDigest;
 use super::{Plugin, Setup};
 use crate::beat::pass;
 use crate::call::Call;
@@ -28,8 +25,6 @@ use crate::endpoint::DownloadPlugin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
-use crate::record::text;
-use crate::unpack::SkippedLinks;
 
 pub(super) const OPERATION: &str = "install plugin";
 
@@ -74,7 +69,6 @@ pub struct Installed {
     /// Links in the archive, none of which was made.
     pub skipped_links: SkippedLinks,
     /// The SHA-256 of the tree: what [`Plugin::tree_sha256`] pins.
-    #[serde(serialize_with = "text")]
     pub tree_sha256: TreeDigest,
     /// The content hash as the Python SDK computes it, and whether the manifest declares it.
     pub manifest_sha256: ContentSha256,
@@ -193,10 +187,7 @@ impl Install {
         let order = self.order();
         let verified = staged.unpacked.verify(&order.name, order.pin.as_ref());
         let good = verified.and_then(|verified| {
-            let receipt = self.receipt(cx, &staged, &verified).write();
-            if receipt.len() as u64 > MAX_RECEIPT_BYTES {
-                return Err(too_long_a_receipt(receipt.len()));
-            }
+            let receipt = self.receipt(cx, &staged, &verified).write()?;
             Ok(Good { staged, verified, receipt })
         });
         match good {
@@ -228,20 +219,7 @@ impl Install {
     }
 
     fn receipt(&self, cx: &Cx<'_>, staged: &Staged, verified: &Verified) -> Receipt {
-        let unpacked = &staged.unpacked;
-        Receipt {
-            name: self.order().name.to_string(),
-            version: verified.manifest.version.clone(),
-            source: self.source(staged),
-            tree_sha256: verified.tree.to_string(),
-            manifest_sha256: verified.content.digest().to_string(),
-            declared: verified.content.is_declared(),
-            installed_at: cx.now.unix.as_secs(),
-            files: unpacked.files,
-            bytes: unpacked.bytes,
-            skipped_links: unpacked.skipped_links.count,
-            tree: unpacked.tree.to_string().lines().map(str::to_owned).collect(),
-        }
+        Receipt::of(&self.order().name, self.source(staged), &staged.unpacked, verified, cx.now.unix)
     }
 
     /// As the platform resolved it, or as it was asked for.
@@ -391,15 +369,6 @@ fn not_found(error: Error) -> Error {
     error
         .of_kind(ErrorKind::NotFound, "the platform finds no such plugin")
         .remedy("see available_plugins() for what it holds, and check the name and the source")
-}
-
-/// The refusal of a plugin of which nobody could tell later whether it is whole.
-fn too_long_a_receipt(bytes: usize) -> Refusal {
-    let detail = format!(
-        "the plugin has so many files, or names so long, that its receipt would have {bytes} bytes, more than \
-         {MAX_RECEIPT_BYTES}; lower max_entries and max_names_bytes to their defaults, and ask for a smaller plugin"
-    );
-    Refusal::new(Rule::ReceiptBytes, detail)
 }
 
 /// Where a commit that failed left the earlier version, if not where it was.

@@ -5,20 +5,18 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use molecule_plugin::{Receipt, TreeDigest};
 use molecule_proto::{PluginName, UnixTime};
 use serde::Serialize;
 
 use super::act::{Found, Listed, PluginOp, PluginResult};
 use super::lock::TakeLock;
-use super::receipt::Receipt;
-use super::tree::TreeDigest;
 use crate::beat::pass;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 use crate::printable::line;
-use crate::record::maybe_text;
 
 const OPERATION: &str = "list plugins";
 
@@ -35,7 +33,6 @@ pub struct InstalledPlugin {
     /// Where the platform took it from.
     pub source: Option<String>,
     /// The SHA-256 of its tree when it was installed.
-    #[serde(serialize_with = "maybe_text")]
     pub tree_sha256: Option<TreeDigest>,
     /// When it was installed.
     pub installed_at: Option<UnixTime>,
@@ -73,10 +70,10 @@ impl InstalledPlugin {
         let wrong =
             wrong.map(|why| format!("nothing is known of the plugin {name} but its place, for its receipt: {why}"));
         let (receipt, tree) = receipt.unzip();
-        let installed_at = receipt.as_ref().map(Receipt::time);
-        let (version, source) = receipt.map(|receipt| (receipt.version, receipt.source)).unwrap_or_default();
         // An earlier release, or somebody else, may have written it.
-        let [version, source] = [version, source].map(|text| text.as_deref().map(line));
+        let shown = |text: fn(&Receipt) -> Option<&str>| receipt.as_ref().and_then(text).map(line);
+        let (version, source) = (shown(Receipt::version), shown(Receipt::source));
+        let installed_at = receipt.as_ref().map(Receipt::installed_at);
         let plugin = Self {
             name: found.name,
             path: found.path,

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use molecule_plugin::TreeDigest;
+use molecule_plugin::unpack::UnpackPolicy;
 use molecule_proto::{PluginName, refuse_nul};
 
 use super::act::SetupPlan;
-use super::tree::TreeDigest;
 use super::{Durability, Plugin, Setup};
 use crate::endpoint::DownloadPlugin;
 use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
-use crate::unpack::UnpackPolicy;
 
 /// What an install goes by.
 pub(super) struct Order {

@@ -4,14 +4,13 @@ use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
+use molecule_plugin::{Receipt, TreeDiff};
 use molecule_proto::PluginName;
 use serde::Serialize;
 
 use super::act::{Hashed, PluginOp, PluginResult};
 use super::lock::TakeLock;
 use super::order;
-use super::receipt::Receipt;
-use super::tree::TreeDiff;
 use crate::beat::pass;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
