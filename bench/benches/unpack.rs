@@ -16,7 +16,7 @@ use flate2::read::MultiGzDecoder;
 use molecule_bench::Outcome;
 use molecule_bench::meter::{cost, median};
 use molecule_bench::plugins::Archive;
-use molecule_core::unpack::{EntryPath, Sink, UnpackPolicy, Unpacker};
+use molecule_plugin::unpack::{EntryPath, Sink, UnpackPolicy, Unpacker};
 use sha2::{Digest as _, Sha256};
 
 const ROUNDS: usize = 21;

@@ -12,7 +12,8 @@ use crate::ci::command;
 const SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
 /// The crates whose tests need no TLS either.
-const TESTED: [&str; 6] = ["-p", "molecule-proto", "-p", "molecule-core", "-p", "molecule-host"];
+const TESTED: [&str; 8] =
+    ["-p", "molecule-proto", "-p", "molecule-plugin", "-p", "molecule-core", "-p", "molecule-host"];
 
 const OTHERS: [&str; 6] = ["-p", "molecule-platform", "-p", "molecule-blocking", "-p", "molecule-async"];
 

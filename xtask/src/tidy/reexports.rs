@@ -12,7 +12,7 @@ use super::{Finding, finding};
 
 const FACADES: [&str; 2] = ["molecule-blocking", "molecule-async"];
 /// Whose types a facade may name.
-const BELOW: [&str; 3] = ["molecule-proto", "molecule-core", "molecule-host"];
+const BELOW: [&str; 4] = ["molecule-proto", "molecule-plugin", "molecule-core", "molecule-host"];
 
 /// What methods for drivers and the host take or give: `Storage::host`, `Proxy::rule`, `PeerUrl::is_direct`, `Reach::fault`,
 /// `ContentDigest::of`. Agents are written without them.
@@ -98,7 +98,10 @@ impl<'a> Sources<'a> {
         let root = format!("crates/{home}/src/");
         let files = self.files.iter().filter(|(path, _)| {
             // The core has endpoints of the same names as values.
-            path.starts_with(&root) && (module == "endpoint" || !path.starts_with(&format!("{root}endpoint")))
+            let is_home =
+                path.starts_with(&root) && (module == "endpoint" || !path.starts_with(&format!("{root}endpoint")));
+            // What the core says of plugins as data is defined below it.
+            is_home || home == "molecule-core" && path.starts_with("crates/molecule-plugin/src/")
         });
         let mut named = Vec::new();
         for (path, source) in files {
@@ -201,6 +204,14 @@ mod tests {
             ["Rate"],
             "an import shows nothing"
         );
+    }
+
+    #[test]
+    fn what_the_core_re_exports_is_looked_at_where_it_is_defined() {
+        let plugin = "pub struct Limits;\nimpl Limits {\n    pub fn read(&self) -> Result<Self, Wrong> {\n    }\n}\npub struct Wrong;\n";
+        let lib = "pub use molecule_core::plugin::Limits;\n";
+        let tree = Tree::of(&[("crates/molecule-plugin/src/a.rs", plugin), ("crates/molecule-async/src/lib.rs", lib)]);
+        assert_eq!(check(&tree).len(), 1);
     }
 
     #[test]
