@@ -16,13 +16,12 @@ use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::trace::Span;
-use molecule_host::{Clock, Host};
+use molecule_host::{Clock, Host, Listener, OnEvent};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::act::{Act, Acts};
 use crate::driven::{Drivable, Driven, Task};
-use crate::events::{Listener, OnEvent};
 use crate::fetch::fetch;
 use crate::http::Client;
 use crate::loops::Loops;

@@ -68,7 +68,7 @@ impl Client {
 
     /// # Errors
     /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
-    pub(crate) fn check(&self, target: &Target) -> Result<()> {
+    pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
         if target.is_https() && !Tls::AVAILABLE {
             return Err(Error::config(
                 "the platform URL is https and this build has no TLS",

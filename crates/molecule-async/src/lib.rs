@@ -53,7 +53,6 @@ mod connector;
 mod dial;
 mod driven;
 mod driver;
-mod events;
 pub mod extend;
 mod fetch;
 mod http;

@@ -1,206 +1,31 @@
-//! An agent's options, by the facade's own builder.
+//! The builder of this facade's agents.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use molecule_core::proto::AgentCard;
-use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Route, Timeouts};
-use molecule_host::Storage;
+use molecule_core::{Config, Result, Target, Transport};
+use molecule_host::{Host, OnEvent};
 
 use crate::agent::Agent;
 use crate::driver::Driver;
-use crate::events::OnEvent;
 use crate::http::Client;
 
-/// What an [`Agent`] is built from. Nothing is checked before [`build`](Self::build).
+/// What an [`Agent`] is built from, as [`Agent::builder`] begins it. Nothing is checked before `build`.
 ///
 /// Agents that are built from clones are apart: each has a session of its own. They share the client, if one was given, and a
-/// storage of [`Storage::Custom`].
-#[derive(Clone)]
-#[must_use = "a builder does nothing until it is built"]
-pub struct AgentBuilder {
-    options: Options,
-    storage: Option<Storage>,
-    plugins_dir: Option<PathBuf>,
-    client: Option<Client>,
-    on_event: Option<OnEvent>,
-}
+/// storage of [`Storage::Custom`](crate::Storage::Custom).
+pub type AgentBuilder = molecule_host::AgentBuilder<Client>;
 
-impl AgentBuilder {
-    pub(crate) fn new(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> Self {
-        Self::with(Options::new(platform, workspace_id))
+#[doc(hidden)]
+impl molecule_host::Client for Client {
+    type Agent = Agent;
+
+    fn open(transport: &Transport) -> Result<Self> {
+        Self::new(transport)
     }
 
-    /// What the environment says: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
-    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN` (`off`
-    /// sends none), `MOLECULE_CA_FILE` (certificate authorities in PEM, for [`extra_ca`](Self::extra_ca); a given
-    /// [`client`](Self::client) has its own) and `MOLECULE_HOME` (`:memory:` for [`Storage::Memory`]). An empty variable counts as
-    /// absent.
-    ///
-    /// # Errors
-    /// `Config` if one of the two is missing.
-    pub fn from_env() -> Result<Self> {
-        Options::from_vars(molecule_host::var).map(Self::with)
+    fn check(&self, target: &Target) -> Result<()> {
+        self.check_target(target)
     }
 
-    /// Fills what was not said from the variables that [`from_env`](Self::from_env) reads; what was said stays, the platform's
-    /// URL and the workspace's id among it. So a program can name its workspace and leave its token to the environment.
-    pub fn or_env(self) -> Self {
-        self.map(|options| options.or_vars(molecule_host::var))
-    }
-
-    fn with(options: Options) -> Self {
-        Self { options, storage: None, plugins_dir: None, client: None, on_event: None }
-    }
-
-    /// The agent's card. Without one the platform shows the workspace's own name.
-    pub fn card(self, card: AgentCard) -> Self {
-        self.map(|options| options.card(card))
-    }
-
-    /// The URL under which the platform reaches the agent (push). Without one the agent polls.
-    pub fn reported_url(self, url: impl Into<String>) -> Self {
-        self.map(|options| options.reported_url(url))
-    }
-
-    /// The organisation's id, which hosted platforms route by.
-    pub fn org_id(self, id: impl Into<String>) -> Self {
-        self.map(|options| options.org_id(id))
-    }
-
-    /// What the `Origin` header says; the platform's own origin unless told otherwise.
-    pub fn origin(self, origin: OriginHeader) -> Self {
-        self.map(|options| options.origin(origin))
-    }
-
-    /// A token to begin with: at a first start the one that the platform showed when the workspace was created. Once the
-    /// platform accepted it, a register stores it, so that the next start needs none. On a 401 the stored one is tried; what is
-    /// minted or rotated later is stored and wins.
-    pub fn token(self, token: impl AsRef<str>) -> Self {
-        self.map(|options| options.token(token))
-    }
-
-    /// Whether a register stores the token that was [given](Self::token), once the platform accepted it; it does unless told
-    /// otherwise. Where it cannot be stored, a warning says so and the agent runs.
-    pub fn store_given_token(self, store: bool) -> Self {
-        self.map(|options| options.store_given_token(store))
-    }
-
-    /// Between heartbeats: 30 s unless told otherwise, at most 60 s, and less than 1 s only against this machine.
-    pub fn heartbeat_interval(self, interval: Duration) -> Self {
-        self.map(|options| options.heartbeat_interval(interval))
-    }
-
-    /// Between looks at the state: 30 s unless told otherwise, at most an hour, and less than 1 s only against this machine.
-    pub fn state_interval(self, interval: Duration) -> Self {
-        self.map(|options| options.state_interval(interval))
-    }
-
-    /// How long calls may take.
-    pub fn timeouts(self, timeouts: Timeouts) -> Self {
-        self.map(|options| options.timeouts(timeouts))
-    }
-
-    /// What the loop does when the workspace is paused; it ends unless told otherwise.
-    pub fn on_pause(self, on_pause: OnPause) -> Self {
-        self.map(|options| options.on_pause(on_pause))
-    }
-
-    /// Has the loop begin at a random moment within this time, at most an hour: for many agents of one process.
-    pub fn stagger(self, within: Duration) -> Self {
-        self.map(|options| options.stagger(within))
-    }
-
-    /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
-    pub fn allow_insecure_http(self) -> Self {
-        self.map(Options::allow_insecure_http)
-    }
-
-    /// What the `User-Agent` header says to the platform. Peers that are called directly see the SDK's own name alone.
-    pub fn user_agent(self, name: impl Into<String>) -> Self {
-        self.map(|options| options.user_agent(name))
-    }
-
-    /// Which way calls go to peers: directly where it is safe, else through the platform, unless told otherwise.
-    pub fn route(self, route: Route) -> Self {
-        self.map(|options| options.route(route))
-    }
-
-    /// Trusts a certificate authority (PEM) besides the built-in ones. A given [`client`](Self::client) cannot follow it: that is
-    /// an error of [`build`](Self::build).
-    pub fn extra_ca(self, pem: impl Into<Vec<u8>>) -> Self {
-        self.map(|options| options.extra_ca(pem))
-    }
-
-    /// Sends `https` requests through this proxy (`http://[user:password@]host:port`), whatever `HTTPS_PROXY` and `NO_PROXY`
-    /// say. A given [`client`](Self::client) cannot follow it, and [`no_proxy`](Self::no_proxy) contradicts it: both are errors of
-    /// [`build`](Self::build).
-    pub fn proxy(self, url: impl Into<String>) -> Self {
-        self.map(|options| options.proxy(url))
-    }
-
-    /// Sends every request directly, whatever `HTTPS_PROXY` says. A given [`client`](Self::client) cannot follow it: that is an
-    /// error of [`build`](Self::build).
-    pub fn no_proxy(self) -> Self {
-        self.map(Options::no_proxy)
-    }
-
-    /// Where the token is kept: below `~/.molecule`, or `MOLECULE_HOME`, unless told otherwise.
-    pub fn storage(mut self, storage: Storage) -> Self {
-        self.storage = Some(storage);
-        self
-    }
-
-    /// Where plugins are installed: `plugins` in the agent's own directory unless told otherwise. It is made private, and
-    /// should lie in a directory of the user's own.
-    pub fn plugins_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.plugins_dir = Some(directory.into());
-        self
-    }
-
-    /// Uses this client, so that many agents share one pool of connections.
-    pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
-        self
-    }
-
-    /// Calls this for every event, in order, on the thread of the call. It may use the agent, and should return soon: the call
-    /// waits for it. A panic in it is the call's.
-    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.on_event = Some(Arc::new(callback));
-        self
-    }
-
-    /// Checks everything and builds the agent. Nothing is sent, and no file is read but the one that `MOLECULE_CA_FILE`
-    /// names.
-    ///
-    /// # Errors
-    /// `Config`, for the first option that makes no sense, with its remedy.
-    pub fn build(self) -> Result<Agent> {
-        let options = if self.client.is_some() {
-            self.options.check_given_client()?;
-            self.options
-        } else {
-            molecule_host::with_ca_file(self.options)?
-        };
-        let transport = options.transport().clone();
-        let config = options.build()?;
-        let client = self.client.map_or_else(|| Client::new(&transport), Ok)?;
-        client.check(config.target())?;
-        let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
-        Ok(Agent { driver: Driver::new(config, host, client, self.on_event) })
-    }
-
-    fn map(mut self, change: impl FnOnce(Options) -> Options) -> Self {
-        self.options = change(self.options);
-        self
-    }
-}
-
-impl fmt::Debug for AgentBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentBuilder").field("options", &self.options).finish_non_exhaustive()
+    fn agent(self, config: Config, host: Host, on_event: Option<OnEvent>) -> Agent {
+        Agent { driver: Driver::new(config, host, self, on_event) }
     }
 }

@@ -16,9 +16,8 @@ use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
 use molecule_core::session::Session;
 use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
 use molecule_host::trace::Span;
-use molecule_host::{Clock, Host};
+use molecule_host::{Clock, Host, Listener, OnEvent};
 
-use crate::events::{Listener, OnEvent};
 use crate::fetch::fetch;
 use crate::http::Client;
 use crate::reply::{Due, Reply};

@@ -44,7 +44,6 @@ mod builder;
 mod connector;
 mod dial;
 mod driver;
-mod events;
 mod exchange;
 pub mod extend;
 mod fetch;

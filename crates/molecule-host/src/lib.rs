@@ -1,7 +1,8 @@
 //! What a Molecule AI remote agent asks of the machine that it runs on: a private store, its lock, a clock, a seed, and a
 //! place for plugins.
 //!
-//! Both facades perform their host acts with [`Host`] and hand their users [`Storage`]. Everything here is synchronous:
+//! Both facades perform their host acts with [`Host`], hand their users [`Storage`], and build their agents with
+//! [`AgentBuilder`]. Everything here is synchronous:
 //! a file that is read or written takes as long as the disk takes, and whoever must not wait calls it from a thread.
 //!
 //! The store of [`Storage::Dir`] keeps one directory per workspace below a home (`~/.molecule`, or `MOLECULE_HOME`):
@@ -25,12 +26,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod builder;
 mod ca_file;
 mod cancel;
 mod clock;
 mod environment;
 mod file;
 mod host;
+mod listener;
 mod memory;
 mod plugins;
 mod socket;
@@ -39,11 +42,13 @@ mod store;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
 
+pub use builder::{AgentBuilder, Client};
 pub use ca_file::with_ca_file;
 pub use cancel::Cancel;
 pub use clock::Clock;
 pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
+pub use listener::{Listener, OnEvent};
 pub use plugins::{ChosenBy, Plugins, Unpacking};
 pub use socket::keep_alive;
 pub use storage::Storage;
