@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use molecule_core::connection::Reach;
+use molecule_core::connection::{Reach, bare_host};
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_host::keep_alive;
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// A TCP connection to a host, as it stands in a URL.
 pub(crate) async fn dial(resolver: &Resolver, host: &str, port: u16, reach: Reach) -> Result<TcpStream, Fault> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare_host(host);
     let fault = |kind, error| Fault::with_source(Sent::No, kind, error);
     let addresses = resolver.addresses(bare, port).await;
     let addresses = addresses.map_err(|error| Fault::with_source(Sent::No, FaultKind::Resolve, error))?;

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use molecule_core::connection::bare_host;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::machine::Now;
 
@@ -55,7 +56,7 @@ struct Kept {
 impl Place {
     /// A host as it stands in a URL.
     pub(crate) fn new(host: &str, port: u16) -> Self {
-        Self(host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase(), port)
+        Self(bare_host(host).to_ascii_lowercase(), port)
     }
 
     pub(crate) fn host(&self) -> &str {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::effect::{Fault, FaultKind, Limits, Sent};
 use crate::endpoint::Repeat;
+pub use crate::http_url::bare_host;
 
 /// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
 pub const KEPT: Duration = Duration::from_secs(90);

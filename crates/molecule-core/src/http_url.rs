@@ -51,6 +51,11 @@ pub(crate) enum UrlError {
     UserInfo,
 }
 
+/// A host as it stands in a URL, without the brackets of an IPv6 address.
+pub fn bare_host(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 impl HttpUrl {
     /// Reads a URL, around which there are no blanks.
     pub(crate) fn read(text: &str) -> Result<Self, UrlError> {

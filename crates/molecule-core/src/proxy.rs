@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::error::{Error, Result};
-use crate::http_url::UrlError;
+use crate::http_url::{UrlError, bare_host};
 use crate::target::{Target, is_loopback};
 
 pub use tunnel::HttpProxy;
@@ -162,7 +162,7 @@ impl Exception {
 
     /// Whether it names a host, in lower case and without a dot at its end, at this port.
     fn covers(&self, host: &str, port: u16) -> bool {
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let address = bare_host(host).parse::<IpAddr>();
         let names_host = match (&self.hosts, address.map(|address| address.to_canonical())) {
             (Hosts::All, _) => true,
             (Hosts::Net(net), Ok(address)) => net.contains(&address),

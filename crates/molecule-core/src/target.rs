@@ -8,7 +8,7 @@ use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::error::{Error, Result};
-use crate::http_url::HttpUrl;
+use crate::http_url::{HttpUrl, bare_host};
 
 /// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ fn has_dot_segment(path: &str) -> bool {
 
 /// Whether a host, as it stands in a URL, is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare_host(host);
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
 use crate::connection::Reach;
-use crate::http_url::HttpUrl;
+use crate::http_url::{HttpUrl, bare_host};
 use crate::options::SDK;
 use crate::printable::ShownUrl;
 use crate::target::{Target, is_loopback};
@@ -74,7 +74,7 @@ impl PeerUrl {
 /// Whether a host may be another machine: no other word for this one, and no address that is not public. What a name leads to
 /// is judged where it is resolved.
 fn is_elsewhere(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare_host(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => Reach::Public.admits(address),
         Err(_) => {
