@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::dial::dial;
 use crate::proxy;
 use crate::resolver::{Names, Resolver};
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// The way to the platform, and to peers.
 pub(crate) struct Connector {
@@ -26,14 +26,15 @@ impl Connector {
     /// # Errors
     /// `Config` if a certificate or the proxy makes no sense.
     pub(crate) fn new(transport: &Transport, names: Names) -> Result<Self> {
-        let tls = Tls::new(&transport.extra_ca)?;
+        let tls = tls::set_up(&transport.extra_ca)?;
         let proxies = molecule_host::proxy_rule(&transport.proxy)?;
         Ok(Self { tls, proxies, resolver: Resolver::new(names) })
     }
 
     /// # Errors
-    /// `Config` if the platform is behind a proxy that cannot be used.
+    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check(&self, target: &Target) -> Result<()> {
+        self.tls.check(target)?;
         self.proxies.check(target)
     }
 
@@ -47,7 +48,7 @@ impl Connector {
             None => dial(&self.resolver, host, port, reach).await?,
         };
         if https {
-            Connection::speak(&uri, self.tls.handshake(host, stream, reach).await?).await
+            Connection::speak(&uri, tls::handshake(&self.tls, host, stream, reach).await?).await
         } else {
             Connection::speak(&uri, stream).await
         }

@@ -20,7 +20,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
-use molecule_core::{Error, Result, Target, Transport};
+use molecule_core::{Result, Target, Transport};
 use molecule_host::Clock;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ use crate::connector::Connector;
 use crate::origin::Origin;
 use crate::pool::Pool;
 use crate::resolver::Names;
-use crate::tls::Tls;
+use crate::tls;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
 #[derive(Clone)]
@@ -69,12 +69,6 @@ impl Client {
     /// # Errors
     /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
-        if target.is_https() && !Tls::AVAILABLE {
-            return Err(Error::config(
-                "the platform URL is https and this build has no TLS",
-                "turn on the feature rustls or platform-verifier",
-            ));
-        }
         self.0.connector.check(target)
     }
 
@@ -244,7 +238,7 @@ fn fault(sent: Sent, error: hyper::Error) -> Fault {
 fn kind(error: &hyper::Error) -> FaultKind {
     match error {
         // An alert after the handshake, also where it came before the request was written.
-        error if io_error(error).is_some_and(is_tls) => FaultKind::Tls,
+        error if io_error(error).is_some_and(tls::is_alert) => FaultKind::Tls,
         // No HTTP, a head that is too long, or HTTP/2 where nobody asked for it.
         error if error.is_parse() => FaultKind::Protocol,
         // The other side closed in the middle of an answer, or instead of one.
@@ -279,15 +273,4 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
 /// How hyper says that a chunk is no chunk.
 fn is_framing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-}
-
-/// An alert after the handshake, such as TLS 1.3 has for a client that is not trusted.
-#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
-}
-
-#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
-fn is_tls(_: &io::Error) -> bool {
-    false
 }

@@ -16,7 +16,7 @@ use molecule_host::Clock;
 use ureq::unversioned::transport::{ConnectionDetails, LazyBuffers, Transport};
 
 use crate::dial::{Deadline, dial};
-use crate::exchange::{Exchange, is_cut};
+use crate::exchange::Exchange;
 use crate::http::fault;
 use crate::pool::{Origin, Pool};
 use crate::resolver::{Place, Resolver};
@@ -68,7 +68,7 @@ impl Connector {
         if !details.needs_tls() {
             return Ok(stream);
         }
-        way.tls.handshake(details, stream, self.limits.reach, self.started).map_err(|error| {
+        tls::handshake(&way.tls, details, stream, self.limits.reach, self.started).map_err(|error| {
             way.resolver.forget(&place);
             step_failed(step_of_handshake(&error), error)
         })
@@ -110,12 +110,9 @@ fn of_proxy(fault: Fault) -> Fault {
     Fault { kind, ..fault }
 }
 
-/// What a handshake came to that failed: refused, or only cut, as by a balancer that restarts. Then there is no connection, and
-/// the next one may be good.
 fn step_of_handshake(error: &ureq::Error) -> FaultKind {
     match error {
-        ureq::Error::Io(error) if is_cut(error.kind()) => FaultKind::Connect,
-        ureq::Error::Io(error) => tls::kind(error),
+        ureq::Error::Io(error) => tls::failure(error),
         _ => FaultKind::Tls,
     }
 }

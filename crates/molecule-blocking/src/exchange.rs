@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use molecule_host::is_cut;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::connector::Way;
@@ -126,14 +127,9 @@ pub(crate) struct Cut(io::Error);
 
 fn cut(error: ureq::Error) -> ureq::Error {
     match error {
-        ureq::Error::Io(error) if is_cut(error.kind()) => ureq::Error::Other(Box::new(Cut(error))),
+        ureq::Error::Io(error) if is_cut(&error) => ureq::Error::Other(Box::new(Cut(error))),
         error => error,
     }
-}
-
-pub(crate) fn is_cut(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(kind, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 impl fmt::Display for Cut {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
-use molecule_core::{Error, Result, Target, Transport};
+use molecule_core::{Result, Target, Transport};
 use molecule_host::Clock;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
@@ -22,7 +22,7 @@ use crate::connector::{Connector, Unsent, Way};
 use crate::exchange::Cut;
 use crate::pool::Pool;
 use crate::resolver::{Names, Resolver};
-use crate::tls::Tls;
+use crate::tls;
 
 /// Each of the buffers of a connection. An answer's head must fit in one.
 const BUFFER: usize = 64 * 1024;
@@ -72,7 +72,7 @@ impl Client {
             .max_idle_connections(0)
             .build();
         let way = Way {
-            tls: Tls::new(&transport.extra_ca)?,
+            tls: tls::set_up(&transport.extra_ca)?,
             proxies: molecule_host::proxy_rule(&transport.proxy)?,
             resolver: Resolver::new(names),
             pool: Pool::default(),
@@ -84,12 +84,7 @@ impl Client {
     /// # Errors
     /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
-        if target.is_https() && !Tls::AVAILABLE {
-            return Err(Error::config(
-                "the platform URL is https and this build has no TLS",
-                "turn on the feature rustls or platform-verifier",
-            ));
-        }
+        self.0.way.tls.check(target)?;
         self.0.way.proxies.check(target)
     }
 
@@ -201,8 +196,8 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
             Err(cause) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, cause),
         },
         E::Timeout(limit) => Fault::new(Sent::Maybe, FaultKind::Timeout(phase(limit))),
-        // An alert after the handshake, such as TLS 1.3 has for a client that is not trusted.
-        E::Io(error) if is_tls(&error) => Fault::with_source(Sent::Maybe, FaultKind::Tls, error),
+        // An alert after the handshake.
+        E::Io(error) if tls::is_alert(&error) => Fault::with_source(Sent::Maybe, FaultKind::Tls, error),
         // Closed or reset, in the middle of an answer or instead of one.
         E::Io(error) => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
         // Closed between the pieces of a body's framing.
@@ -232,14 +227,4 @@ fn phase(limit: Timeout) -> Phase {
         // Global, and whatever ureq adds.
         _ => Phase::Total,
     }
-}
-
-#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
-}
-
-#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
-fn is_tls(_: &io::Error) -> bool {
-    false
 }

@@ -35,10 +35,15 @@ mod file;
 mod host;
 mod listener;
 mod memory;
+#[doc(hidden)]
+pub mod no_tls;
 mod plugins;
 mod socket;
 mod storage;
 mod store;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+#[doc(hidden)]
+pub mod tls;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
 
@@ -50,7 +55,7 @@ pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
 pub use listener::{Listener, OnEvent};
 pub use plugins::{ChosenBy, Plugins, Unpacking};
-pub use socket::keep_alive;
+pub use socket::{is_cut, keep_alive};
 pub use storage::Storage;
 pub use store::{Store, StoreError};
 

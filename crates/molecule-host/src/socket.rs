@@ -1,4 +1,6 @@
-//! What a TCP socket of either facade is told, and std cannot tell it.
+//! What the sockets of both facades have in common: options that std cannot set, and how an end of a connection is told.
+
+use std::io;
 
 use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
 
@@ -32,6 +34,12 @@ pub fn keep_alive(socket: &impl std::os::fd::AsFd) {
 pub fn keep_alive(socket: &impl std::os::windows::io::AsSocket) {
     let asking = socket2::TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&asking);
+}
+
+/// Whether an error is that of a connection whose other end is gone.
+pub fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 #[cfg(all(test, target_os = "linux"))]

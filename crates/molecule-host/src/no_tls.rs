@@ -1,0 +1,45 @@
+//! What stands for [`tls`](crate::tls) in a facade that is built without it: `https` is refused when a client or an agent is
+//! built.
+//!
+//! For the two drivers alone, and outside semver. It is there with TLS too: one facade of a program may speak it, and the other not.
+
+use std::io;
+
+use molecule_core::effect::FaultKind;
+use molecule_core::{Error, Result, Target};
+
+const REMEDY: &str = "turn on the feature rustls or platform-verifier";
+
+/// Nothing.
+#[derive(Debug)]
+pub struct Tls(());
+
+impl Tls {
+    /// # Errors
+    /// `Config` if an authority is to be trusted: nobody would ask it.
+    pub fn new(extra_ca: &[Vec<u8>]) -> Result<Self> {
+        if extra_ca.is_empty() {
+            return Ok(Self(()));
+        }
+        Err(Error::config("an extra certificate authority is given, and this build has no TLS", REMEDY))
+    }
+
+    /// # Errors
+    /// `Config` if the platform's URL is `https`.
+    pub fn check(&self, target: &Target) -> Result<()> {
+        if target.is_https() {
+            return Err(Error::config("the platform URL is https and this build has no TLS", REMEDY));
+        }
+        Ok(())
+    }
+}
+
+/// What a handshake came to: none ever begins.
+pub fn failure(_: &io::Error) -> FaultKind {
+    FaultKind::Tls
+}
+
+/// Whether an error is TLS's own: none ever is.
+pub fn is_alert(_: &io::Error) -> bool {
+    false
+}

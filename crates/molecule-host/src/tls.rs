@@ -1,0 +1,159 @@
+//! TLS by rustls, with ring as its one provider: whom connections trust, and why a handshake failed.
+//!
+//! For the two drivers alone: it names rustls's types, and is outside semver.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use molecule_core::connection::{Reach, bare_host};
+use molecule_core::effect::FaultKind;
+use molecule_core::{Error, Result, Target};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
+
+use crate::socket::is_cut;
+
+/// Whose certificates are trusted. A facade chooses by its own features: other crates of the program may have turned on more
+/// of them here.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Roots {
+    /// Those of Mozilla's authorities, as compiled in.
+    #[cfg(feature = "rustls")]
+    Mozilla,
+    /// Those that the operating system trusts.
+    #[cfg(feature = "platform-verifier")]
+    System,
+}
+
+/// What connections are secured with.
+pub struct Tls {
+    /// To hosts that the agent's owner chose.
+    owners: Arc<ClientConfig>,
+    /// To hosts that strangers chose. No session is resumed there: its ticket would tell a peer who calls, and let whoever sits
+    /// at another address of the same name skip its certificate.
+    strangers: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// Trusts these authorities and the extra ones, each in PEM.
+    ///
+    /// # Errors
+    /// `Config` if one of the extra ones is no certificate.
+    pub fn new(roots: Roots, extra_ca: &[Vec<u8>]) -> Result<Self> {
+        let mut extra = Vec::new();
+        for pem in extra_ca {
+            extra.extend(certificates(pem)?);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?;
+        let owners = match roots {
+            #[cfg(feature = "rustls")]
+            Roots::Mozilla => trusting_mozilla(builder, extra),
+            #[cfg(feature = "platform-verifier")]
+            Roots::System => trusting_system(builder, provider, extra),
+        };
+        let owners = owners.map_err(|error| unusable(&error))?;
+        let mut strangers = owners.clone();
+        strangers.resumption = Resumption::disabled();
+        Ok(Self { owners: Arc::new(owners), strangers: Arc::new(strangers) })
+    }
+
+    /// What a connection to a host is secured with that a request may reach so.
+    pub fn config(&self, reach: Reach) -> Arc<ClientConfig> {
+        match reach {
+            Reach::Anywhere => self.owners.clone(),
+            Reach::Public | Reach::PublicOrLoopback => self.strangers.clone(),
+        }
+    }
+
+    /// # Errors
+    /// None: this build speaks TLS.
+    pub fn check(&self, _: &Target) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// The name that a host's certificate must have, of the host as it stands in a URL.
+///
+/// # Errors
+/// If no certificate can be for it.
+pub fn server_name(host: &str) -> io::Result<ServerName<'static>> {
+    ServerName::try_from(bare_host(host).to_owned()).map_err(io::Error::other)
+}
+
+/// What a handshake came to that failed: refused, or only cut, as by a balancer that restarts. Then there is no connection, and
+/// the next one may be good.
+pub fn failure(error: &io::Error) -> FaultKind {
+    use rustls::{CertificateError as Certificate, Error as E, InvalidMessage};
+    if is_cut(error) {
+        return FaultKind::Connect;
+    }
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(E::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        )) => FaultKind::CertificateTime,
+        // The first byte of what came is no TLS record's: plain HTTP, as a rule.
+        Some(E::InvalidMessage(InvalidMessage::InvalidContentType)) => FaultKind::NotTls,
+        _ => FaultKind::Tls,
+    }
+}
+
+/// Whether an error is TLS's own and not the connection's: after the handshake an alert, such as TLS 1.3 has for a client that is
+/// not trusted.
+pub fn is_alert(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let remedy = "give it in PEM, between BEGIN CERTIFICATE and END CERTIFICATE";
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::config(format!("an extra certificate authority is damaged ({error})"), remedy))?;
+    if certificates.is_empty() {
+        return Err(Error::config("an extra certificate authority holds no certificate", remedy));
+    }
+    Ok(certificates)
+}
+
+fn unusable(error: &rustls::Error) -> Error {
+    Error::config(format!("TLS cannot be set up ({error})"), "check the extra certificate authorities")
+}
+
+#[cfg(feature = "platform-verifier")]
+fn trusting_system(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)?;
+    // "Dangerous" in general; this one verifies.
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+#[cfg(feature = "rustls")]
+fn trusting_mozilla(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in extra {
+        roots.add(certificate)?;
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
