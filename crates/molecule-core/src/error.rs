@@ -1,5 +1,7 @@
 //! The one error of the SDK.
 
+mod install;
+
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::iter;
@@ -8,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use molecule_plugin::{LimitError, Refusal};
 use serde::Serialize;
 
 use crate::effect::{Fault, FaultKind, Phase};
-use crate::plugin::{EarlierVersion, InstallFailure, Refusal};
 use crate::printable::{Printable, is_deceptive, line};
+pub use install::{EarlierVersion, InstallFailure};
 
 /// A result with the SDK's one error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -442,6 +445,13 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A `Config` error with its remedy.
+impl From<LimitError> for Error {
+    fn from(error: LimitError) -> Self {
+        Self::config(error.to_string(), "set it to digits alone, or leave it out")
     }
 }
 

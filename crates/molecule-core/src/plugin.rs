@@ -1,7 +1,6 @@
 //! Plugins: what an author asks for, and what comes of it.
 
 pub mod act;
-mod failure;
 mod install;
 mod list;
 mod lock;
@@ -14,8 +13,8 @@ use std::time::Duration;
 
 use molecule_proto::PluginName;
 
+pub use crate::error::{EarlierVersion, InstallFailure};
 use crate::printable::ShownUrl;
-pub use failure::{EarlierVersion, InstallFailure};
 pub use install::{Install, Installed};
 pub use list::{InstalledPlugin, ListPlugins, ReceiptState};
 pub use molecule_plugin::unpack::LinkPolicy;

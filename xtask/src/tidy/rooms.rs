@@ -13,8 +13,6 @@ const ORDER: &[&[&str]] = &[
     &["text"],
     &["error"],
     &["config"],
-    // A plugin as data; a crate of its own beneath the core takes its place.
-    &["unpack"],
     &["effect"],
     // What an application is told, by a step of any machine.
     &["event"],
@@ -33,7 +31,6 @@ const ORDER: &[&[&str]] = &[
 
 /// Files that do not lie in the folder of their room yet, with their submodules.
 const ASTRAY: &[(&str, &str)] = &[
-    ("printable", "text"),
     ("record", "text"),
     ("remedy", "text"),
     ("options", "config"),
@@ -41,14 +38,6 @@ const ASTRAY: &[(&str, &str)] = &[
     ("http_url", "config"),
     ("no_nul", "config"),
     ("proxy", "config"),
-    ("digest", "unpack"),
-    ("plugin/failure", "unpack"),
-    ("plugin/limits", "unpack"),
-    ("plugin/manifest", "unpack"),
-    ("plugin/receipt", "unpack"),
-    ("plugin/refusal", "unpack"),
-    ("plugin/rule", "unpack"),
-    ("plugin/tree", "unpack"),
     ("connection", "effect"),
     ("decode", "effect"),
     ("figures", "machines"),

@@ -13,7 +13,6 @@ use molecule_proto::{PluginName, header};
 use serde::Serialize;
 
 use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
-use super::failure::EarlierVersion;
 use super::lock::TakeLock;
 use super::order::Order;
 use super::setup::SetupOutcome;
@@ -22,7 +21,7 @@ use crate::beat::pass;
 use crate::call::Call;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, LockId, Outcome, Staged};
 use crate::endpoint::DownloadPlugin;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{EarlierVersion, Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 

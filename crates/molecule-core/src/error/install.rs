@@ -3,17 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use molecule_plugin::{EntryRef, LimitError, Refusal, Rule};
-
-use crate::error::Error;
+use molecule_plugin::{EntryRef, Refusal, Rule};
 
 /// The part of an [`Error`](crate::Error) that only installs have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallFailure {
-    pub(crate) refusal: Option<Refusal>,
-    pub(crate) earlier: EarlierVersion,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) earlier: EarlierVersion,
     /// Where it is, if that is not its place.
-    pub(crate) earlier_at: Option<PathBuf>,
+    pub(super) earlier_at: Option<PathBuf>,
 }
 
 /// What became of the version that was installed before.
@@ -52,13 +50,6 @@ impl InstallFailure {
     /// Where that version lies while it is [`Displaced`](EarlierVersion::Displaced).
     pub fn earlier_at(&self) -> Option<&Path> {
         self.earlier_at.as_deref()
-    }
-}
-
-/// A `Config` error with its remedy.
-impl From<LimitError> for Error {
-    fn from(error: LimitError) -> Self {
-        Self::config(error.to_string(), "set it to digits alone, or leave it out")
     }
 }
 
