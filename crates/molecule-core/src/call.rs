@@ -256,7 +256,7 @@ impl<E: Endpoint> Call<E> {
         let error = match verdict {
             Verdict::Accepted(decoded) => {
                 self.accepted_with.clone_from(&credential);
-                if is_doubtful && self.asks_view && cx.session.dialect != Dialect::Current {
+                if is_doubtful && self.asks_view && cx.session.dialect != Some(Dialect::Current) {
                     return self.confirm(cx, Doubted::Answer(decoded));
                 }
                 return self.accepted(cx, decoded);

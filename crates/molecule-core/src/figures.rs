@@ -25,5 +25,5 @@ pub const DOWNLOAD: Duration = crate::plugin::DOWNLOAD;
 
 /// After how long without a good beat the loop registers again.
 pub fn absence(dialect: Dialect) -> Duration {
-    crate::run::absence(dialect)
+    crate::run::absence(Some(dialect))
 }

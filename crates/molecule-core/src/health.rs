@@ -1,7 +1,7 @@
 //! How an agent is, as its application may ask at any time.
 
 use molecule_proto::{RateLimit, UnixTime, WorkspaceStatus};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::session::Dialect;
 
@@ -21,12 +21,20 @@ pub struct Health {
     pub register_failures: u32,
     /// What the server last said about its rate limit.
     pub rate: Option<RateLimit>,
-    /// Which server this is, as far as its answers told.
-    pub dialect: Dialect,
+    /// Which server this is; `None`, and `unknown` in JSON, until an answer told.
+    #[serde(serialize_with = "told")]
+    pub dialect: Option<Dialect>,
     /// Whether this agent has registered since it was built.
     pub registered: bool,
     /// What the agent did since it was built.
     pub counters: Counters,
+}
+
+fn told<S: Serializer>(dialect: &Option<Dialect>, serializer: S) -> Result<S::Ok, S::Error> {
+    match dialect {
+        Some(dialect) => dialect.serialize(serializer),
+        None => serializer.serialize_str("unknown"),
+    }
 }
 
 /// What an agent did since it was built. Each figure only grows, as a metrics system wants it.

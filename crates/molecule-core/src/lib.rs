@@ -78,7 +78,7 @@
 //!
 //! // A platform with a workspace whose first register mints its token.
 //! let mut platform = molecule_platform::Platform::new(molecule_platform::Config::default());
-//! let start = molecule_platform::Now::default();
+//! let start = Now::default();
 //! let id = platform.create_workspace_at(start, "mine", "http://localhost:9/agent").unwrap();
 //!
 //! let config = Options::new("http://127.0.0.1:8080", &id).build()?;

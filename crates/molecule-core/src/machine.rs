@@ -17,51 +17,13 @@
 //! 6. Nothing comes after [`Step::Done`]. [`Machine::cancel`] bounds steps, not time: what must be finished (a save after
 //!    a mint, a lock to give back) is finished.
 
-use std::time::Duration;
-
-use molecule_proto::{Time, UnixTime};
+pub use molecule_proto::{Now, Wake};
 
 use crate::effect::{Effect, EffectId, Outcome};
 use crate::session::Session;
 
 /// The most steps that a machine gives without new input.
 pub const MAX_STEPS: usize = 64;
-
-/// Both clocks, read once by the driver for one poll or feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// A clock that only grows; deadlines live on it.
-    pub mono: Time,
-    /// The calendar's clock, which may jump.
-    pub unix: UnixTime,
-}
-
-impl Now {
-    /// How long this moment is after another, by whichever clock says more: the one that only grows may stand still while
-    /// the computer sleeps, and the calendar's may be set back.
-    pub fn since(self, earlier: Self) -> Duration {
-        self.mono.since(earlier.mono).max(self.unix.since(earlier.unix))
-    }
-}
-
-/// When to poll again at the latest, and what for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wake {
-    /// The moment, on the clock of [`Now::mono`].
-    pub at: Time,
-    /// The reason, for traces and people.
-    pub why: &'static str,
-}
-
-impl Wake {
-    /// The earlier of two wakes that may be missing.
-    pub fn earliest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        match (one, other) {
-            (Some(one), Some(other)) => Some(if other.at < one.at { other } else { one }),
-            (one, other) => one.or(other),
-        }
-    }
-}
 
 /// What a machine may look at and change while it decides.
 #[derive(Debug)]
@@ -115,25 +77,4 @@ pub trait Machine {
 
     /// The caller is gone: `Done` follows within bounded steps.
     fn cancel(&mut self, cx: &mut Cx<'_>);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gap_is_the_larger_of_both_clocks_advances() {
-        let at = |mono, unix| Now { mono: Time::ZERO + Duration::from_secs(mono), unix: UnixTime::from_secs(unix) };
-        for (now, seconds) in [
-            (at(101, 1001), 1),
-            // Asleep.
-            (at(101, 4601), 3601),
-            // The calendar was set back, or stands still.
-            (at(130, 500), 30),
-            (at(130, 1000), 30),
-            (at(99, 999), 0),
-        ] {
-            assert_eq!(now.since(at(100, 1000)), Duration::from_secs(seconds), "{now:?}");
-        }
-    }
 }

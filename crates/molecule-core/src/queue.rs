@@ -59,7 +59,7 @@ impl Question for QueuedItem {
                     .remedy("check the id; only the sender and the receiver may look at it"))
             }
             Err(error) if is_without_route(&error, cx.session.dialect) => {
-                if cx.session.dialect != Dialect::Current {
+                if cx.session.dialect != Some(Dialect::Current) {
                     cx.session.learn_lack(Feature::QueueStatus);
                 }
                 Err(unsupported().with_status(StatusCode::NOT_FOUND))
@@ -74,13 +74,13 @@ impl Question for QueuedItem {
 
 /// Whether a 404 says that there is no such route: the server's plain text, or JSON that is not this route's. An empty one,
 /// or a page, may be of a tenant gate or an edge before a server that has it; before April's own server it is not.
-fn is_without_route(error: &Error, dialect: Dialect) -> bool {
+fn is_without_route(error: &Error, dialect: Option<Dialect>) -> bool {
     if error.status() != Some(StatusCode::NOT_FOUND) {
         return false;
     }
     match error.kind() {
         ErrorKind::Unsupported | ErrorKind::Refused => true,
-        ErrorKind::Routing => dialect == Dialect::April,
+        ErrorKind::Routing => dialect == Some(Dialect::April),
         _ => false,
     }
 }

@@ -149,10 +149,9 @@ impl Recover {
                 if self.recovery == Recovery::Own && self.old.is_none() {
                     return self.fail(Session::no_token(OPERATION));
                 }
-                cx.session.learn_dialect(view.kind.is_some());
-                self.state = match cx.session.dialect {
+                self.state = match cx.session.learn_dialect(view.kind.is_some()) {
                     Dialect::Current => State::Rotating(Box::new(Call::new(Rotate(self.auth())))),
-                    Dialect::April | Dialect::Unknown => State::Minting(Box::new(Call::new(MintToken(self.auth())))),
+                    Dialect::April => State::Minting(Box::new(Call::new(MintToken(self.auth())))),
                 };
             }
         }

@@ -185,17 +185,12 @@ impl Register {
     }
 
     fn present(&mut self, cx: &mut Cx<'_>, view: &WorkspaceView) {
-        cx.session.learn_dialect(view.kind.is_some());
+        let dialect = cx.session.learn_dialect(view.kind.is_some());
         if cx.session.vitals.shows(&view.status) {
             self.events.push_back(Event::StatusChanged(view.status.clone()));
         }
         if view.status == WorkspaceStatus::Paused {
-            return self.finish(Ok(Registration {
-                paused: true,
-                token: TokenUse::Held,
-                delivery_mode: None,
-                dialect: cx.session.dialect,
-            }));
+            return self.finish(Ok(Registration { paused: true, token: TokenUse::Held, delivery_mode: None, dialect }));
         }
         self.state = State::Send { placeholder: cx.session.poll_refused };
     }
@@ -223,8 +218,7 @@ impl Register {
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt, bearer: Option<&Token>) {
-        let current = answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some();
-        cx.session.learn_dialect(current);
+        cx.session.learn_dialect(is_current(&answer));
         // Another lane may meanwhile have gone back to a token that memory alone holds.
         let save = match answer.auth_token.clone() {
             Some(token) => Some(SaveToken::minted(OPERATION, token)),
@@ -245,7 +239,8 @@ impl Register {
         if attempt.placeholder {
             self.events.push_back(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
         }
-        let registration = Registration { paused: false, token, delivery_mode, dialect: cx.session.dialect };
+        let dialect = cx.session.learn_dialect(is_current(&answer));
+        let registration = Registration { paused: false, token, delivery_mode, dialect };
         let save = SaveInbound::new(cx.session, answer.platform_inbound_secret);
         self.state = State::SavingInbound(Box::new(save), Box::new(registration));
     }
@@ -316,6 +311,11 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
 fn removed() -> Error {
     Error::new(ErrorKind::Removed, OPERATION, "the workspace was deleted")
         .remedy("create a new one on the platform and use its id")
+}
+
+/// Only the current server says how messages reach the agent, or which secret they carry.
+fn is_current(answer: &RegisterAnswer) -> bool {
+    answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some()
 }
 
 impl Default for Register {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
+pub use molecule_proto::Dialect;
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
-use serde::Serialize;
 
 use crate::call::Call;
 use crate::config::Config;
@@ -40,7 +40,8 @@ pub struct Session {
     /// What the store held before the bearer was to be stored, as far as it could be read: everything else is newer.
     pub(crate) store_before: Option<Option<Token>>,
     pub(crate) inbound_secret: InboundState,
-    pub(crate) dialect: Dialect,
+    /// Which server this is; `None` until an answer told.
+    pub(crate) dialect: Option<Dialect>,
     pub(crate) rate: RateBudget,
     pub(crate) rng: Rng,
     pub(crate) report: Report,
@@ -57,30 +58,6 @@ pub struct Session {
     pub(crate) turns: Turns,
     next_effect: u64,
     stop: StopLevel,
-}
-
-/// Which server this is, as its answers tell. Its name is the same in `Display` and in JSON: `unknown`, `april`, `current`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Dialect {
-    /// No answer has told yet.
-    #[default]
-    Unknown,
-    /// The platform of April 2026.
-    April,
-    /// The platform of August 2026.
-    Current,
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::April => "april",
-            Self::Current => "current",
-        })
-    }
 }
 
 /// Something that not every server offers.
@@ -254,7 +231,7 @@ impl Session {
             aside: None,
             store_before: None,
             inbound_secret: InboundState::Unread,
-            dialect: Dialect::Unknown,
+            dialect: None,
             rate: RateBudget::default(),
             rng: Rng::with_seed(seed),
             report: Report::new(),
@@ -365,11 +342,13 @@ impl Session {
     }
 
     /// An answer told which server this is. One that was replaced by a newer one may offer what it did not.
-    pub(crate) fn learn_dialect(&mut self, is_current: bool) {
-        self.dialect = if is_current { Dialect::Current } else { Dialect::April };
+    pub(crate) fn learn_dialect(&mut self, is_current: bool) -> Dialect {
+        let dialect = if is_current { Dialect::Current } else { Dialect::April };
+        self.dialect = Some(dialect);
         if is_current {
             self.lacking.clear();
         }
+        dialect
     }
 
     /// Whether the server was found not to offer this.

@@ -4,7 +4,6 @@
 
 mod support;
 
-use molecule_core::session::Dialect;
 use molecule_core::{Beat, ErrorKind, Event};
 use serde_json::json;
 use support::platform::HEARTBEAT;
@@ -16,12 +15,12 @@ fn its_answer_tells_the_dialect_and_when_it_was_well() {
         let mut agent = Agent::stored(&secret("first"));
         run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
         let health = agent.session.health();
-        assert_eq!((health.dialect, health.last_beat), (platform.dialect, Some(agent.now.unix)));
+        assert_eq!((health.dialect, health.last_beat), (Some(platform.dialect), Some(agent.now.unix)));
     }
     let mut agent = Agent::stored(&secret("first"));
     run(&mut agent, Beat::new(), |_| Answer::error(500, "failed to update").into()).unwrap_err();
     let health = agent.session.health();
-    assert_eq!((health.dialect, health.last_beat), (Dialect::Unknown, None));
+    assert_eq!((health.dialect, health.last_beat), (None, None));
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn a_loop_counts_its_beats() {
 #[test]
 fn health_is_a_record_for_logs() {
     let agent = Agent::with(Agent::options(), 7);
+    assert_eq!(serde_json::to_value(agent.session.health()).unwrap()["dialect"], "unknown");
     let mut run = Looped::new(agent, Platform::current().without_token());
     run.on(secs(1));
     let record = serde_json::to_value(run.agent.session.health()).unwrap();

@@ -66,7 +66,7 @@ fn ones_own_odd_card_stops_neither_register_nor_the_loop() {
             });
             assert_eq!(registration.unwrap().token, TokenUse::Held);
             let current = if kind.is_empty() { Dialect::April } else { Dialect::Current };
-            assert_eq!(agent.session.health().dialect, current);
+            assert_eq!(agent.session.health().dialect, Some(current));
             let mut platform = Platform::current();
             let mut looped = Driven::new(molecule_core::Run::new());
             looped.drive_for(&mut agent, secs(600), &mut |seen| match seen {

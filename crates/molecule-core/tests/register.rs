@@ -40,7 +40,7 @@ fn a_first_start_mints_a_token_and_saves_it_before_anything_else() {
     assert!(at("event TokenChanged") < at("event Registered"));
     assert_eq!(agent.session.inbound_secret().unwrap().expose(), secret("inbound"));
     assert!(agent.session.health().registered);
-    assert_eq!(agent.session.health().dialect, Dialect::Current);
+    assert_eq!(agent.session.health().dialect, Some(Dialect::Current));
     run(&mut agent, Call::new(Secrets), |seen| platform.serve(seen)).unwrap();
 }
 

@@ -68,7 +68,7 @@ fn nothing_is_sent_to_a_paused_workspace() {
         assert_eq!(platform.status, "paused");
         let health = agent.session.health();
         assert_eq!((health.registered, health.status), (false, Some(WorkspaceStatus::Paused)));
-        assert_eq!(health.dialect, platform.dialect);
+        assert_eq!(health.dialect, Some(platform.dialect));
     }
 }
 
@@ -109,7 +109,7 @@ fn the_view_tells_the_dialect() {
     ] {
         let mut agent = Agent::new();
         run(&mut agent, Register::new(), |_| Answer::json(200, view.clone()).into()).unwrap();
-        assert_eq!(agent.session.health().dialect, dialect);
+        assert_eq!(agent.session.health().dialect, Some(dialect));
     }
 }
 

@@ -104,14 +104,14 @@ fn a_gap_is_followed_by_online_again() {
 fn health_tells_how_the_agent_is() {
     let mut run = Looped::usual(Platform::current());
     let health = run.agent.session.health();
-    assert_eq!((health.last_beat, health.status, health.dialect), (None, None, Dialect::Unknown));
+    assert_eq!((health.last_beat, health.status, health.dialect), (None, None, None));
     assert!(!health.registered && health.rate.is_none());
 
     run.on(secs(100));
     let health = run.agent.session.health();
     let last = *run.platform.times(HEARTBEAT).last().unwrap();
     assert_eq!(run.agent.now.unix.since(health.last_beat.unwrap()), run.agent.since(last));
-    assert_eq!((health.status, health.dialect), (Some(WorkspaceStatus::Online), Dialect::Current));
+    assert_eq!((health.status, health.dialect), (Some(WorkspaceStatus::Online), Some(Dialect::Current)));
     assert!(health.registered);
     assert_eq!((health.heartbeat_failures, health.state_failures, health.register_failures), (0, 0, 0));
 

@@ -1,8 +1,7 @@
 //! Who may talk to whom (contract section 6.5; April 13). The status of a workspace does not matter.
 
-use molecule_proto::WorkspaceId;
+use molecule_proto::{Dialect, WorkspaceId};
 
-use crate::config::Dialect;
 use crate::platform::Platform;
 use crate::workspace::Workspace;
 

@@ -1,24 +1,7 @@
 //! What goes in and comes out of the machine, apart from requests.
 
 use bytes::Bytes;
-use molecule_proto::{Time, UnixTime};
-
-/// A moment, as whoever drives the platform reads it from its clocks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Now {
-    /// A clock that only grows: limits and sweeps count on it.
-    pub mono: Time,
-    /// The calendar: times in answers are its.
-    pub unix: UnixTime,
-}
-
-impl Now {
-    /// The same moment in whole microseconds, which is what the server's database keeps.
-    pub(crate) fn in_micros(self) -> Self {
-        let nanos = self.unix.subsec_nanos();
-        Self { mono: self.mono, unix: UnixTime::new(self.unix.as_secs(), nanos - nanos % 1000) }
-    }
-}
+use molecule_proto::Wake;
 
 /// What a request is answered with.
 #[derive(Debug)]
@@ -63,13 +46,4 @@ pub enum Turn {
     Answer(Ticket, http::Response<Bytes>),
     /// Nothing to do until the next request, the next outcome of a call, the next act of an owner, or the wake.
     Idle(Option<Wake>),
-}
-
-/// When to poll again, and what for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wake {
-    /// Later than the moment that was polled with.
-    pub at: Time,
-    /// What will happen then.
-    pub why: &'static str,
 }

@@ -2,9 +2,8 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use molecule_proto::{UnixTime, WorkspaceId, WorkspaceStatus};
+use molecule_proto::{Dialect, UnixTime, WorkspaceId, WorkspaceStatus};
 
-use crate::config::Dialect;
 use crate::platform::Platform;
 use crate::reply::Refusal;
 

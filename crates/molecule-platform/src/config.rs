@@ -5,17 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molecule_proto::Token;
-
-/// Which server is played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Dialect {
-    /// The server of April 2026.
-    April,
-    /// The server of August 2026.
-    #[default]
-    Current,
-}
+use molecule_proto::{Dialect, Token};
 
 /// How a server is set up. Take [`Config::new`] and change what matters:
 ///

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_proto::{
-    A2aAnswer, ActivityRow, ActivityType, DelegationId, DelegationStatus, RpcAnswer, Time, UnixTime, WorkspaceId,
+    A2aAnswer, ActivityRow, ActivityType, DelegationId, DelegationStatus, Dialect, Now, RpcAnswer, Time, UnixTime,
+    WorkspaceId,
 };
 use serde_json::{Value, json};
 
 use crate::a2a::{Delivery, Envelope, Purpose, Sender};
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::feed::beginning;
 use crate::platform::Platform;
 use crate::reply::{Refusal, Response};

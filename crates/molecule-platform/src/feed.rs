@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use molecule_proto::{ActivityRow, ActivityType, Time, WorkspaceId};
+use molecule_proto::{ActivityRow, ActivityType, Now, Time, WorkspaceId};
 
-use crate::answer::Now;
 use crate::json::holds_nul;
 use crate::platform::Platform;
 

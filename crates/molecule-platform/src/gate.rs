@@ -2,9 +2,9 @@
 
 use http::header::{HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, StatusCode};
-use molecule_proto::{ErrorBody, header};
+use molecule_proto::{Dialect, ErrorBody, header};
 
-use crate::config::{Config, Dialect};
+use crate::config::Config;
 use crate::reply::{self, Response};
 
 /// Origins that a server accepts whatever its own name is.

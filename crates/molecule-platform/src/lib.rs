@@ -165,14 +165,16 @@ mod url_rules;
 mod urls;
 mod workspace;
 
-pub use answer::{Answer, DispatchId, Now, Ticket, Turn, Wake};
-pub use config::{Config, Dialect, Resolver};
+pub use answer::{Answer, DispatchId, Ticket, Turn};
+pub use config::{Config, Resolver};
 pub use dispatch::DispatchFault;
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
 pub use serve::{Server, serve};
 pub use tokens::TokenKind;
+
+pub use molecule_proto::{Dialect, Now, Wake};
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

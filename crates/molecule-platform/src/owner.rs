@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use molecule_proto::{DeliveryMode, Token, TokenId, WorkspaceId, WorkspaceStatus};
+use molecule_proto::{DeliveryMode, Dialect, Now, Token, TokenId, WorkspaceId, WorkspaceStatus};
 
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::platform::Platform;
 use crate::tokens::TokenKind;
 use crate::url_rules;

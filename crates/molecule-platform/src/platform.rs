@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use molecule_proto::{InboundSecret, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus, header};
+use molecule_proto::{Dialect, InboundSecret, Now, Time, Token, WorkspaceId, WorkspaceKind, WorkspaceStatus, header};
 use serde_json::json;
 
 use crate::a2a::Mail;
-use crate::answer::{Answer, Now, Turn};
-use crate::config::{Config, Dialect};
+use crate::answer::{Answer, Turn};
+use crate::config::Config;
 use crate::feed::Feed;
 use crate::plugin::Plugins;
 use crate::random::Random;

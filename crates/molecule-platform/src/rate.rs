@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
-use molecule_proto::{ErrorBody, RateLimit, Remaining, Time, header};
+use molecule_proto::{Dialect, ErrorBody, RateLimit, Remaining, Time, header};
 
 use crate::auth::bearer;
-use crate::config::{Config, Dialect};
+use crate::config::Config;
 use crate::reply::{self, Response};
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,8 +1,7 @@
 //! Which request is for which route.
 
 use http::Method;
-
-use crate::config::Dialect;
+use molecule_proto::Dialect;
 
 /// A route and the variable parts of its path, as they were sent.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
 
 use bytes::Bytes;
-use molecule_proto::{Time, UnixTime};
+use molecule_proto::{Now, Time, UnixTime};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use crate::answer::{DispatchId, Now, Ticket, Turn};
+use crate::answer::{DispatchId, Ticket, Turn};
 use crate::platform::Platform;
 use crate::reply::Response;
 use log::Log;

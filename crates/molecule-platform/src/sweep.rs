@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use molecule_proto::{Time, WorkspaceStatus};
+use molecule_proto::{Dialect, Now, Time, UnixTime, Wake, WorkspaceStatus};
 
-use crate::answer::{Now, Wake};
-use crate::config::{Config, Dialect};
+use crate::config::Config;
 use crate::platform::Platform;
 use crate::workspace::Workspace;
 
@@ -102,7 +101,7 @@ impl Unborn {
 impl Platform {
     /// Does what is due, and rounds the moment as the database would.
     pub(crate) fn settle(&mut self, now: Now) -> Now {
-        let now = now.in_micros();
+        let now = Now { unix: in_micros(now.unix), ..now };
         let dialect = self.config.dialect;
         for row in self.workspaces.values_mut() {
             give_up_start(row, now);
@@ -161,6 +160,12 @@ fn give_up_start(row: &mut Workspace, now: Now) {
 
 /// The end of a key makes a workspace `offline`; the current server's external ones are left to the sweep. Paused and
 /// removed ones have no key.
+/// The same moment in whole microseconds, which is what the server's database keeps.
+fn in_micros(time: UnixTime) -> UnixTime {
+    let nanos = time.subsec_nanos();
+    UnixTime::new(time.as_secs(), nanos - nanos % 1000)
+}
+
 fn end_liveness_key(row: &mut Workspace, dialect: Dialect, now: Now) {
     if row.liveness_key.is_none_or(|at| at > now.mono) {
         return;

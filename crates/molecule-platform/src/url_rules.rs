@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::{Config, Dialect};
+use molecule_proto::Dialect;
+
+use crate::config::Config;
 
 /// Judges the URL of a push agent at register and at creation.
 ///

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_proto::{
-    DeliveryMode, InboundSecret, Time, UnixTime, WorkspaceId, WorkspaceKind, WorkspaceStatus, WorkspaceView,
+    DeliveryMode, Dialect, InboundSecret, Now, Time, UnixTime, WorkspaceId, WorkspaceKind, WorkspaceStatus,
+    WorkspaceView,
 };
 use serde_json::Value;
-
-use crate::answer::Now;
-use crate::config::Dialect;
 
 /// How long a refused register of an authenticated agent degrades its workspace.
 const FAILURE_WINDOW: Duration = Duration::from_secs(300);

@@ -21,6 +21,7 @@ mod admin_refusal;
 mod card;
 mod database_time;
 mod delegation;
+mod dialect;
 mod error_body;
 pub mod header;
 mod heartbeat;
@@ -28,6 +29,7 @@ mod id;
 pub mod json;
 mod lenient;
 mod message;
+mod now;
 mod part;
 pub mod path;
 mod peer;
@@ -68,10 +70,12 @@ pub use delegation::{
     DelegateAnswer, DelegateRequest, DelegationRow, DelegationStatus, Direction, RecordDelegationRequest,
     ReportedDelegation, UpdateDelegationRequest,
 };
+pub use dialect::Dialect;
 pub use error_body::ErrorBody;
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
 pub use id::{ActivityId, DelegationId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
 pub use message::{Message, NotAMessage, Role};
+pub use now::{Now, Wake};
 pub use part::{FileContent, Part, PartContent};
 pub use peer::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, Peer};
 pub use plugin::{AvailablePlugin, InstallPluginRequest, PluginCompatibility, PluginRefusal, PluginSources};

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use molecule_core::machine::Now;
-use molecule_proto::{Time, UnixTime};
+use molecule_proto::{Now, Time, UnixTime};
 
 /// Where every world begins: late enough that nothing is before the start of a clock.
 pub(crate) const BEGINNING: Time = Time::from_nanos(86_400_000_000_000);
@@ -12,9 +11,9 @@ pub(crate) const BEGINNING: Time = Time::from_nanos(86_400_000_000_000);
 const CALENDAR: i64 = 1_785_542_400;
 
 /// The platform's clocks, which are right.
-pub(crate) fn platform_now(world: Time) -> molecule_platform::Now {
+pub(crate) fn platform_now(world: Time) -> Now {
     let gone = world.since(BEGINNING);
-    molecule_platform::Now { mono: world, unix: UnixTime::from_secs(CALENDAR) + gone }
+    Now { mono: world, unix: UnixTime::from_secs(CALENDAR) + gone }
 }
 
 /// The clocks of an agent's computer. They begin right, and then they jump or stand still as a scenario says.

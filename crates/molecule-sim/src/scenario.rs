@@ -1,5 +1,6 @@
 //! What happens in a world, as plain data.
 
+use molecule_proto::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::CallKind;
@@ -39,15 +40,6 @@ pub struct Setup {
     pub public: bool,
     /// The agents, each of a workspace of its own.
     pub agents: Vec<AgentSetup>,
-}
-
-/// Which server is played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Dialect {
-    /// The platform of April 2026.
-    April,
-    /// The platform of August 2026.
-    Current,
 }
 
 /// Agents of one kind.

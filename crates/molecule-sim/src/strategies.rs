@@ -1,10 +1,11 @@
 //! Scenarios made up by chance.
 
+use molecule_proto::Dialect;
 use proptest::prelude::*;
 
 use crate::calls::{CallKind, PeerAsk, PeerWay};
 use crate::door::{Door, Manner};
-use crate::scenario::{Act, AfterError, AgentSetup, Crash, Dialect, Moment, Mood, Scenario, Setup, Timed, TokenAt};
+use crate::scenario::{Act, AfterError, AgentSetup, Crash, Moment, Mood, Scenario, Setup, Timed, TokenAt};
 use crate::weather::{Asked, Gust, Part, Route, Weather};
 
 /// Minutes to an hour in which much happens.

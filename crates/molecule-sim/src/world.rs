@@ -17,7 +17,7 @@ use crate::peers::{By, Peers};
 use crate::process::Process;
 use crate::relay::{Exchange, Mail};
 use crate::sabotage::Saboteurs;
-use crate::scenario::{AgentSetup, Dialect, Scenario};
+use crate::scenario::{AgentSetup, Scenario};
 use crate::seen::{Facts, Seen, Sight, Who};
 use crate::traffic::Flight;
 use crate::weather::Weather;
@@ -142,12 +142,8 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, trace: Option<Trace>) -> Self {
         let setup = &scenario.setup;
         let mut rng = Rng::with_seed(scenario.seed);
-        let dialect = match setup.dialect {
-            Dialect::April => molecule_platform::Dialect::April,
-            Dialect::Current => molecule_platform::Dialect::Current,
-        };
         let platform = Platform::new(
-            Config::new(dialect)
+            Config::new(setup.dialect)
                 .provisioner(setup.provisioner)
                 .development(!setup.public)
                 .rate_limit(setup.rate_limit)

@@ -27,9 +27,9 @@ const ROOMS: [&str; 11] = [
 
 /// Types in those rooms that stay as they are, and why.
 const CLOSED: [(&str, &str); 3] = [
-    ("Dialect", "the servers that are played: whoever plays one more wants to see each place that tells them apart"),
-    ("Now", "two clocks, read together; a third is another protocol between a server and its driver"),
-    ("Wake", "when and why; a third is another protocol between a server and its driver"),
+    ("Dialect", "the servers: whoever adds one wants to see each place that tells them apart"),
+    ("Now", "two clocks, read together; a third is another protocol between a machine and its driver"),
+    ("Wake", "when and why; a third is another protocol between a machine and its driver"),
 ];
 
 /// Looks at public structs with public fields, and at public enums.

@@ -49,8 +49,8 @@ impl Question for ListPeers {
                 .map_err(|nul| Error::config(nul.to_string(), "look for plain text"))?;
         }
         self.filtered_here = match cx.session.dialect {
-            Dialect::Current => false,
-            Dialect::April | Dialect::Unknown => self.matching.is_some() && !cx.session.lacks(Feature::AllPeers),
+            Some(Dialect::Current) => false,
+            Some(Dialect::April) | None => self.matching.is_some() && !cx.session.lacks(Feature::AllPeers),
         };
         Ok(Begin::Send(Peers { matching: self.matching.clone().filter(|_| !self.filtered_here) }))
     }

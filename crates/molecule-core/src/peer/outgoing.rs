@@ -92,8 +92,8 @@ impl PeerCall {
             .map_err(|_| Error::config("the message is not JSON", "use text keys and finite numbers"))?;
         refuse_nul_in_json("the message", &text)?;
         let (server, most) = match session.dialect {
-            Dialect::April => ("April's platform", 1024 * 1024),
-            Dialect::Current | Dialect::Unknown => ("the platform", 16 * 1024 * 1024),
+            Some(Dialect::April) => ("April's platform", 1024 * 1024),
+            Some(Dialect::Current) | None => ("the platform", 16 * 1024 * 1024),
         };
         if text.len() > most {
             return Err(Error::config(

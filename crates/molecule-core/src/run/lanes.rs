@@ -222,9 +222,9 @@ impl Run {
 }
 
 /// After how long without a heartbeat the platform takes the agent for absent (contract section 3; April 3.2).
-pub(crate) fn absence(dialect: Dialect) -> Duration {
+pub(crate) fn absence(dialect: Option<Dialect>) -> Duration {
     match dialect {
-        Dialect::April => Duration::from_secs(90),
-        Dialect::Current | Dialect::Unknown => Duration::from_secs(180),
+        Some(Dialect::April) => Duration::from_secs(90),
+        Some(Dialect::Current) | None => Duration::from_secs(180),
     }
 }

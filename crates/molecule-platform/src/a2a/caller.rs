@@ -1,10 +1,9 @@
 //! Who calls (contract section 9.2; April 7.1).
 
 use http::{HeaderMap, StatusCode};
-use molecule_proto::{WorkspaceId, header};
+use molecule_proto::{Dialect, WorkspaceId, header};
 
 use crate::auth::bearer;
-use crate::config::Dialect;
 use crate::platform::{Call, Platform};
 use crate::reply::Refusal;
 

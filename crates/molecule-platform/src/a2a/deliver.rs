@@ -4,14 +4,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
 use molecule_proto::{
-    A2aRefusal, AcceptedAnswer, AcceptedMode, ActivityRow, ActivityType, DelegationId, DeliveryMode, QueueId, Time,
-    WorkspaceId, WorkspaceStatus,
+    A2aRefusal, AcceptedAnswer, AcceptedMode, ActivityRow, ActivityType, DelegationId, DeliveryMode, Dialect, Now,
+    QueueId, Time, WorkspaceId, WorkspaceStatus,
 };
 use serde_json::json;
 
 use crate::a2a::{Envelope, request};
-use crate::answer::{Now, Ticket};
-use crate::config::Dialect;
+use crate::answer::Ticket;
 use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};
 use crate::url_rules;

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use molecule_proto::ErrorBody;
+use molecule_proto::{Dialect, ErrorBody};
 use serde_json::{Map, Value, json};
 
-use crate::config::Dialect;
 use crate::random::Random;
 use crate::reply::{self, Refusal, Response};
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use molecule_proto::{AcceptedAnswer, AcceptedMode, RateLimit, Time};
+use molecule_proto::{AcceptedAnswer, AcceptedMode, Dialect, Now, RateLimit, Time};
 
 use crate::a2a::outcome::Landing;
 use crate::a2a::queue::Queue;
 use crate::a2a::{Delivery, Purpose};
-use crate::answer::{DispatchId, Now, Ticket, Turn};
-use crate::config::Dialect;
+use crate::answer::{DispatchId, Ticket, Turn};
 use crate::delegation::Delegations;
 use crate::dispatch::DispatchFault;
 use crate::platform::Platform;

@@ -4,14 +4,12 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
-use molecule_proto::{A2aRefusal, ErrorBody};
+use molecule_proto::{A2aRefusal, Dialect, ErrorBody, Now};
 use serde_json::{Value, json};
 
 use crate::a2a::deliver::UNREACHABLE;
 use crate::a2a::flight::Flight;
 use crate::a2a::{Purpose, request};
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::dispatch::DispatchFault;
 use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{
-    A2aAnswer, A2aRefusal, DatabaseTime, DelegationId, QueueId, QueueItem, QueueStatus, QueuedAnswer, Time, WorkspaceId,
+    A2aAnswer, A2aRefusal, DatabaseTime, DelegationId, Dialect, Now, QueueId, QueueItem, QueueStatus, QueuedAnswer,
+    Time, WorkspaceId,
 };
 
 use crate::a2a::deliver::with_retry_after;
 use crate::a2a::{Delivery, Envelope, Purpose, Sender};
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::platform::Platform;
 use crate::reply::{self, Response};
 

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use molecule_proto::{AvailablePlugin, PluginRefusal};
+use molecule_proto::{AvailablePlugin, Dialect, PluginRefusal};
 
 use super::source::{Refused, Scheme, Source, SourceRefused};
 use super::tree::PluginTree;
 use super::{integrity, manifest};
-use crate::config::Dialect;
 use crate::platform::Platform;
 
 /// The most that a plugin's files may hold together, in bytes.

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
-use molecule_proto::{PluginRefusal, PluginSources};
-
-use crate::config::Dialect;
+use molecule_proto::{Dialect, PluginRefusal, PluginSources};
 
 /// Why a plugin was not put behind a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

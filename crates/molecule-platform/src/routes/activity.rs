@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{
-    ActivityAckAnswer, ActivityId, ActivityRow, ActivityType, Attachment, PostedAnswer, UnixTime, WorkspaceId,
+    ActivityAckAnswer, ActivityId, ActivityRow, ActivityType, Attachment, Dialect, PostedAnswer, UnixTime, WorkspaceId,
 };
 use serde_json::Value;
 
-use crate::config::Dialect;
 use crate::json::Fields;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

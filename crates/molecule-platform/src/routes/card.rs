@@ -1,9 +1,8 @@
 //! `POST /registry/update-card` (contract section 6.1; April 4.3).
 
-use molecule_proto::UpdateCardAnswer;
+use molecule_proto::{Dialect, UpdateCardAnswer};
 use serde_json::Value;
 
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

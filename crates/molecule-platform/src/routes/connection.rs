@@ -1,9 +1,8 @@
 //! The connection block: rotate a workspace's tokens and see it again (contract section 16.2).
 
 use http::header::HOST;
-use molecule_proto::{Connection, ConnectionAnswer, ROTATE_MARKER, Token, WorkspaceId};
+use molecule_proto::{Connection, ConnectionAnswer, Dialect, ROTATE_MARKER, Token, WorkspaceId};
 
-use crate::config::Dialect;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 use crate::routes::create::EXTERNAL_LIKE;

@@ -1,10 +1,9 @@
 //! `POST /workspaces` (contract section 16.1; April 10.1).
 
 use http::StatusCode;
-use molecule_proto::{CreateRefusal, CreatedWorkspace, WorkspaceId, WorkspaceStatus};
+use molecule_proto::{CreateRefusal, CreatedWorkspace, Dialect, WorkspaceId, WorkspaceStatus};
 use serde_json::json;
 
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed};
 use crate::owner::{CreateRefused, Plan};
 use crate::platform::{Call, Platform};

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{
-    ActivityRow, ActivityType, DelegateAnswer, DelegationId, DelegationRow, DelegationStatus, Direction, ErrorBody,
-    ReportedDelegation, WorkspaceId,
+    ActivityRow, ActivityType, DelegateAnswer, DelegationId, DelegationRow, DelegationStatus, Dialect, Direction,
+    ErrorBody, Now, ReportedDelegation, WorkspaceId,
 };
 use serde_json::{Value, json};
 
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::delegation::Delegation;
 use crate::feed::beginning;
 use crate::json::Fields;

@@ -2,9 +2,10 @@
 //! 6.4; April 4.4 to 4.6).
 
 use http::StatusCode;
-use molecule_proto::{CheckAccessAnswer, DiscoverAnswer, ErrorBody, Peer, Time, WorkspaceId, WorkspaceStatus, header};
+use molecule_proto::{
+    CheckAccessAnswer, Dialect, DiscoverAnswer, ErrorBody, Peer, Time, WorkspaceId, WorkspaceStatus, header,
+};
 
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

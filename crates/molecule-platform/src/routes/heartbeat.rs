@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use molecule_proto::{HeartbeatAnswer, WorkspaceStatus};
+use molecule_proto::{Dialect, HeartbeatAnswer, Now, WorkspaceStatus};
 use serde_json::Value;
 
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

@@ -2,12 +2,11 @@
 
 use http::StatusCode;
 use molecule_proto::{
-    AlreadyRemoved, ChildrenNotConfirmed, DeleteAnswer, HasDescendants, NameNotConfirmed, NamedWorkspace, PauseAnswer,
-    ResumeAnswer, WorkspaceId, WorkspaceStatus, header,
+    AlreadyRemoved, ChildrenNotConfirmed, DeleteAnswer, Dialect, HasDescendants, NameNotConfirmed, NamedWorkspace,
+    PauseAnswer, ResumeAnswer, WorkspaceId, WorkspaceStatus, header,
 };
 use serde_json::json;
 
-use crate::config::Dialect;
 use crate::owner::{PauseRefused, ResumeRefused};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

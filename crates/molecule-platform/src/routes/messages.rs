@@ -2,12 +2,11 @@
 //! 7.1).
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use molecule_proto::{A2aRefusal, ErrorBody, QueueId, WorkspaceId};
+use molecule_proto::{A2aRefusal, Dialect, ErrorBody, QueueId, WorkspaceId};
 
 use crate::a2a::{Caller, Delivery, Envelope, Purpose, Sender};
 use crate::answer::Ticket;
 use crate::auth::bearer;
-use crate::config::Dialect;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 

@@ -1,10 +1,9 @@
 //! `POST /workspaces/:id/notify`: words for the user (contract section 13.2; April 6.3).
 
 use http::StatusCode;
-use molecule_proto::{ActivityType, ErrorBody, PostedAnswer, WorkspaceId};
+use molecule_proto::{ActivityType, Dialect, ErrorBody, PostedAnswer, WorkspaceId};
 use serde_json::{Map, Value, json};
 
-use crate::config::Dialect;
 use crate::feed::beginning;
 use crate::json::Fields;
 use crate::platform::{Call, Platform};

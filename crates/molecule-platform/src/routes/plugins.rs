@@ -2,10 +2,9 @@
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use molecule_proto::{AvailablePlugin, ErrorBody, PluginCompatibility, PluginRefusal, header};
+use molecule_proto::{AvailablePlugin, Dialect, ErrorBody, PluginCompatibility, PluginRefusal, header};
 
 use super::create::EXTERNAL_LIKE;
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed};
 use crate::platform::{Call, Platform};
 use crate::plugin::{self, Fetched};

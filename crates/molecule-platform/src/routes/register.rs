@@ -1,10 +1,8 @@
 //! `POST /registry/register` (contract section 4; April 4.1).
 
-use molecule_proto::{DeliveryMode, RegisterAnswer, WorkspaceId, WorkspaceStatus};
+use molecule_proto::{DeliveryMode, Dialect, Now, RegisterAnswer, WorkspaceId, WorkspaceStatus};
 use serde_json::{Map, Value};
 
-use crate::answer::Now;
-use crate::config::Dialect;
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};

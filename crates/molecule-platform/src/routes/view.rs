@@ -1,10 +1,9 @@
 //! `GET /workspaces/:id`, the open view (contract section 7.2; April 5.3), and the list of all for administrators.
 
 use http::StatusCode;
-use molecule_proto::{RemovedWorkspace, WorkspaceId};
+use molecule_proto::{Dialect, RemovedWorkspace, WorkspaceId};
 use serde_json::Value;
 
-use crate::config::Dialect;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 use crate::router;

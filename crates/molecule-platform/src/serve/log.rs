@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-
-use crate::answer::Now;
+use molecule_proto::Now;
 
 /// How many requests are kept.
 const KEPT: usize = 4096;
