@@ -15,23 +15,18 @@ pub(crate) struct Origin {
     /// What was opened for a request that may reach all addresses is not for one that may not.
     reach: Reach,
     pub(crate) runtime: Option<Id>,
-    /// Of all that, made once.
-    hash: u64,
 }
 
 impl Origin {
     /// The origin of a URL, on no runtime yet.
     pub(crate) fn of(uri: Uri, reach: Reach) -> Self {
         let Parts { scheme, authority, .. } = uri.into_parts();
-        Self { https: scheme == Some(Scheme::HTTPS), authority, reach, runtime: None, hash: 0 }
+        Self { https: scheme == Some(Scheme::HTTPS), authority, reach, runtime: None }
     }
 
     /// The same on the runtime that runs here.
     pub(crate) fn set_here(&mut self) {
         self.runtime = Some(Handle::current().id());
-        let mut hasher = Short::default();
-        self.key().hash(&mut hasher);
-        self.hash = hasher.finish();
     }
 
     /// A URL of the origin.
@@ -59,30 +54,6 @@ impl Eq for Origin {}
 
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// A hash of eight bytes at a time: origins are short and few. A stranger's that is made to collide is one
-/// of at most as many as the pool has room for.
-#[derive(Default)]
-pub(crate) struct Short(u64);
-
-impl Hasher for Short {
-    fn write(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..piece.len()].copy_from_slice(piece);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The golden ratio's digits, as Fibonacci hashing has them; its best bits are the upper ones.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.rotate_left(32)
+        self.key().hash(state);
     }
 }

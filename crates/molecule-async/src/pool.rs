@@ -1,7 +1,6 @@
 //! Open connections that wait for their next request.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use molecule_core::machine::Now;
 use tokio::task::yield_now;
 
 use crate::connection::Connection;
-use crate::origin::{Origin, Short};
+use crate::origin::Origin;
 use crate::runtimes::Runtimes;
 
 /// A connection whose requests follow each other so soon is in steady use: no server closes it for being idle.
@@ -32,7 +31,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Idle {
-    waiting: HashMap<Origin, VecDeque<Waiting>, BuildHasherDefault<Short>>,
+    waiting: HashMap<Origin, VecDeque<Waiting>>,
     swept: Option<Now>,
 }
 
