@@ -16,6 +16,7 @@ mod rust_version;
 mod sizes;
 mod source;
 mod tree;
+mod twins;
 mod words;
 
 use std::fmt;
@@ -74,6 +75,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         openness::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
+        twins::check(&tree),
         rooms.check(),
     ]
     .concat();

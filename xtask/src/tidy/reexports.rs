@@ -55,12 +55,27 @@ fn exports(tree: &Tree, facade: &str) -> BTreeMap<String, String> {
             let home = if path.starts_with("molecule_") {
                 path.replace("molecule_core::proto", "molecule_proto").replace("molecule_", "molecule-")
             } else {
-                facade.to_owned()
+                aliased(tree, facade, &name).unwrap_or_else(|| facade.to_owned())
             };
             exports.insert(name, home);
         }
     }
     exports
+}
+
+/// The crate below that defines the type of the same name for which a facade's own type is an alias.
+fn aliased(tree: &Tree, facade: &str, name: &str) -> Option<String> {
+    let root = format!("crates/{facade}/src/");
+    let own = tree.sources().filter(|(path, _)| path.starts_with(&root));
+    own.flat_map(|(_, source)| &source.file.items).find_map(|item| match item {
+        Item::Type(alias) if alias.ident == name => {
+            let Type::Path(of) = &*alias.ty else { return None };
+            let (first, last) = (of.path.segments.first()?, of.path.segments.last()?);
+            let below = first.ident.to_string().replace('_', "-");
+            (last.ident == name && BELOW.contains(&&*below)).then_some(below)
+        }
+        _ => None,
+    })
 }
 
 /// What the crates below the facades and the facades themselves define.
@@ -212,6 +227,19 @@ mod tests {
         let lib = "pub use molecule_core::plugin::Limits;\n";
         let tree = Tree::of(&[("crates/molecule-plugin/src/a.rs", plugin), ("crates/molecule-async/src/lib.rs", lib)]);
         assert_eq!(check(&tree).len(), 1);
+    }
+
+    #[test]
+    fn an_alias_is_looked_at_where_its_type_is_defined() {
+        let host = "pub struct Builder<C>(C);\nimpl<C> Builder<C> {\n    pub fn keep(self, of: Place) -> Self {\n    }\n}\npub struct Place;\n";
+        let files = [
+            ("crates/molecule-host/src/a.rs", host),
+            ("crates/molecule-async/src/lib.rs", "pub use b::Builder;\n"),
+            ("crates/molecule-async/src/b.rs", "pub type Builder = molecule_host::Builder<Client>;\n"),
+        ];
+        let findings = check(&Tree::of(&files));
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].sentence.contains("names `Place`"), "{}", findings[0]);
     }
 
     #[test]
