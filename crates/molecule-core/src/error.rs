@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_plugin::{LimitError, Refusal};
+use molecule_proto::NulError;
 use serde::Serialize;
 
 use crate::effect::{Fault, FaultKind, Phase};
@@ -415,6 +416,12 @@ pub(crate) fn printable(text: &str) -> String {
         if is_deceptive(char) { printable.extend(char.escape_default()) } else { printable.push(char) }
     }
     printable
+}
+
+impl From<NulError> for Error {
+    fn from(nul: NulError) -> Self {
+        Self::config(nul.to_string(), "remove it")
+    }
 }
 
 impl fmt::Display for Error {

@@ -120,7 +120,6 @@ mod health;
 mod http_url;
 mod judge;
 pub mod machine;
-mod no_nul;
 mod options;
 pub mod peer;
 pub mod plugin;

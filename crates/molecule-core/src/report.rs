@@ -87,7 +87,7 @@ impl Report {
         }
         for (field, text) in [("current_task", &self.current_task), ("sample_error", &self.sample_error)] {
             if let Err(nul) = refuse_nul(field, text.as_deref().unwrap_or_default()) {
-                return invalid(nul.to_string(), "send plain text");
+                return invalid(nul.to_string(), "remove it");
             }
         }
         Ok(())

@@ -89,7 +89,7 @@ pub use secrets::{SavedSecret, Secrets, SecretsIter, SetSecret};
 pub use state::StateAnswer;
 pub use status::{DeliveryMode, RuntimeState, WorkspaceKind, WorkspaceStatus};
 pub use task::{Artifact, NotATask, Reply, Task, TaskState, TaskStatus};
-pub use text::{NulError, refuse_nul};
+pub use text::{NulError, refuse_nul, refuse_nul_in_json};
 pub use time::{Time, TimeError, UnixTime};
 pub use view::{RemovedWorkspace, WorkspaceView};
 

@@ -84,8 +84,7 @@ impl Delegate {
             return Err(Error::config("the task is empty", "say what is to be done"));
         }
         for (what, text) in [("the task", Some(&delegation.task)), ("the key", delegation.key.as_ref())] {
-            refuse_nul(what, text.map_or("", String::as_str))
-                .map_err(|nul| Error::config(nul.to_string(), "send plain text"))?;
+            refuse_nul(what, text.map_or("", String::as_str))?;
         }
         Ok(Self { target: workspace_id(DelegateOnce::OPERATION, target)?, delegation, sent_key: None })
     }

@@ -45,8 +45,7 @@ impl Question for ListPeers {
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Peers, Vec<Peer>>> {
         if let Some(text) = &self.matching {
-            refuse_nul("the text to look for", text)
-                .map_err(|nul| Error::config(nul.to_string(), "look for plain text"))?;
+            refuse_nul("the text to look for", text)?;
         }
         self.filtered_here = match cx.session.dialect {
             Some(Dialect::Current) => false,

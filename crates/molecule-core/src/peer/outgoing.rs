@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use molecule_proto::{Message, Part, RpcRequest, SendParams};
+use molecule_proto::{Message, Part, RpcRequest, SendParams, refuse_nul_in_json};
 
 use crate::error::{Error, Result};
-use crate::no_nul::refuse_nul_in_json;
 use crate::options::check_limit;
 use crate::session::{Dialect, Session};
 
