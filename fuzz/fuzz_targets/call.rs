@@ -22,15 +22,15 @@ fuzz_target!(|input: (Setup, Which, Vec<Happening>)| {
     let (setup, which, happenings) = input;
     let session = setup.session();
     match which {
-        Which::Secrets => drive(Call::new(endpoint::Secrets), session, happenings, |_| None),
-        Which::State => drive(Call::new(endpoint::State), session, happenings, |_| None),
-        Which::View => drive(Call::new(endpoint::View), session, happenings, |_| None),
-        Which::Beat => drive(Beat::new(), session, happenings, |_| None),
-        Which::Register => drive(Register::new(), session, happenings, |_| None),
-        Which::RecoverOwn => drive(Recover::new(Recovery::Own), session, happenings, |_| None),
+        Which::Secrets => drive(Call::new(endpoint::Secrets), session, happenings),
+        Which::State => drive(Call::new(endpoint::State), session, happenings),
+        Which::View => drive(Call::new(endpoint::View), session, happenings),
+        Which::Beat => drive(Beat::new(), session, happenings),
+        Which::Register => drive(Register::new(), session, happenings),
+        Which::RecoverOwn => drive(Recover::new(Recovery::Own), session, happenings),
         Which::RecoverAdmin => {
             let admin = Recovery::admin(TOKEN).expect("it is a token");
-            drive(Recover::new(admin), session, happenings, |_| None);
+            drive(Recover::new(admin), session, happenings);
         }
     }
 });

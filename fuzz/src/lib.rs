@@ -141,9 +141,8 @@ pub fn drive<M>(
     mut machine: M,
     mut session: Session,
     happenings: Vec<Happening>,
-    command: impl Fn(u8) -> Option<M::Command>,
 ) where
-    M: Machine<Event = Event>,
+    M: Machine,
     M::Output: std::fmt::Debug,
 {
     let mut now = Now { mono: Time::from_nanos(1), unix: UnixTime::from_secs(1_795_383_587) };
@@ -192,9 +191,9 @@ pub fn drive<M>(
                 now.mono = Time::from_nanos(now.mono.as_nanos().saturating_add(nanos));
                 now.unix = UnixTime::from_secs(i64::from(unix).saturating_mul(1_000));
             }
-            Happening::Command(number) => {
-                if let Some(command) = command(number) {
-                    machine.command(&mut cx, command);
+            Happening::Stop(number) => {
+                if let 0 | 1 = number % 8 {
+                    session.raise_stop(number % 8 == 1);
                 }
             }
             Happening::Cancel => machine.cancel(&mut cx),
@@ -220,7 +219,7 @@ enum Kind {
 /// Polls until the machine is idle or done, and checks each step. Tells whether it is done.
 fn settle<M>(machine: &mut M, session: &mut Session, now: Now, under_way: &mut Vec<(EffectId, Kind)>) -> bool
 where
-    M: Machine<Event = Event>,
+    M: Machine,
     M::Output: std::fmt::Debug,
 {
     for _ in 0..MAX_STEPS {

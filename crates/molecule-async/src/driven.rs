@@ -5,16 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use molecule_core::machine::Machine;
-use molecule_core::{Error, Event, Result};
+use molecule_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::driver::Drive;
 
 /// A machine that a task can own.
-pub(crate) trait Drivable: Machine<Event = Event, Command: Send, Output: Send> + Send + 'static {}
+pub(crate) trait Drivable: Machine<Output: Send> + Send + 'static {}
 
-impl<M: Machine<Event = Event, Command: Send, Output: Send> + Send + 'static> Drivable for M {}
+impl<M: Machine<Output: Send> + Send + 'static> Drivable for M {}
 
 /// A machine on its way to its end. Dropped before, it is cancelled, and goes on in a task.
 pub(crate) struct Driven<M: Drivable> {

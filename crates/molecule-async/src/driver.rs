@@ -5,7 +5,6 @@
 //! machine is done, so that a token that was minted is saved. Requests are given up on `Cancel`; acts on the store run on
 //! threads for blocking work and are never interrupted.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -14,17 +13,16 @@ use std::time::Duration;
 use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
 use molecule_core::session::Session;
-use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
+use molecule_core::{Config, Ended, Result, Run, StopLevel};
 use molecule_host::trace::Span;
 use molecule_host::{Clock, Host, Listener, OnEvent};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::act::{Act, Acts};
 use crate::driven::{Drivable, Driven, Task};
 use crate::fetch::fetch;
 use crate::http::Client;
-use crate::loops::Loops;
+use crate::loops::{Changes, Loops};
 use crate::store_act::dispose;
 
 /// One agent's session, and what its machines are driven with.
@@ -55,7 +53,7 @@ impl Driver {
     /// Drives a call to its end.
     pub(crate) fn call<M, T>(&self, machine: M) -> Driven<M>
     where
-        M: Machine<Command = Infallible, Event = Event, Output = Result<T>> + Send + 'static,
+        M: Machine<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
         Driven::new(Drive::new(&self.0, machine, None))
@@ -63,27 +61,20 @@ impl Driver {
 
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
-        let (place, mut commands) = self.0.loops.enter();
-        // A stop that was said before this loop had its place is in the session alone.
-        if self.session().stop_level() == StopLevel::None {
-            place.wait_for_the_last(&mut commands).await;
-        }
-        Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(commands))))?.await
+        let (place, mut changes) = self.0.loops.enter();
+        place.wait_for_the_last(&mut changes, || self.session().stop_level() != StopLevel::None).await;
+        Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(changes))))?.await
     }
 
     /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
     pub(crate) fn stop(&self, now: bool) {
-        let command = match self.session().raise_stop(now) {
-            StopLevel::None => return,
-            StopLevel::Finish => RunCommand::Stop,
-            StopLevel::Now => RunCommand::StopNow,
-        };
-        self.command(command);
+        self.session().raise_stop(now);
+        self.look_again();
     }
 
-    /// Says something to every loop that runs.
-    pub(crate) fn command(&self, command: RunCommand) {
-        self.0.loops.say(command);
+    /// Lets every loop that runs look at the session again.
+    pub(crate) fn look_again(&self) {
+        self.0.loops.look_again();
     }
 }
 
@@ -105,7 +96,8 @@ pub(crate) struct Drive<M: Machine> {
     host: Option<Host>,
     machine: M,
     span: Span,
-    commands: Option<UnboundedReceiver<M::Command>>,
+    /// Says that the session changed.
+    changes: Option<Changes>,
     acts: Acts,
     /// When to poll the machine though nothing came; the timer is made once and then set anew.
     wake: Option<Wake>,
@@ -114,17 +106,17 @@ pub(crate) struct Drive<M: Machine> {
     is_due: bool,
 }
 
-enum Input<C> {
+enum Input {
     Outcome(EffectId, Outcome),
-    Command(C),
-    Wake,
+    /// The session changed, or the wake is due.
+    LookAgain,
 }
 
 impl<M: Drivable> Drive<M> {
-    fn new(shared: &Arc<Shared>, machine: M, commands: Option<UnboundedReceiver<M::Command>>) -> Self {
+    fn new(shared: &Arc<Shared>, machine: M, changes: Option<Changes>) -> Self {
         let (shared, span) = (shared.clone(), shared.listener.span(machine.operation()));
         let acts = Acts::default();
-        Self { shared, host: None, machine, span, commands, acts, wake: None, timer: None, is_due: true }
+        Self { shared, host: None, machine, span, changes, acts, wake: None, timer: None, is_due: true }
     }
 
     /// Nobody waits for the output any more.
@@ -134,7 +126,7 @@ impl<M: Drivable> Drive<M> {
     }
 
     /// Polls until the machine is idle or done. The clocks are read once, and again when the application had its turn.
-    fn advance(&mut self, mut now: Now) -> Step<Event, M::Output> {
+    fn advance(&mut self, mut now: Now) -> Step<M::Output> {
         for _ in 0..MAX_STEPS {
             match self.shared.decide(now, |cx| self.machine.poll(cx)) {
                 Step::Start(id, effect) => self.start(id, effect),
@@ -171,30 +163,29 @@ impl<M: Drivable> Drive<M> {
         self.host.get_or_insert_with(|| self.shared.host.apart())
     }
 
-    fn take(&mut self, now: Now, input: Input<M::Command>) {
+    fn take(&mut self, now: Now, input: Input) {
         match input {
             Input::Outcome(id, outcome) => {
                 if let Err(outcome) = self.shared.decide(now, |cx| self.machine.feed(cx, id, outcome)) {
                     dispose(self.host(), outcome);
                 }
             }
-            Input::Command(command) => self.shared.decide(now, |cx| self.machine.command(cx, command)),
-            Input::Wake => {}
+            Input::LookAgain => {}
         }
     }
 
-    /// Whatever comes first. Commands go before outcomes, so that a stop is not overtaken.
-    fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input<M::Command>> {
-        if let Some(commands) = &mut self.commands
-            && let Poll::Ready(Some(command)) = commands.poll_recv(cx)
+    /// Whatever comes first. A change of the session goes before outcomes, so that a stop is not overtaken.
+    fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(changes) = &mut self.changes
+            && let Poll::Ready(Some(())) = changes.poll_recv(cx)
         {
-            return Poll::Ready(Input::Command(command));
+            return Poll::Ready(Input::LookAgain);
         }
         if let Poll::Ready((id, outcome)) = self.acts.poll(cx) {
             return Poll::Ready(Input::Outcome(id, outcome));
         }
         match (&self.wake, &mut self.timer) {
-            (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::Wake),
+            (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::LookAgain),
             (_, _) => Poll::Pending,
         }
     }

@@ -8,15 +8,18 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use molecule_core::RunCommand;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Says to a loop that its session changed: once for all changes since it looked.
+pub(crate) type Changes = Receiver<()>;
 
 #[derive(Default)]
 pub(crate) struct Loops(Mutex<Vec<Entry>>);
 
 struct Entry {
     /// Closed once the loop's machine is gone.
-    commands: UnboundedSender<RunCommand>,
+    changed: Sender<()>,
     /// Whether nobody waits for its end any more.
     is_dropped: bool,
 }
@@ -24,22 +27,22 @@ struct Entry {
 /// A loop's place in the list. Dropped, it says that nobody waits for the loop any more.
 pub(crate) struct Place<'a> {
     loops: &'a Loops,
-    commands: UnboundedSender<RunCommand>,
+    changed: Sender<()>,
 }
 
 impl Loops {
     /// A loop begins.
-    pub(crate) fn enter(&self) -> (Place<'_>, UnboundedReceiver<RunCommand>) {
-        let (commands, received) = unbounded_channel();
+    pub(crate) fn enter(&self) -> (Place<'_>, Changes) {
+        let (changed, changes) = channel(1);
         let mut entries = self.entries();
-        entries.retain(|entry| !entry.commands.is_closed());
-        entries.push(Entry { commands: commands.clone(), is_dropped: false });
-        (Place { loops: self, commands }, received)
+        entries.retain(|entry| !entry.changed.is_closed());
+        entries.push(Entry { changed: changed.clone(), is_dropped: false });
+        (Place { loops: self, changed }, changes)
     }
 
-    /// Says something to every loop that runs.
-    pub(crate) fn say(&self, command: RunCommand) {
-        self.entries().retain(|entry| entry.commands.send(command).is_ok());
+    /// Lets every loop that runs look at the session again.
+    pub(crate) fn look_again(&self) {
+        self.entries().retain(|entry| !matches!(entry.changed.try_send(()), Err(TrySendError::Closed(()))));
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -47,29 +50,27 @@ impl Loops {
     }
 
     /// The loops that were dropped and have not ended yet.
-    fn ending(&self) -> Vec<UnboundedSender<RunCommand>> {
+    fn ending(&self) -> Vec<Sender<()>> {
         let entries = self.entries();
-        entries.iter().filter(|entry| entry.is_dropped).map(|entry| entry.commands.clone()).collect()
+        entries.iter().filter(|entry| entry.is_dropped).map(|entry| entry.changed.clone()).collect()
     }
 }
 
 impl Place<'_> {
     /// Waits until the loops that were dropped have ended, or this one is told to stop, which its machine then sees.
-    pub(crate) async fn wait_for_the_last(&self, commands: &mut UnboundedReceiver<RunCommand>) {
+    pub(crate) async fn wait_for_the_last(&self, changes: &mut Changes, is_stopped: impl Fn() -> bool) {
         for ending in self.loops.ending() {
             let mut ended = pin!(ending.closed());
-            let is_stopped = poll_fn(|cx| {
-                while let Poll::Ready(command) = commands.poll_recv(cx) {
-                    match command {
-                        Some(RunCommand::Check) => {}
-                        Some(RunCommand::Stop | RunCommand::StopNow) | None => return Poll::Ready(true),
+            let ended_or_stopped = poll_fn(|cx| {
+                // A stop that came before this loop had its place is in the session alone.
+                while !is_stopped() {
+                    if changes.poll_recv(cx).is_pending() {
+                        return ended.as_mut().poll(cx);
                     }
                 }
-                ended.as_mut().poll(cx).map(|()| false)
+                Poll::Ready(())
             });
-            if is_stopped.await {
-                return;
-            }
+            ended_or_stopped.await;
         }
     }
 }
@@ -77,7 +78,7 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut entries = self.loops.entries();
-        let own = entries.iter_mut().find(|entry| entry.commands.same_channel(&self.commands));
+        let own = entries.iter_mut().find(|entry| entry.changed.same_channel(&self.changed));
         own.into_iter().for_each(|entry| entry.is_dropped = true);
     }
 }

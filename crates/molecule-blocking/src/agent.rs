@@ -11,7 +11,7 @@ use molecule_core::proto::{
 use molecule_core::{
     Ask, Beat, Call, CallOutcome, CallPeer, Delegate, Delegation, DelegationOf, DelegationView, Delegations,
     DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery,
-    Register, Registration, Report, Result, RunCommand, Wait, WaitFor,
+    Register, Registration, Report, Result, Wait, WaitFor,
 };
 
 use crate::builder::AgentBuilder;
@@ -298,7 +298,7 @@ impl Agent {
     /// `Config` if it is no http(s) URL; nothing changes then.
     pub fn set_reported_url(&self, url: Option<String>) -> Result<()> {
         self.driver.session().set_reported_url(url)?;
-        self.driver.command(RunCommand::Check);
+        self.driver.look_again();
         Ok(())
     }
 

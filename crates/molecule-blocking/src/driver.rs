@@ -5,7 +5,6 @@
 //! waits for none. `Cancel` means "forget": the performer goes on, and its outcome is given back by the machine, or finds
 //! nobody, and is disposed of.
 
-use std::convert::Infallible;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,7 +13,7 @@ use std::time::Duration;
 use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
 use molecule_core::session::Session;
-use molecule_core::{Config, Ended, Event, Result, Run, RunCommand, StopLevel};
+use molecule_core::{Config, Ended, Result, Run};
 use molecule_host::trace::Span;
 use molecule_host::{Clock, Host, Listener, OnEvent};
 
@@ -37,14 +36,15 @@ struct Shared {
     clock: Clock,
     performer: Performer,
     listener: Listener,
-    /// The loops that run, each by the sender of its commands.
-    loops: Mutex<Vec<Sender<Input<RunCommand>>>>,
+    /// The loops that run, each by the sender of its inputs.
+    loops: Mutex<Vec<Sender<Input>>>,
 }
 
-/// What a machine is told.
-pub(crate) enum Input<C> {
+/// What a driver waits for.
+pub(crate) enum Input {
     Outcome(EffectId, Due),
-    Command(C),
+    /// The session changed.
+    LookAgain,
 }
 
 impl Driver {
@@ -63,7 +63,7 @@ impl Driver {
     /// Drives a call to its end.
     pub(crate) fn call<M, T>(&self, machine: M) -> Result<T>
     where
-        M: Machine<Command = Infallible, Event = Event, Output = Result<T>>,
+        M: Machine<Output = Result<T>>,
     {
         let (sender, inputs) = mpsc::channel();
         let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
@@ -75,7 +75,7 @@ impl Driver {
     pub(crate) fn run(&self) -> Result<Ended> {
         let (sender, inputs) = mpsc::channel();
         // Forgets the loops that ended; one that runs takes no harm from a look.
-        self.command(RunCommand::Check);
+        self.look_again();
         self.loops().push(sender.clone());
         let machine = Run::new();
         let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
@@ -87,27 +87,23 @@ impl Driver {
 
     /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
     pub(crate) fn stop(&self, now: bool) {
-        let command = match self.session().raise_stop(now) {
-            StopLevel::None => return,
-            StopLevel::Finish => RunCommand::Stop,
-            StopLevel::Now => RunCommand::StopNow,
-        };
-        self.command(command);
+        self.session().raise_stop(now);
+        self.look_again();
     }
 
-    /// Says something to every loop that runs.
-    pub(crate) fn command(&self, command: RunCommand) {
-        self.loops().retain(|running| running.send(Input::Command(command)).is_ok());
+    /// Lets every loop that runs look at the session again.
+    pub(crate) fn look_again(&self) {
+        self.loops().retain(|running| running.send(Input::LookAgain).is_ok());
     }
 
-    fn loops(&self) -> MutexGuard<'_, Vec<Sender<Input<RunCommand>>>> {
+    fn loops(&self) -> MutexGuard<'_, Vec<Sender<Input>>> {
         self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drive<M: Machine<Event = Event>>(
+    fn drive<M: Machine>(
         &self,
         mut machine: M,
-        inputs: &Receiver<Input<M::Command>>,
+        inputs: &Receiver<Input>,
         host: &Host,
         mut start: impl FnMut(EffectId, Effect),
     ) -> M::Output {
@@ -125,16 +121,15 @@ impl Driver {
                         host.dispose(outcome);
                     }
                 }
-                Some(Input::Command(command)) => self.decide(|cx| machine.command(cx, command)),
-                None => {}
+                Some(Input::LookAgain) | None => {}
             }
         }
     }
 
     /// Polls until the machine is idle or done.
-    fn advance<M>(&self, machine: &mut M, start: &mut impl FnMut(EffectId, Effect)) -> Step<Event, M::Output>
+    fn advance<M>(&self, machine: &mut M, start: &mut impl FnMut(EffectId, Effect)) -> Step<M::Output>
     where
-        M: Machine<Event = Event>,
+        M: Machine,
     {
         for _ in 0..MAX_STEPS {
             match self.decide(|cx| machine.poll(cx)) {
@@ -155,7 +150,7 @@ impl Driver {
     }
 
     /// Waits for whatever comes first.
-    fn input<C>(&self, wake: Option<Wake>, inputs: &Receiver<Input<C>>) -> Option<Input<C>> {
+    fn input(&self, wake: Option<Wake>, inputs: &Receiver<Input>) -> Option<Input> {
         match wake {
             Some(wake) => inputs.recv_timeout(wake.at.since(self.0.clock.now().mono)).ok(),
             None => inputs.recv().ok(),
@@ -186,7 +181,7 @@ impl Performer {
         Self { client: self.client.clone(), host: self.host.apart(), span }
     }
 
-    fn perform<C>(&self, reply: Reply<C>, span: &Span, effect: Effect) {
+    fn perform(&self, reply: Reply, span: &Span, effect: Effect) {
         let outcome = span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
@@ -203,7 +198,7 @@ impl Performer {
 
     /// Performs an effect of a call: now, on the thread that waits for it, or beside it where there is something to tell
     /// meanwhile.
-    fn perform_here<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
+    fn perform_here(&self, sender: &Sender<Input>, id: EffectId, effect: Effect) {
         match effect {
             Effect::Fetch(..) => self.perform_beside(sender, id, effect),
             Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) => {
@@ -213,7 +208,7 @@ impl Performer {
     }
 
     /// Performs an effect on a thread of its own.
-    fn perform_beside<C: Send + 'static>(&self, sender: &Sender<Input<C>>, id: EffectId, effect: Effect) {
+    fn perform_beside(&self, sender: &Sender<Input>, id: EffectId, effect: Effect) {
         let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
         let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
         // Made here: a collector of this thread alone would not hear of it over there.

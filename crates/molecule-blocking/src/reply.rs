@@ -8,14 +8,14 @@ use molecule_host::Host;
 use crate::driver::Input;
 
 /// The one outcome that an effect owes. Dropped without one, it is a fault: its thread did not start, or panicked.
-pub(crate) struct Reply<C> {
-    sender: Option<Sender<Input<C>>>,
+pub(crate) struct Reply {
+    sender: Option<Sender<Input>>,
     id: EffectId,
     host: Host,
 }
 
-impl<C> Reply<C> {
-    pub(crate) fn new(sender: &Sender<Input<C>>, id: EffectId, host: &Host) -> Self {
+impl Reply {
+    pub(crate) fn new(sender: &Sender<Input>, id: EffectId, host: &Host) -> Self {
         Self { sender: Some(sender.clone()), id, host: host.clone() }
     }
 
@@ -40,7 +40,7 @@ impl<C> Reply<C> {
     }
 }
 
-impl<C> Drop for Reply<C> {
+impl Drop for Reply {
     fn drop(&mut self) {
         let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
         self.send(Outcome::Failed(fault));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_effect_whose_thread_ends_without_an_outcome_is_a_fault() {
-        let (sender, inputs) = channel::<Input<()>>();
+        let (sender, inputs) = channel::<Input>();
         drop(Reply::new(&sender, ID, &host()));
         let Input::Outcome(ID, due) = inputs.try_recv().unwrap() else { panic!("no outcome") };
         assert!(matches!(due.take(), Some(Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. }))));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_effect_has_one_outcome() {
-        let (sender, inputs) = channel::<Input<()>>();
+        let (sender, inputs) = channel::<Input>();
         Reply::new(&sender, ID, &host()).feed(Outcome::Host(HostResult::Prepared));
         assert!(inputs.try_recv().is_ok());
         assert!(inputs.try_recv().is_err());
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_lock_that_comes_too_late_is_given_back() {
         let host = host();
-        let (sender, inputs) = channel::<Input<()>>();
+        let (sender, inputs) = channel::<Input>();
         Reply::new(&sender, ID, &host).feed(host.perform(HostOp::Lock));
         assert!(!locks(&host), "it is on its way");
         drop(inputs);

@@ -1,7 +1,6 @@
 //! A call with what stands before and behind it: an answer that is known already, and what the session learns.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
 
 use molecule_proto::Time;
@@ -118,15 +117,13 @@ impl<Q: Question> Ask<Q> {
 }
 
 impl<Q: Question> Machine for Ask<Q> {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<Q::Output>;
 
     fn operation(&self) -> &'static str {
         Q::Endpoint::OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -160,10 +157,6 @@ impl<Q: Question> Machine for Ask<Q> {
             State::Calling(call) => call.feed(cx, id, outcome),
             State::Ready | State::Waiting(_) | State::Finished(_) | State::Done => Err(outcome),
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

@@ -1,7 +1,6 @@
 //! One heartbeat: the call, and what its answer teaches.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 
 use molecule_proto::{HeartbeatAnswer, HeartbeatRequest, InboundSecret};
 use zeroize::Zeroizing;
@@ -60,15 +59,13 @@ impl Default for Beat {
 }
 
 impl Machine for Beat {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<HeartbeatAnswer>;
 
     fn operation(&self) -> &'static str {
         Heartbeat::OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -114,10 +111,6 @@ impl Machine for Beat {
         }
     }
 
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
-    }
-
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         match &mut self.state {
             State::Calling(call) => call.cancel(cx),
@@ -143,7 +136,7 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
 }
 
 /// A child's step as its parent's: every step but `Done` is the same for both.
-pub(crate) fn pass<Out, ParentOut>(step: Step<Event, Out>) -> Step<Event, ParentOut> {
+pub(crate) fn pass<Out, ParentOut>(step: Step<Out>) -> Step<ParentOut> {
     match step {
         Step::Start(id, effect) => Step::Start(id, effect),
         Step::Cancel(id) => Step::Cancel(id),
@@ -194,15 +187,13 @@ impl SaveInbound {
 }
 
 impl Machine for SaveInbound {
-    type Command = Infallible;
-    type Event = Event;
     type Output = ();
 
     fn operation(&self) -> &'static str {
         "store the inbound secret"
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, ()> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<()> {
         if let Some(event) = self.events.pop_front() {
             return Step::Event(event);
         }
@@ -246,10 +237,6 @@ impl Machine for SaveInbound {
                 Err(outcome)
             }
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     /// A secret that is being stored is stored.

@@ -1,7 +1,6 @@
 //! One endpoint with its retries and the rule for a 401.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -470,15 +469,13 @@ impl<E: Endpoint> Call<E> {
 }
 
 impl<E: Endpoint> Machine for Call<E> {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<E::Answer>;
 
     fn operation(&self) -> &'static str {
         E::OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -585,10 +582,6 @@ impl<E: Endpoint> Machine for Call<E> {
                 Err(outcome)
             }
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

@@ -1,7 +1,6 @@
 //! The token's slot: how it reads, and how a new token gets into it.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 
 use molecule_proto::Token;
 use zeroize::Zeroizing;
@@ -110,7 +109,7 @@ impl SaveToken {
         Some(Self { is_late: true, ..Self::new(operation, origin, State::Compare(held.token.clone())) })
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, state: impl FnOnce(EffectId) -> State, op: HostOp) -> Step<Event, Result<()>> {
+    fn start(&mut self, cx: &mut Cx<'_>, state: impl FnOnce(EffectId) -> State, op: HostOp) -> Step<Result<()>> {
         let id = cx.session.next_effect();
         self.state = state(id);
         Step::Start(id, Effect::Host(op))
@@ -175,15 +174,13 @@ impl SaveToken {
 }
 
 impl Machine for SaveToken {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<()>;
 
     fn operation(&self) -> &'static str {
         self.operation
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Result<()>> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
         if let Some(event) = self.events.pop_front() {
             return Step::Event(event);
         }
@@ -242,10 +239,6 @@ impl Machine for SaveToken {
             }
         };
         Ok(())
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, _: &mut Cx<'_>) {}

@@ -29,7 +29,7 @@
 //!
 //! fn drive<M>(mut machine: M, session: &mut Session, now: &dyn Fn() -> Now, send: &mut Send<'_>) -> M::Output
 //! where
-//!     M: Machine<Event = Event>,
+//!     M: Machine,
 //! {
 //!     let mut store: BTreeMap<Slot, _> = BTreeMap::new();
 //!     loop {
@@ -157,7 +157,7 @@ pub use rate::RateBudget;
 pub use recover::{Recover, Recovered, Recovery};
 pub use register::{Register, Registration, TokenUse};
 pub use report::Report;
-pub use run::{Ended, Run, RunCommand};
+pub use run::{Ended, Run};
 pub use session::{Dialect, StopLevel};
 pub use target::Target;
 pub use wait::{Awaited, Wait, WaitFor};

@@ -3,15 +3,14 @@
 //! A machine is polled for [`Step`]s. It never performs: it asks for effects, and whoever drives it performs them and
 //! feeds the outcomes back. The contract:
 //!
-//! 1. After `feed`, a command or a wake, poll until [`Step::Idle`] or [`Step::Done`]. A machine gives at most
+//! 1. After `feed`, a change of the session (a stop, a reported URL) or a wake, poll until [`Step::Idle`] or [`Step::Done`]. A machine gives at most
 //!    [`MAX_STEPS`] steps without new input.
 //! 2. Every [`Step::Start`] is fed exactly one final outcome, in any order and at any later time, unless the machine is
 //!    done first; the driver then disposes of the outcome as if it had been given back. A fault is an outcome, and so
 //!    is what comes of a cancelled effect.
 //! 3. [`Machine::feed`] gives back what is not its own, unchanged. A parent offers an outcome to its children and keeps
 //!    none; what the root gives back, the driver disposes of. So late, unknown and repeated ids do no harm.
-//! 4. `Idle(None)` only while something is in flight or a command is awaited (in `Run`: only while something is in
-//!    flight). `Idle(Some(wake))` has `wake.at > now.mono`.
+//! 4. `Idle(None)` only while something is in flight. `Idle(Some(wake))` has `wake.at > now.mono`.
 //! 5. Time may jump or stand still; machines saturate and survive. Drivers feed the clock that they read, never the
 //!    deadline that they waited for.
 //! 6. Nothing comes after [`Step::Done`]. [`Machine::cancel`] bounds steps, not time: what must be finished (a save after
@@ -20,6 +19,7 @@
 pub use molecule_proto::{Now, Wake};
 
 use crate::effect::{Effect, EffectId, Outcome};
+use crate::event::Event;
 use crate::session::Session;
 
 /// The most steps that a machine gives without new input.
@@ -37,15 +37,15 @@ pub struct Cx<'a> {
 /// What a machine wants next.
 #[must_use = "a step that is dropped is an effect that never happens or an answer that nobody gets"]
 #[derive(Debug)]
-pub enum Step<Ev, Out> {
+pub enum Step<Out> {
     /// Perform the effect and feed its outcome under the same id; go on polling at once.
     Start(EffectId, Effect),
     /// The effect's outcome no longer matters; its performer may stop. Go on polling at once. Its final outcome is owed all the
     /// same, and for a fetch it says that the performer has left its destination.
     Cancel(EffectId),
     /// Something for the application; go on polling at once.
-    Event(Ev),
-    /// Nothing to do until an outcome, a command, or the wake.
+    Event(Event),
+    /// Nothing to do until an outcome, a change of the session, or the wake.
     Idle(Option<Wake>),
     /// Finished; never poll again.
     Done(Out),
@@ -53,10 +53,6 @@ pub enum Step<Ev, Out> {
 
 /// A call, or a loop, as a value that decides.
 pub trait Machine {
-    /// What may be said to it while it runs.
-    type Command;
-    /// What it tells the application while it runs.
-    type Event;
     /// What it ends with.
     type Output;
 
@@ -64,16 +60,13 @@ pub trait Machine {
     fn operation(&self) -> &'static str;
 
     /// Asks for the next step.
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Event, Self::Output>;
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output>;
 
     /// Hands over the outcome of an effect.
     ///
     /// # Errors
     /// Gives the outcome back, unchanged, if the effect is not one of this machine's that is still in flight.
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
-
-    /// Says something to the machine. Commands are data, so that traces print them and models make them up.
-    fn command(&mut self, cx: &mut Cx<'_>, command: Self::Command);
 
     /// The caller is gone: `Done` follows within bounded steps.
     fn cancel(&mut self, cx: &mut Cx<'_>);

@@ -1,7 +1,6 @@
 //! A new token: with an administrator's credential, or by rotating one's own.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 
 use molecule_proto::{Token, TokenId, TokenList};
 use serde::Serialize;
@@ -211,15 +210,13 @@ fn refused_admin(error: Error, recovery: &Recovery) -> Error {
 }
 
 impl Machine for Recover {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<Recovered>;
 
     fn operation(&self) -> &'static str {
         OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -357,10 +354,6 @@ impl Machine for Recover {
             }
         }
         Ok(())
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     /// A rotation or a mint that is under way is waited for and its token stored.

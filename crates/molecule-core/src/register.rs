@@ -1,7 +1,6 @@
 //! Registering: look first, register only what may be, and store a minted token before anything else.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 
 use molecule_proto::{
     DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView,
@@ -143,12 +142,7 @@ impl Register {
         self.finish(Err(error.during(OPERATION)));
     }
 
-    fn start_host(
-        &mut self,
-        cx: &mut Cx<'_>,
-        state: fn(EffectId) -> State,
-        op: HostOp,
-    ) -> Step<Event, Result<Registration>> {
+    fn start_host(&mut self, cx: &mut Cx<'_>, state: fn(EffectId) -> State, op: HostOp) -> Step<Result<Registration>> {
         let id = cx.session.next_effect();
         self.state = state(id);
         Step::Start(id, Effect::Host(op))
@@ -325,15 +319,13 @@ impl Default for Register {
 }
 
 impl Machine for Register {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<Registration>;
 
     fn operation(&self) -> &'static str {
         OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -523,10 +515,6 @@ impl Machine for Register {
             }
         }
         Ok(())
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     /// A register that is under way may mint a token: its answer is waited for and the token stored.

@@ -61,19 +61,8 @@ pub struct Run {
     exists: bool,
     /// Whether the application was told of both.
     online: bool,
-    stop: StopLevel,
+    cancelled: bool,
     events: VecDeque<Event>,
-}
-
-/// What may be said to the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RunCommand {
-    /// End after what must be finished.
-    Stop,
-    /// End at once.
-    StopNow,
-    /// Look at the session again: its reported URL may have changed.
-    Check,
 }
 
 const OPERATION: &str = "run heartbeat loop";
@@ -150,13 +139,14 @@ impl Run {
             beating: false,
             exists: false,
             online: false,
-            stop: StopLevel::None,
+            cancelled: false,
             events: VecDeque::new(),
         }
     }
 
     fn level(&self, cx: &Cx<'_>) -> StopLevel {
-        self.stop.max(cx.session.stop_level())
+        let own = if self.cancelled { StopLevel::Finish } else { StopLevel::None };
+        own.max(cx.session.stop_level())
     }
 
     fn end(&mut self, ended: Result<Ended>) {
@@ -180,7 +170,7 @@ impl Run {
     }
 
     /// One round over the lanes: the first step that one of them has, or the earliest wake of all.
-    fn round(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
+    fn round(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let mut wake = match self.register(cx) {
             Lap::Step(step) => return Some(step),
             Lap::Again => return None,
@@ -209,7 +199,7 @@ impl Run {
     }
 
     /// Winds down: children that can be cancelled are, a register that may mint is waited for unless it must end at once.
-    fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
+    fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let mut stores = false;
         if let Some(mut beat) = self.beats.call.take() {
             beat.cancel(cx);
@@ -266,15 +256,13 @@ impl Default for Run {
 }
 
 impl Machine for Run {
-    type Command = RunCommand;
-    type Event = Event;
     type Output = Result<Ended>;
 
     fn operation(&self) -> &'static str {
         OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -387,15 +375,7 @@ impl Machine for Run {
         Err(outcome)
     }
 
-    fn command(&mut self, _: &mut Cx<'_>, command: RunCommand) {
-        match command {
-            RunCommand::Stop => self.stop = self.stop.max(StopLevel::Finish),
-            RunCommand::StopNow => self.stop = StopLevel::Now,
-            RunCommand::Check => {}
-        }
-    }
-
     fn cancel(&mut self, _: &mut Cx<'_>) {
-        self.stop = self.stop.max(StopLevel::Finish);
+        self.cancelled = true;
     }
 }

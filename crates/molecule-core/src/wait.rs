@@ -1,6 +1,5 @@
 //! Waiting for the end of something that the platform works on, by looking at it now and then.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use crate::beat::pass;
 use crate::delegation::{DelegationOf, DelegationView};
 use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::options::check_limit;
 use crate::queue::{QueueOutcome, QueuedItem, is_long_reply};
@@ -238,15 +236,13 @@ impl<A: Awaited> Wait<A> {
 }
 
 impl<A: Awaited> Machine for Wait<A> {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<A::End>;
 
     fn operation(&self) -> &'static str {
         A::WAIT
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Look => self.begin(cx),
@@ -273,10 +269,6 @@ impl<A: Awaited> Machine for Wait<A> {
             State::Looking(look) => look.feed(cx, id, outcome),
             State::Look | State::Waiting(_) | State::Finished(_) | State::Done => Err(outcome),
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

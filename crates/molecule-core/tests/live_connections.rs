@@ -14,13 +14,13 @@ use molecule_core::machine::Machine;
 use molecule_core::peer::Route;
 use molecule_core::plugin::{Install, Plugin};
 use molecule_core::session::Auth;
-use molecule_core::{Beat, Call, CallPeer, Event, PeerCall, Result, Timeouts};
+use molecule_core::{Beat, Call, CallPeer, PeerCall, Result, Timeouts};
 use support::calls::{URL, caller, found};
 use support::platform::PEER;
 use support::*;
 
 /// The limits of a machine's first request.
-fn first<T: Debug>(agent: &mut Agent, machine: impl Machine<Event = Event, Output = Result<T>> + Debug) -> Limits {
+fn first<T: Debug>(agent: &mut Agent, machine: impl Machine<Output = Result<T>> + Debug) -> Limits {
     let mut driven = Driven::new(machine);
     driven.settle(agent);
     while let Some((id, Effect::Host(op))) = driven.in_flight.first_key_value() {

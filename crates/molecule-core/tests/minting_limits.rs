@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use molecule_core::effect::Effect;
 use molecule_core::machine::Machine;
-use molecule_core::{Event, Recover, Recovery, Register};
+use molecule_core::{Recover, Recovery, Register};
 use support::platform::{MINT, REGISTER, ROTATE};
 use support::*;
 
 /// The limits for the head and for the whole of the first request of this route.
 fn limits<M, T>(agent: &mut Agent, platform: &mut Platform, machine: M, route: &str) -> (Duration, Duration)
 where
-    M: Machine<Event = Event, Output = molecule_core::Result<T>> + std::fmt::Debug,
+    M: Machine<Output = molecule_core::Result<T>> + std::fmt::Debug,
     T: std::fmt::Debug,
 {
     let mut driven = Driven::new(machine);

@@ -12,7 +12,7 @@ use molecule_core::effect::{Effect, EffectId, FaultKind, HostResult, LockId, Out
 use molecule_core::machine::Machine;
 use molecule_core::proto::Time;
 use molecule_core::session::StopLevel;
-use molecule_core::{Event, Result, Run, RunCommand};
+use molecule_core::{Result, Run};
 use support::*;
 
 /// What the machine did, without what was fed.
@@ -50,7 +50,7 @@ struct GivesBackWhatIsNotItsOwn;
 impl Check for GivesBackWhatIsNotItsOwn {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
         let Setup { mut agent, machine, mut platform, name } = make();
@@ -100,7 +100,7 @@ struct PollingAgainChangesNothing;
 impl Check for PollingAgainChangesNothing {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
         let Setup { mut agent, machine, mut platform, name } = make();
@@ -133,7 +133,7 @@ struct SurvivesTheEndOfTime;
 impl Check for SurvivesTheEndOfTime {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
         for jump_at in 0..40 {
@@ -175,7 +175,7 @@ struct EndsWhenCancelled {
 impl Check for EndsWhenCancelled {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
         for inputs in 0.. {
@@ -250,7 +250,7 @@ fn a_lock_that_comes_too_late_is_given_back() {
     let mut driven = Driven::new(Run::new());
     driven.settle(&mut agent);
     let id = *driven.in_flight.keys().next().unwrap();
-    driven.machine.command(&mut agent.cx(), RunCommand::Stop);
+    driven.machine.cancel(&mut agent.cx());
     driven.settle(&mut agent);
     let late = driven.machine.feed(&mut agent.cx(), id, Outcome::Host(HostResult::Locked(LockId(1))));
     assert!(matches!(late, Err(Outcome::Host(HostResult::Locked(LockId(1))))));

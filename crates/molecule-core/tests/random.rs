@@ -13,7 +13,7 @@ use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, HostResu
 use molecule_core::machine::Machine;
 use molecule_core::plugin::act::PluginOp;
 use molecule_core::proto::Time;
-use molecule_core::{Event, Report, Result, Run, RunCommand};
+use molecule_core::{Report, Result, Run};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -55,9 +55,8 @@ enum Act {
         secs: i64,
     },
     Cancel,
-    Command {
-        command: RunCommand,
-    },
+    /// Nothing but a poll.
+    LookAgain,
     Stop {
         now: bool,
     },
@@ -92,10 +91,10 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => prop::bool::weighted(0.1).prop_map(|end| if end { Act::Jump } else { Act::Advance { millis: 300_000 } }),
         1 => prop::bool::weighted(0.1).prop_map(|end| if end { Act::Cancel } else { Act::Advance { millis: 30_000 } }),
         1 => prop_oneof![
-            8 => Just(RunCommand::Check),
-            1 => Just(RunCommand::Stop),
-            1 => Just(RunCommand::StopNow),
-        ].prop_map(|command| Act::Command { command }),
+            8 => Just(Act::LookAgain),
+            1 => Just(Act::Stop { now: false }),
+            1 => Just(Act::Stop { now: true }),
+        ],
         1 => prop::bool::weighted(0.1).prop_map(|now| if now { Act::Stop { now } } else { Act::Advance { millis: 1 } }),
         1 => (0u32..3).prop_map(|tasks| Act::Report { tasks }),
         1 => any::<bool>().prop_map(|url| Act::Moved { url }),
@@ -226,14 +225,13 @@ fn change(platform: &mut Platform, change: usize) {
 struct Case<'a, M: Machine> {
     setup: &'a mut Setup<M>,
     driven: Driven<M>,
-    say: fn(&mut M, &mut Agent, RunCommand),
     /// Whether it was told to end.
     ending: bool,
 }
 
 impl<M, T> Case<'_, M>
 where
-    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    M: Machine<Output = Result<T>> + Debug,
     T: Debug,
 {
     fn target(&self, which: usize) -> Option<EffectId> {
@@ -303,10 +301,7 @@ where
                 self.ending = true;
                 self.driven.machine.cancel(&mut self.setup.agent.cx());
             }
-            Act::Command { command } => {
-                self.ending |= command != RunCommand::Check;
-                (self.say)(&mut self.driven.machine, &mut self.setup.agent, command);
-            }
+            Act::LookAgain => {}
             Act::Stop { now } => {
                 self.ending = true;
                 self.setup.agent.session.raise_stop(now);
@@ -371,16 +366,16 @@ struct SurvivesAnything {
 impl Check for SurvivesAnything {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
-        survives(self.share, make, |_, _, _| {});
+        survives(self.share, make);
     }
 }
 
-fn survives<M, T>(share: u32, make: &dyn Fn() -> Setup<M>, say: fn(&mut M, &mut Agent, RunCommand))
+fn survives<M, T>(share: u32, make: &dyn Fn() -> Setup<M>)
 where
-    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    M: Machine<Output = Result<T>> + Debug,
     T: Debug,
 {
     // `PROPTEST_CASES` asks for more than the 256 that are usual.
@@ -395,7 +390,7 @@ where
     let outcome = TestRunner::new(config).run(&vec(acts(), 1..120), |acts| {
         let mut setup = make();
         let driven = Driven::new(make().machine);
-        Case { setup: &mut setup, driven, say, ending: false }.go(&acts);
+        Case { setup: &mut setup, driven, ending: false }.go(&acts);
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -422,7 +417,7 @@ fn the_loop_survives_anything() {
             agent.store.token = held.then(|| secret("first"));
             Setup { name: "run", agent, machine: Run::new(), platform: platform() }
         };
-        survives(20, &make, |run, agent, command| run.command(&mut agent.cx(), command));
+        survives(20, &make);
     }
 }
 
@@ -433,7 +428,7 @@ struct PausedWhileASecretIsStored;
 impl Check for PausedWhileASecretIsStored {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug,
     {
         let good = |which| Act::Good { which };
@@ -443,7 +438,7 @@ impl Check for PausedWhileASecretIsStored {
         acts.extend([Act::Fault { which: 2, kind: 0, maybe: false }, good(0), advance(997), good(3), good(1), good(2)]);
         let mut setup = make();
         let driven = Driven::new(make().machine);
-        Case { setup: &mut setup, driven, say: |_, _, _| {}, ending: false }.go(&acts);
+        Case { setup: &mut setup, driven, ending: false }.go(&acts);
     }
 }
 

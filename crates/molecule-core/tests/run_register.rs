@@ -5,6 +5,7 @@
 mod support;
 
 use molecule_core::effect::FaultKind;
+use molecule_core::machine::Machine;
 use molecule_core::{Event, Lane, Register, Run};
 use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
@@ -140,7 +141,7 @@ fn an_agent_that_registered_by_itself_is_not_registered_again() {
 fn a_second_loop_after_a_stop_of_the_first_registers_only_after_a_gap() {
     let mut first = Looped::usual(Platform::current());
     first.on(secs(1000));
-    first.command(molecule_core::RunCommand::Stop);
+    first.driven.machine.cancel(&mut first.agent.cx());
     first.end().unwrap();
     let mut second = Looped::new(first.agent, first.platform);
     second.driven = Driven::new(Run::new());

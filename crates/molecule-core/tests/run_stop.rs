@@ -7,14 +7,13 @@ mod support;
 use molecule_core::effect::{HostResult, LockId, Outcome};
 use molecule_core::machine::Machine;
 use molecule_core::session::StopLevel;
-use molecule_core::{Ended, Event, Run, RunCommand};
+use molecule_core::{Ended, Event, Run};
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 
-/// The two ways to say it: a command, and the session's latch.
-fn stops() -> [fn(&mut Looped); 3] {
+/// The two ways to end it: the session's latch, and a caller who is gone.
+fn stops() -> [fn(&mut Looped); 2] {
     [
-        |run| run.command(RunCommand::Stop),
         |run| assert_eq!(run.agent.session.raise_stop(false), StopLevel::Finish),
         |run| run.driven.machine.cancel(&mut run.agent.cx()),
     ]
@@ -90,14 +89,14 @@ fn a_stop_cancels_what_stalls() {
 fn a_stop_while_the_lock_is_awaited_ends_it() {
     let mut run = Looped::usual(Platform::current());
     run.driven.settle(&mut run.agent);
-    run.command(RunCommand::Stop);
+    run.stop(false);
     assert_eq!(run.driven.settle(&mut run.agent), Rest::Done);
     assert_eq!(run.agent.take_trace(), "start 1 Lock\ncancel 1\ndone Stopped");
 }
 
 #[test]
 fn a_stop_before_the_register_is_sent_sends_none() {
-    for (stalled, stop) in [VIEW, VIEW, VIEW].into_iter().zip(stops()) {
+    for (stalled, stop) in [VIEW, VIEW].into_iter().zip(stops()) {
         let mut run = Looped::new(Agent::new(), Platform::current().without_token());
         run.platform.weather = Box::new(move |seen| seen.is(stalled).then_some(Reply::Never));
         run.on(secs(5));
@@ -140,7 +139,7 @@ fn a_register_under_way_that_is_refused_is_not_sent_again() {
             seen.is(REGISTER).then(|| Reply::After(secs(20), refused.outcome()))
         });
         run.on(secs(5));
-        run.command(RunCommand::Stop);
+        run.stop(false);
         assert_eq!(run.end().unwrap(), Ended::Stopped);
         assert_eq!((run.platform.count(REGISTER), run.agent.since(run.began)), (1, secs(20)));
     }
@@ -148,8 +147,7 @@ fn a_register_under_way_that_is_refused_is_not_sent_again() {
 
 #[test]
 fn stop_now_or_a_second_stop_waits_for_nothing() {
-    let now: [fn(&mut Looped); 3] = [
-        |run| run.command(RunCommand::StopNow),
+    let now: [fn(&mut Looped); 2] = [
         |run| assert_eq!(run.agent.session.raise_stop(true), StopLevel::Now),
         |run| {
             run.agent.session.raise_stop(false);
@@ -169,7 +167,7 @@ fn stop_now_or_a_second_stop_waits_for_nothing() {
 fn a_token_that_cannot_be_saved_while_stopping_is_heard_of() {
     let mut run = registering();
     run.agent.store.fail("Replace");
-    run.command(RunCommand::Stop);
+    run.stop(false);
     assert_eq!(run.end().unwrap(), Ended::Stopped);
     let warned = |event: &Event| matches!(event, Event::Warning(said) if said.contains("could not be stored"));
     assert!(run.events().iter().any(warned));
@@ -190,7 +188,7 @@ fn a_stop_while_the_lock_is_given_back_changes_nothing() {
             end => panic!("{end:?}"),
         }
     };
-    driven.machine.command(&mut agent.cx(), RunCommand::StopNow);
+    agent.session.raise_stop(true);
     assert!(matches!(driven.settle(agent), Rest::Idle(None)));
     driven.feed(agent, unlock, Outcome::Host(HostResult::Unlocked));
     driven.settle(agent);
@@ -202,7 +200,7 @@ fn an_unlock_that_fails_is_no_failure_of_the_loop() {
     let mut run = Looped::usual(Platform::current());
     run.on(secs(100));
     run.agent.store.fail("Unlock");
-    run.command(RunCommand::Stop);
+    run.stop(false);
     assert_eq!(run.end().unwrap(), Ended::Stopped);
 }
 
@@ -213,7 +211,7 @@ fn a_lock_that_arrives_together_with_the_stop_is_given_back() {
     let id = *run.driven.in_flight.keys().next().unwrap();
     run.agent.store.locked = Some(1);
     run.driven.feed(&mut run.agent, id, Outcome::Host(HostResult::Locked(LockId(1))));
-    run.command(RunCommand::Stop);
+    run.stop(false);
     ends_at_once(&mut run);
     assert!(run.platform.seen.is_empty());
 }
@@ -232,6 +230,6 @@ fn a_staggered_loop_begins_within_its_time_and_stops_before_it() {
     let mut run = Looped::with(Agent::options().stagger(secs(3600)), Platform::current());
     run.on(secs(1));
     assert!(run.platform.seen.is_empty());
-    run.command(RunCommand::Stop);
+    run.stop(false);
     ends_at_once(&mut run);
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use molecule_core::{Ended, ErrorKind, Event, Run, RunCommand};
+use molecule_core::{Ended, ErrorKind, Event, Run};
 use support::*;
 
 fn warnings(events: &[Event]) -> Vec<&str> {
@@ -23,7 +23,7 @@ fn runs(agent: Agent) {
     let about_the_lock: Vec<_> = warnings(&told).into_iter().filter(|said| said.contains("without its lock")).collect();
     let [said] = about_the_lock[..] else { panic!("{told:?}") };
     assert!(said.contains("Lock was refused: the disk is full; free some space"), "{said}");
-    run.command(RunCommand::Stop);
+    run.stop(false);
     // There is no lock to give back.
     assert_eq!(run.end().unwrap(), Ended::Stopped);
 }

@@ -4,8 +4,7 @@
 
 mod support;
 
-use molecule_core::machine::Machine;
-use molecule_core::{ErrorKind, Event, Recover, Recovery, Register, Run, RunCommand};
+use molecule_core::{ErrorKind, Event, Recover, Recovery, Register, Run};
 use support::platform::ROTATE;
 use support::*;
 
@@ -37,15 +36,15 @@ fn a_loop_stores_the_token_once_the_disk_is_mended() {
 
 #[test]
 fn a_loop_that_is_stopped_tries_a_last_time() {
-    for command in [RunCommand::Stop, RunCommand::StopNow] {
+    for now in [false, true] {
         let (mut agent, mut platform) = unsaved();
         let mut looped = Driven::new(Run::new());
         looped.drive_for(&mut agent, secs(600), &mut |seen| platform.serve(seen));
         agent.store.mend();
-        looped.machine.command(&mut agent.cx(), command);
+        agent.session.raise_stop(now);
         looped.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
         let stored = agent.store.token.is_some();
-        assert_eq!(stored, command == RunCommand::Stop, "{command:?}");
+        assert_eq!(stored, !now, "at once: {now}");
         assert_eq!(told(&looped, &Event::TokenStored), usize::from(stored));
     }
 }

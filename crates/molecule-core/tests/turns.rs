@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::machine::Machine;
-use molecule_core::{Recover, Recovered, Recovery, Register, Run, RunCommand};
+use molecule_core::{Recover, Recovered, Recovery, Register, Run};
 use support::platform::{REGISTER, ROTATE, VIEW};
 use support::*;
 
@@ -79,7 +79,7 @@ fn a_loop_that_is_stopped_at_once_gives_its_turn_back() {
     let mut looped = Driven::new(Run::new());
     let mut stalled = |seen: &Seen| if seen.is(REGISTER) { Reply::Never } else { platform.serve(seen) };
     looped.drive_for(&mut agent, secs(60), &mut stalled);
-    looped.machine.command(&mut agent.cx(), RunCommand::StopNow);
+    agent.session.raise_stop(true);
     looped.finish(&mut agent, &mut stalled).unwrap();
     let stopped = agent.now.mono;
     run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
@@ -95,7 +95,6 @@ fn a_loop_that_is_given_up_and_then_stopped_still_takes_its_token() {
     looped.machine.cancel(&mut agent.cx());
     looped.settle(&mut agent);
     agent.session.raise_stop(false);
-    looped.machine.command(&mut agent.cx(), RunCommand::Stop);
     looped.settle(&mut agent);
     let register = *looped.in_flight.keys().next().expect("it is waited for");
     looped.perform(&mut agent, register, &mut |seen| platform.serve(seen));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use molecule_core::Report;
 use molecule_core::effect::Slot;
-use molecule_core::{Report, RunCommand};
 
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
@@ -145,7 +145,7 @@ impl World<'_> {
         if let Some(living) = self.process_mut(process) {
             let _ = living.session.set_reported_url(reported);
         }
-        self.command(process, RunCommand::Check);
+        self.look_again(process, None);
     }
 
     fn forget_peer(&mut self, agent: usize, peer: u8) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_core::machine::{MAX_STEPS, Step};
-use molecule_core::{CallOutcome, Ended, Error, RunCommand};
+use molecule_core::{CallOutcome, Ended, Error, StopLevel};
 
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};
@@ -179,27 +179,20 @@ impl World<'_> {
         let Some(process) = self.process_mut(number) else { return };
         let level = process.session.raise_stop(at_once);
         self.see(self.program(agent), Seen::StopRaised);
-        let command = match level {
-            molecule_core::StopLevel::None => return,
-            molecule_core::StopLevel::Finish => RunCommand::Stop,
-            molecule_core::StopLevel::Now => RunCommand::StopNow,
-        };
-        self.command(number, command);
+        self.look_again(number, Some(level));
         if let Program::Waiting(_) | Program::Registering | Program::NotStarted = self.agents[agent].program {
             self.agents[agent].program = Program::Finished(Ended::Stopped);
         }
     }
 
-    /// Says something to every loop of a process.
-    pub(crate) fn command(&mut self, number: usize, command: RunCommand) {
+    /// Lets every loop of a process look at its session again, whose stop latch may have been raised.
+    pub(crate) fn look_again(&mut self, number: usize, raised: Option<StopLevel>) {
         let Some(process) = self.process(number) else { return };
         let agent = process.agent;
         for job in process.jobs(JobKind::Run) {
-            let now = self.clock(agent);
-            if let Some(process) = self.process_mut(number) {
-                process.command(job, now, command);
+            if let Some(level) = raised {
+                self.see(Who { agent, process: number, job, kind: JobKind::Run }, Seen::Stopping(level));
             }
-            self.see(Who { agent, process: number, job, kind: JobKind::Run }, Seen::Commanded(command));
             self.drive(number, job);
         }
     }

@@ -4,9 +4,9 @@ use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::{
-    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, DelegationView, Delegations, DiscoverPeer, Ended, Event,
-    ListPeers, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery, Register, Registration, Result, Run,
-    RunCommand, Wait, WaitFor,
+    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, DelegationView, Delegations, DiscoverPeer, Ended, ListPeers,
+    PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery, Register, Registration, Result, Run, Wait,
+    WaitFor,
 };
 use molecule_proto::{DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
 
@@ -100,10 +100,8 @@ impl Ending {
 
 /// A machine whose type is forgotten.
 pub(crate) trait Job {
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Ending>;
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Ending>;
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
-    /// Says something to the loop; calls take no commands.
-    fn command(&mut self, cx: &mut Cx<'_>, command: RunCommand);
     fn cancel(&mut self, cx: &mut Cx<'_>);
     /// What its `Debug` prints.
     fn printed(&self) -> String;
@@ -112,11 +110,10 @@ pub(crate) trait Job {
 struct Typed<M: Machine> {
     machine: M,
     end: fn(M::Output) -> Ending,
-    command: fn(&mut M, &mut Cx<'_>, RunCommand),
 }
 
-impl<M: Machine<Event = Event> + std::fmt::Debug> Job for Typed<M> {
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Ending> {
+impl<M: Machine + std::fmt::Debug> Job for Typed<M> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Ending> {
         match self.machine.poll(cx) {
             Step::Start(id, effect) => Step::Start(id, effect),
             Step::Cancel(id) => Step::Cancel(id),
@@ -130,10 +127,6 @@ impl<M: Machine<Event = Event> + std::fmt::Debug> Job for Typed<M> {
         self.machine.feed(cx, id, outcome)
     }
 
-    fn command(&mut self, cx: &mut Cx<'_>, command: RunCommand) {
-        (self.command)(&mut self.machine, cx, command);
-    }
-
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.machine.cancel(cx);
     }
@@ -145,7 +138,7 @@ impl<M: Machine<Event = Event> + std::fmt::Debug> Job for Typed<M> {
 
 /// The loop.
 pub(crate) fn run() -> Box<dyn Job> {
-    Box::new(Typed { machine: Run::new(), end: Ending::Run, command: |run, cx, command| run.command(cx, command) })
+    call(Run::new(), Ending::Run)
 }
 
 /// `register()`.
@@ -225,7 +218,7 @@ pub(crate) fn wait_queue_item(wait: Wait<QueuedItem>) -> Box<dyn Job> {
 
 fn call<M>(machine: M, end: fn(M::Output) -> Ending) -> Box<dyn Job>
 where
-    M: Machine<Event = Event> + std::fmt::Debug + 'static,
+    M: Machine + std::fmt::Debug + 'static,
 {
-    Box::new(Typed { machine, end, command: |_, _, _| {} })
+    Box::new(Typed { machine, end })
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use molecule_core::Config;
 use molecule_core::effect::{EffectId, HostOp, Outcome};
 use molecule_core::machine::{Cx, Now, Step};
 use molecule_core::session::Session;
-use molecule_core::{Config, Event, RunCommand};
 use molecule_host::Host;
 use molecule_proto::{DelegationId, QueueId};
 
@@ -81,7 +81,7 @@ impl Process {
     }
 
     /// One step of a machine; `None` if it is done already.
-    pub(crate) fn poll(&mut self, job: u32, now: Now) -> Option<Step<Event, Ending>> {
+    pub(crate) fn poll(&mut self, job: u32, now: Now) -> Option<Step<Ending>> {
         let running = self.jobs.get_mut(&job)?;
         let step = running.job.poll(&mut Cx { now, session: &mut self.session });
         match &step {
@@ -122,12 +122,6 @@ impl Process {
                 self.host.dispose(outcome);
                 Taken::GivenBack
             }
-        }
-    }
-
-    pub(crate) fn command(&mut self, job: u32, now: Now, command: RunCommand) {
-        if let Some(running) = self.jobs.get_mut(&job) {
-            running.job.command(&mut Cx { now, session: &mut self.session }, command);
         }
     }
 

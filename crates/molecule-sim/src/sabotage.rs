@@ -2,19 +2,18 @@
 
 use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::machine::{Cx, Step};
-use molecule_core::{Event, RunCommand};
 
 use crate::job::{Ending, Job, JobKind};
 
 /// Stands between a machine and its driver, and makes a mistake. What it does not change passes.
 pub trait Saboteur {
     /// A step of its own, before the machine is asked.
-    fn instead(&mut self, _: &mut Cx<'_>) -> Option<Step<Event, Ending>> {
+    fn instead(&mut self, _: &mut Cx<'_>) -> Option<Step<Ending>> {
         None
     }
 
     /// What becomes of a step that the machine gave.
-    fn step(&mut self, _: &mut Cx<'_>, step: Step<Event, Ending>) -> Verdict {
+    fn step(&mut self, _: &mut Cx<'_>, step: Step<Ending>) -> Verdict {
         Verdict::Pass(step)
     }
 
@@ -28,7 +27,7 @@ pub trait Saboteur {
 #[derive(Debug)]
 pub enum Verdict {
     /// The driver gets this one.
-    Pass(Step<Event, Ending>),
+    Pass(Step<Ending>),
     /// The driver never learns of it.
     Swallow,
     /// The driver never learns of it, and the machine is told that this came of its effect.
@@ -45,7 +44,7 @@ pub(crate) struct Sabotaged {
 }
 
 impl Job for Sabotaged {
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Ending> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Ending> {
         if let Some(step) = self.saboteur.instead(cx) {
             return step;
         }
@@ -67,10 +66,6 @@ impl Job for Sabotaged {
             Some(outcome) => self.job.feed(cx, id, outcome),
             None => Ok(()),
         }
-    }
-
-    fn command(&mut self, cx: &mut Cx<'_>, command: RunCommand) {
-        self.job.command(cx, command);
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use molecule_core::effect::{EffectId, FaultKind, HostOp, HostResult, Outcome, Sent};
 use molecule_core::machine::Now;
-use molecule_core::{Event, RunCommand};
+use molecule_core::{Event, StopLevel};
 use molecule_platform::Platform;
 use molecule_proto::{Time, WorkspaceId};
 
@@ -93,8 +93,8 @@ pub enum Seen<'a> {
     Raced,
     /// It ends.
     Ended(&'a Ending),
-    /// It is told something.
-    Commanded(RunCommand),
+    /// The stop latch of its session was raised to this.
+    Stopping(StopLevel),
     /// Its caller is gone.
     GivenUp,
     /// It is gone half-way.
@@ -290,7 +290,7 @@ impl fmt::Debug for Seen<'_> {
             }
             Self::Raced => f.write_str("gives too many steps"),
             Self::Ended(ending) => write!(f, "ends {ending:?}"),
-            Self::Commanded(command) => write!(f, "is told {command:?}"),
+            Self::Stopping(level) => write!(f, "is to stop: {level:?}"),
             Self::GivenUp => f.write_str("is given up"),
             Self::Dropped => f.write_str("is gone half-way"),
             Self::Died { power } => write!(f, "dies{}", if *power { " with the power" } else { "" }),

@@ -1,6 +1,5 @@
 //! A call of a peer: which way the message goes, and what became of it.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,7 +19,6 @@ use crate::decode::{Decode, LARGE};
 use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::retry::not_all_at_once;
 
@@ -206,15 +204,13 @@ fn unclear(error: Error) -> Error {
 }
 
 impl Machine for CallPeer {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<CallOutcome>;
 
     fn operation(&self) -> &'static str {
         A2a::OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Start => {
@@ -336,10 +332,6 @@ impl Machine for CallPeer {
                 Err(outcome)
             }
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

@@ -1,7 +1,6 @@
 //! Installing a plugin: everything is verified before anything is replaced.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::iter;
 use std::path::PathBuf;
@@ -378,15 +377,13 @@ fn displaced(fault: &Fault) -> Option<PathBuf> {
 }
 
 impl Machine for Install {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<Installed>;
 
     fn operation(&self) -> &'static str {
         OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -460,10 +457,6 @@ impl Machine for Install {
                 Err(outcome)
             }
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {

@@ -1,7 +1,6 @@
 //! What is installed.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,12 +139,7 @@ impl ListPlugins {
         };
     }
 
-    fn start(
-        &mut self,
-        cx: &mut Cx<'_>,
-        op: HostOp,
-        state: fn(EffectId) -> State,
-    ) -> Step<Event, <Self as Machine>::Output> {
+    fn start(&mut self, cx: &mut Cx<'_>, op: HostOp, state: fn(EffectId) -> State) -> Step<<Self as Machine>::Output> {
         let id = cx.session.next_effect();
         self.state = state(id);
         Step::Start(id, Effect::Host(op))
@@ -159,15 +153,13 @@ impl Default for ListPlugins {
 }
 
 impl Machine for ListPlugins {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<Vec<InstalledPlugin>>;
 
     fn operation(&self) -> &'static str {
         OPERATION
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
@@ -230,10 +222,6 @@ impl Machine for ListPlugins {
             }
         }
         Ok(())
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     /// A look is short; what is under way is finished, and no lock is kept.

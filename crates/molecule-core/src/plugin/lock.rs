@@ -1,6 +1,5 @@
 //! Taking a plugin's lock, and waiting for it while somebody else holds it.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use molecule_proto::{PluginName, Time};
@@ -8,7 +7,6 @@ use molecule_proto::{PluginName, Time};
 use super::act::{PluginOp, PluginResult};
 use crate::effect::{Effect, EffectId, FaultKind, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 
 /// Between two looks at a lock that is held: a lock that nobody waits for in a queue is asked for.
@@ -56,15 +54,13 @@ impl TakeLock {
 }
 
 impl Machine for TakeLock {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<LockId>;
 
     fn operation(&self) -> &'static str {
         self.operation
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Waiting(at) if at > cx.now.mono => {
                 self.state = State::Waiting(at);
@@ -104,10 +100,6 @@ impl Machine for TakeLock {
             }
             (_, outcome) => Err(outcome),
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     fn cancel(&mut self, _: &mut Cx<'_>) {

@@ -1,6 +1,5 @@
 //! What is done with an installed plugin, under its lock.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use super::order;
 use crate::beat::pass;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 
 /// How long to wait while an install of the plugin runs.
@@ -183,15 +181,13 @@ impl<T> PluginTask<T> {
 }
 
 impl<T> Machine for PluginTask<T> {
-    type Command = Infallible;
-    type Event = Event;
     type Output = Result<T>;
 
     fn operation(&self) -> &'static str {
         self.operation
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Event, Self::Output> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Locking(mut lock) => match lock.poll(cx) {
@@ -244,10 +240,6 @@ impl<T> Machine for PluginTask<T> {
                 Err(outcome)
             }
         }
-    }
-
-    fn command(&mut self, _: &mut Cx<'_>, command: Infallible) {
-        match command {}
     }
 
     /// The act itself is short, and is finished.

@@ -20,7 +20,7 @@ const MOST_HELD: Duration = WINDOW.saturating_mul(5);
 
 /// How a lane went.
 pub(super) enum Lap {
-    Step(Step<Event, Result<Ended>>),
+    Step(Step<Result<Ended>>),
     Again,
     Idle(Option<Wake>),
 }

@@ -10,7 +10,6 @@ use crate::beat::pass;
 use crate::credential::SaveToken;
 use crate::effect::{EffectId, Outcome};
 use crate::error::Result;
-use crate::event::Event;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::session::StopLevel;
 use crate::turn::Turn;
@@ -97,7 +96,7 @@ impl Run {
     }
 
     /// The process may be about to end, and a token that is nowhere else with it: one more try, unless it must end at once.
-    pub(super) fn save_at_the_end(&mut self, cx: &mut Cx<'_>) -> Option<Step<Event, Result<Ended>>> {
+    pub(super) fn save_at_the_end(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         if self.level(cx) == StopLevel::Now {
             self.saves.save = None;
         } else if self.saves.save.is_none() && !std::mem::replace(&mut self.saves.is_over, true) {

@@ -48,7 +48,7 @@ pub enum Rest {
 
 impl<M, T> Driven<M>
 where
-    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    M: Machine<Output = Result<T>> + Debug,
     T: Debug,
 {
     pub fn new(machine: M) -> Self {
@@ -285,7 +285,7 @@ pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&See
 /// Drives a machine from its beginning to its end.
 pub fn run<M, T>(agent: &mut Agent, machine: M, mut server: impl FnMut(&Seen) -> Reply) -> Result<T>
 where
-    M: Machine<Event = Event, Output = Result<T>> + Debug,
+    M: Machine<Output = Result<T>> + Debug,
     T: Debug,
 {
     Driven::new(machine).finish(agent, &mut server)

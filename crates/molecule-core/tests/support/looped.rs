@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_core::proto::Time;
-use molecule_core::{Ended, Event, OnPause, Options, Result, Run, RunCommand};
+use molecule_core::{Ended, Event, OnPause, Options, Result, Run};
 
 use super::agent::{Agent, secret};
 use super::drive::{Driven, Next};
@@ -57,9 +57,9 @@ impl Looped {
         assert!(self.go(time), "ended: {:?}\n{}", self.driven.done, self.agent.take_trace());
     }
 
-    pub fn command(&mut self, command: RunCommand) {
-        use molecule_core::machine::Machine;
-        self.driven.machine.command(&mut self.agent.cx(), command);
+    /// Raises the session's stop latch.
+    pub fn stop(&mut self, now: bool) {
+        self.agent.session.raise_stop(now);
     }
 
     /// The events since the last call.

@@ -28,7 +28,7 @@ pub struct Setup<M> {
 pub trait Check {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
-        M: Machine<Event = Event, Output = Result<T>> + Debug,
+        M: Machine<Output = Result<T>> + Debug,
         T: Debug;
 }
 

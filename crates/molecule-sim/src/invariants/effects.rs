@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use molecule_core::RunCommand;
+use molecule_core::StopLevel;
 use molecule_core::effect::EffectId;
 
 use super::{Invariant, Known, is_dead};
@@ -54,7 +54,7 @@ impl Invariant for EveryStartEndsOnce {
                 }
                 (Some(_), _) => Ok(()),
             },
-            Seen::Commanded(RunCommand::StopNow) | Seen::Dropped => {
+            Seen::Stopping(StopLevel::Now) | Seen::Dropped => {
                 self.hurried.insert(process);
                 Ok(())
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use molecule_core::effect::HostOp;
-use molecule_core::{Ended, Error, ErrorKind, Event, RunCommand};
+use molecule_core::{Ended, Error, ErrorKind, Event, StopLevel};
 use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead, of};
@@ -157,8 +157,8 @@ impl Life {
             Seen::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
             Seen::Told(Event::Registered { .. }) => (self.refused, self.refused_at) = (0, None),
             Seen::Landed(landing, taken) => self.landed(landing, *taken, clock, apart),
-            Seen::Commanded(RunCommand::StopNow) => self.ends_by = Some(at + AT_ONCE),
-            Seen::Commanded(RunCommand::Stop) => {
+            Seen::Stopping(StopLevel::Now) => self.ends_by = Some(at + AT_ONCE),
+            Seen::Stopping(StopLevel::Finish) => {
                 let finishing = self.register_under_way || self.storing;
                 self.ends_by = Some(at + if finishing { FINISHING } else { AT_ONCE });
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use molecule_core::effect::EffectId;
-use molecule_core::{Ended, Event, RunCommand};
+use molecule_core::{Ended, Event, StopLevel};
 use molecule_proto::Token;
 
 use super::repeats::may_have_arrived;
@@ -65,7 +65,7 @@ impl Invariant for LostTokensAreToldOf {
             Seen::Told(Event::Degraded { error, .. } | Event::Warning(error)) if says_how(error).is_ok() => {
                 self.machine(who).said = true;
             }
-            Seen::GivenUp | Seen::Dropped | Seen::Commanded(RunCommand::StopNow) => self.machine(who).alone = true,
+            Seen::GivenUp | Seen::Dropped | Seen::Stopping(StopLevel::Now) => self.machine(who).alone = true,
             Seen::Ended(ending) => return self.ended(sight, known, ending),
             seen if is_dead(seen) => {
                 self.asked.retain(|(process, _), _| *process != who.process);

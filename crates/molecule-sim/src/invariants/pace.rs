@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use molecule_core::{Event, RunCommand};
+use molecule_core::Event;
 use molecule_proto::Time;
 
 use super::{Invariant, Known, is_dead, of};
@@ -109,7 +109,7 @@ impl HeartbeatsKeepTheirPace {
                     self.each(sight.who.agent, |who| who == sight.who, |pace| pace.free = false);
                 }
             }
-            Seen::Told(Event::Paused) | Seen::Commanded(RunCommand::Stop | RunCommand::StopNow) => {
+            Seen::Told(Event::Paused) | Seen::Stopping(_) => {
                 self.loops.remove(&sight.who);
                 self.resting.insert(sight.who);
             }

@@ -89,7 +89,7 @@ impl Invariant for NoTokenIsLost {
                     Some(_) | None => Ok(()),
                 }
             }
-            Seen::Commanded(molecule_core::RunCommand::StopNow) => {
+            Seen::Stopping(molecule_core::StopLevel::Now) => {
                 self.hurried.insert(who.process);
                 Ok(())
             }

@@ -7,12 +7,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
-use molecule_core::Event;
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Limits, Outcome, Sent};
 use molecule_core::machine::{Cx, Step};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 fn is_message(request: &Request<Bytes>) -> bool {
     request.uri().path().ends_with("/a2a")

@@ -1,11 +1,10 @@
 //! Wrong with effects and the store.
 
-use molecule_core::Event;
 use molecule_core::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use molecule_core::machine::{Cx, Step};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 /// Believes that a token is stored.
 pub(crate) struct ForgetsToStore;

@@ -10,7 +10,7 @@ use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Cx, Step, Wake};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 /// Changes every answer.
 fn answered(outcome: Outcome, change: impl FnOnce(&mut Response<Bytes>)) -> Option<Outcome> {

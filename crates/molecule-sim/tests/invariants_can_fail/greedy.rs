@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderValue, Request};
-use molecule_core::Event;
 use molecule_core::effect::{Effect, EffectId, Limits, Outcome};
 use molecule_core::machine::{Cx, Step};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 /// Requests of the saboteur's own, under names that no machine uses.
 #[derive(Default)]

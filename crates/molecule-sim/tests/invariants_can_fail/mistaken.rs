@@ -7,7 +7,7 @@ use molecule_core::machine::{Cx, Step, Wake};
 use molecule_core::{Ended, Event};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 /// Ends the loop at any 404.
 #[derive(Default)]

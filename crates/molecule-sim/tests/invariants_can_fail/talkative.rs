@@ -6,7 +6,7 @@ use molecule_core::machine::{Cx, Step};
 use molecule_core::{Error, Event};
 use molecule_sim::{Ending, Saboteur, Verdict};
 
-type AStep = Step<Event, Ending>;
+type AStep = Step<Ending>;
 
 /// Keeps warnings to itself.
 pub(crate) struct HidesWarnings;
