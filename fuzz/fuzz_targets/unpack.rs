@@ -174,9 +174,7 @@ fn archive(layer: &Layer, mut bytes: Vec<u8>) -> Vec<u8> {
 fuzz_target!(|input: Input| {
     let limits = InstallLimits::default().max_archive_bytes(MOST).max_unpacked_bytes(MOST).max_entries(200);
     let links = if input.reject_links { LinkPolicy::Reject } else { LinkPolicy::Skip };
-    let mut policy = UnpackPolicy::default();
-    policy.limits = limits;
-    policy.links = links;
+    let policy = UnpackPolicy::default().limits(limits).links(links);
     let archive = archive(&input.layer, input.bytes);
     let whole = verdict(std::iter::once(&archive[..]), &policy);
     let mut rest = &archive[..];

@@ -94,6 +94,7 @@ impl StdError for TakenBy {}
 
 /// What an unpacker may take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnpackPolicy {
     /// How much.
     pub limits: InstallLimits,
@@ -180,6 +181,22 @@ pub enum UnpackError {
         /// With this error.
         error: io::Error,
     },
+}
+
+impl UnpackPolicy {
+    /// Sets how much may be taken.
+    #[must_use]
+    pub fn limits(mut self, limits: InstallLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets what becomes of links.
+    #[must_use]
+    pub fn links(mut self, links: LinkPolicy) -> Self {
+        self.links = links;
+        self
+    }
 }
 
 impl Unpacked {

@@ -71,7 +71,7 @@ impl Order {
             name,
             source: plugin.source,
             pin,
-            policy: UnpackPolicy { limits: plugin.limits, links: plugin.links },
+            policy: UnpackPolicy::default().limits(plugin.limits).links(plugin.links),
             durability: plugin.durability,
             setup: plugin.setup,
             setup_plan: SetupPlan { timeout, output_bytes, env: plugin.setup_env },

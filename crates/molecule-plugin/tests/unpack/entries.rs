@@ -104,7 +104,7 @@ fn links_are_left_out_and_reported() {
 /// `link`
 #[test]
 fn links_are_refused_where_they_are_rejected() {
-    let policy = UnpackPolicy { links: LinkPolicy::Reject, ..UnpackPolicy::default() };
+    let policy = UnpackPolicy::default().links(LinkPolicy::Reject);
     for flag in [b'1', b'2'] {
         assert_eq!(rule_by(&Archive::new().entry(Header::new("l", flag), "").gz(), &policy), Rule::Link);
     }

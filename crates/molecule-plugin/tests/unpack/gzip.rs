@@ -156,8 +156,7 @@ fn nothing_but_zeros_follows_the_last_member() {
 fn received_bytes_are_bounded_whatever_was_announced() {
     let archive = gzip(&tar());
     let length = archive.len() as u64;
-    let limited =
-        |most| UnpackPolicy { limits: InstallLimits::default().max_archive_bytes(most), ..Default::default() };
+    let limited = |most| UnpackPolicy::default().limits(InstallLimits::default().max_archive_bytes(most));
     assert!(unpack_cut(&archive, &limited(length), 10).is_ok());
     for most in [0, 1, 15, 16, 17, length - 1] {
         assert_eq!(rule_by(&archive, &limited(most)), Rule::ArchiveBytes, "{most}");
@@ -175,7 +174,7 @@ fn head(headers: &[(&'static str, &str)], most: u64) -> Result<(), Rule> {
     for (name, value) in headers {
         map.append(*name, value.parse().unwrap());
     }
-    let policy = UnpackPolicy { limits: InstallLimits::default().max_archive_bytes(most), ..Default::default() };
+    let policy = UnpackPolicy::default().limits(InstallLimits::default().max_archive_bytes(most));
     let mut unpacker = Unpacker::new(MapSink::default(), &policy);
     let judged = unpacker.head(&map).map_err(|error| error.refusal().unwrap().rule());
     if let Err(rule) = judged {

@@ -8,7 +8,7 @@ use molecule_plugin::{InstallLimits, Rule};
 use crate::support::{Archive, Header, MapSink, gzip, pax_record, refusal, rule, rule_by, unpack_by};
 
 fn limited(limits: InstallLimits) -> UnpackPolicy {
-    UnpackPolicy { limits, ..UnpackPolicy::default() }
+    UnpackPolicy::default().limits(limits)
 }
 
 /// Taken with these limits, refused with those by this rule.

@@ -236,7 +236,7 @@ fn mode(header: &tar::Header) -> io::Result<u32> {
 }
 
 fn policy() -> UnpackPolicy {
-    UnpackPolicy { limits: InstallLimits::default().max_unpacked_bytes(4 << 20), ..UnpackPolicy::default() }
+    UnpackPolicy::default().limits(InstallLimits::default().max_unpacked_bytes(4 << 20))
 }
 
 /// One verdict, however the bytes are cut; and where it is good, that of the other reader.
