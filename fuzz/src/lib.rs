@@ -11,7 +11,7 @@ use molecule_core::effect::{
 };
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step};
 use molecule_core::session::Session;
-use molecule_core::{Event, OnPause, Options};
+use molecule_core::{OnPause, Options};
 use molecule_proto::{Time, UnixTime};
 use zeroize::Zeroizing;
 
@@ -40,8 +40,8 @@ pub enum Happening {
     Stray { id: u64 },
     /// The clocks move, the calendar's perhaps backwards.
     Time { nanos: u64, unix: i32 },
-    /// Somebody says something.
-    Command(u8),
+    /// 0 asks for a stop, 1 for one at once, modulo 8; any other number for nothing.
+    Stop(u8),
     /// The caller is gone.
     Cancel,
 }
@@ -137,11 +137,8 @@ impl Setup {
 }
 
 /// Drives a machine through what happens.
-pub fn drive<M>(
-    mut machine: M,
-    mut session: Session,
-    happenings: Vec<Happening>,
-) where
+pub fn drive<M>(mut machine: M, mut session: Session, happenings: Vec<Happening>)
+where
     M: Machine,
     M::Output: std::fmt::Debug,
 {
