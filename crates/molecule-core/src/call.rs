@@ -1,5 +1,10 @@
 //! One endpoint with its retries and the rule for a 401.
 
+pub(crate) mod ask;
+mod confirm;
+mod judge;
+pub(crate) mod retry;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +13,19 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
-use crate::beat::pass;
-use crate::confirm::{Confirmation, Doubted};
-use crate::credential::read_token;
-use crate::decode::{Decode, LARGE};
+use crate::call::confirm::{Confirmation, Doubted};
+use crate::call::judge::{Judged, Verdict, judge};
+use crate::call::retry::MAX_REQUESTS;
+use crate::effect::decode::{Decode, LARGE};
+use crate::effect::plugin::StageId;
 use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
+use crate::endpoint::refusal;
 use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::judge::{Judged, Verdict, judge};
+use crate::life::beat::pass;
+use crate::life::save_token::read_token;
 use crate::machine::{Cx, Machine, Step, Wake};
-use crate::plugin::act::StageId;
-use crate::refusal;
-use crate::retry::{self, MAX_REQUESTS};
 use crate::session::{Auth, Credential, Dialect, Kept, Session};
 use crate::unpack::Progress;
 

@@ -1,16 +1,21 @@
 //! An agent's options once they were checked.
 
+pub(crate) mod base_url;
+pub(crate) mod http_url;
+pub(crate) mod options;
+pub(crate) mod proxy;
+
 use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
 use molecule_proto::{AgentCard, Token, WorkspaceId};
 
+use crate::config::base_url::Target;
+use crate::config::options::OnPause;
 use crate::effect::Limits;
-use crate::options::OnPause;
 use crate::peer::Route;
 use crate::printable::ShownUrl;
-use crate::target::Target;
 
 /// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
 ///

@@ -4,8 +4,10 @@ mod delegate;
 mod fold;
 mod key;
 mod look;
+pub(crate) mod queue;
 mod shared;
 mod view;
+pub(crate) mod wait;
 
 pub(crate) use shared::SharedLooks;
 

@@ -1,5 +1,10 @@
 //! What machines ask for, and what comes of it.
 
+pub mod connection;
+pub(crate) mod decode;
+pub mod plugin;
+pub(crate) mod setup;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -9,9 +14,9 @@ use bytes::Bytes;
 use molecule_proto::PluginName;
 use zeroize::Zeroizing;
 
-use crate::connection::Reach;
-pub use crate::decode::{Decode, Decoded};
-use crate::plugin::act::{PluginOp, PluginResult, StageId};
+use crate::effect::connection::Reach;
+pub use crate::effect::decode::{Decode, Decoded};
+use crate::effect::plugin::{PluginOp, PluginResult, StageId};
 use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
 

@@ -44,15 +44,16 @@ use molecule_proto::{
 use serde::de::DeserializeOwned;
 
 use crate::config::Timeouts;
+use crate::effect::plugin::StageId;
 use crate::effect::{Dest, Limits, Staged};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::act::StageId;
 use crate::printable::ShownUrl;
 use crate::session::{Auth, Draft};
 use crate::unpack::UnpackPolicy;
 
 mod delegation;
 mod peer;
+pub(crate) mod refusal;
 
 pub use delegation::{DelegateOnce, DelegationRows, QueueStatus};
 pub use peer::{CheckAccess, Discover, Peers};

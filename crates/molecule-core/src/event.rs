@@ -7,7 +7,7 @@ use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
 use serde::Serialize;
 
 use crate::printable::Printable;
-use crate::record::seconds;
+use crate::text::record::seconds;
 use crate::unpack::Progress;
 
 /// Something that happened. No event carries a credential or a secret.

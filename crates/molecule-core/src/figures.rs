@@ -5,17 +5,18 @@ use std::time::Duration;
 use crate::session::Dialect;
 
 /// Requests of one call.
-pub const REQUESTS: u32 = crate::retry::MAX_REQUESTS;
+pub const REQUESTS: u32 = crate::call::retry::MAX_REQUESTS;
 /// The ceiling of the first wait between them, and the highest.
-pub const BACKOFF: (Duration, Duration) = (crate::retry::BASE, crate::retry::CAP);
+pub const BACKOFF: (Duration, Duration) = (crate::call::retry::BASE, crate::call::retry::CAP);
 /// What a server may ask for with `Retry-After`, in seconds.
-pub const RETRY_AFTER: (u64, u64) = (crate::retry::LEAST_ASKED, crate::retry::MOST_ASKED);
+pub const RETRY_AFTER: (u64, u64) = (crate::call::retry::LEAST_ASKED, crate::call::retry::MOST_ASKED);
 /// The most bytes of a peer's reply.
 pub const LONGEST_REPLY: u64 = crate::peer::LONGEST_REPLY;
 /// How long a delegation or a queued message is waited for.
-pub const PATIENCE: Duration = crate::wait::PATIENCE;
+pub const PATIENCE: Duration = crate::delegation::wait::PATIENCE;
 /// The first wait between two looks, the longest, and what the last look may take.
-pub const LOOKS: (Duration, Duration, Duration) = (crate::wait::FIRST, crate::wait::CAP, crate::wait::LAST_LOOK);
+pub const LOOKS: (Duration, Duration, Duration) =
+    (crate::delegation::wait::FIRST, crate::delegation::wait::CAP, crate::delegation::wait::LAST_LOOK);
 /// How many refused registers end the loop.
 pub const STRIKES: u32 = crate::run::STRIKES;
 /// A turn of the loop comes early by up to this part of its interval.

@@ -101,14 +101,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod ask;
-mod beat;
 mod call;
 mod config;
-mod confirm;
-pub mod connection;
-mod credential;
-mod decode;
 mod delegation;
 pub mod effect;
 pub mod endpoint;
@@ -116,51 +110,37 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod figures;
-mod health;
-mod http_url;
-mod judge;
+mod life;
 pub mod machine;
-mod options;
 pub mod peer;
 pub mod plugin;
-mod proxy;
-mod queue;
-mod rate;
-mod record;
-mod recover;
-mod refusal;
-mod register;
-mod remedy;
-mod report;
-mod retry;
 mod run;
 pub mod session;
-mod target;
-mod turn;
-mod wait;
+mod text;
 
-pub use ask::{Ask, Begin, Question};
-pub use beat::Beat;
 pub use call::Call;
+pub use call::ask::{Ask, Begin, Question};
+pub use config::base_url::Target;
+pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
+pub use config::proxy::{HttpProxy, ProxyRule};
 pub use config::{Config, Intervals, Timeouts};
+pub use delegation::queue::{QueueOutcome, QueuedItem};
+pub use delegation::wait::{Awaited, Wait, WaitFor};
 pub use delegation::{
     Delegate, Delegation, DelegationEnd, DelegationOf, DelegationView, Delegations, python_idempotency_key,
 };
+pub use effect::connection;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
-pub use health::{Counters, Health};
-pub use options::{OnPause, Options, OriginHeader, Proxy, Transport};
+pub use life::beat::Beat;
+pub use life::recover::{Recover, Recovered, Recovery};
+pub use life::register::{Register, Registration, TokenUse};
 pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
-pub use proxy::{HttpProxy, ProxyRule};
-pub use queue::{QueueOutcome, QueuedItem};
-pub use rate::RateBudget;
-pub use recover::{Recover, Recovered, Recovery};
-pub use register::{Register, Registration, TokenUse};
-pub use report::Report;
 pub use run::{Ended, Run};
+pub use session::health::{Counters, Health};
+pub use session::rate::RateBudget;
+pub use session::report::Report;
 pub use session::{Dialect, StopLevel};
-pub use target::Target;
-pub use wait::{Awaited, Wait, WaitFor};
 
 #[doc(inline)]
 pub use molecule_plugin::{digest, unpack};

@@ -1,7 +1,5 @@
 //! Peers: who they are, and where they are called. Outside semver, as far as the crate's root does not name it again.
 
-mod asking;
-mod cache;
 mod call;
 mod direct;
 mod discover;
@@ -9,21 +7,19 @@ mod list;
 mod outcome;
 mod outgoing;
 mod proxy;
-mod url;
 
 use molecule_proto::{IdError, WorkspaceId};
 
 use crate::error::{Error, Result};
 
-pub(crate) use asking::Asking;
-pub use cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
+pub use crate::session::peer_cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
+pub use crate::session::peer_url::PeerUrl;
 pub use call::CallPeer;
 pub use discover::DiscoverPeer;
 pub use list::ListPeers;
 pub use outcome::CallOutcome;
 pub use outgoing::{PeerCall, Route};
 pub(crate) use proxy::LONGEST_REPLY;
-pub use url::PeerUrl;
 
 /// Reads the id of a workspace that somebody gave.
 pub(crate) fn workspace_id(operation: &'static str, id: impl AsRef<str>) -> Result<WorkspaceId> {

@@ -1,11 +1,9 @@
 //! Plugins: what an author asks for, and what comes of it.
 
-pub mod act;
 mod install;
 mod list;
 mod lock;
 mod order;
-mod setup;
 mod task;
 
 use std::fmt;
@@ -13,6 +11,8 @@ use std::time::Duration;
 
 use molecule_proto::PluginName;
 
+pub use crate::effect::plugin as act;
+pub use crate::effect::setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use crate::error::{EarlierVersion, InstallFailure};
 use crate::printable::ShownUrl;
 pub use install::{Install, Installed};
@@ -22,7 +22,6 @@ pub use molecule_plugin::{
     ContentSha256, DigestError, EntryRef, InstallLimits, LimitError, Line, PluginManifest, Refusal, Rule, Tree,
     TreeDiff, TreeDigest, TreeError, Verified,
 };
-pub use setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use task::{PluginTask, Verification};
 
 /// A plugin to install: a name, and what is out of the ordinary about it.

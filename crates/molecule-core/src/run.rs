@@ -14,15 +14,15 @@ use std::time::Duration;
 use molecule_proto::Time;
 use serde::Serialize;
 
-use crate::beat::{Beat, pass};
 use crate::call::Call;
+use crate::call::retry;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome, Slot};
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::life::beat::{Beat, pass};
+use crate::life::register::Register;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
-use crate::register::Register;
-use crate::retry;
 use crate::session::StopLevel;
 use doubts::Doubts;
 use lanes::Lap;

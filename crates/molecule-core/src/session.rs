@@ -1,5 +1,13 @@
 //! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
 
+pub(crate) mod discoveries;
+pub(crate) mod health;
+pub(crate) mod peer_cache;
+pub(crate) mod peer_url;
+pub(crate) mod rate;
+pub(crate) mod report;
+pub(crate) mod turn;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,19 +21,21 @@ use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStat
 
 use crate::call::Call;
 use crate::config::Config;
+use crate::config::options::{check_card, check_reported_url};
 use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::endpoint::{Endpoint, UpdateCard};
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::{Counters, Health};
 use crate::machine::Now;
-use crate::options::{check_card, check_reported_url};
-use crate::peer::{Asking, PeerCache, workspace_id};
+use crate::peer::workspace_id;
 use crate::printable::ShownUrl;
-use crate::rate::RateBudget;
-use crate::remedy::give_token;
-use crate::report::Report;
-use crate::turn::Turns;
+use crate::session::discoveries::Asking;
+use crate::session::health::{Counters, Health};
+use crate::session::peer_cache::PeerCache;
+use crate::session::rate::RateBudget;
+use crate::session::report::Report;
+use crate::session::turn::Turns;
+use crate::text::remedy::give_token;
 use molecule_proto::Time;
 
 /// One agent's shared state.

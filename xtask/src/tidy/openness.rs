@@ -19,11 +19,11 @@ const ROOMS: [&str; 12] = [
     "crates/molecule-core/src/config.rs",
     "crates/molecule-core/src/delegation",
     "crates/molecule-core/src/endpoint",
-    "crates/molecule-core/src/health.rs",
-    "crates/molecule-core/src/options.rs",
+    "crates/molecule-core/src/session/health.rs",
+    "crates/molecule-core/src/config/options.rs",
     "crates/molecule-core/src/peer/outgoing.rs",
-    "crates/molecule-core/src/register.rs",
-    "crates/molecule-core/src/report.rs",
+    "crates/molecule-core/src/life/register.rs",
+    "crates/molecule-core/src/session/report.rs",
 ];
 
 /// Types in those rooms that stay as they are, and why.

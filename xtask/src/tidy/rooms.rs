@@ -30,33 +30,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Files that do not lie in the folder of their room yet, with their submodules.
-const ASTRAY: &[(&str, &str)] = &[
-    ("record", "text"),
-    ("remedy", "text"),
-    ("options", "config"),
-    ("target", "config"),
-    ("http_url", "config"),
-    ("no_nul", "config"),
-    ("proxy", "config"),
-    ("connection", "effect"),
-    ("decode", "effect"),
-    ("figures", "machines"),
-    ("health", "session"),
-    ("rate", "session"),
-    ("report", "session"),
-    ("turn", "session"),
-    ("refusal", "endpoint"),
-    ("ask", "call"),
-    ("beat", "call"),
-    ("confirm", "call"),
-    ("judge", "call"),
-    ("retry", "call"),
-    ("credential", "life"),
-    ("recover", "life"),
-    ("register", "life"),
-    ("queue", "delegation"),
-    ("wait", "delegation"),
-];
+const ASTRAY: &[(&str, &str)] = &[("figures", "machines")];
 
 /// Whether the limits bind: not before the files lie in their rooms.
 const IS_BINDING: bool = false;

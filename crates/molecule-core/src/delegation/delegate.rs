@@ -6,7 +6,7 @@ use std::fmt;
 use molecule_proto::{DelegateRequest, DelegationId, UnixTime, WorkspaceId, refuse_nul};
 
 use super::key::python_idempotency_key;
-use crate::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Begin, Question};
 use crate::endpoint::{DelegateOnce, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;

@@ -8,7 +8,7 @@ use molecule_proto::Time;
 use super::fold::fold;
 use super::shared::{Look, Shown};
 use super::view::DelegationView;
-use crate::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Begin, Question};
 use crate::endpoint::{DelegationRows, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;

@@ -10,17 +10,17 @@ use super::discover::DiscoverPeer;
 use super::outcome::CallOutcome;
 use super::outgoing::{PeerCall, Route, Written};
 use super::proxy::{A2a, limits};
-use super::url::PeerUrl;
 use super::workspace_id;
-use crate::ask::Ask;
-use crate::beat::pass;
 use crate::call::Call;
-use crate::decode::{Decode, LARGE};
+use crate::call::ask::Ask;
+use crate::call::retry::not_all_at_once;
+use crate::effect::decode::{Decode, LARGE};
 use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::life::beat::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
-use crate::retry::not_all_at_once;
+use crate::session::peer_url::PeerUrl;
 
 /// Sends a message to a peer and tells what became of it (contract section 9; April 7).
 ///

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::outcome::CallOutcome;
 use super::proxy::{A2a, is_reply};
+use crate::call::retry::retry_after;
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Endpoint;
+use crate::endpoint::refusal::{is_web_page, too_large};
 use crate::error::{Error, ErrorKind};
-use crate::refusal::{is_web_page, too_large};
-use crate::retry::retry_after;
 
 /// What a direct call came to.
 #[derive(Debug)]

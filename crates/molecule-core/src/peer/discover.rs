@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 
 use molecule_proto::{Time, WorkspaceId};
 
-use super::asking::Asked;
-use super::cache::Known;
-use super::url::PeerUrl;
 use super::workspace_id;
-use crate::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Begin, Question};
 use crate::endpoint::{Discover, Endpoint};
 use crate::error::Result;
 use crate::event::Event;
 use crate::machine::Cx;
+use crate::session::discoveries::Asked;
+use crate::session::peer_cache::Known;
+use crate::session::peer_url::PeerUrl;
 
 /// Asks where a peer is called, unless it is known: `GET /registry/discover/:id` (contract section 6.2). While another call
 /// asks the same, this one waits for it. A URL is no sign of life: a removed push agent that was never paused keeps its own.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use molecule_proto::{Peer, refuse_nul};
 
-use crate::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Begin, Question};
 use crate::endpoint::Peers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;

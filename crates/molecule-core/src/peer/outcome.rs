@@ -9,10 +9,10 @@ use molecule_proto::{QueueId, Reply, RpcAnswer, WorkspaceStatus, json};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::endpoint::refusal::{Wrapping, wrapping};
 use crate::error::printable;
 use crate::printable::Printable;
-use crate::record::{maybe_seconds, maybe_status};
-use crate::refusal::{Wrapping, wrapping};
+use crate::text::record::{maybe_seconds, maybe_status};
 
 /// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
 ///

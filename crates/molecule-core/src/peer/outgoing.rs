@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use molecule_proto::{Message, Part, RpcRequest, SendParams, refuse_nul_in_json};
 
+use crate::config::options::check_limit;
 use crate::error::{Error, Result};
-use crate::options::check_limit;
 use crate::session::{Dialect, Session};
 
 /// Which way a call goes to a peer.

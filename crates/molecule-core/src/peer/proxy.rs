@@ -7,12 +7,12 @@ use http::{Method, Response};
 use molecule_proto::{A2aAnswer, A2aRefusal, AcceptedMode, RefusalKind, Reply, WorkspaceId, path};
 
 use super::outcome::CallOutcome;
+use crate::call::retry;
 use crate::config::Timeouts;
 use crate::effect::Limits;
+use crate::endpoint::refusal::{is_json, is_web_page};
 use crate::endpoint::{Endpoint, Mismatch, Repeat};
 use crate::error::Result;
-use crate::refusal::{is_json, is_web_page};
-use crate::retry;
 use crate::session::{Auth, Draft};
 
 /// The longest reply, in bytes; the platform relays up to four times as much.

@@ -11,17 +11,17 @@ use molecule_plugin::{ContentSha256, Receipt, TreeDigest, Verified};
 use molecule_proto::{PluginName, header};
 use serde::Serialize;
 
-use super::act::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
 use super::lock::TakeLock;
 use super::order::Order;
-use super::setup::SetupOutcome;
 use super::{Plugin, Setup};
-use crate::beat::pass;
 use crate::call::Call;
+use crate::effect::plugin::{Displaced, PluginOp, PluginResult, SetupPlan, StageId};
+use crate::effect::setup::SetupOutcome;
 use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, LockId, Outcome, Staged};
 use crate::endpoint::DownloadPlugin;
 use crate::error::{EarlierVersion, Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::life::beat::pass;
 use crate::machine::{Cx, Machine, Step};
 
 pub(super) const OPERATION: &str = "install plugin";

@@ -8,12 +8,12 @@ use molecule_plugin::{Receipt, TreeDigest};
 use molecule_proto::{PluginName, UnixTime};
 use serde::Serialize;
 
-use super::act::{Found, Listed, PluginOp, PluginResult};
 use super::lock::TakeLock;
-use crate::beat::pass;
+use crate::effect::plugin::{Found, Listed, PluginOp, PluginResult};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::life::beat::pass;
 use crate::machine::{Cx, Machine, Step};
 use crate::printable::line;
 

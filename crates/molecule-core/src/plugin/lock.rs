@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_proto::{PluginName, Time};
 
-use super::act::{PluginOp, PluginResult};
+use crate::effect::plugin::{PluginOp, PluginResult};
 use crate::effect::{Effect, EffectId, FaultKind, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::machine::{Cx, Machine, Step, Wake};

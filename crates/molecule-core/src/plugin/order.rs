@@ -7,8 +7,8 @@ use molecule_plugin::TreeDigest;
 use molecule_plugin::unpack::UnpackPolicy;
 use molecule_proto::{PluginName, refuse_nul};
 
-use super::act::SetupPlan;
 use super::{Durability, Plugin, Setup};
+use crate::effect::plugin::SetupPlan;
 use crate::endpoint::DownloadPlugin;
 use crate::error::{Error, Result};
 use crate::printable::ShownUrl;

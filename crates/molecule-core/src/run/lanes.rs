@@ -5,15 +5,15 @@ use std::time::Duration;
 use molecule_proto::{StateAnswer, WorkspaceStatus};
 
 use super::{Ended, Run, Why};
-use crate::beat::{Beat, pass};
 use crate::call::Call;
+use crate::config::options::OnPause;
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
+use crate::life::beat::{Beat, pass};
 use crate::machine::{Cx, Machine, Step, Wake};
-use crate::options::OnPause;
-use crate::rate::WINDOW;
 use crate::session::Dialect;
+use crate::session::rate::WINDOW;
 
 /// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
 const MOST_HELD: Duration = WINDOW.saturating_mul(5);

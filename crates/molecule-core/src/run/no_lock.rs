@@ -1,10 +1,10 @@
 //! A loop whose lock cannot be taken: a disk that can only be read, one without inodes, a file system without locks.
 
 use super::{OPERATION, Run, State};
-use crate::credential::read_token;
 use crate::effect::{HostResult, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::life::save_token::read_token;
 use crate::machine::Cx;
 use crate::session::{Credential, Kept};
 

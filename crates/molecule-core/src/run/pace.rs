@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use molecule_proto::{Time, UnixTime};
 
+use crate::call::retry;
 use crate::error::{Error, ErrorKind};
 use crate::event::Lane;
 use crate::machine::{Cx, Now};
-use crate::rate::WINDOW;
-use crate::retry;
+use crate::session::rate::WINDOW;
 
 #[derive(Debug)]
 pub(super) struct LaneState<M> {

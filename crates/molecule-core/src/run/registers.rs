@@ -5,11 +5,11 @@ use molecule_proto::Time;
 use super::lanes::Lap;
 use super::pace::{held, wait_after};
 use super::{Ended, Run, Why};
-use crate::beat::pass;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
+use crate::life::beat::pass;
+use crate::life::register::{Register, Registration};
 use crate::machine::{Cx, Machine, Step, Wake};
-use crate::register::{Register, Registration};
 
 impl Run {
     pub(super) fn register(&mut self, cx: &mut Cx<'_>) -> Lap {

@@ -6,13 +6,13 @@ use molecule_proto::Time;
 
 use super::lanes::Lap;
 use super::{Ended, Run};
-use crate::beat::pass;
-use crate::credential::SaveToken;
 use crate::effect::{EffectId, Outcome};
 use crate::error::Result;
+use crate::life::beat::pass;
+use crate::life::save_token::SaveToken;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::session::StopLevel;
-use crate::turn::Turn;
+use crate::session::turn::Turn;
 
 const OPERATION: &str = "run heartbeat loop";
 

@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use molecule_proto::{Token, TokenId, TokenList};
 use serde::Serialize;
 
-use crate::beat::pass;
 use crate::call::Call;
-use crate::credential::{SaveToken, read_token};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use crate::endpoint::{Existence, ListTokens, MintToken, RevokeToken, Rotate, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::life::beat::pass;
+use crate::life::save_token::{SaveToken, read_token};
 use crate::machine::{Cx, Machine, Step};
+use crate::session::turn::Turn;
 use crate::session::{Auth, Credential, Dialect, Kept, Session};
-use crate::turn::Turn;
 
 const OPERATION: &str = "recover";
 

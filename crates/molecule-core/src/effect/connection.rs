@@ -3,9 +3,9 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+pub use crate::config::http_url::bare_host;
 use crate::effect::{Fault, FaultKind, Limits, Sent};
 use crate::endpoint::Repeat;
-pub use crate::http_url::bare_host;
 
 /// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
 pub const KEPT: Duration = Duration::from_secs(90);

@@ -7,18 +7,18 @@ use molecule_proto::{
 };
 use serde::Serialize;
 
-use crate::beat::{SaveInbound, pass};
 use crate::call::Call;
-use crate::credential::{SaveToken, given_not_saved, read_token};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
+use crate::endpoint::refusal::is_the_platforms_401;
 use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::life::beat::{SaveInbound, pass};
+use crate::life::save_token::{SaveToken, given_not_saved, read_token};
 use crate::machine::{Cx, Machine, Step};
-use crate::refusal::is_the_platforms_401;
-use crate::remedy::give_token;
+use crate::session::turn::Turn;
 use crate::session::{Credential, Dialect, InboundState, Kept, Session};
-use crate::turn::Turn;
+use crate::text::remedy::give_token;
 
 /// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
 /// never be replaced later (contract section 4.6).

@@ -5,8 +5,8 @@ use http::{HeaderMap, Response, StatusCode};
 use molecule_proto::{ErrorBody, Token, WorkspaceId};
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::refusal;
 use crate::error::{Error, Result};
-use crate::refusal;
 
 /// An answer that was read.
 pub(crate) struct Judged<A> {

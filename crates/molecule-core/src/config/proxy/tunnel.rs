@@ -9,8 +9,8 @@ use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 
+use crate::config::http_url::{HttpUrl, UrlError};
 use crate::effect::{Fault, FaultKind, Sent};
-use crate::http_url::{HttpUrl, UrlError};
 
 /// A proxy that tunnels by `CONNECT`. `Debug` does not show its credentials.
 #[derive(Clone, PartialEq, Eq)]

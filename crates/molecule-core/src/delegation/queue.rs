@@ -11,7 +11,7 @@ use molecule_proto::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Begin, Question};
 use crate::endpoint::{Endpoint, QueueStatus};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::event::Event;

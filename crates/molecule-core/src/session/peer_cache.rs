@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use molecule_proto::{Peer, WorkspaceId};
 
-use super::url::PeerUrl;
 use crate::machine::Now;
+use crate::session::peer_url::PeerUrl;
 
 /// How long a URL is used without asking again, and how long a peer that refused a direct call is not called directly.
 pub const TTL: Duration = Duration::from_secs(300);

@@ -10,7 +10,7 @@ use molecule_proto::ErrorBody;
 use crate::endpoint::Mismatch;
 use crate::error::{Error, ErrorKind, printable};
 use crate::printable::ShownUrl;
-use crate::remedy::{check_route, give, give_org_id, give_token};
+use crate::text::remedy::{check_route, give, give_org_id, give_token};
 
 /// How the platform says that it has no such route.
 const NO_ROUTE: &[u8] = b"404 page not found";

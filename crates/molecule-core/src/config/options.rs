@@ -7,14 +7,14 @@ use std::time::Duration;
 use http::HeaderValue;
 use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refuse_nul_in_json};
 
+use crate::config::base_url::{Target, origin_value};
+use crate::config::http_url::HttpUrl;
+use crate::config::proxy::ProxyRule;
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
-use crate::http_url::HttpUrl;
 use crate::peer::Route;
 use crate::printable::ShownUrl;
-use crate::proxy::ProxyRule;
-use crate::remedy::{give_org_id, give_token};
-use crate::target::{Target, origin_value};
+use crate::text::remedy::{give_org_id, give_token};
 
 /// What the `User-Agent` header says unless an agent's author says otherwise; to peers always.
 pub(crate) const SDK: &str = concat!("molecule-rust/", env!("CARGO_PKG_VERSION"));

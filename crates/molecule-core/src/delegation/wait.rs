@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use molecule_proto::{DelegationId, QueueId, Time};
 
-use crate::ask::{Ask, Question};
-use crate::beat::pass;
+use crate::call::ask::{Ask, Question};
+use crate::call::retry::{jitter, not_all_at_once};
+use crate::config::options::check_limit;
+use crate::delegation::queue::{QueueOutcome, QueuedItem, is_long_reply};
 use crate::delegation::{DelegationOf, DelegationView};
 use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
+use crate::life::beat::pass;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
-use crate::options::check_limit;
-use crate::queue::{QueueOutcome, QueuedItem, is_long_reply};
-use crate::retry::{jitter, not_all_at_once};
 use crate::session::Session;
 
 /// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
+use crate::config::http_url::{HttpUrl, bare_host};
 use crate::error::{Error, Result};
-use crate::http_url::{HttpUrl, bare_host};
 
 /// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]

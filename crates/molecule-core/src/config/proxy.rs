@@ -9,10 +9,10 @@ use http::Uri;
 use http::uri::Scheme;
 use ipnet::IpNet;
 
+use crate::config::base_url::{Target, is_loopback};
+use crate::config::http_url::{UrlError, bare_host};
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::error::{Error, Result};
-use crate::http_url::{UrlError, bare_host};
-use crate::target::{Target, is_loopback};
 
 pub use tunnel::HttpProxy;
 

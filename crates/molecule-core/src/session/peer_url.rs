@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
-use crate::connection::Reach;
-use crate::http_url::{HttpUrl, bare_host};
-use crate::options::SDK;
+use crate::config::base_url::{Target, is_loopback};
+use crate::config::http_url::{HttpUrl, bare_host};
+use crate::config::options::SDK;
+use crate::effect::connection::Reach;
 use crate::printable::ShownUrl;
-use crate::target::{Target, is_loopback};
 
 /// A peer's http(s) URL, as it published it. It names a host, carries no user info, and is at most 2,048 bytes long.
 #[derive(Clone, PartialEq, Eq, Hash)]

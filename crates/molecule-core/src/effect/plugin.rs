@@ -9,9 +9,9 @@ pub use molecule_plugin::MAX_RECEIPT_BYTES;
 use molecule_plugin::Tree;
 use molecule_proto::PluginName;
 
-use super::Durability;
-use super::setup::SetupOutcome;
 use crate::effect::LockId;
+use crate::effect::setup::SetupOutcome;
+use crate::plugin::Durability;
 
 /// An act on the directory of an agent's plugins.
 ///

@@ -1,0 +1,6 @@
+//! An agent's life with its platform: it registers, gets a token back, and beats.
+
+pub(crate) mod beat;
+pub(crate) mod recover;
+pub(crate) mod register;
+pub(crate) mod save_token;
