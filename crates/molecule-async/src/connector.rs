@@ -8,11 +8,12 @@ use http::uri::Scheme;
 use molecule_core::connection::Reach;
 use molecule_core::effect::Fault;
 use molecule_core::{ProxyRule, Result, Target, Transport};
+use molecule_host::Names;
 
 use crate::connection::Connection;
 use crate::dial::dial;
 use crate::proxy;
-use crate::resolver::{Names, Resolver};
+use crate::resolver::Resolver;
 use crate::tls::{self, Tls};
 
 /// The way to the platform, and to peers.

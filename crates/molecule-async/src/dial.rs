@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use molecule_core::connection::{Reach, bare_host};
+use molecule_core::connection::{Reach, STAGGER, bare_host};
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_host::keep_alive;
 use tokio::net::TcpStream;
@@ -14,31 +14,25 @@ use tokio::time::timeout;
 
 use crate::resolver::Resolver;
 
-/// How long one address is tried alone before the next one is tried beside it.
-const STAGGER: Duration = Duration::from_millis(250);
-
 /// A TCP connection to a host, as it stands in a URL.
 pub(crate) async fn dial(resolver: &Resolver, host: &str, port: u16, reach: Reach) -> Result<TcpStream, Fault> {
     let bare = bare_host(host);
-    let fault = |kind, error| Fault::with_source(Sent::No, kind, error);
     let addresses = resolver.addresses(bare, port).await;
     let addresses = addresses.map_err(|error| Fault::with_source(Sent::No, FaultKind::Resolve, error))?;
-    let Some(first) = addresses.first().copied() else { return Err(Fault::new(Sent::No, FaultKind::Resolve)) };
-    let admitted = addresses.into_iter().filter(|address| reach.admits(address.ip()));
-    match connect(admitted).await.map_err(|error| fault(FaultKind::Connect, error))? {
-        Some(stream) if reach == Reach::Anywhere => Ok(stream),
-        Some(stream) => {
-            let ends = stream.local_addr().and_then(|local| Ok((local.ip(), stream.peer_addr()?.ip())));
-            let (local, remote) = ends.map_err(|error| fault(FaultKind::Connect, error))?;
-            if reach.admits_connection(local, remote) { Ok(stream) } else { Err(reach.fault(bare, remote)) }
-        }
-        None => Err(reach.fault(bare, first.ip())),
+    let unconnected = |error| Fault::with_source(Sent::No, FaultKind::Connect, error);
+    let stream = connect(reach.admitted(bare, addresses)?.into_iter()).await.map_err(unconnected)?;
+    // Its ends are asked for only where they matter.
+    if reach != Reach::Anywhere {
+        let ends = stream.local_addr().and_then(|local| Ok((local.ip(), stream.peer_addr()?.ip())));
+        let (local, remote) = ends.map_err(unconnected)?;
+        reach.check_connection(bare, local, remote)?;
     }
+    Ok(stream)
 }
 
-/// Tries the addresses in their order, the next one as soon as one failed or took longer than [`STAGGER`]. `None` without
-/// any; the last error if all fail.
-async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Option<TcpStream>> {
+/// Tries the addresses in their order, the next one as soon as one failed or took longer than [`STAGGER`]. The last error if all
+/// fail.
+async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     let mut last = None;
     loop {
@@ -49,12 +43,12 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
                 // Requests are small and written at once: nothing is gained by waiting for more.
                 stream.set_nodelay(true)?;
                 keep_alive(&stream);
-                return Ok(Some(stream));
+                return Ok(stream);
             }
             Ok(Some(Ok(Err(error)))) => last = Some(error),
             Ok(Some(Err(error))) => last = Some(io::Error::other(error)),
             // Every attempt was seen to its end, and there is no other address.
-            Ok(None) => return last.map_or(Ok(None), Err),
+            Ok(None) => return Err(last.unwrap_or_else(|| io::Error::other("there is no address"))),
             Err(_) => {}
         }
     }
@@ -63,11 +57,11 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use molecule_host::Names;
     use socket2::SockRef;
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
-    use crate::resolver::Names;
 
     /// An address where nobody listens, for as long as the socket lives.
     fn closed() -> (TcpSocket, SocketAddr) {
@@ -82,22 +76,22 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
         let (first, second) = (closed(), closed());
-        let stream = connect([first.1, second.1, open].into_iter()).await.unwrap().unwrap();
+        let stream = connect([first.1, second.1, open].into_iter()).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
     }
 
     #[tokio::test]
-    async fn the_last_error_is_told_and_no_address_is_none() {
+    async fn the_last_error_is_told_and_no_address_is_one_too() {
         let (first, second) = (closed(), closed());
         let error = connect([first.1, second.1].into_iter()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(connect(std::iter::empty()).await.unwrap().is_none());
+        assert!(connect(std::iter::empty()).await.is_err());
     }
 
     #[tokio::test]
     async fn an_other_end_that_falls_silent_is_asked_and_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = connect([listener.local_addr().unwrap()].into_iter()).await.unwrap().unwrap();
+        let stream = connect([listener.local_addr().unwrap()].into_iter()).await.unwrap();
         assert!(SockRef::from(&stream).keepalive().unwrap());
         #[cfg(target_os = "linux")]
         {
@@ -110,7 +104,7 @@ mod tests {
 
     /// What becomes of a dial to a name with these addresses.
     async fn dialed(addresses: Vec<SocketAddr>, reach: Reach) -> Result<SocketAddr, FaultKind> {
-        let resolver = Resolver::new(Names::Given(Box::new(move |_, _| Ok(addresses.clone()))));
+        let resolver = Resolver::new(Names::given(move |_, _| Ok(addresses.clone())));
         let stream = dial(&resolver, "peer.example", 9, reach).await.map_err(|fault| {
             assert_eq!(fault.sent, Sent::No);
             fault.kind
@@ -137,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_fault_names_the_address() {
         let private = "10.0.0.7:443".parse().unwrap();
-        let resolver = Resolver::new(Names::Given(Box::new(move |_, _| Ok(vec![private]))));
+        let resolver = Resolver::new(Names::given(move |_, _| Ok(vec![private])));
         let fault = dial(&resolver, "peer.example", 443, Reach::Public).await.unwrap_err();
         assert!(fault.source.unwrap().to_string().contains("peer.example leads to 10.0.0.7"));
     }

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Result, Target, Transport};
-use molecule_host::Clock;
+use molecule_host::{Clock, Names};
 use tokio::time::Instant;
 
 use crate::clock::{Wait, timer};
@@ -29,7 +29,6 @@ use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::origin::Origin;
 use crate::pool::Pool;
-use crate::resolver::Names;
 use crate::tls;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
@@ -49,7 +48,7 @@ impl Client {
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
     pub fn new(transport: &Transport) -> Result<Self> {
-        Self::with(transport, Names::System)
+        Self::with(transport, Names::default())
     }
 
     /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
@@ -58,7 +57,7 @@ impl Client {
         transport: &Transport,
         names: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Result<Self> {
-        Self::with(transport, Names::Given(Box::new(names)))
+        Self::with(transport, Names::given(names))
     }
 
     fn with(transport: &Transport, names: Names) -> Result<Self> {

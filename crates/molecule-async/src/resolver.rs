@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use molecule_host::Names;
 use tokio::sync::watch;
 
 /// For how long a look-up under way is waited for by those who ask the same. Later ones look again: the network may be another
@@ -23,15 +24,6 @@ struct Shared {
     names: Names,
     under_way: Mutex<HashMap<Name, LookUp>>,
 }
-
-/// Where addresses come from: the operating system, or a function of a test's.
-pub(crate) enum Names {
-    System,
-    Given(Given),
-}
-
-/// The addresses of a host and port.
-type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// A host in lower case, and a port.
 type Name = (String, u16);
@@ -71,7 +63,7 @@ impl Resolver {
         let ends = Ends { shared: self.0.clone(), name: name.clone(), since: Instant::now() };
         let since = ends.since;
         thread::Builder::new().name("molecule-look-up".to_owned()).spawn(move || {
-            let found = ends.shared.names.look_up(&ends.name).map_err(Arc::new);
+            let found = ends.shared.names.look_up(&ends.name.0, ends.name.1).map_err(Arc::new);
             drop(ends);
             sender.send_replace(Some(found));
         })?;
@@ -83,15 +75,6 @@ impl Resolver {
 impl Shared {
     fn under_way(&self) -> MutexGuard<'_, HashMap<Name, LookUp>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Names {
-    fn look_up(&self, (host, port): &Name) -> io::Result<Vec<SocketAddr>> {
-        match self {
-            Self::System => Ok((host.as_str(), *port).to_socket_addrs()?.collect()),
-            Self::Given(names) => names(host, *port),
-        }
     }
 }
 
@@ -134,7 +117,7 @@ mod tests {
             assert_ne!(host, "panic.example");
             Ok(vec![HERE])
         };
-        (Resolver::new(Names::Given(Box::new(given))), go, begun)
+        (Resolver::new(Names::given(given)), go, begun)
     }
 
     #[tokio::test]

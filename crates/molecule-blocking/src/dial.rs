@@ -6,15 +6,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use molecule_core::connection::Reach;
+use molecule_core::connection::{Reach, STAGGER};
 use molecule_core::effect::{Fault, FaultKind, Phase, Sent};
 use molecule_core::machine::Now;
 use molecule_host::keep_alive;
 
 use crate::resolver::{Place, Resolver};
-
-/// How long one address is tried alone before the next one is tried beside it.
-const STAGGER: Duration = Duration::from_millis(250);
 
 /// Enough to wait for a connection.
 const STACK: usize = 64 * 1024;
@@ -55,18 +52,11 @@ pub(crate) fn dial(
     now: Now,
     deadline: Deadline,
 ) -> Result<TcpStream, Fault> {
-    let mut addresses = resolver.addresses(place, now, deadline)?;
-    let first = addresses.first().copied();
-    addresses.retain(|address| reach.admits(address.ip()));
-    if let (Some(refused), true) = (first, addresses.is_empty()) {
-        return Err(reach.fault(place.host(), refused.ip()));
-    }
+    let addresses = reach.admitted(place.host(), resolver.addresses(place, now, deadline)?)?;
     let (stream, address) = connect(&addresses, deadline).inspect_err(|_| resolver.forget(place))?;
     let set = |source| Fault::with_source(Sent::No, FaultKind::Connect, source);
     let local = stream.local_addr().map_err(set)?;
-    if !reach.admits_connection(local.ip(), address.ip()) {
-        return Err(reach.fault(place.host(), address.ip()));
-    }
+    reach.check_connection(place.host(), local.ip(), address.ip())?;
     // Requests are small and written at once: nothing is gained by waiting for more.
     stream.set_nodelay(true).map_err(set)?;
     keep_alive(&stream);

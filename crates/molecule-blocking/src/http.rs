@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Result, Target, Transport};
-use molecule_host::Clock;
+use molecule_host::{Clock, Names};
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
@@ -21,7 +21,7 @@ use ureq::{Agent, AsSendBody, Body, Timeout};
 use crate::connector::{Connector, Unsent, Way};
 use crate::exchange::Cut;
 use crate::pool::Pool;
-use crate::resolver::{Names, Resolver};
+use crate::resolver::Resolver;
 use crate::tls;
 
 /// Each of the buffers of a connection. An answer's head must fit in one.
@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
     pub fn new(transport: &Transport) -> Result<Self> {
-        Self::with(transport, Names::System)
+        Self::with(transport, Names::default())
     }
 
     /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
@@ -51,7 +51,7 @@ impl Client {
         transport: &Transport,
         names: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Result<Self> {
-        Self::with(transport, Names::Given(Box::new(names)))
+        Self::with(transport, Names::given(names))
     }
 
     fn with(transport: &Transport, names: Names) -> Result<Self> {

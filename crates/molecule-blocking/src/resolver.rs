@@ -2,9 +2,7 @@
 //! first.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,6 +11,7 @@ use std::time::Duration;
 use molecule_core::connection::bare_host;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::machine::Now;
+use molecule_host::Names;
 
 use crate::dial::Deadline;
 
@@ -28,17 +27,6 @@ pub(crate) struct Resolver {
     names: Names,
     kept: Mutex<BTreeMap<Place, Kept>>,
 }
-
-/// Where addresses come from: the operating system, or a function of a test's.
-#[derive(Default)]
-pub(crate) enum Names {
-    #[default]
-    System,
-    Given(Given),
-}
-
-/// The addresses of a host and port.
-type Given = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// A host in lower case, an IPv6 address without its brackets, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +68,7 @@ impl Resolver {
         if let Some(kept) = self.kept().get(place).filter(|kept| now.since(kept.since) < KEPT) {
             return Ok(kept.addresses.clone());
         }
-        let mut addresses = self.names.look_up(place, deadline)?;
+        let mut addresses = look_up(&self.names, place, deadline)?;
         if addresses.is_empty() {
             return Err(unresolved("it has no address"));
         }
@@ -122,22 +110,13 @@ fn prefer(addresses: &mut [SocketAddr], first: Option<SocketAddr>) {
     }
 }
 
-impl Names {
-    fn look_up(&self, place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
-        match self {
-            Self::System => system(place, deadline),
-            Self::Given(names) => names(&place.0, place.1).map_err(unresolved),
-        }
-    }
-}
-
-/// Asks the operating system, on a thread of its own: a lookup has no limit that it could be given.
-fn system(place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
+/// Looks a name up on a thread of its own: that has no limit that it could be given.
+fn look_up(names: &Names, place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
     let (tell, told) = channel();
-    let Place(host, port) = place.clone();
+    let (names, Place(host, port)) = (names.clone(), place.clone());
     let look_up = move || {
         // Nobody listens any more if the limit passed.
-        let _ = tell.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect));
+        let _ = tell.send(names.look_up(&host, port));
     };
     thread::Builder::new().name("molecule-lookup".to_owned()).spawn(look_up).map_err(unresolved)?;
     match told.recv_timeout(deadline.left()) {
@@ -149,15 +128,6 @@ fn system(place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
 
 fn unresolved(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
     Fault::with_source(Sent::No, FaultKind::Resolve, cause)
-}
-
-impl fmt::Debug for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::System => "System",
-            Self::Given(_) => "Given(..)",
-        })
-    }
 }
 
 #[cfg(test)]
@@ -184,7 +154,7 @@ mod tests {
             count.fetch_add(1, Ordering::Relaxed);
             Ok((0..addresses).map(|last| SocketAddr::from(([192, 0, 2, last], port))).collect())
         };
-        (Resolver::new(Names::Given(Box::new(names))), asked)
+        (Resolver::new(Names::given(names)), asked)
     }
 
     fn ask(resolver: &Resolver, host: &str, port: u16, now: Now) -> Vec<String> {

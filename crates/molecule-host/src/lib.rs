@@ -35,6 +35,7 @@ mod file;
 mod host;
 mod listener;
 mod memory;
+mod names;
 #[doc(hidden)]
 pub mod no_tls;
 mod plugins;
@@ -54,6 +55,7 @@ pub use clock::Clock;
 pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
 pub use listener::{Listener, OnEvent};
+pub use names::Names;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
 pub use socket::{is_cut, keep_alive};
 pub use storage::Storage;

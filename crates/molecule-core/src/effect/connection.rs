@@ -1,6 +1,6 @@
 //! Which connection a request may go onto, and which addresses it may reach: rules that both drivers keep.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 pub use crate::config::http_url::bare_host;
@@ -15,6 +15,9 @@ pub const HEARD: Duration = Duration::from_secs(5);
 
 /// An answer that may take longer than this is waited for on a connection that is certainly alive.
 const LONG: Duration = Duration::from_secs(30);
+
+/// How long one address of a host is tried alone before the next one is tried beside it.
+pub const STAGGER: Duration = Duration::from_millis(250);
 
 /// How long a TCP connection is idle before its other end is asked whether it is there.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -72,8 +75,27 @@ impl Reach {
         self.admits(remote) && (self != Self::Public || local.to_canonical() != remote.to_canonical())
     }
 
-    /// What a driver says where a host has no address that is admitted.
-    pub fn fault(self, host: &str, remote: IpAddr) -> Fault {
+    /// Those of a host's addresses that may be connected to, in their order.
+    ///
+    /// # Errors
+    /// `Resolve` if there is no address, `OutOfReach` if none of them may be.
+    pub fn admitted(self, host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Fault> {
+        let Some(first) = addresses.first().copied() else {
+            return Err(Fault::with_source(Sent::No, FaultKind::Resolve, "it has no address"));
+        };
+        addresses.retain(|address| self.admits(address.ip()));
+        if addresses.is_empty() { Err(self.fault(host, first.ip())) } else { Ok(addresses) }
+    }
+
+    /// Checks the two ends of a connection to a host before a request is sent over it.
+    ///
+    /// # Errors
+    /// `OutOfReach` if it may not be.
+    pub fn check_connection(self, host: &str, local: IpAddr, remote: IpAddr) -> Result<(), Fault> {
+        if self.admits_connection(local, remote) { Ok(()) } else { Err(self.fault(host, remote)) }
+    }
+
+    fn fault(self, host: &str, remote: IpAddr) -> Fault {
         let cause = format!("{host} leads to {remote}, where no peer is called");
         Fault::with_source(Sent::No, FaultKind::OutOfReach, cause)
     }
@@ -223,6 +245,22 @@ mod tests {
         assert!(Reach::PublicOrLoopback.admits_connection(own, own) && Reach::Anywhere.admits_connection(own, own));
         let here: IpAddr = "127.0.0.1".parse().unwrap();
         assert!(!Reach::Public.admits_connection(here, here) && Reach::PublicOrLoopback.admits_connection(here, here));
+    }
+
+    #[test]
+    fn a_host_without_an_address_that_may_be_reached_is_a_fault_that_names_the_first() {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let all = addresses(&["10.0.0.7:443", "93.184.216.34:443", "127.0.0.1:443", "1.1.1.1:443"]);
+        assert_eq!(Reach::Anywhere.admitted("peer.example", all.clone()).unwrap(), all);
+        assert_eq!(Reach::Public.admitted("peer.example", all.clone()).unwrap(), [all[1], all[3]]);
+        let fault = Reach::Public.admitted("peer.example", addresses(&["10.0.0.7:443", "127.0.0.1:443"])).unwrap_err();
+        assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::OutOfReach));
+        assert!(fault.source.unwrap().to_string().contains("peer.example leads to 10.0.0.7"));
+        let fault = Reach::Anywhere.admitted("peer.example", Vec::new()).unwrap_err();
+        assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Resolve));
+        let own = all[1].ip();
+        assert_eq!(Reach::Public.check_connection("peer.example", own, own).unwrap_err().kind, FaultKind::OutOfReach);
+        assert!(Reach::Public.check_connection("peer.example", all[0].ip(), own).is_ok());
     }
 
     #[test]
