@@ -13,10 +13,10 @@ use molecule_core::{
     DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery,
     Register, Registration, Report, Result, Wait, WaitFor,
 };
+use molecule_host::{SharedSession, Stopper};
 
 use crate::builder::AgentBuilder;
 use crate::driver::Driver;
-use crate::stopper::Stopper;
 
 /// A remote agent: one workspace of one platform.
 ///
@@ -24,6 +24,7 @@ use crate::stopper::Stopper;
 /// deadline ([`Timeouts::call`](crate::Timeouts), 90 s). The sections named here are those of the platform's HTTP contract.
 #[derive(Clone)]
 pub struct Agent {
+    pub(crate) session: SharedSession,
     pub(crate) driver: Driver,
 }
 
@@ -82,7 +83,7 @@ impl Agent {
     /// `Config` if the platform could not store the card, `TokenNotHeld` before a register, `Unauthorized`, and those of every
     /// request.
     pub async fn update_card(&self, card: AgentCard) -> Result<()> {
-        let call = self.driver.session().update_card(card)?;
+        let call = self.session.lock().update_card(card)?;
         self.driver.call(call).await.map(drop)
     }
 
@@ -131,7 +132,7 @@ impl Agent {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn invalidate_peer_url(&self, id: impl AsRef<str>) -> Result<()> {
-        self.driver.session().invalidate_peer_url(id)
+        self.session.lock().invalidate_peer_url(id)
     }
 
     /// `POST /registry/check-access` (section 6.4): whether this agent may talk to that workspace; `false` for one that does not
@@ -291,7 +292,7 @@ impl Agent {
     /// # Errors
     /// `Config` for a value that the server cannot take; nothing changes then.
     pub fn report(&self, report: Report) -> Result<()> {
-        self.driver.session().report(report)
+        self.session.lock().report(report)
     }
 
     /// Changes the URL under which the platform reaches the agent, or lets it poll with `None`. A running loop registers it.
@@ -299,35 +300,35 @@ impl Agent {
     /// # Errors
     /// `Config` if it is no http(s) URL; nothing changes then.
     pub fn set_reported_url(&self, url: Option<String>) -> Result<()> {
-        self.driver.session().set_reported_url(url)?;
-        self.driver.look_again();
+        self.session.lock().set_reported_url(url)?;
+        self.session.look_again();
         Ok(())
     }
 
     /// A handle that ends the loop from anywhere.
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.driver.clone())
+        self.session.stopper()
     }
 
     /// How the agent is: last good beat, status, failures of each lane, rate budget, dialect.
     pub fn health(&self) -> Health {
-        self.driver.session().health()
+        self.session.lock().health()
     }
 
     /// The secret with which the platform authenticates to the agent, once a register or a heartbeat has brought it or the
     /// store had it.
     pub fn inbound_secret(&self) -> Option<InboundSecret> {
-        self.driver.session().inbound_secret().cloned()
+        self.session.lock().inbound_secret().cloned()
     }
 
     /// Which workspace the agent is.
     pub fn workspace_id(&self) -> WorkspaceId {
-        self.driver.session().config().workspace_id().clone()
+        self.session.lock().config().workspace_id().clone()
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Agent({:?})", self.driver.session())
+        write!(f, "Agent({:?})", self.session.lock())
     }
 }

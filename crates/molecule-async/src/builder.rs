@@ -1,7 +1,7 @@
 //! The builder of this facade's agents.
 
-use molecule_core::{Config, Result, Target, Transport};
-use molecule_host::{Host, OnEvent};
+use molecule_core::{Result, Target, Transport};
+use molecule_host::{Host, SharedSession};
 
 use crate::agent::Agent;
 use crate::driver::Driver;
@@ -25,7 +25,7 @@ impl molecule_host::Client for Client {
         self.check_target(target)
     }
 
-    fn agent(self, config: Config, host: Host, on_event: Option<OnEvent>) -> Agent {
-        Agent { driver: Driver::new(config, host, self, on_event) }
+    fn agent(self, session: SharedSession, host: Host) -> Agent {
+        Agent { driver: Driver::new(session.clone(), host, self), session }
     }
 }

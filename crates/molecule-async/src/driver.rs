@@ -5,17 +5,16 @@
 //! machine is done, so that a token that was minted is saved. Requests are given up on `Cancel`; acts on the store run on
 //! threads for blocking work and are never interrupted.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
-use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
-use molecule_core::session::Session;
-use molecule_core::{Config, Ended, Result, Run, StopLevel};
+use molecule_core::machine::{Machine, Now, Wake};
+use molecule_core::{Ended, Result, Run, StopLevel};
 use molecule_host::trace::Span;
-use molecule_host::{Clock, Host, Listener, OnEvent};
+use molecule_host::{Host, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::act::{Act, Acts};
@@ -25,29 +24,20 @@ use crate::http::Client;
 use crate::loops::{Changes, Loops};
 use crate::store_act::dispose;
 
-/// One agent's session, and what its machines are driven with.
+/// Drives the machines of one agent.
 #[derive(Clone)]
 pub(crate) struct Driver(Arc<Shared>);
 
 struct Shared {
-    session: Mutex<Session>,
-    clock: Clock,
+    session: SharedSession,
     host: Host,
     client: Client,
-    listener: Listener,
     loops: Loops,
 }
 
 impl Driver {
-    pub(crate) fn new(config: Config, host: Host, client: Client, on_event: Option<OnEvent>) -> Self {
-        let (listener, seed) = (Listener::new(on_event, &config), molecule_host::seed());
-        let session = Mutex::new(Session::new(config, seed));
-        Self(Arc::new(Shared { session, clock: Clock::start(), host, client, listener, loops: Loops::default() }))
-    }
-
-    /// The session, for an act that waits for nothing.
-    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
-        self.0.session()
+    pub(crate) fn new(session: SharedSession, host: Host, client: Client) -> Self {
+        Self(Arc::new(Shared { session, host, client, loops: Loops::default() }))
     }
 
     /// Drives a call to its end.
@@ -62,43 +52,19 @@ impl Driver {
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
         let (place, mut changes) = self.0.loops.enter();
-        place.wait_for_the_last(&mut changes, || self.session().stop_level() != StopLevel::None).await;
+        self.0.session.add_loop(place.look_again());
+        place.wait_for_the_last(&mut changes, || self.0.session.lock().stop_level() != StopLevel::None).await;
         Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(changes))))?.await
     }
-
-    /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
-    pub(crate) fn stop(&self, now: bool) {
-        self.session().raise_stop(now);
-        self.look_again();
-    }
-
-    /// Lets every loop that runs look at the session again.
-    pub(crate) fn look_again(&self) {
-        self.0.loops.look_again();
-    }
 }
 
-impl Shared {
-    fn session(&self) -> MutexGuard<'_, Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets a machine decide, with the session locked for this one act.
-    fn decide<T>(&self, now: Now, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
-        act(&mut Cx { now, session: &mut self.session() })
-    }
-}
-
-/// One machine and what it has under way.
+/// One machine, what it has under way, and what it waits for.
 pub(crate) struct Drive<M: Machine> {
-    shared: Arc<Shared>,
-    /// Made for the first act on the store. The locks that the machine took go with it.
-    host: Option<Host>,
+    session: SharedSession,
     machine: M,
-    span: Span,
+    effects: Effects,
     /// Says that the session changed.
     changes: Option<Changes>,
-    acts: Acts,
     /// When to poll the machine though nothing came; the timer is made once and then set anew.
     wake: Option<Wake>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -114,34 +80,90 @@ enum Input {
 
 impl<M: Drivable> Drive<M> {
     fn new(shared: &Arc<Shared>, machine: M, changes: Option<Changes>) -> Self {
-        let (shared, span) = (shared.clone(), shared.listener.span(machine.operation()));
-        let acts = Acts::default();
-        Self { shared, host: None, machine, span, changes, acts, wake: None, timer: None, is_due: true }
+        let session = shared.session.clone();
+        let span = session.span(machine.operation());
+        let effects = Effects { shared: shared.clone(), host: None, span, under_way: Acts::default() };
+        Self { session, machine, effects, changes, wake: None, timer: None, is_due: true }
     }
 
     /// Nobody waits for the output any more.
     pub(crate) fn cancel(&mut self) {
-        self.shared.decide(self.shared.clock.now(), |cx| self.machine.cancel(cx));
+        self.session.decide(None, |cx| self.machine.cancel(cx));
         self.is_due = true;
     }
 
-    /// Polls until the machine is idle or done. The clocks are read once, and again when the application had its turn.
-    fn advance(&mut self, mut now: Now) -> Step<M::Output> {
-        for _ in 0..MAX_STEPS {
-            match self.shared.decide(now, |cx| self.machine.poll(cx)) {
-                Step::Start(id, effect) => self.start(id, effect),
-                Step::Cancel(id) => self.acts.cancel(id),
-                Step::Event(event) => {
-                    self.shared.listener.tell(&event);
-                    now = self.shared.clock.now();
+    fn take(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Outcome(id, outcome) => {
+                if let Err(outcome) = self.session.decide(Some(now), |cx| self.machine.feed(cx, id, outcome)) {
+                    dispose(self.effects.host(), outcome);
                 }
-                end @ (Step::Idle(_) | Step::Done(_)) => return end,
             }
+            Input::LookAgain => {}
         }
-        debug_assert!(false, "a machine gave more than {MAX_STEPS} steps without input");
-        Step::Idle(Some(Wake { at: now.mono + Duration::from_secs(1), why: "too many steps" }))
     }
 
+    /// Whatever comes first. A change of the session goes before outcomes, so that a stop is not overtaken.
+    fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(changes) = &mut self.changes
+            && let Poll::Ready(Some(())) = changes.poll_recv(cx)
+        {
+            return Poll::Ready(Input::LookAgain);
+        }
+        if let Poll::Ready((id, outcome)) = self.effects.under_way.poll(cx) {
+            return Poll::Ready(Input::Outcome(id, outcome));
+        }
+        match (&self.wake, &mut self.timer) {
+            (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::LookAgain),
+            (_, _) => Poll::Pending,
+        }
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<M::Output> {
+        let mut read = None;
+        loop {
+            if std::mem::take(&mut self.is_due) {
+                let now = read.unwrap_or_else(|| self.session.now());
+                self.wake = match self.session.advance(&mut self.machine, Some(now), &mut self.effects) {
+                    ControlFlow::Break(output) => return Poll::Ready(output),
+                    ControlFlow::Continue(wake) => wake,
+                };
+                self.set_timer();
+            }
+            let input = ready!(self.input(cx));
+            let now = self.session.now();
+            self.take(now, input);
+            read = Some(now);
+            self.is_due = true;
+        }
+    }
+
+    fn set_timer(&mut self) {
+        let Some(wake) = &self.wake else { return };
+        let at = Instant::now() + wake.at.since(self.session.now().mono);
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(sleep_until(at))),
+        }
+    }
+}
+
+/// The effects of one machine.
+struct Effects {
+    shared: Arc<Shared>,
+    /// Made for the first act on the store. The locks that the machine took go with it.
+    host: Option<Host>,
+    span: Span,
+    under_way: Acts,
+}
+
+impl Effects {
+    fn host(&mut self) -> &Host {
+        self.host.get_or_insert_with(|| self.shared.host.apart())
+    }
+}
+
+impl Perform for Effects {
     fn start(&mut self, id: EffectId, effect: Effect) {
         let span = self.span.effect(&effect);
         let act = match effect {
@@ -156,70 +178,15 @@ impl<M: Drivable> Drive<M> {
             Effect::Host(op) => Act::store(self.host(), op, span),
             Effect::Decode(decode) => Act::decode(decode),
         };
-        self.acts.push(id, act);
+        self.under_way.push(id, act);
     }
 
-    fn host(&mut self) -> &Host {
-        self.host.get_or_insert_with(|| self.shared.host.apart())
-    }
-
-    fn take(&mut self, now: Now, input: Input) {
-        match input {
-            Input::Outcome(id, outcome) => {
-                if let Err(outcome) = self.shared.decide(now, |cx| self.machine.feed(cx, id, outcome)) {
-                    dispose(self.host(), outcome);
-                }
-            }
-            Input::LookAgain => {}
-        }
-    }
-
-    /// Whatever comes first. A change of the session goes before outcomes, so that a stop is not overtaken.
-    fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
-        if let Some(changes) = &mut self.changes
-            && let Poll::Ready(Some(())) = changes.poll_recv(cx)
-        {
-            return Poll::Ready(Input::LookAgain);
-        }
-        if let Poll::Ready((id, outcome)) = self.acts.poll(cx) {
-            return Poll::Ready(Input::Outcome(id, outcome));
-        }
-        match (&self.wake, &mut self.timer) {
-            (Some(_), Some(timer)) => timer.as_mut().poll(cx).map(|()| Input::LookAgain),
-            (_, _) => Poll::Pending,
-        }
-    }
-
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<M::Output> {
-        let mut read = None;
-        loop {
-            if std::mem::take(&mut self.is_due) {
-                match self.advance(read.unwrap_or_else(|| self.shared.clock.now())) {
-                    Step::Done(output) => return Poll::Ready(output),
-                    Step::Idle(wake) => self.wake = wake,
-                    Step::Start(..) | Step::Cancel(_) | Step::Event(_) => self.wake = None,
-                }
-                self.set_timer();
-            }
-            let input = ready!(self.input(cx));
-            let now = self.shared.clock.now();
-            self.take(now, input);
-            read = Some(now);
-            self.is_due = true;
-        }
-    }
-
-    fn set_timer(&mut self) {
-        let Some(wake) = &self.wake else { return };
-        let at = Instant::now() + wake.at.since(self.shared.clock.now().mono);
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(sleep_until(at))),
-        }
+    fn cancel(&mut self, id: EffectId) {
+        self.under_way.cancel(id);
     }
 }
 
-impl<M: Machine> Drop for Drive<M> {
+impl Drop for Effects {
     fn drop(&mut self) {
         if let Some(host) = &self.host {
             host.give_the_lock_back();
@@ -235,6 +202,6 @@ impl<M: Drivable> Future for Drive<M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
         let this = self.get_mut();
-        this.span.clone().in_scope(|| this.go_on(cx))
+        this.effects.span.clone().in_scope(|| this.go_on(cx))
     }
 }

@@ -62,7 +62,6 @@ mod pool;
 mod proxy;
 mod resolver;
 mod runtimes;
-mod stopper;
 mod store_act;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
@@ -70,7 +69,6 @@ mod tls;
 pub use agent::Agent;
 pub use builder::AgentBuilder;
 pub use http::Client;
-pub use stopper::Stopper;
 
 #[doc(no_inline)]
 pub use molecule_core as core;
@@ -92,7 +90,7 @@ pub use molecule_core::{
     Intervals, Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration,
     Report, Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
-pub use molecule_host::{Storage, Store, StoreError, install_limits_from_env};
+pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

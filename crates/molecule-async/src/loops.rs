@@ -1,4 +1,4 @@
-//! The loops of one agent: what is said to them, and who waits for whom.
+//! The loops of one agent, and who waits for whom.
 //!
 //! A loop whose future was dropped still gives its lock back, and stores a token that it is just being given. A loop that starts
 //! meanwhile waits for that: the agent's own last loop is no second agent.
@@ -40,11 +40,6 @@ impl Loops {
         (Place { loops: self, changed }, changes)
     }
 
-    /// Lets every loop that runs look at the session again.
-    pub(crate) fn look_again(&self) {
-        self.entries().retain(|entry| !matches!(entry.changed.try_send(()), Err(TrySendError::Closed(()))));
-    }
-
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,6 +52,12 @@ impl Loops {
 }
 
 impl Place<'_> {
+    /// Has the loop look at the session again, and returns whether it still runs.
+    pub(crate) fn look_again(&self) -> impl Fn() -> bool + Send + use<> {
+        let changed = self.changed.clone();
+        move || !matches!(changed.try_send(()), Err(TrySendError::Closed(())))
+    }
+
     /// Waits until the loops that were dropped have ended, or this one is told to stop, which its machine then sees.
     pub(crate) async fn wait_for_the_last(&self, changes: &mut Changes, is_stopped: impl Fn() -> bool) {
         for ending in self.loops.ending() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Sent};
-use molecule_host::{Cancel, Host};
+use molecule_host::{Cancel, Host, Undelivered};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -77,21 +77,10 @@ impl Drop for StoreAct {
 pub(crate) fn dispose(host: &Host, outcome: Outcome) {
     let is_long = matches!(outcome, Outcome::Staged(..));
     // With it go the locks that its machine took: not before the stage, which lies under one.
-    let unheard = Unheard(host.clone(), Some(outcome));
+    let undelivered = Undelivered::new(host, outcome);
     if is_long && Handle::try_current().is_ok() {
         // Where no thread takes it, it is dropped here.
-        let _ = begin(move || drop(unheard));
-    }
-}
-
-/// Is disposed of when it is dropped, on whichever thread.
-struct Unheard(Host, Option<Outcome>);
-
-impl Drop for Unheard {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.1.take() {
-            self.0.dispose(outcome);
-        }
+        let _ = begin(move || drop(undelivered));
     }
 }
 

@@ -5,21 +5,19 @@
 //! waits for none. `Cancel` means "forget": the performer goes on, and its outcome is given back by the machine, or finds
 //! nobody, and is disposed of.
 
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
-use molecule_core::machine::{Cx, MAX_STEPS, Machine, Step, Wake};
-use molecule_core::session::Session;
-use molecule_core::{Config, Ended, Result, Run};
+use molecule_core::machine::{Machine, Wake};
+use molecule_core::{Ended, Result, Run};
 use molecule_host::trace::Span;
-use molecule_host::{Clock, Host, Listener, OnEvent};
+use molecule_host::{Host, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
 use crate::http::Client;
-use crate::reply::{Due, Reply};
+use crate::reply::Reply;
 
 /// Enough for a TLS handshake; a loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;
@@ -27,37 +25,24 @@ const STACK: usize = 256 * 1024;
 /// What an author's own store may need, such as a keyring's library: as much as threads have by default.
 const HOST_STACK: usize = 2 * 1024 * 1024;
 
-/// One agent's session, and what its machines are driven with.
+/// Drives the machines of one agent.
 #[derive(Clone)]
-pub(crate) struct Driver(Arc<Shared>);
-
-struct Shared {
-    session: Mutex<Session>,
-    clock: Clock,
-    performer: Performer,
-    listener: Listener,
-    /// The loops that run, each by the sender of its inputs.
-    loops: Mutex<Vec<Sender<Input>>>,
+pub(crate) struct Driver {
+    session: SharedSession,
+    host: Host,
+    client: Client,
 }
 
 /// What a driver waits for.
 pub(crate) enum Input {
-    Outcome(EffectId, Due),
+    Outcome(EffectId, Undelivered),
     /// The session changed.
     LookAgain,
 }
 
 impl Driver {
-    pub(crate) fn new(config: Config, host: Host, client: Client, on_event: Option<OnEvent>) -> Self {
-        let listener = Listener::new(on_event, &config);
-        let session = Mutex::new(Session::new(config, molecule_host::seed()));
-        let performer = Performer { client, host, span: Span::none() };
-        Self(Arc::new(Shared { session, clock: Clock::start(), performer, listener, loops: Mutex::default() }))
-    }
-
-    /// The session, for an act that waits for nothing.
-    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
-        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(session: SharedSession, host: Host, client: Client) -> Self {
+        Self { session, host, client }
     }
 
     /// Drives a call to its end.
@@ -65,106 +50,98 @@ impl Driver {
     where
         M: Machine<Output = Result<T>>,
     {
-        let (sender, inputs) = mpsc::channel();
-        let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
-        let perform = |id, effect| performer.perform_here(&sender, id, effect);
-        performer.span.in_scope(|| self.drive(machine, &inputs, &performer.host, perform))
+        let (sender, inputs) = channel();
+        let performer = self.performer(&machine);
+        self.drive(machine, &inputs, Effects { performer, sender, is_loop: false })
     }
 
     /// Drives the loop to its end.
     pub(crate) fn run(&self) -> Result<Ended> {
-        let (sender, inputs) = mpsc::channel();
-        // Forgets the loops that ended; one that runs takes no harm from a look.
-        self.look_again();
-        self.loops().push(sender.clone());
+        let (sender, inputs) = channel();
+        let changes = sender.clone();
+        self.session.add_loop(move || changes.send(Input::LookAgain).is_ok());
         let machine = Run::new();
-        let performer = self.0.performer.apart(self.0.listener.span(machine.operation()));
+        let performer = self.performer(&machine);
         // Where a callback panics, effects that are under way would keep the lock.
-        let _unlocked = Unlock(&performer.host);
-        let perform = |id, effect| performer.perform_beside(&sender, id, effect);
-        performer.span.in_scope(|| self.drive(machine, &inputs, &performer.host, perform))
+        let _unlocked = Unlock(performer.host.clone());
+        self.drive(machine, &inputs, Effects { performer, sender, is_loop: true })
     }
 
-    /// Raises the stop latch, which a loop that starts later finds, and tells the loops that run.
-    pub(crate) fn stop(&self, now: bool) {
-        self.session().raise_stop(now);
-        self.look_again();
+    /// For one machine, in its span: its locks go with it.
+    fn performer(&self, machine: &impl Machine) -> Performer {
+        let span = self.session.span(machine.operation());
+        Performer { client: self.client.clone(), host: self.host.apart(), span }
     }
 
-    /// Lets every loop that runs look at the session again.
-    pub(crate) fn look_again(&self) {
-        self.loops().retain(|running| running.send(Input::LookAgain).is_ok());
-    }
-
-    fn loops(&self) -> MutexGuard<'_, Vec<Sender<Input>>> {
-        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn drive<M: Machine>(
-        &self,
-        mut machine: M,
-        inputs: &Receiver<Input>,
-        host: &Host,
-        mut start: impl FnMut(EffectId, Effect),
-    ) -> M::Output {
-        loop {
-            let wake = match self.advance(&mut machine, &mut start) {
-                Step::Done(output) => return output,
-                Step::Idle(wake) => wake,
-                Step::Start(..) | Step::Cancel(_) | Step::Event(_) => None,
-            };
-            match self.input(wake, inputs) {
-                Some(Input::Outcome(id, due)) => {
-                    if let Some(outcome) = due.take()
-                        && let Err(outcome) = self.decide(|cx| machine.feed(cx, id, outcome))
-                    {
-                        host.dispose(outcome);
+    fn drive<M: Machine>(&self, mut machine: M, inputs: &Receiver<Input>, mut effects: Effects) -> M::Output {
+        let (span, host) = (effects.performer.span.clone(), effects.performer.host.clone());
+        span.in_scope(|| {
+            loop {
+                let wake = match self.session.advance(&mut machine, None, &mut effects) {
+                    ControlFlow::Break(output) => return output,
+                    ControlFlow::Continue(wake) => wake,
+                };
+                match self.input(wake, inputs) {
+                    Some(Input::Outcome(id, outcome)) => {
+                        let outcome = outcome.take();
+                        if let Err(outcome) = self.session.decide(None, |cx| machine.feed(cx, id, outcome)) {
+                            host.dispose(outcome);
+                        }
                     }
+                    Some(Input::LookAgain) | None => {}
                 }
-                Some(Input::LookAgain) | None => {}
             }
-        }
-    }
-
-    /// Polls until the machine is idle or done.
-    fn advance<M>(&self, machine: &mut M, start: &mut impl FnMut(EffectId, Effect)) -> Step<M::Output>
-    where
-        M: Machine,
-    {
-        for _ in 0..MAX_STEPS {
-            match self.decide(|cx| machine.poll(cx)) {
-                Step::Start(id, effect) => start(id, effect),
-                Step::Cancel(_) => {}
-                Step::Event(event) => self.0.listener.tell(&event),
-                end @ (Step::Idle(_) | Step::Done(_)) => return end,
-            }
-        }
-        debug_assert!(false, "a machine gave more than {MAX_STEPS} steps without input");
-        Step::Idle(Some(Wake { at: self.0.clock.now().mono + Duration::from_secs(1), why: "too many steps" }))
-    }
-
-    /// Lets a machine decide: both clocks read once, the session locked for this one act.
-    fn decide<T>(&self, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
-        let mut session = self.session();
-        act(&mut Cx { now: self.0.clock.now(), session: &mut session })
+        })
     }
 
     /// Waits for whatever comes first.
     fn input(&self, wake: Option<Wake>, inputs: &Receiver<Input>) -> Option<Input> {
         match wake {
-            Some(wake) => inputs.recv_timeout(wake.at.since(self.0.clock.now().mono)).ok(),
+            Some(wake) => inputs.recv_timeout(wake.at.since(self.session.now().mono)).ok(),
             None => inputs.recv().ok(),
         }
     }
 }
 
 /// Gives the agent's lock back, however the loop ends.
-struct Unlock<'a>(&'a Host);
+struct Unlock(Host);
 
-impl Drop for Unlock<'_> {
+impl Drop for Unlock {
     fn drop(&mut self) {
         self.0.give_the_lock_back();
     }
+}
+
+/// The effects of one machine.
+struct Effects {
+    performer: Performer,
+    sender: Sender<Input>,
+    is_loop: bool,
+}
+
+impl Perform for Effects {
+    /// An effect of a call is performed now, on the thread that waits for it, unless there is something to tell meanwhile; one of the
+    /// loop on a thread of its own.
+    fn start(&mut self, id: EffectId, effect: Effect) {
+        let reply = Reply::new(&self.sender, id, &self.performer.host);
+        // Made here: a collector of this thread alone would not hear of it on another one.
+        let span = self.performer.span.effect(&effect);
+        match effect {
+            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
+                self.performer.perform(reply, &span, effect);
+            }
+            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) | Effect::Fetch(..) => {
+                let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
+                let performer = self.performer.clone();
+                let work = move || performer.perform(reply, &span, effect);
+                // A thread that does not start drops the reply, which then says so.
+                let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
+            }
+        }
+    }
+
+    /// Its performer goes on; the machine gives the outcome back, or is gone.
+    fn cancel(&mut self, _: EffectId) {}
 }
 
 /// Performs effects.
@@ -176,11 +153,6 @@ struct Performer {
 }
 
 impl Performer {
-    /// For one machine, in its span: its locks go with it.
-    fn apart(&self, span: Span) -> Self {
-        Self { client: self.client.clone(), host: self.host.apart(), span }
-    }
-
     fn perform(&self, reply: Reply, span: &Span, effect: Effect) {
         let outcome = span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
@@ -194,27 +166,5 @@ impl Performer {
             Effect::Decode(decode) => decode.perform(),
         });
         reply.feed(outcome);
-    }
-
-    /// Performs an effect of a call: now, on the thread that waits for it, or beside it where there is something to tell
-    /// meanwhile.
-    fn perform_here(&self, sender: &Sender<Input>, id: EffectId, effect: Effect) {
-        match effect {
-            Effect::Fetch(..) => self.perform_beside(sender, id, effect),
-            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) => {
-                self.perform(Reply::new(sender, id, &self.host), &self.span.effect(&effect), effect);
-            }
-        }
-    }
-
-    /// Performs an effect on a thread of its own.
-    fn perform_beside(&self, sender: &Sender<Input>, id: EffectId, effect: Effect) {
-        let (performer, reply) = (self.clone(), Reply::new(sender, id, &self.host));
-        let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
-        // Made here: a collector of this thread alone would not hear of it over there.
-        let span = self.span.effect(&effect);
-        let work = move || performer.perform(reply, &span, effect);
-        // A thread that does not start drops the reply, which then says so.
-        let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
     }
 }

@@ -51,7 +51,6 @@ mod http;
 mod pool;
 mod reply;
 mod resolver;
-mod stopper;
 mod tcp;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
@@ -60,7 +59,6 @@ mod tunnel;
 pub use agent::Agent;
 pub use builder::AgentBuilder;
 pub use http::Client;
-pub use stopper::Stopper;
 
 #[doc(no_inline)]
 pub use molecule_core as core;
@@ -82,7 +80,7 @@ pub use molecule_core::{
     Intervals, Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration,
     Report, Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
-pub use molecule_host::{Storage, Store, StoreError, install_limits_from_env};
+pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

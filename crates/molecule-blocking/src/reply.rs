@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 
 use molecule_core::effect::{EffectId, Fault, FaultKind, Outcome, Sent};
-use molecule_host::Host;
+use molecule_host::{Host, Undelivered};
 
 use crate::driver::Input;
 
@@ -20,22 +20,15 @@ impl Reply {
     }
 
     pub(crate) fn feed(mut self, outcome: Outcome) {
-        self.send(outcome);
+        self.tell(outcome);
+        self.sender = None;
     }
 
     /// Says something that comes before the outcome.
     pub(crate) fn tell(&self, outcome: Outcome) {
         if let Some(sender) = &self.sender {
-            let due = Due { host: self.host.clone(), outcome: Some(outcome) };
-            let _ = sender.send(Input::Outcome(self.id, due));
-        }
-    }
-
-    fn send(&mut self, outcome: Outcome) {
-        if let Some(sender) = self.sender.take() {
-            let due = Due { host: self.host.clone(), outcome: Some(outcome) };
             // Without a receiver it comes back, and is disposed of here.
-            let _ = sender.send(Input::Outcome(self.id, due));
+            let _ = sender.send(Input::Outcome(self.id, Undelivered::new(&self.host, outcome)));
         }
     }
 }
@@ -43,27 +36,7 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
-        self.send(Outcome::Failed(fault));
-    }
-}
-
-/// An outcome on its way. Whoever drops it disposes of it: the channel too, whose receiver is gone.
-pub(crate) struct Due {
-    host: Host,
-    outcome: Option<Outcome>,
-}
-
-impl Due {
-    pub(crate) fn take(mut self) -> Option<Outcome> {
-        self.outcome.take()
-    }
-}
-
-impl Drop for Due {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
-            self.host.dispose(outcome);
-        }
+        self.tell(Outcome::Failed(fault));
     }
 }
 
@@ -92,8 +65,8 @@ mod tests {
     fn an_effect_whose_thread_ends_without_an_outcome_is_a_fault() {
         let (sender, inputs) = channel::<Input>();
         drop(Reply::new(&sender, ID, &host()));
-        let Input::Outcome(ID, due) = inputs.try_recv().unwrap() else { panic!("no outcome") };
-        assert!(matches!(due.take(), Some(Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. }))));
+        let Input::Outcome(ID, outcome) = inputs.try_recv().unwrap() else { panic!("no outcome") };
+        assert!(matches!(outcome.take(), Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. })));
     }
 
     #[test]

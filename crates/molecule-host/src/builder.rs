@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
-use molecule_core::{Config, Event, OnPause, Options, OriginHeader, Result, Route, Target, Timeouts, Transport};
+use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Route, Target, Timeouts, Transport};
 
 use crate::ca_file::with_ca_file;
 use crate::environment::var;
 use crate::host::Host;
 use crate::listener::OnEvent;
+use crate::session::SharedSession;
 use crate::storage::Storage;
 
 /// A facade's client, as the builder of its agents uses it.
@@ -31,8 +32,8 @@ pub trait Client: Sized {
     /// `Config` if the build has no TLS and the URL needs it, or its proxy cannot be used.
     fn check(&self, target: &Target) -> Result<()>;
 
-    /// The agent of this configuration, which sends its requests by the client.
-    fn agent(self, config: Config, host: Host, on_event: Option<OnEvent>) -> Self::Agent;
+    /// The agent of this session, which sends its requests by the client.
+    fn agent(self, session: SharedSession, host: Host) -> Self::Agent;
 }
 
 /// What an agent is built from. Nothing is checked before [`build`](Self::build).
@@ -220,7 +221,7 @@ impl<C: Client> AgentBuilder<C> {
         let client = self.client.map_or_else(|| C::open(&transport), Ok)?;
         client.check(config.target())?;
         let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
-        Ok(client.agent(config, host, self.on_event))
+        Ok(client.agent(SharedSession::new(config, self.on_event), host))
     }
 }
 

@@ -39,7 +39,9 @@ mod names;
 #[doc(hidden)]
 pub mod no_tls;
 mod plugins;
+mod session;
 mod socket;
+mod stopper;
 mod storage;
 mod store;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
@@ -47,6 +49,7 @@ mod store;
 pub mod tls;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
+mod undelivered;
 
 pub use builder::{AgentBuilder, Client};
 pub use ca_file::with_ca_file;
@@ -57,9 +60,12 @@ pub use host::Host;
 pub use listener::{Listener, OnEvent};
 pub use names::Names;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
+pub use session::{Perform, SharedSession};
 pub use socket::{is_cut, keep_alive};
+pub use stopper::Stopper;
 pub use storage::Storage;
 pub use store::{Store, StoreError};
+pub use undelivered::Undelivered;
 
 pub use molecule_core::effect::{Slot, Stored};
 
