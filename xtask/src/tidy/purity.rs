@@ -16,10 +16,14 @@ const CLOCK: &str = "is the driver's to call; take the time from `Now`";
 
 const PATHS: [Rule; 4] = [("std::fs", HOST), ("std::process", HOST), ("tokio::fs", HOST), ("tokio::process", HOST)];
 const CALLS: [Rule; 1] = [("Command::new", HOST)];
-const PURE_PATHS: [Rule; 3] = [
+const ORDERED: &str = "has another order in each run; take the ordered one, so that a run repeats";
+const PURE_PATHS: [Rule; 6] = [
     ("std::env", "belongs to a facade; pass the value in the config"),
     ("std::thread", "belongs to a driver; return an effect"),
     ("std::net", "belongs to a driver; addresses that are plain values are in `core::net`"),
+    ("std::collections::HashMap", ORDERED),
+    ("std::collections::HashSet", ORDERED),
+    ("std::hash::RandomState", ORDERED),
 ];
 const PURE_CALLS: [Rule; 3] = [("Instant::now", CLOCK), ("SystemTime::now", CLOCK), (".elapsed(", CLOCK)];
 
@@ -44,8 +48,8 @@ fn check_file((path, source, owner): (&str, &Source, &str)) -> Vec<Finding> {
     let named = source.paths();
     let forbidden = PATHS.iter().chain(PURE_PATHS.iter().filter(|_| pure));
     let by_path = forbidden.flat_map(|(forbidden, why)| {
-        let hits =
-            named.iter().filter(move |named| named.names.iter().map(String::as_str).take(2).eq(forbidden.split("::")));
+        let parts: Vec<&str> = forbidden.split("::").collect();
+        let hits = named.iter().filter(move |named| named.names.iter().take(parts.len()).eq(parts.iter()));
         hits.map(move |named| finding(path, named.line, format!("`{forbidden}` {why}")))
     });
     let calls = CALLS.iter().chain(PURE_CALLS.iter().filter(|_| pure));
@@ -102,6 +106,8 @@ mod tests {
             "x.elapsed()",
             "assert!(x.elapsed() > y)",
             "tokio::time::Instant::now()",
+            "use std::collections::{BTreeMap, HashMap as Map};",
+            "std::collections::HashSet::new()",
             "std::env::var(x)",
             "std::thread::spawn(x)",
             "std::net::IpAddr",
