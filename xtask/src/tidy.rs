@@ -6,6 +6,7 @@ mod contract;
 mod dependencies;
 mod drivers;
 mod manifests;
+mod mentions;
 mod openness;
 mod packages;
 mod paths;
@@ -75,6 +76,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         openness::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
+        mentions::check(&tree),
+        mentions::check_invariants(&tree),
         twins::check(&tree),
         rooms.check(),
     ]
