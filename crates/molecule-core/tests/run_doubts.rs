@@ -149,6 +149,43 @@ fn a_gateways_hiccup_in_the_platforms_words_ends_nothing() {
     });
 }
 
+/// A refused register is repeated an interval later, at the earliest, and the third refusal ends the loop.
+#[test]
+fn the_third_of_three_refusals_an_interval_apart_ends_the_loop() {
+    in_both(|platform| {
+        for (interval, least) in [(1, 15), (30, 30)] {
+            let options = Agent::options().heartbeat_interval(secs(interval)).state_interval(secs(interval));
+            let mut run = Looped::with(options, Platform::new(platform.dialect));
+            run.on(secs(100));
+            let from = run.agent.now.mono;
+            run.platform.live = [secret("rotated")].into();
+            assert_eq!(run.end().unwrap(), Ended::Unauthorized);
+            let refused: Vec<_> = run.platform.times(REGISTER).into_iter().filter(|at| *at >= from).collect();
+            let gaps: Vec<_> = refused.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+            assert!(gaps.len() == 2 && gaps.iter().all(|gap| *gap >= secs(least)), "every {interval} s: {gaps:?}");
+        }
+    });
+}
+
+/// A register that is needed for another reason, such as a new URL, is repeated within seconds; its refusals count as one.
+#[test]
+fn refusals_within_an_interval_count_once() {
+    in_both(|platform| {
+        let mut run = Looped::usual(platform);
+        run.on(secs(100));
+        let from = run.agent.now.mono;
+        run.platform.weather = Box::new(move |seen| {
+            (!seen.is(VIEW) && seen.at.since(from) < secs(14))
+                .then(|| Answer::error(401, "invalid workspace auth token").into())
+        });
+        run.agent.session.set_reported_url(Some("https://agent.example/a2a".to_owned())).unwrap();
+        run.on(secs(100));
+        let refused = run.platform.times(REGISTER).into_iter().filter(|at| *at >= from && at.since(from) < secs(14));
+        assert!(refused.count() >= 3, "the loop would have ended for too few refusals alone");
+        is_well(&mut run);
+    });
+}
+
 /// However short the intervals are: a token file that comes 20 s after the rotation is found.
 #[test]
 fn a_token_file_that_comes_after_a_rotation_is_found() {
