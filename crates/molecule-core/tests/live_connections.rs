@@ -42,22 +42,28 @@ fn what_is_repeated_at_once_goes_onto_any_kept_connection() {
 
 #[test]
 fn what_is_never_sent_twice_goes_onto_a_connection_that_was_heard_or_a_new_one() {
-    assert_eq!(first(&mut caller(), Call::new(Rotate(Auth::Bearer))).max_idle, HEARD);
-    let relayed = PeerCall::new("hello").route(Route::Proxy);
-    assert_eq!(first(&mut caller(), CallPeer::new(PEER, relayed).unwrap()).max_idle, HEARD);
+    for limit in [Duration::from_secs(20), Duration::from_secs(90)] {
+        let timeouts = Timeouts::new().call(limit);
+        let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(timeouts), 7);
+        assert_eq!(first(&mut agent, Call::new(Rotate(Auth::Bearer))).max_idle, HEARD, "{limit:?}");
+    }
 }
 
 #[test]
-fn a_direct_call_does_so_too() {
-    let mut agent = caller();
-    let mut driven = Driven::new(CallPeer::new(PEER, PeerCall::new("hello").route(Route::Direct)).unwrap());
-    driven.settle(&mut agent);
-    let id = *driven.in_flight.keys().next().unwrap();
-    driven.feed(&mut agent, id, found(URL).outcome());
-    driven.settle(&mut agent);
-    match driven.in_flight.values().next() {
-        Some(Effect::Http(_, limits)) => assert_eq!(limits.max_idle, HEARD),
-        other => panic!("{other:?}"),
+fn a_call_of_a_peer_does_so_however_short_it_is() {
+    for timeout in [Duration::from_secs(2), Duration::from_secs(300)] {
+        let message = |route| PeerCall::new("hello").route(route).timeout(timeout);
+        assert_eq!(first(&mut caller(), CallPeer::new(PEER, message(Route::Proxy)).unwrap()).max_idle, HEARD);
+        let mut agent = caller();
+        let mut driven = Driven::new(CallPeer::new(PEER, message(Route::Direct)).unwrap());
+        driven.settle(&mut agent);
+        let id = *driven.in_flight.keys().next().unwrap();
+        driven.feed(&mut agent, id, found(URL).outcome());
+        driven.settle(&mut agent);
+        match driven.in_flight.values().next() {
+            Some(Effect::Http(_, limits)) => assert_eq!(limits.max_idle, HEARD),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
