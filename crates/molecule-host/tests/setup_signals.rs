@@ -44,24 +44,32 @@ fn an_end_that_nobody_kept_is_told_as_unknown() {
 #[ignore = "started by an_end_that_nobody_kept_is_told_as_unknown"]
 fn child_whose_children_are_not_kept() {
     let scene = Scene::inherited();
-    let script = "mkfifo gate; (read -r word < gate; echo \"$word\" > heard) >/dev/null 2>&1 & echo said; exit 3";
-    let path = with_script(&scene, script);
+    let path = with_script(&scene, &format!("mkfifo gate; {LISTENER} & echo said; exit 3"));
     let run = ran(set_up(&scene), SetupEnd::Unknown);
     assert_eq!(run.stdout(), "said\n");
-    // What the script left runs on: its group's number was nobody's to signal any more.
-    let mut gate = eventually("nobody listens", || {
-        fs::File::options().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path.join("gate")).ok()
-    });
-    gate.write_all(b"word\n").unwrap();
-    eventually("nobody heard it", || fs::read(path.join("heard")).ok().filter(|heard| heard == b"word\n"));
+    assert_listens(&path);
     // Whose time is over is ended all the same, by a handle that is its own.
-    fs::write(path.join("setup.sh"), "echo $$ > leader; exec sleep 300").unwrap();
+    fs::write(path.join("setup.sh"), format!("{LISTENER} & echo $$ > leader; exec sleep 300")).unwrap();
     let start = Instant::now();
-    ran(set_up_with(&scene, plan(Duration::from_secs(1)), &Cancel::new()), SetupEnd::TimedOut);
+    ran(set_up_with(&scene, plan(Duration::from_secs(3)), &Cancel::new()), SetupEnd::TimedOut);
     assert!(start.elapsed() < Duration::from_secs(60));
     let leader = fs::read_to_string(path.join("leader")).unwrap();
     let leader = format!("/proc/{}", leader.trim());
     eventually("the leader is alive", || (!Path::new(&leader).exists()).then_some(()));
+    assert_listens(&path);
+}
+
+/// A child that goes on after its script, and says that it lives.
+const LISTENER: &str = "rm -f heard; (read -r word < gate; echo \"$word\" > heard) >/dev/null 2>&1";
+
+/// The child that the script left runs on: its group's number was nobody's to signal.
+fn assert_listens(plugin: &Path) {
+    let mut gate = eventually("nobody listens", || {
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        fs::File::options().write(true).custom_flags(nonblocking).open(plugin.join("gate")).ok()
+    });
+    gate.write_all(b"word\n").unwrap();
+    eventually("nobody heard it", || fs::read(plugin.join("heard")).ok().filter(|heard| heard == b"word\n"));
 }
 
 /// What comes in the end, within 20 s.

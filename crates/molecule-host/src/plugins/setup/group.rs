@@ -190,8 +190,35 @@ impl Exit {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use rustix::process::{WaitOptions, waitpid};
+
     use super::*;
+
+    fn start(program: &str, argument: &str) -> Group {
+        Group::start(Command::new(program).arg(argument)).unwrap()
+    }
+
+    /// Its number may be another process's by now, which this one stands for.
+    #[test]
+    fn a_leader_that_nobody_kept_for_us_is_neither_signalled_nor_waited_for() {
+        let mut group = start("sleep", "1");
+        group.hold = Hold::Number;
+        group.lost.store(true, Ordering::Release);
+        group.ask();
+        group.kill();
+        assert_eq!(group.reap().unwrap(), None, "somebody else's end is told as the leader's");
+        let status = group.child.wait().unwrap();
+        assert!(status.success(), "somebody else was signalled: {status}");
+    }
+
+    #[test]
+    fn a_leader_that_somebody_else_waited_for_has_an_unknown_end() {
+        let mut group = start("true", "");
+        waitpid(group.pid, WaitOptions::empty()).unwrap();
+        assert_eq!(group.reap().unwrap(), None);
+    }
 
     #[test]
     fn an_ignored_signal_is_found_in_the_mask() {
