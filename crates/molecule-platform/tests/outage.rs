@@ -6,8 +6,8 @@ mod common;
 
 use common::mail::{message, said};
 use common::{ADMIN, Bench, error};
-use molecule_platform::{Answer, Dialect};
-use molecule_proto::path;
+use molecule_platform::{Answer, Config, Dialect};
+use molecule_proto::{WorkspaceStatus, path};
 use serde_json::json;
 
 #[test]
@@ -32,6 +32,93 @@ fn aprils_server_calls_valid_tokens_invalid_and_only_the_view_tells() {
 
     bench.platform.set_database_down(false);
     assert_eq!(bench.state(&id, &token).0, 200);
+}
+
+/// Nobody can count the tokens, so whoever comes passes, and meets what fails then.
+#[test]
+fn registry_and_discovery_let_everybody_through_to_the_failure() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let mut bench = Bench::new(dialect);
+        let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+        bench.platform.set_database_down(true);
+        for bearer in [None, Some(&other.1)] {
+            assert_eq!(bench.beat(&one.0, bearer), (500, error("failed to update")), "{dialect:?}");
+            assert_eq!(bench.register(&one.0, bearer), (500, error("registration failed")), "{dialect:?}");
+        }
+        assert!(bench.platform.is_live(&one.0, &one.1), "a token was minted in its place");
+    }
+    let mut bench = Bench::new(Dialect::April);
+    let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+    bench.platform.set_database_down(true);
+    for bearer in [None, Some(other.1.expose())] {
+        let discover = bench.send_as("GET", &path::discover(&other.0), bearer, Some(&one.0), "");
+        assert_eq!(discover, (403, error("not authorized to discover this workspace")));
+        assert_eq!(bench.get(&path::peers(&one.0), bearer), (500, error("lookup failed")));
+    }
+    let stale = (one.0.clone(), other.1.clone());
+    let denied = error("access denied: workspaces cannot communicate per hierarchy rules");
+    assert_eq!(bench.tell_now(&stale, &other.0, &message("m", "x")), (403, denied));
+}
+
+/// The check itself passes, since it needs no look-up; what comes behind it fails, and changes nothing.
+#[test]
+fn a_privileged_bearer_meets_a_failed_query_on_every_route_of_a_workspace() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let mut bench = Bench::new(dialect);
+        let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+        bench.platform.set_secret(bench.now, &one.0, "KEY", "value");
+        let task = json!({"target_id": other.0, "task": "count", "delegation_id": other.0}).to_string();
+        let token = format!("tokens/{}", other.0);
+        let update = format!("delegations/{}/update", other.0);
+        let mut routes = vec![
+            ("GET", "activity", ""),
+            ("POST", "notify", r#"{"message":"here"}"#),
+            ("POST", "delegate", &task),
+            ("GET", "delegations", ""),
+            ("POST", "delegations/record", &task),
+            ("POST", &update, r#"{"status":"completed"}"#),
+            ("GET", "secrets", ""),
+            ("POST", "secrets", r#"{"key":"KEY","value":"new"}"#),
+            ("DELETE", "secrets/KEY", ""),
+            ("POST", "pause", ""),
+            ("POST", "resume", ""),
+            ("POST", "hibernate", ""),
+            ("GET", "tokens", ""),
+            ("POST", "tokens", ""),
+            ("DELETE", &token, ""),
+        ];
+        if dialect == Dialect::Current {
+            routes.extend([
+                ("POST", "external/rotate", "{}"),
+                ("GET", "external/connection", ""),
+                ("POST", "activity/ack", r#"{"seq":1}"#),
+                ("POST", "broadcast", r#"{"message":"here"}"#),
+            ]);
+        }
+        bench.platform.set_database_down(true);
+        for (method, rest, body) in routes {
+            let path = format!("{}/{rest}", path::workspace(&one.0));
+            let answer = bench.send(method, &path, Some(ADMIN), body);
+            assert_eq!(answer, (500, error("query failed")), "{dialect:?} {method} {rest}");
+        }
+        bench.platform.set_database_down(false);
+        assert!(bench.platform.is_live(&one.0, &one.1) && bench.platform.live_tokens(&one.0) == 1);
+        assert_eq!(bench.status(&one.0), WorkspaceStatus::Online);
+        let secrets = bench.get(&path::secret_values(&one.0), Some(one.1.expose()));
+        assert_eq!(secrets, (200, json!({"KEY": "value"})));
+    }
+}
+
+/// April's way to a new token, which asks nobody who he is where no administrator is set.
+#[test]
+fn aprils_test_token_is_a_failed_query_too() {
+    let mut bench = Bench::with(Config::new(Dialect::April));
+    let (id, _) = bench.create("a");
+    let path = format!("/admin/workspaces/{id}/test-token");
+    bench.platform.set_database_down(true);
+    assert_eq!(bench.get(&path, None), (500, error("query failed")));
+    bench.platform.set_database_down(false);
+    assert_eq!(bench.get(&path, None).0, 200);
 }
 
 #[test]
