@@ -54,5 +54,6 @@ scenario!(a_loop_runs_on_a_root_that_can_only_be_read, [April, Current], |stage|
     let agent = world.setup(&id).storage(storage()).build().unwrap();
     let error = agent.start().ended().unwrap_err();
     assert_told(&error, ErrorKind::Storage, "read-only file system", "choose another place");
+    assert_eq!(agent.events().count(without_lock), 0, "it ran");
     assert_eq!(world.count(route::REGISTER), registers);
 });
