@@ -5,6 +5,7 @@ mod blocking;
 mod contract;
 mod dependencies;
 mod drivers;
+mod line_ends;
 mod manifests;
 mod mentions;
 mod openness;
@@ -73,6 +74,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         manifests::check_members(&tree),
         words::check(&tree),
         paths::check(&tree),
+        line_ends::check(&tree),
         openness::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
