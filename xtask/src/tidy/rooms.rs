@@ -62,7 +62,7 @@ impl Rooms {
         if IS_BINDING { self.findings() } else { Vec::new() }
     }
 
-    /// What would be found if the limits were nought.
+    /// Every arrow up and every arrow of a knot, also where the limits are kept.
     pub(super) fn all(&self) -> Vec<Finding> {
         [self.homeless(), self.arrows_up(), self.knots(0)].concat()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
+use syn::Item;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
@@ -41,11 +42,14 @@ pub(super) fn figures(tree: &Tree) -> Vec<String> {
     crates.chain(functions).collect()
 }
 
-/// Whether a file is a module of tests: named so, and declared so by the file above it.
+/// Whether a file is a module of tests: named so, and not declared by the file above it but for them.
 fn is_for_tests(tree: &Tree, path: &str) -> bool {
     let Some((above, "tests.rs")) = path.rsplit_once('/') else { return false };
-    let [file, folder] = [format!("{above}.rs"), format!("{above}/mod.rs")];
-    [file, folder].iter().any(|above| tree.text(above).is_some_and(|text| text.contains("#[cfg(test)]\nmod tests;")))
+    let above = [format!("{above}.rs"), format!("{above}/mod.rs"), format!("{above}/lib.rs")];
+    let mut above = above.iter().filter_map(|above| tree.source(above));
+    let declares =
+        |source: &Source| source.file.items.iter().any(|item| matches!(item, Item::Mod(item) if item.ident == "tests"));
+    above.next().is_some_and(|source| !declares(source))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_longest_function_of_the_core_is_shown_first() {
-        let other = "fn g() {}\n";
+        let other = "mod tests;\nfn g() {}\n";
         let tree = Tree::of(&[
             ("crates/molecule-core/src/a.rs", TEXT),
             ("crates/molecule-core/src/b.rs", other),
@@ -173,9 +177,9 @@ mod tests {
         let shown = figures(&tree);
         assert_eq!(
             shown[1], "crates/molecule-core/src/b/tests.rs: `long` has 7 lines",
-            "nobody says that it is for tests"
+            "it is declared for every build"
         );
-        let other = "#[cfg(test)]\nmod tests;\nfn g() {}\n";
+        let other = "#[cfg(all(test, unix))]\nmod tests;\nfn g() {}\n";
         let tree = Tree::of(&[
             ("crates/molecule-core/src/a.rs", TEXT),
             ("crates/molecule-core/src/b.rs", other),

@@ -16,10 +16,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     unread.map(|(path, line, why)| finding(path, line, format!("this is no Rust that `syn` reads ({why})"))).collect()
 }
 
-/// A file, what is for tests taken out of it.
+/// A file without what is for tests.
 pub(super) struct Source {
     pub(super) file: syn::File,
-    /// The first and the last line of each thing that was taken out.
+    /// The first and the last line of each item that is left out.
     tests: Vec<(usize, usize)>,
 }
 
