@@ -60,7 +60,7 @@ scenario!(how_far_it_has_come_is_told, [April, Current], |stage| {
     let agent = with_plugin(&world, plugin().file("setup.sh", "true\n"));
     agent.install_plugin("molecule-dev").unwrap();
     let progressed = agent.events().all().into_iter().find_map(|event| match event {
-        Event::PluginProgress { plugin, progress } => Some((plugin, progress)),
+        Event::PluginProgress { plugin, progress, .. } => Some((plugin, progress)),
         _ => None,
     });
     let (plugin, progress) = progressed.expect("an event for the first piece");

@@ -32,10 +32,12 @@ pub fn tell_event(event: &Event) {
         // The program itself tells of its register.
         Event::Registered { .. } => {}
         Event::Online => tell("agent", "online: the first heartbeat was answered"),
-        Event::Degraded { lane, failures, error } => {
+        Event::Degraded { lane, failures, error, .. } => {
             tell("agent", format!("{lane} failed {failures} times in a row: {error}"))
         }
-        Event::Recovered { lane, failures } => tell("agent", format!("{lane} works again after {failures} failures")),
+        Event::Recovered { lane, failures, .. } => {
+            tell("agent", format!("{lane} works again after {failures} failures"))
+        }
         // An event of its own follows.
         Event::StatusChanged(WorkspaceStatus::Paused) => {}
         Event::StatusChanged(status) => tell("agent", format!("the platform shows it as {status}")),
@@ -44,10 +46,10 @@ pub fn tell_event(event: &Event) {
         Event::TokenChanged => tell("agent", "holds a new token"),
         Event::TokenStored => tell("agent", "has stored its token at last"),
         Event::InboundSecretChanged => tell("agent", "stored the secret by which the platform will prove itself"),
-        Event::PollUnsupported { placeholder } => {
+        Event::PollUnsupported { placeholder, .. } => {
             tell("agent", format!("this server knows no poll mode; registered as {placeholder}"));
         }
-        Event::PluginProgress { plugin, progress } => show_progress(plugin.as_str(), *progress),
+        Event::PluginProgress { plugin, progress, .. } => show_progress(plugin.as_str(), *progress),
         Event::PluginSetup(plugin) => tell("agent", format!("runs the setup.sh of {plugin}")),
         Event::Warning(text) => tell("agent", format!("warning: {text}")),
         other => tell("agent", other),

@@ -155,6 +155,9 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// All of them: what is private, what is swept and what is judged goes over this list.
+    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret];
+
     /// The name of the slot's file, as the Python SDK has it; other stores may take it for a key.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -409,5 +412,23 @@ impl fmt::Debug for HostResult {
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stored({} bytes at {})", self.bytes.len(), self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_slot_is_in_the_list_and_has_a_file_of_its_own() {
+        // A slot that is added breaks this match, so that nobody forgets the list.
+        let listed = |slot| match slot {
+            Slot::Token | Slot::InboundSecret => Slot::ALL.contains(&slot),
+        };
+        assert!([Slot::Token, Slot::InboundSecret].into_iter().all(listed));
+        let names: BTreeSet<_> = Slot::ALL.iter().map(|slot| slot.file_name()).collect();
+        assert_eq!(names.len(), Slot::ALL.len());
     }
 }

@@ -13,12 +13,14 @@ use crate::unpack::Progress;
 /// Something that happened. No event carries a credential or a secret.
 ///
 /// `Display` is a sentence. As JSON it is an object with `event`, the variant's name (`status_changed`), and `detail`, its
-/// fields, where it has any; durations are in seconds.
+/// fields, where it has any; durations are in seconds. Variants and fields may be added: a `match` has an arm for what it does
+/// not know, and `..` in its patterns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The platform took the agent in.
+    #[non_exhaustive]
     Registered {
         /// How messages reach it; `None` on April's server, which knows push alone.
         delivery_mode: Option<DeliveryMode>,
@@ -27,6 +29,7 @@ pub enum Event {
     },
     /// A request failed in a way that may pass, and is sent again after a wait. The loop's heartbeats and looks at the state
     /// are told as [`Degraded`](Self::Degraded) instead: they have a pace of their own.
+    #[non_exhaustive]
     Retrying {
         /// The operation, as [`Error::operation`](crate::Error::operation) names it.
         operation: &'static str,
@@ -41,6 +44,7 @@ pub enum Event {
     /// The first good heartbeat since the start or since the agent was last cut off.
     Online,
     /// A lane of the loop failed; it goes on with backoff.
+    #[non_exhaustive]
     Degraded {
         /// Which one.
         lane: Lane,
@@ -50,6 +54,7 @@ pub enum Event {
         error: String,
     },
     /// A lane works again.
+    #[non_exhaustive]
     Recovered {
         /// Which one.
         lane: Lane,
@@ -70,11 +75,13 @@ pub enum Event {
     InboundSecretChanged,
     /// April's server knows no poll mode: the agent registered under a placeholder URL, and messages reach it at best as
     /// failed rows of its feed.
+    #[non_exhaustive]
     PollUnsupported {
         /// The URL that was registered.
         placeholder: String,
     },
     /// A plugin arrives; told at most four times a second.
+    #[non_exhaustive]
     PluginProgress {
         /// Which one.
         plugin: PluginName,

@@ -344,7 +344,7 @@ fn progress_is_told_four_times_a_second_at_most() {
         .events
         .iter()
         .map(|event| match event {
-            Event::PluginProgress { plugin, progress } if plugin.as_str() == "mine" => progress.received,
+            Event::PluginProgress { plugin, progress, .. } if plugin.as_str() == "mine" => progress.received,
             other => panic!("{other:?}"),
         })
         .collect();

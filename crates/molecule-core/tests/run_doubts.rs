@@ -127,8 +127,8 @@ fn the_platforms_own_words_once_end_nothing() {
         let lost = |event: &&Event| matches!(event, Event::Degraded { lane: Lane::Register, .. });
         let lost: Vec<_> = told.iter().filter(lost).collect();
         assert!(matches!(&lost[..], [Event::Degraded { error, .. }] if error.ends_with("before it ends")), "{told:?}");
-        let recovered = Event::Recovered { lane: Lane::Register, failures: 1 };
-        assert!(told.contains(&recovered), "{told:?}");
+        let recovered = |event: &Event| matches!(event, Event::Recovered { lane: Lane::Register, failures: 1, .. });
+        assert!(told.iter().any(recovered), "{told:?}");
         is_well(&mut run);
     }
 }

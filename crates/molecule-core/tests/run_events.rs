@@ -16,7 +16,7 @@ fn names(events: Vec<Event>) -> Vec<String> {
         Event::Degraded { lane, failures, .. } => format!("degraded {lane} {failures}"),
         Event::Recovered { lane, .. } => format!("recovered {lane}"),
         Event::StatusChanged(status) => format!("status {status}"),
-        Event::Registered { delivery_mode, minted } => {
+        Event::Registered { delivery_mode, minted, .. } => {
             let mode = delivery_mode.map_or("-".to_owned(), |mode| mode.to_string());
             format!("registered {mode}{}", if minted { " minted" } else { "" })
         }

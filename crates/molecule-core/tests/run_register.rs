@@ -172,7 +172,7 @@ fn a_register_that_fails_is_tried_again_with_backoff_while_the_lanes_go_on() {
     assert!(
         events
             .iter()
-            .any(|event| matches!(event, Event::Recovered { lane: Lane::Register, failures } if *failures > 5))
+            .any(|event| matches!(event, Event::Recovered { lane: Lane::Register, failures, .. } if *failures > 5))
     );
 }
 

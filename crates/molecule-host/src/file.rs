@@ -53,7 +53,7 @@ impl FileStore {
 
 impl Store for FileStore {
     fn make_private(&self) -> Vec<String> {
-        self.paths().iter().filter_map(|(path, kind)| system::make_private(path, *kind)).collect()
+        self.paths().filter_map(|(path, kind)| system::make_private(&path, kind)).collect()
     }
 
     fn prepare(&self) -> Result<(), StoreError> {
@@ -79,10 +79,10 @@ impl Store for FileStore {
 
 impl FileStore {
     /// The directory and all files in it that are the agent's.
-    fn paths(&self) -> [(PathBuf, Wanted); 4] {
-        let file = |name: &str| (self.directory.join(name), Wanted::File);
-        let [token, secret] = [Slot::Token, Slot::InboundSecret].map(Slot::file_name).map(file);
-        [(self.directory.clone(), Wanted::Directory), token, secret, file(LOCK)]
+    fn paths(&self) -> impl Iterator<Item = (PathBuf, Wanted)> {
+        let files = Slot::ALL.iter().map(|slot| slot.file_name()).chain([LOCK]);
+        let files = files.map(|name| (self.directory.join(name), Wanted::File));
+        std::iter::once((self.directory.clone(), Wanted::Directory)).chain(files)
     }
 
     /// A refusal as it is, or one of everything that is refused.
@@ -90,7 +90,7 @@ impl FileStore {
         if error.kind() != io::ErrorKind::PermissionDenied || error.is_of_system() {
             return error;
         }
-        let paths = self.paths();
+        let paths: Vec<_> = self.paths().collect();
         judge_all(paths.iter().map(|(path, kind)| (path.as_path(), *kind))).unwrap_or(error)
     }
 }
@@ -99,8 +99,8 @@ impl FileStore {
 impl FileStore {
     fn prepare_now(&self) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
-        for slot in [Slot::Token, Slot::InboundSecret] {
-            open_private(&self.path(slot), File::options().read(true))?;
+        for slot in Slot::ALL {
+            open_private(&self.path(*slot), File::options().read(true))?;
         }
         temporary::sweep(&self.directory);
         temporary::probe(&self.directory)

@@ -11,6 +11,10 @@ use molecule_core::effect::{Fault, FaultKind, Sent, Slot, Stored};
 /// Acts may come from several threads at once, and from several processes where the place is shared. What is stored is
 /// secret: an implementation keeps it private, and says nothing of it in an error. They come on threads that may wait, with a
 /// stack of 2 MiB (the caller's own thread in a blocking call; a tokio runtime may be told otherwise), and a panic is an error.
+///
+/// An act that comes with a later version has a default, so that a store of today goes on compiling: one that answers
+/// [`StoreError::unsupported`], or does nothing where that loses nothing. A [`Slot`] of a later version is either kept like the
+/// others, or refused with the same error.
 pub trait Store: Send + Sync {
     /// Makes sure that the store exists, is private, and can be written right now. A token is minted only after this.
     ///
@@ -69,13 +73,20 @@ impl StoreError {
         Self { kind: io::ErrorKind::WouldBlock, locked: true, sentence: sentence.into(), source: None }
     }
 
+    /// The store does not know how to do this, such as `keep ".auth_token"`: an act or a slot that is newer than the store.
+    pub fn unsupported(act: impl fmt::Display) -> Self {
+        let sentence = format!("this store cannot {act}; use a newer version of it, or files (`Storage::Dir`)");
+        Self::new(io::ErrorKind::Unsupported, sentence)
+    }
+
     /// The same with the error behind it.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What kind of failure it was: `PermissionDenied` for what is not private, `WouldBlock` for a held lock, and what
+    /// What kind of failure it was: `PermissionDenied` for what is not private, `WouldBlock` for a held lock, `Unsupported`
+    /// for what the store does not know, and what
     /// the operating system says for everything else.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind

@@ -41,10 +41,10 @@ impl Trace {
             };
         }
         match event {
-            Event::Registered { delivery_mode, minted } => {
+            Event::Registered { delivery_mode, minted, .. } => {
                 say!(info, "registered", delivery_mode = delivery_mode.as_ref().map(display), minted = *minted);
             }
-            Event::Retrying { operation, attempt, wait, error } => {
+            Event::Retrying { operation, attempt, wait, error, .. } => {
                 let wait_secs = wait.as_secs_f64();
                 say!(
                     info,
@@ -56,10 +56,10 @@ impl Trace {
                 );
             }
             Event::Online => say!(info, "online"),
-            Event::Degraded { lane, failures, error } => {
+            Event::Degraded { lane, failures, error, .. } => {
                 say!(warn, "degraded", lane = display(lane), failures = *failures, error = error.as_str());
             }
-            Event::Recovered { lane, failures } => {
+            Event::Recovered { lane, failures, .. } => {
                 say!(info, "recovered", lane = display(lane), failures = *failures);
             }
             Event::StatusChanged(status) => say!(info, "status_changed", status = display(status)),
@@ -68,10 +68,10 @@ impl Trace {
             Event::TokenChanged => say!(info, "token_changed"),
             Event::TokenStored => say!(info, "token_stored"),
             Event::InboundSecretChanged => say!(info, "inbound_secret_changed"),
-            Event::PollUnsupported { placeholder } => {
+            Event::PollUnsupported { placeholder, .. } => {
                 say!(warn, "poll_unsupported", placeholder = placeholder.as_str());
             }
-            Event::PluginProgress { plugin, progress } => {
+            Event::PluginProgress { plugin, progress, .. } => {
                 let (received, unpacked, entries) = (progress.received, progress.unpacked, progress.entries);
                 say!(
                     debug,

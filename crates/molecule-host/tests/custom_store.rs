@@ -1,7 +1,8 @@
-//! A store of the author's own that panics: an error, not the end of whoever asked.
+//! Stores of an author's own: one that panics, and one that was written for the first version of the trait.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use molecule_core::effect::{FaultKind, HostOp, HostResult, Outcome};
 use molecule_host::{Host, Slot, Store, StoreError, Stored};
@@ -67,4 +68,62 @@ fn a_panic_of_a_lock_that_is_given_back_stays_there() {
     assert!(matches!(host.perform(HostOp::Unlock(lock)), Outcome::Host(HostResult::Unlocked)));
     let taken = host.perform(HostOp::Lock);
     host.dispose(taken);
+}
+
+/// Has the acts that had to be written in the first version, and keeps the one slot that its author knew. A later act without a
+/// default does not compile here.
+#[derive(Default)]
+struct Oldest {
+    token: Mutex<Option<Vec<u8>>>,
+}
+
+impl Oldest {
+    fn slot(&self, slot: Slot) -> Result<MutexGuard<'_, Option<Vec<u8>>>, StoreError> {
+        match slot {
+            Slot::Token => Ok(self.token.lock().unwrap()),
+            newer => Err(StoreError::unsupported(format_args!("keep {:?}", newer.file_name()))),
+        }
+    }
+}
+
+impl Store for Oldest {
+    fn prepare(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
+        Ok(self.slot(slot)?.as_ref().map(|content| Stored::new(content.clone(), "the ring")))
+    }
+
+    fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
+        *self.slot(slot)? = Some(content.to_vec());
+        Ok(())
+    }
+
+    fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
+        self.slot(slot)?.take();
+        Ok("nowhere".to_owned())
+    }
+
+    fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
+        Ok(Box::new(()))
+    }
+}
+
+#[test]
+fn a_store_of_the_first_version_works_and_says_what_it_does_not_know() {
+    let host = Host::new(Arc::new(Oldest::default()));
+    assert!(matches!(host.perform(HostOp::Prepare), Outcome::Host(HostResult::Prepared)));
+    let replaced = host.perform(HostOp::Replace(Slot::Token, b"token".to_vec().into()));
+    assert!(matches!(replaced, Outcome::Host(HostResult::Replaced)));
+    let Outcome::Host(HostResult::Loaded(Some(stored))) = host.perform(HostOp::Load(Slot::Token)) else {
+        panic!("not loaded")
+    };
+    assert_eq!(stored.bytes[..], *b"token");
+    let Outcome::Failed(fault) = host.perform(HostOp::Load(Slot::InboundSecret)) else { panic!("loaded") };
+    assert_eq!(fault.kind, FaultKind::Host(ErrorKind::Unsupported));
+    let said = fault.source.unwrap().to_string();
+    let sentence =
+        "this store cannot keep \".platform_inbound_secret\"; use a newer version of it, or files (`Storage::Dir`)";
+    assert_eq!(said, sentence);
 }

@@ -11,7 +11,7 @@ use super::{Finding, finding};
 
 /// Where every public type may grow: what users and server authors build, match and read. What is left out in the core is
 /// for drivers alone, outside semver, and is matched there without a wildcard so that nothing is forgotten.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "crates/molecule-proto/src/",
     "crates/molecule-platform/src/",
     "crates/molecule-plugin/src/",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 12] = [
     "crates/molecule-core/src/config.rs",
     "crates/molecule-core/src/delegation",
     "crates/molecule-core/src/endpoint",
+    "crates/molecule-core/src/event.rs",
     "crates/molecule-core/src/session/health.rs",
     "crates/molecule-core/src/config/options.rs",
     "crates/molecule-core/src/peer/outgoing.rs",
@@ -33,6 +34,10 @@ const CLOSED: [(&str, &str); 4] = [
     ("Now", "two clocks, read together; a third is another protocol between a machine and its driver"),
     ("Wake", "when and why; a third is another protocol between a machine and its driver"),
 ];
+
+/// Enums that are only ever read, so that a field more in a variant must break nobody either. Other enums are built as well: an
+/// outcome in an application's own tests, an entry of a folder by whoever describes it.
+const READ: [&str; 1] = ["Event"];
 
 /// Looks at public structs with public fields, and at public enums.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -53,16 +58,19 @@ struct Types<'a> {
 
 impl Types<'_> {
     fn judge(&mut self, name: &Ident, attributes: &[Attribute]) {
-        let is_open = attributes.iter().any(|attribute| {
-            let mut names = paths(attribute.meta.to_token_stream()).into_iter().flat_map(|path| path.names);
-            names.any(|name| name == "non_exhaustive")
-        });
-        if !is_open && !CLOSED.iter().any(|(closed, _)| name == closed) {
+        if !is_open(attributes) && !CLOSED.iter().any(|(closed, _)| name == closed) {
             let sentence =
                 format!("`{name}` cannot grow; make it `#[non_exhaustive]`, with `new` and a method for each option");
             self.findings.push(finding(self.path, name.span().start().line, sentence));
         }
     }
+}
+
+fn is_open(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let mut names = paths(attribute.meta.to_token_stream()).into_iter().flat_map(|path| path.names);
+        names.any(|name| name == "non_exhaustive")
+    })
 }
 
 impl<'ast> Visit<'ast> for Types<'_> {
@@ -75,8 +83,13 @@ impl<'ast> Visit<'ast> for Types<'_> {
     }
 
     fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
-        if Visible::of(&item.vis) == Visible::Everywhere {
-            self.judge(&item.ident, &item.attrs);
+        if Visible::of(&item.vis) != Visible::Everywhere {
+            return;
+        }
+        self.judge(&item.ident, &item.attrs);
+        if READ.iter().any(|read| item.ident == read) {
+            let variants = item.variants.iter().filter(|variant| matches!(variant.fields, Fields::Named(_)));
+            variants.for_each(|variant| self.judge(&variant.ident, &variant.attrs));
         }
     }
 }
@@ -94,6 +107,13 @@ mod tests {
         assert_eq!(found("/// A.\n#[derive(Debug)]\npub struct A {\n    pub a: u8,\n}\n"), [3]);
         assert_eq!(found("pub enum A {\n    B,\n}\n"), [1]);
         assert_eq!(found("#[non_exhaustive]\npub enum A {\n    B,\n}\npub struct C {\n    pub d: u8,\n}\n"), [5]);
+    }
+
+    #[test]
+    fn a_field_of_an_event_that_cannot_be_added_is_found() {
+        let event = "#[non_exhaustive]\npub enum Event {\n    A { b: u8 },\n    #[non_exhaustive]\n    C { d: u8 },\n    E(u8),\n}\n";
+        assert_eq!(found(event), [3]);
+        assert!(found(&event.replace("Event", "Entry")).is_empty());
     }
 
     #[test]

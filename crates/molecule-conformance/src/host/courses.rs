@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFull};
 
-use molecule_core::effect::FaultKind;
 use molecule_core::effect::Slot::{InboundSecret, Token};
+use molecule_core::effect::{FaultKind, Slot};
 
 use super::Act::{Load, Lock, Prepare, Replace, SetAside, Unlock};
 use super::Agent::{One, Other};
@@ -42,6 +42,7 @@ fn content() -> Vec<Course> {
                 one(Load(InboundSecret), text("secret")),
             ],
         ),
+        course("every slot that there is keeps its own content", every_slot()),
         course(
             "a store needs no preparation",
             [
@@ -234,6 +235,13 @@ fn trouble() -> Vec<Course> {
 }
 
 const LOCKED: Did = Did::Failed(FaultKind::Locked);
+
+fn every_slot() -> Vec<Step> {
+    let slots = || Slot::ALL.iter().copied();
+    let replaced = slots().map(|slot| one(Replace(slot, slot.file_name()), Replaced));
+    let loaded = slots().map(|slot| one(Load(slot), text(slot.file_name())));
+    [one(Prepare, Prepared)].into_iter().chain(replaced).chain(loaded).collect()
+}
 
 fn course(name: &'static str, steps: impl Into<Vec<Step>>) -> Course {
     Course { name, steps: steps.into() }

@@ -64,7 +64,7 @@ fn is_left_over(metadata: &fs::Metadata) -> bool {
 
 /// Whether [`temporary_name`] makes such names.
 fn is_temporary(file_name: &str) -> bool {
-    [Slot::Token.file_name(), Slot::InboundSecret.file_name(), PROBE].into_iter().any(|target| {
+    Slot::ALL.iter().map(|slot| slot.file_name()).chain([PROBE]).any(|target| {
         let between = file_name.strip_prefix(target).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
         between.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     })

@@ -28,8 +28,11 @@ impl Saboteur for HidesRemedies {
         let cause = |text: String| text.split("; ").next().unwrap_or_default().to_owned();
         Verdict::Pass(match step {
             Step::Event(Event::Warning(text)) => Step::Event(Event::Warning(cause(text))),
-            Step::Event(Event::Degraded { lane, failures, error }) => {
-                Step::Event(Event::Degraded { lane, failures, error: cause(error) })
+            Step::Event(mut event) => {
+                if let Event::Degraded { error, .. } = &mut event {
+                    *error = cause(std::mem::take(error));
+                }
+                Step::Event(event)
             }
             Step::Done(Ending::Run(Err(_))) => Step::Done(Ending::Run(Err(silent()))),
             Step::Done(Ending::Register(Err(_))) => Step::Done(Ending::Register(Err(silent()))),
