@@ -1,8 +1,8 @@
-//! The content hash of plugins that the Python SDK computes, byte for byte: what `sha256` in a `plugin.yaml` declares.
+//! The content hash of plugins as the Python SDK computes it: the value of `sha256` in a `plugin.yaml`.
 //!
-//! It is the SHA-256 of a JSON text, `[["a.md", "<64 hex>"], ["b/c.md", "<64 hex>"]]`: every regular file but the `plugin.yaml` at the
-//! root, sorted by path in code point order, in ASCII. Modes, empty directories and `plugin.yaml` itself are not covered; a
-//! [`TreeDigest`] covers the first and the last.
+//! It is the SHA-256 of a JSON text in ASCII, `[["a.md", "<64 hex>"], ["b/c.md", "<64 hex>"]]`: every regular file but the
+//! `plugin.yaml` at the root, sorted by path in code point order. It covers neither modes nor empty directories nor `plugin.yaml`
+//! itself; a [`TreeDigest`] covers modes and `plugin.yaml`.
 //!
 //! ```
 //! use molecule_plugin::digest::ContentDigest;
@@ -62,7 +62,7 @@ impl ContentDigest {
     }
 }
 
-/// The SHA-256 of these bytes, in 64 lower-case hexadecimal digits: for the keys that the core derives as the Python SDK does.
+/// The SHA-256 of these bytes, in 64 lower-case hexadecimal digits. The core derives idempotency keys with it.
 #[doc(hidden)]
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes).into()).map(char::from).iter().collect()

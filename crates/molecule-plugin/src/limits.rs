@@ -1,4 +1,4 @@
-//! How much of a plugin is taken.
+//! Limits of a plugin's archive and of its `setup.sh`.
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ pub struct InstallLimits {
     pub max_archive_bytes: u64,
     /// Bytes that come out of decompression, headers and padding among them: 512 MiB.
     pub max_unpacked_bytes: u64,
-    /// Entries of every type, skipped ones and directories that the archive leaves out among them: 50,000.
+    /// Entries of every type, with skipped ones and with directories for which the archive has no entry: 50,000.
     pub max_entries: u64,
-    /// Bytes of all names together: 4 MiB. Memory grows with nothing else of an archive.
+    /// Bytes of all names together: 4 MiB. Only names make memory grow with the archive.
     pub max_names_bytes: u64,
     /// Bytes of the extension headers before one entry, together: 256 KiB.
     pub max_metadata_bytes: u64,
     /// Extension headers before one entry: 8.
     pub max_metadata_headers: u32,
-    /// Bytes of one path: 1,024. A component of it has at most 255, whatever this says.
+    /// Bytes of one path: 1,024. A component has at most 255 bytes, also under a higher limit.
     pub max_path_bytes: usize,
     /// Components of one path: 64.
     pub max_depth: usize,
@@ -58,7 +58,7 @@ impl Default for InstallLimits {
     }
 }
 
-/// A variable that sets a limit, and is no whole number that fits.
+/// A variable for a limit whose value is no whole number, or too large a one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a whole number that fits")]
 pub struct LimitError(&'static str);
@@ -104,7 +104,7 @@ setters! {
 }
 
 impl InstallLimits {
-    /// The defaults, replaced where a variable says otherwise: `MOLECULE_PLUGIN_` and the field's name in upper case, such as
+    /// The defaults, replaced by variables where they are set: `MOLECULE_PLUGIN_` and the field's name in upper case, such as
     /// `MOLECULE_PLUGIN_MAX_ARCHIVE_BYTES`; `MOLECULE_PLUGIN_SETUP_TIMEOUT` is in seconds. An empty variable counts as absent.
     ///
     /// # Errors

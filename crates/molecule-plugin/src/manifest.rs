@@ -1,4 +1,4 @@
-//! `plugin.yaml`, read as the author of an attack hopes it is not: whatever is unclear is refused.
+//! `plugin.yaml`, which is refused where two readers of YAML may understand it differently.
 
 mod yaml;
 
@@ -12,28 +12,28 @@ use crate::rule::Rule;
 use crate::tree::{Tree, TreeDigest};
 use yaml::{Scalar, Value};
 
-/// A longer version is for nobody to read.
+/// A longer version is left out.
 const VERSION_BYTES: usize = 256;
 
-/// What of a `plugin.yaml` matters here. No field of it becomes a part of a path.
+/// The fields of a `plugin.yaml` that matter to an install. None of them becomes a part of a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PluginManifest {
     /// `name`.
     pub name: Option<String>,
-    /// `version`, as it is written but for what a terminal would obey, which is escaped; `None` also where it is no plain value or longer than 256 bytes.
+    /// `version` as it is written, with characters escaped that a terminal would obey; `None` also if it is no plain value or longer than 256 bytes.
     pub version: Option<String>,
     /// `sha256`: the digest of the content that the manifest declares.
     pub sha256: Option<ContentDigest>,
 }
 
-/// A plugin whose content is what it has to be.
+/// A plugin whose manifest and digests were verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
     /// The plugin's `plugin.yaml`.
     pub manifest: PluginManifest,
-    /// The digest of the content that Python SDKs know.
+    /// The content hash as the Python SDK computes it.
     pub content: ContentSha256,
     /// The digest of the whole tree, which a caller can pin.
     pub tree: TreeDigest,
@@ -44,16 +44,16 @@ pub struct Verified {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ContentSha256 {
-    /// It is declared, and it is what the content has.
+    /// `plugin.yaml` declares it, and the content has it.
     Declared(ContentDigest),
-    /// It is not declared; the content has this one.
+    /// `plugin.yaml` declares none; the content has this one.
     Computed(ContentDigest),
 }
 
 impl PluginManifest {
-    /// Reads a `plugin.yaml`: one YAML document in UTF-8, a mapping without a key twice, nested at most 64 deep, its aliases standing
-    /// for at most 10,000 nodes; `name` a plain value, and `sha256` a text of 64 lower-case hexadecimal digits where there are such keys.
-    /// Other keys are passed over.
+    /// Reads a `plugin.yaml`: one YAML document in UTF-8, a mapping without duplicate keys, at most 64 levels deep, whose aliases
+    /// stand for at most 10,000 nodes. If there is a `name`, it is a plain value; if there is a `sha256`, it is a text of 64
+    /// lower-case hexadecimal digits. Other keys are ignored.
     ///
     /// # Errors
     /// A refusal by one of the rules `manifest-…`.
@@ -87,8 +87,8 @@ impl PluginManifest {
         Ok(manifest)
     }
 
-    /// Holds the manifest against what was asked for and what was unpacked: the name if it has one, the digest of the content if it
-    /// declares one, and the digest of the tree if the caller pinned one.
+    /// Compares the manifest with the plugin that was asked for and the tree that was unpacked: the name if it has one, the digest
+    /// of the content if it declares one, and the digest of the tree if the caller pinned one.
     ///
     /// # Errors
     /// A refusal by `manifest-name`, `content-mismatch` or `tree-mismatch`, in that order.

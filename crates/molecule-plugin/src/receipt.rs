@@ -1,4 +1,4 @@
-//! What is kept of an install beside the plugin: `plugins/.receipts/<name>.json`.
+//! The record of an install, which lies beside the plugin: `plugins/.receipts/<name>.json`.
 
 use molecule_proto::{PluginName, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,7 @@ use crate::rule::Rule;
 use crate::tree::{Tree, TreeDigest};
 use crate::unpack::Unpacked;
 
-/// The most bytes of a receipt: twice what the largest plugin within the default limits has. A longer one is not written, and not
-/// read either.
+/// The most bytes of a receipt, in writing and in reading: twice as many as the largest plugin within the default limits needs.
 pub const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A plugin's receipt. It lies outside the plugin, so that no archive can bring its own.
@@ -36,7 +35,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt of a plugin that was unpacked and verified, and comes from this source: as the platform resolved it, or as it
+    /// The receipt of a plugin that was unpacked and verified. `source` is the source as the platform resolved it, or else as it
     /// was asked for.
     pub fn of(
         name: &PluginName,
@@ -60,7 +59,7 @@ impl Receipt {
         }
     }
 
-    /// Reads a receipt's bytes; `None` if they are no receipt of this plugin or contradict themselves.
+    /// Reads a receipt's bytes; `None` if they are no receipt of this plugin, or their digest is not that of their tree.
     pub fn read(name: &PluginName, bytes: &[u8]) -> Option<(Self, Tree)> {
         let receipt: Self = molecule_proto::json::read(bytes).ok()?;
         let lines: String = receipt.tree.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -72,8 +71,7 @@ impl Receipt {
     /// The receipt's bytes: a JSON object and a line end.
     ///
     /// # Errors
-    /// A refusal by `receipt-bytes` if there are more than [`MAX_RECEIPT_BYTES`]: nobody could tell later whether such a plugin is
-    /// whole.
+    /// A refusal by `receipt-bytes` if there are more than [`MAX_RECEIPT_BYTES`]: later, such a plugin could not be verified.
     pub fn write(&self) -> Result<Vec<u8>, Refusal> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("text keys and whole numbers are JSON");
         bytes.push(b'\n');

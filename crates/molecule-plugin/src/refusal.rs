@@ -1,16 +1,16 @@
-//! Why a plugin was refused, fit to print.
+//! The refusal of a plugin, fit to print.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
 use crate::rule::Rule;
 
-/// How much of a hostile text is shown: about so many bytes, escapes included.
+/// How many bytes of a hostile text are shown, about, escapes included.
 const SHOWN: usize = 160;
 
 /// A plugin that was refused: by which rule, at which entry, and what exactly was wrong.
 ///
-/// Nothing of the archive is in it but escaped and bounded text.
+/// Text of the archive in it is escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     rule: Rule,
@@ -18,7 +18,7 @@ pub struct Refusal {
     detail: String,
 }
 
-/// An entry of an archive, for people.
+/// The number and the name of an archive's entry, fit to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRef {
     number: u64,
@@ -26,7 +26,7 @@ pub struct EntryRef {
 }
 
 impl Refusal {
-    /// A refusal that no single entry gives rise to. `detail` is a clause; what of it comes from outside is [`escaped`].
+    /// A refusal without an entry. `detail` is a clause; text of the archive in it is [`escaped`].
     pub(crate) fn new(rule: Rule, detail: impl Into<String>) -> Self {
         Self { rule, entry: None, detail: detail.into() }
     }
@@ -37,7 +37,7 @@ impl Refusal {
         self
     }
 
-    /// Adds what went wrong after that, as a sentence without a full stop.
+    /// Adds a later failure, as a sentence without a full stop.
     pub fn add(&mut self, more: &impl fmt::Display) {
         self.detail = format!("{}; and then {more}", self.detail);
     }
@@ -47,7 +47,7 @@ impl Refusal {
         self.rule
     }
 
-    /// The entry that broke it, where it was one.
+    /// The entry that broke the rule, if it was one.
     pub fn entry(&self) -> Option<&EntryRef> {
         self.entry.as_ref()
     }
@@ -59,7 +59,7 @@ impl Refusal {
 }
 
 impl EntryRef {
-    /// The entry of this number, the first being 1, and of this name as the archive has it.
+    /// The entry with this number, counted from 1, and this name as the archive has it.
     pub(crate) fn new(number: u64, name: &[u8]) -> Self {
         Self { number, name: escaped(name) }
     }
@@ -92,7 +92,7 @@ impl fmt::Display for EntryRef {
     }
 }
 
-/// Bytes from outside as text that is safe to print: what is no visible character is escaped, and a long text is cut.
+/// Bytes from outside as text that is safe to print: every character that is not visible is escaped, and a long text is cut.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     escaped_up_to(bytes, usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! What a plugin's tree is made of, and the digest of it that a caller can pin.
+//! The tree of a plugin's files, and its digest, which a caller can pin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// The regular files of a plugin, `plugin.yaml` among them: for each path, relative with `/` between components, what is in
-/// the file and whether its owner may execute it.
+/// The regular files of a plugin, `plugin.yaml` among them: for each path, relative with `/` between components, the digest of
+/// the content and whether the owner may execute the file.
 ///
 /// As text it is one line for each file, sorted by the bytes of the path: `<64 hex> <x or -> <path>`. The SHA-256 of that text is
 /// the tree's [`digest`](Self::digest).
@@ -27,7 +27,7 @@ pub struct Tree {
     files: BTreeMap<String, Line>,
 }
 
-/// What a tree knows of one file.
+/// One file of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
     /// The SHA-256 of its content.
@@ -71,7 +71,7 @@ impl Tree {
         Self::default()
     }
 
-    /// Adds a file, or replaces it; gives back what was there.
+    /// Adds a file, or replaces it; returns the one that was there.
     pub fn insert(&mut self, path: impl Into<String>, line: Line) -> Option<Line> {
         self.files.insert(path.into(), line)
     }
@@ -108,12 +108,12 @@ impl Tree {
         TreeDigest(hash.finalize().into())
     }
 
-    /// Makes it the tree of a system that says of no file that it may be executed.
+    /// Marks no file as executable, as on a system without such a mark.
     pub fn forget_executables(&mut self) {
         self.files.values_mut().for_each(|line| line.executable = false);
     }
 
-    /// How `now` differs from this tree.
+    /// The differences from this tree to `now`.
     pub fn diff(&self, now: &Self) -> TreeDiff {
         let mut diff = TreeDiff::default();
         for (path, line) in &self.files {

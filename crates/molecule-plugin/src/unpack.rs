@@ -1,16 +1,16 @@
-//! A plugin's archive, unpacked while it arrives: bytes go in, files and directories come out, and nothing is kept but names
-//! and digests.
+//! A plugin's archive, unpacked while it arrives: bytes go in, files and directories come out. Names and digests are all that
+//! stays in memory.
 //!
-//! An [`Unpacker`] is pushed the bytes of a gzip'd tar in pieces of any size; however they are cut, the verdict is the same. It
-//! refuses whatever a reader might take for something else than another reader does, whatever leaves the plugin's directory,
-//! and whatever does not stay within its limits; each refusal names its [`Rule`]. Its [`Sink`] is told to make directories and
-//! to write files, parents first, one after the other. What the sink was told is a plugin only once [`Unpacker::finish`] says so.
+//! An [`Unpacker`] takes the bytes of a gzip'd tar in pieces of any size; the verdict does not depend on where they are cut. It
+//! refuses three things: what two readers of tar understand differently, what leaves the plugin's directory, and what exceeds
+//! the limits. Each refusal names its [`Rule`]. The [`Sink`] is called to make directories and to write files, parents first,
+//! one after the other. They are a plugin only after [`Unpacker::finish`] returned `Ok`.
 //!
 //! ```
 //! use molecule_plugin::Rule;
 //! use molecule_plugin::unpack::{EntryPath, Sink, UnpackError, UnpackPolicy, Unpacker};
 //!
-//! /// Counts what it is told to write.
+//! /// Counts the bytes of all files.
 //! #[derive(Default)]
 //! struct Count(u64);
 //!
@@ -48,39 +48,39 @@ use crate::{EntryRef, InstallLimits, PluginManifest, Refusal, Rule, Tree, TreeDi
 
 pub use name::EntryPath;
 
-/// What an unpacker tells to make a plugin's files, one call after the other.
+/// Where an unpacker writes a plugin's files, one call after the other.
 ///
-/// A directory is announced once and before anything in it, also where the archive leaves it out; the root never is. Between
-/// [`begin`](Self::begin) and [`end`](Self::end) come the pieces of one file and nothing else. An error ends it all; one of kind `AlreadyExists` from
-/// [`directory`](Self::directory) or [`begin`](Self::begin) means that the file system takes two names for one, and is a refusal;
-/// its source may be [`TakenBy`], which tells the other name.
+/// [`directory`](Self::directory) is called once for each directory, before anything in it, also where the archive has no entry
+/// for it; never for the root. Between [`begin`](Self::begin) and [`end`](Self::end) come the pieces of one file and nothing
+/// else. The first error ends the unpacking. An error of kind `AlreadyExists` from `directory` or `begin` means that the file
+/// system takes two names for one, and becomes a refusal; [`TakenBy`] as its source names the other one.
 pub trait Sink {
-    /// Make a directory.
+    /// Makes a directory.
     ///
     /// # Errors
-    /// Whatever the sink's own work meets.
+    /// Any error of the sink's own work.
     fn directory(&mut self, path: &EntryPath) -> io::Result<()>;
 
-    /// Make a file that is not there yet.
+    /// Makes a file that is not there yet.
     ///
     /// # Errors
-    /// Whatever the sink's own work meets.
+    /// Any error of the sink's own work.
     fn begin(&mut self, path: &EntryPath, executable: bool) -> io::Result<()>;
 
-    /// Add to the file: at most 128 KiB, straight from the buffer of decompression.
+    /// Adds at most 128 KiB to the file, straight from the buffer of decompression.
     ///
     /// # Errors
-    /// Whatever the sink's own work meets.
+    /// Any error of the sink's own work.
     fn write(&mut self, piece: &[u8]) -> io::Result<()>;
 
-    /// The file is whole.
+    /// Ends the file, which is whole.
     ///
     /// # Errors
-    /// Whatever the sink's own work meets.
+    /// Any error of the sink's own work.
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// The name, in the same directory, that a file system takes a new one for. It came before in the same archive.
+/// An earlier name in the same directory and archive, which the file system does not tell apart from a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenBy(pub String);
 
@@ -96,7 +96,7 @@ impl StdError for TakenBy {}
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnpackPolicy {
-    /// How much.
+    /// How much the archive may hold.
     pub limits: InstallLimits,
     /// What becomes of links.
     pub links: LinkPolicy,
@@ -113,7 +113,7 @@ pub enum LinkPolicy {
     Reject,
 }
 
-/// Unpacks one archive; the module says how.
+/// Unpacks one archive; see the [module](self).
 #[derive(Debug)]
 pub struct Unpacker<S> {
     gzip: gzip::Gzip,
@@ -122,7 +122,7 @@ pub struct Unpacker<S> {
     failed: Option<Failed>,
 }
 
-/// How far an unpacker is.
+/// How much of an archive was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -130,11 +130,11 @@ pub struct Progress {
     pub received: u64,
     /// Bytes that came out of decompression.
     pub unpacked: u64,
-    /// Entries that were begun.
+    /// Entries whose header was read.
     pub entries: u64,
 }
 
-/// A whole archive that was unpacked.
+/// The summary of an archive that was unpacked to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unpacked {
@@ -162,7 +162,7 @@ pub struct Unpacked {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkippedLinks {
-    /// How many.
+    /// How many there were.
     pub count: u64,
     /// The names of the first 20, escaped.
     pub names: Vec<String>,
@@ -172,13 +172,13 @@ pub struct SkippedLinks {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UnpackError {
-    /// It breaks a rule.
+    /// The archive breaks a rule.
     Refused(Refusal),
     /// The sink failed.
     Sink {
-        /// At this entry.
+        /// The entry that was written, if it was one.
         entry: Option<EntryRef>,
-        /// With this error.
+        /// The sink's error.
         error: io::Error,
     },
 }
@@ -200,7 +200,7 @@ impl UnpackPolicy {
 }
 
 impl Unpacked {
-    /// Checks what was unpacked before it is put in its place: `plugin.yaml` is there and can be read, it is the plugin's, and the
+    /// Verifies the plugin before it is put in its place: `plugin.yaml` is there, can be read and names this plugin, and the
     /// content has the digest that it declares and the one that the caller pinned.
     ///
     /// # Errors
@@ -212,7 +212,7 @@ impl Unpacked {
 }
 
 impl<S: Sink> Unpacker<S> {
-    /// An unpacker that has seen nothing yet.
+    /// An unpacker that has read nothing yet.
     pub fn new(sink: S, policy: &UnpackPolicy) -> Self {
         Self {
             gzip: gzip::Gzip::new(),
@@ -222,7 +222,7 @@ impl<S: Sink> Unpacker<S> {
         }
     }
 
-    /// Looks at the headers that came before the archive, so that what cannot be taken is not even received.
+    /// Judges the headers of the answer whose body is the archive, so that nothing is received in vain.
     ///
     /// # Errors
     /// `Refused` if they announce more bytes than the limit, or a content encoding.
@@ -234,7 +234,7 @@ impl<S: Sink> Unpacker<S> {
     /// Takes the next bytes of the archive.
     ///
     /// # Errors
-    /// `Refused` by a rule, or `Sink`; every call after it says the same.
+    /// `Refused` by a rule, or `Sink`. Every later call returns the same error.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), UnpackError> {
         let pushed = self.not_failed().and_then(|()| self.take(piece));
         self.keep(pushed)
@@ -251,16 +251,16 @@ impl<S: Sink> Unpacker<S> {
         Ok(())
     }
 
-    /// How far it is.
+    /// How much was read so far.
     pub fn progress(&self) -> Progress {
         Progress { received: self.gzip.received(), unpacked: self.gzip.unpacked(), entries: self.tar.entries() }
     }
 
-    /// The archive has ended: says whether it is whole, and what was in it.
+    /// Ends the archive, and returns its summary if it is whole.
     ///
     /// # Errors
-    /// What an earlier call failed with, or `Refused` because something is missing. The sink comes back with it, so that what was
-    /// written can be removed.
+    /// The error of an earlier call, or `Refused` because something is missing. The sink is returned with it, so that the caller
+    /// can remove its files.
     pub fn finish(mut self) -> Result<(Unpacked, S), (UnpackError, S)> {
         let ended = self.not_failed().and_then(|()| {
             self.gzip.finish(&mut |bytes| self.tar.push(bytes))?;
@@ -274,7 +274,7 @@ impl<S: Sink> Unpacker<S> {
         }
     }
 
-    /// Gives up, and gives the sink back.
+    /// Gives up, and returns the sink.
     pub fn into_sink(self) -> S {
         self.tar.into_sink()
     }
@@ -313,7 +313,7 @@ fn too_long(most: u64, cause: &str) -> Refusal {
     )
 }
 
-/// What an unpacker failed with, to be said again.
+/// The error of an unpacker, kept so that later calls can return it again: an `io::Error` cannot be cloned.
 #[derive(Debug)]
 enum Failed {
     Refused(Refusal),

@@ -1,16 +1,16 @@
-//! Text from outside, made fit to print: what a terminal would obey, or what would show another text than there is, is escaped; and
-//! URLs without what in them may be secret.
+//! Text from outside, made fit to print: control characters and characters that disguise a text are escaped, and URLs are shown
+//! without the parts that may be secret.
 
 use std::fmt::{self, Write};
 
-/// Whether the character is not simply shown: control characters, those that turn the direction of text, and line ends that
-/// look like none.
+/// Whether a terminal obeys the character or shows another text than there is: control characters, characters that change the
+/// direction of text, and line ends that look like none.
 pub fn is_deceptive(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text on one line. What is printable already stays as it is.
+/// The text on one line. Text that is printable already stays as it is.
 pub fn line(text: &str) -> String {
     written(text, false)
 }
@@ -27,7 +27,7 @@ fn written(text: &str, keeps_lines: bool) -> String {
     printable
 }
 
-/// Where text is written to, which gets to see nothing deceptive.
+/// A writer that escapes deceptive characters before they reach the one inside.
 pub struct Printable<'a, W> {
     inner: &'a mut W,
     keeps_lines: bool,
@@ -58,8 +58,8 @@ impl<W: Write> Write for Printable<'_, W> {
     }
 }
 
-/// A URL for people: without its user info, query and fragment, which may hold a password or a key, and on one line. Anything else
-/// is shown in the same way.
+/// Shows a URL on one line, without its user info, query and fragment, which may hold a password or a key. Text that is no URL is
+/// shown in the same way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShownUrl<'a>(pub &'a str);
 
@@ -75,7 +75,7 @@ impl fmt::Display for ShownUrl<'_> {
         }
         let whole = rest.split(['?', '#']).next().unwrap_or_default();
         let authority = whole.split(['/', '\\']).next().unwrap_or_default();
-        // A password that holds `/`, `?` or `#` ends the authority too early: what stands before a later `@` may be the rest of it.
+        // A password that holds `/`, `?` or `#` ends the authority too early; the text before a later `@` may be its rest.
         let is_odd =
             authority.rsplit_once(':').is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
         if let Some((_, host)) = authority.rsplit_once('@') {

@@ -1,4 +1,4 @@
-//! The root mapping of a YAML document, by the parser's events: nothing is built, so nothing can be blown up.
+//! The root mapping of a YAML document, read from the parser's events. No tree of values is built, so aliases cannot blow it up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ pub(super) enum Value {
 
 #[derive(Debug, Clone)]
 pub(super) struct Scalar {
-    /// Shared, so that a text that many aliases stand for is there once.
+    /// Shared, so that a text with many aliases is in memory once.
     pub(super) text: Rc<str>,
     plain: bool,
     tag: ScalarTag,
@@ -34,19 +34,19 @@ enum ScalarTag {
 }
 
 impl Scalar {
-    /// Whether the value is nothing to YAML.
+    /// Whether YAML reads the value as null.
     pub(super) fn is_null(&self) -> bool {
         self.is_resolved() && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
     }
 
-    /// Whether the value is a number to a reader of YAML 1.1 or 1.2.
+    /// Whether a reader of YAML 1.1 or 1.2 reads the value as a number.
     pub(super) fn is_number(&self) -> bool {
         let digits = self.text.replace('_', "");
         let based = digits.get(..2).is_some_and(|prefix| matches!(prefix, "0b" | "0o" | "0x"));
         self.is_resolved() && (digits.parse::<f64>().is_ok() || based)
     }
 
-    /// Whether a tag makes something else of it than text.
+    /// Whether a tag gives it another type than text.
     pub(super) fn has_other_tag(&self) -> bool {
         self.tag == ScalarTag::Other
     }
@@ -82,17 +82,17 @@ fn invalid(error: &ScanError) -> Refusal {
     Refusal::new(Rule::ManifestYaml, format!("`plugin.yaml` is no valid YAML: line {line}, column {column}: {what}"))
 }
 
-/// YAML 1.2, production 1. Readers treat other characters as they please: some stop at them.
+/// YAML 1.2, production 1. Readers do not agree on other characters: some stop at them.
 fn is_printable(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{1_0000}'..)
 }
 
-/// What the events were so far.
+/// The state of reading, after the events so far.
 #[derive(Default)]
 struct Reader {
     documents: usize,
     frames: Vec<Frame>,
-    /// What was anchored and is whole.
+    /// Nodes with an anchor that are whole.
     anchors: BTreeMap<usize, Anchored>,
     alias_nodes: usize,
     /// The key of the root mapping whose value comes next.
@@ -110,7 +110,7 @@ struct Frame {
     size: Size,
 }
 
-/// How large a node is, aliases counted as what they stand for.
+/// The size of a node. An alias counts as the node that it stands for.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     nodes: usize,
@@ -196,7 +196,7 @@ impl Reader {
         if self.frames.is_empty() { Ok(()) } else { self.node(Value::Collection, frame.size) }
     }
 
-    /// A node is whole.
+    /// Adds a node, which is whole, to the collection around it.
     fn node(&mut self, value: Value, size: Size) -> Result<(), Refusal> {
         let is_root = self.frames.len() == 1;
         let Some(frame) = self.frames.last_mut() else {
@@ -210,7 +210,7 @@ impl Reader {
         match value {
             Value::Scalar(scalar) if is_key => {
                 if is_root && (scalar.has_other_tag() || scalar.is_resolved() && &*scalar.text == "<<") {
-                    // A merge key brings in keys that are not seen here.
+                    // A merge key adds keys that this reader does not see.
                     let detail =
                         format!("the key `{}` of `plugin.yaml` is no plain text", escaped(scalar.text.as_bytes()));
                     return Err(Refusal::new(Rule::ManifestMapping, detail));
@@ -245,13 +245,13 @@ fn too_deep() -> Refusal {
 fn scalar_tag(tag: Option<&Tag>) -> ScalarTag {
     match tag {
         None => ScalarTag::None,
-        // A lone `!` makes text of a plain scalar.
+        // A lone `!` turns a plain scalar into text.
         Some(tag) if is_core(tag, "str") || (tag.handle.is_empty() && tag.suffix == "!") => ScalarTag::Text,
         Some(_) => ScalarTag::Other,
     }
 }
 
-/// Whether it is this tag of YAML's core schema, however it is spelled.
+/// Whether it is this tag of YAML's core schema, in any spelling.
 fn is_core(tag: &Tag, name: &str) -> bool {
     [tag.handle.as_str(), tag.suffix.as_str()].concat().strip_prefix("tag:yaml.org,2002:") == Some(name)
 }

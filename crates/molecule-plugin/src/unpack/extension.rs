@@ -1,11 +1,11 @@
-//! Extension headers: pax records and GNU long names, which say of the next entry what its own header has no room for.
+//! Extension headers: pax records and GNU long names, which hold what the header of the next entry has no room for.
 
 use std::str;
 
 use super::header::ExtensionKind;
 use crate::{InstallLimits, Refusal, Rule, escaped};
 
-/// What the extension headers before one entry say.
+/// The values of the extension headers before one entry.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     headers: u32,
@@ -17,7 +17,7 @@ pub(super) struct Extensions {
     body: Vec<u8>,
 }
 
-/// What of a pax header matters here.
+/// The values of a pax header that matter here.
 #[derive(Debug, Default)]
 struct Pax {
     path: Option<String>,
@@ -26,7 +26,7 @@ struct Pax {
 }
 
 impl Extensions {
-    /// Takes a header of this kind and size into account, before any of its content is read.
+    /// Counts a header of this kind and size against the limits, before any of its content is read.
     pub(super) fn begin(&mut self, kind: ExtensionKind, size: u64, limits: &InstallLimits) -> Result<(), Refusal> {
         self.headers += 1;
         if self.headers > limits.max_metadata_headers {
@@ -51,7 +51,7 @@ impl Extensions {
             return Err(Refusal::new(Rule::ExtensionRepeated, "it has two extension headers of one kind"));
         }
         if kind == ExtensionKind::Global && self.dangle() {
-            // Some readers take what came before for the global header's own.
+            // Some readers attach the earlier headers to the global one.
             let detail = "a global pax header stands between an extension header and its entry";
             return Err(Refusal::new(Rule::ExtensionDangling, detail));
         }
@@ -63,7 +63,7 @@ impl Extensions {
         self.body.extend_from_slice(piece);
     }
 
-    /// The content is whole.
+    /// Reads the header's content, which is whole now.
     pub(super) fn end(&mut self, kind: ExtensionKind) -> Result<(), Refusal> {
         match kind {
             ExtensionKind::Pax => self.pax = Some(pax(&self.body, Scope::Entry)?),
@@ -93,17 +93,17 @@ impl Extensions {
         self.pax.as_ref().and_then(|pax| pax.size)
     }
 
-    /// Whether they say what the entry is a link to.
+    /// Whether they give the target of a link.
     pub(super) fn has_link_target(&self) -> bool {
         self.long_link || self.pax.as_ref().is_some_and(|pax| pax.has_linkpath)
     }
 
-    /// Whether they wait for their entry. Global ones belong to none.
+    /// Whether an entry must follow them. Global headers belong to no entry.
     pub(super) fn dangle(&self) -> bool {
         self.pax.is_some() || self.long_name.is_some() || self.long_link
     }
 
-    /// Forgets it all, for the next entry.
+    /// Forgets all values, for the next entry.
     pub(super) fn clear(&mut self) {
         if self.headers > 0 {
             let body = std::mem::take(&mut self.body);
@@ -112,7 +112,7 @@ impl Extensions {
     }
 }
 
-/// A GNU long name: all up to the first NUL, behind which there are only more of them.
+/// A GNU long name: the bytes up to the first NUL. Only NULs may follow.
 fn long(body: &[u8]) -> Result<&[u8], Refusal> {
     let end = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
     let (name, rest) = body.split_at(end);
@@ -154,7 +154,7 @@ struct Record<'a> {
     rest: &'a [u8],
 }
 
-/// The first record: `length key=value` and a line end, the length that of all this.
+/// The first record: `length key=value` and a line end. The length is that of the whole record.
 fn record(body: &[u8]) -> Result<Record<'_>, Refusal> {
     let wrong = |what: &str| Refusal::new(Rule::PaxRecord, format!("a pax record {what}"));
     let space =
@@ -175,7 +175,7 @@ fn record(body: &[u8]) -> Result<Record<'_>, Refusal> {
     Ok(Record { key, value: &record[equals + 1..], rest })
 }
 
-/// Keys that say nothing of what is unpacked are passed over: times, owners, comments, attributes, vendors' own.
+/// Other keys do not change what is unpacked and are ignored: times, owners, comments, attributes, keys of vendors.
 fn judge(pax: &mut Pax, key: &[u8], value: &[u8], scope: Scope) -> Result<(), Refusal> {
     if scope == Scope::Global && (matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.")) {
         return Err(Refusal::new(Rule::PaxGlobal, format!("a global pax header holds `{}`", escaped(key))));

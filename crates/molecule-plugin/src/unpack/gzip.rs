@@ -1,21 +1,21 @@
-//! gzip (RFC 1952), pushed: members in a row, and zeros behind the last.
+//! A decoder of gzip (RFC 1952) that is pushed its input: members in a row, and zeros after the last.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::UnpackError;
 use crate::{Refusal, Rule, escaped_up_to};
 
-/// What comes out is handed on in pieces of this size, so that files are written in few and large ones.
+/// Output is handed on in pieces of this size, so that files are written in few large pieces.
 const BUFFER: usize = 128 << 10;
 
-/// How much of the start is looked at before anything else, to say what it is if it is no gzip.
+/// How many bytes are gathered first, so that a refusal of something else than gzip can show them.
 const START: usize = 16;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 type Out<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), UnpackError>;
 
-/// Decompresses what it is pushed. Where pieces are handed on depends on what comes out, never on how the input is cut.
+/// Decompresses its input. The boundaries of the output's pieces depend on the output alone, never on how the input is cut.
 pub(super) struct Gzip {
     state: State,
     inflate: Decompress,
@@ -28,17 +28,17 @@ pub(super) struct Gzip {
 
 #[derive(Debug)]
 enum State {
-    /// The first bytes of all.
+    /// The first bytes of the input.
     Start { bytes: [u8; START], have: usize },
-    /// The header of a member; behind the first member it may turn out to be something else.
+    /// The header of a member. After the first member it may turn out to be something else.
     Header(Header),
     /// Compressed data.
     Data,
     /// Checksum and length.
     Trailer { bytes: [u8; 8], have: usize },
-    /// Behind a member.
+    /// After a member.
     Between,
-    /// Behind the last one.
+    /// After the last member: zeros.
     Zeros,
 }
 
@@ -69,7 +69,7 @@ impl Gzip {
         self.settle(done, out)
     }
 
-    /// Hands on what has come out so far.
+    /// Hands on the output that is in the buffer.
     pub(super) fn flush(&mut self, out: Out<'_>) -> Result<(), UnpackError> {
         let filled = std::mem::take(&mut self.filled);
         out(&self.buffer[..filled])
@@ -90,7 +90,7 @@ impl Gzip {
         }
     }
 
-    /// What came out before a refusal goes first: it may be refused itself, and by an earlier rule.
+    /// Hands on the output before it returns a refusal: the output may break a rule as well, and earlier.
     fn settle(&mut self, done: Result<(), Refusal>, out: Out<'_>) -> Result<(), UnpackError> {
         match done {
             Ok(()) => Ok(()),
@@ -101,7 +101,7 @@ impl Gzip {
         }
     }
 
-    /// Looks at the first bytes, then reads them.
+    /// Checks the magic number of the first bytes, then reads them.
     fn begin(&mut self, start: &[u8], out: Out<'_>) -> Result<Result<(), Refusal>, UnpackError> {
         if start.is_empty() {
             return Ok(Err(Refusal::new(Rule::NotGzip, "the download is empty")));
@@ -114,7 +114,7 @@ impl Gzip {
         self.advance(start, out)
     }
 
-    /// The outer error is the receiver's, the inner one ours.
+    /// The outer error comes from whoever takes the output, the inner one from the decoder.
     fn advance(&mut self, mut input: &[u8], out: Out<'_>) -> Result<Result<(), Refusal>, UnpackError> {
         loop {
             match &mut self.state {
@@ -156,7 +156,7 @@ impl Gzip {
                     }
                     match status {
                         Ok(Status::StreamEnd) => self.state = State::Trailer { bytes: [0; 8], have: 0 },
-                        // With room left over, all that the input gave is out.
+                        // The buffer is not full, so the input has no more output in it.
                         Ok(Status::Ok | Status::BufError) if made < room && input.is_empty() => return Ok(Ok(())),
                         Ok(Status::Ok | Status::BufError) if used > 0 || made > 0 => {}
                         Ok(Status::Ok | Status::BufError) | Err(_) => {
@@ -192,7 +192,7 @@ impl Gzip {
     }
 }
 
-/// Moves bytes of the input to where they are gathered, and gives back the rest.
+/// Moves bytes of the input into `bytes` until it is full, and returns the rest.
 fn gather<'a>(bytes: &mut [u8], have: &mut usize, input: &'a [u8]) -> &'a [u8] {
     let (now, rest) = input.split_at(input.len().min(bytes.len() - *have));
     bytes[*have..*have + now.len()].copy_from_slice(now);
@@ -240,7 +240,7 @@ const HAS_COMMENT: u8 = 16;
 const RESERVED: u8 = 0xe0;
 
 impl Header {
-    /// Takes a byte, and says whether it was the header's last.
+    /// Takes a byte, and returns whether it was the header's last.
     fn read(&mut self, byte: u8) -> Result<bool, Refusal> {
         if self.part != Part::Checksum {
             self.crc.update(&[byte]);
@@ -305,7 +305,7 @@ impl Header {
         }
     }
 
-    /// Goes on with the first part, from this one on, that the flags ask for.
+    /// Goes on with the next part that the flags ask for, from this one on.
     fn go_on(&mut self, part: Part) {
         let parts = [
             (Part::ExtraLength, HAS_EXTRA),

@@ -1,39 +1,39 @@
-//! A tar header: one block of 512 bytes, taken at its word or not at all.
+//! A tar header: one block of 512 bytes, refused where readers of tar do not agree on it.
 
 use std::ops::Range;
 
 use crate::{Refusal, Rule, escaped};
 
-/// The size of everything in a tar.
+/// The size of a block: a tar consists of whole blocks.
 pub(super) const BLOCK: usize = 512;
 
 /// The largest mode: permissions, and the bits for set-uid, set-gid and sticky.
 const MOST_MODE: u64 = 0o7777;
 
-/// Numbers that nothing here uses. Readers do not agree on what a bad one means, so it is refused all the same.
+/// Fields of numbers that nothing here uses. Readers do not agree on what a bad number means, so it is refused too.
 const UNUSED: [(&str, Range<usize>); 3] = [("uid", 108..116), ("gid", 116..124), ("mtime", 136..148)];
 
-/// The same, of formats that have device numbers.
+/// The same in the formats that have device numbers.
 const UNUSED_DEVICE: [(&str, Range<usize>); 2] = [("devmajor", 329..337), ("devminor", 337..345)];
 
-/// One header. Its numbers are all checked; names of owners and targets of links are never looked at.
+/// One header. All of its numbers are checked; names of owners and targets of links are not read.
 pub(super) struct Header<'a> {
     block: &'a [u8; BLOCK],
     format: Format,
-    /// The size field. A pax record may say otherwise.
+    /// The size field. A pax record may replace it.
     pub(super) size: u64,
     /// Whether the owner's executable bit is set.
     pub(super) executable: bool,
 }
 
-/// What a header stands before.
+/// What follows a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Entry(EntryKind),
     Extension(ExtensionKind),
 }
 
-/// What is in an archive.
+/// The type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     File,
@@ -41,12 +41,12 @@ pub(super) enum EntryKind {
     Link,
 }
 
-/// What says more of an entry to come.
+/// The type of an extension header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExtensionKind {
     /// pax records for the next entry: `x`.
     Pax,
-    /// pax records for all that follow: `g`.
+    /// pax records for all entries that follow: `g`.
     Global,
     /// The next entry's name: `L`.
     LongName,
@@ -62,7 +62,7 @@ enum Format {
 }
 
 impl<'a> Header<'a> {
-    /// Checks and decodes what every type has.
+    /// Checks and decodes the fields that every type has.
     pub(super) fn read(block: &'a [u8; BLOCK]) -> Result<Self, Refusal> {
         check_sum(block)?;
         let format = format(block)?;
@@ -128,7 +128,7 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), Refusal> {
     let field = &block[148..156];
     let whole: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     let stored: u32 = field.iter().map(|byte| u32::from(*byte)).sum();
-    // The field itself counts as spaces.
+    // In the sum the checksum's own field counts as spaces.
     let computed = whole - stored + 8 * u32::from(b' ');
     match octal(field) {
         Ok(claimed) if claimed == u64::from(computed) => Ok(()),
@@ -137,8 +137,8 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses what readers do not agree on: star's headers look like ustar's but keep times in the prefix, and some readers take
-/// the prefix of GNU and V7 headers for a part of the name.
+/// Refuses headers that readers do not agree on. star's headers look like ustar's, but hold times in the prefix; and some readers
+/// prepend the prefix of GNU and V7 headers to the name.
 fn format(block: &[u8; BLOCK]) -> Result<Format, Refusal> {
     let format = match &block[257..265] {
         b"ustar\x0000" => Format::Ustar,
@@ -177,12 +177,12 @@ fn number(field: &[u8]) -> Result<u64, &'static str> {
 
 fn base_256(digits: &[u8]) -> Result<u64, &'static str> {
     digits.iter().try_fold(0, |value: u64, digit| {
-        // What is below 2⁵⁴ stays below 2⁶² with eight bits more.
+        // A number below 2⁵⁴ stays below 2⁶² when eight bits are added.
         if value < 1 << 54 { Ok((value << 8) | u64::from(*digit)) } else { Err("is too large") }
     })
 }
 
-/// Digits, spaces before them, and spaces and NULs behind them; or nothing but NULs, which is 0.
+/// Digits with spaces before them, and spaces and NULs after them; or NULs alone, which are 0.
 fn octal(field: &[u8]) -> Result<u64, &'static str> {
     if field.iter().all(|byte| *byte == 0) {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! What an archive has made so far, so that nothing is made twice, and the sink that makes it.
+//! The files and directories of an archive so far, so that nothing is made twice, and the sink that makes them.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,7 +11,7 @@ use crate::{EntryRef, InstallLimits, Line, Refusal, Rule, Tree, escaped};
 
 const MANIFEST: &str = "plugin.yaml";
 
-/// The sink, and all that it was told to make.
+/// The sink, and all that it made.
 #[derive(Debug)]
 pub(super) struct Made<S> {
     sink: S,
@@ -33,12 +33,12 @@ struct Open {
     is_manifest: bool,
 }
 
-/// What counts against the limits.
+/// The figures that the limits bound.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     /// Entries of the archive.
     pub(super) entries: u64,
-    /// Directories that the archive left out.
+    /// Directories for which the archive has no entry.
     left_out: u64,
     /// Bytes of all names.
     names: u64,
@@ -51,7 +51,7 @@ impl Count {
         self.judge(name, limits)
     }
 
-    /// Counts a directory that has to be made although the archive has no entry for it.
+    /// Counts a directory for which the archive has no entry.
     fn left_out(&mut self, name: usize, limits: &InstallLimits) -> Result<(), Refusal> {
         self.left_out += 1;
         self.judge(name, limits)
@@ -123,7 +123,7 @@ impl<S> Made<S> {
 }
 
 impl<S: Sink> Made<S> {
-    /// Makes a directory and those above it, or finds them made.
+    /// Makes a directory and those above it, where they are not there yet.
     pub(super) fn directory(&mut self, path: &EntryPath, limits: &InstallLimits) -> Result<(), Unmade> {
         self.parents(path, limits)?;
         if self.directories.contains(path.as_str()) {
@@ -186,7 +186,7 @@ impl<S: Sink> Made<S> {
     /// Makes the directories above a path that are not there yet.
     fn parents(&mut self, path: &EntryPath, limits: &InstallLimits) -> Result<(), Unmade> {
         let text = path.as_str();
-        // Upwards to the first that is there: all above it are there as well.
+        // The walk goes up and ends at the first directory that exists: all above it exist as well.
         let mut there = text.rfind('/');
         while let Some(end) = there.filter(|end| !self.directories.contains(&text[..*end])) {
             there = text[..end].rfind('/');
@@ -209,7 +209,8 @@ impl<S: Sink> Made<S> {
         Ok(())
     }
 
-    /// What the sink's error means: of a name that is not known to be taken, that the file system takes two names for one.
+    /// The meaning of the sink's error. `AlreadyExists` for a name that is new here means that the file system takes two names for
+    /// one.
     fn failed(&self, error: io::Error, path: &EntryPath) -> Unmade {
         if error.kind() != io::ErrorKind::AlreadyExists {
             return Unmade::Failed(error);
@@ -226,8 +227,8 @@ impl<S: Sink> Made<S> {
         Unmade::Refused(Refusal::new(Rule::Collision, format!("the file system takes `{name}` for {other}")))
     }
 
-    /// What a file system that does not say so most likely takes the path for: a name that differs by case alone, or else the
-    /// only one in the same directory.
+    /// The name that the file system most likely takes the path for, where the sink does not say it: one that differs by case
+    /// alone, or else the only one in the same directory.
     fn likeness(&self, path: &EntryPath) -> Option<String> {
         let known = || self.tree.files().map(|(path, _)| path).chain(self.directories.iter().map(String::as_str));
         let lower = path.as_str().to_lowercase();

@@ -1,4 +1,4 @@
-//! Names of entries: which are taken, and as what.
+//! Names of entries: which are accepted, and the paths that they become.
 
 use std::fmt;
 use std::str;
@@ -7,8 +7,8 @@ use crate::{InstallLimits, Refusal, Rule};
 
 const COMPONENT_BYTES: usize = 255;
 
-/// A path of an archive that may be made: relative, UTF-8, of plain components with `/` between them, none of which any system
-/// takes for something else.
+/// The path of a file or directory that may be made: relative, UTF-8, components with `/` between them. No component has a
+/// special meaning on any operating system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(String);
 
@@ -18,7 +18,7 @@ impl EntryPath {
         &self.0
     }
 
-    /// Its components, of which there is at least one.
+    /// Its components: at least one.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
@@ -37,14 +37,14 @@ impl EntryPath {
         self.0
     }
 
-    /// The path of a directory above this one: what comes before the `/` at this place.
+    /// The path of a directory above this one: the text before the `/` at this place.
     pub(super) fn up_to(&self, end: usize) -> Self {
         Self(self.0[..end].to_owned())
     }
 
     /// Reads a name as an archive has it; `None` is the root itself.
     ///
-    /// Lengths are checked before anything else, so that a huge name costs nothing.
+    /// Lengths are checked first, so that a huge name costs nothing.
     pub(super) fn read(raw: &[u8], limits: &InstallLimits) -> Result<Option<Self>, Refusal> {
         if raw.len() > limits.max_path_bytes {
             let detail = format!("the path has {} bytes, more than {}", raw.len(), limits.max_path_bytes);
@@ -118,7 +118,7 @@ fn judge(component: &str, windows: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Windows keeps these names, in any case and with any extension.
+/// Names that Windows reserves, in any case and with any extension.
 fn is_device(component: &str) -> bool {
     let stem = component.split_once('.').map_or(component, |(stem, _)| stem).trim_end_matches(' ');
     // The longest is CONOUT$; COM¹ has five bytes.
@@ -136,8 +136,8 @@ fn is_device(component: &str) -> bool {
     ["con", "prn", "aux", "nul", "conin$", "conout$"].into_iter().any(is) || numbered("com") || numbered("lpt")
 }
 
-/// A name as file systems see it that do not tell cases apart. Besides the letters of ASCII only the long s becomes one of those that
-/// matter here.
+/// The name in lower case, as a file system compares it that ignores case. Of the letters outside ASCII only the long s becomes
+/// a letter that matters here.
 fn folded(name: &str) -> String {
     name.chars().map(|char| if char == '\u{17f}' { 's' } else { char.to_ascii_lowercase() }).collect()
 }

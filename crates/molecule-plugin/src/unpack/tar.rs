@@ -1,4 +1,4 @@
-//! The tar inside, pushed: blocks in, entries out.
+//! A reader of tar that is pushed its input: blocks in, entries out.
 
 use super::extension::Extensions;
 use super::header::{BLOCK, EntryKind, ExtensionKind, Header, Kind};
@@ -7,10 +7,10 @@ use super::name::EntryPath;
 use super::{LinkPolicy, Sink, SkippedLinks, UnpackError, UnpackPolicy, Unpacked};
 use crate::{EntryRef, InstallLimits, Refusal, Rule, escaped};
 
-/// How many links that were left out are named.
+/// How many of the links that were left out are named.
 const LINKS_NAMED: usize = 20;
 
-/// Reads a tar and tells a sink what is in it.
+/// Reads a tar, and has a sink make its entries.
 #[derive(Debug)]
 pub(super) struct Tar<S> {
     state: State,
@@ -33,11 +33,11 @@ enum State {
     Header,
     /// In the content of an entry: so many bytes of it, then so many to the end of the block.
     Content(Content, u64, u64),
-    /// Behind an entry's content: so many bytes to the end of the block.
+    /// After an entry's content: so many bytes to the end of the block.
     Padding(u64),
-    /// Behind the first block of zeros.
+    /// After the first block of zeros.
     OneZero,
-    /// Behind the second.
+    /// After the second one.
     End,
 }
 
@@ -71,7 +71,7 @@ impl<S> Tar<S> {
         self.made.into_parts().2
     }
 
-    /// What was unpacked, for an archive that is whole.
+    /// The summary of an archive that is whole, and the sink.
     pub(super) fn into_parts(self, received: u64) -> (Unpacked, S) {
         let (directories, bytes, entries) = (self.made.directories(), self.made.bytes, self.made.entries());
         let (tree, manifest, sink) = self.made.into_parts();
@@ -138,7 +138,7 @@ impl<S: Sink> Tar<S> {
         Ok(())
     }
 
-    /// The tar has ended.
+    /// Ends the tar, and checks that it is whole.
     pub(super) fn finish(&mut self) -> Result<(), UnpackError> {
         if self.have > 0 || matches!(self.state, State::Content(..) | State::Padding(_)) {
             let detail = format!("the archive ends in the middle of a block, after {} bytes", self.offset);
@@ -153,7 +153,7 @@ impl<S: Sink> Tar<S> {
         }
     }
 
-    /// Takes a block, from the piece itself where it is whole there.
+    /// Takes a block: from the piece itself if the piece has all of it, else gathered.
     fn gather<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], UnpackError> {
         if let (0, Some((block, rest))) = (self.have, piece.split_first_chunk()) {
             self.offset += BLOCK as u64;
@@ -218,7 +218,7 @@ impl<S: Sink> Tar<S> {
         self.close()
     }
 
-    /// An entry begins. Its name is in the buffer for names.
+    /// Begins an entry whose name is in the buffer for names.
     fn entry(&mut self, kind: EntryKind, size: u64, executable: bool, has_target: bool) -> Result<State, Unmade> {
         self.made.count().entry(self.name.len(), &self.limits)?;
         self.charge(size)?;
@@ -302,12 +302,12 @@ fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
 }
 
-/// At most so many bytes, and the rest.
+/// Splits off at most so many bytes; returns them and the rest.
 fn split(piece: &[u8], most: u64) -> (&[u8], &[u8]) {
     piece.split_at(usize::try_from(most).map_or(piece.len(), |most| most.min(piece.len())))
 }
 
-/// The name field of a block that may be no header, for people.
+/// The name field of a block that may be no header, fit to print.
 fn raw_name(block: &[u8; BLOCK]) -> &[u8] {
     block[..100].split(|byte| *byte == 0).next().unwrap_or_default()
 }
