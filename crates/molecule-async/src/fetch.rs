@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Phase, Sent, Staged};
+use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Phase, Sent};
 use molecule_core::unpack::Progress;
-use molecule_host::{Host, Unpacking};
+use molecule_host::{Host, Receiving};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
 use tokio::sync::oneshot;
@@ -50,8 +50,8 @@ pub(crate) async fn fetch(
     }
     let (sender, pieces) = channel(AHEAD);
     let (finish, finished) = oneshot::channel();
-    let unpacker = Unpacker { dest, head: answer.head().clone(), progress };
-    let unpacked = StoreAct::begin(&host, move |host, _| unpacker.run(host, pieces, finished));
+    let writer = Writer { dest, head: answer.head().clone(), progress };
+    let unpacked = StoreAct::begin(&host, move |host, _| writer.run(host, pieces, finished));
     let flown = before(heard.closed(), flow(&mut answer, &sender, end)).await.unwrap_or_else(|| Err(given_up()));
     drop(sender);
     match flown {
@@ -117,34 +117,28 @@ async fn before<T>(end: impl Future<Output = ()>, work: impl Future<Output = T>)
 }
 
 /// What becomes of the pieces, on a thread of its own.
-struct Unpacker {
+struct Writer {
     dest: Dest,
     head: Response<()>,
     progress: UnboundedSender<Progress>,
 }
 
-impl Unpacker {
+impl Writer {
     fn run(self, host: &Host, pieces: Receiver<Bytes>, ended: oneshot::Receiver<()>) -> Outcome {
-        let staged = self.unpack(host, pieces).and_then(|unpacking| {
+        let received = self.receive(host, pieces).and_then(|receiving| {
             // Without it the answer was cut, or nobody waits: what was unpacked goes as it is dropped.
-            ended.blocking_recv().map_err(|_| Fault::new(Sent::Maybe, FaultKind::Cancelled))?;
-            unpacking.finish()
+            ended.blocking_recv().map_err(|_| given_up())?;
+            receiving.finish()
         });
-        match staged {
-            Ok((stage, unpacked)) => Outcome::Staged(stage, Staged { head: self.head, unpacked }),
-            Err(fault) => Outcome::Failed(fault),
-        }
+        received.unwrap_or_else(Outcome::Failed)
     }
 
-    fn unpack(&self, host: &Host, mut pieces: Receiver<Bytes>) -> Result<Unpacking, Fault> {
-        let Dest::Unpack(name, policy) = &self.dest;
-        let mut unpacking = host.stage(name, policy)?;
-        unpacking.head(self.head.headers())?;
+    fn receive(self, host: &Host, mut pieces: Receiver<Bytes>) -> Result<Receiving, Fault> {
+        let mut receiving = host.receive(self.dest, self.head)?;
         while let Some(piece) = pieces.blocking_recv() {
-            unpacking.push(&piece)?;
             // Where nobody listens any more, nobody waits either.
-            let _ = self.progress.send(unpacking.progress());
+            let _ = self.progress.send(receiving.push(&piece)?);
         }
-        Ok(unpacking)
+        Ok(receiving)
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use molecule_core::effect::{Dest, Fault, Limits, Outcome, Staged};
+use molecule_core::effect::{Dest, Fault, Limits, Outcome};
 use molecule_core::unpack::Progress;
 use molecule_host::Host;
 
@@ -21,14 +21,10 @@ pub(crate) fn fetch(
     }
     let mut head = Response::new(());
     *head.headers_mut() = answer.head().headers().clone();
-    let Dest::Unpack(name, policy) = dest;
-    let mut unpacking = host.stage(&name, &policy)?;
-    unpacking.head(head.headers())?;
+    let mut receiving = host.receive(dest, head)?;
     answer.flow(|piece| {
-        unpacking.push(piece)?;
-        tell(unpacking.progress());
+        tell(receiving.push(piece)?);
         Ok(())
     })?;
-    let (stage, unpacked) = unpacking.finish()?;
-    Ok(Outcome::Staged(stage, Staged { head, unpacked }))
+    receiving.finish()
 }

@@ -6,13 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use molecule_core::effect::{Fault, HostOp, HostResult, LockId, Outcome};
+use http::Response;
+use molecule_core::effect::{Dest, Fault, HostOp, HostResult, LockId, Outcome};
 use molecule_core::plugin::act::PluginResult;
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 
 use crate::cancel::Cancel;
 use crate::plugins::{ChosenBy, Plugins, Unpacking};
+use crate::receiving::Receiving;
 use crate::store::{Store, StoreError};
 
 /// Performs the host acts of one agent on its store, and keeps the locks that were taken.
@@ -77,6 +79,14 @@ impl Host {
     /// A fault of the kind `Host` if there is no place for plugins, or it cannot be written.
     pub fn stage(&self, name: &PluginName, policy: &UnpackPolicy) -> Result<Unpacking, Fault> {
         self.plugins()?.stage(name, policy)
+    }
+
+    /// Lets the body that follows this head flow to its destination.
+    ///
+    /// # Errors
+    /// As of [`stage`](Self::stage), and a fault of the kind `Archive` if the head announces what cannot be taken.
+    pub fn receive(&self, dest: Dest, head: Response<()>) -> Result<Receiving, Fault> {
+        Receiving::start(self, dest, head)
     }
 
     /// Undoes an outcome that nobody takes any more: a lock is given back, a stage removed. Nothing else needs undoing, and

@@ -39,6 +39,7 @@ mod names;
 #[doc(hidden)]
 pub mod no_tls;
 mod plugins;
+mod receiving;
 mod session;
 mod socket;
 mod stopper;
@@ -60,6 +61,7 @@ pub use host::Host;
 pub use listener::{Listener, OnEvent};
 pub use names::Names;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
+pub use receiving::Receiving;
 pub use session::{Perform, SharedSession};
 pub use socket::{is_cut, keep_alive};
 pub use stopper::Stopper;
