@@ -17,12 +17,12 @@ use molecule_host::trace::Span;
 use molecule_host::{Host, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::act::{Act, Acts};
-use crate::driven::{Drivable, Driven, Task};
 use crate::fetch::fetch;
+use crate::host_work::dispose;
 use crate::http::Client;
+use crate::in_flight::{Act, Acts};
 use crate::loops::{Changes, Loops};
-use crate::store_act::dispose;
+use crate::on_drop::{Drivable, Driven, Task};
 
 /// Drives the machines of one agent.
 #[derive(Clone)]

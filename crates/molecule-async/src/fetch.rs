@@ -19,8 +19,8 @@ use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::host_work::StoreAct;
 use crate::http::{Answer, Asked, Client};
-use crate::store_act::StoreAct;
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
 const AHEAD: usize = 4;

@@ -44,25 +44,25 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod act;
 mod agent;
 mod builder;
 mod clock;
 mod connection;
 mod connector;
 mod dial;
-mod driven;
 mod driver;
 pub mod extend;
 mod fetch;
+mod host_work;
 mod http;
+mod in_flight;
 mod loops;
+mod on_drop;
 mod origin;
 mod pool;
 mod proxy;
 mod resolver;
 mod runtimes;
-mod store_act;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
 

@@ -17,7 +17,7 @@ use molecule_host::{Host, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
 use crate::http::Client;
-use crate::reply::Reply;
+use crate::reply_slot::Reply;
 
 /// Enough for a TLS handshake; a loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;

@@ -49,7 +49,7 @@ pub mod extend;
 mod fetch;
 mod http;
 mod pool;
-mod reply;
+mod reply_slot;
 mod resolver;
 mod tcp;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]

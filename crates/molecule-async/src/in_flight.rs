@@ -16,7 +16,7 @@ use molecule_host::trace::Span;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::store_act::{StoreAct, begin};
+use crate::host_work::{StoreAct, begin};
 
 /// What a machine has under way. A call has one effect at a time, which needs no list.
 #[derive(Default)]

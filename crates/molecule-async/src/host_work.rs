@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use crate::act::cancelled;
+use crate::in_flight::cancelled;
 
 /// An act on the store, on its thread.
 pub(crate) struct StoreAct {
@@ -122,7 +122,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::act::Act;
+    use crate::in_flight::Act;
 
     fn host() -> Host {
         let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
