@@ -20,9 +20,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::fetch::fetch;
 use crate::host_work::dispose;
 use crate::http::Client;
-use crate::in_flight::{Act, Acts};
+use crate::in_flight::{InFlight, Performing};
 use crate::loops::{Changes, Loops};
-use crate::on_drop::{Drivable, Driven, Task};
+use crate::on_drop::{AbortOnDrop, CancelOnDrop, Spawnable};
 
 /// Drives the machines of one agent.
 #[derive(Clone)]
@@ -41,25 +41,25 @@ impl Driver {
     }
 
     /// Drives a call to its end.
-    pub(crate) fn call<M, T>(&self, machine: M) -> Driven<M>
+    pub(crate) fn call<M, T>(&self, machine: M) -> CancelOnDrop<M>
     where
         M: Machine<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        Driven::new(Drive::new(&self.0, machine, None))
+        CancelOnDrop::new(Running::new(&self.0, machine, None))
     }
 
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
-        let (place, mut changes) = self.0.loops.enter();
-        self.0.session.add_loop(place.look_again());
-        place.wait_for_the_last(&mut changes, || self.0.session.lock().stop_level() != StopLevel::None).await;
-        Task::of(Driven::new(Drive::new(&self.0, Run::new(), Some(changes))))?.await
+        let (running, mut changes) = self.0.loops.enter();
+        self.0.session.add_loop(running.look_again());
+        running.wait_for_the_last(&mut changes, || self.0.session.lock().stop_level() != StopLevel::None).await;
+        AbortOnDrop::of(CancelOnDrop::new(Running::new(&self.0, Run::new(), Some(changes))))?.await
     }
 }
 
 /// One machine, what it has under way, and what it waits for.
-pub(crate) struct Drive<M: Machine> {
+pub(crate) struct Running<M: Machine> {
     session: SharedSession,
     machine: M,
     effects: Effects,
@@ -78,11 +78,11 @@ enum Input {
     LookAgain,
 }
 
-impl<M: Drivable> Drive<M> {
+impl<M: Spawnable> Running<M> {
     fn new(shared: &Arc<Shared>, machine: M, changes: Option<Changes>) -> Self {
         let session = shared.session.clone();
         let span = session.span(machine.operation());
-        let effects = Effects { shared: shared.clone(), host: None, span, under_way: Acts::default() };
+        let effects = Effects { shared: shared.clone(), host: None, span, in_flight: InFlight::default() };
         Self { session, machine, effects, changes, wake: None, timer: None, is_due: true }
     }
 
@@ -110,7 +110,7 @@ impl<M: Drivable> Drive<M> {
         {
             return Poll::Ready(Input::LookAgain);
         }
-        if let Poll::Ready((id, outcome)) = self.effects.under_way.poll(cx) {
+        if let Poll::Ready((id, outcome)) = self.effects.in_flight.poll(cx) {
             return Poll::Ready(Input::Outcome(id, outcome));
         }
         match (&self.wake, &mut self.timer) {
@@ -154,7 +154,7 @@ struct Effects {
     /// Made for the first act on the store. The locks that the machine took go with it.
     host: Option<Host>,
     span: Span,
-    under_way: Acts,
+    in_flight: InFlight,
 }
 
 impl Effects {
@@ -166,23 +166,23 @@ impl Effects {
 impl Perform for Effects {
     fn start(&mut self, id: EffectId, effect: Effect) {
         let span = self.span.effect(&effect);
-        let act = match effect {
-            Effect::Http(request, limits) => Act::request(self.shared.client.send(request, limits), span),
+        let performing = match effect {
+            Effect::Http(request, limits) => Performing::request(self.shared.client.send(request, limits), span),
             Effect::Fetch(request, limits, dest) => {
                 let (client, host) = (self.shared.client.clone(), self.host().clone());
                 let work = |progress| async move {
                     fetch(client, host, (request, limits, dest), progress).await.unwrap_or_else(Outcome::Failed)
                 };
-                Act::fetch(work, span)
+                Performing::fetch(work, span)
             }
-            Effect::Host(op) => Act::store(self.host(), op, span),
-            Effect::Decode(decode) => Act::decode(decode),
+            Effect::Host(op) => Performing::host(self.host(), op, span),
+            Effect::Decode(decode) => Performing::decode(decode),
         };
-        self.under_way.push(id, act);
+        self.in_flight.push(id, performing);
     }
 
     fn cancel(&mut self, id: EffectId) {
-        self.under_way.cancel(id);
+        self.in_flight.cancel(id);
     }
 }
 
@@ -195,9 +195,9 @@ impl Drop for Effects {
 }
 
 /// Nothing of it is pinned: requests and the timer are where they stay.
-impl<M: Machine> Unpin for Drive<M> {}
+impl<M: Machine> Unpin for Running<M> {}
 
-impl<M: Drivable> Future for Drive<M> {
+impl<M: Spawnable> Future for Running<M> {
     type Output = M::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::host_work::StoreAct;
+use crate::host_work::HostWork;
 use crate::http::{Answer, Asked, Client};
 
 /// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
@@ -51,7 +51,7 @@ pub(crate) async fn fetch(
     let (sender, pieces) = channel(AHEAD);
     let (finish, finished) = oneshot::channel();
     let writer = Writer { dest, head: answer.head().clone(), progress };
-    let unpacked = StoreAct::begin(&host, move |host, _| writer.run(host, pieces, finished));
+    let unpacked = HostWork::begin(&host, move |host, _| writer.run(host, pieces, finished));
     let flown = before(heard.closed(), flow(&mut answer, &sender, end)).await.unwrap_or_else(|| Err(given_up()));
     drop(sender);
     match flown {

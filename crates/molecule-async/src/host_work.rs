@@ -1,4 +1,4 @@
-//! An act on the store, on one of the runtime's threads for blocking work.
+//! Work of the host, on one of the runtime's threads for blocking work.
 
 use std::any::Any;
 use std::io;
@@ -16,14 +16,14 @@ use tokio::task::spawn_blocking;
 
 use crate::in_flight::cancelled;
 
-/// An act on the store, on its thread.
-pub(crate) struct StoreAct {
+/// Work of the host on its thread, as a future of its outcome.
+pub(crate) struct HostWork {
     outcome: oneshot::Receiver<Outcome>,
     host: Host,
     cancel: Cancel,
 }
 
-impl StoreAct {
+impl HostWork {
     /// Begins it. What nobody takes any more is disposed of. Where no thread can be started, that is its outcome.
     pub(crate) fn begin(host: &Host, work: impl FnOnce(&Host, &Cancel) -> Outcome + Send + 'static) -> Self {
         let (due, outcome) = oneshot::channel();
@@ -44,7 +44,7 @@ impl StoreAct {
     }
 }
 
-/// The outcome of an act that has no thread.
+/// The outcome of work that has no thread.
 fn failed(error: io::Error) -> oneshot::Receiver<Outcome> {
     let (due, outcome) = oneshot::channel();
     // The other end is here.
@@ -52,7 +52,7 @@ fn failed(error: io::Error) -> oneshot::Receiver<Outcome> {
     outcome
 }
 
-impl Future for StoreAct {
+impl Future for HostWork {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -62,7 +62,7 @@ impl Future for StoreAct {
     }
 }
 
-impl Drop for StoreAct {
+impl Drop for HostWork {
     fn drop(&mut self) {
         // Nobody waits for a long one any more.
         self.cancel.cancel();
@@ -122,7 +122,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::in_flight::Act;
+    use crate::in_flight::Performing;
 
     fn host() -> Host {
         let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
@@ -141,17 +141,17 @@ mod tests {
         };
         // Dropped when the lock was taken already.
         runtime.block_on(async {
-            let act = Act::store(&host, HostOp::Lock, Span::none());
+            let performing = Performing::host(&host, HostOp::Lock, Span::none());
             spawn_blocking(|| {}).await.unwrap();
             assert!(!free());
-            drop(act);
+            drop(performing);
             assert!(free());
         });
         // Dropped while the act waits for its thread.
         runtime.block_on(async {
             let (go, gate) = mpsc::channel::<()>();
             let busy = spawn_blocking(move || gate.recv());
-            drop(Act::store(&host, HostOp::Lock, Span::none()));
+            drop(Performing::host(&host, HostOp::Lock, Span::none()));
             drop(go);
             assert!(busy.await.unwrap().is_err());
             spawn_blocking(|| {}).await.unwrap();
@@ -163,7 +163,7 @@ mod tests {
     fn an_act_that_gets_no_thread_is_a_failure() {
         // No address space holds such a stack.
         let runtime = Builder::new_current_thread().thread_stack_size(1 << 60).build().unwrap();
-        let outcome = runtime.block_on(StoreAct::begin(&host(), |host, _| host.perform(HostOp::Prepare)));
+        let outcome = runtime.block_on(HostWork::begin(&host(), |host, _| host.perform(HostOp::Prepare)));
         let Outcome::Failed(fault) = outcome else { panic!("{outcome:?}") };
         assert!(matches!(fault.kind, FaultKind::Host(_)));
         let text = fault.source.unwrap().to_string();

@@ -1,4 +1,4 @@
-//! Effects under way, which move while the machine that asked for them waits.
+//! Effects in flight, which move while the machine that asked for them waits.
 
 use std::future;
 use std::mem;
@@ -16,32 +16,32 @@ use molecule_host::trace::Span;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::host_work::{StoreAct, begin};
+use crate::host_work::{HostWork, begin};
 
-/// What a machine has under way. A call has one effect at a time, which needs no list.
+/// The effects that a machine has in flight. A call has one effect at a time, which needs no list.
 #[derive(Default)]
-pub(crate) struct Acts {
-    one: Option<(EffectId, Act)>,
-    others: Vec<(EffectId, Act)>,
+pub(crate) struct InFlight {
+    one: Option<(EffectId, Performing)>,
+    others: Vec<(EffectId, Performing)>,
 }
 
-impl Acts {
-    pub(crate) fn push(&mut self, id: EffectId, act: Act) {
+impl InFlight {
+    pub(crate) fn push(&mut self, id: EffectId, performing: Performing) {
         match self.one {
-            None => self.one = Some((id, act)),
-            Some(_) => self.others.push((id, act)),
+            None => self.one = Some((id, performing)),
+            Some(_) => self.others.push((id, performing)),
         }
     }
 
     pub(crate) fn cancel(&mut self, id: EffectId) {
         let all = self.one.iter_mut().chain(&mut self.others);
-        all.filter(|(it, _)| *it == id).for_each(|(_, act)| act.cancel());
+        all.filter(|(it, _)| *it == id).for_each(|(_, performing)| performing.cancel());
     }
 
-    /// Whatever comes first. An effect whose final outcome it is is under way no more.
+    /// The outcome that comes first. An effect whose final outcome it is leaves the list.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(EffectId, Outcome)> {
-        if let Some((id, act)) = &mut self.one
-            && let Poll::Ready(outcome) = act.poll(cx)
+        if let Some((id, performing)) = &mut self.one
+            && let Poll::Ready(outcome) = performing.poll(cx)
         {
             let id = *id;
             if is_final(&outcome) {
@@ -49,8 +49,8 @@ impl Acts {
             }
             return Poll::Ready((id, outcome));
         }
-        for (at, (id, act)) in self.others.iter_mut().enumerate() {
-            if let Poll::Ready(outcome) = act.poll(cx) {
+        for (at, (id, performing)) in self.others.iter_mut().enumerate() {
+            if let Poll::Ready(outcome) = performing.poll(cx) {
                 let id = *id;
                 if is_final(&outcome) {
                     self.others.swap_remove(at);
@@ -66,21 +66,21 @@ fn is_final(outcome: &Outcome) -> bool {
     !matches!(outcome, Outcome::Progress(_))
 }
 
-/// What performs an effect. Dropping it gives up a request; an act on the store goes on, and what comes of it is disposed of.
-pub(crate) enum Act {
+/// One effect in flight. Dropping it gives up a request; work of the host goes on, and its outcome is disposed of.
+pub(crate) enum Performing {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A request that says how far it has come.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
     /// One that says nothing more: it is over, or was given up and is not until what it began on the disk is undone.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
-    Store(StoreAct),
+    Host(HostWork),
     /// An answer that is read on a thread for blocking work.
     Decode(oneshot::Receiver<thread::Result<Outcome>>),
     /// It was cancelled, which its machine is owed to hear.
     Cancelled,
 }
 
-impl Act {
+impl Performing {
     /// Sends a request, in a span.
     pub(crate) fn request(
         work: impl Future<Output = Result<Response<Bytes>, Fault>> + Send + 'static,
@@ -99,8 +99,8 @@ impl Act {
     }
 
     /// Begins an act on the store, on a thread for blocking work.
-    pub(crate) fn store(host: &Host, op: HostOp, span: Span) -> Self {
-        Self::Store(StoreAct::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
+    pub(crate) fn host(host: &Host, op: HostOp, span: Span) -> Self {
+        Self::Host(HostWork::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
     }
 
     /// Begins to read a large answer, on a thread for blocking work.
@@ -123,9 +123,9 @@ impl Act {
             // The thread reads on, and nobody takes what it read.
             Self::Request(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
-            Self::Store(act) => {
-                act.cancel();
-                Self::Store(act)
+            Self::Host(work) => {
+                work.cancel();
+                Self::Host(work)
             }
         };
     }
@@ -151,7 +151,7 @@ impl Act {
                 }
             }
             Self::Ending(work) => work.as_mut().poll(cx),
-            Self::Store(act) => Pin::new(act).poll(cx),
+            Self::Host(work) => Pin::new(work).poll(cx),
             Self::Decode(outcome) => Poll::Ready(match ready!(Pin::new(outcome).poll(cx)) {
                 Ok(Ok(outcome)) => outcome,
                 // An endpoint of the application's own panicked: in the task that called it, as anywhere.
@@ -184,22 +184,22 @@ mod tests {
         Host::new(Storage::Memory.open(&id).unwrap())
     }
 
-    async fn outcome(mut act: Act) -> Outcome {
-        poll_fn(|cx| act.poll(cx)).await
+    async fn outcome(mut performing: Performing) -> Outcome {
+        poll_fn(|cx| performing.poll(cx)).await
     }
 
     #[tokio::test]
     async fn a_request_that_is_given_up_was_cancelled() {
-        let mut act = Act::request(pending(), Span::none());
-        act.cancel();
-        let cancelled = outcome(act).await;
+        let mut performing = Performing::request(pending(), Span::none());
+        performing.cancel();
+        let cancelled = outcome(performing).await;
         assert!(matches!(cancelled, Outcome::Failed(Fault { kind: FaultKind::Cancelled, sent: Sent::Maybe, .. })));
     }
 
     #[tokio::test]
     async fn an_act_on_the_store_that_is_cancelled_goes_on() {
-        let mut act = Act::store(&host(), HostOp::Prepare, Span::none());
-        act.cancel();
-        assert!(matches!(outcome(act).await, Outcome::Host(HostResult::Prepared)));
+        let mut performing = Performing::host(&host(), HostOp::Prepare, Span::none());
+        performing.cancel();
+        assert!(matches!(outcome(performing).await, Outcome::Host(HostResult::Prepared)));
     }
 }

@@ -24,20 +24,20 @@ struct Entry {
     is_dropped: bool,
 }
 
-/// A loop's place in the list. Dropped, it says that nobody waits for the loop any more.
-pub(crate) struct Place<'a> {
+/// A loop in the list. Dropped, nobody waits for the loop any more.
+pub(crate) struct RunningLoop<'a> {
     loops: &'a Loops,
     changed: Sender<()>,
 }
 
 impl Loops {
     /// A loop begins.
-    pub(crate) fn enter(&self) -> (Place<'_>, Changes) {
+    pub(crate) fn enter(&self) -> (RunningLoop<'_>, Changes) {
         let (changed, changes) = channel(1);
         let mut entries = self.entries();
         entries.retain(|entry| !entry.changed.is_closed());
         entries.push(Entry { changed: changed.clone(), is_dropped: false });
-        (Place { loops: self, changed }, changes)
+        (RunningLoop { loops: self, changed }, changes)
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -51,7 +51,7 @@ impl Loops {
     }
 }
 
-impl Place<'_> {
+impl RunningLoop<'_> {
     /// Has the loop look at the session again, and returns whether it still runs.
     pub(crate) fn look_again(&self) -> impl Fn() -> bool + Send + use<> {
         let changed = self.changed.clone();
@@ -63,7 +63,7 @@ impl Place<'_> {
         for ending in self.loops.ending() {
             let mut ended = pin!(ending.closed());
             let ended_or_stopped = poll_fn(|cx| {
-                // A stop that came before this loop had its place is in the session alone.
+                // A stop that came before this loop was in the list is in the session alone.
                 while !is_stopped() {
                     if changes.poll_recv(cx).is_pending() {
                         return ended.as_mut().poll(cx);
@@ -76,7 +76,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for RunningLoop<'_> {
     fn drop(&mut self) {
         let mut entries = self.loops.entries();
         let own = entries.iter_mut().find(|entry| entry.changed.same_channel(&self.changed));

@@ -9,68 +9,68 @@ use molecule_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::driver::Drive;
+use crate::driver::Running;
 
 /// A machine that a task can own.
-pub(crate) trait Drivable: Machine<Output: Send> + Send + 'static {}
+pub(crate) trait Spawnable: Machine<Output: Send> + Send + 'static {}
 
-impl<M: Machine<Output: Send> + Send + 'static> Drivable for M {}
+impl<M: Machine<Output: Send> + Send + 'static> Spawnable for M {}
 
 /// A machine on its way to its end. Dropped before, it is cancelled, and goes on in a task.
-pub(crate) struct Driven<M: Drivable> {
-    drive: Option<Drive<M>>,
+pub(crate) struct CancelOnDrop<M: Spawnable> {
+    running: Option<Running<M>>,
     /// The runtime that it was first polled on: nothing happens before.
     runtime: Option<Handle>,
     /// True during a poll, and after one that panicked: there is nothing to finish then.
     is_polled: bool,
 }
 
-impl<M: Drivable> Driven<M> {
-    pub(crate) fn new(drive: Drive<M>) -> Self {
-        Self { drive: Some(drive), runtime: None, is_polled: false }
+impl<M: Spawnable> CancelOnDrop<M> {
+    pub(crate) fn new(running: Running<M>) -> Self {
+        Self { running: Some(running), runtime: None, is_polled: false }
     }
 }
 
-impl<T, M: Drivable<Output = Result<T>>> Future for Driven<M> {
+impl<T, M: Spawnable<Output = Result<T>>> Future for CancelOnDrop<M> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
-        let Some(drive) = &mut this.drive else { return Poll::Pending };
+        let Some(running) = &mut this.running else { return Poll::Pending };
         if this.runtime.is_none() {
             this.runtime = Some(runtime()?);
         }
         this.is_polled = true;
-        let polled = Pin::new(drive).poll(cx);
+        let polled = Pin::new(running).poll(cx);
         this.is_polled = false;
         let output = ready!(polled);
-        this.drive = None;
+        this.running = None;
         Poll::Ready(output)
     }
 }
 
-impl<M: Drivable> Drop for Driven<M> {
+impl<M: Spawnable> Drop for CancelOnDrop<M> {
     fn drop(&mut self) {
-        if let (Some(mut drive), Some(runtime), false) = (self.drive.take(), self.runtime.take(), self.is_polled) {
-            drive.cancel();
+        if let (Some(mut running), Some(runtime), false) = (self.running.take(), self.runtime.take(), self.is_polled) {
+            running.cancel();
             // Dropped at once where the runtime is gone.
-            drop(runtime.spawn(drive));
+            drop(runtime.spawn(running));
         }
     }
 }
 
 /// A machine on its way in a task of its own, which is given up with this value.
-pub(crate) struct Task<T>(JoinHandle<Result<T>>);
+pub(crate) struct AbortOnDrop<T>(JoinHandle<Result<T>>);
 
-impl<T: Send + 'static> Task<T> {
+impl<T: Send + 'static> AbortOnDrop<T> {
     /// # Errors
     /// `Config` without a runtime.
-    pub(crate) fn of(driven: Driven<impl Drivable<Output = Result<T>>>) -> Result<Self> {
-        Ok(Self(runtime()?.spawn(driven)))
+    pub(crate) fn of(call: CancelOnDrop<impl Spawnable<Output = Result<T>>>) -> Result<Self> {
+        Ok(Self(runtime()?.spawn(call)))
     }
 }
 
-impl<T> Future for Task<T> {
+impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
@@ -84,7 +84,7 @@ impl<T> Future for Task<T> {
     }
 }
 
-impl<T> Drop for Task<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -1,4 +1,4 @@
-//! The way to an origin: a connection that is kept, or a new one with its proxy's tunnel, TCP and TLS.
+//! Opens the connection to an origin: a connection that is kept, or a new one with its proxy's tunnel, TCP and TLS.
 //!
 //! Nothing of a request is sent here, so every fault is [`Sent::No`]. It travels through ureq inside its error: ureq alone
 //! would hand on a bare `io::Error`, which could as well come from the middle of an answer.
@@ -19,14 +19,14 @@ use crate::dial::{Deadline, dial};
 use crate::exchange::Exchange;
 use crate::http::fault;
 use crate::pool::{Origin, Pool};
-use crate::resolver::{Place, Resolver};
+use crate::resolver::{HostPort, Resolver};
 use crate::tcp::Socket;
 use crate::tls::{self, Tls};
 use crate::tunnel;
 
 /// What all requests of a client share.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct Network {
     pub(crate) tls: Tls,
     pub(crate) proxies: ProxyRule,
     pub(crate) resolver: Resolver,
@@ -34,33 +34,33 @@ pub(crate) struct Way {
     pub(crate) clock: Clock,
 }
 
-/// The way of one request.
+/// Gives one request its connection.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    way: Arc<Way>,
+    network: Arc<Network>,
     limits: Limits,
     started: Instant,
 }
 
 impl Connector {
-    pub(crate) fn new(way: Arc<Way>, limits: Limits) -> Self {
-        Self { way, limits, started: Instant::now() }
+    pub(crate) fn new(network: Arc<Network>, limits: Limits) -> Self {
+        Self { network, limits, started: Instant::now() }
     }
 
     /// A new connection to the origin of a URL, of which the caller makes the best.
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> {
-        let (way, deadline) = (&self.way, self.deadline());
+        let (network, deadline) = (&self.network, self.deadline());
         let default = if details.needs_tls() { 443 } else { 80 };
-        let place = Place::new(details.uri.host().unwrap_or_default(), details.uri.port_u16().unwrap_or(default));
-        let proxy = way.proxies.proxy_for(details.uri).map_err(unsent)?;
-        let (stream, place) = match proxy {
+        let remote = HostPort::new(details.uri.host().unwrap_or_default(), details.uri.port_u16().unwrap_or(default));
+        let proxy = network.proxies.proxy_for(details.uri).map_err(unsent)?;
+        let (stream, remote) = match proxy {
             Some(proxy) => {
-                let place = Place::new(proxy.host(), proxy.port());
-                (self.tunnel(details.uri, proxy, &place).map_err(unsent)?, place)
+                let remote = HostPort::new(proxy.host(), proxy.port());
+                (self.tunnel(details.uri, proxy, &remote).map_err(unsent)?, remote)
             }
             None => {
-                let stream = dial(&way.resolver, &place, self.limits.reach, way.clock.now(), deadline);
-                (stream.map_err(unsent)?, place)
+                let stream = dial(&network.resolver, &remote, self.limits.reach, network.clock.now(), deadline);
+                (stream.map_err(unsent)?, remote)
             }
         };
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
@@ -68,16 +68,17 @@ impl Connector {
         if !details.needs_tls() {
             return Ok(stream);
         }
-        tls::handshake(&way.tls, details, stream, self.limits.reach, self.started).map_err(|error| {
-            way.resolver.forget(&place);
+        tls::handshake(&network.tls, details, stream, self.limits.reach, self.started).map_err(|error| {
+            network.resolver.forget(&remote);
             step_failed(step_of_handshake(&error), error)
         })
     }
 
     /// A proxy's address is its owner's choice, and what a name leads to behind it, only the proxy knows.
-    fn tunnel(&self, uri: &Uri, proxy: &molecule_core::HttpProxy, place: &Place) -> Result<TcpStream, Fault> {
-        let (way, deadline) = (&self.way, self.deadline());
-        let stream = dial(&way.resolver, place, Reach::Anywhere, way.clock.now(), deadline).map_err(of_proxy)?;
+    fn tunnel(&self, uri: &Uri, proxy: &molecule_core::HttpProxy, remote: &HostPort) -> Result<TcpStream, Fault> {
+        let (network, deadline) = (&self.network, self.deadline());
+        let stream =
+            dial(&network.resolver, remote, Reach::Anywhere, network.clock.now(), deadline).map_err(of_proxy)?;
         tunnel::open(&stream, proxy, uri, deadline)?;
         Ok(stream)
     }
@@ -94,13 +95,13 @@ impl ureq::unversioned::transport::Connector for Connector {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Exchange>, ureq::Error> {
         let origin = Origin::of(details.uri, self.limits.reach);
-        let kept = self.way.pool.take(&origin, self.limits.max_idle, self.way.clock.now());
+        let kept = self.network.pool.take(&origin, self.limits.max_idle, self.network.clock.now());
         let is_kept = kept.is_some();
         let stream = match kept {
             Some(kept) => kept,
             None => self.open(details)?,
         };
-        Ok(Some(Exchange::new(self.way.clone(), origin, stream, is_kept)))
+        Ok(Some(Exchange::new(self.network.clone(), origin, stream, is_kept)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A TCP connection to a place, at whichever of its addresses answers first.
+//! A TCP connection to a host and port, at whichever of its addresses answers first.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use molecule_core::effect::{Fault, FaultKind, Phase, Sent};
 use molecule_core::machine::Now;
 use molecule_host::keep_alive;
 
-use crate::resolver::{Place, Resolver};
+use crate::resolver::{HostPort, Resolver};
 
 /// Enough to wait for a connection.
 const STACK: usize = 64 * 1024;
@@ -47,20 +47,20 @@ impl Deadline {
 /// `Resolve`, `OutOfReach`, `Connect` or `Timeout`; nothing of a request was sent.
 pub(crate) fn dial(
     resolver: &Resolver,
-    place: &Place,
+    remote: &HostPort,
     reach: Reach,
     now: Now,
     deadline: Deadline,
 ) -> Result<TcpStream, Fault> {
-    let addresses = reach.admitted(place.host(), resolver.addresses(place, now, deadline)?)?;
-    let (stream, address) = connect(&addresses, deadline).inspect_err(|_| resolver.forget(place))?;
+    let addresses = reach.admitted(remote.host(), resolver.addresses(remote, now, deadline)?)?;
+    let (stream, address) = connect(&addresses, deadline).inspect_err(|_| resolver.forget(remote))?;
     let set = |source| Fault::with_source(Sent::No, FaultKind::Connect, source);
     let local = stream.local_addr().map_err(set)?;
-    reach.check_connection(place.host(), local.ip(), address.ip())?;
+    reach.check_connection(remote.host(), local.ip(), address.ip())?;
     // Requests are small and written at once: nothing is gained by waiting for more.
     stream.set_nodelay(true).map_err(set)?;
     keep_alive(&stream);
-    resolver.worked(place, address);
+    resolver.worked(remote, address);
     Ok(stream)
 }
 

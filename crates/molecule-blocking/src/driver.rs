@@ -17,7 +17,7 @@ use molecule_host::{Host, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
 use crate::http::Client;
-use crate::reply_slot::Reply;
+use crate::reply_slot::ReplySlot;
 
 /// Enough for a TLS handshake; a loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;
@@ -62,7 +62,7 @@ impl Driver {
         self.session.add_loop(move || changes.send(Input::LookAgain).is_ok());
         let machine = Run::new();
         let performer = self.performer(&machine);
-        // Where a callback panics, effects that are under way would keep the lock.
+        // Where a callback panics, effects in flight would keep the lock.
         let _unlocked = Unlock(performer.host.clone());
         self.drive(machine, &inputs, Effects { performer, sender, is_loop: true })
     }
@@ -123,7 +123,7 @@ impl Perform for Effects {
     /// An effect of a call is performed now, on the thread that waits for it, unless there is something to tell meanwhile; one of the
     /// loop on a thread of its own.
     fn start(&mut self, id: EffectId, effect: Effect) {
-        let reply = Reply::new(&self.sender, id, &self.performer.host);
+        let reply = ReplySlot::new(&self.sender, id, &self.performer.host);
         // Made here: a collector of this thread alone would not hear of it on another one.
         let span = self.performer.span.effect(&effect);
         match effect {
@@ -153,7 +153,7 @@ struct Performer {
 }
 
 impl Performer {
-    fn perform(&self, reply: Reply, span: &Span, effect: Effect) {
+    fn perform(&self, reply: ReplySlot, span: &Span, effect: Effect) {
         let outcome = span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use molecule_host::is_cut;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-use crate::connector::Way;
+use crate::connector::Network;
 use crate::pool::Origin;
 
 /// A connection for the time of one request.
@@ -20,7 +20,7 @@ use crate::pool::Origin;
 pub(crate) struct Exchange {
     /// `None` once it was given back.
     stream: Option<Box<dyn Transport>>,
-    way: Arc<Way>,
+    network: Arc<Network>,
     origin: Origin,
     /// Whether it served a request before.
     is_kept: bool,
@@ -33,8 +33,8 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(way: Arc<Way>, origin: Origin, stream: Box<dyn Transport>, is_kept: bool) -> Self {
-        Self { stream: Some(stream), way, origin, is_kept, in_head: false, is_late: false, is_over: false }
+    pub(crate) fn new(network: Arc<Network>, origin: Origin, stream: Box<dyn Transport>, is_kept: bool) -> Self {
+        Self { stream: Some(stream), network, origin, is_kept, in_head: false, is_late: false, is_over: false }
     }
 
     fn stream(&mut self) -> &mut dyn Transport {
@@ -86,9 +86,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(stream) = self.stream.take() else { return };
         if self.is_over {
-            self.way.pool.give(&self.origin, stream, self.way.clock.now());
+            self.network.pool.give(&self.origin, stream, self.network.clock.now());
         } else if self.is_kept && (self.in_head || self.is_late) {
-            self.way.pool.close(&self.origin);
+            self.network.pool.close(&self.origin);
         }
     }
 }

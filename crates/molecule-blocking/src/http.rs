@@ -18,7 +18,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver}
 use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, AsSendBody, Body, Timeout};
 
-use crate::connector::{Connector, Unsent, Way};
+use crate::connector::{Connector, Network, Unsent};
 use crate::exchange::Cut;
 use crate::pool::Pool;
 use crate::resolver::Resolver;
@@ -33,7 +33,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    way: Arc<Way>,
+    network: Arc<Network>,
 }
 
 impl Client {
@@ -71,21 +71,21 @@ impl Client {
             // The pool is ours.
             .max_idle_connections(0)
             .build();
-        let way = Way {
+        let network = Network {
             tls: tls::set_up(&transport.extra_ca)?,
             proxies: molecule_host::proxy_rule(&transport.proxy)?,
             resolver: Resolver::new(names),
             pool: Pool::default(),
             clock: Clock::start(),
         };
-        Ok(Self(Arc::new(Inner { config, way: Arc::new(way) })))
+        Ok(Self(Arc::new(Inner { config, network: Arc::new(network) })))
     }
 
     /// # Errors
     /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
     pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
-        self.0.way.tls.check(target)?;
-        self.0.way.proxies.check(target)
+        self.0.network.tls.check(target)?;
+        self.0.network.proxies.check(target)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.
@@ -107,7 +107,7 @@ impl Client {
     }
 
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
-        let connector = Connector::new(self.0.way.clone(), limits);
+        let connector = Connector::new(self.0.network.clone(), limits);
         // One for each request: what ureq keeps in one, such as cookies where the application turns them on, ends with it.
         let agent = Agent::with_parts(self.0.config.clone(), connector, NoNames);
         let request = agent

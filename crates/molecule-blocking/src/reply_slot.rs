@@ -1,4 +1,4 @@
-//! The way of an outcome back to its machine, on which none is lost: what nobody takes any more is disposed of.
+//! Where the outcome of an effect is put. None is lost: one that nobody takes any more is disposed of.
 
 use std::sync::mpsc::Sender;
 
@@ -8,13 +8,13 @@ use molecule_host::{Host, Undelivered};
 use crate::driver::Input;
 
 /// The one outcome that an effect owes. Dropped without one, it is a fault: its thread did not start, or panicked.
-pub(crate) struct Reply {
+pub(crate) struct ReplySlot {
     sender: Option<Sender<Input>>,
     id: EffectId,
     host: Host,
 }
 
-impl Reply {
+impl ReplySlot {
     pub(crate) fn new(sender: &Sender<Input>, id: EffectId, host: &Host) -> Self {
         Self { sender: Some(sender.clone()), id, host: host.clone() }
     }
@@ -33,7 +33,7 @@ impl Reply {
     }
 }
 
-impl Drop for Reply {
+impl Drop for ReplySlot {
     fn drop(&mut self) {
         let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
         self.tell(Outcome::Failed(fault));
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn an_effect_whose_thread_ends_without_an_outcome_is_a_fault() {
         let (sender, inputs) = channel::<Input>();
-        drop(Reply::new(&sender, ID, &host()));
+        drop(ReplySlot::new(&sender, ID, &host()));
         let Input::Outcome(ID, outcome) = inputs.try_recv().unwrap() else { panic!("no outcome") };
         assert!(matches!(outcome.take(), Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. })));
     }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn an_effect_has_one_outcome() {
         let (sender, inputs) = channel::<Input>();
-        Reply::new(&sender, ID, &host()).feed(Outcome::Host(HostResult::Prepared));
+        ReplySlot::new(&sender, ID, &host()).feed(Outcome::Host(HostResult::Prepared));
         assert!(inputs.try_recv().is_ok());
         assert!(inputs.try_recv().is_err());
     }
@@ -81,12 +81,12 @@ mod tests {
     fn a_lock_that_comes_too_late_is_given_back() {
         let host = host();
         let (sender, inputs) = channel::<Input>();
-        Reply::new(&sender, ID, &host).feed(host.perform(HostOp::Lock));
+        ReplySlot::new(&sender, ID, &host).feed(host.perform(HostOp::Lock));
         assert!(!locks(&host), "it is on its way");
         drop(inputs);
         let outcome = host.perform(HostOp::Lock);
         assert!(matches!(outcome, Outcome::Host(HostResult::Locked(_))), "the channel gave it back");
-        Reply::new(&sender, ID, &host).feed(outcome);
+        ReplySlot::new(&sender, ID, &host).feed(outcome);
         assert!(locks(&host), "the sender gave it back");
     }
 }

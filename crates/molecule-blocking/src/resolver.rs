@@ -25,15 +25,15 @@ const MOST: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
     names: Names,
-    kept: Mutex<BTreeMap<Place, Kept>>,
+    kept: Mutex<BTreeMap<HostPort, Cached>>,
 }
 
 /// A host in lower case, an IPv6 address without its brackets, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(String, u16);
+pub(crate) struct HostPort(String, u16);
 
 #[derive(Debug)]
-struct Kept {
+struct Cached {
     since: Now,
     /// In the order in which they are tried.
     addresses: Vec<SocketAddr>,
@@ -41,7 +41,7 @@ struct Kept {
     worked: Option<SocketAddr>,
 }
 
-impl Place {
+impl HostPort {
     /// A host as it stands in a URL.
     pub(crate) fn new(host: &str, port: u16) -> Self {
         Self(bare_host(host).to_ascii_lowercase(), port)
@@ -57,23 +57,23 @@ impl Resolver {
         Self { names, kept: Mutex::default() }
     }
 
-    /// The addresses of a place: the one that answered last, then the others in the order in which the lookup gave them.
+    /// The addresses of a host and port: the one that answered last, then the others in the order in which the lookup gave them.
     ///
     /// # Errors
     /// `Resolve` if there is none, `Timeout` if nobody said so in time.
-    pub(crate) fn addresses(&self, place: &Place, now: Now, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
-        if let Ok(literal) = place.0.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(literal, place.1)]);
+    pub(crate) fn addresses(&self, remote: &HostPort, now: Now, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
+        if let Ok(literal) = remote.0.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(literal, remote.1)]);
         }
-        if let Some(kept) = self.kept().get(place).filter(|kept| now.since(kept.since) < KEPT) {
+        if let Some(kept) = self.kept().get(remote).filter(|kept| now.since(kept.since) < KEPT) {
             return Ok(kept.addresses.clone());
         }
-        let mut addresses = look_up(&self.names, place, deadline)?;
+        let mut addresses = look_up(&self.names, remote, deadline)?;
         if addresses.is_empty() {
             return Err(unresolved("it has no address"));
         }
         let mut all = self.kept();
-        let worked = all.remove(place).and_then(|kept| kept.worked);
+        let worked = all.remove(remote).and_then(|kept| kept.worked);
         prefer(&mut addresses, worked);
         all.retain(|_, kept| now.since(kept.since) < KEPT);
         if all.len() >= MOST
@@ -81,24 +81,24 @@ impl Resolver {
         {
             all.remove(&any);
         }
-        all.insert(place.clone(), Kept { since: now, addresses: addresses.clone(), worked });
+        all.insert(remote.clone(), Cached { since: now, addresses: addresses.clone(), worked });
         Ok(addresses)
     }
 
     /// One of them answered: it is tried first from now on, also after the next lookup.
-    pub(crate) fn worked(&self, place: &Place, address: SocketAddr) {
-        if let Some(kept) = self.kept().get_mut(place) {
+    pub(crate) fn worked(&self, remote: &HostPort, address: SocketAddr) {
+        if let Some(kept) = self.kept().get_mut(remote) {
             kept.worked = Some(address);
             prefer(&mut kept.addresses, kept.worked);
         }
     }
 
     /// No connection came of them: the name may have moved, and is looked up again by whoever comes next.
-    pub(crate) fn forget(&self, place: &Place) {
-        self.kept().remove(place);
+    pub(crate) fn forget(&self, remote: &HostPort) {
+        self.kept().remove(remote);
     }
 
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<Place, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<HostPort, Cached>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,9 +111,9 @@ fn prefer(addresses: &mut [SocketAddr], first: Option<SocketAddr>) {
 }
 
 /// Looks a name up on a thread of its own: that has no limit that it could be given.
-fn look_up(names: &Names, place: &Place, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
+fn look_up(names: &Names, remote: &HostPort, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
     let (tell, told) = channel();
-    let (names, Place(host, port)) = (names.clone(), place.clone());
+    let (names, HostPort(host, port)) = (names.clone(), remote.clone());
     let look_up = move || {
         // Nobody listens any more if the limit passed.
         let _ = tell.send(names.look_up(&host, port));
@@ -159,7 +159,7 @@ mod tests {
 
     fn ask(resolver: &Resolver, host: &str, port: u16, now: Now) -> Vec<String> {
         let deadline = Deadline::new(std::time::Instant::now(), Duration::from_secs(10), Phase::Connect);
-        let found = resolver.addresses(&Place::new(host, port), now, deadline).unwrap();
+        let found = resolver.addresses(&HostPort::new(host, port), now, deadline).unwrap();
         found.iter().map(ToString::to_string).collect()
     }
 
@@ -193,9 +193,9 @@ mod tests {
     #[test]
     fn the_address_that_answered_last_is_tried_first_also_after_the_next_lookup() {
         let (resolver, asked) = counting(4);
-        let place = Place::new("host.example", 443);
+        let remote = HostPort::new("host.example", 443);
         ask(&resolver, "host.example", 443, at(100, 1000));
-        resolver.worked(&place, "192.0.2.2:443".parse().unwrap());
+        resolver.worked(&remote, "192.0.2.2:443".parse().unwrap());
         let preferred = ["192.0.2.2:443", "192.0.2.0:443", "192.0.2.1:443", "192.0.2.3:443"];
         assert_eq!(ask(&resolver, "host.example", 443, at(101, 1001)), preferred);
         assert_eq!(ask(&resolver, "host.example", 443, at(200, 1100)), preferred);
@@ -206,7 +206,7 @@ mod tests {
     fn after_a_failed_connect_the_name_is_looked_up_again() {
         let (resolver, asked) = counting(2);
         ask(&resolver, "host.example", 443, at(100, 1000));
-        resolver.forget(&Place::new("host.example", 443));
+        resolver.forget(&HostPort::new("host.example", 443));
         ask(&resolver, "host.example", 443, at(100, 1000));
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
