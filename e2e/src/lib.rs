@@ -5,7 +5,6 @@
 //! show that the facades are alike and that one client serves both servers. Nothing sleeps: a scenario waits, for at most
 //! [`PATIENCE`], for what the platform received or what the agent told.
 
-mod downloads;
 mod facade;
 mod home;
 mod log;
@@ -15,7 +14,6 @@ mod scenario;
 mod store;
 mod world;
 
-pub use downloads::Downloads;
 pub use facade::{Agent, Facade, Setup, Stopper};
 pub use home::Home;
 pub use log::{Log, PATIENCE};

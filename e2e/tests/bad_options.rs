@@ -56,6 +56,17 @@ scenario!(a_reported_url_or_an_origin_that_is_none, [Current], |stage| {
     assert_eq!(world.count(""), 0);
 });
 
+scenario!(a_certificate_authority_that_is_none, [Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+        let setup = world.setup(&id).platform("https://127.0.0.1:9").extra_ca(pem.into());
+        let error = setup.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{pem:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+});
+
 scenario!(options_that_contradict_each_other, [Current], |stage| {
     let world = stage.world();
     let id = world.open_workspace();

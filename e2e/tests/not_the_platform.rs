@@ -1,5 +1,6 @@
 //! Something else answers than the platform: a web page, a redirect, a gate before it.
 
+use molecule_conformance::ClosedPort;
 use molecule_e2e::core::{ErrorKind, Event, Lane, OriginHeader};
 use molecule_e2e::{route, scenario};
 
@@ -103,8 +104,8 @@ scenario!(nobody_listens, [Current], |stage| {
     use std::time::Duration;
     let world = stage.world();
     let (id, token) = world.workspace();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let setup = world.setup(&id).token(&token).platform(&format!("http://{nobody}"));
+    let nobody = ClosedPort::new();
+    let setup = world.setup(&id).token(&token).platform(&nobody.url());
     let agent = setup.call_limit(Duration::from_millis(20)).build().unwrap();
     let error = agent.pull_secrets().unwrap_err();
     assert_told(&error, ErrorKind::Unreachable, "no connection", "can be reached from here");

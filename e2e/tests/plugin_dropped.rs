@@ -1,11 +1,11 @@
 //! The caller of an async install goes away.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use molecule_conformance::Peer;
 use molecule_e2e::core::effect::LockId;
 use molecule_e2e::core::plugin::act::PluginOp;
 use molecule_e2e::core::plugin::{Plugin, Setup};
@@ -13,7 +13,7 @@ use molecule_e2e::core::proto::UnixTime;
 use molecule_e2e::host::{Cancel, ChosenBy, Plugins};
 use molecule_e2e::platform::PluginTree;
 use molecule_e2e::platform::serve::Action;
-use molecule_e2e::{Agent, Downloads, PATIENCE, World, route, scenario};
+use molecule_e2e::{Agent, PATIENCE, World, route, scenario};
 
 use crate::plugin_refused::{archive, assert_nothing_left, at, good, head, with_earlier_version};
 
@@ -43,13 +43,14 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
     let (tell, told) = mpsc::channel();
-    let downloads = Downloads::start(move |stream| {
+    let downloads = Peer::start(move |connection| {
+        connection.request();
         let archive = archive();
-        head(stream, archive.len());
-        let _ = stream.write_all(&archive[..archive.len() / 2]);
+        head(connection, archive.len());
+        connection.send(&archive[..archive.len() / 2]);
         let _ = tell.send(());
         // Until the other side has gone.
-        let _ = stream.read(&mut [0; 1]);
+        connection.is_left();
     });
     let plugins = world.home().agent(&agent.workspace_id()).join("plugins");
     let is_staged = || fs::read_dir(&plugins).unwrap().any(|entry| {
@@ -80,11 +81,12 @@ scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [C
     let agent = with_earlier_version(&world, good());
     let many = (0..FILES).fold(mine(), |tree, number| tree.file(&format!("many/{number:05}.md"), "x"));
     let archive = many.archive(UnixTime::from_secs(1_795_383_587)).unwrap().to_vec();
-    let downloads = Downloads::start(move |stream| {
-        head(stream, archive.len());
-        let _ = stream.write_all(&archive[..archive.len() - 1]);
+    let downloads = Peer::start(move |connection| {
+        connection.request();
+        head(connection, archive.len());
+        connection.send(&archive[..archive.len() - 1]);
         // Until the other side has gone.
-        let _ = stream.read(&mut [0; 1]);
+        connection.is_left();
     });
     let directory = world.home().agent(&agent.workspace_id()).join("plugins");
     let staged = || {

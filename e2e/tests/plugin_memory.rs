@@ -3,11 +3,10 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use molecule_e2e::Downloads;
+use molecule_conformance::Peer;
 use molecule_e2e::core::plugin::{Installed, Plugin, Setup};
 use molecule_e2e::core::proto::UnixTime;
 use molecule_e2e::host::{Storage, seed};
@@ -24,9 +23,10 @@ const MIB: usize = 1 << 20;
 fn an_install_of_200_mib_takes_at_most_4_mib_blocking_and_8_mib_async() {
     // No platform packs more than 100 MiB, so a server of the test's own sends it.
     let archive = large().archive(UnixTime::from_secs(1_795_383_587)).unwrap();
-    let downloads = Downloads::start(move |stream| {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len());
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&archive));
+    let downloads = Peer::start(move |connection| {
+        connection.request();
+        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len()));
+        connection.send(&archive);
     });
     for (facade, most) in [("blocking", 4.0), ("asynchronous", 8.0)] {
         let home = env::temp_dir().join(format!("molecule-e2e-{:016x}", seed()));

@@ -1,17 +1,16 @@
 //! A plugin that breaks a rule, or does not arrive as a whole, changes nothing.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use molecule_conformance::{Connection, Peer};
 use molecule_e2e::core::plugin::{EarlierVersion, InstallLimits, Plugin, Rule};
 use molecule_e2e::core::proto::{Token, UnixTime};
 use molecule_e2e::core::{Error, ErrorKind};
 use molecule_e2e::platform::PluginTree;
-use molecule_e2e::{Agent, Downloads, World, scenario};
+use molecule_e2e::{Agent, World, scenario};
 
 /// Nothing but whole plugins, receipts and locks lies in an agent's directory of plugins.
 pub(crate) fn assert_nothing_left(world: &World, agent: &Agent) {
@@ -82,14 +81,17 @@ scenario!(limits_of_the_callers_own_hold, [Current], |stage| {
 });
 
 /// The same agent at a server that sends what it likes.
-pub(crate) fn at(world: &World, agent: &Agent, downloads: &Downloads) -> Agent {
+pub(crate) fn at(world: &World, agent: &Agent, downloads: &Peer) -> Agent {
     let (id, token) = (agent.workspace_id(), Token::new("a-token-that-nobody-checks").unwrap());
     world.setup(&id).token(&token).platform(&downloads.url()).call_limit(Duration::from_secs(5)).build().unwrap()
 }
 
-fn refused_from(world: &World, answer: impl Fn(&mut TcpStream) + Send + 'static) -> (Agent, Error) {
+fn refused_from(world: &World, answer: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Agent, Error) {
     let agent = with_earlier_version(world, good());
-    let downloads = Downloads::start(answer);
+    let downloads = Peer::start(move |connection| {
+        connection.request();
+        answer(connection);
+    });
     let plugin = Plugin::new("mine").download_timeout(Duration::from_secs(3));
     let error = at(world, &agent, &downloads).install_plugin(plugin).unwrap_err();
     (agent, error)
@@ -100,16 +102,16 @@ pub(crate) fn archive() -> Vec<u8> {
     good().archive(UnixTime::from_secs(1_795_383_587)).unwrap().to_vec()
 }
 
-pub(crate) fn head(stream: &mut TcpStream, length: usize) {
+pub(crate) fn head(connection: &mut Connection, length: usize) {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {length}\r\n\r\n");
-    let _ = stream.write_all(head.as_bytes());
+    connection.send(head);
 }
 
 scenario!(a_web_page_is_no_archive, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
-        head(stream, 15);
-        let _ = stream.write_all(b"<!doctype html>");
+    let (agent, error) = refused_from(&world, |connection| {
+        head(connection, 15);
+        connection.send(b"<!doctype html>");
     });
     assert_eq!(error.install().unwrap().rule(), Some(Rule::NotGzip), "{error}");
     assert!(error.to_string().contains("<!doctype html>"), "{error}");
@@ -118,10 +120,10 @@ scenario!(a_web_page_is_no_archive, [Current], |stage| {
 
 scenario!(a_download_that_is_cut_is_told_as_such, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
+    let (agent, error) = refused_from(&world, |connection| {
         let archive = archive();
-        head(stream, archive.len());
-        let _ = stream.write_all(&archive[..archive.len() / 2]);
+        head(connection, archive.len());
+        connection.send(&archive[..archive.len() / 2]);
     });
     assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
     assert_eq!(error.install().unwrap().rule(), None);
@@ -130,12 +132,12 @@ scenario!(a_download_that_is_cut_is_told_as_such, [Current], |stage| {
 
 scenario!(a_download_that_is_corrupt_is_refused, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
+    let (agent, error) = refused_from(&world, |connection| {
         let mut archive = archive();
         let last = archive.len() - 5;
         archive[last] ^= 0xff;
-        head(stream, archive.len());
-        let _ = stream.write_all(&archive);
+        head(connection, archive.len());
+        connection.send(&archive);
     });
     assert_eq!(error.kind(), ErrorKind::PluginRefused, "{error}");
     assert_kept(&world, &agent, &error);
@@ -143,12 +145,12 @@ scenario!(a_download_that_is_corrupt_is_refused, [Current], |stage| {
 
 scenario!(a_download_that_stalls_ends, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
+    let (agent, error) = refused_from(&world, |connection| {
         let archive = archive();
-        head(stream, archive.len());
-        let _ = stream.write_all(&archive[..archive.len() / 2]);
+        head(connection, archive.len());
+        connection.send(&archive[..archive.len() / 2]);
         // Until the other side has had enough.
-        let _ = stream.read(&mut [0; 1]);
+        connection.is_left();
     });
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert_kept(&world, &agent, &error);
@@ -157,12 +159,13 @@ scenario!(a_download_that_stalls_ends, [Current], |stage| {
 scenario!(a_download_without_an_end_is_cut_off, [Current], |stage| {
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
-    let downloads = Downloads::start(|stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let downloads = Peer::start(|connection| {
+        connection.request();
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let mut archive = archive();
         archive.truncate(archive.len() - 8);
         let chunk = [format!("{:x}\r\n", archive.len()).as_bytes(), &archive, b"\r\n"].concat();
-        while stream.write_all(&chunk).is_ok() {}
+        while connection.send(&chunk) {}
     });
     let limits = InstallLimits::default().max_archive_bytes(1 << 20);
     let plugin = Plugin::new("mine").limits(limits);
@@ -173,7 +176,7 @@ scenario!(a_download_without_an_end_is_cut_off, [Current], |stage| {
 
 scenario!(a_download_that_says_it_is_too_large_is_not_read, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| head(stream, 101 << 20));
+    let (agent, error) = refused_from(&world, |connection| head(connection, 101 << 20));
     assert_eq!(error.install().unwrap().rule(), Some(Rule::ArchiveBytes), "{error}");
     assert_kept(&world, &agent, &error);
 });
@@ -182,22 +185,21 @@ scenario!(a_download_that_its_head_refuses_is_not_waited_for, [Current], |stage|
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
     let (tell, told) = mpsc::channel();
-    let downloads = Downloads::start(move |stream| {
-        head(stream, 101 << 20);
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-        let _ = tell.send(stream.read(&mut [0; 1]).map_err(|error| error.kind()));
+    let downloads = Peer::start(move |connection| {
+        connection.request();
+        head(connection, 101 << 20);
+        let _ = tell.send(connection.is_left());
     });
     let error = at(&world, &agent, &downloads).install_plugin("mine").unwrap_err();
     assert_eq!(error.install().unwrap().rule(), Some(Rule::ArchiveBytes), "{error}");
-    let gone = told.recv().unwrap();
-    assert!(matches!(gone, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "the connection is kept: {gone:?}");
+    assert!(told.recv().unwrap(), "the connection is kept");
     assert_kept(&world, &agent, &error);
 });
 
 scenario!(an_encoding_that_nobody_asked_for_is_refused, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\0\0");
+    let (agent, error) = refused_from(&world, |connection| {
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\0\0");
     });
     assert_eq!(error.install().unwrap().rule(), Some(Rule::ContentEncoding), "{error}");
     assert_kept(&world, &agent, &error);
@@ -205,8 +207,8 @@ scenario!(an_encoding_that_nobody_asked_for_is_refused, [Current], |stage| {
 
 scenario!(a_redirect_is_not_followed, [Current], |stage| {
     let world = stage.world();
-    let (agent, error) = refused_from(&world, |stream| {
-        let _ = stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/x\r\nContent-Length: 0\r\n\r\n");
+    let (agent, error) = refused_from(&world, |connection| {
+        connection.send(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/x\r\nContent-Length: 0\r\n\r\n");
     });
     assert_eq!(error.kind(), ErrorKind::Redirected, "{error}");
     assert_kept(&world, &agent, &error);

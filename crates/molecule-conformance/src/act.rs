@@ -1,9 +1,9 @@
-//! What a scripted peer does with one connection.
+//! What a scripted peer does with a connection.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// One act. After the last one the peer says goodbye (under TLS too), and reads until the client closes.
+/// One act. After a script's last one the peer says goodbye (under TLS too), and reads until the client closes.
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Waits until something has arrived, and leaves it unread.
@@ -24,6 +24,8 @@ pub enum Act {
     Hold,
     /// Accepts a TLS handshake. The acts that follow are inside.
     Secure(Certificate),
+    /// Says goodbye and sends nothing more, whatever the script says after it.
+    Close,
     /// Sends nothing more, without a goodbye of TLS, and reads until the client closes.
     Cut,
     /// Closes both ways at once. What arrived unread makes it a reset.
@@ -47,22 +49,32 @@ pub enum Certificate {
 
 impl Act {
     /// Sends a text.
-    pub(super) fn send(text: &'static str) -> Self {
+    pub fn send(text: &'static str) -> Self {
         Self::Send(text.as_bytes().into())
     }
 
     /// Sends what a test has made.
-    pub(super) fn send_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn send_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self::Send(Cow::Owned(bytes.into()))
     }
 
     /// Sends a whole answer: a status line's end, such as `200 OK`, a body, and its length.
-    pub(super) fn answer(status: &str, body: &str) -> Self {
-        Self::send_bytes(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+    pub fn answer(status: &str, body: &str) -> Self {
+        Self::answer_with(status, "", body)
+    }
+
+    /// The same with these header lines, each with its line end.
+    pub fn answer_with(status: &str, headers: &str, body: &str) -> Self {
+        Self::send_bytes(format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()))
+    }
+
+    /// Sends this JSON with status 200.
+    pub fn json(body: &str) -> Self {
+        Self::answer_with("200 OK", "content-type: application/json\r\n", body)
     }
 
     /// The usual answer.
-    pub(super) fn ok() -> Self {
+    pub fn ok() -> Self {
         Self::answer("200 OK", "ok")
     }
 }

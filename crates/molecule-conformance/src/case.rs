@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use molecule_core::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
+use rustls::HandshakeKind;
 
 use super::act::Act;
 
@@ -34,6 +35,7 @@ pub struct Case {
     pub(super) names: Names,
     pub(super) proxy: Option<Proxy>,
     pub(super) most_written: Option<u64>,
+    pub(super) handshakes: Option<Vec<HandshakeKind>>,
 }
 
 /// Where the client finds the addresses of a name.
@@ -45,6 +47,10 @@ pub enum Names {
     Peer,
     /// A given lookup finds a closed port first, then the peer.
     ClosedThenPeer,
+    /// A given lookup finds twenty closed ports first, then the peer.
+    ManyClosedThenPeer,
+    /// A given lookup finds an address of a private network first, then the peer.
+    PrivateThenPeer,
     /// A given lookup finds two closed ports.
     Closed,
     /// A given lookup finds the name without any address.
@@ -78,6 +84,7 @@ pub struct Ask {
     pub(super) allowed: Vec<Seen>,
     pub(super) body_back: Option<Vec<u8>>,
     pub(super) headers_back: Vec<(&'static str, &'static str)>,
+    pub(super) cause: Option<&'static str>,
 }
 
 /// What came of a request.
@@ -125,6 +132,7 @@ impl Case {
             names: Names::System,
             proxy: None,
             most_written: None,
+            handshakes: None,
         }
     }
 
@@ -172,6 +180,18 @@ impl Case {
         self
     }
 
+    /// Plain HTTP to this machine, with a proxy for others.
+    pub(super) fn beside(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// These are its TLS handshakes.
+    pub(super) fn shakes_hands(mut self, kinds: impl Into<Vec<HandshakeKind>>) -> Self {
+        self.handshakes = Some(kinds.into());
+        self
+    }
+
     /// The client must have stopped reading before the peer could send more than this.
     pub(super) fn writes_at_most(mut self, bytes: u64) -> Self {
         self.most_written = Some(bytes);
@@ -215,6 +235,7 @@ impl Ask {
             allowed: Vec::new(),
             body_back: None,
             headers_back: Vec::new(),
+            cause: None,
         }
     }
 
@@ -286,6 +307,12 @@ impl Ask {
     /// If there is an answer, or the head of one, it has this header.
     pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers_back.push((name, value));
+        self
+    }
+
+    /// If there is a fault, its cause names this.
+    pub(super) fn naming(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause);
         self
     }
 

@@ -1,4 +1,4 @@
-//! What a peer shows in a TLS handshake; also for other tests that need one.
+//! What a peer shows in a TLS handshake.
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,12 +23,18 @@ pub fn trusted() -> Vec<u8> {
     TRUSTED.pem().into_bytes()
 }
 
+/// An authority that signed nothing, in PEM.
+pub(super) fn idle_authority() -> Vec<u8> {
+    static IDLE: LazyLock<Authority> = LazyLock::new(authority);
+    IDLE.pem().into_bytes()
+}
+
 /// Whom a good certificate is for.
 const HERE: [&str; 3] = ["127.0.0.1", "localhost", ELSEWHERE];
 
 impl Certificate {
     /// How a server shows it.
-    pub fn config(self) -> Arc<ServerConfig> {
+    pub(super) fn config(self) -> Arc<ServerConfig> {
         static GOOD: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| config(&TRUSTED, &HERE, false));
         match self {
             Self::Good => GOOD.clone(),

@@ -1,22 +1,24 @@
 //! Performs cases on a driver, and judges them.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use molecule_core::effect::{Fault, Limits, Sent};
+use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Proxy as ProxyChoice, Transport};
 
 use super::case::{Ask, Case, Names, Seen};
-use super::certificate::trusted;
-use super::peer::{Log, Peer};
-use super::wire::{judge_request, judge_tunnel, proxy_url};
+use super::certificate::{idle_authority, trusted};
+use super::peer::{ClosedPort, Log, Peer, Received};
+use super::wire::{SECRETS, judge_request, judge_tunnel, proxy_url};
 
 /// How much later than its limits say a request may end: the machine may be busy.
 const SLACK: Duration = Duration::from_secs(4);
+
+/// How much later than a limit the fault that names it may come. Each case has one limit that is short.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// What performs requests.
 pub trait Driver: Sync {
@@ -52,22 +54,28 @@ pub struct Sighting {
 /// # Panics
 /// If the machine has no ports or threads left.
 pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
-    let peer = Peer::start(case.connections.clone(), case.https).expect("a peer can listen on the loopback interface");
-    let client = driver.client(&transport(case, &peer), lookup(case.names, &peer));
-    let url = case.url(if case.connections.is_empty() { peer.closed() } else { peer.address() });
+    let peer = Peer::scripted(case.connections.clone(), case.https);
+    let closed = ClosedPort::new();
+    let places = Places { peer: peer.address(), closed: closed.address() };
+    let client = driver.client(&places.transport(case), places.lookup(case.names));
+    let url = case.url(if case.connections.is_empty() { places.closed } else { places.peer });
     let mut sighting = Sighting { seen: Vec::new(), complaints: Vec::new(), lies: Vec::new() };
     let mut asked = Vec::new();
     let mut bytes = Vec::new();
     for (ask, number) in case.asks.iter().zip(1..) {
-        peer.wait_closed(ask.once_closed);
-        bytes.push(peer.log().bytes);
+        if !peer.watch().wait(|log| log.closed >= ask.once_closed) {
+            sighting
+                .complaints
+                .push(format!("request {number}: {} connections were due to be closed", ask.once_closed));
+        }
+        bytes.push(peer.watch().look(|log| log.bytes));
         let request = ask.request(&url, number);
         asked.push(request.clone());
         let started = Instant::now();
         let outcome = driver.send(&client, request, ask.limits);
-        let late = started.elapsed() > ask.limits.total + SLACK;
-        sighting.complaints.extend(late.then(|| format!("request {number}: it took {:?}", started.elapsed())));
-        sighting.complaints.extend(judge(ask, &outcome).into_iter().map(|what| format!("request {number}: {what}")));
+        let took = started.elapsed();
+        let complaints = judge_time(ask, Seen::from(&outcome), took).into_iter().chain(judge(ask, &outcome));
+        sighting.complaints.extend(complaints.map(|what| format!("request {number}: {what}")));
         sighting.seen.push(Seen::from(&outcome));
     }
     // Without its client the peer reads whatever was still on its way.
@@ -80,30 +88,70 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
     sighting
 }
 
-fn transport(case: &Case, peer: &Peer) -> Transport {
-    let proxy = case.proxy.map(|proxy| ProxyChoice::Explicit(proxy_url(proxy, peer.address(), peer.closed())));
-    Transport::new().extra_ca(trusted()).proxy(proxy.unwrap_or(ProxyChoice::Off))
+/// Where the requests of a case may go.
+#[derive(Clone, Copy)]
+struct Places {
+    peer: SocketAddr,
+    closed: SocketAddr,
 }
 
-fn lookup(names: Names, peer: &Peer) -> Option<Lookup> {
-    let (open, closed) = (peer.address(), peer.closed());
-    let addresses = match names {
-        Names::System => return None,
-        Names::Peer => vec![open],
-        Names::ClosedThenPeer => vec![closed, open],
-        Names::Closed => vec![closed, closed],
-        Names::Nothing => Vec::new(),
-        Names::Fails => return Some(Box::new(|_, _| Err(io::Error::other("the resolver is ill")))),
+impl Places {
+    fn transport(self, case: &Case) -> Transport {
+        let proxy = case.proxy.map(|proxy| ProxyChoice::Explicit(proxy_url(proxy, self.peer, self.closed)));
+        // One authority does not replace another.
+        let trusting = Transport::new().extra_ca(idle_authority()).extra_ca(trusted());
+        trusting.proxy(proxy.unwrap_or(ProxyChoice::Off))
+    }
+
+    fn lookup(self, names: Names) -> Option<Lookup> {
+        let Self { peer, closed } = self;
+        let addresses = match names {
+            Names::System => return None,
+            Names::Peer => vec![peer],
+            Names::ClosedThenPeer => vec![closed, peer],
+            Names::ManyClosedThenPeer => [vec![closed; 20], vec![peer]].concat(),
+            Names::PrivateThenPeer => vec![([10, 0, 0, 7], 80).into(), peer],
+            Names::Closed => vec![closed, closed],
+            Names::Nothing => Vec::new(),
+            Names::Fails => return Some(Box::new(|_, _| Err(io::Error::other("the resolver is ill")))),
+        };
+        Some(Box::new(move |_, _| Ok(addresses.clone())))
+    }
+}
+
+/// A limit passes when it says, neither earlier nor much later.
+fn judge_time(ask: &Ask, came: Seen, took: Duration) -> Option<String> {
+    let limits = &ask.limits;
+    let (least, most) = match came {
+        Seen::Fault(FaultKind::Timeout(phase), _) => {
+            let limit = match phase {
+                Phase::Connect => limits.connect,
+                Phase::Head => limits.head,
+                Phase::Read => limits.read,
+                Phase::Total => limits.total,
+            };
+            (limit, limit + PROMPT)
+        }
+        Seen::Fault(..) | Seen::Answer(_) | Seen::TooLarge(_) => (Duration::ZERO, limits.total + SLACK),
     };
-    Some(Box::new(move |_, _| Ok(addresses.clone())))
+    (took < least || took > most).then(|| format!("{came} after {took:?}"))
 }
 
 fn judge(ask: &Ask, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
     let mut complaints = Vec::new();
     let came = Seen::from(outcome);
     if !ask.allowed.contains(&came) {
-        let cause = outcome.as_ref().err().and_then(|fault| fault.source.as_ref().map(ToString::to_string));
-        complaints.push(format!("{came} ({})", cause.unwrap_or_default()));
+        complaints.push(format!("{came} ({})", cause(outcome)));
+    }
+    if let (Err(fault), Some(due)) = (outcome, ask.cause)
+        && !cause(outcome).contains(due)
+    {
+        complaints.push(format!("the cause {:?} does not name {due:?}", fault.source));
+    }
+    if let Err(fault) = outcome
+        && SECRETS.iter().any(|secret| format!("{fault:?} {}", cause(outcome)).contains(secret))
+    {
+        complaints.push("the fault shows the proxy's credentials".to_owned());
     }
     if let Ok(answer) = outcome
         && ask.body_back.as_ref().is_some_and(|body| body != answer.body())
@@ -124,17 +172,20 @@ fn judge(ask: &Ask, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
     complaints
 }
 
+fn cause(outcome: &Result<Response<Bytes>, Fault>) -> String {
+    outcome.as_ref().err().and_then(|fault| fault.source.as_ref().map(ToString::to_string)).unwrap_or_default()
+}
+
 /// Whether what arrived is what was asked, each request at most once.
-fn judge_requests(asked: &[Request<Bytes>], arrived: &[Vec<u8>]) -> Vec<String> {
+fn judge_requests(asked: &[Request<Bytes>], arrived: &[Received]) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut last = 0;
-    for bytes in arrived {
-        let text = String::from_utf8_lossy(bytes);
-        let number = text.lines().find_map(|line| line.strip_prefix("x-ask: ")?.parse::<usize>().ok()).unwrap_or(0);
+    for received in arrived {
+        let number = received.header("x-ask").and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
         match number.checked_sub(1).and_then(|at| asked.get(at)) {
             Some(_) if number <= last => complaints.push(format!("request {number} arrived twice, or late")),
-            Some(request) => complaints.extend(judge_request(request, bytes)),
-            None => complaints.push(format!("nobody asked for {text:?}")),
+            Some(request) => complaints.extend(judge_request(request, received)),
+            None => complaints.push(format!("nobody asked for {:?}", received.head)),
         }
         last = number;
     }
@@ -145,6 +196,11 @@ fn judge_log(case: &Case, log: &Log) -> Vec<String> {
     let mut complaints: Vec<String> = log.tunnels.iter().filter_map(|tunnel| judge_tunnel(case, tunnel)).collect();
     if log.opened != case.connections.len() {
         complaints.push(format!("{} connections instead of {}", log.opened, case.connections.len()));
+    }
+    if let Some(due) = &case.handshakes
+        && *due != log.handshakes
+    {
+        complaints.push(format!("handshakes {:?} instead of {due:?}", log.handshakes));
     }
     if case.most_written.is_some_and(|most| log.written > most) {
         complaints.push(format!("the client took {} bytes", log.written));
@@ -160,19 +216,4 @@ fn lies(seen: &[Seen], bytes: &[usize]) -> Vec<String> {
         .filter(|((_, arrived), _)| *arrived > 0)
         .map(|((came, arrived), number)| format!("request {number}: {came}, and the peer saw {arrived} bytes of it"))
         .collect()
-}
-
-/// What was seen of each case, a column for each driver, in Markdown.
-pub fn table(drivers: &[&str], rows: &[(&Case, Vec<Sighting>)]) -> String {
-    let mut table = format!("| case | {} |\n|---{}|\n", drivers.join(" | "), "|---".repeat(drivers.len()));
-    for (case, sightings) in rows {
-        let cells: Vec<String> = sightings.iter().map(|sighting| cell(&sighting.seen)).collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(table, "| {} | {} |", case.name, cells.join(" | "));
-    }
-    table
-}
-
-fn cell(seen: &[Seen]) -> String {
-    seen.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

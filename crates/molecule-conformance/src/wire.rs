@@ -6,17 +6,17 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::case::{BEARER, Case, ELSEWHERE, Proxy};
+use super::peer::Received;
 
 /// Where the bytes of a request differ from what was asked.
-pub(super) fn judge_request(asked: &Request<Bytes>, seen: &[u8]) -> Option<String> {
-    let (head, body) = split(seen)?;
-    if body != asked.body().as_ref() {
+pub(super) fn judge_request(asked: &Request<Bytes>, seen: &Received) -> Option<String> {
+    let (head, body) = (&seen.head, &seen.body);
+    if body != asked.body() {
         return Some(format!("a body of {} bytes arrived otherwise, {} bytes", asked.body().len(), body.len()));
     }
-    let mut lines = head.split("\r\n");
     let path = asked.uri().path_and_query().map_or("/", |path| path.as_str());
     let first = format!("{} {path} HTTP/1.1", asked.method());
-    if lines.next() != Some(&first) {
+    if first_line(seen) != first {
         return Some(format!("it begins with something else than {first:?}: {head:?}"));
     }
     let mut expected: Vec<String> =
@@ -25,21 +25,20 @@ pub(super) fn judge_request(asked: &Request<Bytes>, seen: &[u8]) -> Option<Strin
     if !body.is_empty() || matches!(*asked.method(), Method::POST | Method::PUT | Method::PATCH) {
         expected.push(format!("content-length: {}", body.len()));
     }
-    let mut found: Vec<String> = lines.map(header).collect();
+    let mut found = headers(seen);
     expected.sort();
     found.sort();
     (expected != found).then(|| format!("headers {found:?} instead of {expected:?}"))
 }
 
 /// What is wrong with what a proxy was told.
-pub(super) fn judge_tunnel(case: &Case, seen: &[u8]) -> Option<String> {
-    let (head, body) = split(seen)?;
-    let mut lines = head.split("\r\n");
+pub(super) fn judge_tunnel(case: &Case, seen: &Received) -> Option<String> {
+    let (head, body) = (&seen.head, &seen.body);
     let first = format!("CONNECT {ELSEWHERE}:443 HTTP/1.1");
-    if lines.next() != Some(&first) || !body.is_empty() {
+    if first_line(seen) != first || !body.is_empty() {
         return Some(format!("a proxy was told {head:?}, and {} bytes", body.len()));
     }
-    let found: Vec<String> = lines.map(header).collect();
+    let found = headers(seen);
     if found.iter().any(|line| line.starts_with("authorization:") || line.contains(BEARER)) {
         return Some("a proxy was shown our credentials".to_owned());
     }
@@ -59,21 +58,20 @@ pub(super) fn judge_tunnel(case: &Case, seen: &[u8]) -> Option<String> {
 pub(super) fn proxy_url(proxy: Proxy, peer: SocketAddr, closed: SocketAddr) -> String {
     match proxy {
         Proxy::Peer => format!("http://{peer}"),
-        Proxy::PeerWithCredentials => format!("http://user:p%40ss@{peer}"),
+        Proxy::PeerWithCredentials => format!("http://us%65r:p%40ss@{peer}"),
         Proxy::Closed => format!("http://{closed}"),
         Proxy::Named => "http://proxy.example:3128".to_owned(),
     }
 }
 
-fn split(seen: &[u8]) -> Option<(String, &[u8])> {
-    let end = seen.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
-    Some((String::from_utf8_lossy(&seen[..end]).into_owned(), &seen[end + 4..]))
+/// What the URL of a proxy says that nobody may be shown.
+pub(super) const SECRETS: [&str; 2] = ["p%40ss", "p@ss"];
+
+fn first_line(seen: &Received) -> &str {
+    seen.head.split("\r\n").next().unwrap_or_default()
 }
 
-/// A header line with its name in lower case.
-fn header(line: &str) -> String {
-    match line.split_once(':') {
-        Some((name, value)) => format!("{}: {}", name.to_ascii_lowercase(), value.trim()),
-        None => line.to_owned(),
-    }
+/// Header lines, each with its name in lower case.
+fn headers(seen: &Received) -> Vec<String> {
+    seen.headers().map(|(name, value)| format!("{name}: {value}")).collect()
 }

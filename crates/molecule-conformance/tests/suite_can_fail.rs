@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use molecule_conformance::{Driver, Lookup, all, run};
 use molecule_core::Transport;
-use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
+use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 
 /// A driver that is wrong in one way, over bare sockets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,12 @@ enum Wrong {
     DropsTheBody,
     /// Calls every answer a good one.
     CallsAllGood,
+    /// Does not wait until a limit has passed.
+    Hurries,
+    /// Gives no cause.
+    KeepsTheCause,
+    /// Shows the credentials of the proxy.
+    Shows,
     /// In none.
     Not,
 }
@@ -35,6 +41,15 @@ impl Driver for Wrong {
     fn send(&self, (): &(), request: Request<Bytes>, _: Limits) -> Result<Response<Bytes>, Fault> {
         let sent = if *self == Self::Lies { Sent::No } else { Sent::Maybe };
         let fault = |error: io::Error| Fault::with_source(sent, FaultKind::Interrupted, error);
+        let made_up = match self {
+            Self::Hurries => Some((Sent::Maybe, FaultKind::Timeout(Phase::Head), "too late")),
+            Self::KeepsTheCause => Some((Sent::No, FaultKind::Connect, "something")),
+            Self::Shows => Some((Sent::No, FaultKind::ProxyAuth, "407 from http://user:p%40ss@proxy.example")),
+            _ => None,
+        };
+        if let Some((sent, kind, cause)) = made_up {
+            return Err(Fault::with_source(sent, kind, cause));
+        }
         match self.exchange(&request) {
             Err(_) if *self == Self::Repeats => self.exchange(&request).map_err(fault),
             outcome => outcome.map_err(fault),
@@ -99,6 +114,32 @@ fn a_request_must_arrive_as_it_was_asked() {
 fn a_status_must_come_back_as_it_was_sent() {
     let complaints = complaints(Wrong::CallsAllGood, "500 with text");
     assert!(complaints.starts_with("request 1: 200"), "{complaints}");
+}
+
+#[test]
+fn a_limit_must_not_pass_early() {
+    let complaints = complaints(Wrong::Hurries, "head: drips");
+    assert!(complaints.starts_with("request 1: Timeout(Head), maybe sent after "), "{complaints}");
+}
+
+#[test]
+fn a_fault_must_name_its_cause_and_no_credentials() {
+    let kept = complaints(Wrong::KeepsTheCause, "connection refused");
+    assert!(kept.contains(r#"does not name "refused""#), "{kept}");
+    let shown = complaints(Wrong::Shows, "proxy refuses our credentials");
+    assert!(shown.contains("the fault shows the proxy's credentials"), "{shown}");
+}
+
+#[test]
+fn handshakes_must_be_those_of_the_case() {
+    let complaints = complaints(Wrong::Not, "TLS: a session is taken up again");
+    assert!(complaints.contains("handshakes [] instead of [Full, Resumed]"), "{complaints}");
+}
+
+#[test]
+fn connections_must_be_closed_when_the_case_says_so() {
+    let complaints = complaints(Wrong::Hurries, "a limit that passes on a kept connection closes the idle ones");
+    assert!(complaints.contains("request 4: 2 connections were due to be closed"), "{complaints}");
 }
 
 #[test]

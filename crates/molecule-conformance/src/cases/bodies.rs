@@ -2,7 +2,7 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::act::Act::{self, Flood, Notice, Slam, Take};
+use crate::act::Act::{self, Flood, Listen, Notice, Slam, Take};
 use crate::case::{Ask, Case, Seen, maybe};
 
 /// What one of the large bodies holds.
@@ -31,6 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("as large as allowed")
             .peer([Take, Act::answer("200 OK", "0123456789")])
             .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+        Case::new("as large as allowed, in chunks")
+            .peer([Take, chunked("5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n")])
+            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+        Case::new("as large as allowed, without a length")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
+            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
         Case::new("one byte too large, and says so")
             .peer([Take, Act::answer("200 OK", "0123456789")])
             .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
@@ -39,6 +45,12 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
         Case::new("one byte too large, without a length")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
+            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+        Case::new("too large by its length, and then silence")
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"), Listen])
+            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+        Case::new("too large in chunks of one byte, and then silence")
+            .peer([Take, chunked(&"1\r\nx\r\n".repeat(10)), Listen])
             .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
         Case::new("an error's page that is too large, and says so")
             .peer([
@@ -110,6 +122,9 @@ fn in_chunks() -> Vec<Case> {
             .ask(Ask::get().gives(&[Seen::Answer(200), maybe(Interrupted)]).body("hello"))
             .because("the last chunk says that the body is whole, and ureq is content with it"),
         broken("a chunk's size that is no number", "zz\r\nhello\r\n0\r\n\r\n", Protocol),
+        Case::new("a chunk's size that is no number, and then silence")
+            .peer([Take, chunked("xyz\r\n"), Listen])
+            .gives(maybe(Protocol)),
         broken("a chunk's size that is negative", "-5\r\nhello\r\n0\r\n\r\n", Protocol),
         broken("a chunk's size past all numbers", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", Protocol),
         broken("a chunk longer than its size", "3\r\nhello\r\n0\r\n\r\n", Protocol),

@@ -9,7 +9,7 @@ use crate::case::{Ask, Case, Names, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("connection refused").gives(unsent(Connect)),
+        Case::new("connection refused").ask(Ask::get().gives(&[unsent(Connect)]).naming("refused")),
         Case::new("a name that does not resolve")
             .named("no-such-host.invalid", Names::System)
             .ask(Ask::get().gives(&[unsent(Resolve), unsent(Timeout(Phase::Connect))]))
@@ -23,13 +23,24 @@ pub(super) fn cases() -> Vec<Case> {
             .named("host.example", Names::ClosedThenPeer)
             .peer([Act::Take, Act::ok()])
             .answers(200, "ok"),
+        Case::new("twenty addresses refuse, the last is good")
+            .named("host.example", Names::ManyClosedThenPeer)
+            .peer([Act::Take, Act::ok()])
+            .answers(200, "ok"),
         Case::new("a name that the lookup knows")
             .named("host.example", Names::Peer)
             .peer([Act::Take, Act::ok()])
             .answers(200, "ok"),
         Case::new("a name that leads to this machine is no peer's")
             .named("peer.example", Names::Peer)
-            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("127.0.0.1")),
+        Case::new("a name that leads to a private network and to this machine is no peer's")
+            .named("peer.example", Names::PrivateThenPeer)
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("peer.example")),
+        Case::new("a name that leads to a private network and to this machine is called here beside the platform")
+            .named("peer.example", Names::PrivateThenPeer)
+            .peer([Act::Take, Act::ok()])
+            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
         Case::new("an address of this machine is no peer's")
             .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
         Case::new("a name that leads to this machine is a peer's beside the platform")

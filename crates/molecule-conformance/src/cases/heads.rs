@@ -2,13 +2,16 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::act::Act::{self, Take};
+use crate::act::Act::{self, Listen, Take};
 use crate::case::{Ask, Case, Seen, maybe};
 
 pub(super) fn cases() -> Vec<Case> {
     let junk = |name, text| Case::new(name).peer([Take, Act::send(text)]).gives(maybe(Protocol));
     vec![
         junk("another protocol", "SSH-2.0-OpenSSH_9.6\r\n"),
+        Case::new("another protocol, and then silence")
+            .peer([Take, Act::send("SSH-2.0-OpenSSH_9.6\r\n\r\n"), Listen])
+            .gives(maybe(Protocol)),
         junk("HTML without a head", "<html><body>hello</body></html>\r\n\r\n"),
         junk("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0"),
         junk("HTTP/2", "HTTP/2 200 OK\r\ncontent-length: 0\r\n\r\n"),
@@ -48,6 +51,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a header of 2 MiB").peer([Take, with_header(2 << 20)]).gives(maybe(Protocol)),
         Case::new("90 headers").peer([Take, with_headers(90)]).answers(200, "ok"),
         Case::new("200 headers").peer([Take, with_headers(200)]).gives(maybe(Protocol)),
+        Case::new("headers without an end, and then silence")
+            .peer([Take, headers_without_end(), Listen])
+            .gives(maybe(Protocol)),
         Case::new("bare line feeds")
             .peer([Take, Act::send("HTTP/1.1 200 OK\ncontent-length: 2\n\nok")])
             .answers(200, "ok"),
@@ -67,6 +73,11 @@ pub(super) fn cases() -> Vec<Case> {
 fn with_header(length: usize) -> Act {
     let value = "x".repeat(length);
     Act::send_bytes(format!("HTTP/1.1 200 OK\r\nlong: {value}\r\ncontent-length: 2\r\n\r\nok"))
+}
+
+fn headers_without_end() -> Act {
+    let headers: String = (0..5000).map(|at| format!("x-{at}: {}\r\n", "y".repeat(100))).collect();
+    Act::send_bytes(format!("HTTP/1.1 200 OK\r\n{headers}"))
 }
 
 fn with_headers(count: usize) -> Act {

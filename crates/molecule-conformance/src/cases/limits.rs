@@ -34,7 +34,11 @@ pub(super) fn cases() -> Vec<Case> {
             .https()
             .peer([Listen])
             .ask(Ask::get().total(SHORT).gives(&[unsent(Timeout(Total))])),
-        Case::new("head: no answer").peer([Take, Listen]).ask(Ask::get().head(SHORT).gives(&[maybe(Timeout(Head))])),
+        Case::new("head: no answer, and the connection is closed")
+            .peer([Take, Listen])
+            .peer([Take, Act::ok()])
+            .ask(Ask::get().head(SHORT).gives(&[maybe(Timeout(Head))]))
+            .ask(Ask::get().once_closed(1).answers(200, "ok")),
         Case::new("head: no answer under TLS")
             .https()
             .peer([Secure(Good), Take, Listen])
@@ -46,7 +50,8 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Notice, Hold])
             .ask(Ask::post(vec![b'x'; 32 << 20]).head(SHORT).gives(&[maybe(Timeout(Head))])),
         Case::new("head: late, and past the read limit alone")
-            .peer([Take, Pause(LONG), Act::ok()])
+            .peer([Take, Pause(LONG), Act::ok(), Take, Pause(LONG), Act::ok()])
+            .ask(Ask::get().read(SHORT).answers(200, "ok"))
             .ask(Ask::get().read(SHORT).answers(200, "ok")),
         Case::new("head: late after an early hint, and past the read limit alone")
             .peer([Take, Act::send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), Pause(LONG), Act::ok()])
@@ -55,12 +60,19 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Take, Act::send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), Listen])
             .ask(Ask::get().head(SHORT).gives(&[maybe(Timeout(Head))])),
         Case::new("total: no answer").peer([Take, Listen]).ask(Ask::get().total(SHORT).gives(&[maybe(Timeout(Total))])),
-        Case::new("read: the body stalls")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Listen])
-            .ask(Ask::get().read(SHORT).gives(&[maybe(Timeout(Read))])),
+        Case::new("read: the body stalls, and the connection is closed")
+            .peer([Take, half(), Listen])
+            .peer([Take, Act::ok()])
+            .ask(Ask::get().read(SHORT).gives(&[maybe(Timeout(Read))]))
+            .ask(Ask::get().once_closed(1).answers(200, "ok")),
         Case::new("read: the body stalls under TLS")
             .https()
-            .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Listen])
+            .peer([Secure(Good), Take, half(), Listen])
+            .ask(Ask::get().read(SHORT).gives(&[maybe(Timeout(Read))])),
+        Case::new("read: the body stalls in a proxy's tunnel")
+            .through(Proxy::Peer)
+            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n"), Secure(Good), Take, Act::ok(), Take, half(), Listen])
+            .answers(200, "ok")
             .ask(Ask::get().read(SHORT).gives(&[maybe(Timeout(Read))])),
         Case::new("read: a chunk stalls")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel"), Listen])
@@ -85,6 +97,11 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"), drip(DRIP, 20)])
             .ask(Ask::get().total(LONG).gives(&[maybe(Timeout(Total))])),
     ]
+}
+
+/// Half of an answer.
+fn half() -> Act {
+    Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
 }
 
 /// Enough for more than a total limit.

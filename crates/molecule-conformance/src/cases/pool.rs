@@ -8,7 +8,7 @@ use molecule_core::effect::Phase;
 
 use crate::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
 use crate::act::Certificate::Good;
-use crate::case::{Ask, Case, Seen, maybe, unsent};
+use crate::case::{Ask, Case, Names, Seen, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -52,6 +52,10 @@ pub(super) fn cases() -> Vec<Case> {
             .answers(200, "ok")
             .ask(Ask::post("{}").max_idle(Duration::ZERO).answers(200, "ok"))
             .answers(200, "ok"),
+        Case::new("a connection that was heard lately enough is used")
+            .peer([Take, Act::ok(), Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").max_idle(Duration::from_secs(5)).answers(200, "ok")),
         Case::new("a limit that passes on a kept connection closes the idle ones")
             .peer([Take, Act::ok(), Listen])
             .peer([Take, Act::ok(), Take, Listen])
@@ -60,10 +64,32 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(Ask::post("{}").max_idle(Duration::ZERO).answers(200, "ok"))
             .ask(Ask::get().head(Duration::from_millis(200)).gives(&[maybe(Timeout(Phase::Head))]))
             .ask(Ask::get().once_closed(2).answers(200, "ok")),
-        Case::new("what was opened for the platform is not for a peer")
+        Case::new("a body that stalls on a kept connection closes the idle ones")
             .peer([Take, Act::ok(), Listen])
+            .peer([Take, Act::ok(), Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), Listen])
+            .peer([Take, Act::ok()])
             .answers(200, "ok")
-            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
+            .ask(Ask::post("{}").max_idle(Duration::ZERO).answers(200, "ok"))
+            .ask(Ask::get().read(Duration::from_millis(200)).gives(&[maybe(Timeout(Phase::Read))]))
+            .ask(Ask::get().once_closed(2).answers(200, "ok")),
+        Case::new("a limit that passes on a new connection closes no idle one")
+            .peer([Take, Act::ok(), Take, Act::ok()])
+            .peer([Take, Listen])
+            .answers(200, "ok")
+            .ask(
+                Ask::post("{}")
+                    .head(Duration::from_millis(200))
+                    .max_idle(Duration::ZERO)
+                    .gives(&[maybe(Timeout(Phase::Head))]),
+            )
+            .ask(Ask::get().once_closed(1).answers(200, "ok")),
+        Case::new("what was opened for the platform is not for a peer")
+            .named("peer.example", Names::Peer)
+            .peer([Take, Act::ok(), Listen])
+            .peer([Take, Act::ok()])
+            .answers(200, "ok")
+            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]))
+            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
         Case::new("a server that keeps no connection")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"), Listen])
             .peer([Take, Act::ok()])

@@ -4,7 +4,7 @@ use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault
 
 use crate::act::Act::{self, Notice, Secure, Slam, Take};
 use crate::act::Certificate::{Good, UnknownAuthority};
-use crate::case::{Case, ELSEWHERE, Names, Proxy, maybe, unsent};
+use crate::case::{Ask, Case, ELSEWHERE, Names, Proxy, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let through = |name| Case::new(name).through(Proxy::Peer);
@@ -18,14 +18,20 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Take, agreed(), Secure(Good), Take, Act::ok(), Take, Act::ok()])
             .answers(200, "ok")
             .answers(200, "ok"),
-        through("proxy refuses with 403").peer([Take, Act::answer("403 Forbidden", "no")]).gives(unsent(ProxyFault)),
+        through("proxy refuses with 403")
+            .peer([Take, Act::answer("403 Forbidden", "no")])
+            .ask(Ask::get().gives(&[unsent(ProxyFault)]).naming("403")),
         through("proxy refuses with 407")
             .peer([Take, Act::send("HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n")])
-            .gives(unsent(ProxyAuth)),
+            .ask(Ask::get().gives(&[unsent(ProxyAuth)]).naming("407")),
         Case::new("proxy refuses our credentials")
             .through(Proxy::PeerWithCredentials)
             .peer([Take, Act::answer("407 Proxy Authentication Required", "")])
-            .gives(unsent(ProxyAuth)),
+            .ask(Ask::get().gives(&[unsent(ProxyAuth)]).naming("407")),
+        Case::new("this machine is reached without the proxy")
+            .beside(Proxy::Closed)
+            .peer([Take, Act::ok()])
+            .answers(200, "ok"),
         through("proxy answers 502").peer([Take, Act::answer("502 Bad Gateway", "")]).gives(unsent(ProxyFault)),
         through("proxy redirects")
             .peer([

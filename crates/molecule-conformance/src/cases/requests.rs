@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         asking("a PUT", Ask::new(Method::PUT, Bytes::from_static(b"{}"))),
         asking("an empty PUT", Ask::new(Method::PUT, Bytes::new())),
         asking("a PATCH", Ask::new(Method::PATCH, Bytes::from_static(b"{}"))),
+        asking("an empty PATCH", Ask::new(Method::PATCH, Bytes::new())),
         asking("a DELETE", Ask::new(Method::DELETE, Bytes::new())),
         asking("a DELETE with a body", Ask::new(Method::DELETE, Bytes::from_static(b"{}"))),
     ]

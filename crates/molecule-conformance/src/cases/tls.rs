@@ -1,6 +1,8 @@
 //! Handshakes that fail, and connections that are cut without a goodbye.
 
-use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Tls};
+use molecule_core::connection::Reach;
+use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Protocol, Tls};
+use rustls::HandshakeKind::{Full, Resumed};
 
 use crate::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};
 use crate::act::Certificate::{AsksForOne, Expired, Good, OtherName, UnknownAuthority};
@@ -16,6 +18,19 @@ pub(super) fn cases() -> Vec<Case> {
         tls("TLS: the port speaks HTTP")
             .peer([Notice, Act::answer("400 Bad Request", "speak HTTP")])
             .gives(unsent(NotTls)),
+        Case::new("HTTP to a port that speaks TLS").peer([Secure(Good)]).gives(maybe(Protocol)),
+        tls("TLS: a session is taken up again")
+            .peer([Secure(Good), Take, last()])
+            .peer([Secure(Good), Take, last()])
+            .answers(200, "ok")
+            .answers(200, "ok")
+            .shakes_hands([Full, Resumed]),
+        tls("TLS: a session is never taken up again with a peer, who could tell by it who calls")
+            .peer([Secure(Good), Take, last()])
+            .peer([Secure(Good), Take, last()])
+            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok"))
+            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok"))
+            .shakes_hands([Full, Full]),
         tls("TLS: closed in the handshake").peer([Notice]).gives(unsent(Connect)),
         tls("TLS: reset in the handshake").peer([Notice, Slam]).gives(unsent(Connect)),
         tls("TLS: closed before the handshake").peer([Slam]).gives(unsent(Connect)),
@@ -38,4 +53,9 @@ pub(super) fn cases() -> Vec<Case> {
             .peer([Secure(Good), Take, Act::send("HTTP/1.1 200 OK\r\n\r\nhello"), Cut])
             .gives(maybe(Interrupted)),
     ]
+}
+
+/// The last answer on a connection.
+fn last() -> Act {
+    Act::answer_with("200 OK", "connection: close\r\n", "ok")
 }

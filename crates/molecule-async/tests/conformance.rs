@@ -1,0 +1,36 @@
+//! The driver passes the suite of requests that every driver must pass.
+#![cfg(any(feature = "rustls", feature = "platform-verifier"))]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use bytes::Bytes;
+use http::{Request, Response};
+use molecule_async::core::effect::{Fault, Limits};
+use molecule_async::{Client, Transport};
+use molecule_conformance::{Driver, Lookup, Report};
+use tokio::runtime::{Builder, Runtime};
+
+struct Async(Runtime);
+
+impl Driver for Async {
+    type Client = Client;
+
+    fn client(&self, transport: &Transport, names: Option<Lookup>) -> Client {
+        match names {
+            Some(names) => Client::with_names(transport, names).unwrap(),
+            None => Client::new(transport).unwrap(),
+        }
+    }
+
+    fn send(&self, client: &Client, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
+        self.0.block_on(client.send(request, limits))
+    }
+}
+
+#[test]
+fn the_driver_passes_the_suite() {
+    let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let report = Report::of(&Async(runtime));
+    println!("{}", report.table("async"));
+    let complaints = report.complaints();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}

@@ -1,0 +1,272 @@
+//! One connection in the hands of its script.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ServerConnection, StreamOwned};
+
+use super::PATIENCE;
+use super::log::{Received, Shared};
+use crate::act::{Act, Certificate};
+
+/// One connection of a peer. When its client is gone or an act has closed it, nothing more happens on it.
+pub struct Connection {
+    number: usize,
+    stream: Stream,
+    /// Read and not taken.
+    unread: Vec<u8>,
+    shared: Arc<Shared>,
+    /// Whether what arrives belongs to a request.
+    counts: bool,
+    ended: Option<End>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Secured(Box<StreamOwned<ServerConnection, TcpStream>>),
+    Gone,
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Goodbye,
+    Cut,
+    Slam,
+}
+
+impl Connection {
+    pub(super) fn new(number: usize, stream: TcpStream, shared: Arc<Shared>) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { number, stream: Stream::Plain(stream), unread: Vec::new(), shared, counts: true, ended: None })
+    }
+
+    /// Which one it is of its peer's; the first is 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Reads the next request with its body; none when the client is gone or the connection is closed.
+    pub fn request(&mut self) -> Option<Received> {
+        self.attempt(Self::take)
+    }
+
+    /// Sends bytes; returns whether the client was there to take them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.attempt(|connection| connection.write(bytes.as_ref())).is_some()
+    }
+
+    /// Performs acts in their order; returns whether the connection is still open.
+    pub fn perform(&mut self, acts: impl IntoIterator<Item = Act>) -> bool {
+        for act in acts {
+            if let Some(Some(end)) = self.attempt(|connection| connection.act(act)) {
+                self.ended = Some(end);
+            }
+        }
+        self.ended.is_none()
+    }
+
+    /// Performs these acts for each request, until the connection is closed.
+    pub fn answer(&mut self, script: impl Fn(&Received) -> Vec<Act>) {
+        while let Some(request) = self.request() {
+            self.perform(script(&request));
+        }
+    }
+
+    /// Reads until the client closes, at most 10 s; returns whether it did.
+    pub fn is_left(&mut self) -> bool {
+        loop {
+            match self.read() {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return !is_late(&error),
+            }
+        }
+    }
+
+    /// What comes before TLS is said to a proxy, and belongs to no request.
+    pub(super) fn expect_tunnel(&mut self) {
+        self.counts = false;
+    }
+
+    /// A client that has gone ends a script early, as it does for any server.
+    fn attempt<T>(&mut self, act: impl FnOnce(&mut Self) -> io::Result<T>) -> Option<T> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let done = act(self);
+        if done.is_err() {
+            self.ended = Some(End::Goodbye);
+        }
+        done.ok()
+    }
+
+    fn act(&mut self, act: Act) -> io::Result<Option<End>> {
+        match act {
+            Act::Notice => drop(self.stream.socket()?.peek(&mut [0])?),
+            Act::Take => drop(self.take()?),
+            Act::Send(bytes) => self.write(&bytes)?,
+            Act::Drip(bytes, every) => {
+                for byte in bytes.iter() {
+                    self.write(&[*byte])?;
+                    self.pause(every)?;
+                }
+            }
+            Act::Flood(amount) => self.flood(amount)?,
+            Act::Pause(time) => self.pause(time)?,
+            Act::Listen => while self.read_patiently()? > 0 {},
+            Act::Hold => drop(self.shared.wait(|_| false)),
+            Act::Secure(certificate) => self.secure(certificate)?,
+            Act::Close => return Ok(Some(End::Goodbye)),
+            Act::Cut => return Ok(Some(End::Cut)),
+            Act::Slam => return Ok(Some(End::Slam)),
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self) -> io::Result<Received> {
+        let head = loop {
+            if let Some(end) = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end;
+            }
+            self.read_some()?;
+        };
+        let text = String::from_utf8_lossy(&self.unread[..head]).into_owned();
+        let mut received = Received { connection: self.number, head: text, body: Vec::new() };
+        let length = received.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let (begin, end) = (head + 4, head + 4 + length);
+        while self.unread.len() < end {
+            self.read_some()?;
+        }
+        received.body = self.unread[begin..end].to_vec();
+        self.unread.drain(..end);
+        let (noted, counts) = (received.clone(), self.counts);
+        self.shared.note(|log| if counts { log.requests.push(noted) } else { log.tunnels.push(noted) });
+        Ok(received)
+    }
+
+    fn read_some(&mut self) -> io::Result<()> {
+        if self.read_patiently()? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// Reads as soon as there is something, however long that takes, until the peer is over.
+    fn read_patiently(&mut self) -> io::Result<usize> {
+        loop {
+            match self.read() {
+                Err(error) if is_late(&error) && !self.shared.is_over() => {}
+                read => return read,
+            }
+        }
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let mut piece = [0; 16 * 1024];
+        let amount = match &mut self.stream {
+            Stream::Plain(socket) => socket.read(&mut piece)?,
+            Stream::Secured(tls) => tls.read(&mut piece)?,
+            Stream::Gone => 0,
+        };
+        self.unread.extend_from_slice(&piece[..amount]);
+        if self.counts {
+            self.shared.note(|log| log.bytes += amount);
+        }
+        Ok(amount)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(socket) => socket.write_all(bytes),
+            Stream::Secured(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
+            Stream::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn flood(&mut self, amount: u64) -> io::Result<()> {
+        let piece = [b'x'; 64 * 1024];
+        let mut left = amount;
+        while left > 0 {
+            let part = usize::try_from(left).unwrap_or(piece.len()).min(piece.len());
+            self.write(&piece[..part])?;
+            self.shared.note(|log| log.written += part as u64);
+            left -= part as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads, for this long at the most: a client that goes is noticed at once.
+    fn pause(&mut self, time: Duration) -> io::Result<()> {
+        self.stream.socket()?.set_read_timeout(Some(time))?;
+        let read = self.read();
+        self.stream.socket()?.set_read_timeout(Some(PATIENCE))?;
+        match read {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if !is_late(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn secure(&mut self, certificate: Certificate) -> io::Result<()> {
+        let Stream::Plain(mut socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut tls = ServerConnection::new(certificate.config()).map_err(io::Error::other)?;
+        let shaken = tls.complete_io(&mut socket);
+        self.shared.note(|log| log.handshakes.extend(tls.handshake_kind()));
+        // An alert that the handshake ended with is sent with the stream's goodbye.
+        self.stream = Stream::Secured(Box::new(StreamOwned::new(tls, socket)));
+        self.counts = true;
+        shaken.map(drop)
+    }
+
+    /// Says goodbye as the script left it, and reads until the client closes.
+    pub(super) fn end(&mut self) {
+        match self.ended.unwrap_or(End::Goodbye) {
+            End::Slam => {
+                self.shared.release(self.number);
+                self.stream = Stream::Gone;
+            }
+            end => self.stop_sending(end == End::Goodbye),
+        }
+        self.shared.note(|log| log.closed += 1);
+        while self.read().is_ok_and(|amount| amount > 0) {}
+        self.shared.release(self.number);
+    }
+
+    fn stop_sending(&mut self, goodbye: bool) {
+        // The client may have gone, and then there is nobody to tell.
+        if let Stream::Secured(tls) = &mut self.stream
+            && goodbye
+        {
+            tls.conn.send_close_notify();
+            // A flush would wait for the rest of a handshake that failed.
+            while tls.conn.wants_write() && tls.conn.write_tls(&mut tls.sock).is_ok() {}
+        }
+        drop(self.stream.socket().and_then(|socket| socket.shutdown(Shutdown::Write)));
+    }
+}
+
+impl Stream {
+    fn socket(&self) -> io::Result<&TcpStream> {
+        match self {
+            Self::Plain(socket) => Ok(socket),
+            Self::Secured(tls) => Ok(tls.get_ref()),
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("number", &self.number).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// Whether a read came to the end of its time.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

@@ -1,0 +1,83 @@
+//! The whole suite on one driver.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::case::{Case, Seen};
+use super::cases::all;
+use super::run::{Driver, Sighting, run};
+use super::seen::SEEN;
+
+/// Cases that run side by side: most of them wait.
+const LANES: usize = 8;
+
+/// What came of every case on one driver.
+#[derive(Debug)]
+pub struct Report(Vec<(Case, Sighting)>);
+
+impl Report {
+    /// Performs every case on this driver, many side by side.
+    ///
+    /// # Panics
+    /// If the machine has no ports or threads left.
+    pub fn of<D: Driver>(driver: &D) -> Self {
+        let cases = all();
+        let queue = Mutex::new(cases.iter().enumerate());
+        let done = Mutex::new(BTreeMap::new());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        thread::scope(|scope| {
+            for _ in 0..LANES {
+                scope.spawn(|| {
+                    while let Some((at, case)) = next() {
+                        let sighting = run(case, driver);
+                        done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, sighting);
+                    }
+                });
+            }
+        });
+        let sightings = done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values();
+        let again = |case, sighting| if is_doubtful(&sighting) { run(case, driver) } else { sighting };
+        let sightings: Vec<Sighting> = cases.iter().zip(sightings).map(|(case, first)| again(case, first)).collect();
+        Self(cases.into_iter().zip(sightings).collect())
+    }
+
+    /// What should not be so; empty if the driver passes.
+    pub fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for (case, sighting) in &self.0 {
+            let all = sighting.complaints.iter().chain(&sighting.lies);
+            complaints.extend(all.map(|what| format!("{}: {what}", case.name)));
+            for came in &sighting.seen {
+                if let Seen::Fault(kind, sent) = came
+                    && !SEEN.contains(&(*kind, *sent))
+                {
+                    complaints.push(format!("{}: {came} is missing in SEEN", case.name));
+                }
+            }
+        }
+        complaints
+    }
+
+    /// What came of each case, in Markdown, and why in some of them more than one thing may.
+    pub fn table(&self, driver: &str) -> String {
+        let mut table = format!("| case | {driver} |\n|---|---|\n");
+        for (case, sighting) in &self.0 {
+            let seen: Vec<String> = sighting.seen.iter().map(ToString::to_string).collect();
+            // Writing to a string cannot fail.
+            let _ = writeln!(table, "| {} | {} |", case.name, seen.join("; "));
+        }
+        for (case, because) in self.0.iter().filter_map(|(case, _)| Some((case, case.because?))) {
+            let _ = writeln!(table, "\n{}: more than one outcome is allowed, because {because}.", case.name);
+        }
+        table
+    }
+}
+
+/// Side by side, cases keep the machine busy: a task may hear of a close, or of an answer's end, only a tenth of a
+/// second later, and then another connection is used. What is so by itself is so when the case runs alone. A lie is one
+/// at any time.
+fn is_doubtful(sighting: &Sighting) -> bool {
+    !sighting.complaints.is_empty() && sighting.lies.is_empty()
+}
