@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use molecule_async::core::effect::{Slot, Stored};
 use molecule_async::{Agent, Storage, Store, StoreError, WorkspaceId};
+use molecule_conformance::{Act, Peer};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::peer::{Act, Peer, json};
-use crate::support::{ID, Once, SOON, agent, builder};
+use crate::support::{ID, Once, SOON, agent, builder, closed, minting, requests};
 
 #[tokio::test]
 async fn a_call_that_is_dropped_closes_its_connection() {
-    let peer = Peer::start(|_| vec![Act::Stall]);
+    let peer = Peer::answering(|_| vec![Act::Listen]);
     let agent = agent(peer.url());
     let call = tokio::spawn(async move { agent.send(&Once).await });
-    peer.wait_for_requests(1).await;
+    requests(&peer, 1).await;
     call.abort();
-    peer.wait_for_closed(1).await;
+    closed(&peer, 1).await;
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn a_register_that_is_dropped_while_a_token_is_minted_stores_it() {
         let agent = minting.agent.clone();
         async move { agent.register().await }
     });
-    minting.peer.wait_for_requests(2).await;
+    requests(&minting.peer, 2).await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     minting.go.send(()).unwrap();
@@ -46,7 +46,7 @@ fn a_register_that_is_dropped_outside_its_runtime_stores_its_token() {
     runtime.block_on(async {
         tokio::select! {
             _ = &mut register => panic!("nothing was minted yet"),
-            () = minting.peer.wait_for_requests(2) => {}
+            () = requests(&minting.peer, 2) => {}
         }
     });
     drop(register);
@@ -56,34 +56,34 @@ fn a_register_that_is_dropped_outside_its_runtime_stores_its_token() {
 
 #[test]
 fn a_call_that_outlives_its_runtime_may_be_dropped() {
-    let peer = Peer::start(|_| vec![Act::Stall]);
+    let peer = Peer::answering(|_| vec![Act::Listen]);
     let agent = agent(peer.url());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut call = Box::pin(agent.send(&Once));
     runtime.block_on(async {
         tokio::select! {
             _ = &mut call => panic!("nothing was answered"),
-            () = peer.wait_for_requests(1) => {}
+            () = requests(&peer, 1) => {}
         }
     });
     drop(runtime);
     drop(call);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(peer.wait_for_closed(1));
+    runtime.block_on(closed(&peer, 1));
 }
 
 #[tokio::test]
 async fn a_call_that_was_never_awaited_sends_nothing() {
-    let peer = Peer::start(|_| vec![Act::Stall]);
+    let peer = Peer::answering(|_| vec![Act::Listen]);
     let agent = agent(peer.url());
     drop(agent.send(&Once));
     tokio::task::yield_now().await;
-    assert_eq!(peer.connections(), 0);
+    assert_eq!(peer.opened(), 0);
 }
 
 #[tokio::test]
 async fn a_loop_that_is_dropped_gives_its_lock_back() {
-    let peer = Peer::start(|_| vec![Act::Stall]);
+    let peer = Peer::answering(|_| vec![Act::Listen]);
     let home = Home::new("dropped-loop");
     let agent = || builder(peer.url()).storage(Storage::Dir(home.0.clone())).build().unwrap();
     let (first, second) = (agent(), agent());
@@ -91,13 +91,13 @@ async fn a_loop_that_is_dropped_gives_its_lock_back() {
         let first = first.clone();
         async move { first.run_heartbeat_loop().await }
     });
-    peer.wait_for_requests(1).await;
+    requests(&peer, 1).await;
     running.abort();
-    peer.wait_for_closed(1).await;
+    closed(&peer, 1).await;
     // The first agent still exists, and so does whatever its loop left behind.
     let stopper = second.stopper();
     let running = tokio::spawn(async move { second.run_heartbeat_loop().await });
-    peer.wait_for_requests(2).await;
+    requests(&peer, 2).await;
     stopper.stop_now();
     timeout(SOON, running).await.unwrap().unwrap().unwrap();
     drop(first);
@@ -116,13 +116,11 @@ impl Minting {
     fn start(name: &str) -> Self {
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let peer = Peer::start(move |seen| {
-            if seen.is("POST /registry/register") {
+        let peer = Peer::answering(move |request| {
+            if request.is("POST /registry/register") {
                 gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
-                json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
-            } else {
-                json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
             }
+            minting(request)
         });
         let home = Home::new(name);
         let (store, replaced) = Watched::open(&home);

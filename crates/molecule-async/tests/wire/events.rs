@@ -5,23 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use molecule_async::{Agent, Event};
+use molecule_conformance::{Act, Peer};
 
-use crate::peer::{Act, Peer, answer, json};
-use crate::support::{ID, SOON, builder, timeouts};
-
-fn registering() -> Peer {
-    Peer::start(|seen| {
-        if seen.is("POST /registry/register") {
-            json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
-        } else {
-            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
-        }
-    })
-}
+use crate::support::{ID, SOON, builder, closed, minting, timeouts, view};
 
 #[tokio::test]
 async fn the_callback_may_ask_the_agent() {
-    let peer = registering();
+    let peer = Peer::answering(minting);
     let agent = Arc::new(OnceLock::<Agent>::new());
     let told = Arc::new(Mutex::new(Vec::new()));
     let built = builder(peer.url()).on_event({
@@ -43,7 +33,7 @@ async fn the_callback_may_ask_the_agent() {
 
 #[tokio::test]
 async fn a_panic_in_the_callback_is_the_callers() {
-    let peer = registering();
+    let peer = Peer::answering(minting);
     let agent =
         builder(peer.url()).on_event(|_| std::panic::resume_unwind(Box::new("the application's own"))).build().unwrap();
     let calling = tokio::spawn({
@@ -60,18 +50,18 @@ async fn a_panic_in_the_callback_is_the_callers() {
 async fn a_panic_in_the_callback_leaves_no_request_behind() {
     let (asked, state_is_asked) = channel();
     let state_is_asked = Mutex::new(state_is_asked);
-    let peer = Peer::start(move |seen| {
-        if seen.is("POST /registry/register") {
-            json(r#"{"status":"registered","delivery_mode":"poll"}"#)
-        } else if seen.is("POST /registry/heartbeat") {
+    let peer = Peer::answering(move |request| {
+        vec![if request.is("POST /registry/register") {
+            Act::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+        } else if request.is("POST /registry/heartbeat") {
             state_is_asked.lock().unwrap().recv_timeout(SOON).unwrap();
-            answer("500 Internal Server Error", "", "")
-        } else if seen.is(&format!("GET /workspaces/{ID}/state")) {
+            Act::answer("500 Internal Server Error", "")
+        } else if request.is(&format!("GET /workspaces/{ID}/state")) {
             asked.send(()).unwrap();
-            vec![Act::Stall]
+            Act::Listen
         } else {
-            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
-        }
+            Act::json(&view())
+        }]
     });
     let patient = timeouts(|timeouts| timeouts.answer = Duration::from_secs(60));
     let agent = builder(peer.url()).timeouts(patient).on_event(|event| {
@@ -86,6 +76,6 @@ async fn a_panic_in_the_callback_leaves_no_request_behind() {
     });
     assert!(running.await.unwrap_err().is_panic());
     // The heartbeat's connection is kept; the one on which the state was asked for is not.
-    peer.wait_for_closed(1).await;
+    closed(&peer, 1).await;
     drop(agent);
 }

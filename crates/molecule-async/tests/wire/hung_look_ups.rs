@@ -4,21 +4,16 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use molecule_async::{Client, Transport};
+use molecule_conformance::Peer;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use crate::peer::{Peer, json};
-use crate::support::{ID, SOON, builder};
+use crate::support::{SOON, builder, minting};
 
 #[test]
 fn a_token_is_stored_behind_many_look_ups_that_hang() {
-    let peer = Peer::start(|seen| match seen {
-        seen if seen.is("POST /registry/register") => {
-            json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)
-        }
-        _ => json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#)),
-    });
-    let here = ([127, 0, 0, 1], peer.port()).into();
+    let peer = Peer::answering(minting);
+    let here = peer.address();
     let (go, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     let (hangs, hung) = mpsc::channel();

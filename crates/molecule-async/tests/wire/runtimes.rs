@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use molecule_async::{Client, ErrorKind, Transport};
+use molecule_conformance::{Act, Peer};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::peer::{Peer, json};
 use crate::support::{Once, agent, builder};
 
 fn both_kinds() -> [Runtime; 2] {
@@ -15,7 +15,7 @@ fn both_kinds() -> [Runtime; 2] {
 
 #[test]
 fn both_kinds_of_runtime_serve() {
-    let peer = Peer::start(|_| json("{}"));
+    let peer = Peer::answering(|_| vec![Act::json("{}")]);
     for runtime in both_kinds() {
         runtime.block_on(agent(peer.url()).pull_secrets()).unwrap();
     }
@@ -23,14 +23,14 @@ fn both_kinds_of_runtime_serve() {
 
 #[test]
 fn an_agent_outlives_the_runtime_that_opened_its_connections() {
-    let peer = Peer::start(|_| json("{}"));
+    let peer = Peer::answering(|_| vec![Act::json("{}")]);
     let client = Client::new(&Transport::default()).unwrap();
     let agent = builder(peer.url()).client(client).build().unwrap();
     for runtime in both_kinds() {
         runtime.block_on(agent.send(&Once)).unwrap();
         drop(runtime);
     }
-    assert_eq!(peer.connections(), 2);
+    assert_eq!(peer.opened(), 2);
 }
 
 #[test]

@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use molecule_async::Ended;
+use molecule_conformance::{Act, Peer};
 
-use crate::peer::{Act, Peer, json};
-use crate::support::{ID, SOON, builder};
+use crate::support::{ID, SOON, builder, closed, requests, view};
 
 fn stalling() -> Peer {
-    Peer::start(|seen| {
-        if seen.is(&format!("GET /workspaces/{ID}")) {
-            json(&format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#))
-        } else if seen.is("POST /registry/register") {
-            json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+    Peer::answering(|request| {
+        vec![if request.is(&format!("GET /workspaces/{ID}")) {
+            Act::json(&view())
+        } else if request.is("POST /registry/register") {
+            Act::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
         } else {
-            vec![Act::Stall]
-        }
+            Act::Listen
+        }]
     })
 }
 
@@ -27,7 +27,7 @@ async fn a_stop_is_quick_while_the_server_stalls() {
     let stopper = agent.stopper();
     let running = tokio::spawn(async move { agent.run_heartbeat_loop().await });
     // The view, the register, a heartbeat and the state, the last two without an answer.
-    peer.wait_for_requests(4).await;
+    requests(&peer, 4).await;
     let asked = Instant::now();
     stopper.stop();
     let ended = tokio::time::timeout(SOON, running).await.unwrap().unwrap().unwrap();
@@ -35,7 +35,7 @@ async fn a_stop_is_quick_while_the_server_stalls() {
     println!("stopped {taken:?} after it was asked for");
     assert_eq!(ended, Ended::Stopped);
     assert!(taken < Duration::from_secs(1), "{taken:?}");
-    peer.wait_for_closed(2).await;
+    closed(&peer, 2).await;
 }
 
 #[tokio::test]
@@ -45,5 +45,5 @@ async fn a_stop_from_a_thread_without_a_runtime_before_the_start_ends_the_loop_a
     let stopper = agent.stopper();
     std::thread::spawn(move || stopper.stop()).join().unwrap();
     assert_eq!(agent.run_heartbeat_loop().await.unwrap(), Ended::Stopped);
-    assert_eq!(peer.connections(), 0);
+    assert_eq!(peer.opened(), 0);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use molecule_async::core::endpoint::{Endpoint, Mismatch, Repeat};
 use molecule_async::core::session::{Auth, Draft};
 use molecule_async::{Agent, AgentBuilder, Result, Storage, Timeouts, WorkspaceId};
-use tokio::net::TcpSocket;
+use molecule_conformance::{Act, Log, Peer, Received};
 
 pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
@@ -29,19 +29,35 @@ pub(crate) fn timeouts(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
     timeouts
 }
 
-/// A port of this machine on which nobody listens, and which nobody else is given while the socket lives.
-pub(crate) struct ClosedPort(TcpSocket);
+/// What a platform that mints says to a register, and to the view before it.
+pub(crate) fn minting(request: &Received) -> Vec<Act> {
+    vec![Act::json(&match request {
+        request if request.is("POST /registry/register") => {
+            r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#.to_owned()
+        }
+        _ => view(),
+    })]
+}
 
-impl ClosedPort {
-    pub(crate) fn new() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        Self(socket)
-    }
+/// The workspace, online.
+pub(crate) fn view() -> String {
+    format!(r#"{{"id":"{ID}","status":"online","kind":"workspace"}}"#)
+}
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.0.local_addr().unwrap())
-    }
+/// Waits until so many requests have come, at most 10 s.
+pub(crate) async fn requests(peer: &Peer, count: usize) {
+    assert!(wait(peer, move |log| log.requests.len() >= count).await, "{count} requests: {:?}", peer.requests());
+}
+
+/// Waits until so many connections are over, at most 10 s.
+pub(crate) async fn closed(peer: &Peer, count: usize) {
+    assert!(wait(peer, move |log| log.closed >= count).await, "{count} connections were due to close");
+}
+
+/// On a thread of its own, so that the runtime under test goes on.
+async fn wait(peer: &Peer, until: impl Fn(&Log) -> bool + Send + 'static) -> bool {
+    let watch = peer.watch();
+    tokio::task::spawn_blocking(move || watch.wait(until)).await.unwrap()
 }
 
 /// `POST /once`, which is never sent again once it may have arrived; so a fault shows as it is.
