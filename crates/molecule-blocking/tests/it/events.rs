@@ -56,7 +56,7 @@ fn the_loop_tells_and_beats_and_the_agent_can_be_used_beside_it() {
     assert!(agent.health().last_beat.is_some());
     agent.stopper().stop();
     assert_eq!(running.join().unwrap().unwrap(), Ended::Stopped);
-    let beats = peer.requests().iter().filter(|request| request.contains("/registry/heartbeat")).count();
+    let beats = peer.requests().iter().filter(|request| request.path() == "/registry/heartbeat").count();
     assert!(beats >= 1, "{beats}");
 }
 

@@ -1,12 +1,9 @@
-//! The blocking driver against scripted peers on the loopback interface, through the public facade.
+//! What an agent makes of a peer that behaves as told, through the public facade. What the driver makes of it is in
+//! `conformance.rs`.
 #![allow(clippy::unwrap_used)]
 
-mod answers;
 mod common;
-mod dead_connections;
 mod events;
-mod faults;
-mod limits;
 mod names;
 mod pool;
 mod proxy;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use molecule_blocking::{Agent, Ended, ErrorKind, Result};
+use molecule_conformance::{Act, Peer};
 
 use crate::common::*;
 
@@ -13,11 +14,11 @@ use crate::common::*;
 fn stalling(part: &'static str) -> (Peer, Receiver<()>) {
     let (sender, stalled) = channel();
     let sender = Mutex::new(sender);
-    let peer = platform(move |talk, path| {
+    let peer = platform(move |connection, path| {
         let stalls = path.contains(part);
         if stalls {
             let _ = sender.lock().unwrap().send(());
-            talk.stall();
+            connection.is_left();
         }
         stalls
     });
@@ -72,11 +73,11 @@ fn a_stop_waits_for_a_register_that_may_mint() {
     let (sender, stalled) = channel();
     let (go, released) = channel::<()>();
     let (sender, released) = (Mutex::new(sender), Mutex::new(released));
-    let peer = platform(move |talk, path| {
+    let peer = platform(move |connection, path| {
         if path == "/registry/register" {
             let _ = sender.lock().unwrap().send(());
             let _ = released.lock().unwrap().recv_timeout(millis(5000));
-            talk.answer("200 OK", r#"{"status":"registered","auth_token":"tok-new"}"#);
+            connection.perform([Act::json(r#"{"status":"registered","auth_token":"tok-new"}"#)]);
         }
         path == "/registry/register"
     });
@@ -88,16 +89,16 @@ fn a_stop_waits_for_a_register_that_may_mint() {
     go.send(()).unwrap();
     assert_eq!(ended.recv_timeout(millis(5000)).unwrap().0.unwrap(), Ended::Stopped);
     agent.pull_secrets().unwrap();
-    assert!(peer.requests().pop().unwrap().contains("Bearer tok-new"), "the token is held");
+    assert_eq!(peer.requests().pop().unwrap().header("authorization"), Some("Bearer tok-new"), "the token is held");
 }
 
 #[test]
 fn a_stop_before_the_start_ends_the_loop_before_it_sends_anything() {
-    let peer = Peer::new(|talk| talk.stall());
+    let peer = saying("{}");
     let agent = agent(&peer.url());
     agent.stopper().stop();
     assert_eq!(agent.run_heartbeat_loop().unwrap(), Ended::Stopped);
-    assert_eq!(peer.accepted(), 0);
+    assert_eq!(peer.opened(), 0);
 }
 
 #[test]
@@ -115,13 +116,13 @@ fn a_second_loop_of_an_agent_is_refused_and_the_first_one_hears_its_stop() {
 fn the_heartbeat_keeps_its_pace_while_the_state_stalls() {
     let (sender, beats) = channel();
     let sender = Mutex::new(sender);
-    let peer = platform(move |talk, path| match path {
+    let peer = platform(move |connection, path| match path {
         "/registry/heartbeat" => {
             let _ = sender.lock().unwrap().send(());
             false
         }
         path if path.ends_with("/state") => {
-            talk.stall();
+            connection.is_left();
             true
         }
         _ => false,
