@@ -2,55 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
+use molecule_conformance::{Act, ClosedPort, Peer};
 use molecule_platform::{Config, Dialect, Platform, Server, serve};
 use molecule_proto::{Token, WorkspaceId, path};
 use serde_json::{Value, json};
 
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// An HTTP message: its first line, its headers in lower case, its body.
-#[derive(Debug)]
-struct Message {
-    line: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Message {
-    fn read(stream: &TcpStream) -> Self {
-        let mut reader = BufReader::new(stream);
-        let mut line = || {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            line.trim_end().to_owned()
-        };
-        let first = line();
-        let headers: Vec<(String, String)> = std::iter::from_fn(|| Some(line()).filter(|line| !line.is_empty()))
-            .map(|header| header.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())).unwrap())
-            .collect();
-        let length =
-            headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        Self { line: first, headers, body: String::from_utf8(body).unwrap() }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-    }
-
-    fn json(&self) -> (u16, Value) {
-        let status = self.line.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(&self.body).unwrap_or_default())
-    }
-}
 
 /// Sends a request and reads the answer.
 fn ask(server: &Server, line: &str, bearer: &Token, body: &Value) -> (u16, Value) {
@@ -60,32 +22,27 @@ fn ask(server: &Server, line: &str, bearer: &Token, body: &Value) -> (u16, Value
     let length = body.len();
     write!(
         stream,
-        "{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\nContent-Length: {length}\r\n\r\n{body}",
+        "{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
         server.addr()
     )
     .unwrap();
-    Message::read(&stream).json()
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
 }
 
-/// An agent that has so many connections and answers each as it is told; `None` closes it.
-fn agent(replies: Vec<Option<&'static str>>) -> (SocketAddr, Receiver<Message>, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, seen): (Sender<Message>, _) = channel();
-    let thread = std::thread::spawn(move || {
-        for reply in replies {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            sender.send(Message::read(&stream)).unwrap();
-            if let Some(reply) = reply {
-                stream.write_all(reply.as_bytes()).unwrap();
-            }
-        }
-    });
-    (address, seen, thread)
+/// An agent that does this with each request, one a connection.
+fn agent(replies: Vec<Act>) -> Peer {
+    Peer::start(move |connection| {
+        let reply = replies[connection.number() - 1].clone();
+        connection.perform([Act::Take, reply]);
+    })
 }
 
-const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\n{\"result\":\"hello\"}";
+fn hello() -> Act {
+    Act::answer_with("200 OK", "Content-Type: text/plain\r\n", r#"{"result":"hello"}"#)
+}
 
 /// A served platform with a caller and an agent that is registered at a URL.
 fn world(config: Config, url: &str) -> (Server, (WorkspaceId, Token), (WorkspaceId, Token)) {
@@ -110,49 +67,40 @@ fn tell(server: &Server, from: &(WorkspaceId, Token), to: &WorkspaceId) -> (u16,
 
 #[test]
 fn a_message_goes_to_the_registered_url_with_the_agents_secret() {
-    let (address, seen, thread) = agent(vec![Some(HELLO)]);
-    let (server, one, other) = world(Config::new(Dialect::Current), &format!("http://{address}/deep/path?k=v"));
+    let agent = agent(vec![hello()]);
+    let (server, one, other) = world(Config::new(Dialect::Current), &format!("{}/deep/path?k=v", agent.url()));
     assert_eq!(tell(&server, &one, &other.0), (200, json!({"result": "hello"})));
-    let request = seen.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(request.line, "POST /deep/path?k=v HTTP/1.1");
+    let request = agent.requests().remove(0);
+    assert!(request.is("POST /deep/path?k=v"), "{}", request.head);
     let secret = server.with(|platform, _| platform.inbound_secret(&other.0)).unwrap();
     assert_eq!(request.header("authorization"), Some(format!("Bearer {}", secret.expose()).as_str()));
-    assert_eq!(request.header("host"), Some(address.to_string().as_str()));
+    assert_eq!(request.header("host"), Some(agent.address().to_string().as_str()));
     assert_eq!(request.header("content-type"), Some("application/json"));
-    assert_eq!(serde_json::from_str::<Value>(&request.body).unwrap(), message());
-    thread.join().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), message());
 }
 
 #[test]
 fn a_closed_connection_lets_the_message_wait_for_the_next_beat() {
-    let (address, seen, thread) = agent(vec![None, Some(HELLO)]);
-    let (server, one, other) = world(Config::new(Dialect::Current), &format!("http://{address}/"));
+    let agent = agent(vec![Act::Close, hello()]);
+    let (server, one, other) = world(Config::new(Dialect::Current), &format!("{}/", agent.url()));
     let (status, answer) = tell(&server, &one, &other.0);
     assert_eq!((status, &answer["queued"]), (202, &json!(true)), "{answer}");
     let item = answer["queue_id"].as_str().unwrap().parse().unwrap();
     ask(&server, "POST /registry/heartbeat", &other.1, &json!({"workspace_id": other.0}));
-    let both = [seen.recv_timeout(PATIENCE).unwrap(), seen.recv_timeout(PATIENCE).unwrap()];
+    assert!(agent.watch().wait(|log| log.requests.len() == 2));
+    let both = agent.requests();
     assert_eq!(both[0].body, both[1].body);
     let kept = |platform: &Platform| platform.queue_item(&item)?.response_body.clone();
     assert!(server.wait_until(|platform| kept(platform) == Some(json!({"result": "hello"})), PATIENCE));
-    thread.join().unwrap();
 }
 
 #[test]
 fn an_agent_that_hangs_is_cut_off() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let agent = agent(vec![Act::Listen]);
     let config = Config::new(Dialect::Current).idle_timeout(Duration::from_millis(50));
-    let (server, one, other) = world(config, &url);
-    let hanging = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Message::read(&stream);
-        // Ends when the platform closes the connection.
-        stream.read(&mut [0; 1]).unwrap()
-    });
+    let (server, one, other) = world(config, &format!("{}/", agent.url()));
     assert_eq!(tell(&server, &one, &other.0).0, 202);
-    assert_eq!(hanging.join().unwrap(), 0);
+    assert!(agent.watch().wait(|log| log.closed == 1), "the platform closes the connection");
 }
 
 #[test]
@@ -166,8 +114,9 @@ fn nobody_is_called_who_is_not_on_a_loopback_address() {
 
 #[test]
 fn a_port_where_nobody_listens_is_out_of_reach() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (server, one, other) = world(Config::new(Dialect::April), &format!("http://localhost:{}/", address.port()));
+    let closed = ClosedPort::new();
+    let url = format!("http://localhost:{}/", closed.address().port());
+    let (server, one, other) = world(Config::new(Dialect::April), &url);
     let line = format!("POST {}", path::a2a(&other.0));
     // Without a header that names the caller nobody is asked who calls.
     assert_eq!(ask(&server, &line, &one.1, &message()), (502, json!({"error": "failed to reach workspace agent"})));
@@ -178,10 +127,9 @@ fn a_port_where_nobody_listens_is_out_of_reach() {
 #[test]
 fn what_is_no_http_is_out_of_reach_and_a_body_that_breaks_off_is_a_lost_reply() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{";
-    let (address, _seen, thread) = agent(vec![Some("junk\r\n\r\n"), Some(cut)]);
-    let (server, one, other) = world(Config::new(Dialect::Current), &format!("http://{address}/"));
+    let agent = agent(vec![Act::send("junk\r\n\r\n"), Act::send(cut)]);
+    let (server, one, other) = world(Config::new(Dialect::Current), &format!("{}/", agent.url()));
     assert_eq!(tell(&server, &one, &other.0), (502, json!({"error": "failed to reach workspace agent"})));
     let (status, answer) = tell(&server, &one, &other.0);
     assert_eq!((status, &answer["delivery_confirmed"]), (502, &json!(true)), "{answer}");
-    thread.join().unwrap();
 }
