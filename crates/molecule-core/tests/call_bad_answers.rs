@@ -158,7 +158,16 @@ fn faults_name_what_failed_and_tell_the_reason_once() {
         (FaultKind::Resolve, Unreachable, "no address: the reason"),
         (FaultKind::Connect, Unreachable, "no connection to the platform: the reason"),
         (FaultKind::Proxy, Unreachable, "proxy refused or failed: the reason"),
-        (FaultKind::Tls, Tls, "TLS connection was refused: the reason"),
+        (
+            FaultKind::ProxyAuth,
+            Unreachable,
+            "other ones than its URL holds: the reason; check user and password in HTTPS_PROXY",
+        ),
+        (
+            FaultKind::Tls,
+            Tls,
+            "TLS connection was refused: the reason; check the host name, or add the certificate authority",
+        ),
         (FaultKind::CertificateTime, Tls, "not valid at this machine's time: the reason; check this machine's clock"),
         (FaultKind::NotTls, Tls, "speaks no TLS: the reason; check the platform URL's scheme and port"),
         (FaultKind::Timeout(Phase::Connect), Timeout, "connect limit"),

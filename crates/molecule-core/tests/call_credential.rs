@@ -342,6 +342,9 @@ fn headers_are_those_of_the_contract_and_the_bearers_prints_nowhere() {
     driven.settle(&mut agent);
     let Some(Effect::Http(request, _)) = driven.in_flight.values().next() else { panic!("no request") };
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap();
+    let names: Vec<&str> = request.headers().keys().map(|name| name.as_str()).collect();
+    let due = ["accept", "accept-encoding", "authorization", "origin", "user-agent", "x-molecule-org-id"];
+    assert!(due.iter().all(|name| names.contains(name)) && names.len() == due.len(), "{names:?}");
     assert_eq!(header("origin"), ORIGIN);
     assert_eq!(header("x-molecule-org-id"), "11111111-2222-4333-8444-555555555555");
     assert_eq!(header("accept"), "application/json");

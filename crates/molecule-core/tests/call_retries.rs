@@ -40,7 +40,7 @@ fn waiting(status: u16, seconds: &str) -> Outcome {
 fn what_is_sent_again_depends_on_the_answer_and_on_the_endpoint() {
     use ErrorKind::*;
     type Row = (fn() -> Outcome, usize, usize, ErrorKind);
-    let rows: [Row; 25] = [
+    let rows: [Row; 26] = [
         (|| waiting(429, "1"), 4, 4, RateLimited),
         (|| Answer::error(429, "rate limit exceeded").outcome(), 4, 4, RateLimited),
         (|| waiting(503, "1"), 1, 4, Unavailable),
@@ -59,6 +59,7 @@ fn what_is_sent_again_depends_on_the_answer_and_on_the_endpoint() {
         (|| unsent(FaultKind::Resolve), 4, 4, Unreachable),
         (|| unsent(FaultKind::Connect), 4, 4, Unreachable),
         (|| unsent(FaultKind::Proxy), 4, 4, Unreachable),
+        (|| unsent(FaultKind::ProxyAuth), 1, 1, Unreachable),
         (|| unsent(FaultKind::Timeout(Phase::Connect)), 4, 4, Timeout),
         (|| fault(FaultKind::Timeout(Phase::Head)), 1, 4, Timeout),
         (|| fault(FaultKind::Interrupted), 1, 4, Interrupted),
