@@ -83,8 +83,8 @@ impl Agent {
     /// `Config` if the platform could not store the card, `TokenNotHeld` before a register, `Unauthorized`, and those of every
     /// request.
     pub async fn update_card(&self, card: AgentCard) -> Result<()> {
-        let call = self.session.lock().update_card(card)?;
-        self.driver.call(call).await.map(drop)
+        self.session.lock().update_card(card.clone())?;
+        self.driver.call(Call::new(endpoint::UpdateCard(card))).await.map(drop)
     }
 
     /// A new token, which is stored: `POST /workspaces/:id/external/rotate` (section 16.2), or on April's server

@@ -23,10 +23,11 @@ use crate::endpoint::refusal;
 use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::life::beat::pass;
-use crate::life::save_token::read_token;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
-use crate::session::{Auth, Credential, Dialect, Kept, Session};
+use crate::session::credential::read_token;
+use crate::session::credential::{Credential, Kept};
+use crate::session::{Auth, Dialect, Session};
 use crate::unpack::Progress;
 
 /// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.

@@ -4,17 +4,18 @@ pub(crate) mod base_url;
 pub(crate) mod http_url;
 pub(crate) mod options;
 pub(crate) mod proxy;
+pub(crate) mod route;
 
 use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
-use molecule_proto::{AgentCard, Token, WorkspaceId};
+use molecule_proto::{AgentCard, IdError, Token, WorkspaceId};
 
 use crate::config::base_url::Target;
 use crate::config::options::OnPause;
-use crate::effect::Limits;
-use crate::peer::Route;
+use crate::config::route::Route;
+use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
 
 /// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
@@ -164,15 +165,11 @@ impl Timeouts {
         self.peer = limit;
         self
     }
+}
 
-    /// The limits of one request of which `left` is left of its call.
-    pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
-        let total = self.request.min(left);
-        Limits {
-            connect: self.connect.min(total),
-            head: self.answer.min(total),
-            read: self.read.min(total),
-            ..Limits::of(total, max_body)
-        }
-    }
+/// Reads the id of a workspace that somebody gave.
+pub(crate) fn workspace_id(operation: &'static str, id: impl AsRef<str>) -> Result<WorkspaceId> {
+    id.as_ref().trim().parse().map_err(|error: IdError| {
+        Error::config(error.to_string(), "use the id that the list of peers shows for the workspace").during(operation)
+    })
 }

@@ -44,6 +44,7 @@ use molecule_proto::{
 use serde::de::DeserializeOwned;
 
 use crate::config::Timeouts;
+pub use crate::effect::connection::Repeat;
 use crate::effect::plugin::StageId;
 use crate::effect::{Dest, Limits, Staged};
 use crate::error::{Error, ErrorKind, Result};
@@ -149,16 +150,6 @@ pub trait Endpoint: Send + Sync + 'static {
     /// # Errors
     /// [`Mismatch`] if it is not of [`SHAPE`](Self::SHAPE).
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch>;
-}
-
-/// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Repeat {
-    /// It does no harm.
-    Always,
-    /// Only a request that certainly was not sent, or that the server turned away unhandled.
-    OnlyUnsent,
 }
 
 /// Whether the server makes a token for a request. Its answer is the only place where that is shown, and a client that gives up

@@ -1,5 +1,6 @@
 //! The one error of the SDK.
 
+pub(crate) mod fault;
 mod install;
 
 use std::error::Error as StdError;
@@ -14,8 +15,8 @@ use molecule_plugin::{LimitError, Refusal};
 use molecule_proto::NulError;
 use serde::Serialize;
 
-use crate::effect::{Fault, FaultKind, Phase};
 use crate::printable::{Printable, is_deceptive, line};
+use fault::{Fault, FaultKind, Phase};
 pub use install::{EarlierVersion, InstallFailure};
 
 /// A result with the SDK's one error.

@@ -51,6 +51,17 @@ pub enum Step<Out> {
     Done(Out),
 }
 
+/// A child's step as its parent's: every step but `Done` is the same for both.
+pub(crate) fn pass<Out, ParentOut>(step: Step<Out>) -> Step<ParentOut> {
+    match step {
+        Step::Start(id, effect) => Step::Start(id, effect),
+        Step::Cancel(id) => Step::Cancel(id),
+        Step::Event(event) => Step::Event(event),
+        Step::Idle(wake) => Step::Idle(wake),
+        Step::Done(_) => unreachable!("a parent takes its child's end before it passes its steps on"),
+    }
+}
+
 /// A call, or a loop, as a value that decides.
 pub trait Machine {
     /// What it ends with.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use molecule_proto::PluginName;
 
 pub use crate::effect::plugin as act;
+pub use crate::effect::plugin::Durability;
 pub use crate::effect::setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use crate::error::{EarlierVersion, InstallFailure};
 use crate::printable::ShownUrl;
@@ -64,19 +65,6 @@ pub enum Setup {
     Run,
     /// It is left alone.
     Skip,
-}
-
-/// What of a plugin survives a power cut.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// Whatever the operating system has written by then: files of a plugin that was just installed may be empty. It can be
-    /// fetched again.
-    #[default]
-    None,
-    /// All of it: everything is written to the disk before the plugin is put in its place, and its place before the install
-    /// ends.
-    Sync,
 }
 
 /// How long a download may take, with its retries, unless told otherwise.

@@ -20,8 +20,9 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome, Slot}
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::life::beat::{Beat, pass};
+use crate::life::beat::Beat;
 use crate::life::register::Register;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::session::StopLevel;
 use doubts::Doubts;

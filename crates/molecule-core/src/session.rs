@@ -1,6 +1,8 @@
 //! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
 
+pub(crate) mod credential;
 pub(crate) mod discoveries;
+pub(crate) mod draft;
 pub(crate) mod health;
 pub(crate) mod peer_cache;
 pub(crate) mod peer_url;
@@ -8,35 +10,36 @@ pub(crate) mod rate;
 pub(crate) mod report;
 pub(crate) mod turn;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Request};
 pub use molecule_proto::Dialect;
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
-use crate::call::Call;
 use crate::config::Config;
 use crate::config::options::{check_card, check_reported_url};
+use crate::config::workspace_id;
 use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
-use crate::endpoint::{Endpoint, UpdateCard};
 use crate::error::{Error, ErrorKind, Result};
-use crate::machine::Now;
-use crate::peer::workspace_id;
-use crate::printable::ShownUrl;
+use crate::session::credential::{Credential, HeldToken, InboundState, Kept};
 use crate::session::discoveries::Asking;
+pub use crate::session::draft::{Auth, Draft};
 use crate::session::health::{Counters, Health};
 use crate::session::peer_cache::PeerCache;
 use crate::session::rate::RateBudget;
 use crate::session::report::Report;
 use crate::session::turn::Turns;
 use crate::text::remedy::give_token;
+use molecule_proto::Now;
 use molecule_proto::Time;
+
+/// The most headers that a request usually has.
+const HEADERS: usize = 9;
 
 /// One agent's shared state.
 ///
@@ -91,46 +94,6 @@ pub enum StopLevel {
     Now,
 }
 
-/// The bearer, as far as it is known.
-#[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    /// The store was not read yet.
-    Unread,
-    /// The store was read and holds none.
-    Missing,
-    /// This one.
-    Held(HeldToken),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct HeldToken {
-    pub(crate) token: Token,
-    /// The token as a header's value, made once.
-    header: HeaderValue,
-    pub(crate) kept: Kept,
-}
-
-/// Where a bearer is besides in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// In the store.
-    Stored,
-    /// With the owner, who gave it by an option; the platform has not accepted it yet, or it is not to be stored.
-    Given,
-    /// With the owner alone: the platform accepted it, and it could not be stored.
-    Accepted,
-    /// Nowhere: it was minted and could not be stored.
-    Nowhere,
-}
-
-/// The inbound secret, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum InboundState {
-    Unread,
-    Missing,
-    Held { secret: InboundSecret, saved: bool },
-}
-
 /// What the loop and one-shot calls learn about the agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vitals {
@@ -161,74 +124,6 @@ impl Vitals {
     pub(crate) fn registered(&mut self, at: Now, reported_url: Option<String>) {
         self.registered = Some(reported_url);
         self.registered_at = Some(at);
-    }
-}
-
-/// Which credential a request carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Auth {
-    /// None: open endpoints.
-    Open,
-    /// The workspace's bearer, if one is held.
-    Bearer,
-    /// An administrator's credential, given for this call.
-    Admin(Token),
-}
-
-/// The most headers that a request usually has, and the most bytes of its body.
-const HEADERS: usize = 9;
-const BODY: usize = 256;
-
-/// A request before it is bound to the platform: what an endpoint asks for.
-///
-/// `Debug` shows method, path without its query, and length, never the body.
-#[derive(Clone)]
-pub struct Draft {
-    method: Method,
-    path: Cow<'static, str>,
-    body: Option<Bytes>,
-    auth: Auth,
-    named: bool,
-    is_any_type: bool,
-}
-
-impl Draft {
-    /// A request without a body.
-    pub fn new(method: Method, path: impl Into<Cow<'static, str>>, auth: Auth) -> Self {
-        Self { method, path: path.into(), body: None, auth, named: false, is_any_type: false }
-    }
-
-    /// The same, saying which workspace asks: `X-Workspace-ID`.
-    #[must_use]
-    pub fn named(mut self) -> Self {
-        self.named = true;
-        self
-    }
-
-    /// The same with a body that is JSON already.
-    pub(crate) fn body(mut self, json: Bytes) -> Self {
-        self.body = Some(json);
-        self
-    }
-
-    /// The same, taking an answer of any type.
-    #[must_use]
-    pub fn any_type(mut self) -> Self {
-        self.is_any_type = true;
-        self
-    }
-
-    /// The same with a JSON body.
-    ///
-    /// # Errors
-    /// `Config` if the value is not JSON (a number that is not finite, a key that is no text).
-    pub fn json(mut self, body: &impl serde::Serialize) -> Result<Self> {
-        let mut bytes = Vec::with_capacity(BODY);
-        serde_json::to_writer(&mut bytes, body)
-            .map_err(|_| Error::config("the request's body is not JSON", "use text keys and finite numbers"))?;
-        self.body = Some(bytes.into());
-        Ok(self)
     }
 }
 
@@ -314,14 +209,14 @@ impl Session {
         Ok(())
     }
 
-    /// Changes the card that later registers carry, and gives the call that replaces it on the platform now.
+    /// Changes the card that later registers carry. [`UpdateCard`](crate::endpoint::UpdateCard) replaces it on the platform now.
     ///
     /// # Errors
     /// `Config` if the platform could not store it; nothing changes then.
-    pub fn update_card(&mut self, card: AgentCard) -> Result<Call<UpdateCard>> {
-        check_card(&card).map_err(|error| error.during(UpdateCard::OPERATION))?;
-        self.config.card = card.clone();
-        Ok(Call::new(UpdateCard(card)))
+    pub fn update_card(&mut self, card: AgentCard) -> Result<()> {
+        check_card(&card).map_err(|error| error.during("update card"))?;
+        self.config.card = card;
+        Ok(())
     }
 
     /// What is known of where peers are called.
@@ -511,19 +406,6 @@ impl Session {
 /// An id as a header's value.
 fn workspace_value(id: &WorkspaceId) -> HeaderValue {
     HeaderValue::from_str(id.as_ref()).expect("a UUID is ASCII")
-}
-
-impl Draft {
-    pub(crate) fn auth(&self) -> &Auth {
-        &self.auth
-    }
-}
-
-impl fmt::Debug for Draft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.body.as_ref().map_or(0, Bytes::len);
-        write!(f, "Draft({} {}, {bytes} bytes, {:?})", self.method, ShownUrl(&self.path), self.auth)
-    }
 }
 
 impl fmt::Debug for Session {

@@ -156,8 +156,9 @@ impl World<'_> {
             CallKind::State => (JobKind::State, job::state()),
             CallKind::Secrets => (JobKind::Secrets, job::secrets()),
             CallKind::Card => {
-                let update = self.process_mut(number)?.session.update_card(AgentCard::new("another name"));
-                (JobKind::Card, job::card(update.ok()?))
+                let card = AgentCard::new("another name");
+                self.process_mut(number)?.session.update_card(card.clone()).ok()?;
+                (JobKind::Card, job::card(card))
             }
             CallKind::Peers => (JobKind::Peers, job::peers()),
             CallKind::Delegations => (JobKind::Delegations, job::delegations()),

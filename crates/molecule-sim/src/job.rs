@@ -8,7 +8,7 @@ use molecule_core::{
     PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery, Register, Registration, Result, Run, Wait,
     WaitFor,
 };
-use molecule_proto::{DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
+use molecule_proto::{AgentCard, DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
 
 use crate::calls::PeerAsk;
 
@@ -166,9 +166,9 @@ pub(crate) fn secrets() -> Box<dyn Job> {
     call(Call::new(Secrets), Ending::Secrets)
 }
 
-/// `update_card()`, as the session gives it.
-pub(crate) fn card(update: Call<UpdateCard>) -> Box<dyn Job> {
-    call(update, Ending::Card)
+/// `update_card()`.
+pub(crate) fn card(card: AgentCard) -> Box<dyn Job> {
+    call(Call::new(UpdateCard(card)), Ending::Card)
 }
 
 /// `peers()`.

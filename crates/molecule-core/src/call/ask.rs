@@ -10,7 +10,7 @@ use crate::effect::{EffectId, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::life::beat::pass;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
 
 /// What an [`Ask`] asks, and what it makes of the answer.

@@ -10,9 +10,9 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refu
 use crate::config::base_url::{Target, origin_value};
 use crate::config::http_url::HttpUrl;
 use crate::config::proxy::ProxyRule;
+use crate::config::route::Route;
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
-use crate::peer::Route;
 use crate::printable::ShownUrl;
 use crate::text::remedy::{give_org_id, give_token};
 

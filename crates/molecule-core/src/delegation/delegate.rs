@@ -7,11 +7,11 @@ use molecule_proto::{DelegateRequest, DelegationId, UnixTime, WorkspaceId, refus
 
 use super::key::python_idempotency_key;
 use crate::call::ask::{Answer, Begin, Question};
+use crate::config::workspace_id;
 use crate::endpoint::{DelegateOnce, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::Cx;
-use crate::peer::workspace_id;
 
 /// A task for a peer; a text is one with a key of its own.
 ///

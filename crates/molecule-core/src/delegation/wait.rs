@@ -12,7 +12,7 @@ use crate::delegation::queue::{QueueOutcome, QueuedItem, is_long_reply};
 use crate::delegation::{DelegationOf, DelegationView};
 use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::life::beat::pass;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::session::Session;
 

@@ -3,9 +3,9 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::config::Timeouts;
 pub use crate::config::http_url::bare_host;
 use crate::effect::{Fault, FaultKind, Limits, Sent};
-use crate::endpoint::Repeat;
 
 /// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
 pub const KEPT: Duration = Duration::from_secs(90);
@@ -43,6 +43,29 @@ impl Limits {
         let needs_life = repeat == Repeat::OnlyUnsent || self.head > LONG;
         if needs_life { Self { max_idle: self.max_idle.min(HEARD), ..self } } else { self }
     }
+}
+
+impl Timeouts {
+    /// The limits of one request of which `left` is left of its call.
+    pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
+        let total = self.request.min(left);
+        Limits {
+            connect: self.connect.min(total),
+            head: self.answer.min(total),
+            read: self.read.min(total),
+            ..Limits::of(total, max_body)
+        }
+    }
+}
+
+/// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Repeat {
+    /// It does no harm.
+    Always,
+    /// Only a request that certainly was not sent, or that the server turned away unhandled.
+    OnlyUnsent,
 }
 
 /// Which addresses a request may reach. A driver asks for each address that a name resolved to, and once more when it is

@@ -11,7 +11,19 @@ use molecule_proto::PluginName;
 
 use crate::effect::LockId;
 use crate::effect::setup::SetupOutcome;
-use crate::plugin::Durability;
+
+/// What of a plugin survives a power cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Whatever the operating system has written by then: files of a plugin that was just installed may be empty. It can be
+    /// fetched again.
+    #[default]
+    None,
+    /// All of it: everything is written to the disk before the plugin is put in its place, and its place before the install
+    /// ends.
+    Sync,
+}
 
 /// An act on the directory of an agent's plugins.
 ///

@@ -103,7 +103,7 @@ impl CheckAccess {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
-        crate::peer::workspace_id(Self::OPERATION, id).map(Self)
+        crate::config::workspace_id(Self::OPERATION, id).map(Self)
     }
 }
 

@@ -10,8 +10,9 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use crate::endpoint::{Endpoint, Heartbeat};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::machine::{Cx, Machine, Step};
-use crate::session::{InboundState, Session};
+use crate::machine::{Cx, Machine, Step, pass};
+use crate::session::Session;
+use crate::session::credential::InboundState;
 
 /// A heartbeat with what the agent last reported. An inbound secret that the answer brings is stored.
 #[derive(Debug)]
@@ -133,17 +134,6 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     session.generation = answer.generation.or(session.generation);
     session.vitals.last_beat = Some(cx.now);
     session.counters.beats += 1;
-}
-
-/// A child's step as its parent's: every step but `Done` is the same for both.
-pub(crate) fn pass<Out, ParentOut>(step: Step<Out>) -> Step<ParentOut> {
-    match step {
-        Step::Start(id, effect) => Step::Start(id, effect),
-        Step::Cancel(id) => Step::Cancel(id),
-        Step::Event(event) => Step::Event(event),
-        Step::Idle(wake) => Step::Idle(wake),
-        Step::Done(_) => unreachable!("a parent takes its child's end before it passes its steps on"),
-    }
 }
 
 /// Keeps an inbound secret that an answer brought, if it is another one than the one that is held.

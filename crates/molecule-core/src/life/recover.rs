@@ -10,11 +10,13 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use crate::endpoint::{Existence, ListTokens, MintToken, RevokeToken, Rotate, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::life::beat::pass;
-use crate::life::save_token::{SaveToken, read_token};
+use crate::life::save_token::SaveToken;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step};
+use crate::session::credential::read_token;
+use crate::session::credential::{Credential, Kept};
 use crate::session::turn::Turn;
-use crate::session::{Auth, Credential, Dialect, Kept, Session};
+use crate::session::{Auth, Dialect, Session};
 
 const OPERATION: &str = "recover";
 
@@ -233,7 +235,7 @@ impl Machine for Recover {
                     self.state = State::Preparing(id);
                     return Step::Start(id, Effect::Host(HostOp::Prepare));
                 }
-                State::AwaitTurn => match self.turn.take(cx) {
+                State::AwaitTurn => match self.turn.take(cx.now.mono, cx.session) {
                     Ok(()) => self.state = State::Look,
                     Err(wake) => {
                         self.state = State::AwaitTurn;

@@ -13,11 +13,14 @@ use crate::endpoint::refusal::is_the_platforms_401;
 use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::life::beat::{SaveInbound, pass};
-use crate::life::save_token::{SaveToken, given_not_saved, read_token};
+use crate::life::beat::SaveInbound;
+use crate::life::save_token::{SaveToken, given_not_saved};
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step};
+use crate::session::credential::read_token;
+use crate::session::credential::{Credential, InboundState, Kept};
 use crate::session::turn::Turn;
-use crate::session::{Credential, Dialect, InboundState, Kept, Session};
+use crate::session::{Dialect, Session};
 use crate::text::remedy::give_token;
 
 /// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
@@ -344,7 +347,7 @@ impl Machine for Register {
                     return self.start_host(cx, State::LoadingBefore, HostOp::Load(Slot::Token));
                 }
                 State::LoadBefore => self.state = State::AwaitTurn,
-                State::AwaitTurn => match self.turn.take(cx) {
+                State::AwaitTurn => match self.turn.take(cx.now.mono, cx.session) {
                     Ok(()) => self.state = State::SaveEarlier,
                     Err(wake) => {
                         self.state = State::AwaitTurn;

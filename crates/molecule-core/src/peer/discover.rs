@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use molecule_proto::{Time, WorkspaceId};
 
-use super::workspace_id;
 use crate::call::ask::{Answer, Begin, Question};
+use crate::config::workspace_id;
 use crate::endpoint::{Discover, Endpoint};
 use crate::error::Result;
 use crate::event::Event;

@@ -21,7 +21,7 @@ use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, LockId, Outcome
 use crate::endpoint::DownloadPlugin;
 use crate::error::{EarlierVersion, Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::life::beat::pass;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step};
 
 pub(super) const OPERATION: &str = "install plugin";

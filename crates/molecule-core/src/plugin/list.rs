@@ -13,7 +13,7 @@ use crate::effect::plugin::{Found, Listed, PluginOp, PluginResult};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::life::beat::pass;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step};
 use crate::printable::line;
 

@@ -12,7 +12,7 @@ use super::order;
 use crate::effect::plugin::{Hashed, PluginOp, PluginResult};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::life::beat::pass;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step};
 
 /// How long to wait while an install of the plugin runs.

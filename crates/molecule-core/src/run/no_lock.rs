@@ -4,9 +4,9 @@ use super::{OPERATION, Run, State};
 use crate::effect::{HostResult, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::life::save_token::read_token;
 use crate::machine::Cx;
-use crate::session::{Credential, Kept};
+use crate::session::credential::read_token;
+use crate::session::credential::{Credential, Kept};
 
 impl Run {
     /// There is no lock. One that somebody holds ends the loop; one that nobody can hold ends it only where there is no token

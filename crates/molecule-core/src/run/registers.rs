@@ -7,8 +7,8 @@ use super::pace::{held, wait_after};
 use super::{Ended, Run, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
-use crate::life::beat::pass;
 use crate::life::register::{Register, Registration};
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
 
 impl Run {

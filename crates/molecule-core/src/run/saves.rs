@@ -8,8 +8,8 @@ use super::lanes::Lap;
 use super::{Ended, Run};
 use crate::effect::{EffectId, Outcome};
 use crate::error::Result;
-use crate::life::beat::pass;
 use crate::life::save_token::SaveToken;
+use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::session::StopLevel;
 use crate::session::turn::Turn;
@@ -68,7 +68,7 @@ impl Run {
         if at > cx.now.mono {
             return Lap::Idle(Some(Wake { at, why: "store the token" }));
         }
-        match self.saves.turn.take(cx) {
+        match self.saves.turn.take(cx.now.mono, cx.session) {
             Ok(()) => {
                 self.saves.save = Some(Box::new(save));
                 Lap::Again
@@ -100,7 +100,8 @@ impl Run {
         if self.level(cx) == StopLevel::Now {
             self.saves.save = None;
         } else if self.saves.save.is_none() && !std::mem::replace(&mut self.saves.is_over, true) {
-            let unsaved = SaveToken::unsaved(OPERATION, cx.session).filter(|_| self.saves.turn.take(cx).is_ok());
+            let unsaved = SaveToken::unsaved(OPERATION, cx.session)
+                .filter(|_| self.saves.turn.take(cx.now.mono, cx.session).is_ok());
             self.saves.save = unsaved.map(Box::new);
         }
         self.saves.save.as_ref()?;

@@ -6,7 +6,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::machine::{Cx, Wake};
+use molecule_proto::{Time, Wake};
+
+use crate::session::Session;
 
 /// A call's place in the order of those that may get a token. A call that is dropped half-way (its runtime ended, a callback
 /// or a store panicked) gives its turn back with it.
@@ -35,19 +37,19 @@ impl Turn {
     ///
     /// # Errors
     /// The wake, while another call has the turn.
-    pub(crate) fn take(&mut self, cx: &mut Cx<'_>) -> Result<(), Wake> {
-        let limit = cx.session.config().timeouts.call.saturating_mul(LIMITS) + Duration::from_secs(60);
+    pub(crate) fn take(&mut self, now: Time, session: &mut Session) -> Result<(), Wake> {
+        let limit = session.config().timeouts.call.saturating_mul(LIMITS) + Duration::from_secs(60);
         let patience = limit.as_millis() / PAUSE.as_millis();
         let is_mine = |holder: &Arc<()>| self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, holder));
-        let holder = cx.session.turns.holder.upgrade();
-        let at = cx.now.mono + PAUSE;
+        let holder = session.turns.holder.upgrade();
+        let at = now + PAUSE;
         // A clock at its very end wakes nobody any more.
-        let can_wait = u128::from(self.waited) < patience && at > cx.now.mono;
+        let can_wait = u128::from(self.waited) < patience && at > now;
         if holder.is_some_and(|holder| !is_mine(&holder)) && can_wait {
             self.waited += 1;
             return Err(Wake { at, why: "another call gets a token" });
         }
-        cx.session.turns.holder = Arc::downgrade(self.held.get_or_insert_default());
+        session.turns.holder = Arc::downgrade(self.held.get_or_insert_default());
         Ok(())
     }
 
