@@ -312,7 +312,9 @@ impl<E: Endpoint> Call<E> {
         let error = if E::EVERYWHERE { refusal::elsewhere(error) } else { error };
         let error = self.endpoint.refine(error);
         if status == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
-            return self.unauthorized(cx, credential, error);
+            // What stands before the platform knows nothing of the bearer: another one would fare no better.
+            let is_about_it = body.is_some_and(refusal::is_about_a_token);
+            return if is_about_it { self.unauthorized(cx, credential, error) } else { self.doubt(cx, error) };
         }
         // What the waits are for: a status that says come again, within what is left of requests and time.
         let passes = E::REPEATS_500 && status == StatusCode::INTERNAL_SERVER_ERROR;
@@ -387,7 +389,7 @@ impl<E: Endpoint> Call<E> {
 
     fn unauthorized(&mut self, cx: &mut Cx<'_>, bearer: Option<Token>, error: Error) {
         if cx.session.bearer() != bearer.as_ref() {
-            self.resend(error);
+            self.resend(cx, error);
         } else if self.store_read {
             self.doubt(cx, error);
         } else {
@@ -396,14 +398,17 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// Sends again with the newer bearer. This is no retry: the server turned the last request away unread.
-    fn resend(&mut self, error: Error) {
-        if self.resends == MAX_RESENDS {
+    /// Sends again with the newer bearer. This is no retry: the server turned the last request away unread. While the rate limit is
+    /// spent it waits, as far as the call's time goes.
+    fn resend(&mut self, cx: &Cx<'_>, error: Error) {
+        let at = cx.session.rate.hold_heartbeat(cx.now.mono).unwrap_or(cx.now.mono);
+        let in_time = at == cx.now.mono || self.deadline.is_some_and(|deadline| at < deadline);
+        if self.resends == MAX_RESENDS || !in_time {
             return self.finish(Err(error));
         }
         self.resends += 1;
         self.left += 1;
-        self.state = State::Ready;
+        self.state = State::Waiting(at);
     }
 }
 
@@ -445,7 +450,7 @@ impl<E: Endpoint> Call<E> {
         if cx.session.bearer() == bearer && cx.session.hold_another(stored) {
             self.events.push_back(Event::TokenChanged);
         }
-        if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(error) }
+        if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(cx, error) }
     }
 
     /// No other bearer is at hand.

@@ -104,7 +104,7 @@ fn told<B>(
 
 /// Whether a 401 is the platform's own: each of its texts names the token that it misses or refuses (contract sections 2.1
 /// and 9.2). A gateway's or a framework's says nothing about the bearer.
-fn is_about_a_token(body: &ErrorBody) -> bool {
+pub(crate) fn is_about_a_token(body: &ErrorBody) -> bool {
     names_a_token(&body.error)
 }
 
