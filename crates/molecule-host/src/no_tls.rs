@@ -43,3 +43,25 @@ pub fn failure(_: &io::Error) -> FaultKind {
 pub fn is_alert(_: &io::Error) -> bool {
     false
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use molecule_core::{ErrorKind, Options};
+
+    use super::*;
+
+    #[test]
+    fn https_and_an_authority_are_refused_with_the_feature_that_is_missing() {
+        let refused = |done: Result<()>| {
+            let error = done.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("turn on the feature rustls"), "{error}");
+        };
+        refused(Tls::new(&[b"PEM".to_vec()]).map(drop));
+        let tls = Tls::new(&[]).unwrap();
+        let config = |url: &str| Options::new(url, "7fda77bf-a467-441c-9fab-7d8aba8e6040").build().unwrap();
+        refused(tls.check(config("https://host.example").target()));
+        tls.check(config("http://127.0.0.1:8080").target()).unwrap();
+    }
+}
