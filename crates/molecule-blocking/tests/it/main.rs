@@ -10,3 +10,5 @@ mod proxy;
 mod stop;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 mod tls;
+#[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]
+mod without_tls;
