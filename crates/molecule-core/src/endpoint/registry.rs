@@ -1,0 +1,85 @@
+//! The endpoints by which an agent says that it is there and what it is (contract sections 4 to 6).
+
+use bytes::Bytes;
+use http::{Method, Response};
+use molecule_proto::{
+    AgentCard, HeartbeatAnswer, HeartbeatRequest, RegisterAnswer, RegisterRequest, UpdateCardAnswer, UpdateCardRequest,
+    WorkspaceId, path,
+};
+
+use super::{Endpoint, Mints, Mismatch, Repeat, json};
+use crate::error::{Error, Result};
+use crate::session::{Auth, Draft};
+
+/// `POST /registry/register` (contract section 4). Use [`Register`](crate::Register), which decides whether to send it.
+///
+/// It may be sent again: if a first one minted a token and its answer was lost, the second is a 401 that says so, and
+/// nothing is worse than before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterOnce(pub RegisterRequest);
+
+impl Endpoint for RegisterOnce {
+    type Answer = RegisterAnswer;
+    const OPERATION: &'static str = "register";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status, and perhaps a token";
+    const EVERYWHERE: bool = true;
+    const WITHOUT_BEARER: bool = true;
+    const MINTS: Mints = Mints::WithoutBearer;
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::REGISTER, Auth::Bearer).json(&self.0)
+    }
+
+    /// A token is taken whatever stands beside it; without one, a status shows that the platform answered.
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        let read: RegisterAnswer = json(answer)?;
+        if read.auth_token.is_none() && read.status.is_empty() {
+            return Err(Mismatch::default());
+        }
+        Ok(read)
+    }
+}
+
+/// `POST /registry/heartbeat` (contract section 5).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat(pub HeartbeatRequest);
+
+impl Endpoint for Heartbeat {
+    type Answer = HeartbeatAnswer;
+    const OPERATION: &'static str = "heartbeat";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status";
+    const EVERYWHERE: bool = true;
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Draft::new(Method::POST, path::HEARTBEAT, Auth::Bearer).json(&self.0)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
+
+/// `POST /registry/update-card` (contract section 6.1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateCard(pub AgentCard);
+
+impl Endpoint for UpdateCard {
+    type Answer = UpdateCardAnswer;
+    const OPERATION: &'static str = "update card";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with a status";
+    const EVERYWHERE: bool = true;
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        let agent_card = serde_json::to_value(&self.0)
+            .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
+        let body = UpdateCardRequest::new(workspace.clone(), agent_card);
+        Draft::new(Method::POST, path::UPDATE_CARD, Auth::Bearer).json(&body)
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+        json(answer)
+    }
+}
