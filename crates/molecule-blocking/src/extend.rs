@@ -4,11 +4,14 @@
 //! # An endpoint of your own
 //!
 //! [`Agent::send`](crate::Agent::send) takes any [`Endpoint`], with the retries and the handling of a 401 that every call
-//! has: a request, whether it may be sent again, and how its answer reads.
+//! has. An ordinary one is a [`JsonEndpoint`]: a path, perhaps a body, whether the request may be sent again, and an answer that is
+//! JSON.
 //!
 //! ```
-//! use molecule_blocking::extend::http::{Method, Response};
-//! use molecule_blocking::extend::{Auth, Bytes, Draft, Endpoint, Mismatch, Repeat, json};
+//! use std::borrow::Cow;
+//!
+//! use molecule_blocking::extend::http::Method;
+//! use molecule_blocking::extend::{Draft, JsonEndpoint, Repeat};
 //! use molecule_blocking::core::proto::{NotifyRequest, PostedAnswer, path};
 //! use molecule_blocking::{Agent, Result, Storage, WorkspaceId};
 //!
@@ -16,18 +19,19 @@
 //! #[derive(Clone)]
 //! struct Notify(&'static str);
 //!
-//! impl Endpoint for Notify {
+//! impl JsonEndpoint for Notify {
 //!     type Answer = PostedAnswer;
 //!     const OPERATION: &'static str = "notify";
+//!     const METHOD: Method = Method::POST;
 //!     const REPEAT: Repeat = Repeat::OnlyUnsent; // whoever gets it twice is told twice
 //!     const SHAPE: &'static str = "an object with a status";
 //!
-//!     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-//!         Draft::new(Method::POST, path::notify(workspace), Auth::Bearer).json(&NotifyRequest::new(self.0))
+//!     fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+//!         path::notify(workspace).into()
 //!     }
 //!
-//!     fn decode(&self, answer: &Response<Bytes>) -> Result<PostedAnswer, Mismatch> {
-//!         json(answer)
+//!     fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+//!         draft.json(&NotifyRequest::new(self.0))
 //!     }
 //! }
 //!
@@ -120,7 +124,7 @@ pub use molecule_core::connection::Reach;
 #[doc(inline)]
 pub use molecule_core::effect::{Limits, Slot, Stored};
 #[doc(inline)]
-pub use molecule_core::endpoint::{Endpoint, Mints, Mismatch, Repeat, json};
+pub use molecule_core::endpoint::{Endpoint, JsonEndpoint, Mints, Mismatch, Repeat, json};
 #[doc(inline)]
 pub use molecule_core::session::{Auth, Draft};
 #[doc(inline)]

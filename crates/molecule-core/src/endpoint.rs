@@ -1,34 +1,42 @@
 //! The platform's endpoints: what each sends, what it may answer, and whether it may be sent again.
 //!
-//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called. What an
-//! implementation needs stands in the facades' module `extend`, inside semantic versioning:
+//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called. An ordinary one is
+//! a short declaration, a [`JsonEndpoint`]; what an implementation needs stands in the facades' module `extend`, inside semantic
+//! versioning:
 //!
 //! ```
-//! use molecule_core::endpoint::{Endpoint, Mismatch, Repeat, json};
+//! use std::borrow::Cow;
+//! use std::collections::BTreeMap;
+//!
+//! use molecule_core::endpoint::{Endpoint, JsonEndpoint, Repeat};
 //! use molecule_core::proto::WorkspaceId;
-//! use molecule_core::session::{Auth, Draft};
-//! use molecule_core::Result;
+//! use molecule_core::session::Auth;
 //!
 //! /// `GET /health`, by which an operator's probe asks whether the server is up.
 //! #[derive(Clone)]
 //! struct Up;
 //!
-//! impl Endpoint for Up {
-//!     type Answer = bool;
+//! impl JsonEndpoint for Up {
+//!     type Answer = BTreeMap<String, String>;
 //!     const OPERATION: &'static str = "health";
 //!     const REPEAT: Repeat = Repeat::Always;
 //!     const SHAPE: &'static str = "an object with a status";
 //!
-//!     fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
-//!         Ok(Draft::new(http::Method::GET, "/health", Auth::Open))
+//!     fn path(&self, _: &WorkspaceId) -> Cow<'static, str> {
+//!         "/health".into()
 //!     }
 //!
-//!     fn decode(&self, answer: &http::Response<bytes::Bytes>) -> Result<bool, Mismatch> {
-//!         let body: std::collections::BTreeMap<String, String> = json(answer)?;
-//!         Ok(body.get("status").is_some_and(|status| status == "ok"))
+//!     fn auth(&self) -> Auth {
+//!         Auth::Open
 //!     }
 //! }
+//!
+//! let answer = http::Response::new(bytes::Bytes::from_static(br#"{"status":"ok"}"#));
+//! assert_eq!(Up.decode(&answer)?["status"], "ok");
+//! # Ok::<(), molecule_core::endpoint::Mismatch>(())
 //! ```
+//!
+//! One whose refusals are answers too, or whose limits are its own, is an [`Endpoint`] itself.
 
 use std::time::Duration;
 
@@ -53,7 +61,7 @@ mod token;
 mod workspace;
 
 pub use delegation::*;
-pub use json::{Mismatch, json, rows};
+pub use json::{JsonEndpoint, Mismatch, json, rows};
 pub use peer::*;
 pub(crate) use plugin::DownloadPlugin;
 pub use plugin::*;

@@ -1,12 +1,14 @@
 //! The endpoints of delegation and of the queue (contract sections 11 and 14).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{
     DelegateAnswer, DelegateRequest, DelegationRow, ErrorBody, QueueId, QueueItem, Rows, WorkspaceId, path,
 };
 
-use super::{Endpoint, Mismatch, Repeat, json, rows};
+use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -17,18 +19,19 @@ use crate::session::{Auth, Draft};
 #[derive(Clone, PartialEq, Eq)]
 pub struct DelegateOnce(pub DelegateRequest);
 
-impl Endpoint for DelegateOnce {
+impl JsonEndpoint for DelegateOnce {
     type Answer = DelegateAnswer;
     const OPERATION: &'static str = "delegate";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a delegation_id";
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Draft::new(Method::POST, path::delegate(workspace), Auth::Bearer).json(&self.0)
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::delegate(workspace).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+        draft.json(&self.0)
     }
 }
 
@@ -43,18 +46,18 @@ impl std::fmt::Debug for DelegateOnce {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DelegationRows;
 
-impl Endpoint for DelegationRows {
+impl JsonEndpoint for DelegationRows {
     type Answer = Rows<DelegationRow>;
     const OPERATION: &'static str = "list delegations";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "a list";
     const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Ok(Draft::new(Method::GET, path::delegations(workspace), Auth::Bearer))
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::delegations(workspace).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+    fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         rows(answer)
     }
 }

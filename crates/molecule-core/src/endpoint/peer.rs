@@ -1,10 +1,12 @@
 //! The endpoints of discovery (contract section 6).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{CheckAccessAnswer, CheckAccessRequest, DiscoverAnswer, ErrorBody, Peer, Rows, WorkspaceId, path};
 
-use super::{Endpoint, Mismatch, Repeat, json, rows};
+use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -26,23 +28,23 @@ impl Peers {
     }
 }
 
-impl Endpoint for Peers {
+impl JsonEndpoint for Peers {
     type Answer = Rows<Peer>;
     const OPERATION: &'static str = "list peers";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "a list";
     const EVERYWHERE: bool = true;
+    const NAMED: bool = true;
     const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        let path = match &self.matching {
-            Some(text) => path::peers_matching(workspace, text),
-            None => path::peers(workspace),
-        };
-        Ok(Draft::new(Method::GET, path, Auth::Bearer).named())
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        match &self.matching {
+            Some(text) => path::peers_matching(workspace, text).into(),
+            None => path::peers(workspace).into(),
+        }
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+    fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         rows(answer)
     }
 }
@@ -103,23 +105,31 @@ impl CheckAccess {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
-        crate::config::workspace_id(Self::OPERATION, id).map(Self)
+        crate::config::workspace_id(<Self as JsonEndpoint>::OPERATION, id).map(Self)
     }
 }
 
-impl Endpoint for CheckAccess {
+impl JsonEndpoint for CheckAccess {
     type Answer = bool;
     const OPERATION: &'static str = "check access";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with allowed";
     const EVERYWHERE: bool = true;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        let body = CheckAccessRequest::new(workspace.clone(), self.0.clone());
-        Draft::new(Method::POST, path::CHECK_ACCESS, Auth::Open).json(&body)
+    fn path(&self, _: &WorkspaceId) -> Cow<'static, str> {
+        path::CHECK_ACCESS.into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+    fn auth(&self) -> Auth {
+        Auth::Open
+    }
+
+    fn body(&self, draft: Draft, workspace: &WorkspaceId) -> Result<Draft> {
+        draft.json(&CheckAccessRequest::new(workspace.clone(), self.0.clone()))
+    }
+
+    fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         json::<CheckAccessAnswer>(answer).map(|answer| answer.allowed)
     }
 }

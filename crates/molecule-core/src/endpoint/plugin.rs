@@ -1,5 +1,6 @@
 //! The endpoints of plugins (contract section 15).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{AvailablePlugin, PluginName, WorkspaceId, path};
 
-use super::{Endpoint, Mismatch, Repeat, rows};
+use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, rows};
 use crate::config::Timeouts;
 use crate::effect::plugin::StageId;
 use crate::effect::{Dest, Limits, Staged};
@@ -21,18 +22,18 @@ use crate::unpack::UnpackPolicy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvailablePlugins;
 
-impl Endpoint for AvailablePlugins {
+impl JsonEndpoint for AvailablePlugins {
     type Answer = Vec<AvailablePlugin>;
     const OPERATION: &'static str = "list available plugins";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "a list of objects with a name";
     const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Ok(Draft::new(Method::GET, path::available_plugins(workspace), Auth::Bearer))
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::available_plugins(workspace).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+    fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         rows(answer).map(|list| list.rows)
     }
 }

@@ -1,5 +1,7 @@
 //! The endpoints by which an agent says that it is there and what it is (contract sections 4 to 6).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Method, Response};
 use molecule_proto::{
@@ -7,9 +9,9 @@ use molecule_proto::{
     WorkspaceId, path,
 };
 
-use super::{Endpoint, Mints, Mismatch, Repeat, json};
+use super::{JsonEndpoint, Mints, Mismatch, Repeat, json};
 use crate::error::{Error, Result};
-use crate::session::{Auth, Draft};
+use crate::session::Draft;
 
 /// `POST /registry/register` (contract section 4). Use [`Register`](crate::Register), which decides whether to send it.
 ///
@@ -18,21 +20,26 @@ use crate::session::{Auth, Draft};
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterOnce(pub RegisterRequest);
 
-impl Endpoint for RegisterOnce {
+impl JsonEndpoint for RegisterOnce {
     type Answer = RegisterAnswer;
     const OPERATION: &'static str = "register";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status, and perhaps a token";
     const EVERYWHERE: bool = true;
     const WITHOUT_BEARER: bool = true;
     const MINTS: Mints = Mints::WithoutBearer;
 
-    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
-        Draft::new(Method::POST, path::REGISTER, Auth::Bearer).json(&self.0)
+    fn path(&self, _: &WorkspaceId) -> Cow<'static, str> {
+        path::REGISTER.into()
+    }
+
+    fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+        draft.json(&self.0)
     }
 
     /// A token is taken whatever stands beside it; without one, a status shows that the platform answered.
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
+    fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         let read: RegisterAnswer = json(answer)?;
         if read.auth_token.is_none() && read.status.is_empty() {
             return Err(Mismatch::default());
@@ -45,19 +52,20 @@ impl Endpoint for RegisterOnce {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat(pub HeartbeatRequest);
 
-impl Endpoint for Heartbeat {
+impl JsonEndpoint for Heartbeat {
     type Answer = HeartbeatAnswer;
     const OPERATION: &'static str = "heartbeat";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status";
     const EVERYWHERE: bool = true;
 
-    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
-        Draft::new(Method::POST, path::HEARTBEAT, Auth::Bearer).json(&self.0)
+    fn path(&self, _: &WorkspaceId) -> Cow<'static, str> {
+        path::HEARTBEAT.into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+        draft.json(&self.0)
     }
 }
 
@@ -65,21 +73,21 @@ impl Endpoint for Heartbeat {
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateCard(pub AgentCard);
 
-impl Endpoint for UpdateCard {
+impl JsonEndpoint for UpdateCard {
     type Answer = UpdateCardAnswer;
     const OPERATION: &'static str = "update card";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with a status";
     const EVERYWHERE: bool = true;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        let agent_card = serde_json::to_value(&self.0)
-            .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
-        let body = UpdateCardRequest::new(workspace.clone(), agent_card);
-        Draft::new(Method::POST, path::UPDATE_CARD, Auth::Bearer).json(&body)
+    fn path(&self, _: &WorkspaceId) -> Cow<'static, str> {
+        path::UPDATE_CARD.into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn body(&self, draft: Draft, workspace: &WorkspaceId) -> Result<Draft> {
+        let agent_card = serde_json::to_value(&self.0)
+            .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
+        draft.json(&UpdateCardRequest::new(workspace.clone(), agent_card))
     }
 }

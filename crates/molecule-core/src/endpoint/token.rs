@@ -1,10 +1,12 @@
 //! The endpoints of tokens (contract section 16).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{ConnectionAnswer, ErrorBody, MintedToken, RevokedToken, TokenId, TokenList, WorkspaceId, path};
 
-use super::{Endpoint, Mints, Mismatch, Repeat, json};
+use super::{Endpoint, JsonEndpoint, Mints, Mismatch, Repeat, json};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -13,20 +15,25 @@ use crate::session::{Auth, Draft};
 #[derive(Debug, Clone)]
 pub struct Rotate(pub Auth);
 
-impl Endpoint for Rotate {
+impl JsonEndpoint for Rotate {
     type Answer = ConnectionAnswer;
     const OPERATION: &'static str = "recover";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::OnlyUnsent;
     const SHAPE: &'static str = "an object with a connection";
     const MINTS: Mints = Mints::Always;
     const MAX_BODY: u64 = 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Draft::new(Method::POST, path::external_rotate(workspace), self.0.clone()).json(&serde_json::Map::new())
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::external_rotate(workspace).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn auth(&self) -> Auth {
+        self.0.clone()
+    }
+
+    fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+        draft.json(&serde_json::Map::new())
     }
 }
 
@@ -34,19 +41,24 @@ impl Endpoint for Rotate {
 #[derive(Debug, Clone)]
 pub struct MintToken(pub Auth);
 
-impl Endpoint for MintToken {
+impl JsonEndpoint for MintToken {
     type Answer = MintedToken;
     const OPERATION: &'static str = "recover";
+    const METHOD: Method = Method::POST;
     const REPEAT: Repeat = Repeat::OnlyUnsent;
     const SHAPE: &'static str = "an object with a token";
     const MINTS: Mints = Mints::Always;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Draft::new(Method::POST, path::tokens(workspace), self.0.clone()).json(&serde_json::Map::new())
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::tokens(workspace).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn auth(&self) -> Auth {
+        self.0.clone()
+    }
+
+    fn body(&self, draft: Draft, _: &WorkspaceId) -> Result<Draft> {
+        draft.json(&serde_json::Map::new())
     }
 }
 
@@ -54,19 +66,19 @@ impl Endpoint for MintToken {
 #[derive(Debug, Clone)]
 pub struct ListTokens(pub Auth);
 
-impl Endpoint for ListTokens {
+impl JsonEndpoint for ListTokens {
     type Answer = TokenList;
     const OPERATION: &'static str = "list tokens";
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "an object with tokens";
     const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Ok(Draft::new(Method::GET, format!("{}?limit=200", path::tokens(workspace)), self.0.clone()))
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        format!("{}?limit=200", path::tokens(workspace)).into()
     }
 
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn auth(&self) -> Auth {
+        self.0.clone()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The endpoints of a workspace: its secrets, whether it is paused, whether it exists (contract sections 7 and 8).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use molecule_proto::{ErrorBody, StateAnswer, WorkspaceId, WorkspaceStatus, WorkspaceView, path};
 
-use super::{Endpoint, Mismatch, Repeat, json};
+use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
@@ -12,7 +14,7 @@ use crate::session::{Auth, Draft};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Secrets;
 
-impl Endpoint for Secrets {
+impl JsonEndpoint for Secrets {
     type Answer = molecule_proto::Secrets;
     const OPERATION: &'static str = "pull secrets";
     const REPEAT: Repeat = Repeat::Always;
@@ -20,12 +22,8 @@ impl Endpoint for Secrets {
     const EVERYWHERE: bool = true;
     const MAX_BODY: u64 = 1024 * 1024;
 
-    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
-        Ok(Draft::new(Method::GET, path::secret_values(workspace), Auth::Bearer))
-    }
-
-    fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        json(answer)
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::secret_values(workspace).into()
     }
 }
 
