@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use molecule_proto::Time;
 
-use super::Run;
 use crate::machine::Cx;
 
 /// How many registers in a row the platform must refuse before the credential counts as dead.
@@ -60,11 +59,9 @@ impl Doubts {
     }
 }
 
-impl Run {
-    /// How long after a sign of its end the loop asks again.
-    pub(super) fn apart(cx: &Cx<'_>) -> Duration {
-        let config = cx.session.config();
-        let interval = config.intervals.heartbeat;
-        if config.target().is_loopback() { interval } else { interval.max(LEAST_APART) }
-    }
+/// How long after a sign of its end the loop asks again.
+pub(super) fn apart(cx: &Cx<'_>) -> Duration {
+    let config = cx.session.config();
+    let interval = config.intervals.heartbeat;
+    if config.target().is_loopback() { interval } else { interval.max(LEAST_APART) }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use molecule_proto::{StateAnswer, WorkspaceStatus};
 
+use super::doubts::apart;
 use super::{Ended, Run, Why};
 use crate::call::Call;
 use crate::config::options::OnPause;
@@ -189,7 +190,7 @@ impl Run {
 
     /// The state says so, which an agent's own bearer is hardly ever shown.
     fn deleted(&mut self, cx: &mut Cx<'_>) {
-        let apart = Self::apart(cx);
+        let apart = apart(cx);
         if self.doubts.is_gone(cx.now.mono, apart) {
             return self.end(Ok(Ended::Deleted));
         }

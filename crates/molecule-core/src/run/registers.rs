@@ -2,6 +2,7 @@
 
 use molecule_proto::Time;
 
+use super::doubts::apart;
 use super::lanes::Lap;
 use super::pace::{held, wait_after};
 use super::{Ended, Run, Why};
@@ -123,7 +124,7 @@ impl Run {
             }
             _ => {}
         }
-        let (now, apart) = (cx.now.mono, Self::apart(cx));
+        let (now, apart) = (cx.now.mono, apart(cx));
         let is_gone = matches!(error.kind(), ErrorKind::Removed | ErrorKind::NotCreated);
         let is_dead = matches!(error.kind(), ErrorKind::Revoked | ErrorKind::TokenNotHeld);
         let end = match () {
