@@ -2,18 +2,18 @@
 
 pub mod connection;
 pub(crate) mod decode;
+pub(crate) mod limits;
 pub mod plugin;
 pub(crate) mod setup;
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 use molecule_proto::PluginName;
 use zeroize::Zeroizing;
 
-use crate::effect::connection::Reach;
 pub use crate::effect::decode::{Decode, Decoded};
+pub use crate::effect::limits::Limits;
 use crate::effect::plugin::{PluginOp, PluginResult, StageId};
 pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
 use crate::printable::ShownUrl;
@@ -52,74 +52,6 @@ pub struct Attempt {
 pub enum Dest {
     /// Into a staging directory of this plugin, by an [`Unpacker`](crate::unpack::Unpacker) with this policy.
     Unpack(PluginName, UnpackPolicy),
-}
-
-/// How long each part of a request may take, how much may come back, and which connection it may go onto.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Resolving the name and connecting, TLS included.
-    pub connect: Duration,
-    /// From the request's end to the answer's head.
-    pub head: Duration,
-    /// Between two pieces of the answer's body.
-    pub read: Duration,
-    /// Everything together.
-    pub total: Duration,
-    /// Bytes of the answer's body, after decoding.
-    pub max_body: u64,
-    /// How long ago a kept connection may have been heard to carry the request, by the larger of both clocks' advances
-    /// ([`Now::since`](crate::machine::Now::since)). Where all are older, a new one is opened.
-    ///
-    /// Whatever this says: when a limit passes on a kept connection, the driver closes all idle ones of the origin, so that the
-    /// next request opens a new one.
-    pub max_idle: Duration,
-    /// Which addresses the request may reach.
-    pub reach: Reach,
-}
-
-impl Limits {
-    /// Limits resolving and connecting.
-    #[must_use]
-    pub fn connect(mut self, limit: Duration) -> Self {
-        self.connect = limit;
-        self
-    }
-
-    /// Limits the time to the answer's head.
-    #[must_use]
-    pub fn head(mut self, limit: Duration) -> Self {
-        self.head = limit;
-        self
-    }
-
-    /// Limits the time between two pieces of the body.
-    #[must_use]
-    pub fn read(mut self, limit: Duration) -> Self {
-        self.read = limit;
-        self
-    }
-
-    /// Limits everything together.
-    #[must_use]
-    pub fn total(mut self, limit: Duration) -> Self {
-        self.total = limit;
-        self
-    }
-
-    /// Limits how long ago a kept connection may have been heard.
-    #[must_use]
-    pub fn max_idle(mut self, limit: Duration) -> Self {
-        self.max_idle = limit;
-        self
-    }
-
-    /// Says which addresses may be reached.
-    #[must_use]
-    pub fn reach(mut self, reach: Reach) -> Self {
-        self.reach = reach;
-        self
-    }
 }
 
 /// An act on the agent's store.

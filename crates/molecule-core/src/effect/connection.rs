@@ -3,18 +3,14 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::config::Timeouts;
 pub use crate::config::http_url::bare_host;
-use crate::effect::{Fault, FaultKind, Limits, Sent};
+use crate::error::fault::{Fault, FaultKind, Sent};
 
 /// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
 pub const KEPT: Duration = Duration::from_secs(90);
 
 /// How old the last answer on a kept connection may be where a request must not meet a dead one.
 pub const HEARD: Duration = Duration::from_secs(5);
-
-/// An answer that may take longer than this is waited for on a connection that is certainly alive.
-const LONG: Duration = Duration::from_secs(30);
 
 /// How long one address of a host is tried alone before the next one is tried beside it.
 pub const STAGGER: Duration = Duration::from_millis(250);
@@ -28,35 +24,6 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long data, or such a question, may stay without an acknowledgement before the connection is given up, where the
 /// operating system has such a limit (`TCP_USER_TIMEOUT`).
 pub const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
-
-impl Limits {
-    /// Limits of which each phase may take all, towards a host of the owner's, on any kept connection.
-    pub const fn of(total: Duration, max_body: u64) -> Self {
-        let reach = Reach::Anywhere;
-        Self { connect: total, head: total, read: total, total, max_body, max_idle: KEPT, reach }
-    }
-
-    /// The same for a request of this kind. One that may not be repeated, or whose answer may take minutes, goes onto a
-    /// connection that was heard within seconds or onto a new one: on a dead one it would be lost, or nobody would notice
-    /// before its limit.
-    pub(crate) fn repeated(self, repeat: Repeat) -> Self {
-        let needs_life = repeat == Repeat::OnlyUnsent || self.head > LONG;
-        if needs_life { Self { max_idle: self.max_idle.min(HEARD), ..self } } else { self }
-    }
-}
-
-impl Timeouts {
-    /// The limits of one request of which `left` is left of its call.
-    pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
-        let total = self.request.min(left);
-        Limits {
-            connect: self.connect.min(total),
-            head: self.answer.min(total),
-            read: self.read.min(total),
-            ..Limits::of(total, max_body)
-        }
-    }
-}
 
 /// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -284,13 +251,5 @@ mod tests {
         let own = all[1].ip();
         assert_eq!(Reach::Public.check_connection("peer.example", own, own).unwrap_err().kind, FaultKind::OutOfReach);
         assert!(Reach::Public.check_connection("peer.example", all[0].ip(), own).is_ok());
-    }
-
-    #[test]
-    fn what_may_not_be_repeated_or_may_take_minutes_needs_a_connection_that_was_heard() {
-        let (short, long) = (Limits::of(LONG, 1), Limits::of(LONG + Duration::from_secs(1), 1));
-        assert_eq!(short.repeated(Repeat::Always).max_idle, KEPT);
-        assert_eq!(short.repeated(Repeat::OnlyUnsent).max_idle, HEARD);
-        assert_eq!(long.repeated(Repeat::Always).max_idle, HEARD);
     }
 }
