@@ -1,4 +1,4 @@
-//! The files that the pages for contributors name are there, and each invariant of ARCHITECTURE.md names the file that keeps it and the
+//! Links lead somewhere, the files that the pages for contributors name are there, and each invariant of ARCHITECTURE.md names the file that keeps it and the
 //! test that shows it.
 
 use super::tree::Tree;
@@ -9,7 +9,7 @@ const PAGES: [&str; 2] = [ARCHITECTURE, "CONTRIBUTING.md"];
 /// What a name ends with that is a file's although no directory stands before it.
 const EXTENSIONS: [&str; 3] = [".rs", ".md", ".toml"];
 
-/// Every path between backquotes and every link of the pages leads to something.
+/// Every path between backquotes in the pages, and every link within the tree in any text of Markdown, leads to something.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for page in PAGES {
@@ -17,11 +17,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(finding(page, 1, "the page is missing; write it"));
             continue;
         };
-        for (line, named) in spans(text).into_iter().chain(links(text)) {
-            if let Some(sentence) = missing(tree, &named) {
-                findings.push(finding(page, line, sentence));
-            }
-        }
+        let missing = spans(text).into_iter().filter_map(|(line, named)| Some((line, missing(tree, &named)?)));
+        findings.extend(missing.map(|(line, sentence)| finding(page, line, sentence)));
+    }
+    for (page, text) in tree.files().filter(|(path, _)| path.ends_with(".md")) {
+        let dead = links(text).into_iter().filter(|(_, link)| !is_there(tree, &from(page, link)));
+        findings
+            .extend(dead.map(|(line, link)| finding(page, line, format!("the link to {link} leads nowhere; mend it"))));
     }
     findings
 }
@@ -109,20 +111,34 @@ fn missing(tree: &Tree, named: &str) -> Option<String> {
     Some(format!("`{file}` has no test `{test}`; name one that shows the same"))
 }
 
+/// The path to which a page's link leads.
+fn from(page: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = page.split('/').collect();
+    parts.pop();
+    for part in link.trim_end_matches('/').split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 /// Where a path leads: from the root, from `crates/`, or anywhere if it is the mere name of a file.
 fn place(tree: &Tree, path: &str) -> Option<String> {
     let path = path.trim_end_matches('/');
     let from_root = [path.to_owned(), format!("crates/{path}")];
-    let is_there = |wanted: &&String| tree.paths().any(|there| is_at_or_below(there, wanted));
     let anywhere = || {
         let name = format!("/{path}");
         tree.paths().find(|there| !path.contains('/') && there.ends_with(&name)).map(str::to_owned)
     };
-    from_root.iter().find(is_there).cloned().or_else(anywhere)
+    from_root.into_iter().find(|path| is_there(tree, path)).or_else(anywhere)
 }
 
-fn is_at_or_below(there: &str, wanted: &str) -> bool {
-    there.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether a path is a file's or a directory's.
+fn is_there(tree: &Tree, path: &str) -> bool {
+    tree.paths().any(|there| there.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Whether a text has a test of this name: a function with such an attribute, or a scenario.
@@ -183,8 +199,6 @@ mod tests {
             "crates/a/src/<name>.rs",
             "a/tests/b.rs::shows",
             "e2e/tests/c.rs::a_life",
-            "[page](CONTRIBUTING.md#rules) `",
-            "[page](https://example.com/a) `",
             "GET /workspaces/:id/budget",
             "/a2a",
             "a::b",
@@ -194,6 +208,18 @@ mod tests {
             assert_eq!(found(&format!("`{path}`")), [], "{path}");
         }
         assert_eq!(found("```text\n`a/b/c`\n```\n"), []);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found_on_any_page() {
+        let lines = |page: &str, text: &str| {
+            let files = [&FILES[..], &[(ARCHITECTURE, ""), (page, text)]].concat();
+            check(&Tree::of(&files)).into_iter().map(|finding| finding.line).collect::<Vec<_>>()
+        };
+        let good =
+            "[a](../CONTRIBUTING.md#rules), [b](../crates/a), [c](./page.md)\n[d](https://example.com/a) [e](#rules)\n";
+        assert_eq!(lines("docs/page.md", good), [0; 0]);
+        assert_eq!(lines("docs/page.md", "\n[a](CONTRIBUTING.md)\n[b](../crates/b/)\n"), [2, 3]);
     }
 
     #[test]
