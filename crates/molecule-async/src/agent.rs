@@ -1,4 +1,4 @@
-//! The facade: what an agent can do, one line each.
+//! The facade: the methods of an agent, one line each.
 
 use std::fmt;
 
@@ -29,12 +29,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent for a workspace (a UUID) of the platform at a base URL, to be configured.
+    /// Begins the options of an agent for a workspace (a UUID) of the platform at a base URL.
     pub fn builder(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> AgentBuilder {
         AgentBuilder::new(platform, workspace_id)
     }
 
-    /// An agent as the variables of [`AgentBuilder::from_env`] say.
+    /// Builds an agent from the variables of [`AgentBuilder::from_env`].
     ///
     /// # Errors
     /// `Config` if a variable is missing or makes no sense.
@@ -42,12 +42,12 @@ impl Agent {
         AgentBuilder::from_env()?.build()
     }
 
-    /// `POST /registry/register` (section 4): takes the agent in, and stores the bearer token if one is minted. The workspace
-    /// is looked at first; while it is paused nothing is sent and [`Registration::paused`] says so.
+    /// `POST /registry/register` (section 4): registers the agent, and stores the bearer token if one is minted. It looks at the
+    /// workspace first; while that is paused it sends nothing, and [`Registration::paused`] says so.
     ///
     /// # Errors
-    /// `TokenNotHeld`, `Revoked`, `Removed` and `NotCreated` need somebody to act; `Storage` if no token could be kept (none
-    /// is asked for then), `TokenNotSaved` if a minted one could not; and those of every request.
+    /// `TokenNotHeld`, `Revoked`, `Removed` and `NotCreated`, which somebody has to mend; `Storage` if no token could be stored (the
+    /// request is not sent then), `TokenNotSaved` if a minted one could not; and those of every request.
     pub async fn register(&self) -> Result<Registration> {
         self.driver.call(Register::new()).await
     }
@@ -68,7 +68,7 @@ impl Agent {
         self.driver.call(Call::new(endpoint::State)).await
     }
 
-    /// `POST /registry/heartbeat` (section 5), once, with what was last [reported](Self::report). An inbound secret in the
+    /// `POST /registry/heartbeat` (section 5), once, with the values that were last [reported](Self::report). An inbound secret in the
     /// answer is stored.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Agent {
         self.driver.call(Call::new(endpoint::UpdateCard(card))).await.map(drop)
     }
 
-    /// A new token, which is stored: `POST /workspaces/:id/external/rotate` (section 16.2), or on April's server
+    /// Gets a new token and stores it: `POST /workspaces/:id/external/rotate` (section 16.2), or on April's server
     /// `POST /workspaces/:id/tokens` (section 16.3). On the current server **all** earlier tokens are revoked.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Agent {
     }
 
     /// `GET /registry/:id/peers` (section 6.3): the workspaces that this agent may see, in an order that changes, at most 4 MiB.
-    /// Entries that make no sense are left out with a warning; where the others are called is remembered for 300 s.
+    /// Entries that make no sense are left out with a warning. The URLs of the others are kept for 300 s.
     ///
     /// # Errors
     /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -107,8 +107,8 @@ impl Agent {
         self.driver.call(Ask::new(ListPeers::all())).await
     }
 
-    /// Those [peers](Self::peers) whose name or role contains a text, in upper or lower case. The current server filters them;
-    /// April's cannot, so all come and the others are left out here.
+    /// The [peers](Self::peers) whose name or role contains a text, in upper or lower case. The current server filters them; April's
+    /// sends all, which are filtered here.
     ///
     /// # Errors
     /// `Config` if the text contains U+0000, and those of [`peers`](Self::peers).
@@ -116,10 +116,9 @@ impl Agent {
         self.driver.call(Ask::new(ListPeers::matching(text))).await
     }
 
-    /// Where a peer is called: `GET /registry/discover/:id` (section 6.2), unless it is known. `None` if the platform names no
-    /// URL that leads anywhere: the peer has none, does not exist, or may not be [talked to](Self::check_access). A removed peer
-    /// keeps its URL, unless it was paused before. A URL is remembered for 300 s, its absence for 60 s; calls at once share one
-    /// request.
+    /// `GET /registry/discover/:id` (section 6.2), unless the answer is known: the URL of a peer. `None` if the platform names no usable
+    /// URL: the peer has none, does not exist, or may not be [called](Self::check_access). A removed peer keeps its URL, unless it was
+    /// paused before. A URL is kept for 300 s, its absence for 60 s. Calls at the same time share one request.
     ///
     /// # Errors
     /// `Config` if the id is no UUID, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -127,7 +126,7 @@ impl Agent {
         self.driver.call(Ask::new(DiscoverPeer::new(id)?)).await
     }
 
-    /// Forgets where a peer is called, so that the next call asks the platform anew.
+    /// Drops the kept URL of a peer, so that the next call asks the platform again.
     ///
     /// # Errors
     /// `Config` if the id is no UUID.
@@ -135,8 +134,8 @@ impl Agent {
         self.session.lock().invalidate_peer_url(id)
     }
 
-    /// `POST /registry/check-access` (section 6.4): whether this agent may talk to that workspace; `false` for one that does not
-    /// exist. It needs no token.
+    /// `POST /registry/check-access` (section 6.4): whether this agent may call that workspace; `false` if the workspace does not exist.
+    /// It needs no token.
     ///
     /// # Errors
     /// `Config` if the id is no UUID, and those of every request.
@@ -144,11 +143,10 @@ impl Agent {
         self.driver.call(Call::new(CheckAccess::new(id)?)).await
     }
 
-    /// Sends a message to a peer and tells what became of it: a reply, a place in a queue, a refusal. A text is a message, and
-    /// a [`PeerCall`] one with a route and a limit of its own (300 s by default). As [`Route::Auto`](crate::Route) has it, the
-    /// peer is called directly and without a credential where it published a safe URL, else through
-    /// `POST /workspaces/:id/a2a` (section 9); a message that may have been handled is never sent again, but after the 401, 403,
-    /// 404 or 405 of a direct call, which count as refusals.
+    /// Sends a message to a peer and returns what became of it: a reply, a place in a queue, a refusal. A text is a message; a
+    /// [`PeerCall`] has a route and a limit of its own (300 s by default). By default ([`Route::Auto`](crate::Route)) the peer is called
+    /// directly and without a credential if it published a safe URL, else through `POST /workspaces/:id/a2a` (section 9). A message that
+    /// may have been handled is not sent again. The 401, 403, 404 or 405 of a direct call counts as a refusal, after which it is.
     ///
     /// # Errors
     /// `Config` if the message cannot be sent, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -158,9 +156,9 @@ impl Agent {
         self.driver.call(CallPeer::new(target, message)?).await
     }
 
-    /// `POST /workspaces/:self/delegate` (section 14.1): hands a task to a peer and tells the delegation's id. Its key is random
-    /// and the same on every resend, unless the [`Delegation`] has one. Whether the peer can be reached and may be talked to
-    /// shows later, in the [delegation](Self::delegation).
+    /// `POST /workspaces/:self/delegate` (section 14.1): delegates a task to a peer and returns the delegation's id. The key is the
+    /// [`Delegation`]'s, or random; every resend has the same. The [delegation](Self::delegation) shows later whether the peer could be
+    /// reached and may be called.
     ///
     /// # Errors
     /// `Config` if the task cannot be sent, `Refused` if its key names a delegation to another peer, `TokenNotHeld` before a
@@ -169,8 +167,8 @@ impl Agent {
         self.driver.call(Ask::new(Delegate::new(target, task)?)).await
     }
 
-    /// `GET /workspaces/:self/delegations` (section 14.2): what this agent delegated, the newest first, as far as the newest 50
-    /// rows tell; on a platform that keeps a ledger also what was delegated to it.
+    /// `GET /workspaces/:self/delegations` (section 14.2): the delegations of this agent, the newest first, as far as the newest 50 rows
+    /// go. On a platform that keeps a ledger also those to this agent.
     ///
     /// # Errors
     /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -186,18 +184,17 @@ impl Agent {
         self.driver.call(Ask::new(DelegationOf::new(id))).await
     }
 
-    /// Waits until a delegation is over: looks after 1 s, then less often, every 30 s at last; half an hour, unless the
-    /// [`WaitFor`] says otherwise.
+    /// Waits until a delegation is over. It looks after 1 s, then less and less often, at last every 30 s, and for half an hour unless
+    /// the [`WaitFor`] says otherwise.
     ///
     /// # Errors
-    /// `Timeout` if it is not over by then, `NotFound` if the platform knows nothing of it for a minute, and those of
-    /// [`delegations`](Self::delegations) that do not pass.
+    /// `Timeout` if it is not over by then, `NotFound` if the platform does not list it for a minute, and those of
+    /// [`delegations`](Self::delegations) that are final.
     pub async fn wait_delegation(&self, id: impl Into<WaitFor>) -> Result<DelegationView> {
         self.driver.call(Wait::for_delegation(id)).await
     }
 
-    /// `GET /workspaces/:id/a2a/queue/:item` (section 11): where a message stands that was queued
-    /// ([`CallOutcome::Queued`]).
+    /// `GET /workspaces/:id/a2a/queue/:item` (section 11): the status of a queued message ([`CallOutcome::Queued`]).
     ///
     /// # Errors
     /// `Config` if the id is no UUID, `NotFound`, `Unsupported` on April's server, which is asked once, `TokenNotHeld` before a
@@ -206,28 +203,28 @@ impl Agent {
         self.driver.call(Ask::new(QueuedItem::new(id)?)).await
     }
 
-    /// Waits until a queued message was delivered, or will not be, as [`wait_delegation`](Self::wait_delegation) does.
+    /// Waits until a queued message was delivered or given up, as [`wait_delegation`](Self::wait_delegation) waits.
     ///
     /// # Errors
-    /// `Timeout` if it still waits by then, and those of [`queue_item`](Self::queue_item) that do not pass.
+    /// `Timeout` if it is still queued by then, and those of [`queue_item`](Self::queue_item) that are final.
     pub async fn wait_queue_item(&self, id: impl Into<WaitFor>) -> Result<QueueOutcome> {
         self.driver.call(Wait::for_queue_item(id)?).await
     }
 
-    /// Registers if this agent has not, then sends heartbeats and looks at the state, each at its interval, until the platform
-    /// pauses or deletes the workspace, the token is dead, or a [`Stopper`] ends it. Holds the agent's lock meanwhile.
+    /// Registers the agent if that was not done, then sends heartbeats and reads the state, each at its interval. It ends when the
+    /// platform pauses or deletes the workspace, when the token is no longer accepted, or by a [`Stopper`], and holds the agent's lock
+    /// until then.
     ///
     /// # Errors
-    /// `Locked` if another agent of this workspace runs, `Storage`, and those of the first register. Later failures are
-    /// events, and the loop goes on.
+    /// `Locked` if another agent of this workspace runs, `Storage`, and those of the first register. Later failures are events, and the
+    /// loop goes on.
     pub async fn run_heartbeat_loop(&self) -> Result<Ended> {
         self.driver.run().await
     }
 
-    /// `GET /workspaces/:id/plugins/:name/download` (section 15): installs a plugin, or replaces the version that is there. Its
-    /// archive is unpacked while it arrives and verified before anything is replaced; then its `setup.sh` is run, unless told
-    /// otherwise: **it runs as the user and may do what the user may**. [`Event::PluginProgress`](crate::Event) tells how far it
-    /// is.
+    /// `GET /workspaces/:id/plugins/:name/download` (section 15): installs a plugin, or replaces the installed version. The archive is
+    /// unpacked while it arrives, and verified before anything is replaced. Then its `setup.sh` is run, unless the [`Plugin`] forbids it:
+    /// **it runs as the user and may do what the user may**. [`Event::PluginProgress`](crate::Event) shows the progress.
     ///
     /// # Errors
     /// `PluginRefused` if the archive, its manifest or its digest breaks a rule; `Locked` if another install of it does not end;
@@ -235,13 +232,13 @@ impl Agent {
     /// says which rule, and what became of the earlier version. A `setup.sh` that fails is no error: see
     /// [`Installed::setup`](crate::Installed).
     ///
-    /// Dropping the future gives the install up; the plugin's lock is given back once nothing of it is left.
+    /// If the future is dropped, the install is given up. The plugin's lock is given back once nothing of it is left.
     pub async fn install_plugin(&self, plugin: impl Into<Plugin>) -> Result<Installed> {
         self.driver.call(Install::new(plugin)).await
     }
 
-    /// The plugins that are installed here, sorted by name. Clears away what interrupted installs left. A receipt that is
-    /// missing or cannot be read hides none of them: see [`InstalledPlugin::receipt`].
+    /// The installed plugins, sorted by name. It removes what interrupted installs left. A plugin whose receipt is missing or damaged is
+    /// listed too: see [`InstalledPlugin::receipt`].
     ///
     /// # Errors
     /// `Storage`.
@@ -249,24 +246,25 @@ impl Agent {
         self.driver.call(ListPlugins::new()).await
     }
 
-    /// Compares an installed plugin with what was installed; `None` where it is not installed, and then nothing is made either.
+    /// Compares the files of an installed plugin with those that were installed. `None` if it is not installed; no directory is made
+    /// then.
     ///
     /// # Errors
-    /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
+    /// `Config` if the name is no plugin's, `Locked` while an install of it does not end, and `Storage`.
     pub async fn verify_plugin(&self, name: &str) -> Result<Option<Verification>> {
         self.driver.call(PluginTask::verify(name)).await
     }
 
-    /// Removes an installed plugin; tells whether there was one. Where there is none, nothing is made either.
+    /// Removes an installed plugin, and returns whether there was one. If there was none, no directory is made.
     ///
     /// # Errors
-    /// `Config` for what is no name, `Locked` while an install of it does not end, and `Storage`.
+    /// `Config` if the name is no plugin's, `Locked` while an install of it does not end, and `Storage`.
     pub async fn uninstall_plugin(&self, name: &str) -> Result<bool> {
         self.driver.call(PluginTask::uninstall(name)).await
     }
 
-    /// `GET /workspaces/:id/plugins/available` (section 15): what the platform holds for this workspace. Being listed does not
-    /// mean that it can be installed.
+    /// `GET /workspaces/:id/plugins/available` (section 15): the plugins that the platform holds for this workspace. Not every one that is
+    /// listed can be installed.
     ///
     /// # Errors
     /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
@@ -274,7 +272,7 @@ impl Agent {
         self.driver.call(Call::new(endpoint::AvailablePlugins)).await
     }
 
-    /// Any endpoint of the contract, with the retries and the handling of a 401 that every call has.
+    /// Sends the request of any endpoint, with the retries and the handling of a 401 that every call has.
     ///
     /// # Errors
     /// Those of every request: `Unreachable`, `Tls`, `Timeout`, `Interrupted`, `Protocol`, `TooLarge`, `Redirected`, `Routing`,
@@ -287,10 +285,10 @@ impl Agent {
         self.driver.call(Call::new(endpoint.clone())).await
     }
 
-    /// Lays values over what the next heartbeat says; the last value wins.
+    /// Sets values of the next heartbeats. The last value counts.
     ///
     /// # Errors
-    /// `Config` for a value that the server cannot take; nothing changes then.
+    /// `Config` for a value that the server does not take; nothing changes then.
     pub fn report(&self, report: Report) -> Result<()> {
         self.session.lock().report(report)
     }
@@ -305,23 +303,22 @@ impl Agent {
         Ok(())
     }
 
-    /// A handle that ends the loop from anywhere.
+    /// A handle that ends the loop from any thread.
     pub fn stopper(&self) -> Stopper {
         self.session.stopper()
     }
 
-    /// How the agent is: last good beat, status, failures of each lane, rate budget, dialect.
+    /// The health of the agent: last good beat, status, failures of each lane, rate budget, dialect.
     pub fn health(&self) -> Health {
         self.session.lock().health()
     }
 
-    /// The secret with which the platform authenticates to the agent, once a register or a heartbeat has brought it or the
-    /// store had it.
+    /// The secret with which the platform authenticates to the agent; `None` until a register, a heartbeat or the store has brought it.
     pub fn inbound_secret(&self) -> Option<InboundSecret> {
         self.session.lock().inbound_secret().cloned()
     }
 
-    /// Which workspace the agent is.
+    /// The id of the agent's workspace.
     pub fn workspace_id(&self) -> WorkspaceId {
         self.session.lock().config().workspace_id().clone()
     }

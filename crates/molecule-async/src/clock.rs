@@ -8,7 +8,7 @@ use molecule_core::effect::{Fault, FaultKind, Phase, Sent};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that goes on with its connection: setting it to a later moment costs next to nothing, making one does not.
+/// The timer of a connection, kept for all its requests: to set it to a later moment costs next to nothing, to make one costs more.
 pub(crate) type Timer = Pin<Box<Sleep>>;
 
 /// A timer that is not set to anything.
@@ -16,7 +16,7 @@ pub(crate) fn timer() -> Timer {
     Box::pin(sleep_until(Instant::now()))
 }
 
-/// One phase of a request while it is waited for: at most its own limit, and never past the end of the whole.
+/// The wait for one phase of a request: at most the phase's own limit, and never past the limit of the whole.
 pub(crate) struct Wait {
     phase: Phase,
     limit: Duration,
@@ -31,8 +31,8 @@ impl Wait {
         Self { phase, limit, end, sent, is_timed: false }
     }
 
-    /// Ready when the time is over. To be asked whenever what is waited for is not there; what is there at once is not timed
-    /// at all.
+    /// Returns the fault when the time is over. It is polled while the result is not there; a result that is there at once sets no
+    /// timer.
     pub(crate) fn is_over(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Fault> {
         if !self.is_timed {
             self.is_timed = true;
@@ -42,7 +42,7 @@ impl Wait {
             }
             timer.as_mut().reset(end.min(self.end));
         }
-        // A peer that keeps the task busy does not keep it from looking at the clock.
+        // Unconstrained, so that a peer that keeps the task busy cannot use up the timer's budget.
         let over = pin!(unconstrained(timer.as_mut())).poll(cx);
         over.map(|()| Fault::new(self.sent, FaultKind::Timeout(self.phase)))
     }

@@ -1,5 +1,5 @@
-//! One open connection, which moves while whoever uses it waits for it: it needs no task of its own, and no word between
-//! two tasks costs a turn of the runtime.
+//! One open connection. It is polled by the request that uses it, and not by a task of its own, so that no message between two tasks
+//! costs a turn of the runtime.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,19 +18,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::clock::{Timer, Wait, timer};
 
-/// What is read of an answer at once. Its head must fit.
+/// The size of the read buffer. An answer's head must fit.
 const BUFFER: usize = 64 * 1024;
 
 /// HTTP/1 on an open stream. Dropping it closes the stream.
 pub(crate) struct Connection {
     requests: SendRequest<Full<Bytes>>,
-    /// What its requests say in `Host`.
+    /// The `Host` of its requests.
     host: Option<HeaderValue>,
-    /// hyper's half of it, which reads and writes whenever it is polled; `None` once that has ended. What ended it reaches
-    /// the request that it concerns.
+    /// hyper's half of the connection, which reads and writes when it is polled; `None` once it has ended. Its error reaches the
+    /// request that it concerns.
     io: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     timer: Timer,
-    /// Whether it took a request after its first, so that its other end keeps connections at all.
+    /// Whether it served a second request, which shows that the server keeps connections.
     pub(crate) is_proven: bool,
 }
 
@@ -42,7 +42,7 @@ impl Connection {
     ) -> Result<Self, Fault> {
         let (requests, io) = Builder::new()
             .max_buf_size(BUFFER)
-            // Requests are small: head and body go out together, copied into one buffer.
+            // Requests are small, so head and body are copied into one buffer and written together.
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
@@ -51,20 +51,20 @@ impl Connection {
         Ok(Self { requests, host, io: Some(Box::pin(io)), timer: timer(), is_proven: false })
     }
 
-    /// Whether it takes a request, as far as the runtime knows what has arrived.
+    /// Polls the connection, and returns whether it takes a request.
     pub(crate) fn is_open(&mut self) -> bool {
-        // Nobody waits for it, and whoever used it last is not to be woken by the next request.
+        // No task waits, and the one that used it last must not be woken by the next request.
         self.advance(&mut Context::from_waker(Waker::noop()));
         self.is_ready()
     }
 
-    /// Whether it takes a request, as far as was seen when it moved last. It looks for a close again before it writes: a
-    /// request that meets one comes back.
+    /// Whether it took requests when it was last polled. hyper looks for a close again before it writes, and gives the request back
+    /// then.
     pub(crate) fn is_ready(&self) -> bool {
         self.io.is_some() && self.requests.is_ready()
     }
 
-    /// Sends a request, for an answer's head to [`wait`](Self::wait) for. A request that was not written comes back.
+    /// Sends a request; the head of its answer is to be [waited](Self::wait) for. A request that was not written comes back.
     pub(crate) fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
@@ -75,7 +75,7 @@ impl Connection {
         self.requests.try_send_request(request)
     }
 
-    /// Waits for what is to come from the connection, which moves meanwhile: an answer's head, or a piece of its body.
+    /// Waits for an answer's head or a piece of its body, and polls the connection meanwhile.
     pub(crate) fn wait<F: Future>(
         &mut self,
         mut wait: Wait,

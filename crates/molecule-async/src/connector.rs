@@ -1,7 +1,7 @@
-//! Opens connections: resolve, connect, the proxy's tunnel, TLS, each a phase with a fault of its own.
+//! Opens connections: the name, TCP, the proxy's tunnel, TLS, each with a fault of its own.
 //!
-//! Nothing of a request is sent here, so every fault is [`Sent::No`](molecule_core::effect::Sent::No). The caller keeps the
-//! limit: dropping the future closes what was opened so far.
+//! A connector sends nothing of a request, so every fault is [`Sent::No`](molecule_core::effect::Sent::No). The caller keeps the
+//! limit: to drop the future closes what was opened so far.
 
 use http::Uri;
 use http::uri::Scheme;
@@ -16,7 +16,7 @@ use crate::proxy;
 use crate::resolver::Resolver;
 use crate::tls::{self, Tls};
 
-/// The way to the platform, and to peers.
+/// What all connections of a client share.
 pub(crate) struct Connector {
     tls: Tls,
     proxies: ProxyRule,
@@ -39,7 +39,7 @@ impl Connector {
         self.proxies.check(target)
     }
 
-    /// A new connection to a URL's origin.
+    /// Opens a new connection to the origin of a URL.
     pub(crate) async fn open(&self, uri: Uri, reach: Reach) -> Result<Connection, Fault> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! TCP connections: to whichever address of a host answers first, where its request may go, and with questions to an other end
-//! that falls silent.
+//! TCP connections: to the first address of a host that answers and that the request may reach. Keepalive finds a peer that falls
+//! silent.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(crate) async fn dial(resolver: &Resolver, host: &str, port: u16, reach: Reac
     let addresses = addresses.map_err(|error| Fault::with_source(Sent::No, FaultKind::Resolve, error))?;
     let unconnected = |error| Fault::with_source(Sent::No, FaultKind::Connect, error);
     let stream = connect(reach.admitted(bare, addresses)?.into_iter()).await.map_err(unconnected)?;
-    // Its ends are asked for only where they matter.
+    // The ends are asked for only where the reach depends on them.
     if reach != Reach::Anywhere {
         let ends = stream.local_addr().and_then(|local| Ok((local.ip(), stream.peer_addr()?.ip())));
         let (local, remote) = ends.map_err(unconnected)?;
@@ -40,14 +40,14 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
         let alone = next.map(|address| attempts.spawn(TcpStream::connect(address))).map(|_| STAGGER);
         match timeout(alone.unwrap_or(Duration::MAX), attempts.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => {
-                // Requests are small and written at once: nothing is gained by waiting for more.
+                // Requests are small and written at once, so Nagle's algorithm would only delay them.
                 stream.set_nodelay(true)?;
                 keep_alive(&stream);
                 return Ok(stream);
             }
             Ok(Some(Ok(Err(error)))) => last = Some(error),
             Ok(Some(Err(error))) => last = Some(io::Error::other(error)),
-            // Every attempt was seen to its end, and there is no other address.
+            // Every attempt has failed, and there is no other address.
             Ok(None) => return Err(last.unwrap_or_else(|| io::Error::other("there is no address"))),
             Err(_) => {}
         }

@@ -1,9 +1,8 @@
 //! Drives machines: a clock, a `match` on [`Effect`], and a way to wait.
 //!
-//! A call is driven by its caller's own task; the loop by a task of its own, so that a caller who is busy with something else
-//! holds back no heartbeat. Dropping the caller's future says `cancel()`, and what is left is driven in a task until the
-//! machine is done, so that a token that was minted is saved. Requests are given up on `Cancel`; acts on the store run on
-//! threads for blocking work and are never interrupted.
+//! A call is driven by its caller's task. The loop is driven by a task of its own, so that a busy caller holds back no heartbeat. If the
+//! caller's future is dropped, the machine is cancelled and driven in a task until it is done, so that a minted token is saved. A
+//! cancelled request is given up. Acts of the host run on threads for blocking work, and are not interrupted.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -58,14 +57,14 @@ impl Driver {
     }
 }
 
-/// One machine, what it has under way, and what it waits for.
+/// One machine, its effects in flight, and what it waits for.
 pub(crate) struct Running<M: Machine> {
     session: SharedSession,
     machine: M,
     effects: Effects,
     /// Says that the session changed.
     changes: Option<Changes>,
-    /// When to poll the machine though nothing came; the timer is made once and then set anew.
+    /// When to poll the machine if nothing comes before. The timer is made once and then set anew.
     wake: Option<Wake>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether something came since the machine was idle.
@@ -86,7 +85,7 @@ impl<M: Spawnable> Running<M> {
         Self { session, machine, effects, changes, wake: None, timer: None, is_due: true }
     }
 
-    /// Nobody waits for the output any more.
+    /// Cancels the machine, whose output nobody waits for any more.
     pub(crate) fn cancel(&mut self) {
         self.session.decide(None, |cx| self.machine.cancel(cx));
         self.is_due = true;
@@ -103,7 +102,7 @@ impl<M: Spawnable> Running<M> {
         }
     }
 
-    /// Whatever comes first. A change of the session goes before outcomes, so that a stop is not overtaken.
+    /// Waits for a change of the session, an outcome, or the wake. A change goes before outcomes, so that no outcome overtakes a stop.
     fn input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         if let Some(changes) = &mut self.changes
             && let Poll::Ready(Some(())) = changes.poll_recv(cx)
@@ -151,7 +150,7 @@ impl<M: Spawnable> Running<M> {
 /// The effects of one machine.
 struct Effects {
     shared: Arc<Shared>,
-    /// Made for the first act on the store. The locks that the machine took go with it.
+    /// Made for the first act of the host. The locks that the machine took are given back with it.
     host: Option<Host>,
     span: Span,
     in_flight: InFlight,
@@ -194,7 +193,7 @@ impl Drop for Effects {
     }
 }
 
-/// Nothing of it is pinned: requests and the timer are where they stay.
+/// Requests and the timer are boxed, so nothing in it is pinned.
 impl<M: Machine> Unpin for Running<M> {}
 
 impl<M: Spawnable> Future for Running<M> {

@@ -1,8 +1,8 @@
-//! Lets the body of an answer flow to where its machine wants it, with constant memory.
+//! Streams the body of an answer to its destination, with constant memory.
 //!
-//! Pieces go over a bounded channel to a thread for blocking work, which unpacks and writes them. It says that all of it is
-//! there only when it was told so: a request that is given up, or an answer that is cut, drops the channel, and with it what
-//! was unpacked.
+//! Pieces go over a bounded channel to a thread for blocking work, which unpacks and writes them. The thread finishes only when it is
+//! told that the body has ended. If the request is given up or the answer is cut, the channel is dropped, and with it what was
+//! unpacked.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,18 +22,18 @@ use tokio::time::{Instant, timeout_at};
 use crate::host_work::HostWork;
 use crate::http::{Answer, Asked, Client};
 
-/// Pieces on their way to the disk: with 64 KiB each at most, they bound what a slow disk costs.
+/// The most pieces in the channel, of 64 KiB each at most: they bound the memory that a slow disk costs.
 const AHEAD: usize = 4;
 
-/// How long past the limit of the whole the thread may take to write what it has, or to remove what it wrote.
+/// The time past the limit of the whole in which the thread may write what it has, or remove what it wrote.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// Sends the request. The body of a 200 goes to its destination, and whatever cuts it short leaves nothing there.
+/// Sends the request and streams the body of a 200 to its destination. A body that is cut short leaves nothing there.
 ///
-/// It is given up when nobody hears of its progress any more. It ends once its thread has left the destination, so that
-/// nobody who then takes the destination's lock finds it at work there. The one exception is a disk that is stuck: [`LEAVE`]
-/// past the limit of the whole, the thread is left to itself, and removes what it wrote when the disk lets it; meanwhile that
-/// is what a sweep removes. (The blocking driver unpacks on its caller's thread, which no limit can call back from a stuck disk.)
+/// A fetch is given up when the receiver of its progress is dropped. It ends once its thread has left the destination, so that the
+/// next owner of the destination's lock finds nobody at work there. The one exception is a stuck disk: [`LEAVE`] past the limit of the
+/// whole, the thread is left to itself. It removes what it wrote when the disk lets it, unless a sweep has done so before. (The
+/// blocking driver unpacks on its caller's thread, which no limit can call back from a stuck disk.)
 pub(crate) async fn fetch(
     client: Client,
     host: Host,
@@ -59,10 +59,10 @@ pub(crate) async fn fetch(
             answer.give_back();
             let _ = finish.send(());
         }
-        // The thread does not wait for an end that does not come.
+        // The thread waits no longer for the end of the body.
         Ok(Flow::Refused) | Err(_) => drop((answer, finish)),
     }
-    // Whatever went wrong, nothing is left when the fault is told, and what was refused before was refused.
+    // The thread has removed what it wrote before the fault is told. Its own refusal, if it had one, is the fault.
     let outcome = timeout_at(end + LEAVE, unpacked).await;
     match (flown, outcome) {
         (Ok(_), outcome) => outcome.map_err(|_| stuck()),
@@ -71,18 +71,18 @@ pub(crate) async fn fetch(
     }
 }
 
-/// How the pieces came to their end.
+/// How a flow of pieces ended.
 enum Flow {
-    /// All of them were taken.
+    /// All pieces were taken.
     Whole,
-    /// The other end takes no more.
+    /// The thread takes no more.
     Refused,
 }
 
-/// Lets the pieces flow, until this moment at the latest.
+/// Sends the pieces to the thread, until this moment at the latest.
 async fn flow(answer: &mut Answer<'_>, sender: &Sender<Bytes>, end: Instant) -> Result<Flow, Fault> {
     loop {
-        // It takes no more where it has failed, of which the head alone may be the cause; nothing else is waited for then.
+        // The thread closes the channel when it has failed, which may be at the head; then no piece is waited for.
         let Some(piece) = before(sender.closed(), answer.piece()).await else { return Ok(Flow::Refused) };
         let Some(piece) = piece? else { return Ok(Flow::Whole) };
         match sender.try_send(piece) {
@@ -97,7 +97,7 @@ async fn flow(answer: &mut Answer<'_>, sender: &Sender<Bytes>, end: Instant) -> 
     }
 }
 
-/// The time of the whole is over, and the disk has not taken what there is.
+/// The fault of a disk that has not taken the pieces by the limit of the whole.
 fn stuck() -> Fault {
     Fault::new(Sent::Maybe, FaultKind::Timeout(Phase::Total))
 }
@@ -106,7 +106,7 @@ fn given_up() -> Fault {
     Fault::new(Sent::Maybe, FaultKind::Cancelled)
 }
 
-/// What comes of the work, unless the end comes before it.
+/// The result of the work, unless `end` comes before it.
 async fn before<T>(end: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     let (mut end, mut work) = (pin!(end), pin!(work));
     poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -116,7 +116,7 @@ async fn before<T>(end: impl Future<Output = ()>, work: impl Future<Output = T>)
     .await
 }
 
-/// What becomes of the pieces, on a thread of its own.
+/// Writes the pieces, on a thread of its own.
 struct Writer {
     dest: Dest,
     head: Response<()>,
@@ -126,7 +126,7 @@ struct Writer {
 impl Writer {
     fn run(self, host: &Host, pieces: Receiver<Bytes>, ended: oneshot::Receiver<()>) -> Outcome {
         let received = self.receive(host, pieces).and_then(|receiving| {
-            // Without it the answer was cut, or nobody waits: what was unpacked goes as it is dropped.
+            // Without the word the answer was cut, or nobody waits. What was unpacked is removed as it is dropped.
             ended.blocking_recv().map_err(|_| given_up())?;
             receiving.finish()
         });
@@ -136,7 +136,7 @@ impl Writer {
     fn receive(self, host: &Host, mut pieces: Receiver<Bytes>) -> Result<Receiving, Fault> {
         let mut receiving = host.receive(self.dest, self.head)?;
         while let Some(piece) = pieces.blocking_recv() {
-            // Where nobody listens any more, nobody waits either.
+            // The receiver is gone when the fetch was given up.
             let _ = self.progress.send(receiving.push(&piece)?);
         }
         Ok(receiving)

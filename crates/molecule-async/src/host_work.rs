@@ -24,7 +24,7 @@ pub(crate) struct HostWork {
 }
 
 impl HostWork {
-    /// Begins it. What nobody takes any more is disposed of. Where no thread can be started, that is its outcome.
+    /// Begins the work. An outcome that nobody takes any more is disposed of. If no thread can be started, the outcome is that fault.
     pub(crate) fn begin(host: &Host, work: impl FnOnce(&Host, &Cancel) -> Outcome + Send + 'static) -> Self {
         let (due, outcome) = oneshot::channel();
         let (performer, cancel) = (host.clone(), Cancel::default());
@@ -38,7 +38,7 @@ impl HostWork {
         Self { outcome, host: host.clone(), cancel }
     }
 
-    /// Tells a long one that nobody waits for it any more. It goes on to an early end.
+    /// Tells long work that nobody waits for it any more, so that it ends early.
     pub(crate) fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -47,7 +47,7 @@ impl HostWork {
 /// The outcome of work that has no thread.
 fn failed(error: io::Error) -> oneshot::Receiver<Outcome> {
     let (due, outcome) = oneshot::channel();
-    // The other end is here.
+    // The receiver is here.
     let _ = due.send(Outcome::Failed(Fault::with_source(Sent::No, FaultKind::Host(error.kind()), error)));
     outcome
 }
@@ -57,14 +57,14 @@ impl Future for HostWork {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let outcome = Pin::new(&mut self.outcome).poll(cx);
-        // Its thread panicked, or the runtime ends.
+        // The sender is gone when its thread panicked or the runtime ends.
         outcome.map(|outcome| outcome.unwrap_or_else(|_| cancelled()))
     }
 }
 
 impl Drop for HostWork {
     fn drop(&mut self) {
-        // Nobody waits for a long one any more.
+        // Long work ends early.
         self.cancel.cancel();
         self.outcome.close();
         if let Ok(outcome) = self.outcome.try_recv() {
@@ -73,19 +73,19 @@ impl Drop for HostWork {
     }
 }
 
-/// Disposes of an outcome that nobody takes. A stage may be thousands of files, which no worker of the runtime removes.
+/// Disposes of an outcome that nobody takes. A stage may be thousands of files, so it is removed on a thread for blocking work.
 pub(crate) fn dispose(host: &Host, outcome: Outcome) {
     let is_long = matches!(outcome, Outcome::Staged(..));
-    // With it go the locks that its machine took: not before the stage, which lies under one.
+    // The clone of the host keeps the machine's locks until the stage is removed, which lies under one of them.
     let undelivered = Undelivered::new(host, outcome);
     if is_long && Handle::try_current().is_ok() {
-        // Where no thread takes it, it is dropped here.
+        // If no thread takes it, it is dropped here.
         let _ = begin(move || drop(undelivered));
     }
 }
 
-/// Begins work on one of the runtime's threads for blocking work. tokio panics where it has none and the operating system
-/// starts none.
+/// Begins work on one of the runtime's threads for blocking work. tokio panics if it has none and the operating system starts none,
+/// which is an error here.
 pub(crate) fn begin(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let given_up = Arc::<AtomicBool>::default();
     let is_given_up = given_up.clone();
@@ -97,7 +97,7 @@ pub(crate) fn begin(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         })
     }));
     begun.map(drop).map_err(|panic| {
-        // It stays in tokio's queue, for a thread that is started later.
+        // The work stays in tokio's queue, where a thread that is started later finds the flag.
         given_up.store(true, Ordering::SeqCst);
         no_thread(&*panic)
     })

@@ -1,7 +1,7 @@
 //! Performs one request: a connection, the answer's head, its body, each under its limit, and the table from hyper's
 //! errors to faults.
 //!
-//! Nothing is sent twice here and no redirect is followed; both are decisions of the machines.
+//! It sends nothing twice and follows no redirect; both are decisions of the machines.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -42,8 +42,8 @@ struct Inner {
 }
 
 impl Client {
-    /// A client that connects in this way. Needs no runtime; connections belong to the runtime that opened them, and
-    /// each other runtime opens its own.
+    /// A client that connects in this way. It needs no runtime. Connections belong to the runtime that opened them, and each runtime
+    /// opens its own.
     ///
     /// # Errors
     /// `Config` if a certificate or the proxy's URL makes no sense.
@@ -51,7 +51,7 @@ impl Client {
         Self::with(transport, Names::default())
     }
 
-    /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
+    /// A client that takes addresses from this function and not from the operating system. Outside semver: for tests of drivers.
     #[doc(hidden)]
     pub fn with_names(
         transport: &Transport,
@@ -92,7 +92,7 @@ impl Client {
         asked.origin.set_here();
         loop {
             let mut connection = self.connection(asked, end).await?;
-            // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
+            // A request is a few hundred bytes, so the time to write it counts towards the head limit.
             let head = Wait::new(Phase::Head, asked.limits.head, end, Sent::Maybe);
             let answer = pin!(connection.send(asked.request.take().unwrap_or_default()));
             match connection.wait(head, answer).await.inspect_err(|_| self.0.failed(asked, &connection))? {
@@ -101,7 +101,7 @@ impl Client {
                     let head = Response::from_parts(head, ());
                     return Ok(Answer { head, body, connection, client: &self.0, asked, end });
                 }
-                // A request that comes back was not written. A kept connection had closed meanwhile; there are others.
+                // A request that comes back was not written: an idle connection had closed meanwhile. There may be others.
                 Err(mut error) => match error.take_message() {
                     unsent @ Some(_) if connection.is_proven => asked.request = unsent,
                     Some(_) => return Err(fault(Sent::No, error.into_error())),
@@ -114,14 +114,14 @@ impl Client {
         }
     }
 
-    /// A connection to the origin: one that was kept and heard within the limit, or a new one.
+    /// A connection to the origin: an idle one that was heard within the limit, or a new one.
     async fn connection(&self, asked: &Asked, end: Instant) -> Result<Connection, Fault> {
         let Asked { origin, limits, .. } = asked;
         if let Some(kept) = self.0.pool.take(origin, self.0.clock.now(), limits.max_idle).await {
             return Ok(kept);
         }
         self.0.pool.watch_runtime();
-        // Rare and large, so that it is not part of every request's future.
+        // Boxed, since it is rare and large and would be part of every request's future.
         let mut open = Box::pin(self.0.connector.open(origin.uri(), limits.reach));
         let mut connect = Wait::new(Phase::Connect, limits.connect, end, Sent::No);
         let mut timer = timer();
@@ -134,8 +134,8 @@ impl Client {
 }
 
 impl Inner {
-    /// A request failed on this connection. Where that was kept, its end may have gone without a word (a machine that slept, a
-    /// network that changed), and the others with it: no retry is to meet the next one.
+    /// Closes the idle neighbours of a connection on which a request failed. After a sleep, or a change of the network, all of them may
+    /// be dead, and a retry must not meet the next one.
     fn failed(&self, asked: &Asked, connection: &Connection) {
         if connection.is_proven {
             self.pool.forget(&asked.origin);
@@ -149,10 +149,10 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A request on its way, and where it goes to.
+/// A request and the origin that it goes to.
 pub(crate) struct Asked {
     origin: Origin,
-    /// `None` while it is under way.
+    /// `None` while it is in flight.
     request: Option<Request<Full<Bytes>>>,
     limits: Limits,
 }
@@ -187,9 +187,9 @@ impl Answer<'_> {
 
     /// Reads the body to its end, at most [`Limits::max_body`] bytes.
     pub(crate) async fn whole(&mut self) -> Result<Bytes, Fault> {
-        // Most answers come in one piece, which is not copied.
+        // A single piece, as most answers have, is not copied.
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
-        // The declared length alone is enough to refuse a body.
+        // A body whose declared length is too long is refused unread.
         let mut length = self.body.size_hint().lower();
         while length <= self.asked.limits.max_body {
             match self.piece().await? {
@@ -222,7 +222,7 @@ impl Answer<'_> {
         Ok(None)
     }
 
-    /// Gives the connection back, whose answer was read to its end.
+    /// Gives the connection back to the pool, after the answer was read to its end.
     pub(crate) fn give_back(self) -> Response<()> {
         self.client.pool.give(&self.asked.origin, self.connection, self.client.clock.now());
         self.head
@@ -233,24 +233,24 @@ fn fault(sent: Sent, error: hyper::Error) -> Fault {
     Fault::with_source(sent, kind(&error), error)
 }
 
-/// The table from hyper's errors, as they come once a connection is open, to faults.
+/// The table from the errors that hyper has on an open connection to kinds of faults.
 fn kind(error: &hyper::Error) -> FaultKind {
     match error {
         // An alert after the handshake, also where it came before the request was written.
         error if io_error(error).is_some_and(tls::is_alert) => FaultKind::Tls,
-        // No HTTP, a head that is too long, or HTTP/2 where nobody asked for it.
+        // The answer is no HTTP, or HTTP/2 unasked, or its head is too long.
         error if error.is_parse() => FaultKind::Protocol,
-        // The other side closed in the middle of an answer, or instead of one.
+        // The server closed the connection in the middle of an answer, or instead of one.
         error if error.is_incomplete_message() => FaultKind::Interrupted,
-        // The connection had closed before the request was written.
+        // The connection was closed before the request was written.
         error if error.is_canceled() => FaultKind::Interrupted,
-        // The connection closed with something still to be said.
+        // The connection was closed before all was written.
         error if error.is_closed() => FaultKind::Interrupted,
         // The request's body could not be written to its end.
         error if error.is_body_write_aborted() => FaultKind::Interrupted,
-        // A request that HTTP/1 cannot carry; nothing that the machines ask for is one.
+        // HTTP/1 cannot carry the request; machines ask for no such one.
         error if error.is_user() => FaultKind::Protocol,
-        // A reset, a broken pipe, or a body that is not framed as its head says.
+        // The connection was reset or broken, or the body is not framed as its head says.
         error => match io_error(error) {
             Some(cause) if is_framing(cause) => FaultKind::Protocol,
             Some(_) | None => FaultKind::Interrupted,
@@ -269,7 +269,7 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
     None
 }
 
-/// How hyper says that a chunk is no chunk.
+/// Whether it is hyper's error for a body that is not framed as its head says.
 fn is_framing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
 }

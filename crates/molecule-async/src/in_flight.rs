@@ -1,4 +1,4 @@
-//! Effects in flight, which move while the machine that asked for them waits.
+//! Effects in flight, which are polled while their machine waits.
 
 use std::future;
 use std::mem;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::host_work::{HostWork, begin};
 
-/// The effects that a machine has in flight. A call has one effect at a time, which needs no list.
+/// The effects that a machine has in flight. A call has one at a time, which needs no list.
 #[derive(Default)]
 pub(crate) struct InFlight {
     one: Option<(EffectId, Performing)>,
@@ -38,7 +38,7 @@ impl InFlight {
         all.filter(|(it, _)| *it == id).for_each(|(_, performing)| performing.cancel());
     }
 
-    /// The outcome that comes first. An effect whose final outcome it is leaves the list.
+    /// Returns the outcome that comes first. The final outcome takes its effect off the list.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(EffectId, Outcome)> {
         if let Some((id, performing)) = &mut self.one
             && let Poll::Ready(outcome) = performing.poll(cx)
@@ -66,17 +66,17 @@ fn is_final(outcome: &Outcome) -> bool {
     !matches!(outcome, Outcome::Progress(_))
 }
 
-/// One effect in flight. Dropping it gives up a request; work of the host goes on, and its outcome is disposed of.
+/// One effect in flight. If it is dropped, a request is given up; work of the host goes on, and its outcome is disposed of.
 pub(crate) enum Performing {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
-    /// A request that says how far it has come.
+    /// A fetch, and the progress that it tells.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
-    /// One that says nothing more: it is over, or was given up and is not until what it began on the disk is undone.
+    /// A fetch that tells no more progress: it is over, or is undoing what it began on the disk.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Host(HostWork),
     /// An answer that is read on a thread for blocking work.
     Decode(oneshot::Receiver<thread::Result<Outcome>>),
-    /// It was cancelled, which its machine is owed to hear.
+    /// A cancelled effect, whose outcome its machine is still owed.
     Cancelled,
 }
 
@@ -98,7 +98,7 @@ impl Performing {
         Self::Fetch(Box::pin(span.around(work(sender))), progress)
     }
 
-    /// Begins an act on the store, on a thread for blocking work.
+    /// Begins an act of the host, on a thread for blocking work.
     pub(crate) fn host(host: &Host, op: HostOp, span: Span) -> Self {
         Self::Host(HostWork::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
     }
@@ -116,11 +116,11 @@ impl Performing {
         }
     }
 
-    /// Gives up a request; that nobody hears of its progress any more tells a fetch to end. An act on the store goes on, a long
-    /// one to an early end; its outcome comes late.
+    /// Gives up a request. A fetch ends, since the receiver of its progress is dropped. Work of the host goes on, if it is long to an
+    /// early end, and its outcome comes late.
     pub(crate) fn cancel(&mut self) {
         *self = match mem::replace(self, Self::Cancelled) {
-            // The thread reads on, and nobody takes what it read.
+            // The thread reads on, and its result is dropped.
             Self::Request(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
             Self::Host(work) => {
@@ -130,7 +130,7 @@ impl Performing {
         };
     }
 
-    /// The outcome that every effect owes its machine, and what a fetch says before it.
+    /// Returns the progress of a fetch, and the final outcome.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self {
             Self::Request(work) => {
@@ -141,7 +141,7 @@ impl Performing {
                     return Poll::Ready(Outcome::Progress(progress));
                 }
                 let outcome = ready!(work.as_mut().poll(cx));
-                // What was said while it ended is told before its end.
+                // Progress that is still in the channel goes before the final outcome.
                 match said.try_recv() {
                     Ok(progress) => {
                         *self = Self::Ending(Box::pin(future::ready(outcome)));
@@ -154,7 +154,7 @@ impl Performing {
             Self::Host(work) => Pin::new(work).poll(cx),
             Self::Decode(outcome) => Poll::Ready(match ready!(Pin::new(outcome).poll(cx)) {
                 Ok(Ok(outcome)) => outcome,
-                // An endpoint of the application's own panicked: in the task that called it, as anywhere.
+                // An endpoint of the application's own panicked; the task that called it panics, as it would have by itself.
                 Ok(Err(panic)) => resume_unwind(panic),
                 // The runtime ends.
                 Err(_) => cancelled(),
@@ -164,7 +164,7 @@ impl Performing {
     }
 }
 
-/// The outcome of what nobody waited for to its end.
+/// The outcome of a cancelled effect.
 pub(crate) fn cancelled() -> Outcome {
     Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
 }

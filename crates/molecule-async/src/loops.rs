@@ -1,7 +1,7 @@
 //! The loops of one agent, and who waits for whom.
 //!
-//! A loop whose future was dropped still gives its lock back, and stores a token that it is just being given. A loop that starts
-//! meanwhile waits for that: the agent's own last loop is no second agent.
+//! A loop whose future was dropped still gives its lock back, and stores a token that it is being given. A loop that starts meanwhile
+//! waits for that: it would meet the lock, and count as a second agent.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use std::task::Poll;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Says to a loop that its session changed: once for all changes since it looked.
+/// Tells a loop that its session changed: once for all changes since it last looked.
 pub(crate) type Changes = Receiver<()>;
 
 #[derive(Default)]
@@ -20,18 +20,18 @@ pub(crate) struct Loops(Mutex<Vec<Entry>>);
 struct Entry {
     /// Closed once the loop's machine is gone.
     changed: Sender<()>,
-    /// Whether nobody waits for its end any more.
+    /// Whether the loop's future was dropped.
     is_dropped: bool,
 }
 
-/// A loop in the list. Dropped, nobody waits for the loop any more.
+/// A loop in the list. It is dropped with the loop's future.
 pub(crate) struct RunningLoop<'a> {
     loops: &'a Loops,
     changed: Sender<()>,
 }
 
 impl Loops {
-    /// A loop begins.
+    /// Enters a loop that begins.
     pub(crate) fn enter(&self) -> (RunningLoop<'_>, Changes) {
         let (changed, changes) = channel(1);
         let mut entries = self.entries();
@@ -58,12 +58,12 @@ impl RunningLoop<'_> {
         move || !matches!(changed.try_send(()), Err(TrySendError::Closed(())))
     }
 
-    /// Waits until the loops that were dropped have ended, or this one is told to stop, which its machine then sees.
+    /// Waits until the loops that were dropped have ended, or this one is to stop.
     pub(crate) async fn wait_for_the_last(&self, changes: &mut Changes, is_stopped: impl Fn() -> bool) {
         for ending in self.loops.ending() {
             let mut ended = pin!(ending.closed());
             let ended_or_stopped = poll_fn(|cx| {
-                // A stop that came before this loop was in the list is in the session alone.
+                // A stop that came before this loop was entered stands in the session alone.
                 while !is_stopped() {
                     if changes.poll_recv(cx).is_pending() {
                         return ended.as_mut().poll(cx);

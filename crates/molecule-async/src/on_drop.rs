@@ -1,4 +1,4 @@
-//! A machine on its way as a future that may be dropped at any time.
+//! Futures of machines that may be dropped at any time.
 
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ pub(crate) trait Spawnable: Machine<Output: Send> + Send + 'static {}
 
 impl<M: Machine<Output: Send> + Send + 'static> Spawnable for M {}
 
-/// A machine on its way to its end. Dropped before, it is cancelled, and goes on in a task.
+/// A machine that is driven to its end. If it is dropped before, the machine is cancelled and driven on in a task.
 pub(crate) struct CancelOnDrop<M: Spawnable> {
     running: Option<Running<M>>,
-    /// The runtime that it was first polled on: nothing happens before.
+    /// The runtime of its first poll; before that there is nothing to cancel.
     runtime: Option<Handle>,
-    /// True during a poll, and after one that panicked: there is nothing to finish then.
+    /// True during a poll, and so after one that panicked, when there is nothing to finish.
     is_polled: bool,
 }
 
@@ -53,13 +53,13 @@ impl<M: Spawnable> Drop for CancelOnDrop<M> {
     fn drop(&mut self) {
         if let (Some(mut running), Some(runtime), false) = (self.running.take(), self.runtime.take(), self.is_polled) {
             running.cancel();
-            // Dropped at once where the runtime is gone.
+            // If the runtime is gone, it is dropped at once.
             drop(runtime.spawn(running));
         }
     }
 }
 
-/// A machine on its way in a task of its own, which is given up with this value.
+/// A machine that a task of its own drives. The task is aborted when this is dropped.
 pub(crate) struct AbortOnDrop<T>(JoinHandle<Result<T>>);
 
 impl<T: Send + 'static> AbortOnDrop<T> {

@@ -7,18 +7,19 @@ use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use molecule_core::connection::Reach;
 use tokio::runtime::{Handle, Id};
 
-/// Where a connection leads and may lead, and the runtime that it belongs to: another one's might not be turning.
+/// The origin that a connection leads to, the addresses that it may reach, and the runtime that it belongs to. It is of no use on
+/// another runtime, since its own may stand still.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     https: bool,
     authority: Option<Authority>,
-    /// What was opened for a request that may reach all addresses is not for one that may not.
+    /// A connection that was opened for a request to any address is not for one that may reach public addresses alone.
     reach: Reach,
     pub(crate) runtime: Option<Id>,
 }
 
 impl Origin {
-    /// The origin of a URL, on no runtime yet.
+    /// The origin of a URL, without a runtime.
     pub(crate) fn of(uri: Uri, reach: Reach) -> Self {
         let Parts { scheme, authority, .. } = uri.into_parts();
         Self { https: scheme == Some(Scheme::HTTPS), authority, reach, runtime: None }

@@ -1,4 +1,4 @@
-//! Open connections that wait for their next request.
+//! Idle connections, kept for the next request to their origin.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,14 @@ use crate::connection::Connection;
 use crate::origin::Origin;
 use crate::runtimes::Runtimes;
 
-/// A connection whose requests follow each other so soon is in steady use: no server closes it for being idle.
+/// The longest pause between two requests of a connection in steady use, which no server closes as idle.
 const BRISK: Duration = Duration::from_secs(1);
 
-/// How often those that nobody will take are looked for, while others come back.
+/// How often connections that will not be taken are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// To how many origins connections wait: peers that are called directly may be as many as an organisation has, and each
-/// connection is a file of the process. The one that was used longest ago makes room.
+/// The most origins with idle connections: peers that are called directly may be as many as an organisation has, and each connection
+/// is a file of the process. The origin that was used longest ago makes room.
 const MOST_ORIGINS: usize = 64;
 
 /// Idle connections by origin, each origin's in the order in which they were given back.
@@ -42,12 +42,12 @@ struct Waiting {
 }
 
 impl Pool {
-    /// The connection to this origin that was heard last, not as long ago as this, and is still open.
+    /// Takes the connection to an origin whose last answer is the newest, if that is younger than `max_idle` and the connection is open.
     pub(crate) async fn take(&self, origin: &Origin, now: Now, max_idle: Duration) -> Option<Connection> {
         loop {
             let mut waiting = self.pop(origin, now, max_idle.min(KEPT))?;
             if !waiting.is_brisk(now) {
-                // A turn of the runtime, in which it learns of a close that has arrived by now.
+                // Gives the runtime a turn, in which it reads a close that has arrived.
                 yield_now().await;
             }
             if waiting.is_brisk(now) && waiting.connection.is_ready() || waiting.is_good(now) {
@@ -57,7 +57,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose answer was read to its end just now.
+    /// Keeps a connection whose answer was read to its end.
     pub(crate) fn give(&self, origin: &Origin, connection: Connection, now: Now) {
         let mut idle = self.idle();
         let gone = idle.sweep(now);
@@ -74,18 +74,18 @@ impl Pool {
             }
         };
         drop(idle);
-        // Closed here, with the pool free for others.
+        // Closed here, where the pool is not locked.
         drop((gone, replaced));
     }
 
-    /// Closes what waits for this origin.
+    /// Closes the idle connections to an origin.
     pub(crate) fn forget(&self, origin: &Origin) {
         let gone = self.idle().waiting.remove(origin);
-        // Closed here, with the pool free for others.
+        // Closed here, where the pool is not locked.
         drop(gone);
     }
 
-    /// Closes what waits for a runtime that ends. To be called wherever a connection is opened.
+    /// Closes the idle connections of this runtime when it ends. It is called wherever a connection is opened.
     pub(crate) fn watch_runtime(self: &Arc<Self>) {
         let pool = Arc::downgrade(self);
         self.runtimes.watch(move |ended| {
@@ -98,7 +98,7 @@ impl Pool {
     fn pop(&self, origin: &Origin, now: Now, max_idle: Duration) -> Option<Waiting> {
         let mut idle = self.idle();
         let all = idle.waiting.get_mut(origin)?;
-        // The last was heard last.
+        // The last one has the newest answer.
         if now.since(all.back()?.heard) < max_idle { all.pop_back() } else { None }
     }
 
@@ -108,8 +108,8 @@ impl Pool {
 }
 
 impl Idle {
-    /// Takes out those that waited too long, or were closed meanwhile, or whose runtime is gone. Only now and then, so that
-    /// the work for one request does not grow with the number that waits.
+    /// Takes out the connections that are too old, were closed, or have lost their runtime. It does so only now and then, so that the
+    /// work for one request does not grow with the number of connections.
     fn sweep(&mut self, now: Now) -> Vec<Waiting> {
         if self.swept.is_some_and(|swept| now.since(swept) < SWEEP) {
             return Vec::new();
@@ -125,7 +125,7 @@ impl Idle {
         gone
     }
 
-    /// Makes room for one more origin, if there is none; gives what waited for the one that was used longest ago.
+    /// Makes room for one more origin if there is none, and returns the connections of the origin that was used longest ago.
     fn make_room(&mut self) -> Option<VecDeque<Waiting>> {
         if self.waiting.len() < MOST_ORIGINS {
             return None;
@@ -137,7 +137,7 @@ impl Idle {
 }
 
 impl Waiting {
-    /// Whether no close is to be expected now.
+    /// Whether the connection is in steady use, so that no close is to be expected.
     fn is_brisk(&self, now: Now) -> bool {
         self.connection.is_proven && now.since(self.heard) < BRISK
     }

@@ -15,7 +15,7 @@ use crate::resolver::Resolver;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A stream to the host of a URL, at the other end of the proxy. The proxy learns the host's name and nothing else.
+/// Opens a tunnel to the host of a URL. The proxy learns the host's name and nothing else.
 pub(crate) async fn tunnel(resolver: &Resolver, proxy: &HttpProxy, uri: &Uri) -> Result<TcpStream, Fault> {
     let stream = dial(resolver, proxy.host(), proxy.port(), Reach::Anywhere).await;
     let stream = stream.map_err(|error| Fault { kind: FaultKind::Proxy, ..error })?;

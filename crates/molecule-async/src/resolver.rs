@@ -1,7 +1,7 @@
-//! Names to addresses, each look-up on a thread of its own.
+//! Resolves names, each look-up on a thread of its own.
 //!
-//! The operating system's look-up blocks, for long where no name server answers. Among the runtime's threads for blocking
-//! work, which are limited, hung look-ups would hold up acts on the store, and the end of the runtime.
+//! The operating system's look-up blocks, and for long if no name server answers. On the runtime's threads for blocking work, which
+//! are limited, hung look-ups would hold up acts of the host, and the end of the runtime.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use molecule_host::Names;
 use tokio::sync::watch;
 
-/// For how long a look-up under way is waited for by those who ask the same. Later ones look again: the network may be another
-/// one by then, and the first look-up may hang in the old one.
+/// How long a look-up is shared with those who ask for the same name. Later ones look the name up again: the network may have changed,
+/// and the first look-up may hang in the old one.
 const SHARED: Duration = Duration::from_secs(5);
 
 /// The resolver of one client.
@@ -22,13 +22,13 @@ pub(crate) struct Resolver(Arc<Shared>);
 
 struct Shared {
     names: Names,
-    under_way: Mutex<HashMap<Name, LookUp>>,
+    in_flight: Mutex<HashMap<Name, LookUp>>,
 }
 
 /// A host in lower case, and a port.
 type Name = (String, u16);
 
-/// What a look-up found; `None` while it is under way.
+/// The result of a look-up; `None` while it is in flight.
 type Found = Option<Result<Vec<SocketAddr>, Arc<io::Error>>>;
 
 struct LookUp {
@@ -38,7 +38,7 @@ struct LookUp {
 
 impl Resolver {
     pub(crate) fn new(names: Names) -> Self {
-        Self(Arc::new(Shared { names, under_way: Mutex::default() }))
+        Self(Arc::new(Shared { names, in_flight: Mutex::default() }))
     }
 
     /// The addresses of a host, an IPv6 address without its brackets.
@@ -55,8 +55,8 @@ impl Resolver {
 
     /// Begins a look-up, or joins one.
     fn look_up(&self, name: Name) -> io::Result<watch::Receiver<Found>> {
-        let mut under_way = self.0.under_way();
-        if let Some(look_up) = under_way.get(&name).filter(|look_up| look_up.since.elapsed() < SHARED) {
+        let mut in_flight = self.0.in_flight();
+        if let Some(look_up) = in_flight.get(&name).filter(|look_up| look_up.since.elapsed() < SHARED) {
             return Ok(look_up.found.clone());
         }
         let (sender, found) = watch::channel(None);
@@ -67,18 +67,18 @@ impl Resolver {
             drop(ends);
             sender.send_replace(Some(found));
         })?;
-        under_way.insert(name, LookUp { since, found: found.clone() });
+        in_flight.insert(name, LookUp { since, found: found.clone() });
         Ok(found)
     }
 }
 
 impl Shared {
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Name, LookUp>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<Name, LookUp>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A look-up on its thread: it is under way no more when this goes, also by a panic.
+/// Takes a look-up off the list when its thread ends, also by a panic.
 struct Ends {
     shared: Arc<Shared>,
     name: Name,
@@ -87,9 +87,9 @@ struct Ends {
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        let mut under_way = self.shared.under_way();
-        if under_way.get(&self.name).is_some_and(|look_up| look_up.since == self.since) {
-            under_way.remove(&self.name);
+        let mut in_flight = self.shared.in_flight();
+        if in_flight.get(&self.name).is_some_and(|look_up| look_up.since == self.since) {
+            in_flight.remove(&self.name);
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         // Nothing is kept.
         resolver.addresses("Hung.example", 9).await.unwrap();
         assert_eq!(begun.load(Ordering::SeqCst), 3);
-        assert!(resolver.0.under_way().is_empty());
+        assert!(resolver.0.in_flight().is_empty());
     }
 
     #[tokio::test]
@@ -144,7 +144,7 @@ mod tests {
         let name = || ("hung.example".to_owned(), 9);
         let mut first = resolver.look_up(name()).unwrap();
         let long_ago = Instant::now().checked_sub(SHARED).unwrap();
-        resolver.0.under_way().get_mut(&name()).unwrap().since = long_ago;
+        resolver.0.in_flight().get_mut(&name()).unwrap().since = long_ago;
         let mut second = resolver.look_up(name()).unwrap();
         assert!(!first.same_channel(&second));
         assert!(second.same_channel(&resolver.look_up(name()).unwrap()));
@@ -160,7 +160,7 @@ mod tests {
         let (resolver, _go, _begun) = resolver();
         let error = resolver.addresses("panic.example", 9).await.unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");
-        assert!(resolver.0.under_way().is_empty());
+        assert!(resolver.0.in_flight().is_empty());
     }
 
     #[tokio::test]

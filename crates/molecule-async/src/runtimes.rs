@@ -1,14 +1,15 @@
-//! The runtimes on which connections were opened: what waits for one that ends is of no use to another, and its files stay open.
+//! The runtimes on which connections were opened. When one ends, its idle connections are of no use to another, and would keep their
+//! files open.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 
-/// The runtimes that are watched, each by a task that goes with it.
+/// The runtimes that are watched, each by a task on it.
 pub(crate) struct Runtimes {
     watched: Arc<Mutex<Vec<Id>>>,
-    /// Ends the tasks when it goes, as nothing is to be done any more.
+    /// Ends the tasks when it is dropped.
     end: watch::Sender<()>,
 }
 
@@ -19,7 +20,7 @@ impl Default for Runtimes {
 }
 
 impl Runtimes {
-    /// Has this called when the runtime that runs here ends, unless that is due already.
+    /// Has the function called when the current runtime ends, unless that runtime is watched already.
     pub(crate) fn watch(&self, ended: impl FnOnce(Id) + Send + 'static) {
         let runtime = Handle::current();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +38,7 @@ impl Runtimes {
     }
 }
 
-/// Goes with its task, and that with its runtime.
+/// Dropped with its task, which is dropped with its runtime.
 struct Watch {
     watched: Arc<Mutex<Vec<Id>>>,
     runtime: Id,

@@ -7,10 +7,10 @@ use crate::agent::Agent;
 use crate::driver::Driver;
 use crate::http::Client;
 
-/// What an [`Agent`] is built from, as [`Agent::builder`] begins it. Nothing is checked before `build`.
+/// The options of an [`Agent`], as [`Agent::builder`] begins them. Nothing is checked before `build`.
 ///
-/// Agents that are built from clones are apart: each has a session of its own. They share the client, if one was given, and a
-/// storage of [`Storage::Custom`](crate::Storage::Custom).
+/// Agents that are built from clones have a session of their own each. They share the client, if one was given, and a storage of
+/// [`Storage::Custom`](crate::Storage::Custom).
 pub type AgentBuilder = molecule_host::AgentBuilder<Client>;
 
 #[doc(hidden)]

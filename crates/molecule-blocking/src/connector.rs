@@ -1,7 +1,7 @@
-//! Opens the connection to an origin: a connection that is kept, or a new one with its proxy's tunnel, TCP and TLS.
+//! Connects to an origin: by an idle connection of the pool, or by a new one (TCP, the proxy's tunnel, TLS).
 //!
-//! Nothing of a request is sent here, so every fault is [`Sent::No`]. It travels through ureq inside its error: ureq alone
-//! would hand on a bare `io::Error`, which could as well come from the middle of an answer.
+//! A connector sends nothing of a request, so every fault is [`Sent::No`]. The fault travels inside ureq's error, because ureq's own
+//! error here is a bare `io::Error`, as it is in the middle of an answer.
 
 use std::fmt;
 use std::net::TcpStream;
@@ -34,7 +34,7 @@ pub(crate) struct Network {
     pub(crate) clock: Clock,
 }
 
-/// Gives one request its connection.
+/// The connector of one request.
 #[derive(Debug)]
 pub(crate) struct Connector {
     network: Arc<Network>,
@@ -47,7 +47,7 @@ impl Connector {
         Self { network, limits, started: Instant::now() }
     }
 
-    /// A new connection to the origin of a URL, of which the caller makes the best.
+    /// Opens a new connection to the origin of a URL.
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> {
         let (network, deadline) = (&self.network, self.deadline());
         let default = if details.needs_tls() { 443 } else { 80 };
@@ -74,7 +74,8 @@ impl Connector {
         })
     }
 
-    /// A proxy's address is its owner's choice, and what a name leads to behind it, only the proxy knows.
+    /// Opens a tunnel through a proxy. The proxy may have any address, since the agent's owner chose it; the target's address is the
+    /// proxy's business.
     fn tunnel(&self, uri: &Uri, proxy: &molecule_core::HttpProxy, remote: &HostPort) -> Result<TcpStream, Fault> {
         let (network, deadline) = (&self.network, self.deadline());
         let stream =
@@ -105,7 +106,7 @@ impl ureq::unversioned::transport::Connector for Connector {
     }
 }
 
-/// Whatever kept a proxy from being reached is the proxy's failure, but for a limit, which stays one.
+/// The fault of a connection to a proxy: `Proxy`, or the limit that passed.
 fn of_proxy(fault: Fault) -> Fault {
     let kind = if let FaultKind::Timeout(_) = fault.kind { fault.kind } else { FaultKind::Proxy };
     Fault { kind, ..fault }
@@ -118,7 +119,7 @@ fn step_of_handshake(error: &ureq::Error) -> FaultKind {
     }
 }
 
-/// What failed before anything of the request left this process.
+/// A fault that came before anything of the request was sent.
 #[derive(Debug)]
 pub(crate) struct Unsent(pub(crate) Fault);
 
@@ -126,7 +127,7 @@ fn unsent(fault: Fault) -> ureq::Error {
     ureq::Error::Other(Box::new(Unsent(fault)))
 }
 
-/// Marks an error of a step towards a connection. A limit that passed stays one, whichever step it stopped.
+/// Marks an error of a step of connecting: with that step's kind of fault, or the limit that passed.
 fn step_failed(step: FaultKind, error: ureq::Error) -> ureq::Error {
     let fault = fault(error);
     let kind = if let FaultKind::Timeout(_) = fault.kind { fault.kind } else { step };

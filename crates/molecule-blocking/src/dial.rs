@@ -13,10 +13,10 @@ use molecule_host::keep_alive;
 
 use crate::resolver::{HostPort, Resolver};
 
-/// Enough to wait for a connection.
+/// The stack of a thread that waits for a connection.
 const STACK: usize = 64 * 1024;
 
-/// When a connection must be open.
+/// The moment by which a connection must be open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     until: Instant,
@@ -26,16 +26,16 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// The moment `limit` after `started`; `phase` says which limit that is.
     pub(crate) fn new(started: Instant, limit: Duration, phase: Phase) -> Self {
-        // No limit is longer than an hour, so that the sum exists.
+        // The sum exists, since no limit is longer than an hour.
         Self { until: started.checked_add(limit).unwrap_or(started), phase }
     }
 
-    /// How long it is until then.
+    /// The time that is left.
     pub(crate) fn left(self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// What is told when it has passed.
+    /// The fault of a deadline that has passed.
     pub(crate) fn passed(self) -> Fault {
         Fault::new(Sent::No, FaultKind::Timeout(self.phase))
     }
@@ -57,7 +57,7 @@ pub(crate) fn dial(
     let set = |source| Fault::with_source(Sent::No, FaultKind::Connect, source);
     let local = stream.local_addr().map_err(set)?;
     reach.check_connection(remote.host(), local.ip(), address.ip())?;
-    // Requests are small and written at once: nothing is gained by waiting for more.
+    // Requests are small and written at once, so Nagle's algorithm would only delay them.
     stream.set_nodelay(true).map_err(set)?;
     keep_alive(&stream);
     resolver.worked(remote, address);
@@ -76,7 +76,7 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<(TcpStream, S
             return Err(deadline.passed());
         }
         if let Some((address, others)) = rest.split_first() {
-            // One that has no other beside it needs no thread.
+            // A single attempt needs no thread of its own.
             attempt(*address, left, &tell, others.is_empty() && under_way == 0);
             under_way += 1;
             rest = others;
@@ -91,7 +91,7 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<(TcpStream, S
                 last = Some(error);
                 under_way -= 1;
             }
-            // The sender is here.
+            // The limit passed; the channel cannot be closed, since its sender is here.
             Err(_) => {}
         }
     }
@@ -99,10 +99,10 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<(TcpStream, S
 
 type Tried = (SocketAddr, io::Result<TcpStream>);
 
-/// Tries one address: here, or on a thread of its own, which nobody waits for once another address answered.
+/// Tries one address: on this thread, or on one of its own, which is left to itself once another address has answered.
 fn attempt(address: SocketAddr, left: Duration, tell: &Sender<Tried>, here: bool) {
     let connect = move |tell: &Sender<Tried>| {
-        // Without a receiver the stream comes back, and is closed.
+        // Where the receiver is gone, the stream is closed.
         let _ = tell.send((address, TcpStream::connect_timeout(&address, left)));
     };
     let beside = tell.clone();

@@ -1,9 +1,8 @@
 //! Drives machines: a clock, a `match` on [`Effect`], and a way to wait.
 //!
-//! A call is driven on its caller's thread and performs its effects there, one after the other. The loop is driven on its
-//! caller's thread too, but each effect is performed on a thread of its own, so that no lane waits for another and a stop
-//! waits for none. `Cancel` means "forget": the performer goes on, and its outcome is given back by the machine, or finds
-//! nobody, and is disposed of.
+//! A call is driven on its caller's thread, and its effects are performed there one after the other. The loop is driven on its
+//! caller's thread too, but each of its effects has a thread of its own, so that no lane waits for another and a stop waits for none.
+//! A cancelled effect goes on, and its outcome is disposed of.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,10 +18,11 @@ use crate::fetch::fetch;
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
 
-/// Enough for a TLS handshake; a loop has a handful of such threads at a time.
+/// The stack of a thread for a request: enough for a TLS handshake. A loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;
 
-/// What an author's own store may need, such as a keyring's library: as much as threads have by default.
+/// The stack of a thread for an act of the host, as threads have it by default: a custom store may need it, such as a keyring's
+/// library.
 const HOST_STACK: usize = 2 * 1024 * 1024;
 
 /// Drives the machines of one agent.
@@ -62,12 +62,12 @@ impl Driver {
         self.session.add_loop(move || changes.send(Input::LookAgain).is_ok());
         let machine = Run::new();
         let performer = self.performer(&machine);
-        // Where a callback panics, effects in flight would keep the lock.
+        // Effects in flight would keep the lock where a callback panics.
         let _unlocked = Unlock(performer.host.clone());
         self.drive(machine, &inputs, Effects { performer, sender, is_loop: true })
     }
 
-    /// For one machine, in its span: its locks go with it.
+    /// The performer of one machine, in its span. The machine's locks are given back with it.
     fn performer(&self, machine: &impl Machine) -> Performer {
         let span = self.session.span(machine.operation());
         Performer { client: self.client.clone(), host: self.host.apart(), span }
@@ -94,7 +94,7 @@ impl Driver {
         })
     }
 
-    /// Waits for whatever comes first.
+    /// Waits for an outcome, a change of the session, or the wake.
     fn input(&self, wake: Option<Wake>, inputs: &Receiver<Input>) -> Option<Input> {
         match wake {
             Some(wake) => inputs.recv_timeout(wake.at.since(self.session.now().mono)).ok(),
@@ -103,7 +103,7 @@ impl Driver {
     }
 }
 
-/// Gives the agent's lock back, however the loop ends.
+/// Gives the agent's lock back when it is dropped.
 struct Unlock(Host);
 
 impl Drop for Unlock {
@@ -120,11 +120,11 @@ struct Effects {
 }
 
 impl Perform for Effects {
-    /// An effect of a call is performed now, on the thread that waits for it, unless there is something to tell meanwhile; one of the
-    /// loop on a thread of its own.
+    /// Performs an effect of a call at once, on this thread, but for a fetch, whose progress is told meanwhile. A fetch and the loop's
+    /// effects get a thread of their own.
     fn start(&mut self, id: EffectId, effect: Effect) {
         let reply = ReplySlot::new(&self.sender, id, &self.performer.host);
-        // Made here: a collector of this thread alone would not hear of it on another one.
+        // The span is made on this thread, whose collector may be one of its own.
         let span = self.performer.span.effect(&effect);
         match effect {
             Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
@@ -134,13 +134,13 @@ impl Perform for Effects {
                 let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
                 let performer = self.performer.clone();
                 let work = move || performer.perform(reply, &span, effect);
-                // A thread that does not start drops the reply, which then says so.
+                // If the thread does not start, the slot is dropped, which is an outcome too.
                 let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
             }
         }
     }
 
-    /// Its performer goes on; the machine gives the outcome back, or is gone.
+    /// Does nothing: the effect goes on, and its outcome is disposed of.
     fn cancel(&mut self, _: EffectId) {}
 }
 

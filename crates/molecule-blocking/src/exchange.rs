@@ -12,11 +12,11 @@ use crate::pool::Origin;
 
 /// A connection for the time of one request.
 ///
-/// Its read limit holds between two pieces of a body alone: ureq's own holds for every read, so that a server which thinks for
-/// longer than the read limit, and less than the head limit, would be cut off.
+/// Its read limit holds between two pieces of a body alone. ureq's own holds for every read, and would cut off a server that takes
+/// longer than the read limit for its head.
 ///
-/// When ureq drops it, it goes back to the pool if its answer was read to the end, and is closed otherwise. One that was kept
-/// and brought nothing is dead, as after a sleep or behind a router that forgot it; then so are its idle neighbours.
+/// When ureq drops it, it goes back to the pool if its answer was read to the end, and is closed otherwise. If a connection of the pool
+/// brings nothing, it is dead, as after a sleep or behind a router that forgot it; then its idle neighbours are closed too.
 pub(crate) struct Exchange {
     /// `None` once it was given back.
     stream: Option<Box<dyn Transport>>,
@@ -41,7 +41,7 @@ impl Exchange {
         self.stream.as_deref_mut().expect("it is given back when this is dropped, and not before")
     }
 
-    /// Keeps in mind that a limit passed.
+    /// Remembers whether a limit passed.
     fn see<T>(&mut self, done: Result<T, ureq::Error>) -> Result<T, ureq::Error> {
         self.is_late |= matches!(done, Err(ureq::Error::Timeout(_)));
         done
@@ -62,7 +62,7 @@ impl Transport for Exchange {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let timeout = if self.in_head { timeout } else { timeout.for_read() };
-        // Counted once, here: a piece may take several reads of the socket below.
+        // The read limit counts here alone, since a piece may take several reads of the socket.
         let read = self.stream().await_input(NextTimeout { per_read: None, ..timeout });
         let progress = self.see(read).map_err(cut)?;
         if self.in_head {
@@ -71,7 +71,7 @@ impl Transport for Exchange {
         Ok(progress)
     }
 
-    /// ureq asks this of a connection that it would keep, and of no other.
+    /// ureq asks this only of a connection that it would keep.
     fn is_open(&mut self) -> bool {
         self.is_over = !self.in_head && self.stream().buffers().input().is_empty() && self.stream().is_open();
         self.is_over
@@ -99,7 +99,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Whether the head of the answer itself is complete; heads of hints (1xx) may come before it.
+/// Whether the head of the final answer is complete; heads of hints (1xx) may come before it.
 fn has_final_head(mut input: &[u8]) -> bool {
     // Some servers end their lines without a carriage return.
     let end = |input: &[u8]| {
@@ -120,8 +120,8 @@ fn is_hint(head: &[u8]) -> bool {
     status.is_some_and(|status| status.starts_with(b"1") && status != b"101")
 }
 
-/// A connection that ended with an error. ureq takes some of these for the end of a body that has no length, and so a part
-/// for the whole.
+/// The error with which a connection ended. Unmarked, ureq takes some of these for the end of a body without a length, and a part for
+/// the whole.
 #[derive(Debug)]
 pub(crate) struct Cut(io::Error);
 

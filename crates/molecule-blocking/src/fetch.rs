@@ -1,4 +1,4 @@
-//! Lets the body of an answer flow to where its machine wants it, with constant memory.
+//! Streams the body of an answer to its destination, with constant memory.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -8,7 +8,7 @@ use molecule_host::Host;
 
 use crate::http::Client;
 
-/// Sends the request. The body of a 200 goes to its destination, and whatever cuts it short leaves nothing there.
+/// Sends the request and streams the body of a 200 to its destination. A body that is cut short leaves nothing there.
 pub(crate) fn fetch(
     client: &Client,
     host: &Host,

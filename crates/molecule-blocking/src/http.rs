@@ -1,7 +1,7 @@
 //! Performs one request: a connection, the answer's head, its body, each under its limit, and the table from ureq's errors
 //! to faults.
 //!
-//! Nothing is sent twice here and no redirect is followed; both are decisions of the machines.
+//! It sends nothing twice and follows no redirect; both are decisions of the machines.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -24,7 +24,7 @@ use crate::pool::Pool;
 use crate::resolver::Resolver;
 use crate::tls;
 
-/// Each of the buffers of a connection. An answer's head must fit in one.
+/// The size of a connection's input buffer and of its output buffer. An answer's head must fit.
 const BUFFER: usize = 64 * 1024;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
@@ -45,7 +45,7 @@ impl Client {
         Self::with(transport, Names::default())
     }
 
-    /// The same with addresses from this function instead of the operating system. Outside semver: for tests of drivers.
+    /// A client that takes addresses from this function and not from the operating system. Outside semver: for tests of drivers.
     #[doc(hidden)]
     pub fn with_names(
         transport: &Transport,
@@ -59,16 +59,16 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            // What a request does not say itself is not said, whichever features of ureq the application turns on.
+            // ureq adds no headers of its own, whichever of its features the application turns on.
             .user_agent("")
             .accept("")
             .accept_encoding("")
             .allow_non_standard_methods(true)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
-            // One less, so that a full buffer is a head that is too long, and not a connection that brings nothing more.
+            // One less than the buffer: a full one would look like a connection that brings nothing more.
             .max_response_header_size(BUFFER - 1)
-            // The pool is ours.
+            // ureq's own pool is not used.
             .max_idle_connections(0)
             .build();
         let network = Network {
@@ -108,7 +108,7 @@ impl Client {
 
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
         let connector = Connector::new(self.0.network.clone(), limits);
-        // One for each request: what ureq keeps in one, such as cookies where the application turns them on, ends with it.
+        // Each request has an agent of ureq's of its own, since ureq keeps cookies in it where the application turns them on.
         let agent = Agent::with_parts(self.0.config.clone(), connector, NoNames);
         let request = agent
             .configure_request(request)
@@ -123,7 +123,7 @@ impl Client {
     }
 }
 
-/// ureq asks for addresses before every request. Only a new connection needs them, and the connector finds its own.
+/// The resolver that ureq asks before every request: it says nothing. The connector resolves names itself, for new connections alone.
 #[derive(Debug)]
 struct NoNames;
 
@@ -150,7 +150,7 @@ impl Answer {
     /// Reads the body to its end, at most [`Limits::max_body`] bytes.
     pub(crate) fn whole(self, limits: Limits) -> Result<Response<Bytes>, Fault> {
         let (head, body) = self.0.into_parts();
-        // The declared length alone is enough to refuse a body.
+        // A body whose declared length is too long is refused unread.
         let mut fits = body.content_length().is_none_or(|length| length <= limits.max_body);
         let mut bytes = Vec::new();
         if fits {
@@ -173,7 +173,7 @@ impl Answer {
     }
 }
 
-/// Hands out each piece of a body, while `each` wants more.
+/// Hands out each piece of a body until `each` wants no more.
 fn pieces(mut body: Body, most: usize, mut each: impl FnMut(&[u8]) -> Result<bool, Fault>) -> Result<(), Fault> {
     let mut piece = vec![0; most];
     let mut reader = body.as_reader();
@@ -185,8 +185,8 @@ fn pieces(mut body: Body, most: usize, mut each: impl FnMut(&[u8]) -> Result<boo
     }
 }
 
-/// The table from ureq's errors to faults. What our own resolver and connector say comes marked; of the rest, nothing is
-/// known for certain.
+/// The table from ureq's errors to faults. Faults of the connector come marked; of every other error it is not certain that nothing
+/// was sent.
 pub(crate) fn fault(error: ureq::Error) -> Fault {
     use ureq::Error as E;
     match error {
@@ -198,22 +198,22 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
         E::Timeout(limit) => Fault::new(Sent::Maybe, FaultKind::Timeout(phase(limit))),
         // An alert after the handshake.
         E::Io(error) if tls::is_alert(&error) => Fault::with_source(Sent::Maybe, FaultKind::Tls, error),
-        // Closed or reset, in the middle of an answer or instead of one.
+        // The connection was closed or reset, in the middle of an answer or instead of one.
         E::Io(error) => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
-        // Closed between the pieces of a body's framing.
+        // The connection was closed between two chunks of a body.
         error @ E::BodyStalled => Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error),
         E::BodyExceedsLimit(_) => Fault::new(Sent::Maybe, FaultKind::TooLarge),
-        // No HTTP, or a body that is not framed as its head says.
+        // The answer is no HTTP, or its body is not framed as its head says.
         error @ E::Protocol(_) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
-        // A head that is too long.
+        // The answer's head is too long.
         error @ E::LargeResponseHeader(..) => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
-        // Steps towards a connection; those that reach the request come marked.
+        // Steps of connecting; the connector's own come marked.
         error @ E::HostNotFound => Fault::with_source(Sent::No, FaultKind::Resolve, error),
         error @ E::ConnectionFailed => Fault::with_source(Sent::No, FaultKind::Connect, error),
         error @ E::ConnectProxyFailed(_) => Fault::with_source(Sent::No, FaultKind::Proxy, error),
         error @ E::TlsRequired => Fault::with_source(Sent::No, FaultKind::Tls, error),
         error @ E::InvalidProxyUrl => Fault::with_source(Sent::No, FaultKind::Proxy, error),
-        // A request that HTTP/1 cannot carry, or one that the settings above rule out.
+        // HTTP/1 cannot carry the request, or the settings above rule it out.
         error => Fault::with_source(Sent::Maybe, FaultKind::Protocol, error),
     }
 }
@@ -221,10 +221,10 @@ pub(crate) fn fault(error: ureq::Error) -> Fault {
 fn phase(limit: Timeout) -> Phase {
     match limit {
         Timeout::Resolve | Timeout::Connect => Phase::Connect,
-        // The requests are a few hundred bytes, so that writing them counts as part of the wait for the head.
+        // A request is a few hundred bytes, so the time to write it counts towards the head limit.
         Timeout::SendRequest | Timeout::SendBody | Timeout::PerWrite | Timeout::RecvResponse => Phase::Head,
         Timeout::PerRead | Timeout::RecvBody => Phase::Read,
-        // Global, and whatever ureq adds.
+        // The limit of the whole, and limits that ureq may add.
         _ => Phase::Total,
     }
 }

@@ -7,12 +7,12 @@ pub(crate) use molecule_host::no_tls::{Tls, failure, is_alert};
 use ureq::unversioned::transport::{ConnectionDetails, Transport};
 
 /// # Errors
-/// `Config` if an authority is to be trusted: nobody would ask it.
+/// `Config` if an authority is to be trusted, which nothing would ask.
 pub(crate) fn set_up(extra_ca: &[Vec<u8>]) -> molecule_core::Result<Tls> {
     Tls::new(extra_ca)
 }
 
-/// Never reached through an agent, whose build is refused.
+/// Fails. An agent that needs TLS is refused when it is built, and does not get here.
 pub(crate) fn handshake(
     _: &Tls,
     _: &ConnectionDetails<'_>,

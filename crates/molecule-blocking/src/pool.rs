@@ -1,7 +1,7 @@
-//! Connections that lie idle until another request to their origin.
+//! Idle connections, kept for the next request to their origin.
 //!
-//! ureq has a pool too. It gives out the connection that was idle for longest, counts its age on a clock that stands still
-//! while the machine sleeps, and keeps the idle neighbours of a connection that turned out to be dead.
+//! ureq's own pool gives out the connection that was idle for longest, counts its age by a clock that stands still while the machine
+//! sleeps, and keeps the idle neighbours of a dead connection.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,10 @@ use molecule_core::connection::{KEPT, Reach};
 use molecule_core::machine::Now;
 use ureq::unversioned::transport::Transport;
 
-/// Idle connections that are kept, in all: many agents may share them.
+/// The most idle connections of one client, which many agents may share.
 const MOST: usize = 64;
 
-/// Whom a connection leads to, and which addresses it may have been opened to.
+/// The origin that a connection leads to, and the addresses that it may have been opened to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     is_https: bool,
@@ -42,7 +42,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// The connection to an origin that was heard last, if that is less than `most` ago and it is open.
+    /// Takes the connection to an origin whose last answer is the newest, if that is younger than `most` and the connection is open.
     pub(crate) fn take(&self, origin: &Origin, most: Duration, now: Now) -> Option<Box<dyn Transport>> {
         loop {
             let mut idle = self.take_last(origin, most.min(KEPT), now)?;
@@ -85,7 +85,7 @@ impl Pool {
     }
 }
 
-/// The first of each origin is the oldest there.
+/// Closes the oldest connection; the first of each origin is the oldest there.
 fn drop_oldest(all: &mut HashMap<Origin, Vec<Idle>>, now: Now) {
     let age = |idle: &Vec<Idle>| idle.first().map(|oldest| now.since(oldest.heard));
     if let Some(idle) = all.values_mut().max_by_key(|idle| age(idle))

@@ -1,4 +1,4 @@
-//! Where the outcome of an effect is put. None is lost: one that nobody takes any more is disposed of.
+//! The slot for the outcome of an effect. No outcome is lost: one that nobody takes any more is disposed of.
 
 use std::sync::mpsc::Sender;
 
@@ -7,7 +7,7 @@ use molecule_host::{Host, Undelivered};
 
 use crate::driver::Input;
 
-/// The one outcome that an effect owes. Dropped without one, it is a fault: its thread did not start, or panicked.
+/// The slot for the one outcome of an effect. If it is dropped empty, the outcome is a fault: the thread did not start, or panicked.
 pub(crate) struct ReplySlot {
     sender: Option<Sender<Input>>,
     id: EffectId,
@@ -24,10 +24,10 @@ impl ReplySlot {
         self.sender = None;
     }
 
-    /// Says something that comes before the outcome.
+    /// Sends what comes before the final outcome.
     pub(crate) fn tell(&self, outcome: Outcome) {
         if let Some(sender) = &self.sender {
-            // Without a receiver it comes back, and is disposed of here.
+            // Where the receiver is gone, the outcome is dropped here, and disposed of.
             let _ = sender.send(Input::Outcome(self.id, Undelivered::new(&self.host, outcome)));
         }
     }

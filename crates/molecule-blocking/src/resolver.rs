@@ -1,5 +1,4 @@
-//! Names to addresses, kept for a while: many connections to one host ask once, and the address that answered last is tried
-//! first.
+//! Resolves names and caches the addresses for a while. The address that answered last is tried first.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +17,7 @@ use crate::dial::Deadline;
 /// How long addresses are used before the name is looked up again.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// Names whose addresses are kept: some are peers', and strangers chose those.
+/// The most names in the cache: some are peers', which strangers chose.
 const MOST: usize = 1024;
 
 /// The resolver of one client.
@@ -57,10 +56,10 @@ impl Resolver {
         Self { names, kept: Mutex::default() }
     }
 
-    /// The addresses of a host and port: the one that answered last, then the others in the order in which the lookup gave them.
+    /// The addresses of a host and port: the one that answered last, then the others in the order in which the look-up gave them.
     ///
     /// # Errors
-    /// `Resolve` if there is none, `Timeout` if nobody said so in time.
+    /// `Resolve` if there is none, `Timeout` if the look-up takes longer than the deadline.
     pub(crate) fn addresses(&self, remote: &HostPort, now: Now, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
         if let Ok(literal) = remote.0.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(literal, remote.1)]);
@@ -85,7 +84,7 @@ impl Resolver {
         Ok(addresses)
     }
 
-    /// One of them answered: it is tried first from now on, also after the next lookup.
+    /// Remembers the address that answered: it is tried first from now on, also after the next look-up.
     pub(crate) fn worked(&self, remote: &HostPort, address: SocketAddr) {
         if let Some(kept) = self.kept().get_mut(remote) {
             kept.worked = Some(address);
@@ -93,7 +92,7 @@ impl Resolver {
         }
     }
 
-    /// No connection came of them: the name may have moved, and is looked up again by whoever comes next.
+    /// Removes a name from the cache, since none of its addresses could be connected to: the name may have moved.
     pub(crate) fn forget(&self, remote: &HostPort) {
         self.kept().remove(remote);
     }
@@ -110,12 +109,12 @@ fn prefer(addresses: &mut [SocketAddr], first: Option<SocketAddr>) {
     }
 }
 
-/// Looks a name up on a thread of its own: that has no limit that it could be given.
+/// Looks a name up on a thread of its own, since a look-up takes no limit.
 fn look_up(names: &Names, remote: &HostPort, deadline: Deadline) -> Result<Vec<SocketAddr>, Fault> {
     let (tell, told) = channel();
     let (names, HostPort(host, port)) = (names.clone(), remote.clone());
     let look_up = move || {
-        // Nobody listens any more if the limit passed.
+        // The receiver is gone if the deadline passed.
         let _ = tell.send(names.look_up(&host, port));
     };
     thread::Builder::new().name("molecule-lookup".to_owned()).spawn(look_up).map_err(unresolved)?;

@@ -1,4 +1,4 @@
-//! A TCP socket under ureq, whose own is not to be had without its way to connect.
+//! A TCP socket as a transport of ureq's. ureq's own comes only with its own way to connect.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -57,7 +57,7 @@ impl Transport for Socket {
     }
 }
 
-/// How long one act may take.
+/// The limit of one read or write.
 struct Limit {
     until: Instant,
     timeout: NextTimeout,
@@ -66,7 +66,7 @@ struct Limit {
 impl Limit {
     fn new(timeout: NextTimeout) -> Self {
         let now = Instant::now();
-        // Every request has limits, the longest of them an hour.
+        // The sum exists, since no limit is longer than an hour.
         Self { until: now.checked_add(*timeout.after).unwrap_or(now), timeout }
     }
 
@@ -79,19 +79,19 @@ impl Limit {
         ureq::Error::Timeout(self.timeout.reason)
     }
 
-    /// What an error means: nothing, that the limit passed, or itself.
+    /// Reads an error of the socket: nothing to do, a limit that passed, or an error.
     fn judge(&self, error: io::Error) -> Result<(), ureq::Error> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
             io::ErrorKind::WouldBlock => Err(self.passed()),
-            // Elsewhere this is said of a connection whose other end is gone.
+            // On other systems this is the error of a connection whose other end is gone.
             io::ErrorKind::TimedOut if cfg!(windows) => Err(self.passed()),
             _ => Err(error.into()),
         }
     }
 }
 
-/// macOS takes no limit for a socket whose other end has closed, and whose last words can still be read.
+/// Ignores that macOS takes no limit for a socket whose other end has closed. What has arrived can still be read.
 fn tolerate(set: io::Result<()>) -> io::Result<()> {
     match set {
         Err(error) if cfg!(target_os = "macos") && error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -99,7 +99,7 @@ fn tolerate(set: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether it is open and has nothing to say: nobody asked for anything.
+/// Whether the connection is open and nothing has arrived on it, since nothing was asked for.
 fn is_quiet(mut stream: &TcpStream) -> io::Result<bool> {
     stream.set_nonblocking(true)?;
     let quiet = matches!(stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);

@@ -1,7 +1,7 @@
 //! TLS under ureq.
 //!
-//! ureq has a connector of its own for this. It sets TLS up anew for every connection whose request has limits of its own,
-//! and it trusts either Mozilla's roots or given ones, not both; hence this one.
+//! ureq's own TLS is not used: it is set up anew for every connection whose request has limits of its own, and it trusts either
+//! Mozilla's roots or given ones, not both.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -46,7 +46,7 @@ pub(crate) fn handshake(
     Ok(Box::new(Secured { buffers, stream: StreamOwned::new(connection, socket) }))
 }
 
-/// A secured stream, as ureq wants it.
+/// A secured stream as a transport of ureq's.
 struct Secured {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
@@ -60,7 +60,7 @@ impl Transport for Secured {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         self.stream.write_all(&self.buffers.output()[..amount])?;
-        // A write keeps the socket's error for later; the flush says it now.
+        // A write keeps the socket's error for later; the flush returns it now.
         Ok(self.stream.flush()?)
     }
 

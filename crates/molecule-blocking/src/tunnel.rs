@@ -9,19 +9,19 @@ use molecule_core::effect::{Fault, FaultKind, Sent};
 
 use crate::dial::Deadline;
 
-/// How long the head of the proxy's answer may be.
+/// The most bytes of the head of the proxy's answer.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// Headers of the proxy's answer; hyper takes as many.
+/// The most headers of the proxy's answer, as many as hyper takes.
 const HEADERS: usize = 100;
 
-/// Asks the proxy at the other end of a stream for the host of this URL. It learns the host's name and nothing else.
+/// Asks the proxy at the other end of a stream for a tunnel to the host of this URL. The proxy learns the host's name and nothing else.
 ///
 /// # Errors
 /// `Proxy`, `ProxyAuth` or `Timeout`; nothing of a request was sent.
 pub(crate) fn open(stream: &TcpStream, proxy: &HttpProxy, uri: &Uri, deadline: Deadline) -> Result<(), Fault> {
     let failed = |error: io::Error| match error.kind() {
-        // The socket's limit is what was left of the deadline.
+        // The socket's limit was what was left of the deadline.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => deadline.passed(),
         _ => Fault::with_source(Sent::No, FaultKind::Proxy, error),
     };
@@ -64,7 +64,7 @@ fn ask(mut stream: &TcpStream, proxy: &HttpProxy, uri: &Uri, deadline: Deadline)
     stream.write_all(&head)
 }
 
-/// Lets the next act on the socket take what is left.
+/// Limits the next read or write of the socket to what is left of the deadline.
 fn limit(stream: &TcpStream, deadline: Deadline) -> io::Result<()> {
     let left = deadline.left();
     if left.is_zero() {

@@ -36,10 +36,10 @@ pub trait Client: Sized {
     fn agent(self, session: SharedSession, host: Host) -> Self::Agent;
 }
 
-/// What an agent is built from. Nothing is checked before [`build`](Self::build).
+/// The options of an agent. Nothing is checked before [`build`](Self::build).
 ///
-/// Agents that are built from clones are apart: each has a session of its own. They share the client, if one was given, and a
-/// storage of [`Storage::Custom`].
+/// Agents that are built from clones have a session of their own each. They share the client, if one was given, and a storage of
+/// [`Storage::Custom`].
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct AgentBuilder<C> {
@@ -57,7 +57,7 @@ impl<C> AgentBuilder<C> {
         Self::with(Options::new(platform, workspace_id))
     }
 
-    /// What the environment says: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
+    /// Options from the environment: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
     /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN` (`off`
     /// sends none), `MOLECULE_CA_FILE` (certificate authorities in PEM, for [`extra_ca`](Self::extra_ca); a given
     /// [`client`](Self::client) has its own) and `MOLECULE_HOME` (`:memory:` for [`Storage::Memory`]). An empty variable counts as
@@ -69,8 +69,8 @@ impl<C> AgentBuilder<C> {
         Options::from_vars(var).map(Self::with)
     }
 
-    /// Fills what was not said from the variables that [`from_env`](Self::from_env) reads; what was said stays, the platform's
-    /// URL and the workspace's id among it. So a program can name its workspace and leave its token to the environment.
+    /// Fills the options that were not set from the variables that [`from_env`](Self::from_env) reads. Options that were set stay, also
+    /// the platform's URL and the workspace's id. So a program can name its workspace and leave its token to the environment.
     pub fn or_env(self) -> Self {
         self.map(|options| options.or_vars(var))
     }
@@ -84,55 +84,55 @@ impl<C> AgentBuilder<C> {
         self.map(|options| options.card(card))
     }
 
-    /// The URL under which the platform reaches the agent (push). Without one the agent polls.
+    /// The URL under which the platform reaches the agent (push). Without a URL the agent polls.
     pub fn reported_url(self, url: impl Into<String>) -> Self {
         self.map(|options| options.reported_url(url))
     }
 
-    /// The organisation's id, which hosted platforms route by.
+    /// The organisation's id, by which hosted platforms route.
     pub fn org_id(self, id: impl Into<String>) -> Self {
         self.map(|options| options.org_id(id))
     }
 
-    /// What the `Origin` header says; the platform's own origin unless told otherwise.
+    /// The `Origin` header; the platform's own origin by default.
     pub fn origin(self, origin: OriginHeader) -> Self {
         self.map(|options| options.origin(origin))
     }
 
-    /// A token to begin with: at a first start the one that the platform showed when the workspace was created. Once the
-    /// platform accepted it, a register stores it, so that the next start needs none. On a 401 the stored one is tried; what is
-    /// minted or rotated later is stored and wins.
+    /// The first token, such as the one that the platform showed when the workspace was created. A register stores it once the platform
+    /// has accepted it, so that the next start needs none. On a 401 the stored token is tried. A token that is minted or rotated later is
+    /// stored and replaces it.
     pub fn token(self, token: impl AsRef<str>) -> Self {
         self.map(|options| options.token(token))
     }
 
-    /// Whether a register stores the token that was [given](Self::token), once the platform accepted it; it does unless told
-    /// otherwise. Where it cannot be stored, a warning says so and the agent runs.
+    /// Whether a register stores the token that was [given](Self::token), once the platform has accepted it; `true` by default. If it
+    /// cannot be stored, a warning says so and the agent runs.
     pub fn store_given_token(self, store: bool) -> Self {
         self.map(|options| options.store_given_token(store))
     }
 
-    /// Between heartbeats: 30 s unless told otherwise, at most 60 s, and less than 1 s only against this machine.
+    /// The time between heartbeats: 30 s by default, at most 60 s, and less than 1 s only for a platform on this machine.
     pub fn heartbeat_interval(self, interval: Duration) -> Self {
         self.map(|options| options.heartbeat_interval(interval))
     }
 
-    /// Between looks at the state: 30 s unless told otherwise, at most an hour, and less than 1 s only against this machine.
+    /// The time between polls of the state: 30 s by default, at most an hour, and less than 1 s only for a platform on this machine.
     pub fn state_interval(self, interval: Duration) -> Self {
         self.map(|options| options.state_interval(interval))
     }
 
-    /// How long calls may take.
+    /// The limits of calls.
     pub fn timeouts(self, timeouts: Timeouts) -> Self {
         self.map(|options| options.timeouts(timeouts))
     }
 
-    /// What the loop does when the workspace is paused; it ends unless told otherwise.
+    /// What the loop does when the workspace is paused; it ends by default.
     pub fn on_pause(self, on_pause: OnPause) -> Self {
         self.map(|options| options.on_pause(on_pause))
     }
 
-    /// Has the loop begin at a random moment within this time, at most an hour: for many agents of one process.
+    /// Starts the loop at a random moment within this time, at most an hour: for many agents of one process.
     pub fn stagger(self, within: Duration) -> Self {
         self.map(|options| options.stagger(within))
     }
@@ -142,43 +142,43 @@ impl<C> AgentBuilder<C> {
         self.map(Options::allow_insecure_http)
     }
 
-    /// What the `User-Agent` header says to the platform. Peers that are called directly see the SDK's own name alone.
+    /// The `User-Agent` header of requests to the platform. Peers that are called directly see the SDK's own name alone.
     pub fn user_agent(self, name: impl Into<String>) -> Self {
         self.map(|options| options.user_agent(name))
     }
 
-    /// Which way calls go to peers: directly where it is safe, else through the platform, unless told otherwise.
+    /// The route of calls to peers; by default directly if it is safe, else through the platform.
     pub fn route(self, route: Route) -> Self {
         self.map(|options| options.route(route))
     }
 
-    /// Trusts a certificate authority (PEM) besides the built-in ones. A given [`client`](Self::client) cannot follow it: that is
-    /// an error of [`build`](Self::build).
+    /// Trusts a certificate authority (PEM) besides the built-in ones. Together with a given [`client`](Self::client) it is an error of
+    /// [`build`](Self::build), since the client has authorities of its own.
     pub fn extra_ca(self, pem: impl Into<Vec<u8>>) -> Self {
         self.map(|options| options.extra_ca(pem))
     }
 
-    /// Sends `https` requests through this proxy (`http://[user:password@]host:port`), whatever `HTTPS_PROXY` and `NO_PROXY`
-    /// say. A given [`client`](Self::client) cannot follow it, and [`no_proxy`](Self::no_proxy) contradicts it: both are errors of
-    /// [`build`](Self::build).
+    /// Sends `https` requests through this proxy (`http://[user:password@]host:port`), whatever `HTTPS_PROXY` and `NO_PROXY` say.
+    /// Together with a given [`client`](Self::client), which has a proxy rule of its own, or with [`no_proxy`](Self::no_proxy) it is an
+    /// error of [`build`](Self::build).
     pub fn proxy(self, url: impl Into<String>) -> Self {
         self.map(|options| options.proxy(url))
     }
 
-    /// Sends every request directly, whatever `HTTPS_PROXY` says. A given [`client`](Self::client) cannot follow it: that is an
-    /// error of [`build`](Self::build).
+    /// Sends every request directly, whatever `HTTPS_PROXY` says. Together with a given [`client`](Self::client), which has a proxy rule
+    /// of its own, it is an error of [`build`](Self::build).
     pub fn no_proxy(self) -> Self {
         self.map(Options::no_proxy)
     }
 
-    /// Where the token is kept: below `~/.molecule`, or `MOLECULE_HOME`, unless told otherwise.
+    /// Where the token is stored; below `~/.molecule`, or `MOLECULE_HOME`, by default.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.storage = Some(storage);
         self
     }
 
-    /// Where plugins are installed: `plugins` in the agent's own directory unless told otherwise. It is made private, and
-    /// should lie in a directory of the user's own.
+    /// The directory of plugins; `plugins` in the agent's own directory by default. It is made private, and should lie in a directory of
+    /// the user's own.
     pub fn plugins_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.plugins_dir = Some(directory.into());
         self

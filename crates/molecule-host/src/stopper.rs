@@ -8,24 +8,24 @@ use crate::session::SharedSession;
 
 /// A handle that ends an agent's loop, of the agent's `stopper()`.
 ///
-/// It is a latch: a stop before the start ends the loop at once, and it is never lowered again. Its methods wait for
-/// nothing and need no runtime, so that any thread may call them, also one that serves signals.
+/// A stop is a latch, which is never lowered: after it, a loop that starts ends at once. The methods wait for nothing and need no
+/// runtime, so that any thread may call them, also one that serves signals.
 #[derive(Clone)]
 pub struct Stopper(pub(crate) SharedSession);
 
 impl Stopper {
-    /// Ends the loop after what must be finished: a register that may bring a token, and its save. Everything else ends
-    /// within 100 ms, even while a request is in flight. A second call is [`stop_now`](Self::stop_now).
+    /// Ends the loop within 100 ms, even while a request is in flight. Only a register that may mint a token is finished first, and the
+    /// token stored. A second call is [`stop_now`](Self::stop_now).
     pub fn stop(&self) {
         self.raise(false);
     }
 
-    /// Whether somebody called one of the others: no loop of the agent starts any more, and one that runs ends.
+    /// Whether [`stop`](Self::stop) or [`stop_now`](Self::stop_now) was called.
     pub fn is_stopped(&self) -> bool {
         self.0.lock().stop_level() != StopLevel::None
     }
 
-    /// Ends the loop within 100 ms, whatever it is at.
+    /// Ends the loop within 100 ms, even while it registers.
     pub fn stop_now(&self) {
         self.raise(true);
     }

@@ -22,7 +22,7 @@ const ASYNC_ALONE: [(&str, &str); 4] = [
     // A future that is dropped gives up what it waits for; a blocking call cannot be left.
     (
         "agent.rs",
-        "Dropping the future gives the install up; the plugin's lock is given back once nothing of it is left.",
+        "If the future is dropped, the install is given up. The plugin's lock is given back once nothing of it is left.",
     ),
     // Its programs run in a runtime.
     ("extend.rs", "# tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {"),
