@@ -1,5 +1,8 @@
-//! A small platform in both dialects: who may authenticate what, minting, statuses and deletion, as far as the machines'
-//! decisions depend on them.
+//! A small platform, beside `molecule-platform`, because a test sets by hand what no owner's act reaches there: any status at
+//! any moment, bearers that are found wherever they print, the end of a token between two requests, faults and odd answers.
+//!
+//! It knows who may authenticate what, minting, statuses and deletion, in both dialects, as far as the machines' decisions
+//! depend on them. What it answers of its own accord was recorded from the servers; `small_platform.rs` compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
