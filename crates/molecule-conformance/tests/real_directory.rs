@@ -1,4 +1,4 @@
-//! The suite of acts on the store: a real directory and the simulated disk do the same.
+//! A real directory, and a real disk that is full or read-only, pass the suite of acts on the store.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -11,26 +11,8 @@ use std::sync::Arc;
 
 use molecule_conformance::host::{self, Condition, Course, Place};
 use molecule_host::{Storage, Store, seed};
-use molecule_sim::{Disk, Mood};
 
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
-
-struct Simulated(Disk);
-
-impl Place for Simulated {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.0.clone())
-    }
-
-    fn become_so(&mut self, condition: Condition) {
-        self.0.set_mood(match condition {
-            Condition::Fine => Mood::Fine,
-            Condition::Full => Mood::Full,
-            Condition::ReadOnly => Mood::ReadOnly,
-            Condition::Broken => Mood::Broken,
-        });
-    }
-}
 
 /// A home below a directory of its own, which goes with it; perhaps a small file system.
 struct Real {
@@ -40,7 +22,7 @@ struct Real {
 
 impl Real {
     fn new(mounted: bool) -> Self {
-        let top = env::temp_dir().join(format!("molecule-sim-{:016x}", seed()));
+        let top = env::temp_dir().join(format!("molecule-conformance-{:016x}", seed()));
         fs::create_dir(&top).unwrap();
         let real = Self { top, mounted };
         if mounted {
@@ -101,19 +83,15 @@ impl Drop for Real {
     }
 }
 
-fn assert_all<P: Place>(courses: impl Iterator<Item = Course>, place: impl Fn() -> P) {
-    let complaints: Vec<String> = courses.flat_map(|course| course.run(&mut place())).collect();
+/// Runs each course in a place of its own.
+fn assert_all(courses: impl Iterator<Item = Course>, mounted: bool) {
+    let complaints: Vec<String> = courses.flat_map(|course| course.run(&mut Real::new(mounted))).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[test]
-fn the_simulated_disk() {
-    assert_all(host::all().into_iter(), || Simulated(Disk::default()));
-}
-
-#[test]
 fn a_real_directory() {
-    assert_all(host::all().into_iter().filter(|course| !course.needs_a_disk()), || Real::new(false));
+    assert_all(host::all().into_iter().filter(|course| !course.needs_a_disk()), false);
 }
 
 /// Where a process may mount file systems of its own; says so where it may not.
@@ -139,5 +117,5 @@ fn a_real_disk_that_is_full_or_read_only() {
 #[test]
 #[ignore = "started by a_real_disk_that_is_full_or_read_only"]
 fn child_on_a_small_disk() {
-    assert_all(host::all().into_iter(), || Real::new(true));
+    assert_all(host::all().into_iter(), true);
 }

@@ -1,0 +1,32 @@
+//! The simulated disk passes the suite of acts on the store, as a real one does.
+
+use std::sync::Arc;
+
+use molecule_conformance::host::{self, Condition, Place};
+use molecule_host::Store;
+use molecule_sim::{Disk, Mood};
+
+struct Simulated(Disk);
+
+impl Place for Simulated {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.clone())
+    }
+
+    fn become_so(&mut self, condition: Condition) {
+        self.0.set_mood(match condition {
+            Condition::Fine => Mood::Fine,
+            Condition::Full => Mood::Full,
+            Condition::ReadOnly => Mood::ReadOnly,
+            Condition::Broken => Mood::Broken,
+        });
+    }
+}
+
+#[test]
+fn the_simulated_disk_does_what_a_real_one_does() {
+    let courses = host::all();
+    let complaints: Vec<String> =
+        courses.iter().flat_map(|course| course.run(&mut Simulated(Disk::default()))).collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
