@@ -29,6 +29,16 @@ scenario!(a_stop_ends_the_loop_while_both_lanes_wait, [April, Current], |stage| 
     report(&format!("{:?} against {:?}, stop", stage.facade, stage.dialect), figures);
 });
 
+scenario!(a_stop_ends_the_loop_while_its_first_look_waits, [April, Current], |stage| {
+    let world = stage.world();
+    let id = world.open_workspace();
+    let agent = world.agent(&id);
+    let _view = world.stall(id.as_str());
+    let running = agent.start();
+    world.wait_for_count(id.as_str(), 1);
+    report(&format!("{:?} against {:?}, stop during the view", stage.facade, stage.dialect), vec![running.stop()]);
+});
+
 scenario!(a_stop_waits_for_a_register_that_mints, [April, Current], |stage| {
     let world = stage.world();
     let id = world.open_workspace();

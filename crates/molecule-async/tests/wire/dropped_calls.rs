@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use molecule_async::core::effect::{Slot, Stored};
 use molecule_async::{Agent, Storage, Store, StoreError, WorkspaceId};
-use molecule_conformance::{Act, Peer};
+use molecule_conformance::{Act, ID, Once, Peer, mint};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::support::{ID, Once, SOON, agent, builder, closed, minting, requests};
+use crate::support::{SOON, agent, builder, closed, requests};
 
 #[tokio::test]
 async fn a_call_that_is_dropped_closes_its_connection() {
@@ -120,7 +120,7 @@ impl Minting {
             if request.is("POST /registry/register") {
                 gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
             }
-            minting(request)
+            mint(request)
         });
         let home = Home::new(name);
         let (store, replaced) = Watched::open(&home);

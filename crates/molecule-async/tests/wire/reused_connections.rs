@@ -1,9 +1,9 @@
 //! Connections are kept for the next request, also among many threads and many agents.
 
 use molecule_async::{Client, Transport};
-use molecule_conformance::{Act, Peer};
+use molecule_conformance::{Act, Once, Peer};
 
-use crate::support::{Once, agent, builder};
+use crate::support::{agent, builder};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_calls_one_after_the_other_share_a_connection_on_many_threads() {

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use molecule_async::{Client, ErrorKind, Transport};
-use molecule_conformance::{Act, Peer};
+use molecule_conformance::{Act, Once, Peer};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Once, agent, builder};
+use crate::support::{agent, builder};
 
 fn both_kinds() -> [Runtime; 2] {
     [Builder::new_current_thread(), Builder::new_multi_thread()].map(|mut kind| kind.enable_all().build().unwrap())

@@ -3,19 +3,15 @@
 use std::time::{Duration, Instant};
 
 use molecule_async::Ended;
-use molecule_conformance::{Act, Peer};
+use molecule_conformance::{Act, ID, Peer, welcome};
 
-use crate::support::{ID, SOON, builder, closed, requests, view};
+use crate::support::{SOON, builder, closed, requests};
 
+/// A platform that takes the agent in, and answers neither a heartbeat nor a look at the state.
 fn stalling() -> Peer {
-    Peer::answering(|request| {
-        vec![if request.is(&format!("GET /workspaces/{ID}")) {
-            Act::json(&view())
-        } else if request.is("POST /registry/register") {
-            Act::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
-        } else {
-            Act::Listen
-        }]
+    let state = format!("GET /workspaces/{ID}/state");
+    Peer::answering(move |request| {
+        if request.is("POST /registry/heartbeat") || request.is(&state) { vec![Act::Listen] } else { welcome(request) }
     })
 }
 

@@ -7,7 +7,6 @@ mod events;
 mod names;
 mod pool;
 mod proxy;
-mod stop;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 mod tls;
 #[cfg(not(any(feature = "rustls", feature = "platform-verifier")))]

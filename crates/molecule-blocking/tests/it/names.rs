@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use molecule_blocking::core::effect::Limits;
 use molecule_blocking::{Client, Transport};
-use molecule_conformance::{Act, ClosedPort, Peer};
+use molecule_conformance::{Act, ClosedPort, Once, Peer};
 
 use crate::common::*;
 
@@ -29,7 +29,7 @@ fn a_failover_by_dns_is_found_by_the_next_request() {
     let (peer, closed) = (saying("moved"), ClosedPort::new());
     let (client, looked) = client(vec![closed.address(); 2], vec![peer.address()]);
     let agent = builder("http://platform.example").allow_insecure_http().client(client).timeouts(patient());
-    assert_eq!(agent.build().unwrap().send(&Probe).unwrap(), "moved");
+    assert_eq!(agent.build().unwrap().send(&Once).unwrap(), "moved");
     assert_eq!(looked.load(Ordering::SeqCst), 2);
 }
 

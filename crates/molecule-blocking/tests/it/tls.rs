@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use molecule_blocking::{Ended, Event, Stopper};
-use molecule_conformance::{Act, Certificate, Peer, trusted};
+use molecule_conformance::{Act, Certificate, Peer, trusted, welcome};
 
 use crate::common::*;
 
@@ -11,7 +11,7 @@ use crate::common::*;
 fn the_loop_runs_over_tls_on_its_small_stacks() {
     let peer = Peer::start(|connection| {
         connection.perform([Act::Secure(Certificate::Good)]);
-        connection.answer(platform_says);
+        connection.answer(welcome);
     });
     let stopper: Arc<Mutex<Option<Stopper>>> = Arc::default();
     let inside = stopper.clone();

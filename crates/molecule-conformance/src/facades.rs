@@ -1,0 +1,60 @@
+//! What the tests of both facades share: a workspace, an endpoint that is sent once, a platform that takes the agent in.
+
+use bytes::Bytes;
+use http::{Method, Response};
+use molecule_core::Result;
+use molecule_core::endpoint::{Endpoint, Mismatch, Repeat};
+use molecule_core::proto::WorkspaceId;
+use molecule_core::session::{Auth, Draft};
+
+use super::act::Act;
+use super::peer::Received;
+
+/// The workspace.
+pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
+
+/// `POST /once`, whose answer is its body of at most 1000 bytes. It is not sent again once it may have arrived.
+#[derive(Debug, Clone)]
+pub struct Once;
+
+impl Endpoint for Once {
+    type Answer = Bytes;
+    const OPERATION: &'static str = "once";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "anything";
+    const MAX_BODY: u64 = 1000;
+
+    fn draft(&self, _: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::POST, "/once", Auth::Bearer))
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<Bytes, Mismatch> {
+        Ok(answer.body().clone())
+    }
+}
+
+/// What the current server says to an agent of the workspace [`ID`] that has a token, with one secret,
+/// `OPENAI_API_KEY=sk-1`.
+pub fn welcome(request: &Received) -> Vec<Act> {
+    vec![if request.is("POST /registry/register") {
+        Act::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+    } else if request.is("POST /registry/heartbeat") {
+        Act::json(r#"{"status":"ok"}"#)
+    } else if request.is(&format!("GET /workspaces/{ID}/state")) {
+        Act::json(&format!(r#"{{"workspace_id":"{ID}","status":"online","paused":false,"deleted":false}}"#))
+    } else if request.is(&format!("GET /workspaces/{ID}/secrets/values")) {
+        Act::json(r#"{"OPENAI_API_KEY":"sk-1"}"#)
+    } else if request.is(&format!("GET /workspaces/{ID}")) {
+        Act::json(&format!(r#"{{"id":"{ID}","name":"w","status":"online","kind":"workspace"}}"#))
+    } else {
+        Act::answer("404 Not Found", "")
+    }]
+}
+
+/// The same to an agent without a token, which gets `minted` with its register.
+pub fn mint(request: &Received) -> Vec<Act> {
+    if request.is("POST /registry/register") {
+        return vec![Act::json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)];
+    }
+    welcome(request)
+}
