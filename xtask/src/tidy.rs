@@ -2,6 +2,7 @@
 
 mod arrows;
 mod blocking;
+mod commands;
 mod contract;
 mod dependencies;
 mod drivers;
@@ -78,6 +79,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         openness::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
+        commands::check(&tree),
         mentions::check(&tree),
         mentions::check_invariants(&tree),
         twins::check(&tree),
