@@ -10,14 +10,13 @@
 #![allow(clippy::print_stdout)]
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{self, Write};
 use std::path::Path;
-use std::thread;
 
 use molecule_bench::child::Role;
 use molecule_bench::meter::{peak_kib, resident_kib};
 use molecule_bench::{ID, Outcome, TOKEN};
+use molecule_conformance::Peer;
 use molecule_core::plugin::{Durability, Installed, Plugin, Setup};
 use molecule_core::proto::UnixTime;
 use molecule_host::Storage;
@@ -37,15 +36,18 @@ fn main() -> Outcome {
 fn figures() -> Outcome {
     let archive = large().archive(UnixTime::from_secs(1_795_383_587))?;
     println!("An archive of {:.1} MiB.\n", archive.len() as f64 / MIB as f64);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let url = format!("http://{}", listener.local_addr()?);
-    // Ends with this process.
-    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(answer(&stream, &archive))));
+    let server = Peer::start(move |connection| {
+        while let Some(request) = connection.request() {
+            let body: &[u8] = if request.path().contains("/download") { &archive } else { b"{}" };
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));
+            connection.send(body);
+        }
+    });
     println!("| what | idle | most | more | goal |\n|---|---|---|---|---|");
     for (facade, goal) in [("blocking", 4), ("async", 8)] {
         let home = std::env::temp_dir().join(format!("molecule-bench-{}-{facade}", std::process::id()));
         let home = home.to_str().ok_or("a temporary directory that is text")?;
-        let mut role = Role::start(&["agent", facade, &url, home])?;
+        let mut role = Role::start(&["agent", facade, &server.url(), home])?;
         let figures = role.line();
         let _ = fs::remove_dir_all(home);
         let figures = figures?;
@@ -55,19 +57,6 @@ fn figures() -> Outcome {
             "| {facade}: install of 200 MiB | {idle:.1} MiB | {most:.1} MiB | +{:.1} MiB | at most {goal} MiB more |",
             most - idle
         );
-    }
-    Ok(())
-}
-
-/// Answers every request on a connection: with the archive, or with no secrets.
-fn answer(stream: &TcpStream, archive: &[u8]) -> io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    while let Some(line) = lines.next().transpose()? {
-        let body = if line.contains("/download") { archive } else { b"{}" };
-        while !lines.next().transpose()?.unwrap_or_default().is_empty() {}
-        let mut out = stream;
-        write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
-        out.write_all(body)?;
     }
     Ok(())
 }

@@ -57,33 +57,26 @@ async fn connect(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use molecule_conformance::ClosedPort;
     use molecule_host::Names;
     use socket2::SockRef;
-    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::net::TcpListener;
 
     use super::*;
-
-    /// An address where nobody listens, for as long as the socket lives.
-    fn closed() -> (TcpSocket, SocketAddr) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let address = socket.local_addr().unwrap();
-        (socket, address)
-    }
 
     #[tokio::test]
     async fn every_address_is_tried() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
-        let (first, second) = (closed(), closed());
-        let stream = connect([first.1, second.1, open].into_iter()).await.unwrap();
+        let (first, second) = (ClosedPort::new(), ClosedPort::new());
+        let stream = connect([first.address(), second.address(), open].into_iter()).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
     }
 
     #[tokio::test]
     async fn the_last_error_is_told_and_no_address_is_one_too() {
-        let (first, second) = (closed(), closed());
-        let error = connect([first.1, second.1].into_iter()).await.unwrap_err();
+        let (first, second) = (ClosedPort::new(), ClosedPort::new());
+        let error = connect([first.address(), second.address()].into_iter()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(connect(std::iter::empty()).await.is_err());
     }

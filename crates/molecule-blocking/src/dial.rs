@@ -117,12 +117,9 @@ fn attempt(address: SocketAddr, left: Duration, tell: &Sender<Tried>, here: bool
 mod tests {
     use std::net::TcpListener;
 
-    use super::*;
+    use molecule_conformance::ClosedPort;
 
-    /// An address where nobody listens: the port was free a moment ago.
-    fn closed() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-    }
+    use super::*;
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10), Phase::Connect)
@@ -132,14 +129,16 @@ mod tests {
     fn every_address_is_tried_however_many_there_are() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let open = listener.local_addr().unwrap();
-        let mut addresses = vec![closed(); 40];
+        let closed = ClosedPort::new();
+        let mut addresses = vec![closed.address(); 40];
         addresses.push(open);
         assert_eq!(connect(&addresses, soon()).unwrap().1, open);
     }
 
     #[test]
     fn the_last_error_is_told_and_no_address_is_one_too() {
-        let fault = connect(&[closed(), closed()], soon()).unwrap_err();
+        let closed = ClosedPort::new();
+        let fault = connect(&[closed.address(), closed.address()], soon()).unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect));
         assert!(fault.source.unwrap().to_string().contains("refused"));
         assert_eq!(connect(&[], soon()).unwrap_err().kind, FaultKind::Connect);
@@ -148,7 +147,8 @@ mod tests {
     #[test]
     fn a_limit_that_passed_is_told_as_such() {
         let over = Deadline::new(Instant::now(), Duration::ZERO, Phase::Total);
-        assert_eq!(connect(&[closed()], over).unwrap_err().kind, FaultKind::Timeout(Phase::Total));
+        let closed = ClosedPort::new();
+        assert_eq!(connect(&[closed.address()], over).unwrap_err().kind, FaultKind::Timeout(Phase::Total));
     }
 
     /// An address that takes nobody: its queue is full, and it does not say so.

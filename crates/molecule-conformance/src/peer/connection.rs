@@ -234,7 +234,6 @@ impl Connection {
         }
         self.shared.note(|log| log.closed += 1);
         while self.read().is_ok_and(|amount| amount > 0) {}
-        self.shared.release(self.number);
     }
 
     fn stop_sending(&mut self, goodbye: bool) {
@@ -247,6 +246,13 @@ impl Connection {
             while tls.conn.wants_write() && tls.conn.write_tls(&mut tls.sock).is_ok() {}
         }
         drop(self.stream.socket().and_then(|socket| socket.shutdown(Shutdown::Write)));
+    }
+}
+
+impl Drop for Connection {
+    /// Closes it, also where its script has panicked.
+    fn drop(&mut self) {
+        self.shared.release(self.number);
     }
 }
 
