@@ -96,9 +96,10 @@ fn the_defaults_are_those_of_the_code() {
         let value = table.get(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
         assert!(value.contains(phrase), "README, {what:?} does not say {phrase:?}: {value}");
     };
-    assert_eq!((figures::EARLY, figures::STRIKES), (10, 3), "the words for these are below");
+    assert_eq!((figures::EARLY, figures::STRIKES, figures::WINDOWS_HELD), (10, 3, 5), "the words for these are below");
     words("heartbeat, state", "early by up to a tenth");
     words("the loop ends", "after three refused registers");
+    words("a rate limit", "at most five windows");
     assert_eq!(figures::PATIENCE, Duration::from_secs(1800));
     words("a wait for a delegation or a queued message", "half an hour");
     let (first_look, longest_look, last_look) = figures::LOOKS;

@@ -21,6 +21,8 @@ pub const LOOKS: (Duration, Duration, Duration) =
 pub const STRIKES: u32 = crate::run::STRIKES;
 /// A turn of the loop comes early by up to this part of its interval.
 pub const EARLY: u32 = crate::run::EARLY;
+/// How many windows of the server's rate limit a look at the state is held back at most.
+pub const WINDOWS_HELD: u32 = crate::run::WINDOWS_HELD;
 /// How long a plugin's download may take.
 pub const DOWNLOAD: Duration = crate::plugin::DOWNLOAD;
 

@@ -31,7 +31,7 @@ use pace::LaneState;
 use saves::Saves;
 
 pub(crate) use doubts::STRIKES;
-pub(crate) use lanes::absence;
+pub(crate) use lanes::{WINDOWS_HELD, absence};
 pub(crate) use pace::EARLY;
 
 /// The loop of a remote agent, until the platform pauses or deletes its workspace, somebody stops it, or its credential

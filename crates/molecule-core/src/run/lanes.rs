@@ -18,7 +18,10 @@ use crate::session::Dialect;
 use crate::session::rate::WINDOW;
 
 /// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
-const MOST_HELD: Duration = WINDOW.saturating_mul(5);
+const MOST_HELD: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
+
+/// The same in windows of the server's.
+pub(crate) const WINDOWS_HELD: u32 = 5;
 
 /// How a lane went.
 pub(super) enum Lap {
