@@ -19,7 +19,8 @@ use molecule_core::plugin::act::PluginOp;
 use molecule_host::Cancel;
 use plugin::{as_user, name, plan, ran, set_up, set_up_with, with_script};
 use rustix::fs::OFlags;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, setrlimit, waitpid};
 use scene::{Scene, assert_passes};
 
 /// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` that can.
@@ -125,4 +126,28 @@ fn child_without_processes() {
     let error = performed.unwrap_err();
     assert!(error.to_string().contains("setup.sh cannot be run") && error.to_string().contains("ulimit -u"), "{error}");
     assert!(!path.join("ran").exists());
+}
+
+#[test]
+fn a_script_that_cannot_be_watched_is_ended_and_says_why() {
+    as_user("child_with_one_process_left", |_| {});
+}
+
+/// The script gets the last process that this user may start, and whoever should read its outputs none.
+#[test]
+#[ignore = "started by a_script_that_cannot_be_watched_is_ended_and_says_why"]
+fn child_with_one_process_left() {
+    let scene = Scene::inherited();
+    with_script(&scene, "exec sleep 300");
+    let limit = getrlimit(Resource::Nproc);
+    let tasks = fs::read_dir("/proc/self/task").unwrap().count();
+    setrlimit(Resource::Nproc, Rlimit { current: Some(tasks as u64 + 1), ..limit }).unwrap();
+    let performed =
+        scene.plugins().perform(PluginOp::Setup(name(), plan(Duration::from_secs(60))), &Cancel::new(), |_| LockId(0));
+    setrlimit(Resource::Nproc, limit).unwrap();
+    let error = performed.unwrap_err();
+    assert!(error.to_string().contains("setup.sh cannot be run") && error.to_string().contains("ulimit -u"), "{error}");
+    eventually("the script runs on", || {
+        waitpid(None, WaitOptions::NOHANG).err().filter(|error| *error == Errno::CHILD)
+    });
 }
