@@ -1,6 +1,7 @@
 //! The loop: heartbeats and looks at the state, each at its own pace, and registering again when something asks for it.
 
 mod doubts;
+mod lane;
 mod lanes;
 mod no_lock;
 mod pace;
@@ -11,23 +12,20 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use molecule_proto::Time;
 use serde::Serialize;
 
 use crate::call::Call;
 use crate::call::retry;
 use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome, Slot};
 use crate::endpoint;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
+use crate::error::{Error, Result};
+use crate::event::{Event, Lane};
 use crate::life::beat::Beat;
 use crate::life::register::Register;
-use crate::machine::pass;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::session::StopLevel;
 use doubts::Doubts;
-use lanes::Lap;
-use pace::LaneState;
+use lane::{AnyLane, LaneState, LaneStep, WindDown};
 use saves::Saves;
 
 pub(crate) use doubts::STRIKES;
@@ -47,8 +45,9 @@ pub struct Run {
     state: State,
     beats: LaneState<Beat>,
     looks: LaneState<Call<endpoint::State>>,
-    register: Option<(Box<Register>, Why)>,
-    register_due: Option<(Time, Why)>,
+    registers: LaneState<Register>,
+    /// Why it registers, or will at the lane's next turn; `None` where nothing asks for it.
+    why: Option<Why>,
     saves: Saves,
     /// When the last good heartbeat was sent.
     beats_well_at: Option<Now>,
@@ -128,10 +127,10 @@ impl Run {
     pub fn new() -> Self {
         Self {
             state: State::Start,
-            beats: LaneState::new(),
-            looks: LaneState::new(),
-            register: None,
-            register_due: None,
+            beats: LaneState::new(Lane::Heartbeat),
+            looks: LaneState::new(Lane::State),
+            registers: LaneState::new(Lane::Register),
+            why: None,
             saves: Saves::default(),
             beats_well_at: None,
             doubts: Doubts::default(),
@@ -165,88 +164,52 @@ impl Run {
         self.looks.next = start;
         self.opened = cx.session.vitals.registered.is_some();
         self.beats_well_at = cx.session.vitals.last_beat;
+        self.registers.count_on(cx);
         if !self.opened {
-            self.register_due = Some((start, Why::First));
+            (self.registers.next, self.why) = (start, Some(Why::First));
         }
     }
 
-    /// One round over the lanes: the first step that one of them has, or the earliest wake of all.
+    /// What is asked in a round, in this order.
+    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 4] = [Self::register, Self::save, Self::beat, Self::look];
+
+    /// The lanes, in the order in which they wind down.
+    fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {
+        [&mut self.beats, &mut self.looks, &mut self.registers]
+    }
+
+    /// One round: the first step that somebody has, or the earliest wake of all.
     fn round(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
-        let mut wake = match self.register(cx) {
-            Lap::Step(step) => return Some(step),
-            Lap::Again => return None,
-            Lap::Idle(child) => child,
-        };
-        match self.save(cx) {
-            Lap::Step(step) => return Some(step),
-            Lap::Again => return None,
-            Lap::Idle(child) => wake = Wake::earliest(wake, child),
-        }
-        // Before the first register there is nobody whose heart could beat.
-        if !self.opened {
-            return Some(Step::Idle(wake));
-        }
-        match self.beat(cx) {
-            Lap::Step(step) => return Some(step),
-            Lap::Again => return None,
-            Lap::Idle(child) => wake = Wake::earliest(wake, child),
-        }
-        match self.look(cx) {
-            Lap::Step(step) => return Some(step),
-            Lap::Again => return None,
-            Lap::Idle(child) => wake = Wake::earliest(wake, child),
+        let mut wake = None;
+        for ask in Self::ROUND {
+            match ask(self, cx) {
+                LaneStep::Step(step) => return Some(step),
+                LaneStep::Again => return None,
+                LaneStep::Idle(own) => wake = Wake::earliest(wake, own),
+            }
         }
         Some(Step::Idle(wake))
     }
 
-    /// Winds down: children that can be cancelled are, a register that may mint is waited for unless it must end at once.
+    /// Winds down: what can be cancelled is; a register that may mint, and a secret that is being stored, are waited for unless
+    /// it must end at once.
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
-        let mut stores = false;
-        if let Some(mut beat) = self.beats.call.take() {
-            beat.cancel(cx);
-            match beat.poll(cx) {
-                step @ Step::Cancel(_) => return Some(pass(step)),
-                Step::Done(_) => {}
-                // An inbound secret that came last is stored.
-                Step::Idle(_) => {
-                    stores = self.level(cx) != StopLevel::Now;
-                    self.beats.call = Some(beat).filter(|_| stores);
-                }
-                other => {
-                    self.beats.call = Some(beat);
-                    return Some(pass(other));
-                }
+        let at_once = self.level(cx) == StopLevel::Now;
+        let mut waits = None;
+        for lane in self.lanes() {
+            match lane.wind_down(cx, at_once) {
+                WindDown::Step(step) => return Some(step),
+                WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),
+                WindDown::Over => {}
             }
         }
-        if let Some(mut look) = self.looks.call.take() {
-            look.cancel(cx);
-            if let step @ Step::Cancel(_) = look.poll(cx) {
-                return Some(pass(step));
-            }
-        }
-        if let Some((mut register, why)) = self.register.take() {
-            register.cancel(cx);
-            match register.poll(cx) {
-                Step::Done(result) => {
-                    // The token is saved; what else came of it no longer matters, but a failure to save must be heard.
-                    if let Err(error) = result
-                        && error.kind() == ErrorKind::TokenNotSaved
-                    {
-                        return Some(Step::Event(Event::Warning(error.to_string())));
-                    }
-                }
-                // Dropped, it gives its turn back.
-                Step::Idle(_) if self.level(cx) == StopLevel::Now || !register.must_be_finished() => {}
-                other => {
-                    self.register = Some((register, why));
-                    return Some(pass(other));
-                }
-            }
-        }
-        if let Some(step) = self.save_at_the_end(cx) {
+        // A register stores its token itself.
+        if !self.registers.is_under_way()
+            && let Some(step) = self.save_at_the_end(cx)
+        {
             return Some(step);
         }
-        stores.then_some(Step::Idle(None))
+        waits.map(Step::Idle)
     }
 }
 
@@ -350,25 +313,9 @@ impl Machine for Run {
             }
             state => self.state = state,
         }
-        let mut outcome = outcome;
-        match self.saves.feed(cx, id, outcome) {
-            Ok(()) => return Ok(()),
-            Err(back) => outcome = back,
-        }
-        if let Some((register, _)) = &mut self.register {
-            match register.feed(cx, id, outcome) {
-                Ok(()) => return Ok(()),
-                Err(back) => outcome = back,
-            }
-        }
-        if let Some(beat) = &mut self.beats.call {
-            match beat.feed(cx, id, outcome) {
-                Ok(()) => return Ok(()),
-                Err(back) => outcome = back,
-            }
-        }
-        if let Some(look) = &mut self.looks.call {
-            match look.feed(cx, id, outcome) {
+        let Err(mut outcome) = self.saves.feed(cx, id, outcome) else { return Ok(()) };
+        for lane in self.lanes() {
+            match lane.feed(cx, id, outcome) {
                 Ok(()) => return Ok(()),
                 Err(back) => outcome = back,
             }

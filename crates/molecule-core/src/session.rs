@@ -10,7 +10,7 @@ pub(crate) mod rate;
 pub(crate) mod report;
 pub(crate) mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use crate::config::workspace_id;
 use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Lane;
 use crate::session::credential::{Credential, HeldToken, InboundState, Kept};
 use crate::session::discoveries::Asking;
 pub use crate::session::draft::{Auth, Draft};
@@ -101,9 +102,8 @@ pub(crate) struct Vitals {
     pub(crate) started: Option<Time>,
     pub(crate) last_beat: Option<Now>,
     pub(crate) status: Option<WorkspaceStatus>,
-    pub(crate) heartbeat_failures: u32,
-    pub(crate) state_failures: u32,
-    pub(crate) register_failures: u32,
+    /// Failures in a row of each lane of the loop that failed last.
+    failures: BTreeMap<Lane, u32>,
     /// The reported URL as it was last registered; `None` before the first register.
     pub(crate) registered: Option<Option<String>>,
     /// When that was answered: a state that was asked for before it is old news.
@@ -118,6 +118,19 @@ impl Vitals {
             self.status = Some(status.clone());
         }
         is_new
+    }
+
+    /// How often a lane of the loop failed in a row.
+    pub(crate) fn failures_of(&self, lane: Lane) -> u32 {
+        self.failures.get(&lane).copied().unwrap_or_default()
+    }
+
+    /// A lane of the loop failed so often in a row by now; 0 once it works.
+    pub(crate) fn failed(&mut self, lane: Lane, failures: u32) {
+        match failures {
+            0 => self.failures.remove(&lane),
+            _ => self.failures.insert(lane, failures),
+        };
     }
 
     /// The platform took the agent in, under this URL.
@@ -169,9 +182,9 @@ impl Session {
         Health {
             last_beat: self.vitals.last_beat.map(|beat| beat.unix),
             status: self.vitals.status.clone(),
-            heartbeat_failures: self.vitals.heartbeat_failures,
-            state_failures: self.vitals.state_failures,
-            register_failures: self.vitals.register_failures,
+            heartbeat_failures: self.vitals.failures_of(Lane::Heartbeat),
+            state_failures: self.vitals.failures_of(Lane::State),
+            register_failures: self.vitals.failures_of(Lane::Register),
             rate: self.rate.seen(),
             dialect: self.dialect,
             registered: self.vitals.registered.is_some(),

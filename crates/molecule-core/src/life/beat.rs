@@ -42,6 +42,11 @@ impl Beat {
         Self { retries: false, ..Self::new() }
     }
 
+    /// Whether an inbound secret that its answer brought is being stored.
+    pub(crate) fn stores_a_secret(&self) -> bool {
+        matches!(self.state, State::Saving(..))
+    }
+
     fn request(cx: &Cx<'_>) -> HeartbeatRequest {
         let session = &cx.session;
         let mut beat = HeartbeatRequest::new(session.workspace_id().clone());

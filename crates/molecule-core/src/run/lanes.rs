@@ -5,15 +5,15 @@ use std::time::Duration;
 use molecule_proto::{StateAnswer, WorkspaceStatus};
 
 use super::doubts::apart;
+use super::lane::{LaneStep, Polled};
 use super::{Ended, Run, Why};
 use crate::call::Call;
 use crate::config::options::OnPause;
 use crate::endpoint;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Lane};
 use crate::life::beat::Beat;
-use crate::machine::pass;
-use crate::machine::{Cx, Machine, Step, Wake};
+use crate::machine::{Cx, Wake};
 use crate::session::Dialect;
 use crate::session::rate::WINDOW;
 
@@ -23,13 +23,6 @@ const MOST_HELD: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
 /// The same in windows of the server's.
 pub(crate) const WINDOWS_HELD: u32 = 5;
 
-/// How a lane went.
-pub(super) enum Lap {
-    Step(Step<Result<Ended>>),
-    Again,
-    Idle(Option<Wake>),
-}
-
 impl Run {
     /// Whether a rate limit put a heartbeat off that has not gone yet. The other lanes wait for it: were one of them refused
     /// first, the heartbeat would be put off again, and again.
@@ -38,51 +31,41 @@ impl Run {
         beats && self.beats.is_put_off
     }
 
-    pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> Lap {
-        let Some(mut beat) = self.beats.call.take() else {
-            if self.paused || cx.session.lacks_token() {
-                return Lap::Idle(None);
-            }
-            if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-                self.beats.put_off(cx, Lane::Heartbeat, until);
-            }
-            if self.beats.next > cx.now.mono {
-                return Lap::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
-            }
-            self.beats.begin(cx.now, Beat::once());
-            return Lap::Again;
-        };
-        match beat.poll(cx) {
-            Step::Done(Ok(_)) => {
+    pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        match self.beats.poll(cx) {
+            Polled::Free => self.beat_when_due(cx),
+            Polled::Step(step) => step,
+            Polled::Done(Ok(_)) => {
                 self.beat_well(cx);
-                Lap::Again
+                LaneStep::Again
             }
-            Step::Done(Err(error)) => {
-                let interval = cx.session.config().intervals.heartbeat;
-                self.beats.back_off(cx, Lane::Heartbeat, interval, &error);
-                cx.session.vitals.heartbeat_failures = self.beats.failures;
-                self.degraded(cx, Lane::Heartbeat, self.beats.failures, &error);
-                Lap::Again
-            }
-            Step::Idle(wake) => {
-                self.beats.call = Some(beat);
-                Lap::Idle(wake)
-            }
-            other => {
-                self.beats.call = Some(beat);
-                Lap::Step(pass(other))
+            Polled::Done(Err(error)) => {
+                let failures = self.beats.back_off(cx, &error);
+                self.degraded(cx, Lane::Heartbeat, failures, &error);
+                LaneStep::Again
             }
         }
     }
 
+    fn beat_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        // Before the first register there is nobody whose heart could beat.
+        if !self.opened || self.paused || cx.session.lacks_token() {
+            return LaneStep::Idle(None);
+        }
+        if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
+            self.beats.put_off(cx, until);
+        }
+        if self.beats.next > cx.now.mono {
+            return LaneStep::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
+        }
+        self.beats.begin(cx.now, Beat::once());
+        LaneStep::Again
+    }
+
     fn beat_well(&mut self, cx: &mut Cx<'_>) {
         let started = self.beats.started;
-        let interval = cx.session.config().intervals.heartbeat;
-        let failures = self.beats.settle(cx, interval);
-        cx.session.vitals.heartbeat_failures = 0;
-        if failures > 0 {
-            self.events.push_back(Event::Recovered { lane: Lane::Heartbeat, failures });
-        }
+        let failures = self.beats.settle(cx);
+        self.recovered(Lane::Heartbeat, failures);
         // The platform forgot the agent meanwhile, and a heartbeat alone does not restore what a register does.
         let heard = [self.beats_well_at.replace(started), cx.session.vitals.registered_at];
         let gap = heard.into_iter().flatten().map(|at| started.since(at)).min();
@@ -101,56 +84,45 @@ impl Run {
         }
     }
 
-    pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> Lap {
-        let Some(mut look) = self.looks.call.take() else {
-            if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
-                self.looks.put_off(cx, Lane::State, until);
-            }
-            if cx.session.lacks_token() && (self.register.is_some() || self.register_due.is_some()) {
-                return Lap::Idle(None);
-            }
-            if self.yields_to_heartbeat(cx) {
-                return Lap::Idle(None);
-            }
-            if self.looks.next > cx.now.mono {
-                return Lap::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));
-            }
-            if cx.session.lacks_token() {
-                // An agent that was paused before its first start: the view is open, and registering looks at it first.
-                self.looks.next = cx.now.mono + cx.session.config().intervals.state;
-                self.want_register(cx.now.mono, Why::Refused);
-                return Lap::Again;
-            }
-            self.looks.begin(cx.now, Call::once(endpoint::State));
-            return Lap::Again;
-        };
-        match look.poll(cx) {
-            Step::Done(Ok(answer)) => {
-                let interval = cx.session.config().intervals.state;
-                let failures = self.looks.settle(cx, interval);
-                cx.session.vitals.state_failures = 0;
-                if failures > 0 {
-                    self.events.push_back(Event::Recovered { lane: Lane::State, failures });
-                }
+    pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        match self.looks.poll(cx) {
+            Polled::Free => self.look_when_due(cx),
+            Polled::Step(step) => step,
+            Polled::Done(Ok(answer)) => {
+                let failures = self.looks.settle(cx);
+                self.recovered(Lane::State, failures);
                 self.looked(cx, &answer);
-                Lap::Again
+                LaneStep::Again
             }
-            Step::Done(Err(error)) => {
-                let interval = cx.session.config().intervals.state;
-                self.looks.back_off(cx, Lane::State, interval, &error);
-                cx.session.vitals.state_failures = self.looks.failures;
-                self.degraded(cx, Lane::State, self.looks.failures, &error);
-                Lap::Again
-            }
-            Step::Idle(wake) => {
-                self.looks.call = Some(look);
-                Lap::Idle(wake)
-            }
-            other => {
-                self.looks.call = Some(look);
-                Lap::Step(pass(other))
+            Polled::Done(Err(error)) => {
+                let failures = self.looks.back_off(cx, &error);
+                self.degraded(cx, Lane::State, failures, &error);
+                LaneStep::Again
             }
         }
+    }
+
+    fn look_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        if !self.opened {
+            return LaneStep::Idle(None);
+        }
+        if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
+            self.looks.put_off(cx, until);
+        }
+        if (cx.session.lacks_token() && self.why.is_some()) || self.yields_to_heartbeat(cx) {
+            return LaneStep::Idle(None);
+        }
+        if self.looks.next > cx.now.mono {
+            return LaneStep::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));
+        }
+        if cx.session.lacks_token() {
+            // An agent that was paused before its first start: the view is open, and registering looks at it first.
+            self.looks.next = cx.now.mono + cx.session.config().intervals.state;
+            self.want_register(cx.now.mono, Why::Refused);
+            return LaneStep::Again;
+        }
+        self.looks.begin(cx.now, Call::once(endpoint::State));
+        LaneStep::Again
     }
 
     fn looked(&mut self, cx: &mut Cx<'_>, answer: &StateAnswer) {
@@ -203,10 +175,11 @@ impl Run {
     }
 
     pub(super) fn pause(&mut self, cx: &mut Cx<'_>) {
-        self.register_due = None;
-        if let Some((register, _)) = &mut self.register {
+        if self.registers.is_under_way() {
             // It may still be reading a view that is older than the pause.
-            register.cancel(cx);
+            self.registers.cancel(cx);
+        } else {
+            self.why = None;
         }
         if !std::mem::replace(&mut self.paused, true) {
             self.events.push_back(Event::Paused);
@@ -214,6 +187,12 @@ impl Run {
         match cx.session.config().on_pause {
             OnPause::End => self.end(Ok(Ended::Paused)),
             OnPause::Wait => {}
+        }
+    }
+
+    pub(super) fn recovered(&mut self, lane: Lane, failures: u32) {
+        if failures > 0 {
+            self.events.push_back(Event::Recovered { lane, failures });
         }
     }
 

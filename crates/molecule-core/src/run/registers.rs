@@ -3,50 +3,39 @@
 use molecule_proto::Time;
 
 use super::doubts::apart;
-use super::lanes::Lap;
-use super::pace::{held, wait_after};
+use super::lane::{LaneStep, Polled};
 use super::{Ended, Run, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::life::register::{Register, Registration};
-use crate::machine::pass;
-use crate::machine::{Cx, Machine, Step, Wake};
+use crate::machine::{Cx, Wake};
 
 impl Run {
-    pub(super) fn register(&mut self, cx: &mut Cx<'_>) -> Lap {
+    pub(super) fn register(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         self.ask_to_register(cx);
-        let Some((mut register, why)) = self.register.take() else { return self.register_when_due(cx) };
-        match register.poll(cx) {
-            Step::Done(result) => {
+        match self.registers.poll(cx) {
+            Polled::Free => self.register_when_due(cx),
+            Polled::Step(step) => step,
+            Polled::Done(result) => {
+                let why = self.why.take();
                 self.register_done(cx, why, result);
-                Lap::Again
-            }
-            Step::Idle(wake) => {
-                self.register = Some((register, why));
-                Lap::Idle(wake)
-            }
-            other => {
-                self.register = Some((register, why));
-                Lap::Step(pass(other))
+                LaneStep::Again
             }
         }
     }
 
-    fn register_when_due(&mut self, cx: &mut Cx<'_>) -> Lap {
-        let Some((due, why)) = self.register_due.filter(|_| !self.yields_to_heartbeat(cx)) else {
-            return Lap::Idle(None);
-        };
-        let until = cx.session.rate.hold_heartbeat(cx.now.mono);
-        let due = until.map_or(due, |until| held(cx, Lane::Register, due, until));
-        self.register_due = Some((due, why));
-        let at = if why == Why::Refused { due.max(self.doubts.until()) } else { due };
-        if at > cx.now.mono {
-            return Lap::Idle(Some(Wake { at, why: "register" }));
+    fn register_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        let Some(why) = self.why.filter(|_| !self.yields_to_heartbeat(cx)) else { return LaneStep::Idle(None) };
+        if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
+            self.registers.put_off(cx, until);
         }
-        self.register_due = None;
-        let register = if why == Why::First { Register::new() } else { Register::once() };
-        self.register = Some((Box::new(register), why));
-        Lap::Again
+        let next = self.registers.next;
+        let at = if why == Why::Refused { next.max(self.doubts.until()) } else { next };
+        if at > cx.now.mono {
+            return LaneStep::Idle(Some(Wake { at, why: "register" }));
+        }
+        self.registers.begin(cx.now, if why == Why::First { Register::new() } else { Register::once() });
+        LaneStep::Again
     }
 
     /// The reported URL changed since it was registered.
@@ -59,18 +48,17 @@ impl Run {
 
     /// Asks for a register, unless one is under way or due already. One that is needed does not wait for a doubt.
     pub(super) fn want_register(&mut self, at: Time, why: Why) {
-        if self.register.is_some() || (self.paused && why == Why::Again) {
+        if self.registers.is_under_way() || (self.paused && why == Why::Again) {
             return;
         }
-        let (at, why) = match self.register_due {
-            Some((due, Why::Refused)) => (due, why),
-            Some(due) => due,
-            None => (at, why),
-        };
-        self.register_due = Some((at, why));
+        match self.why {
+            Some(Why::Refused) => self.why = Some(why),
+            Some(Why::First | Why::Again) => {}
+            None => (self.registers.next, self.why) = (at, Some(why)),
+        }
     }
 
-    fn register_done(&mut self, cx: &mut Cx<'_>, why: Why, result: Result<Registration>) {
+    fn register_done(&mut self, cx: &mut Cx<'_>, why: Option<Why>, result: Result<Registration>) {
         match result {
             Ok(registration) if registration.paused => {
                 self.opened = true;
@@ -86,17 +74,17 @@ impl Run {
     }
 
     fn register_recovered(&mut self, cx: &mut Cx<'_>) {
-        let failures = std::mem::take(&mut cx.session.vitals.register_failures);
-        if failures > 0 {
-            self.events.push_back(Event::Recovered { lane: Lane::Register, failures });
-        }
+        let failures = self.registers.works_again(cx);
+        self.recovered(Lane::Register, failures);
     }
 
     /// The platform took the bearer after all: nobody has to find out by a register whether it is dead.
     pub(super) fn refute(&mut self, cx: &mut Cx<'_>) {
         if self.doubts.refute() {
-            self.register_due = self.register_due.filter(|(_, why)| *why != Why::Refused);
-            if self.register.is_none() && self.register_due.is_none() {
+            if !self.registers.is_under_way() {
+                self.why = self.why.filter(|why| *why != Why::Refused);
+            }
+            if self.why.is_none() {
                 self.register_recovered(cx);
             }
         }
@@ -114,9 +102,9 @@ impl Run {
         }
     }
 
-    fn register_failed(&mut self, cx: &mut Cx<'_>, why: Why, error: Error) {
+    fn register_failed(&mut self, cx: &mut Cx<'_>, why: Option<Why>, error: Error) {
         match error.kind() {
-            _ if why == Why::First => return self.end(Err(error)),
+            _ if why == Some(Why::First) => return self.end(Err(error)),
             ErrorKind::Cancelled if self.paused => return,
             ErrorKind::TokenNotSaved => {
                 self.events.push_back(Event::Warning(error.to_string()));
@@ -132,18 +120,15 @@ impl Run {
             () if is_dead => self.doubts.is_dead(now, apart).then_some(Ended::Unauthorized),
             () => None,
         };
-        let why = if is_gone || is_dead { Why::Refused } else { why };
+        let why = if is_gone || is_dead || why == Some(Why::Refused) { Why::Refused } else { Why::Again };
         let is_doubted = is_gone && end.is_none();
         let error = if is_doubted { error.remedy("the loop asks once more before it ends") } else { error };
-        let failures = cx.session.vitals.register_failures.saturating_add(1);
-        cx.session.vitals.register_failures = failures;
-        let interval = cx.session.config().intervals.heartbeat;
-        let wait = wait_after(cx, Lane::Register, failures, interval, &error);
+        let failures = self.registers.back_off(cx, &error);
         // The last refusal is told too: it says how to recover.
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
         match end {
             Some(ended) => self.end(Ok(ended)),
-            None => self.want_register(now + wait, why),
+            None => self.want_register(self.registers.next, why),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_proto::Time;
 
-use super::lanes::Lap;
+use super::lane::LaneStep;
 use super::{Ended, Run};
 use crate::effect::{EffectId, Outcome};
 use crate::error::Result;
@@ -55,42 +55,42 @@ impl Saves {
 
 impl Run {
     /// Stores a token that could not be stored before, once in a while. A register under way does so itself.
-    pub(super) fn save(&mut self, cx: &mut Cx<'_>) -> Lap {
+    pub(super) fn save(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         if self.saves.save.is_some() {
             return self.go_on_saving(cx);
         }
-        let unsaved = SaveToken::unsaved(OPERATION, cx.session).filter(|_| self.register.is_none());
+        let unsaved = SaveToken::unsaved(OPERATION, cx.session).filter(|_| !self.registers.is_under_way());
         let Some(save) = unsaved else {
             self.saves.next = None;
-            return Lap::Idle(None);
+            return LaneStep::Idle(None);
         };
         let at = *self.saves.next.get_or_insert(cx.now.mono + FIRST);
         if at > cx.now.mono {
-            return Lap::Idle(Some(Wake { at, why: "store the token" }));
+            return LaneStep::Idle(Some(Wake { at, why: "store the token" }));
         }
         match self.saves.turn.take(cx.now.mono, cx.session) {
             Ok(()) => {
                 self.saves.save = Some(Box::new(save));
-                Lap::Again
+                LaneStep::Again
             }
-            Err(wake) => Lap::Idle(Some(wake)),
+            Err(wake) => LaneStep::Idle(Some(wake)),
         }
     }
 
-    fn go_on_saving(&mut self, cx: &mut Cx<'_>) -> Lap {
-        let Some(mut save) = self.saves.save.take() else { return Lap::Idle(None) };
+    fn go_on_saving(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        let Some(mut save) = self.saves.save.take() else { return LaneStep::Idle(None) };
         match save.poll(cx) {
             Step::Done(result) => {
                 self.saves.settle(cx.now.mono, &result);
-                Lap::Again
+                LaneStep::Again
             }
             Step::Idle(wake) => {
                 self.saves.save = Some(save);
-                Lap::Idle(wake)
+                LaneStep::Idle(wake)
             }
             other => {
                 self.saves.save = Some(save);
-                Lap::Step(pass(other))
+                LaneStep::Step(pass(other))
             }
         }
     }
@@ -106,9 +106,9 @@ impl Run {
         }
         self.saves.save.as_ref()?;
         match self.go_on_saving(cx) {
-            Lap::Step(step) => Some(step),
-            Lap::Again => self.events.pop_front().map(Step::Event),
-            Lap::Idle(wake) => Some(Step::Idle(wake)),
+            LaneStep::Step(step) => Some(step),
+            LaneStep::Again => self.events.pop_front().map(Step::Event),
+            LaneStep::Idle(wake) => Some(Step::Idle(wake)),
         }
     }
 }
