@@ -23,6 +23,7 @@ use crate::endpoint::refusal;
 use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::flow::Parting;
 use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::session::credential::read_token;
@@ -138,6 +139,14 @@ impl<E: Endpoint> Call<E> {
     /// The same, asking the open view about a refused bearer, or not.
     pub(crate) fn asking_the_view(self, asks_view: bool) -> Self {
         Self { asks_view, ..self }
+    }
+
+    /// In a flow that is cancelled: a request that is under way is waited for, and none follows it.
+    pub(crate) fn wait_if_sent() -> Parting<Self> {
+        Parting {
+            cancel: |call, cx| if call.is_sent() { call.no_more_requests() } else { call.cancel(cx) },
+            is_bound: Self::is_sent,
+        }
     }
 
     /// Sends nothing more; what is under way is waited for.

@@ -75,6 +75,21 @@ pub enum HostOp {
     Plugin(PluginOp),
 }
 
+impl HostOp {
+    /// Which results answer this act.
+    pub(crate) fn fitting(&self) -> fn(&HostResult) -> bool {
+        match self {
+            Self::Prepare => |result| matches!(result, HostResult::Prepared | HostResult::SetRight(_)),
+            Self::Load(_) => |result| matches!(result, HostResult::Loaded(_)),
+            Self::Replace(..) => |result| matches!(result, HostResult::Replaced),
+            Self::SetAside(_) => |result| matches!(result, HostResult::SetAside(_)),
+            Self::Lock => |result| matches!(result, HostResult::Locked(_)),
+            Self::Unlock(_) => |result| matches!(result, HostResult::Unlocked),
+            Self::Plugin(op) => op.fitting(),
+        }
+    }
+}
+
 /// What is kept for an agent, each in a file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

@@ -110,6 +110,7 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod figures;
+mod flow;
 mod life;
 pub mod machine;
 pub mod peer;

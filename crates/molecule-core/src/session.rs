@@ -12,6 +12,7 @@ pub(crate) mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -46,7 +47,7 @@ const HEADERS: usize = 9;
 ///
 /// `Debug` shows no credential.
 pub struct Session {
-    config: Config,
+    config: Arc<Config>,
     credential: Credential,
     /// A bearer that the store does not hold, and that a stored one replaced when it was refused: perhaps for a reason that
     /// passes, such as April's 401 while its database is down.
@@ -144,14 +145,22 @@ impl Session {
     /// A session that has not spoken yet. The seed comes from the operating system: two agents, or two runs of one,
     /// must not share it.
     pub fn new(config: Config, seed: u64) -> Self {
-        let mut session = Self {
+        let mut session = Self::blank(Arc::new(config), Rng::with_seed(seed));
+        if let Some(token) = session.config.given_token.clone() {
+            session.hold(token, Kept::Given);
+        }
+        session
+    }
+
+    fn blank(config: Arc<Config>, rng: Rng) -> Self {
+        Self {
             credential: Credential::Unread,
             aside: None,
             store_before: None,
             inbound_secret: InboundState::Unread,
             dialect: None,
             rate: RateBudget::default(),
-            rng: Rng::with_seed(seed),
+            rng,
             report: Report::new(),
             generation: None,
             poll_refused: false,
@@ -165,11 +174,13 @@ impl Session {
             next_effect: 0,
             stop: StopLevel::None,
             config,
-        };
-        if let Some(token) = session.config.given_token.clone() {
-            session.hold(token, Kept::Given);
         }
-        session
+    }
+
+    /// Moves the session out for the time of one poll, after which it is put back.
+    pub(crate) fn lend(&mut self) -> Self {
+        let blank = Self::blank(self.config.clone(), Rng::with_seed(0));
+        std::mem::replace(self, blank)
     }
 
     /// What the agent works by.
@@ -218,7 +229,7 @@ impl Session {
         if let Some(url) = &url {
             check_reported_url(url).map_err(|error| error.during("set reported URL"))?;
         }
-        self.config.reported_url = url;
+        Arc::make_mut(&mut self.config).reported_url = url;
         Ok(())
     }
 
@@ -228,7 +239,7 @@ impl Session {
     /// `Config` if the platform could not store it; nothing changes then.
     pub fn update_card(&mut self, card: AgentCard) -> Result<()> {
         check_card(&card).map_err(|error| error.during("update card"))?;
-        self.config.card = card;
+        Arc::make_mut(&mut self.config).card = card;
         Ok(())
     }
 

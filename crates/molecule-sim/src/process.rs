@@ -105,8 +105,12 @@ impl Process {
     pub(crate) fn waits_in_vain(&self, job: u32) -> bool {
         let may_wait = |running: &&Running| matches!(running.kind, JobKind::Register | JobKind::Recover { .. });
         let waits =
-            self.jobs.get(&job).filter(may_wait).is_some_and(|running| running.job.printed().contains("AwaitTurn"));
-        waits && !self.jobs.values().any(|running| running.job.printed().contains("held: Some"))
+            self.jobs.get(&job).filter(may_wait).is_some_and(|running| running.job.printed().contains("take the turn"));
+        waits
+            && !self.jobs.values().any(|running| {
+                let printed = running.job.printed();
+                printed.contains("has_turn: true") || printed.contains("held: Some")
+            })
     }
 
     /// Hands an outcome over; what nobody takes is disposed of.

@@ -9,8 +9,8 @@ pub use molecule_plugin::MAX_RECEIPT_BYTES;
 use molecule_plugin::Tree;
 use molecule_proto::PluginName;
 
-use crate::effect::LockId;
 use crate::effect::setup::SetupOutcome;
+use crate::effect::{HostResult, LockId};
 
 /// What of a plugin survives a power cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -51,6 +51,25 @@ pub enum PluginOp {
     Hash(PluginName),
     /// Remove a plugin and its receipt. The lock is held.
     Remove(PluginName),
+}
+
+impl PluginOp {
+    /// Which results answer this act.
+    pub(crate) fn fitting(&self) -> fn(&HostResult) -> bool {
+        use HostResult::Plugin;
+        match self {
+            Self::Look(_) => |result| matches!(result, Plugin(PluginResult::Looked { .. })),
+            Self::Lock(_) => |result| matches!(result, Plugin(PluginResult::Locked(_))),
+            Self::Sweep(_) => |result| matches!(result, Plugin(PluginResult::Swept(_))),
+            Self::Commit(..) => |result| matches!(result, Plugin(PluginResult::Committed(_))),
+            Self::Discard(_) => |result| matches!(result, Plugin(PluginResult::Discarded)),
+            Self::WriteReceipt(..) => |result| matches!(result, Plugin(PluginResult::ReceiptWritten)),
+            Self::Setup(..) => |result| matches!(result, Plugin(PluginResult::SetUp(_))),
+            Self::List => |result| matches!(result, Plugin(PluginResult::Listed(_))),
+            Self::Hash(_) => |result| matches!(result, Plugin(PluginResult::Hashed(_))),
+            Self::Remove(_) => |result| matches!(result, Plugin(PluginResult::Removed { .. })),
+        }
+    }
 }
 
 /// The name of a staging directory that holds a whole plugin.

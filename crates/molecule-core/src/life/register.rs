@@ -1,25 +1,22 @@
 //! Registering: look first, register only what may be, and store a minted token before anything else.
 
-use std::collections::VecDeque;
-
 use molecule_proto::{
     DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView,
 };
 use serde::Serialize;
 
 use crate::call::Call;
-use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
+use crate::effect::{HostOp, HostResult, Slot};
 use crate::endpoint::refusal::is_the_platforms_401;
 use crate::endpoint::{Existence, RegisterOnce, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::life::beat::SaveInbound;
+use crate::life::load_token::{Damaged, load_token};
 use crate::life::save_token::{SaveToken, given_not_saved};
-use crate::machine::pass;
-use crate::machine::{Cx, Machine, Step};
-use crate::session::credential::read_token;
-use crate::session::credential::{Credential, InboundState, Kept};
-use crate::session::turn::Turn;
+use crate::machine::Cx;
+use crate::session::credential::{InboundState, read_token};
 use crate::session::{Dialect, Session};
 use crate::text::remedy::give_token;
 
@@ -37,17 +34,7 @@ const OPERATION: &str = "register";
 /// the register is sent, and a token that it mints is stored before anything else.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
-pub struct Register {
-    state: State,
-    retries: bool,
-    cancelled: bool,
-    /// Whether the store can be written.
-    is_prepared: bool,
-    /// Whether it has tried to store an earlier token.
-    tried: bool,
-    turn: Turn,
-    events: VecDeque<Event>,
-}
+pub struct Register(Flow<Result<Registration>>);
 
 /// What came of a register that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,190 +61,273 @@ pub enum TokenUse {
     Minted,
 }
 
-#[derive(Debug)]
-enum State {
-    Start,
-    LoadingToken(EffectId),
-    LoadInbound,
-    LoadingInbound(EffectId),
-    Prepare,
-    Preparing(EffectId),
-    /// What the store holds before the token that the owner gave is accepted.
-    LoadBefore,
-    LoadingBefore(EffectId),
-    AwaitTurn,
-    SaveEarlier,
-    SavingEarlier(Box<SaveToken>),
-    Look,
-    Looking(Box<Call<View>>),
-    Send {
-        placeholder: bool,
-    },
-    Sending(Box<Call<RegisterOnce>>, Attempt),
-    SavingToken(Box<SaveToken>, Box<(RegisterAnswer, Attempt)>),
-    SavingInbound(Box<SaveInbound>, Box<Registration>),
-    Cancelling(EffectId),
-    Finished(Box<Result<Registration>>),
-    Done,
+impl Register {
+    /// A register with the retries of every call.
+    pub fn new() -> Self {
+        Self::with(true)
+    }
+
+    /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
+    pub(crate) fn once() -> Self {
+        Self::with(false)
+    }
+
+    fn with(retries: bool) -> Self {
+        Self(Flow::new(OPERATION, move |line| async move {
+            let sequence = Sequence { line, retries, is_prepared: false };
+            sequence.register().await.map_err(|error| error.during(OPERATION))
+        }))
+    }
+
+    /// Whether the server may be acting on a register right now, or a token is being stored.
+    pub(crate) fn must_be_finished(&self) -> bool {
+        self.0.must_be_finished()
+    }
+}
+
+machine_of_flow!(Register, Result<Registration>);
+
+/// A register on its way.
+struct Sequence {
+    line: Line,
+    retries: bool,
+    /// Whether the store can be written.
+    is_prepared: bool,
 }
 
 /// How a register was sent.
-#[derive(Debug, Clone)]
 struct Attempt {
     /// The reported URL of the configuration at that time.
     reported_url: Option<String>,
     placeholder: bool,
 }
 
-impl Register {
-    /// A register with the retries of every call.
-    pub fn new() -> Self {
-        Self {
-            state: State::Start,
-            retries: true,
-            cancelled: false,
-            is_prepared: false,
-            tried: false,
-            turn: Turn::default(),
-            events: VecDeque::new(),
-        }
-    }
+/// An answer that the platform accepted a register with.
+struct Accepted {
+    answer: RegisterAnswer,
+    attempt: Attempt,
+    /// The credential that the request carried.
+    bearer: Option<Token>,
+}
 
-    /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
-    pub(crate) fn once() -> Self {
-        Self { retries: false, ..Self::new() }
-    }
-
-    /// Whether the server may be acting on a register right now, or a token is being stored.
-    pub(crate) fn must_be_finished(&self) -> bool {
-        match &self.state {
-            State::Sending(call, _) => call.is_sent(),
-            State::SavingEarlier(_) | State::SavingToken(..) | State::SavingInbound(..) => true,
-            _ => false,
-        }
-    }
-
-    fn finish(&mut self, result: Result<Registration>) {
-        self.state = State::Finished(Box::new(result));
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.finish(Err(error.during(OPERATION)));
-    }
-
-    fn start_host(&mut self, cx: &mut Cx<'_>, state: fn(EffectId) -> State, op: HostOp) -> Step<Result<Registration>> {
-        let id = cx.session.next_effect();
-        self.state = state(id);
-        Step::Start(id, Effect::Host(op))
-    }
-
-    /// A token that an earlier register could not store is stored first.
-    fn save_earlier(&mut self, session: &Session) {
-        self.state = match SaveToken::unsaved(OPERATION, session) {
-            Some(save) => {
-                self.tried = true;
-                State::SavingEarlier(Box::new(save))
-            }
-            None => State::Look,
+impl Sequence {
+    async fn register(mut self) -> Result<Registration> {
+        load_token(&self.line, OPERATION, Damaged::Fails).await?;
+        self.load_inbound_secret().await?;
+        self.prepare().await?;
+        self.load_before().await?;
+        let _turn = self.line.turn("take the turn").await?;
+        let tried = self.save_earlier().await;
+        let mut placeholder = match self.look().await? {
+            Seen::Paused(registration) => return Ok(registration),
+            Seen::Present => self.line.with(|cx| cx.session.poll_refused),
         };
+        loop {
+            let (attempt, end) = self.send(placeholder).await?;
+            match end {
+                Ok((answer, bearer)) => return self.accepted(Accepted { answer, attempt, bearer }, tried).await,
+                Err(error) => self.refused(error, &attempt)?,
+            }
+            placeholder = true;
+        }
     }
 
-    fn looked(&mut self, cx: &mut Cx<'_>, existence: Existence) {
-        match existence {
-            Existence::Removed => self.fail(removed()),
-            Existence::NotFound if cx.session.held().is_some() => self.fail(removed()),
-            Existence::NotFound => self.fail(
-                Error::new(
-                    ErrorKind::NotCreated,
-                    OPERATION,
-                    format!("there is no workspace {}", cx.session.workspace_id()),
-                )
-                .remedy(
+    async fn load_inbound_secret(&self) -> Result<()> {
+        let is_unread = |cx: &mut Cx<'_>| cx.session.inbound_secret == InboundState::Unread;
+        if !self.line.with(is_unread) {
+            return Ok(());
+        }
+        match self.line.load("load the inbound secret", Slot::InboundSecret).await? {
+            Ok(stored) => self.line.with(|cx| {
+                let text = stored.as_ref().and_then(|stored| std::str::from_utf8(&stored.bytes).ok());
+                if is_unread(cx) {
+                    cx.session.inbound_secret = match text.and_then(InboundSecret::new) {
+                        Some(secret) => InboundState::Held { secret, saved: true },
+                        None => InboundState::Missing,
+                    };
+                }
+            }),
+            // The platform announces it again with every register.
+            Err(fault) => self.warn(&Error::from_fault("load the inbound secret", fault)),
+        }
+        Ok(())
+    }
+
+    async fn prepare(&mut self) -> Result<()> {
+        match self.line.host("prepare the store", HostOp::Prepare).await? {
+            Ok(result) => {
+                if let HostResult::SetRight(said) = result {
+                    said.into_iter().for_each(|said| self.line.tell(Event::Warning(said)));
+                }
+                self.is_prepared = true;
+                Ok(())
+            }
+            Err(fault) => {
+                let (is_given, is_held) =
+                    self.line.with(|cx| (cx.session.given_to_store().is_some(), cx.session.held().is_some()));
+                let error =
+                    if is_given { given_not_saved(OPERATION, fault) } else { Error::from_fault(OPERATION, fault) };
+                if !is_held {
+                    return Err(error);
+                }
+                // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
+                self.warn(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what the store holds before the token that the owner gave is accepted.
+    async fn load_before(&self) -> Result<()> {
+        if self.line.with(|cx| cx.session.given_to_store().is_none()) {
+            return Ok(());
+        }
+        let loaded = self.line.load("load the token before", Slot::Token).await?;
+        let before =
+            loaded.ok().and_then(|stored| stored.map(|stored| read_token(OPERATION, &stored)).transpose().ok());
+        self.line.with(|cx| cx.session.store_before = before);
+        Ok(())
+    }
+
+    /// Stores a token that an earlier register could not store. Returns whether it failed: it is still held then, and registering
+    /// needs no disk while it is.
+    async fn save_earlier(&self) -> bool {
+        let Some(save) = self.line.with(|cx| SaveToken::unsaved(OPERATION, cx.session)) else { return false };
+        let saved = self.line.run("store the earlier token", save, Parting::finish()).await;
+        saved.inspect_err(|error| self.warn(error)).is_err()
+    }
+
+    async fn look(&self) -> Result<Seen> {
+        self.line.check()?;
+        let call = if self.retries { Call::new(View) } else { Call::once(View) };
+        let existence = self.line.run("look at the view", call, Parting::give_up()).await?;
+        self.line.with(|cx| match existence {
+            Existence::Removed => Err(removed()),
+            Existence::NotFound if cx.session.held().is_some() => Err(removed()),
+            Existence::NotFound => {
+                let cause = format!("there is no workspace {}", cx.session.workspace_id());
+                Err(Error::new(ErrorKind::NotCreated, OPERATION, cause).remedy(
                     "create it on the platform first, as an external workspace, and check its id: the builder's, or \
                      MOLECULE_WORKSPACE_ID with from_env()",
-                ),
-            ),
-            Existence::Present(view) => self.present(cx, &view),
-        }
+                ))
+            }
+            Existence::Present(view) => Ok(self.present(cx, &view)),
+        })
     }
 
-    fn present(&mut self, cx: &mut Cx<'_>, view: &WorkspaceView) {
+    fn present(&self, cx: &mut Cx<'_>, view: &WorkspaceView) -> Seen {
         let dialect = cx.session.learn_dialect(view.kind.is_some());
         if cx.session.vitals.shows(&view.status) {
-            self.events.push_back(Event::StatusChanged(view.status.clone()));
+            self.line.tell(Event::StatusChanged(view.status.clone()));
         }
-        if view.status == WorkspaceStatus::Paused {
-            return self.finish(Ok(Registration { paused: true, token: TokenUse::Held, delivery_mode: None, dialect }));
+        match view.status {
+            WorkspaceStatus::Paused => {
+                Seen::Paused(Registration { paused: true, token: TokenUse::Held, delivery_mode: None, dialect })
+            }
+            _ => Seen::Present,
         }
-        self.state = State::Send { placeholder: cx.session.poll_refused };
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, placeholder: bool) {
-        if self.cancelled {
-            return self.fail(Error::cancelled(OPERATION));
-        }
-        let config = cx.session.config();
-        let reported_url = config.reported_url.clone();
-        let (mode, url) = match &reported_url {
-            Some(url) => (DeliveryMode::Push, url.as_str()),
-            None if placeholder => (DeliveryMode::Poll, PLACEHOLDER),
-            None => (DeliveryMode::Poll, ""),
-        };
-        let agent_card = match serde_json::to_value(&config.card) {
-            Ok(card) => card,
-            Err(_) => return self.fail(Error::config("the card is not JSON", "use text keys and finite numbers")),
-        };
-        let request = RegisterRequest::new(cx.session.workspace_id().clone(), agent_card).url(url).delivery_mode(mode);
-        let attempt = Attempt { reported_url, placeholder };
+    /// Sends the register. One that is under way when the caller goes may mint a token: its answer is waited for.
+    async fn send(&self, placeholder: bool) -> Result<(Attempt, Result<(RegisterAnswer, Option<Token>)>)> {
+        self.line.check()?;
+        let (request, reported_url) = self.line.with(|cx| request(cx.session, placeholder))?;
         let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
         // The view was looked at just now.
-        self.state = State::Sending(Box::new(call.asking_the_view(false)), attempt);
+        let call = call.asking_the_view(false);
+        let (call, end) = self.line.run_and_keep("send the register", call, Call::wait_if_sent()).await;
+        Ok((Attempt { reported_url, placeholder }, end.map(|answer| (answer, call.accepted_with().cloned()))))
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: Attempt, bearer: Option<&Token>) {
-        cx.session.learn_dialect(is_current(&answer));
+    /// Stores what is to be stored, before anything else. `tried`: an earlier token could not be.
+    async fn accepted(&self, accepted: Accepted, tried: bool) -> Result<Registration> {
+        let Accepted { answer, attempt, bearer } = accepted;
+        let is_minted = answer.auth_token.is_some();
         // Another lane may meanwhile have gone back to a token that memory alone holds.
-        let save = match answer.auth_token.clone() {
-            Some(token) => Some(SaveToken::minted(OPERATION, token)),
-            None if self.tried => None,
-            None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| accepted(cx.session, bearer)),
-        };
-        match save {
-            Some(save) => self.state = State::SavingToken(Box::new(save), Box::new((answer, attempt))),
-            None => self.registered(cx, answer, &attempt, TokenUse::Held),
+        let save = self.line.with(|cx| {
+            cx.session.learn_dialect(is_current(&answer));
+            match answer.auth_token.clone() {
+                Some(token) => Some(SaveToken::minted(OPERATION, token)),
+                None if tried => None,
+                None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| save_given(cx.session, bearer.as_ref())),
+            }
+        });
+        if let Some(save) = save
+            && let Err(error) = self.line.run("store the token", save, Parting::finish()).await
+        {
+            if is_minted {
+                // The platform took the agent in; only the store did not.
+                self.line.with(|cx| cx.session.vitals.registered(cx.now, attempt.reported_url));
+                return Err(error);
+            }
+            // That a store cannot be written at all was told before.
+            if self.is_prepared {
+                self.warn(&error);
+            }
         }
+        let token = if is_minted { TokenUse::Minted } else { TokenUse::Held };
+        Ok(self.registered(answer, attempt, token).await)
     }
 
-    fn registered(&mut self, cx: &mut Cx<'_>, answer: RegisterAnswer, attempt: &Attempt, token: TokenUse) {
-        cx.session.vitals.registered(cx.now, attempt.reported_url.clone());
+    async fn registered(&self, answer: RegisterAnswer, attempt: Attempt, token: TokenUse) -> Registration {
         let delivery_mode = answer.delivery_mode.clone();
         let minted = token == TokenUse::Minted;
-        self.events.push_back(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
+        self.line.tell(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
         if attempt.placeholder {
-            self.events.push_back(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
+            self.line.tell(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
         }
-        let dialect = cx.session.learn_dialect(is_current(&answer));
-        let registration = Registration { paused: false, token, delivery_mode, dialect };
-        let save = SaveInbound::new(cx.session, answer.platform_inbound_secret);
-        self.state = State::SavingInbound(Box::new(save), Box::new(registration));
+        let (dialect, save) = self.line.with(|cx| {
+            cx.session.vitals.registered(cx.now, attempt.reported_url);
+            let dialect = cx.session.learn_dialect(is_current(&answer));
+            (dialect, SaveInbound::new(cx.session, answer.platform_inbound_secret))
+        });
+        self.line.run("store the inbound secret", save, Parting::finish()).await;
+        Registration { paused: false, token, delivery_mode, dialect }
     }
 
-    fn refused(&mut self, cx: &mut Cx<'_>, error: Error, attempt: &Attempt) {
+    /// What a refused register means. Returns `Ok` where it is worth another try with a placeholder.
+    fn refused(&self, error: Error, attempt: &Attempt) -> Result<()> {
         let unnamed = error.status() == Some(http::StatusCode::BAD_REQUEST)
             && error.server_message() == Some("invalid request body");
         if unnamed && attempt.reported_url.is_none() && !attempt.placeholder {
             // April's server says this to every register without a URL; it knows no poll mode (contract section 20).
-            cx.session.poll_refused = true;
-            self.state = State::Send { placeholder: true };
-            return;
+            self.line.with(|cx| cx.session.poll_refused = true);
+            return Ok(());
         }
-        self.fail(explain(error, cx.session.held().is_some(), unnamed));
+        Err(explain(error, self.line.with(|cx| cx.session.held().is_some()), unnamed))
     }
+
+    fn warn(&self, error: &Error) {
+        self.line.tell(Event::Warning(error.to_string()));
+    }
+}
+
+/// What the view shows.
+enum Seen {
+    /// A workspace that may be registered.
+    Present,
+    /// A paused one: nothing is sent.
+    Paused(Registration),
+}
+
+/// The register's body, and the reported URL in it.
+fn request(session: &Session, placeholder: bool) -> Result<(RegisterRequest, Option<String>)> {
+    let config = session.config();
+    let reported_url = config.reported_url.clone();
+    let (mode, url) = match &reported_url {
+        Some(url) => (DeliveryMode::Push, url.as_str()),
+        None if placeholder => (DeliveryMode::Poll, PLACEHOLDER),
+        None => (DeliveryMode::Poll, ""),
+    };
+    let agent_card = serde_json::to_value(&config.card)
+        .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
+    let request = RegisterRequest::new(session.workspace_id().clone(), agent_card).url(url).delivery_mode(mode);
+    Ok((request, reported_url))
 }
 
 /// The platform accepted this bearer. If it is the one that the owner gave, it is stored. Another lane may meanwhile have gone back
 /// to one that was refused.
-fn accepted(session: &Session, bearer: Option<&Token>) -> Option<SaveToken> {
+fn save_given(session: &Session, bearer: Option<&Token>) -> Option<SaveToken> {
     let given = session.given_to_store().filter(|given| bearer == Some(given))?;
     Some(SaveToken::given(OPERATION, given))
 }
@@ -318,234 +388,5 @@ fn is_current(answer: &RegisterAnswer) -> bool {
 impl Default for Register {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Machine for Register {
-    type Output = Result<Registration>;
-
-    fn operation(&self) -> &'static str {
-        OPERATION
-    }
-
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Step::Event(event);
-            }
-            match std::mem::replace(&mut self.state, State::Done) {
-                State::Start => match cx.session.credential() {
-                    Credential::Unread => return self.start_host(cx, State::LoadingToken, HostOp::Load(Slot::Token)),
-                    Credential::Missing | Credential::Held(_) => self.state = State::LoadInbound,
-                },
-                State::LoadInbound if cx.session.inbound_secret == InboundState::Unread => {
-                    return self.start_host(cx, State::LoadingInbound, HostOp::Load(Slot::InboundSecret));
-                }
-                State::LoadInbound => self.state = State::Prepare,
-                State::Prepare => return self.start_host(cx, State::Preparing, HostOp::Prepare),
-                State::LoadBefore if cx.session.given_to_store().is_some() => {
-                    return self.start_host(cx, State::LoadingBefore, HostOp::Load(Slot::Token));
-                }
-                State::LoadBefore => self.state = State::AwaitTurn,
-                State::AwaitTurn => match self.turn.take(cx.now.mono, cx.session) {
-                    Ok(()) => self.state = State::SaveEarlier,
-                    Err(wake) => {
-                        self.state = State::AwaitTurn;
-                        return Step::Idle(Some(wake));
-                    }
-                },
-                State::SaveEarlier => self.save_earlier(cx.session),
-                State::SavingEarlier(mut save) => match save.poll(cx) {
-                    Step::Done(Ok(())) => {
-                        // A newer one from the store may be held now, and the earlier one again at the end.
-                        self.tried = false;
-                        self.state = State::Look;
-                    }
-                    Step::Done(Err(error)) => {
-                        // It is still held, and registering needs no disk while it is.
-                        self.events.push_back(Event::Warning(error.to_string()));
-                        self.state = State::Look;
-                    }
-                    other => {
-                        self.state = State::SavingEarlier(save);
-                        return pass(other);
-                    }
-                },
-                State::Look if self.cancelled => self.fail(Error::cancelled(OPERATION)),
-                State::Look => {
-                    let call = if self.retries { Call::new(View) } else { Call::once(View) };
-                    self.state = State::Looking(Box::new(call));
-                }
-                State::Looking(mut call) => match call.poll(cx) {
-                    Step::Done(Ok(existence)) => self.looked(cx, existence),
-                    Step::Done(Err(error)) => self.fail(error),
-                    other => {
-                        self.state = State::Looking(call);
-                        return pass(other);
-                    }
-                },
-                State::Send { placeholder } => self.send(cx, placeholder),
-                State::Sending(mut call, attempt) => match call.poll(cx) {
-                    Step::Done(Ok(answer)) => self.answered(cx, answer, attempt, call.accepted_with()),
-                    Step::Done(Err(error)) => self.refused(cx, error, &attempt),
-                    other => {
-                        self.state = State::Sending(call, attempt);
-                        return pass(other);
-                    }
-                },
-                State::SavingToken(mut save, answered) => match save.poll(cx) {
-                    Step::Done(Ok(())) => {
-                        let (answer, attempt) = *answered;
-                        let token = if answer.auth_token.is_some() { TokenUse::Minted } else { TokenUse::Held };
-                        self.registered(cx, answer, &attempt, token);
-                    }
-                    Step::Done(Err(error)) if answered.0.auth_token.is_none() => {
-                        // That a store cannot be written at all was told before.
-                        let warning = self.is_prepared.then(|| Event::Warning(error.to_string()));
-                        self.events.extend(warning);
-                        let (answer, attempt) = *answered;
-                        self.registered(cx, answer, &attempt, TokenUse::Held);
-                    }
-                    Step::Done(Err(error)) => {
-                        // The platform took the agent in; only the store did not.
-                        cx.session.vitals.registered(cx.now, answered.1.reported_url.clone());
-                        self.fail(error);
-                    }
-                    other => {
-                        self.state = State::SavingToken(save, answered);
-                        return pass(other);
-                    }
-                },
-                State::SavingInbound(mut save, registration) => match save.poll(cx) {
-                    Step::Done(()) => self.finish(Ok(*registration)),
-                    other => {
-                        self.state = State::SavingInbound(save, registration);
-                        return pass(other);
-                    }
-                },
-                State::Cancelling(id) => {
-                    self.fail(Error::cancelled(OPERATION));
-                    return Step::Cancel(id);
-                }
-                State::Finished(result) => {
-                    self.turn.give_back();
-                    return Step::Done(*result);
-                }
-                state @ (State::Preparing(_)
-                | State::LoadingToken(_)
-                | State::LoadingBefore(_)
-                | State::LoadingInbound(_)
-                | State::Done) => {
-                    self.state = state;
-                    return Step::Idle(None);
-                }
-            }
-        }
-    }
-
-    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match &mut self.state {
-            State::SavingEarlier(save) => return save.feed(cx, id, outcome),
-            State::Looking(call) => return call.feed(cx, id, outcome),
-            State::Sending(call, _) => return call.feed(cx, id, outcome),
-            State::SavingToken(save, _) => return save.feed(cx, id, outcome),
-            State::SavingInbound(save, _) => return save.feed(cx, id, outcome),
-            _ => {}
-        }
-        match (std::mem::replace(&mut self.state, State::Done), outcome) {
-            (State::LoadingToken(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
-                self.state = State::LoadInbound;
-                match stored.map(|stored| read_token(OPERATION, &stored)).transpose() {
-                    Ok(Some(token)) if cx.session.held().is_none() => {
-                        cx.session.hold(token, Kept::Stored);
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) => cx.session.hold_none(),
-                    Err(error) => self.fail(error),
-                }
-            }
-            (State::LoadingToken(expected), Outcome::Failed(fault)) if expected == id => {
-                self.fail(Error::from_fault(OPERATION, fault));
-            }
-            (State::LoadingBefore(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
-                let before = stored.map(|stored| read_token(OPERATION, &stored)).transpose();
-                cx.session.store_before = before.ok();
-                self.state = State::AwaitTurn;
-            }
-            (State::LoadingBefore(expected), Outcome::Failed(_)) if expected == id => {
-                cx.session.store_before = None;
-                self.state = State::AwaitTurn;
-            }
-            (State::LoadingInbound(expected), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
-                let text = stored.as_ref().and_then(|stored| std::str::from_utf8(&stored.bytes).ok());
-                if cx.session.inbound_secret == InboundState::Unread {
-                    cx.session.inbound_secret = match text.and_then(InboundSecret::new) {
-                        Some(secret) => InboundState::Held { secret, saved: true },
-                        None => InboundState::Missing,
-                    };
-                }
-                self.state = State::Prepare;
-            }
-            (State::LoadingInbound(expected), Outcome::Failed(fault)) if expected == id => {
-                // The platform announces it again with every register.
-                self.events.push_back(Event::Warning(Error::from_fault("load the inbound secret", fault).to_string()));
-                self.state = State::Prepare;
-            }
-            (State::Preparing(expected), Outcome::Host(HostResult::SetRight(said))) if expected == id => {
-                self.events.extend(said.into_iter().map(Event::Warning));
-                self.is_prepared = true;
-                self.state = State::LoadBefore;
-            }
-            (State::Preparing(expected), Outcome::Host(HostResult::Prepared)) if expected == id => {
-                self.is_prepared = true;
-                self.state = State::LoadBefore;
-            }
-            (State::Preparing(expected), Outcome::Failed(fault)) if expected == id => {
-                let (is_given, is_held) = (cx.session.given_to_store().is_some(), cx.session.held().is_some());
-                let error =
-                    if is_given { given_not_saved(OPERATION, fault) } else { Error::from_fault(OPERATION, fault) };
-                if is_held {
-                    // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
-                    self.events.push_back(Event::Warning(error.to_string()));
-                    self.state = State::LoadBefore;
-                } else {
-                    self.fail(error);
-                }
-            }
-            (state, outcome) => {
-                self.state = state;
-                return Err(outcome);
-            }
-        }
-        Ok(())
-    }
-
-    /// A register that is under way may mint a token: its answer is waited for and the token stored.
-    fn cancel(&mut self, cx: &mut Cx<'_>) {
-        self.cancelled = true;
-        match &mut self.state {
-            State::Preparing(id) | State::LoadingToken(id) | State::LoadingBefore(id) | State::LoadingInbound(id) => {
-                self.state = State::Cancelling(*id);
-            }
-            State::Looking(call) => call.cancel(cx),
-            State::Sending(call, _) if call.is_sent() => call.no_more_requests(),
-            State::Sending(call, _) => call.cancel(cx),
-            State::Start
-            | State::LoadInbound
-            | State::Prepare
-            | State::LoadBefore
-            | State::AwaitTurn
-            | State::SaveEarlier
-            | State::Look
-            | State::Send { .. } => {
-                self.fail(Error::cancelled(OPERATION));
-            }
-            State::SavingEarlier(_)
-            | State::SavingToken(..)
-            | State::SavingInbound(..)
-            | State::Cancelling(_)
-            | State::Finished(_)
-            | State::Done => {}
-        }
     }
 }

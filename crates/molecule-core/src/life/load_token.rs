@@ -1,0 +1,38 @@
+//! Reading the token from the store, once for each session.
+
+use crate::effect::Slot;
+use crate::error::{Error, Result};
+use crate::flow::Line;
+use crate::session::credential::{Credential, Kept, read_token};
+
+/// What a stored text that is no token means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// An error: it may be somebody's only copy of one.
+    Fails,
+    /// The same as none: the caller brings a new one.
+    IsNone,
+}
+
+/// Reads the token, unless the session knows it already.
+pub(crate) async fn load_token(line: &Line, operation: &'static str, damaged: Damaged) -> Result<()> {
+    if !line.with(|cx| matches!(cx.session.credential(), Credential::Unread)) {
+        return Ok(());
+    }
+    let loaded = line.load("load the token", Slot::Token).await?;
+    let stored = loaded.map_err(|fault| Error::from_fault(operation, fault))?;
+    let token = match stored.map(|stored| read_token(operation, &stored)).transpose() {
+        Ok(token) => token,
+        Err(_) if damaged == Damaged::IsNone => None,
+        Err(error) => return Err(error),
+    };
+    line.with(|cx| match token {
+        Some(token) if cx.session.held().is_none() => {
+            cx.session.hold(token, Kept::Stored);
+        }
+        // Another call of the session may have read or minted one meanwhile: that one is newer.
+        Some(_) => {}
+        None => cx.session.hold_none(),
+    });
+    Ok(())
+}
