@@ -7,7 +7,7 @@ use http::Uri;
 use http::uri::Scheme;
 use molecule_core::connection::Reach;
 use molecule_core::effect::Fault;
-use molecule_core::{ProxyRule, Result, Target, Transport};
+use molecule_core::{BaseUrl, ProxyRule, Result, Transport};
 use molecule_host::Names;
 
 use crate::connection::Connection;
@@ -33,10 +33,10 @@ impl Connector {
     }
 
     /// # Errors
-    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
-    pub(crate) fn check(&self, target: &Target) -> Result<()> {
-        self.tls.check(target)?;
-        self.proxies.check(target)
+    /// `Config` if this build cannot speak to the platform, or its proxy cannot be used.
+    pub(crate) fn check(&self, base_url: &BaseUrl) -> Result<()> {
+        self.tls.check(base_url)?;
+        self.proxies.check(base_url)
     }
 
     /// Opens a new connection to the origin of a URL.

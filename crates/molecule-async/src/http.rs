@@ -20,7 +20,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
-use molecule_core::{Result, Target, Transport};
+use molecule_core::{BaseUrl, Result, Transport};
 use molecule_host::{Clock, Names};
 use tokio::time::Instant;
 
@@ -66,9 +66,9 @@ impl Client {
     }
 
     /// # Errors
-    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
-    pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
-        self.0.connector.check(target)
+    /// `Config` if this build cannot speak to the platform, or its proxy cannot be used.
+    pub(crate) fn check_base_url(&self, base_url: &BaseUrl) -> Result<()> {
+        self.0.connector.check(base_url)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.

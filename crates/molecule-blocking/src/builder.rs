@@ -1,6 +1,6 @@
 //! The builder of this facade's agents.
 
-use molecule_core::{Result, Target, Transport};
+use molecule_core::{BaseUrl, Result, Transport};
 use molecule_host::{Host, SharedSession};
 
 use crate::agent::Agent;
@@ -21,8 +21,8 @@ impl molecule_host::Client for Client {
         Self::new(transport)
     }
 
-    fn check(&self, target: &Target) -> Result<()> {
-        self.check_target(target)
+    fn check(&self, base_url: &BaseUrl) -> Result<()> {
+        self.check_base_url(base_url)
     }
 
     fn agent(self, session: SharedSession, host: Host) -> Agent {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
-use molecule_core::{Result, Target, Transport};
+use molecule_core::{BaseUrl, Result, Transport};
 use molecule_host::{Clock, Names};
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
@@ -82,10 +82,10 @@ impl Client {
     }
 
     /// # Errors
-    /// `Config` if this build cannot speak to the target, or its proxy cannot be used.
-    pub(crate) fn check_target(&self, target: &Target) -> Result<()> {
-        self.0.network.tls.check(target)?;
-        self.0.network.proxies.check(target)
+    /// `Config` if this build cannot speak to the platform, or its proxy cannot be used.
+    pub(crate) fn check_base_url(&self, base_url: &BaseUrl) -> Result<()> {
+        self.0.network.tls.check(base_url)?;
+        self.0.network.proxies.check(base_url)
     }
 
     /// Sends a request and reads the whole answer, whatever its status. Outside semver: for tests of drivers.

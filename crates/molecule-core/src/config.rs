@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use molecule_proto::{AgentCard, IdError, Token, WorkspaceId};
 
-use crate::config::base_url::Target;
+use crate::config::base_url::BaseUrl;
 use crate::config::options::OnPause;
 use crate::config::route::Route;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::printable::ShownUrl;
 /// `Debug` shows no credential, and URLs without their query.
 #[derive(Clone)]
 pub struct Config {
-    pub(crate) target: Target,
+    pub(crate) base_url: BaseUrl,
     pub(crate) workspace_id: WorkspaceId,
     pub(crate) card: AgentCard,
     pub(crate) reported_url: Option<String>,
@@ -42,7 +42,7 @@ pub struct Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("target", &self.target)
+            .field("base_url", &self.base_url)
             .field("workspace_id", &self.workspace_id)
             .field("card", &self.card)
             .field("reported_url", &self.reported_url.as_deref().map(ShownUrl))
@@ -61,8 +61,8 @@ impl fmt::Debug for Config {
 
 impl Config {
     /// Where the platform is.
-    pub fn target(&self) -> &Target {
-        &self.target
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.base_url
     }
 
     /// Which workspace the agent is.

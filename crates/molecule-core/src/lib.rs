@@ -121,7 +121,7 @@ mod text;
 
 pub use call::Call;
 pub use call::ask::{Ask, Begin, Question};
-pub use config::base_url::Target;
+pub use config::base_url::BaseUrl;
 pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use config::proxy::{HttpProxy, ProxyRule};
 pub use config::{Config, Intervals, Timeouts};

@@ -415,7 +415,7 @@ impl Session {
         }
         let mut request = Request::new(draft.body.unwrap_or_default());
         *request.method_mut() = draft.method;
-        *request.uri_mut() = self.config.target.url(draft.path)?;
+        *request.uri_mut() = self.config.base_url.url(draft.path)?;
         *request.headers_mut() = headers;
         Ok(request)
     }

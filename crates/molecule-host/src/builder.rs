@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
-use molecule_core::{Event, OnPause, Options, OriginHeader, Result, Route, Target, Timeouts, Transport};
+use molecule_core::{BaseUrl, Event, OnPause, Options, OriginHeader, Result, Route, Timeouts, Transport};
 
 use crate::ca_file::with_ca_file;
 use crate::environment::var;
@@ -30,7 +30,7 @@ pub trait Client: Sized {
     ///
     /// # Errors
     /// `Config` if the build has no TLS and the URL needs it, or its proxy cannot be used.
-    fn check(&self, target: &Target) -> Result<()>;
+    fn check(&self, base_url: &BaseUrl) -> Result<()>;
 
     /// The agent of this session, which sends its requests by the client.
     fn agent(self, session: SharedSession, host: Host) -> Self::Agent;
@@ -219,7 +219,7 @@ impl<C: Client> AgentBuilder<C> {
         let transport = options.transport().clone();
         let config = options.build()?;
         let client = self.client.map_or_else(|| C::open(&transport), Ok)?;
-        client.check(config.target())?;
+        client.check(config.base_url())?;
         let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
         Ok(client.agent(SharedSession::new(config, self.on_event), host))
     }

@@ -56,7 +56,7 @@ pub fn proxy_rule(proxy: &Proxy) -> Result<ProxyRule> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use molecule_core::Target;
+    use molecule_core::BaseUrl;
 
     use super::*;
 
@@ -80,7 +80,7 @@ mod tests {
         );
         assert_eq!(rule(&[("HTTP_PROXY", "http://plain:3"), ("ALL_PROXY", "http://all:4")]), ProxyRule::direct());
         let unusable = rule(&[("HTTPS_PROXY", "socks5://p:1"), ("no_proxy", "inside.example")]);
-        let check = |url: &str| unusable.check(&Target::parse(url, false).unwrap());
+        let check = |url: &str| unusable.check(&BaseUrl::parse(url, false).unwrap());
         assert!(check("http://127.0.0.1:8080").is_ok() && check("https://inside.example").is_ok());
         assert!(check("https://platform.example").is_err());
     }

@@ -6,7 +6,7 @@
 use std::io;
 
 use molecule_core::effect::FaultKind;
-use molecule_core::{Error, Result, Target};
+use molecule_core::{BaseUrl, Error, Result};
 
 const REMEDY: &str = "turn on the feature rustls or platform-verifier";
 
@@ -26,8 +26,8 @@ impl Tls {
 
     /// # Errors
     /// `Config` if the platform's URL is `https`.
-    pub fn check(&self, target: &Target) -> Result<()> {
-        if target.is_https() {
+    pub fn check(&self, base_url: &BaseUrl) -> Result<()> {
+        if base_url.is_https() {
             return Err(Error::config("the platform URL is https and this build has no TLS", REMEDY));
         }
         Ok(())
@@ -61,7 +61,7 @@ mod tests {
         refused(Tls::new(&[b"PEM".to_vec()]).map(drop));
         let tls = Tls::new(&[]).unwrap();
         let config = |url: &str| Options::new(url, "7fda77bf-a467-441c-9fab-7d8aba8e6040").build().unwrap();
-        refused(tls.check(config("https://host.example").target()));
-        tls.check(config("http://127.0.0.1:8080").target()).unwrap();
+        refused(tls.check(config("https://host.example").base_url()));
+        tls.check(config("http://127.0.0.1:8080").base_url()).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use molecule_core::connection::{Reach, bare_host};
 use molecule_core::effect::FaultKind;
-use molecule_core::{Error, Result, Target};
+use molecule_core::{BaseUrl, Error, Result};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -75,7 +75,7 @@ impl Tls {
 
     /// # Errors
     /// None: this build speaks TLS.
-    pub fn check(&self, _: &Target) -> Result<()> {
+    pub fn check(&self, _: &BaseUrl) -> Result<()> {
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ const BELOW: [&str; 4] = ["molecule-proto", "molecule-plugin", "molecule-core", 
 
 /// What methods for drivers and the host take or give: `Storage::host`, `Proxy::rule`, `PeerUrl::is_direct`, `Reach::fault`,
 /// `ContentDigest::of`. Agents are written without them.
-const FOR_DRIVERS: [&str; 5] = ["Fault", "Host", "ProxyRule", "Target", "Tree"];
+const FOR_DRIVERS: [&str; 5] = ["Fault", "Host", "ProxyRule", "BaseUrl", "Tree"];
 
 /// A type that a re-exported one names in its fields, variants or methods, and that the facade does not re-export itself.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

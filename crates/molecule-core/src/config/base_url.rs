@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct BaseUrl {
     scheme: Scheme,
     /// The host in lower case, an IPv6 address with its brackets; and the port, only where it is not the scheme's own.
     authority: Authority,
@@ -20,7 +20,7 @@ pub struct Target {
     base_path: String,
 }
 
-impl Target {
+impl BaseUrl {
     /// Reads a base URL. Plain `http://` to a host that is not loopback is refused unless `allow_insecure`.
     ///
     /// # Errors
@@ -45,14 +45,14 @@ impl Target {
             None => host,
         };
         let authority = authority.parse().map_err(|_| invalid("is not a valid URL"))?;
-        let target = Self { scheme, authority, base_path: uri.path().trim_end_matches('/').to_owned() };
-        if !target.is_https() && !target.is_loopback() && !allow_insecure {
+        let base_url = Self { scheme, authority, base_path: uri.path().trim_end_matches('/').to_owned() };
+        if !base_url.is_https() && !base_url.is_loopback() && !allow_insecure {
             return Err(Error::config(
                 "the platform URL is plain http:// to a host that is not this machine: the token would travel in clear",
                 "use https://, or allow_insecure_http() if the network is trusted",
             ));
         }
-        Ok(target)
+        Ok(base_url)
     }
 
     /// Whether requests are encrypted.
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    fn target(url: &str) -> Target {
-        Target::parse(url, false).unwrap()
+    fn base_url(url: &str) -> BaseUrl {
+        BaseUrl::parse(url, false).unwrap()
     }
 
     #[test]
@@ -136,16 +136,16 @@ mod tests {
             ("http://[::1]:9", "http://[::1]:9"),
             ("http://LocalHost:8080/", "http://localhost:8080"),
         ] {
-            assert_eq!(target(url).origin(), origin);
+            assert_eq!(base_url(url).origin(), origin);
         }
     }
 
     #[test]
     fn a_base_path_stays_before_every_path() {
-        let target = target("https://host.example/base/");
-        assert_eq!(target.url("/registry/register".into()).unwrap(), "https://host.example/base/registry/register");
+        let base_url = base_url("https://host.example/base/");
+        assert_eq!(base_url.url("/registry/register".into()).unwrap(), "https://host.example/base/registry/register");
         for path in ["registry", "/../admin", "/a/./b", "/a/..", "/a?b/..", "/a b", ""] {
-            assert_eq!(target.url(path.into()).unwrap_err().kind(), ErrorKind::Config, "{path:?}");
+            assert_eq!(base_url.url(path.into()).unwrap_err().kind(), ErrorKind::Config, "{path:?}");
         }
     }
 
@@ -170,23 +170,23 @@ mod tests {
             ("http://localhost.example", "in clear"),
             ("http://10.0.0.1:8080", "in clear"),
         ] {
-            let error = Target::parse(url, false).unwrap_err();
+            let error = BaseUrl::parse(url, false).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(part), "{url}: {error}");
             assert!(!error.to_string().contains("pw"), "{error}");
         }
-        assert!(Target::parse("http://host.example", true).is_ok());
+        assert!(BaseUrl::parse("http://host.example", true).is_ok());
     }
 
     #[test]
     fn no_request_goes_to_a_port_that_was_not_said() {
         for port in (0..=70_000).step_by(7).chain([1, 79, 80, 81, 443, 8080, 65_535, 65_536, 80_800]) {
             for scheme in ["http", "https"] {
-                let Ok(target) = Target::parse(&format!("{scheme}://127.0.0.1:{port}"), false) else {
+                let Ok(base_url) = BaseUrl::parse(&format!("{scheme}://127.0.0.1:{port}"), false) else {
                     assert!(!(1..=65_535).contains(&port), "{port}");
                     continue;
                 };
-                let uri = target.url("/registry/heartbeat".into()).unwrap();
+                let uri = base_url.url("/registry/heartbeat".into()).unwrap();
                 let own = if scheme == "https" { 443 } else { 80 };
                 assert_eq!(u32::from(uri.port_u16().unwrap_or(own)), port, "{uri}");
             }

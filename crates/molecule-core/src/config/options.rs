@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refuse_nul_in_json};
 
-use crate::config::base_url::{Target, origin_value};
+use crate::config::base_url::{BaseUrl, origin_value};
 use crate::config::http_url::HttpUrl;
 use crate::config::proxy::ProxyRule;
 use crate::config::route::Route;
@@ -389,8 +389,8 @@ impl Options {
         if let Some([one, other]) = self.contradiction {
             return Err(Error::config(format!("{one} and {other} contradict each other"), "leave one of them out"));
         }
-        let target = Target::parse(&self.platform, self.allow_insecure_http)?;
-        check_intervals(self.intervals, &target)?;
+        let base_url = BaseUrl::parse(&self.platform, self.allow_insecure_http)?;
+        check_intervals(self.intervals, &base_url)?;
         check_timeouts(self.timeouts)?;
         if self.stagger > Duration::from_secs(3600) {
             return Err(Error::config("the loop would begin an hour and more late", "stagger over a minute or two"));
@@ -405,9 +405,9 @@ impl Options {
             Error::config(error.to_string(), format!("{shown}: {}", give_token()))
         })?;
         let origin = match self.origin.unwrap_or_default() {
-            OriginHeader::Derived => Some(origin_value(&target.origin())?),
+            OriginHeader::Derived => Some(origin_value(&base_url.origin())?),
             OriginHeader::Off => None,
-            OriginHeader::Explicit(origin) => Some(origin_value(&Target::parse(&origin, true)?.origin())?),
+            OriginHeader::Explicit(origin) => Some(origin_value(&BaseUrl::parse(&origin, true)?.origin())?),
         };
         let org_id = self.org_id.as_deref().map(org_id_value).transpose()?;
         let user_agent = match &self.user_agent {
@@ -416,7 +416,7 @@ impl Options {
             None => HeaderValue::from_static(SDK),
         };
         Ok(Config {
-            target,
+            base_url,
             workspace_id,
             card,
             reported_url: self.reported_url,
@@ -451,8 +451,8 @@ fn org_id_value(id: &str) -> Result<HeaderValue> {
         .map_err(|_| Error::config("the organisation id is no header value", "copy it from the platform"))
 }
 
-fn check_intervals(intervals: Intervals, target: &Target) -> Result<()> {
-    let floor = if target.is_loopback() { Duration::from_millis(1) } else { Duration::from_secs(1) };
+fn check_intervals(intervals: Intervals, base_url: &BaseUrl) -> Result<()> {
+    let floor = if base_url.is_loopback() { Duration::from_millis(1) } else { Duration::from_secs(1) };
     for (name, interval, most) in [
         ("heartbeat", intervals.heartbeat, Duration::from_secs(60)),
         ("state", intervals.state, Duration::from_secs(3600)),

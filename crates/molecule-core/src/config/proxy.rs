@@ -9,7 +9,7 @@ use http::Uri;
 use http::uri::Scheme;
 use ipnet::IpNet;
 
-use crate::config::base_url::{Target, is_loopback};
+use crate::config::base_url::{BaseUrl, is_loopback};
 use crate::config::http_url::{UrlError, bare_host};
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::error::{Error, Result};
@@ -107,9 +107,9 @@ impl ProxyRule {
     ///
     /// # Errors
     /// `Config` if that needs a proxy that cannot be used.
-    pub fn check(&self, target: &Target) -> Result<()> {
+    pub fn check(&self, base_url: &BaseUrl) -> Result<()> {
         match &self.proxy {
-            Choice::Unusable(error) if self.concerns(&target.url("/".into())?) => Err(unusable(
+            Choice::Unusable(error) if self.concerns(&base_url.url("/".into())?) => Err(unusable(
                 error,
                 "set HTTPS_PROXY to http://host:port, name the platform's host in NO_PROXY, or call no_proxy()",
             )),
@@ -318,11 +318,12 @@ mod tests {
             for unharmed in
                 ["http://127.0.0.1:8080", "https://localhost:8443", "https://inside.example", "https://10.1.1.1"]
             {
-                let target = Target::parse(unharmed, false).unwrap();
-                assert!(rule.check(&target).is_ok(), "{unharmed}");
+                let base_url = BaseUrl::parse(unharmed, false).unwrap();
+                assert!(rule.check(&base_url).is_ok(), "{unharmed}");
                 assert!(rule.proxy_for(&unharmed.parse().unwrap()).unwrap().is_none(), "{unharmed}");
             }
-            let error = rule.check(&Target::parse("https://platform.example", false).unwrap()).unwrap_err().to_string();
+            let error =
+                rule.check(&BaseUrl::parse("https://platform.example", false).unwrap()).unwrap_err().to_string();
             assert!(error.contains("the proxy's URL has") && error.contains("NO_PROXY"), "{error}");
             let fault = rule.proxy_for(&"https://peer.example/a2a".parse().unwrap()).unwrap_err();
             assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy));

@@ -112,7 +112,7 @@ impl CallPeer {
             return None;
         }
         self.left(cx)?;
-        let found = found.map(|url| url.filter(|url| url.is_direct(cx.session.config().target())));
+        let found = found.map(|url| url.filter(|url| url.is_direct(cx.session.config().base_url())));
         match (found, self.route) {
             (Ok(Some(url)), _) => return self.send(cx, url),
             (Err(error), Route::Direct) => self.fail(error),
@@ -144,7 +144,7 @@ impl CallPeer {
         request.extensions_mut().insert(Attempt { operation: A2a::OPERATION, number: 1 });
         cx.session.counters.sent(written.body.len(), false);
         let config = cx.session.config();
-        let limits = Limits { reach: url.reach(config.target()), ..limits(&config.timeouts, left) };
+        let limits = Limits { reach: url.reach(config.base_url()), ..limits(&config.timeouts, left) };
         let id = cx.session.next_effect();
         self.state = State::Direct(id, url);
         Some((id, Effect::Http(request, limits)))

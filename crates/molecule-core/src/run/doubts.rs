@@ -63,5 +63,5 @@ impl Doubts {
 pub(super) fn apart(cx: &Cx<'_>) -> Duration {
     let config = cx.session.config();
     let interval = config.intervals.heartbeat;
-    if config.target().is_loopback() { interval } else { interval.max(LEAST_APART) }
+    if config.base_url().is_loopback() { interval } else { interval.max(LEAST_APART) }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
-use crate::config::base_url::{Target, is_loopback};
+use crate::config::base_url::{BaseUrl, is_loopback};
 use crate::config::http_url::{HttpUrl, bare_host};
 use crate::config::options::SDK;
 use crate::effect::connection::Reach;
@@ -42,7 +42,7 @@ impl PeerUrl {
     /// could have the agent knock at its own machine's doors. Its names in other words (`127.1`, `0.0.0.0`) and addresses that
     /// are not public, such as those of a private network or of a cloud's metadata, are never called; nor is a name that
     /// resolves to such ones alone ([`reach`](Self::reach)).
-    pub fn is_direct(&self, platform: &Target) -> bool {
+    pub fn is_direct(&self, platform: &BaseUrl) -> bool {
         let is_https = self.0.scheme_str() == Some("https");
         match self.0.host() {
             Some(host) if is_loopback(host) => platform.is_loopback() && !platform.is_origin_of(&self.0),
@@ -52,7 +52,7 @@ impl PeerUrl {
     }
 
     /// Which addresses its host may resolve to.
-    pub fn reach(&self, platform: &Target) -> Reach {
+    pub fn reach(&self, platform: &BaseUrl) -> Reach {
         if platform.is_loopback() { Reach::PublicOrLoopback } else { Reach::Public }
     }
 
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn only_https_goes_to_other_machines_and_this_one_is_called_only_beside_the_platform() {
-        let hosted = Target::parse("https://platform.example", false).unwrap();
-        let local = Target::parse("http://127.0.0.1:8080", false).unwrap();
+        let hosted = BaseUrl::parse("https://platform.example", false).unwrap();
+        let local = BaseUrl::parse("http://127.0.0.1:8080", false).unwrap();
         for (url, from_hosted, from_local) in [
             ("https://peer.example/a2a", true, true),
             ("https://peer.example:8443/", true, true),
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn this_machine_is_reached_only_beside_the_platform() {
         let reach = |platform: &str| {
-            let platform = Target::parse(platform, false).unwrap();
+            let platform = BaseUrl::parse(platform, false).unwrap();
             PeerUrl::read("https://peer.example/a2a").unwrap().reach(&platform)
         };
         assert_eq!(reach("https://platform.example"), Reach::Public);
