@@ -81,7 +81,7 @@ pub struct Ask {
     pub(super) limits: Limits,
     /// How many connections the peer must have closed before this is asked.
     pub(super) once_closed: usize,
-    pub(super) allowed: Vec<Seen>,
+    pub(super) allowed: Vec<CaseOutcome>,
     pub(super) body_back: Option<Vec<u8>>,
     pub(super) headers_back: Vec<(&'static str, &'static str)>,
     pub(super) cause: Option<&'static str>,
@@ -89,7 +89,7 @@ pub struct Ask {
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum CaseOutcome {
     /// An answer with this status.
     Answer(u16),
     /// An answer with this status, whose body passes the cap.
@@ -98,7 +98,7 @@ pub enum Seen {
     Fault(FaultKind, Sent),
 }
 
-impl Seen {
+impl CaseOutcome {
     /// The fault, if it is one.
     pub fn fault(self) -> Option<(FaultKind, Sent)> {
         match self {
@@ -110,13 +110,13 @@ impl Seen {
 }
 
 /// A fault of a request that was never sent.
-pub(super) const fn unsent(kind: FaultKind) -> Seen {
-    Seen::Fault(kind, Sent::No)
+pub(super) const fn unsent(kind: FaultKind) -> CaseOutcome {
+    CaseOutcome::Fault(kind, Sent::No)
 }
 
 /// A fault of a request that may have arrived.
-pub(super) const fn maybe(kind: FaultKind) -> Seen {
-    Seen::Fault(kind, Sent::Maybe)
+pub(super) const fn maybe(kind: FaultKind) -> CaseOutcome {
+    CaseOutcome::Fault(kind, Sent::Maybe)
 }
 
 impl Case {
@@ -149,7 +149,7 @@ impl Case {
     }
 
     /// A `GET` is asked next, of which nothing but this may come.
-    pub(super) fn gives(self, seen: Seen) -> Self {
+    pub(super) fn gives(self, seen: CaseOutcome) -> Self {
         self.ask(Ask::get().gives(&[seen]))
     }
 
@@ -199,7 +199,7 @@ impl Case {
     }
 
     /// What may come of each of its requests.
-    pub fn allowed(&self) -> impl Iterator<Item = &[Seen]> {
+    pub fn allowed(&self) -> impl Iterator<Item = &[CaseOutcome]> {
         self.asks.iter().map(|ask| ask.allowed.as_slice())
     }
 
@@ -288,14 +288,14 @@ impl Ask {
     }
 
     /// Only these may come of it.
-    pub(super) fn gives(mut self, seen: &[Seen]) -> Self {
+    pub(super) fn gives(mut self, seen: &[CaseOutcome]) -> Self {
         self.allowed = seen.to_vec();
         self
     }
 
     /// Only this answer may come of it.
     pub(super) fn answers(self, status: u16, body: impl Into<Vec<u8>>) -> Self {
-        self.gives(&[Seen::Answer(status)]).body(body)
+        self.gives(&[CaseOutcome::Answer(status)]).body(body)
     }
 
     /// If there is an answer, this is its body.
@@ -344,7 +344,7 @@ impl Ask {
     }
 }
 
-impl From<&Result<Response<Bytes>, Fault>> for Seen {
+impl From<&Result<Response<Bytes>, Fault>> for CaseOutcome {
     fn from(outcome: &Result<Response<Bytes>, Fault>) -> Self {
         match outcome {
             Ok(answer) => Self::Answer(answer.status().as_u16()),
@@ -356,7 +356,7 @@ impl From<&Result<Response<Bytes>, Fault>> for Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for CaseOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(status) => write!(f, "{status}"),

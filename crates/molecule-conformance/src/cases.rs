@@ -34,7 +34,7 @@ mod tests {
 
     use molecule_core::effect::FaultKind::{Interrupted, Tls};
 
-    use super::super::case::{Seen, maybe, unsent};
+    use super::super::case::{CaseOutcome, maybe, unsent};
     use super::super::seen::SEEN;
     use super::*;
 
@@ -54,7 +54,7 @@ mod tests {
         // The moment decides about these: whether a server's close or alert overtakes the request.
         let at_times = [maybe(Tls), unsent(Interrupted)];
         for fault in SEEN {
-            let is_it = |seen: &Seen| seen.fault() == Some(*fault);
+            let is_it = |seen: &CaseOutcome| seen.fault() == Some(*fault);
             let mut allowed = cases.iter().flat_map(Case::allowed);
             if at_times.iter().any(is_it) {
                 assert!(allowed.any(|seen| seen.iter().any(is_it)), "{fault:?}");

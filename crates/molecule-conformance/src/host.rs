@@ -18,13 +18,13 @@ pub use courses::all;
 pub struct Course {
     /// What it shows, unique within the suite.
     pub name: &'static str,
-    steps: Vec<Step>,
+    steps: Vec<CourseStep>,
 }
 
 #[derive(Debug)]
-enum Step {
+enum CourseStep {
     /// An agent's act, and what comes of it.
-    Act(Agent, Act, Did),
+    StoreAct(Agent, StoreAct, Did),
     /// The disk becomes so.
     Becomes(Condition),
     /// What the agent's last act brought is nobody's any more.
@@ -41,7 +41,7 @@ enum Agent {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Act {
+enum StoreAct {
     Prepare,
     Load(Slot),
     Replace(Slot, &'static str),
@@ -91,7 +91,7 @@ impl Course {
     /// Whether it needs a disk of its own, one that can be full and read-only.
     pub fn needs_a_disk(&self) -> bool {
         let conditions = [Condition::Full, Condition::ReadOnly];
-        self.steps.iter().any(|step| matches!(step, Step::Becomes(condition) if conditions.contains(condition)))
+        self.steps.iter().any(|step| matches!(step, CourseStep::Becomes(condition) if conditions.contains(condition)))
     }
 
     /// Runs it, and tells every act of which something else came than the course says.
@@ -100,7 +100,7 @@ impl Course {
         let mut complaints = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
             match step {
-                Step::Act(agent, act, due) => {
+                CourseStep::StoreAct(agent, act, due) => {
                     let outcome = agents.host(*agent, place).perform(act.op());
                     let did = Did::from(&outcome);
                     if did != *due {
@@ -108,13 +108,13 @@ impl Course {
                     }
                     agents.last[*agent as usize] = Some(outcome);
                 }
-                Step::Becomes(condition) => place.become_so(*condition),
-                Step::Disposed(agent) => {
+                CourseStep::Becomes(condition) => place.become_so(*condition),
+                CourseStep::Disposed(agent) => {
                     if let Some(outcome) = agents.last[*agent as usize].take() {
                         agents.host(*agent, place).dispose(outcome);
                     }
                 }
-                Step::Ends(agent) => agents.hosts[*agent as usize] = None,
+                CourseStep::Ends(agent) => agents.hosts[*agent as usize] = None,
             }
         }
         complaints
@@ -132,7 +132,7 @@ impl Agents {
     }
 }
 
-impl Act {
+impl StoreAct {
     fn op(self) -> HostOp {
         match self {
             Self::Prepare => HostOp::Prepare,

@@ -25,7 +25,7 @@ mod seen;
 mod wire;
 
 pub use act::{Act, Certificate};
-pub use case::{Ask, Case, Names, Proxy, Seen};
+pub use case::{Ask, Case, CaseOutcome, Names, Proxy};
 pub use cases::all;
 pub use certificate::trusted;
 pub use facades::{ID, Once, mint, welcome};

@@ -50,7 +50,7 @@ impl Peer {
         Self::start(move |connection| connection.answer(&script))
     }
 
-    /// Starts a peer that performs one list of acts for each connection, in their order. What comes after the last is
+    /// Starts a peer that performs one list of acts for each connection, in their order. A connection after the last list is
     /// closed at once.
     ///
     /// `secret`: only what is said under TLS belongs to a request.
@@ -94,7 +94,7 @@ impl Peer {
         self.shared.look(|log| log.opened)
     }
 
-    /// What it saw so far, also after it has ended.
+    /// Its log, for whoever cannot hold the peer itself; it stays when the peer has ended.
     pub fn watch(&self) -> Watch {
         Watch(Arc::clone(&self.shared))
     }
@@ -105,7 +105,7 @@ impl Peer {
         self.shared.look(Clone::clone)
     }
 
-    /// `cut`: what becomes of the connections that are still open.
+    /// `cut`: what is done to the connections that are still open.
     fn stop(&mut self, cut: impl FnOnce(&Shared)) {
         let Some(listener) = self.listener.take() else { return };
         self.shared.finish();

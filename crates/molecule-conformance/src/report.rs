@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::case::{Case, Seen};
+use super::case::{Case, CaseOutcome};
 use super::cases::all;
 use super::run::{Driver, Sighting, run};
 use super::seen::SEEN;
@@ -54,7 +54,7 @@ impl Report {
             let all = sighting.complaints.iter().chain(&sighting.lies);
             complaints.extend(all.map(|what| format!("{}: {what}", case.name)));
             for came in &sighting.seen {
-                if let Seen::Fault(kind, sent) = came
+                if let CaseOutcome::Fault(kind, sent) = came
                     && !SEEN.contains(&(*kind, *sent))
                 {
                     complaints.push(format!("{}: {came} is missing in SEEN", case.name));

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Proxy as ProxyChoice, Transport};
 
-use super::case::{Ask, Case, Names, Seen};
+use super::case::{Ask, Case, CaseOutcome, Names};
 use super::certificate::{idle_authority, trusted};
 use super::peer::{ClosedPort, Log, Peer, Received};
 use super::wire::{SECRETS, judge_request, judge_tunnel, proxy_url};
@@ -42,7 +42,7 @@ pub type Lookup = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 
 #[derive(Debug, Clone)]
 pub struct Sighting {
     /// What came of each request.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<CaseOutcome>,
     /// What should not be so; empty if all is well.
     pub complaints: Vec<String>,
     /// What must never be so, on the busiest machine: a request was called unsent, and the peer saw some of it.
@@ -74,9 +74,9 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
         let started = Instant::now();
         let outcome = driver.send(&client, request, ask.limits);
         let took = started.elapsed();
-        let complaints = judge_time(ask, Seen::from(&outcome), took).into_iter().chain(judge(ask, &outcome));
+        let complaints = judge_time(ask, CaseOutcome::from(&outcome), took).into_iter().chain(judge(ask, &outcome));
         sighting.complaints.extend(complaints.map(|what| format!("request {number}: {what}")));
-        sighting.seen.push(Seen::from(&outcome));
+        sighting.seen.push(CaseOutcome::from(&outcome));
     }
     // Without its client the peer reads whatever was still on its way.
     drop(client);
@@ -120,10 +120,10 @@ impl Places {
 }
 
 /// A limit passes when it says, neither earlier nor much later.
-fn judge_time(ask: &Ask, came: Seen, took: Duration) -> Option<String> {
+fn judge_time(ask: &Ask, came: CaseOutcome, took: Duration) -> Option<String> {
     let limits = &ask.limits;
     let (least, most) = match came {
-        Seen::Fault(FaultKind::Timeout(phase), _) => {
+        CaseOutcome::Fault(FaultKind::Timeout(phase), _) => {
             let limit = match phase {
                 Phase::Connect => limits.connect,
                 Phase::Head => limits.head,
@@ -132,14 +132,16 @@ fn judge_time(ask: &Ask, came: Seen, took: Duration) -> Option<String> {
             };
             (limit, limit + PROMPT)
         }
-        Seen::Fault(..) | Seen::Answer(_) | Seen::TooLarge(_) => (Duration::ZERO, limits.total + SLACK),
+        CaseOutcome::Fault(..) | CaseOutcome::Answer(_) | CaseOutcome::TooLarge(_) => {
+            (Duration::ZERO, limits.total + SLACK)
+        }
     };
     (took < least || took > most).then(|| format!("{came} after {took:?}"))
 }
 
 fn judge(ask: &Ask, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
     let mut complaints = Vec::new();
-    let came = Seen::from(outcome);
+    let came = CaseOutcome::from(outcome);
     if !ask.allowed.contains(&came) {
         complaints.push(format!("{came} ({})", cause(outcome)));
     }
@@ -209,9 +211,10 @@ fn judge_log(case: &Case, log: &Log) -> Vec<String> {
 }
 
 /// `bytes`: how many of requests the peer had seen before each request, and at the end.
-fn lies(seen: &[Seen], bytes: &[usize]) -> Vec<String> {
+fn lies(seen: &[CaseOutcome], bytes: &[usize]) -> Vec<String> {
     let arrived = bytes.windows(2).map(|pair| pair[1] - pair[0]);
-    let unsent = seen.iter().zip(arrived).zip(1..).filter(|((came, _), _)| matches!(came, Seen::Fault(_, Sent::No)));
+    let unsent =
+        seen.iter().zip(arrived).zip(1..).filter(|((came, _), _)| matches!(came, CaseOutcome::Fault(_, Sent::No)));
     unsent
         .filter(|((_, arrived), _)| *arrived > 0)
         .map(|((came, arrived), number)| format!("request {number}: {came}, and the peer saw {arrived} bytes of it"))

@@ -3,7 +3,7 @@
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
 use crate::act::Act::{self, Listen, Notice, Slam, Take};
-use crate::case::{Ask, Case, Seen, maybe, unsent};
+use crate::case::{Ask, Case, CaseOutcome, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
@@ -60,19 +60,19 @@ pub(super) fn cases() -> Vec<Case> {
             .answers(200, "ok"),
         Case::new("100 with a header before the answer")
             .peer([Take, Act::send("HTTP/1.1 100 Continue\r\nvia: gateway\r\n\r\n"), Act::ok()])
-            .ask(Ask::get().gives(&[Seen::Answer(200), maybe(Protocol)]).body("ok"))
+            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), maybe(Protocol)]).body("ok"))
             .because("ureq allows no header there"),
         Case::new("answered before the request is read").peer([Notice, Act::ok()]).answers(200, "ok"),
         Case::new("answered before the request is sent")
             .peer([Act::ok()])
-            .ask(Ask::get().gives(&[Seen::Answer(200), unsent(Interrupted)]).body("ok"))
+            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), unsent(Interrupted)]).body("ok"))
             .because("hyper refuses an answer that comes before it has written anything"),
         Case::new("refused while a large request is sent, and read to its end")
             .peer([Notice, refused(), Listen])
             .ask(Ask::post(large()).answers(413, "no")),
         Case::new("refused while a large request is sent, and closed")
             .peer([Notice, refused(), Slam])
-            .ask(Ask::post(large()).gives(&[Seen::Answer(413), maybe(Interrupted)]))
+            .ask(Ask::post(large()).gives(&[CaseOutcome::Answer(413), maybe(Interrupted)]))
             .because("what is written into a closed connection makes it a reset, which may overtake the answer"),
     ];
     cases.extend(redirects());

@@ -3,7 +3,7 @@
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
 use crate::act::Act::{self, Flood, Listen, Notice, Slam, Take};
-use crate::case::{Ask, Case, Seen, maybe};
+use crate::case::{Ask, Case, CaseOutcome, maybe};
 
 /// What one of the large bodies holds.
 const LARGE: u64 = 300 << 20;
@@ -39,19 +39,19 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(Ask::get().max_body(10).answers(200, "0123456789")),
         Case::new("one byte too large, and says so")
             .peer([Take, Act::answer("200 OK", "0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("one byte too large, in chunks")
             .peer([Take, chunked("a\r\n0123456789\r\n0\r\n\r\n")])
-            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("one byte too large, without a length")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("too large by its length, and then silence")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"), Listen])
-            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("too large in chunks of one byte, and then silence")
             .peer([Take, chunked(&"1\r\nx\r\n".repeat(10)), Listen])
-            .ask(Ask::get().max_body(9).gives(&[Seen::TooLarge(200)])),
+            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("an error's page that is too large, and says so")
             .peer([
                 Take,
@@ -71,15 +71,15 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(refused_at_length(401)),
         Case::new("300 MB, and says so")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 314572800\r\n\r\n"), Flood(LARGE)])
-            .gives(Seen::TooLarge(200))
+            .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB without a length")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n"), Flood(LARGE)])
-            .gives(Seen::TooLarge(200))
+            .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB in one chunk")
             .peer([Take, chunked("12c00000\r\n"), Flood(LARGE)])
-            .gives(Seen::TooLarge(200))
+            .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB of head")
             .peer([Take, Act::send("HTTP/1.1 200 OK\r\nlong: "), Flood(LARGE)])
@@ -92,7 +92,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// At most nine bytes back, and what comes passes them.
 fn refused_at_length(status: u16) -> Ask {
-    Ask::get().max_body(9).gives(&[Seen::TooLarge(status)])
+    Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(status)])
 }
 
 fn in_chunks() -> Vec<Case> {
@@ -119,7 +119,7 @@ fn in_chunks() -> Vec<Case> {
         broken("cut in the trailers", "5\r\nhello\r\n0\r\nx-check", Interrupted),
         Case::new("cut before the last empty line")
             .peer([Take, chunked("5\r\nhello\r\n0\r\n")])
-            .ask(Ask::get().gives(&[Seen::Answer(200), maybe(Interrupted)]).body("hello"))
+            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), maybe(Interrupted)]).body("hello"))
             .because("the last chunk says that the body is whole, and ureq is content with it"),
         broken("a chunk's size that is no number", "zz\r\nhello\r\n0\r\n\r\n", Protocol),
         Case::new("a chunk's size that is no number, and then silence")

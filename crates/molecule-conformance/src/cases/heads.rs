@@ -3,7 +3,7 @@
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
 use crate::act::Act::{self, Listen, Take};
-use crate::case::{Ask, Case, Seen, maybe};
+use crate::case::{Ask, Case, CaseOutcome, maybe};
 
 pub(super) fn cases() -> Vec<Case> {
     let junk = |name, text| Case::new(name).peer([Take, Act::send(text)]).gives(maybe(Protocol));
@@ -42,11 +42,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("nothing but empty lines").peer([Take, Act::send("\r\n\r\n")]).gives(maybe(Interrupted)),
         Case::new("a switch to another protocol")
             .peer([Take, Act::send("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")])
-            .ask(Ask::get().gives(&[Seen::Answer(101)])),
+            .ask(Ask::get().gives(&[CaseOutcome::Answer(101)])),
         Case::new("a header of 40 KiB").peer([Take, with_header(40 << 10)]).answers(200, "ok"),
         Case::new("a header of 100 KiB")
             .peer([Take, with_header(100 << 10)])
-            .ask(Ask::get().gives(&[maybe(Protocol), Seen::Answer(200)]).body("ok"))
+            .ask(Ask::get().gives(&[maybe(Protocol), CaseOutcome::Answer(200)]).body("ok"))
             .because("each client reads 64 KiB at a time, and hyper looks at the limit after it has read"),
         Case::new("a header of 2 MiB").peer([Take, with_header(2 << 20)]).gives(maybe(Protocol)),
         Case::new("90 headers").peer([Take, with_headers(90)]).answers(200, "ok"),

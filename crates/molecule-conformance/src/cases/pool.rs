@@ -8,7 +8,7 @@ use molecule_core::effect::Phase;
 
 use crate::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
 use crate::act::Certificate::Good;
-use crate::case::{Ask, Case, Names, Seen, maybe, unsent};
+use crate::case::{Ask, Case, CaseOutcome, Names, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -113,7 +113,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("the rest of a body that was too large")
             .peer([Take, Act::answer("200 OK", "0123456789"), Listen])
             .peer([Take, Act::ok()])
-            .ask(Ask::get().max_body(5).gives(&[Seen::TooLarge(200)]))
+            .ask(Ask::get().max_body(5).gives(&[CaseOutcome::TooLarge(200)]))
             .answers(200, "ok"),
     ]
 }

@@ -5,12 +5,12 @@ use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFul
 use molecule_core::effect::Slot::{InboundSecret, Token};
 use molecule_core::effect::{FaultKind, Slot};
 
-use super::Act::{Load, Lock, Prepare, Replace, SetAside, Unlock};
 use super::Agent::{One, Other};
 use super::Condition::{Broken, Fine, Full, ReadOnly};
+use super::CourseStep::{Becomes, Disposed, Ends};
 use super::Did::{Loaded, Locked, Prepared, Replaced, Unlocked};
-use super::Step::{Becomes, Disposed, Ends};
-use super::{Act, Course, Did, Step};
+use super::StoreAct::{Load, Lock, Prepare, Replace, SetAside, Unlock};
+use super::{Course, CourseStep, Did, StoreAct};
 
 /// All courses of the suite.
 pub fn all() -> Vec<Course> {
@@ -236,23 +236,23 @@ fn trouble() -> Vec<Course> {
 
 const LOCKED: Did = Did::Failed(FaultKind::Locked);
 
-fn every_slot() -> Vec<Step> {
+fn every_slot() -> Vec<CourseStep> {
     let slots = || Slot::ALL.iter().copied();
     let replaced = slots().map(|slot| one(Replace(slot, slot.file_name()), Replaced));
     let loaded = slots().map(|slot| one(Load(slot), text(slot.file_name())));
     [one(Prepare, Prepared)].into_iter().chain(replaced).chain(loaded).collect()
 }
 
-fn course(name: &'static str, steps: impl Into<Vec<Step>>) -> Course {
+fn course(name: &'static str, steps: impl Into<Vec<CourseStep>>) -> Course {
     Course { name, steps: steps.into() }
 }
 
-fn one(act: Act, did: Did) -> Step {
-    Step::Act(One, act, did)
+fn one(act: StoreAct, did: Did) -> CourseStep {
+    CourseStep::StoreAct(One, act, did)
 }
 
-fn other(act: Act, did: Did) -> Step {
-    Step::Act(Other, act, did)
+fn other(act: StoreAct, did: Did) -> CourseStep {
+    CourseStep::StoreAct(Other, act, did)
 }
 
 fn text(content: &str) -> Did {
