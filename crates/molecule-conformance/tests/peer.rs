@@ -65,7 +65,9 @@ fn a_slam_is_a_reset_where_something_is_unread() {
     let peer = Peer::start(|connection| {
         connection.perform([Act::Notice, Act::Slam]);
     });
-    assert_eq!(ask(connect(&peer)).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    let end = ask(connect(&peer)).unwrap_err().kind();
+    // Windows has a word of its own for it.
+    assert!(matches!(end, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted), "{end:?}");
 }
 
 #[test]
