@@ -1,4 +1,4 @@
-//! What `POST /workspaces/:id/a2a` is answered with (contract section 9.4; April 7.2).
+//! The answers of `POST /workspaces/:id/a2a` (contract section 9.4; April 7.2).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,8 +10,8 @@ use crate::lenient::or_default;
 use crate::rpc::RpcAnswer;
 use crate::words::words;
 
-/// An answer of `POST /workspaces/:id/a2a`, told by its body. The status alone tells little: a 202 may be an empty reply,
-/// a 200 a notice that the message waits, and any status of 300 and more may be the agent's own.
+/// An answer of `POST /workspaces/:id/a2a`, classified by its body. The status does not suffice: a 202 may be an empty
+/// reply, a 200 may say that the message waits, and any status of 300 and more may be the agent's own.
 ///
 /// ```
 /// use molecule_proto::A2aAnswer;
@@ -22,29 +22,31 @@ use crate::words::words;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum A2aAnswer {
-    /// The agent replied, with a result or a JSON-RPC error. The id is the agent's and nobody checked it.
+    /// The agent replied with a result or a JSON-RPC error. The agent wrote the id, and nobody checked it.
     Replied(RpcAnswer),
-    /// The agent is busy or not there yet: the message waits in the queue, and will be delivered. Not to be sent again.
+    /// The agent is busy or not started yet: the message waits in the platform's queue and will be delivered. Do not
+    /// send it again.
     Queued(QueuedAnswer),
-    /// The message was taken and nobody answers it here: a poll agent reads it in its feed, or a slow agent's reply comes
-    /// by another way.
+    /// The platform accepted the message, and this answer has no reply: a poll agent reads the message in its feed, or
+    /// a slow agent's reply comes another way.
     Accepted(AcceptedAnswer),
-    /// An error with a text: the platform's, or the agent's reduced to it. At a status of success too.
+    /// An error whose `error` is a string: the platform's, or the text of the agent's. It may come with a status of
+    /// success.
     Refused(A2aRefusal),
-    /// JSON of no form that A2A or the platform knows: the agent's fault.
+    /// JSON of a form that neither A2A nor the platform uses: the agent's fault.
     Other(Value),
-    /// A body that is no JSON, even repaired: the agent's fault, or a gateway's. [`json::excerpt`](crate::json::excerpt) makes a
-    /// text of it.
+    /// A body that is not JSON, even after repair: the agent's fault, or a gateway's.
+    /// [`json::excerpt`](crate::json::excerpt) makes a text of it.
     NotJson,
-    /// JSON of more values than are read ([`json::MAX_MEMORY`](crate::json::MAX_MEMORY)): the agent's fault.
+    /// JSON with more values than the limit ([`json::MAX_MEMORY`](crate::json::MAX_MEMORY)): the agent's fault.
     TooManyValues,
     /// No body: an agent that answered 204, or on April's server any agent that answered nothing.
     Empty,
 }
 
 impl A2aAnswer {
-    /// Tells what a body says. An answer that is JSON-RPC counts as a reply whatever else is in it, since no notice of the
-    /// platform is.
+    /// Classifies a body. A JSON-RPC answer is always a reply, also with other keys, since the platform's own answers
+    /// are never JSON-RPC.
     pub fn read(body: &[u8]) -> Self {
         let text = body.strip_prefix(json::BOM).unwrap_or(body);
         if text.iter().all(u8::is_ascii_whitespace) {
@@ -59,7 +61,7 @@ impl A2aAnswer {
 }
 
 impl From<Value> for A2aAnswer {
-    /// The same for a body that was read already, of which nothing is copied.
+    /// Classifies a body that was parsed already, and moves its values.
     fn from(body: Value) -> Self {
         let queued = body.get("status").and_then(Value::as_str) == Some("queued");
         let waits = body.get("queued").and_then(Value::as_bool) == Some(true);
@@ -74,7 +76,7 @@ impl From<Value> for A2aAnswer {
             body if refused => serde_json::from_value(body).map(Self::Refused),
             body => return Self::Other(body),
         };
-        // What the three need was seen above; all else in them falls back.
+        // The keys that the three types require were checked above; all other keys have defaults.
         read.unwrap_or(Self::NotJson)
     }
 }
@@ -85,10 +87,11 @@ impl From<Value> for A2aAnswer {
 pub struct QueuedAnswer {
     /// `true`.
     pub queued: bool,
-    /// The item, which the current server shows (section 11). The same message again has the same one.
+    /// The id of the queued call, whose status the current server shows (section 11). A resend of the same message has
+    /// the same id.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub queue_id: Option<QueueId>,
-    /// How many wait for this agent, this one included.
+    /// How many calls wait for this agent, this one included.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub queue_depth: Option<u64>,
     /// The same for people.
@@ -112,22 +115,23 @@ impl QueuedAnswer {
 }
 
 words! {
-    /// How a message that was taken will be seen.
+    /// How an accepted message reaches the agent.
     AcceptedMode {
-        /// The agent reads it in its feed, whenever it does.
+        /// The agent reads it in its feed, at a time of its choice.
         Poll = "poll",
-        /// The agent has it and is slower than a person waits; its reply comes as an event and in its feed.
+        /// The agent has it, and the platform no longer waits for the reply, which comes as an event and in the agent's
+        /// feed.
         PushAsync = "push-async",
     }
 }
 
-/// The message was taken: `{"status":"queued","delivery_mode":…,"method":…}` at 200. It has no queue id.
+/// The platform accepted the message: `{"status":"queued","delivery_mode":…,"method":…}` at 200. There is no queue id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AcceptedAnswer {
     /// `queued`.
     pub status: String,
-    /// How it will be seen.
+    /// How the message reaches the agent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub delivery_mode: Option<AcceptedMode>,
     /// The request's method.

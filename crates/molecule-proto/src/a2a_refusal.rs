@@ -1,4 +1,4 @@
-//! Errors of `POST /workspaces/:id/a2a`, and which of them are the platform's own (contract sections 9.2 to 9.5; April
+//! Errors of `POST /workspaces/:id/a2a`, and which of them come from the platform (contract sections 9.2 to 9.5; April
 //! 7.2).
 
 use http::StatusCode;
@@ -8,71 +8,72 @@ use serde_json::{Map, Value};
 use crate::lenient::{or_default, word};
 use crate::status::WorkspaceStatus;
 
-/// An error of `POST /workspaces/:id/a2a` whose `error` is a text.
+/// An error of `POST /workspaces/:id/a2a` whose `error` is a string.
 ///
-/// The agent's own errors arrive in the same form: of a status of 300 and more its text alone, at a status of success
-/// everything. [`kind`](Self::kind) tells them apart.
+/// The agent's own errors arrive in the same form. At a status of 300 and more the platform passes on only the agent's
+/// text, at a status of success the whole body. [`kind`](Self::kind) distinguishes the platform's errors from the
+/// agent's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct A2aRefusal {
-    /// What went wrong, for people.
+    /// The error, for people.
     pub error: String,
-    /// What went wrong, for programs: `platform_unavailable`, `TENANT_ORG_HEADER_REQUIRED`.
+    /// The error, for programs: `platform_unavailable`, `TENANT_ORG_HEADER_REQUIRED`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub code: Option<String>,
-    /// What to do about it.
+    /// The remedy, for people.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub hint: Option<String>,
-    /// The target's status, where it has no URL.
+    /// The target's status, if it has no URL.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub status: Option<WorkspaceStatus>,
-    /// The agent is busy, and the message does not wait for it.
+    /// Whether the agent is busy and the message was not queued.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub busy: Option<bool>,
-    /// The agent was asleep and wakes.
+    /// Whether the agent was asleep and is waking.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub waking: Option<bool>,
-    /// The platform's own agent is not ready yet.
+    /// Whether the platform's own agent is not ready yet.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub warming: Option<bool>,
-    /// The agent's container was found dead and starts again.
+    /// Whether the agent's container was found dead and is restarting.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub restarting: Option<bool>,
-    /// The agent keeps its own queue, so the platform does not (April).
+    /// Whether the agent has its own queue, so that the platform queues nothing (April).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub native_session: Option<bool>,
     /// Seconds to wait.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub retry_after: Option<u64>,
-    /// Seconds to wait, under another name.
+    /// Seconds to wait, under a second key.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub retry_after_seconds: Option<u64>,
-    /// Whether the agent is known to have the message, although its reply is lost.
+    /// Whether the agent certainly has the message, although its reply is lost.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub delivery_confirmed: Option<bool>,
-    /// A body was too long: the request's, or with `delivery_confirmed` the reply's.
+    /// Whether a body was too long: the request's, or with `delivery_confirmed` the reply's.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub truncated: Option<bool>,
-    /// How many bytes would have been allowed.
+    /// The most bytes that are allowed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub max_bytes: Option<u64>,
     /// The budgets that the target has spent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub exceeded_periods: Option<Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// What an [`A2aRefusal`] is about.
+/// The kind of an [`A2aRefusal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// 401: no bearer. The caller's credential is at fault, as in the next one.
+    /// 401: no bearer. The caller's credential is at fault.
     MissingToken,
-    /// 401: the bearer is no live token.
+    /// 401: the bearer is not a live token. The caller's credential is at fault.
     InvalidToken,
-    /// 401: the header `X-Workspace-ID` names somebody else than the bearer.
+    /// 401: the header `X-Workspace-ID` names another workspace than the bearer's.
     NotTheCaller,
     /// 403: the header `X-Workspace-ID` is one of the platform's own names.
     ReservedCaller,
@@ -82,7 +83,7 @@ pub enum RefusalKind {
     NotAllowed,
     /// 402: the target has spent its budget.
     OverBudget,
-    /// 404: there is no such workspace. Agents are told [`Denied`](Self::Denied) instead.
+    /// 404: there is no such workspace. Agents receive [`Denied`](Self::Denied) instead.
     NotFound,
     /// 400: the platform cannot read the request.
     BadRequest,
@@ -90,15 +91,16 @@ pub enum RefusalKind {
     TooLarge,
     /// 502: the agent could not be reached; it does not have the message.
     Unreachable,
-    /// 502: the platform does not dial the registered URL; on April's server 500: it cannot.
+    /// 502: the platform refuses to connect to the registered URL. On April's server 500: it cannot make a request of
+    /// the URL.
     UnsafeUrl,
     /// 503: the agent has no URL; [`A2aRefusal::status`] says why.
     NoUrl,
-    /// 503: the agent is busy and the message does not wait for it; it may have it already.
+    /// 503: the agent is busy and the message was not queued. The agent may have the message already.
     Busy,
-    /// 503: the agent's container starts again.
+    /// 503: the agent's container is restarting.
     Restarting,
-    /// 503: the agent was asleep and wakes.
+    /// 503: the agent was asleep and is waking.
     Waking,
     /// 503: the platform's own agent is not ready yet.
     Warming,
@@ -108,27 +110,27 @@ pub enum RefusalKind {
     Unavailable,
     /// 429: the caller's own rate limit.
     RateLimited,
-    /// 400: the tenant gate misses its header.
+    /// 400: the tenant gate's header is missing.
     Tenant,
-    /// 502: the agent's reply was too long or broke off; [`A2aRefusal::delivery_confirmed`] says whether the agent is
-    /// known to have the message. Not to be sent again.
+    /// 502: the agent's reply was too long or broke off. [`A2aRefusal::delivery_confirmed`] says whether the agent
+    /// certainly has the message. Do not send it again.
     ReplyLost,
-    /// A status of success: the agent answered nothing, and has the message.
+    /// A status of success: the agent has the message and answered nothing.
     EmptyReply,
     /// Anything else: the agent's own error. It says nothing about the caller's credential or rate limit.
     Agent,
 }
 
 impl A2aRefusal {
-    /// An error with its text alone.
+    /// An error with a text only.
     pub fn new(error: impl Into<String>) -> Self {
         Self { error: error.into(), ..Self::default() }
     }
 
-    /// What the error is about, at the status that it came with.
+    /// The kind of the error, judged with the status of the answer.
     ///
-    /// Only the platform's own texts and flags at the platform's own statuses count. An agent may imitate a text at a
-    /// status of 300 and more, and no flag.
+    /// Only the platform's own texts and flags at the platform's own statuses count. At a status of 300 and more an
+    /// agent can imitate a text, but no flag.
     pub fn kind(&self, status: StatusCode) -> RefusalKind {
         if status.is_success() {
             return if self.error == EMPTY_REPLY { RefusalKind::EmptyReply } else { RefusalKind::Agent };
@@ -136,7 +138,7 @@ impl A2aRefusal {
         self.flagged(status).or_else(|| self.worded(status)).unwrap_or(RefusalKind::Agent)
     }
 
-    /// The kinds that a key beside the text tells.
+    /// The kinds that a key besides `error` identifies.
     fn flagged(&self, status: StatusCode) -> Option<RefusalKind> {
         let is = |flag: Option<bool>| flag == Some(true);
         let kind = match status.as_u16() {
@@ -157,7 +159,7 @@ impl A2aRefusal {
         Some(kind)
     }
 
-    /// The kinds that the text tells.
+    /// The kinds that the text identifies.
     fn worded(&self, status: StatusCode) -> Option<RefusalKind> {
         let whole = WORDS.iter().find(|(code, text, _)| *code == status.as_u16() && *text == self.error);
         let begun =
@@ -168,7 +170,7 @@ impl A2aRefusal {
 
 const EMPTY_REPLY: &str = "agent returned empty response body";
 
-/// Statuses and texts that are the platform's own.
+/// The statuses and texts of the platform's own errors.
 const WORDS: &[(u16, &str, RefusalKind)] = &[
     (401, "missing caller auth token", RefusalKind::MissingToken),
     (401, "invalid caller auth token", RefusalKind::InvalidToken),
@@ -182,14 +184,14 @@ const WORDS: &[(u16, &str, RefusalKind)] = &[
     (400, "invalid params.message.content type", RefusalKind::BadRequest),
     (502, "failed to reach workspace agent", RefusalKind::Unreachable),
     (502, "workspace URL is not publicly routable", RefusalKind::UnsafeUrl),
-    // The registered URL is none that a request could be made of (April).
+    // The registered URL is not one that a request can be made of (April).
     (500, "failed to create proxy request", RefusalKind::UnsafeUrl),
     (502, "failed to read agent response", RefusalKind::ReplyLost),
     (503, "workspace has no URL", RefusalKind::NoUrl),
     (500, "lookup failed", RefusalKind::Unavailable),
 ];
 
-/// The same for texts that go on in varying ways.
+/// The same for texts of which only the beginning is fixed.
 const BEGINNINGS: &[(u16, &str, RefusalKind)] = &[
     (403, "access denied: ", RefusalKind::Denied),
     (400, "params.message must contain ", RefusalKind::BadRequest),

@@ -1,4 +1,4 @@
-//! The activity feed (contract section 12; April 6.1), and what is posted to it (13).
+//! The activity feed (contract section 12; April 6.1), and the bodies that an agent posts to it (13).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,13 +10,13 @@ use crate::time::UnixTime;
 use crate::words::words;
 
 words! {
-    /// What a row of the feed is about.
+    /// The type of a row of the feed.
     ActivityType {
-        /// A message that came in; also the agent's own notes to the user, whose method is `notify`.
+        /// A received message; also the agent's own notes to the user, whose method is `notify`.
         A2aReceive = "a2a_receive",
-        /// A message that went out, as the agent reported it.
+        /// A sent message, as the agent reported it.
         A2aSend = "a2a_send",
-        /// A delegation of the reader's own.
+        /// One of the reader's own delegations.
         Delegation = "delegation",
         /// A broadcast to the whole organisation. Not on April's server.
         BroadcastReceive = "broadcast_receive",
@@ -26,7 +26,7 @@ words! {
         AgentLog = "agent_log",
         /// A skill that was promoted.
         SkillPromotion = "skill_promotion",
-        /// Something that was remembered.
+        /// An entry that was written to memory.
         MemoryWrite = "memory_write",
         /// An error, as the agent reported it.
         Error = "error",
@@ -35,72 +35,72 @@ words! {
 
 /// A row of `GET /workspaces/:id/activity`; the answer is [`Rows`](crate::Rows) of them.
 ///
-/// The text of a message is in its request, [`request`](Self::request). A sender that is absent is a person, a channel or
-/// the platform itself; a sender that is no workspace id makes the whole row unreadable, so that nobody is taken for a
-/// person who is none. Every other key is kept.
+/// The text of a message is in its request, [`request`](Self::request). An absent sender is a person, a channel or the
+/// platform itself. A sender that is not a workspace id makes the whole row unreadable, so that no agent passes for a
+/// person. All other keys are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActivityRow {
-    /// The row; the reader's cursor.
+    /// The row's id, which is also the reader's cursor.
     pub id: ActivityId,
-    /// Whose feed it stands in.
+    /// The workspace whose feed has the row.
     pub workspace_id: WorkspaceId,
-    /// What it is about.
+    /// The row's type.
     pub activity_type: ActivityType,
-    /// Who did it; `None` for people, channels and the platform itself.
+    /// The sender; `None` for people, channels and the platform itself.
     pub source_id: Option<WorkspaceId>,
-    /// To whom; the reader's own id in what came in.
+    /// The receiver; the reader's own id in received messages.
     #[serde(default, deserialize_with = "or_default")]
     pub target_id: Option<WorkspaceId>,
-    /// The JSON-RPC method of a message; `notify`, `delegate`, `delegate_result`, `chat_upload_receive` ….
+    /// The JSON-RPC method of a message: `notify`, `delegate`, `delegate_result`, `chat_upload_receive` ….
     #[serde(default, deserialize_with = "or_default")]
     pub method: Option<String>,
-    /// What happened, for people.
+    /// A summary for people.
     #[serde(default, deserialize_with = "or_default")]
     pub summary: Option<String>,
-    /// Milliseconds that it took.
+    /// Duration in milliseconds.
     #[serde(default, deserialize_with = "or_default")]
     pub duration_ms: Option<i64>,
-    /// `ok`, `error`, or a delegation's status. An error may stand for a call that was delivered later (contract section
-    /// 20, April).
+    /// `ok`, `error`, or a delegation's status. A call with `error` may have been delivered later (contract section 20,
+    /// April).
     #[serde(default, deserialize_with = "or_default")]
     pub status: String,
-    /// What went wrong.
+    /// The error, for people.
     #[serde(default, deserialize_with = "or_default")]
     pub error_detail: Option<String>,
-    /// When the row was made.
+    /// When the row was created.
     pub created_at: UnixTime,
-    /// A counter of the whole server, so it has gaps within a feed. Not on April's server.
+    /// A counter of the whole server, so that its values have gaps within a feed. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub seq: Option<i64>,
-    /// What was asked: the JSON-RPC request of a message.
+    /// The request: the JSON-RPC request of a message.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub request_body: Option<Value>,
-    /// What was answered.
+    /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub response_body: Option<Value>,
     /// The tools that the agent used.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub tool_trace: Option<Value>,
-    /// The sender's name, if it was asked for with `include=peer_info` and is known. Not on April's server.
+    /// The sender's name, if the query had `include=peer_info` and the name is known. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub peer_name: Option<String>,
-    /// The sender's role, likewise.
+    /// The sender's role, under the same conditions.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub peer_role: Option<String>,
-    /// Where the sender is discovered, likewise; it needs a credential.
+    /// The URL to discover the sender, under the same conditions; it needs a credential.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub agent_card_url: Option<String>,
-    /// The files of the message, likewise.
+    /// The files of the message, under the same conditions.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub attachments: Option<Vec<Attachment>>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl ActivityRow {
-    /// A row with what every row has.
+    /// A row with the fields that every row has.
     pub fn new(id: ActivityId, workspace_id: WorkspaceId, activity_type: ActivityType, created_at: UnixTime) -> Self {
         Self {
             id,
@@ -126,7 +126,7 @@ impl ActivityRow {
         }
     }
 
-    /// The JSON-RPC request of a message; `None` where the row has none.
+    /// The JSON-RPC request of a message; `None` if the row has none.
     pub fn request(&self) -> Option<RpcRequest> {
         RpcRequest::deserialize(self.request_body.as_ref()?).ok()
     }
@@ -139,10 +139,10 @@ pub struct Attachment {
     /// `image`, `audio`, `video` or `file`.
     #[serde(default, deserialize_with = "or_default")]
     pub kind: String,
-    /// Where it is.
+    /// Its URI.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub uri: Option<String>,
-    /// Its type.
+    /// Its MIME type.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub mime_type: Option<String>,
     /// Its name.
@@ -150,19 +150,19 @@ pub struct Attachment {
     pub name: Option<String>,
 }
 
-/// Body of `POST /workspaces/:id/notify`: words for the user (contract section 13.2).
+/// Body of `POST /workspaces/:id/notify`: a message to the user (contract section 13.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NotifyRequest {
-    /// What is said; not empty.
+    /// The text; not empty.
     pub message: String,
-    /// Files to go with it.
+    /// Attached files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<NotifyAttachment>,
 }
 
 impl NotifyRequest {
-    /// Words alone.
+    /// A message without files.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), attachments: Vec::new() }
     }
@@ -175,15 +175,15 @@ impl NotifyRequest {
     }
 }
 
-/// A file that goes with words for the user.
+/// A file attached to a message to the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NotifyAttachment {
-    /// Where it is.
+    /// Its URI.
     pub uri: String,
     /// Its name.
     pub name: String,
-    /// Its type.
+    /// Its MIME type.
     #[serde(default, rename = "mimeType", skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     /// Its length in bytes.
@@ -192,19 +192,19 @@ pub struct NotifyAttachment {
 }
 
 impl NotifyAttachment {
-    /// A file by its place and its name.
+    /// A file with this URI and this name.
     pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
         Self { uri: uri.into(), name: name.into(), mime_type: None, size: None }
     }
 
-    /// Says of what type it is.
+    /// Sets its MIME type.
     #[must_use]
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = Some(mime_type.into());
         self
     }
 
-    /// Says how many bytes it has.
+    /// Sets its length in bytes.
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
@@ -221,12 +221,12 @@ pub struct PostedAnswer {
 }
 
 impl PostedAnswer {
-    /// Words for the user were sent.
+    /// The answer for a message to the user that was sent.
     pub fn sent() -> Self {
         Self { status: "sent".to_owned() }
     }
 
-    /// A row was logged.
+    /// The answer for a row that was logged.
     pub fn logged() -> Self {
         Self { status: "logged".to_owned() }
     }
@@ -234,8 +234,8 @@ impl PostedAnswer {
 
 /// Body of `POST /workspaces/:id/activity/ack`. Not on April's server.
 ///
-/// The mark only grows, and one beyond the newest row is accepted and sticks: send nothing that was not read (contract
-/// section 12.4).
+/// The mark never decreases, and the server accepts and keeps a mark beyond the newest row: send only the `seq` of a
+/// row that was read (contract section 12.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActivityAckRequest {
@@ -244,7 +244,7 @@ pub struct ActivityAckRequest {
 }
 
 impl ActivityAckRequest {
-    /// The mark after the last row that was read.
+    /// A mark at the last row that was read.
     pub fn new(acked_seq: i64) -> Self {
         Self { acked_seq }
     }

@@ -1,4 +1,5 @@
-//! What a workspace's owner does: create, pause, resume, delete, tokens (contract section 16; April 10 and 12).
+//! Bodies and answers of the owner's endpoints: create, pause, resume and delete a workspace, and its tokens (contract
+//! section 16; April 10 and 12).
 
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +15,20 @@ use crate::time::UnixTime;
 pub struct CreateWorkspace {
     /// The workspace's name.
     pub name: String,
-    /// `external` for a remote agent. April's server needs it; the current one takes `external: true` for it.
+    /// The runtime: `external` for a remote agent. April's server requires it; the current one accepts `external: true`
+    /// instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    /// Whether the agent runs elsewhere.
+    /// Whether the agent runs outside the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<bool>,
-    /// Where the platform reaches the agent, if it is known beforehand.
+    /// The URL at which the platform reaches the agent, if it is already known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// How messages reach the agent; ignored by April's server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_mode: Option<DeliveryMode>,
-    /// The workspace above it.
+    /// The parent workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<WorkspaceId>,
     /// Its role in the organisation.
@@ -38,7 +40,7 @@ pub struct CreateWorkspace {
 }
 
 impl CreateWorkspace {
-    /// An external workspace, in the words that both servers understand.
+    /// An external workspace, with the keys that both servers understand.
     pub fn external(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -52,35 +54,35 @@ impl CreateWorkspace {
         }
     }
 
-    /// Says where the platform reaches the agent.
+    /// Sets the URL at which the platform reaches the agent.
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// Says how messages reach the agent.
+    /// Sets how messages reach the agent.
     #[must_use]
     pub fn delivery_mode(mut self, delivery_mode: DeliveryMode) -> Self {
         self.delivery_mode = Some(delivery_mode);
         self
     }
 
-    /// Puts it below another workspace.
+    /// Sets the parent workspace.
     #[must_use]
     pub fn parent_id(mut self, parent_id: WorkspaceId) -> Self {
         self.parent_id = Some(parent_id);
         self
     }
 
-    /// Says which role it has in the organisation.
+    /// Sets its role in the organisation.
     #[must_use]
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.role = Some(role.into());
         self
     }
 
-    /// Says which tier it has.
+    /// Sets its tier.
     #[must_use]
     pub fn tier(mut self, tier: i64) -> Self {
         self.tier = Some(tier);
@@ -94,20 +96,20 @@ impl CreateWorkspace {
 pub struct CreatedWorkspace {
     /// The new workspace.
     pub id: WorkspaceId,
-    /// Whether its agent runs elsewhere; absent for a managed one on April's server.
+    /// Whether its agent runs outside the platform; absent for a managed workspace on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub external: Option<bool>,
-    /// Its status as the answer has it; April's server says `awaiting_agent` and means `provisioning`. `""` where none was
-    /// sent.
+    /// Its status as in the answer. April's server writes `awaiting_agent` here and stores `provisioning`. `""` if the
+    /// answer has no status.
     #[serde(default = "WorkspaceStatus::unknown", deserialize_with = "WorkspaceStatus::lenient")]
     pub status: WorkspaceStatus,
-    /// How to connect, with the token, shown this once; absent when a URL was given.
+    /// The connection block with the token, which is shown only once; absent if the request had a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-    /// Managed workspaces of April's server.
+    /// Sent for managed workspaces, by April's server only.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub awareness_namespace: Option<String>,
-    /// Managed workspaces of April's server.
+    /// Sent for managed workspaces, by April's server only.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub workspace_access: Option<String>,
 }
@@ -119,19 +121,21 @@ impl CreatedWorkspace {
     }
 }
 
-/// How to connect an agent: of `POST /workspaces`, `…/external/rotate` and `…/external/connection`.
+/// The connection block, which says how an agent connects: in the answers of `POST /workspaces`, `…/external/rotate`
+/// and `…/external/connection`.
 ///
-/// Only a token that is there must make sense; an odd value elsewhere reads as absent, so that no minted token is lost.
+/// Only a token that is present must be valid. An invalid value in another field reads as absent, so that no minted
+/// token is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The workspace; `None` where what was sent is no id.
+    /// The workspace; `None` if the value is not an id.
     #[serde(default, deserialize_with = "or_default")]
     pub workspace_id: Option<WorkspaceId>,
-    /// The platform's base URL, as it sees itself.
+    /// The platform's base URL, as the platform itself knows it.
     #[serde(default, deserialize_with = "or_default")]
     pub platform_url: String,
-    /// The token; `None` where the server writes `""`, because it is not shown again or could not be minted.
+    /// The token; `None` if the server writes `""`, because the token is not shown again or could not be minted.
     #[serde(default, deserialize_with = "secret::optional_token", serialize_with = "token_or_empty")]
     pub auth_token: Option<Token>,
     /// The URL of register.
@@ -140,13 +144,13 @@ pub struct Connection {
     /// The URL of heartbeat.
     #[serde(default, deserialize_with = "or_default")]
     pub heartbeat_endpoint: String,
-    /// Ready-made programs for people, by the key under which the server sends each.
+    /// Ready-made programs for people, by the server's key for each.
     #[serde(flatten, deserialize_with = "snippets")]
     pub snippets: std::collections::BTreeMap<String, String>,
 }
 
 impl Connection {
-    /// The block for a workspace of the platform at `platform_url` (no slash at its end), without snippets.
+    /// The block for a workspace of the platform at `platform_url` (without a slash at the end), with no snippets.
     pub fn new(workspace_id: WorkspaceId, platform_url: &str, auth_token: Option<Token>) -> Self {
         Self {
             workspace_id: Some(workspace_id),
@@ -159,7 +163,7 @@ impl Connection {
     }
 }
 
-/// Keeps the snippets that are texts: a key of another shape is not one.
+/// Keeps the values that are strings: any other value is no snippet.
 fn snippets<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<std::collections::BTreeMap<String, String>, D::Error> {
@@ -179,7 +183,7 @@ fn token_or_empty<S: serde::Serializer>(token: &Option<Token>, serializer: S) ->
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConnectionAnswer {
-    /// The connection block; after a rotation with the one token that is live now.
+    /// The connection block. After a rotation it holds the only token that is live.
     pub connection: Connection,
 }
 
@@ -202,7 +206,7 @@ pub struct PauseAnswer {
 }
 
 impl PauseAnswer {
-    /// The answer for so many paused workspaces.
+    /// The answer for this number of paused workspaces.
     pub fn paused(paused_count: u64) -> Self {
         Self { status: "paused".to_owned(), paused_count }
     }
@@ -220,7 +224,7 @@ pub struct ResumeAnswer {
 }
 
 impl ResumeAnswer {
-    /// The answer for so many resumed workspaces.
+    /// The answer for this number of resumed workspaces.
     pub fn provisioning(resumed_count: u64) -> Self {
         Self { status: "provisioning".to_owned(), resumed_count }
     }
@@ -232,13 +236,13 @@ impl ResumeAnswer {
 pub struct DeleteAnswer {
     /// `removed` or `purged`.
     pub status: String,
-    /// How many descendants went with it.
+    /// How many descendants were deleted with it.
     #[serde(default, deserialize_with = "or_default")]
     pub cascade_deleted: u64,
 }
 
 impl DeleteAnswer {
-    /// The answer for a workspace that was removed (`purged`: whose row is gone too).
+    /// The answer for a workspace that was removed (`purged`: its row was deleted too).
     pub fn new(purged: bool, cascade_deleted: u64) -> Self {
         Self { status: if purged { "purged" } else { "removed" }.to_owned(), cascade_deleted }
     }
@@ -248,10 +252,10 @@ impl DeleteAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TokenList {
-    /// The live tokens of this page, newest first. Rows that make no sense are left out.
+    /// The live tokens of this page, newest first. Invalid rows are left out.
     #[serde(deserialize_with = "list")]
     pub tokens: Vec<TokenRow>,
-    /// How many are in this page.
+    /// How many tokens this page has.
     #[serde(default, deserialize_with = "or_default")]
     pub count: u64,
 }
@@ -291,10 +295,10 @@ impl TokenRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MintedToken {
-    /// The new token, shown this once.
+    /// The new token, which is shown only once.
     #[serde(serialize_with = "Token::serialize")]
     pub auth_token: Token,
-    /// Whose it is; `None` where what was sent is no id, so that no minted token is lost.
+    /// The token's workspace. `None` if the value is not an id, so that no minted token is lost.
     #[serde(default, deserialize_with = "or_default")]
     pub workspace_id: Option<WorkspaceId>,
     /// Advice for people.
@@ -315,13 +319,13 @@ impl MintedToken {
 pub struct RevokedToken {
     /// `revoked`.
     pub status: String,
-    /// The workspace, in the administrator's answer alone.
+    /// The workspace; only in the administrator's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_id: Option<String>,
 }
 
 impl RevokedToken {
-    /// The answer for a token, or for all of a workspace's.
+    /// The answer for one token, or for all tokens of a workspace.
     pub fn revoked(workspace_id: Option<String>) -> Self {
         Self { status: "revoked".to_owned(), workspace_id }
     }

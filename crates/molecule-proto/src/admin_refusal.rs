@@ -1,11 +1,12 @@
-//! What an owner's acts are refused with, where it is more than an [`ErrorBody`](crate::ErrorBody) (contract section 16).
+//! Refusals of the owner's endpoints that have more fields than an [`ErrorBody`](crate::ErrorBody) (contract section
+//! 16).
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::WorkspaceId;
 use crate::lenient::or_default;
 
-/// A workspace as refusals list it.
+/// A workspace in the list of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NamedWorkspace {
@@ -17,19 +18,19 @@ pub struct NamedWorkspace {
 }
 
 impl NamedWorkspace {
-    /// A workspace with its name.
+    /// A workspace with this id and this name.
     pub fn new(id: WorkspaceId, name: impl Into<String>) -> Self {
         Self { id, name: name.into() }
     }
 }
 
-/// Answer of `POST /workspaces` at 422: the runtime or the parent makes no sense. Not on April's server.
+/// Answer of `POST /workspaces` at 422: the runtime or the parent is invalid. Not on April's server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreateRefusal {
     /// `RUNTIME_UNSUPPORTED` or `WORKSPACE_REPARENT_PARENT_NOT_FOUND`.
     pub code: String,
-    /// What went wrong, for people.
+    /// The error, for people.
     pub error: String,
     /// The runtime, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,13 +41,13 @@ pub struct CreateRefusal {
 }
 
 impl CreateRefusal {
-    /// A runtime that no external workspace can have, or that the server does not know.
+    /// The refusal of a runtime that the server does not know or does not allow for external workspaces.
     pub fn runtime(error: impl Into<String>, runtime: impl Into<String>) -> Self {
         let code = "RUNTIME_UNSUPPORTED".to_owned();
         Self { code, error: error.into(), runtime: Some(runtime.into()), parent_id: None }
     }
 
-    /// A parent that does not exist.
+    /// The refusal of a parent that does not exist.
     pub fn parent(parent_id: impl Into<String>) -> Self {
         let code = "WORKSPACE_REPARENT_PARENT_NOT_FOUND".to_owned();
         let error = "parent workspace does not exist".to_owned();
@@ -54,18 +55,19 @@ impl CreateRefusal {
     }
 }
 
-/// Answer of `POST /workspaces/:id/pause` and `…/resume` at 409: say `?cascade=true`. Not on April's server.
+/// Answer of `POST /workspaces/:id/pause` and `…/resume` at 409: the request needs `?cascade=true`. Not on April's
+/// server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HasDescendants {
-    /// What went wrong, for people.
+    /// The error, for people.
     pub error: String,
-    /// The workspaces that would go with it.
+    /// The descendants that would be paused or resumed as well.
     pub descendants: Vec<NamedWorkspace>,
 }
 
 impl HasDescendants {
-    /// The refusal with its list.
+    /// The refusal with its list of workspaces.
     pub fn new(error: impl Into<String>, descendants: Vec<NamedWorkspace>) -> Self {
         Self { error: error.into(), descendants }
     }
@@ -80,13 +82,13 @@ pub struct NameNotConfirmed {
     /// What to send.
     #[serde(default, deserialize_with = "or_default")]
     pub hint: String,
-    /// The name to confirm.
+    /// The name that the header must have.
     #[serde(default, deserialize_with = "or_default")]
     pub workspace_name: String,
-    /// What the agent works on.
+    /// The number of the agent's active tasks.
     #[serde(default, deserialize_with = "or_default")]
     pub active_tasks: i64,
-    /// Workspaces directly below it.
+    /// The number of workspaces directly below it.
     #[serde(default, deserialize_with = "or_default")]
     pub child_count: u64,
 }
@@ -101,13 +103,13 @@ impl NameNotConfirmed {
     }
 }
 
-/// Answer of `DELETE /workspaces/:id` at 409: say `?confirm=true`. It has no `error`.
+/// Answer of `DELETE /workspaces/:id` at 409: the request needs `?confirm=true`. It has no key `error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChildrenNotConfirmed {
     /// `confirmation_required`.
     pub status: String,
-    /// What to do, for people.
+    /// The remedy, for people.
     #[serde(default, deserialize_with = "or_default")]
     pub message: String,
     /// The workspaces directly below it.
@@ -118,7 +120,7 @@ pub struct ChildrenNotConfirmed {
 }
 
 impl ChildrenNotConfirmed {
-    /// The refusal with its list.
+    /// The refusal with its list of workspaces.
     pub fn new(children: Vec<NamedWorkspace>) -> Self {
         let message = "This workspace has sub-workspaces. Delete with ?confirm=true to cascade delete.".to_owned();
         let children_count = children.len() as u64;
@@ -126,7 +128,7 @@ impl ChildrenNotConfirmed {
     }
 }
 
-/// Answer of `DELETE /workspaces/:id` at 410: it was removed before. Not on April's server.
+/// Answer of `DELETE /workspaces/:id` at 410: the workspace was removed before. Not on April's server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AlreadyRemoved {

@@ -7,8 +7,8 @@ use crate::id::WorkspaceId;
 
 /// An agent's card: a JSON object that the platform stores as it is and shows to peers.
 ///
-/// Keys that this type does not name are kept and written back ([`extra`](Self::extra)). The server fills in `name`,
-/// `role` and `description` from the workspace where they are missing.
+/// Keys without a field of their own are kept and written back ([`extra`](Self::extra)). If `name`, `role` or
+/// `description` is missing, the server fills it in from the workspace.
 ///
 /// ```
 /// use molecule_proto::AgentCard;
@@ -32,33 +32,33 @@ pub struct AgentCard {
     /// The agent's own A2A URL. The server judges it like a reported URL and refuses an unsafe one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Every other key: `skills`, `version`, `capabilities` and whatever peers agree on.
+    /// All other keys: `skills`, `version`, `capabilities`, and keys on which peers agree.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl AgentCard {
-    /// A card with a name alone.
+    /// A card with a name only.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..Self::default() }
     }
 
-    /// Says what the agent does.
+    /// Sets what the agent does, in a sentence.
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
         self
     }
 
-    /// Says which role the agent has in its organisation.
+    /// Sets the agent's role in its organisation.
     #[must_use]
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.role = Some(role.into());
         self
     }
 
-    /// Adds a skill to the list under the key `skills`: its name, or an A2A skill object. What is there and no list is
-    /// replaced by one.
+    /// Adds a skill to the list under the key `skills`: its name, or an A2A skill object. A value of this key that is
+    /// not a list is replaced by a list.
     #[must_use]
     pub fn skill(mut self, skill: impl Into<Value>) -> Self {
         let skills = self.extra.entry("skills").or_insert_with(|| Value::Array(Vec::new()));
@@ -103,7 +103,7 @@ pub struct UpdateCardAnswer {
 }
 
 impl UpdateCardAnswer {
-    /// The only answer there is.
+    /// The answer; there is no other.
     pub fn updated() -> Self {
         Self { status: "updated".to_owned() }
     }

@@ -1,4 +1,4 @@
-//! Times of the queue, which the platform writes as its database does (contract section 11).
+//! Times of the queue, which the platform writes in its database's notation (contract section 11).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::{TimeError, UnixTime};
 
-/// A moment of the calendar in the database's own notation, `2026-11-22 21:39:57.150091+00`: a blank between date and
-/// time, an offset of hours alone. RFC 3339 is read as well.
+/// A moment of calendar time in the database's notation, `2026-11-22 21:39:57.150091+00`: a blank between date and
+/// time, and an offset of hours only. RFC 3339 is read as well.
 ///
 /// ```
 /// use molecule_proto::DatabaseTime;

@@ -9,47 +9,48 @@ use crate::time::UnixTime;
 use crate::words::words;
 
 words! {
-    /// Where a delegation stands.
+    /// The status of a delegation.
     DelegationStatus {
-        /// Taken: the answer to a new one.
+        /// Accepted: the answer to a new delegation.
         Delegated = "delegated",
-        /// Recorded, not yet sent.
+        /// Recorded, but not sent yet.
         Pending = "pending",
         /// Sent to the target.
         Dispatched = "dispatched",
-        /// The target is busy; it waits. A row that says so may say it for ever (contract section 14.1).
+        /// The delegation waits, because the target is busy. A row may keep this status for ever (contract section
+        /// 14.1).
         Queued = "queued",
         /// The target works on it.
         InProgress = "in_progress",
-        /// The target has been silent for ten minutes.
+        /// The target has sent nothing for ten minutes.
         Stuck = "stuck",
         /// The target answered.
         Completed = "completed",
-        /// It could not be sent, or the target answered with an error status.
+        /// The delegation could not be sent, or the target answered with an error status.
         Failed = "failed",
     }
 }
 
 words! {
-    /// Which end of a delegation a workspace is.
+    /// Whether the workspace sent or received a delegation.
     Direction {
-        /// It delegated.
+        /// The workspace delegated the task.
         Sent = "sent",
-        /// It was delegated to.
+        /// The workspace is the target.
         Received = "received",
     }
 }
 
-/// Body of `POST /workspaces/:self/delegate`: the path names who delegates.
+/// Body of `POST /workspaces/:self/delegate`. The path names the delegating workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DelegateRequest {
-    /// Who is to do it.
+    /// The workspace that shall do the task.
     pub target_id: WorkspaceId,
-    /// What is to be done; not empty.
+    /// The task; not empty.
     pub task: String,
-    /// The same key of the same workspace names the same delegation, whatever target and task the second call names. One
-    /// that failed gives its key free.
+    /// A second call of the same workspace with the same key names the same delegation, even if its target and task
+    /// differ. A failed delegation frees its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }
@@ -60,7 +61,7 @@ impl DelegateRequest {
         Self { target_id, task: task.into(), idempotency_key: None }
     }
 
-    /// Names the delegation, so that the same request again is the same delegation.
+    /// Sets the key that makes a repeated request the same delegation.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
@@ -72,29 +73,30 @@ impl DelegateRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DelegateAnswer {
-    /// The delegation.
+    /// The delegation's id.
     pub delegation_id: DelegationId,
-    /// `delegated`, or where the earlier one stands, which may be stale.
+    /// `delegated`, or the status of the earlier delegation, which may be stale.
     pub status: DelegationStatus,
-    /// Who is to do it: of an earlier one its own target, whoever the call named.
+    /// The workspace that shall do the task. For an earlier delegation this is its own target, not the one in the
+    /// request.
     #[serde(default, deserialize_with = "or_default")]
     pub target_id: Option<WorkspaceId>,
-    /// The delegation is under way, and its status cannot be followed.
+    /// Present if the delegation is in progress but its status cannot be followed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub warning: Option<String>,
-    /// Whether the key named an earlier delegation, and nothing was sent.
+    /// Whether the key named an earlier delegation, so that nothing was sent.
     #[serde(default, skip_serializing_if = "is_false", deserialize_with = "or_default")]
     pub idempotent_hit: bool,
 }
 
 impl DelegateAnswer {
-    /// A new delegation.
+    /// The answer for a new delegation.
     pub fn delegated(delegation_id: DelegationId, target_id: WorkspaceId) -> Self {
         let status = DelegationStatus::Delegated;
         Self { delegation_id, status, target_id: Some(target_id), warning: None, idempotent_hit: false }
     }
 
-    /// The delegation that the key named before.
+    /// The answer for an earlier delegation with the same key.
     pub fn known(delegation_id: DelegationId, status: DelegationStatus, target_id: Option<WorkspaceId>) -> Self {
         Self { delegation_id, status, target_id, warning: None, idempotent_hit: true }
     }
@@ -102,14 +104,14 @@ impl DelegateAnswer {
 
 /// A row of `GET /workspaces/:self/delegations`; the answer is [`Rows`](crate::Rows) of them, newest first, at most 50.
 ///
-/// There are two shapes of it (contract section 14.2). A row of the **ledger** ([`is_ledger`](Self::is_ledger)) stands
-/// for one delegation. A row of the **activity fold** is one of several: those of a delegation share a `delegation_id`
-/// (which April's server leaves out of failed results), the newest counts, and a `response_preview` that holds nothing but
-/// the id is a handle and no answer.
+/// It has two forms (contract section 14.2). The **ledger** ([`is_ledger`](Self::is_ledger)) has one row for each
+/// delegation. The **activity fold** has several: the rows of a delegation share a `delegation_id` (which April's
+/// server leaves out of failed results), and the newest row counts. There, a `response_preview` that is only the id is
+/// a handle, not an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DelegationRow {
-    /// The row, in the activity fold.
+    /// The row's id, in the activity fold.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub id: Option<String>,
     /// `delegation`, in the activity fold.
@@ -118,47 +120,47 @@ pub struct DelegationRow {
     /// `true` in the ledger.
     #[serde(default, rename = "_ledger", skip_serializing_if = "is_false", deserialize_with = "or_default")]
     pub is_ledger: bool,
-    /// The delegation. A text, since agents name their own ones as they like.
+    /// The delegation's id. It is a string, since agents may give their own delegations any id.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub delegation_id: Option<String>,
-    /// Who delegated.
+    /// The workspace that delegated the task.
     #[serde(default, deserialize_with = "or_default")]
     pub source_id: String,
-    /// Who is to do it; `""` in what an agent reported itself.
+    /// The workspace that shall do the task; `""` in a row that an agent reported itself.
     #[serde(default, deserialize_with = "or_default")]
     pub target_id: String,
-    /// Which end the reader is; not on April's server.
+    /// Whether the reader sent or received it. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub direction: Option<Direction>,
-    /// What the row is about, for people.
+    /// A description of the row, for people.
     #[serde(default, deserialize_with = "or_default")]
     pub summary: String,
-    /// Where it stands; other words (`ok`, `error`) in rows of a server that pushes results.
+    /// The delegation's status. Rows of a server that pushes results have other words (`ok`, `error`).
     pub status: DelegationStatus,
-    /// When the row was made.
+    /// When the row was created.
     pub created_at: UnixTime,
-    /// When it was last written, in the ledger.
+    /// When the row was last written, in the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub updated_at: Option<UnixTime>,
-    /// What went wrong.
+    /// The error, for people.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub error: Option<String>,
     /// The first 300 bytes of the answer, or a handle.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub response_preview: Option<String>,
-    /// When the target was last heard of, in the ledger.
+    /// When the platform last heard of the target, in the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub last_heartbeat: Option<UnixTime>,
-    /// When it is given up, in the ledger: six hours after its start.
+    /// When the platform gives the delegation up, in the ledger: six hours after its start.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub deadline: Option<UnixTime>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl DelegationRow {
-    /// A row with what every row has.
+    /// A row with the fields that every row has.
     pub fn new(source_id: &WorkspaceId, status: DelegationStatus, created_at: UnixTime) -> Self {
         Self {
             id: None,
@@ -185,16 +187,16 @@ impl DelegationRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecordDelegationRequest {
-    /// Who is to do it.
+    /// The workspace that shall do the task.
     pub target_id: WorkspaceId,
-    /// What is to be done.
+    /// The task.
     pub task: String,
-    /// What the agent calls it: any text.
+    /// The agent's own id for it: any text.
     pub delegation_id: String,
 }
 
 impl RecordDelegationRequest {
-    /// A task for a target, under the agent's own name for it.
+    /// A task for a target, under the agent's own id.
     pub fn new(target_id: WorkspaceId, task: impl Into<String>, delegation_id: impl Into<String>) -> Self {
         Self { target_id, task: task.into(), delegation_id: delegation_id.into() }
     }
@@ -206,32 +208,32 @@ impl RecordDelegationRequest {
 pub struct UpdateDelegationRequest {
     /// `completed` or `failed`.
     pub status: DelegationStatus,
-    /// What went wrong.
+    /// The error, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What came of it.
+    /// The start of the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_preview: Option<String>,
 }
 
 impl UpdateDelegationRequest {
-    /// It came to an end, with what came of it.
+    /// An update for a delegation that ended with this result.
     pub fn completed(response_preview: impl Into<String>) -> Self {
         let status = DelegationStatus::Completed;
         Self { status, error: None, response_preview: Some(response_preview.into()) }
     }
 
-    /// It failed, and this is why.
+    /// An update for a delegation that failed with this error.
     pub fn failed(error: impl Into<String>) -> Self {
         Self { status: DelegationStatus::Failed, error: Some(error.into()), response_preview: None }
     }
 }
 
-/// Answer of both: the delegation and `recorded`, or the status that was sent.
+/// Answer of `…/delegations/record` and `…/update`: the delegation and `recorded`, or the status that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReportedDelegation {
-    /// The delegation, as the agent calls it.
+    /// The agent's own id of the delegation.
     pub delegation_id: String,
     /// `recorded`, or the status that was sent.
     pub status: String,

@@ -1,12 +1,13 @@
-//! Which of the two servers speaks.
+//! The version of the server's wire format.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which server this is, or which one is played. Its name is the same in `Display` and in JSON: `april`, `current`.
+/// The server that a client talks to, or that a simulation plays. `Display` and JSON write the same name: `april`,
+/// `current`.
 ///
-/// A client that no answer has told yet holds none: its field is an `Option<Dialect>`.
+/// A client learns it from an answer; until then its `Option<Dialect>` is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {

@@ -1,4 +1,4 @@
-//! The body of nearly every error (contract section 1.4).
+//! The body of almost every error (contract section 1.4).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,23 +8,23 @@ use crate::status::WorkspaceStatus;
 
 /// `{"error": "<text>"}` with optional extra keys.
 ///
-/// A body whose `error` is no string (an agent's own JSON-RPC error, relayed) does not decode as this type; an odd value
-/// elsewhere reads as absent.
+/// A body whose `error` is not a string (a relayed JSON-RPC error of an agent) does not decode as this type. An invalid
+/// value in another field reads as absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ErrorBody {
-    /// What went wrong, for people.
+    /// The error, for people.
     pub error: String,
-    /// What went wrong, for programs: `platform_unavailable`, `TENANT_ORG_HEADER_REQUIRED` ….
+    /// The error, for programs: `platform_unavailable`, `TENANT_ORG_HEADER_REQUIRED` ….
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub code: Option<String>,
-    /// What to do about it.
+    /// The remedy, for people.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub hint: Option<String>,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub reason: Option<String>,
-    /// More about it; a text or an object.
+    /// Details of the error: a string or an object.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub detail: Option<Value>,
     /// Seconds to wait; also in the `Retry-After` header.
@@ -33,10 +33,10 @@ pub struct ErrorBody {
     /// The status of a workspace that cannot be discovered (contract section 6.2).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub status: Option<WorkspaceStatus>,
-    /// Whether the same may be asked again later, of a waiting call that was not found (contract section 11).
+    /// Whether the request may be repeated later; sent for a queued call that was not found (contract section 11).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub retryable: Option<bool>,
-    /// The header that the tenant gate misses.
+    /// The header that the tenant gate requires.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub required_header: Option<String>,
     /// Secrets that could not be decrypted (contract section 8).
@@ -45,7 +45,7 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// A body with its text alone.
+    /// A body with a text only.
     pub fn new(error: impl Into<String>) -> Self {
         Self { error: error.into(), ..Self::default() }
     }

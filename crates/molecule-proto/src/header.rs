@@ -6,9 +6,9 @@ use http::HeaderName;
 pub const ORG_ID: HeaderName = HeaderName::from_static("x-molecule-org-id");
 /// The caller's own workspace id: required on discover, cross-checked on `/a2a`.
 pub const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-workspace-id");
-/// The workspace's name, as the confirmation of its deletion.
+/// The workspace's name, which confirms its deletion.
 pub const CONFIRM_NAME: HeaderName = HeaderName::from_static("x-confirm-name");
-/// Requests that a window allows; a number or the word `unlimited`.
+/// The most requests in a window: a number or the word `unlimited`.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 /// Requests left in this window.
 pub const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -16,5 +16,5 @@ pub const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-rema
 pub const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// The name of the plugin in a download.
 pub const PLUGIN_NAME: HeaderName = HeaderName::from_static("x-plugin-name");
-/// Where a download's plugin came from, with its scheme: `local://molecule-dev`.
+/// The source of the plugin in a download, with its scheme: `local://molecule-dev`.
 pub const PLUGIN_SOURCE: HeaderName = HeaderName::from_static("x-plugin-source");

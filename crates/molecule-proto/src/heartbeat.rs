@@ -10,64 +10,65 @@ use crate::lenient;
 use crate::secret::{self, InboundSecret};
 use crate::status::RuntimeState;
 
-/// Body of `POST /registry/heartbeat`. Only `workspace_id` is required; the server takes values as they come.
+/// Body of `POST /registry/heartbeat`. Only `workspace_id` is required; the server does not check the values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HeartbeatRequest {
-    /// The workspace that lives.
+    /// The workspace whose agent is alive.
     pub workspace_id: WorkspaceId,
-    /// Share of failed work, 0 to 1: 0.5 and more degrades the workspace, less than 0.1 recovers it.
+    /// Share of failed work, 0 to 1: at 0.5 and more the workspace becomes degraded, below 0.1 it recovers.
     #[serde(default)]
     pub error_rate: f64,
-    /// One of the errors behind the rate; overwrites the last one, with `""` too.
+    /// One of the errors behind the rate. It overwrites the stored one, also with `""`.
     #[serde(default)]
     pub sample_error: String,
-    /// Tasks in work; 1 and more holds back queued calls (unless the workspace allows more at once).
+    /// Number of tasks in progress. At 1 and more the platform holds back queued calls, unless the workspace allows
+    /// more at once.
     #[serde(default)]
     pub active_tasks: i64,
-    /// Whether the agent is busy; derived from `active_tasks` where absent. Not on April's server.
+    /// Whether the agent is busy; derived from `active_tasks` if absent. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_busy: Option<bool>,
     /// Seconds since the agent started.
     #[serde(default)]
     pub uptime_seconds: i64,
-    /// What the agent does, in a few words.
+    /// What the agent works on, in a few words.
     #[serde(default)]
     pub current_task: String,
-    /// Spend of this month in US cents, cumulative; 0 leaves the stored one as it is.
+    /// Money spent this month in US cents, cumulative; 0 does not change the stored value.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub monthly_spend: i64,
-    /// The last `generation` that a heartbeat's answer carried. Not on April's server.
+    /// The `generation` of the last heartbeat's answer. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Version of this body's shape. Not on April's server.
+    /// Version of this body's schema. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<String>,
-    /// How the agent feels; `""` is healthy, `wedged` degrades.
+    /// The runtime's state: `""` is healthy; `wedged` makes the workspace degraded.
     #[serde(default, skip_serializing_if = "RuntimeState::is_healthy")]
     pub runtime_state: RuntimeState,
-    /// What the agent can do; a beat without it withdraws what an earlier one announced.
+    /// What the agent can do. A heartbeat without it withdraws what an earlier one announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_metadata: Option<RuntimeMetadata>,
     /// A card, stored only if the workspace has none. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_card: Option<Value>,
-    /// Whether the agent serves MCP; managed runtimes.
+    /// Whether the agent serves MCP; sent by managed runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp_server_present: Option<bool>,
-    /// Names of the MCP tools; managed runtimes. Absent is not the same as empty.
+    /// Names of the MCP tools; sent by managed runtimes. An absent list is not the same as an empty one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded_mcp_tools: Option<Vec<String>>,
-    /// Whether the MCP tools can be called; managed runtimes.
+    /// Whether the MCP tools can be called; sent by managed runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp_tools_ready: Option<bool>,
-    /// When the agent could first work; managed runtimes.
+    /// When the agent could first work; sent by managed runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ready_at: Option<Value>,
 }
 
 impl HeartbeatRequest {
-    /// A beat that says nothing but that the agent lives.
+    /// A heartbeat that only says that the agent is alive.
     pub fn new(workspace_id: WorkspaceId) -> Self {
         Self {
             workspace_id,
@@ -90,77 +91,77 @@ impl HeartbeatRequest {
         }
     }
 
-    /// Share of failed work, 0 to 1.
+    /// Sets the share of failed work, 0 to 1.
     #[must_use]
     pub fn error_rate(mut self, error_rate: f64) -> Self {
         self.error_rate = error_rate;
         self
     }
 
-    /// One of the errors behind the rate.
+    /// Sets one of the errors behind the rate.
     #[must_use]
     pub fn sample_error(mut self, sample_error: impl Into<String>) -> Self {
         self.sample_error = sample_error.into();
         self
     }
 
-    /// Tasks in work.
+    /// Sets the number of tasks in progress.
     #[must_use]
     pub fn active_tasks(mut self, active_tasks: i64) -> Self {
         self.active_tasks = active_tasks;
         self
     }
 
-    /// Whether the agent is busy.
+    /// Sets whether the agent is busy.
     #[must_use]
     pub fn is_busy(mut self, is_busy: bool) -> Self {
         self.is_busy = Some(is_busy);
         self
     }
 
-    /// Seconds since the agent started.
+    /// Sets the seconds since the agent started.
     #[must_use]
     pub fn uptime_seconds(mut self, uptime_seconds: i64) -> Self {
         self.uptime_seconds = uptime_seconds;
         self
     }
 
-    /// What the agent does, in a few words.
+    /// Sets what the agent works on, in a few words.
     #[must_use]
     pub fn current_task(mut self, current_task: impl Into<String>) -> Self {
         self.current_task = current_task.into();
         self
     }
 
-    /// Spend of this month in US cents.
+    /// Sets the money spent this month, in US cents.
     #[must_use]
     pub fn monthly_spend(mut self, monthly_spend: i64) -> Self {
         self.monthly_spend = monthly_spend;
         self
     }
 
-    /// The last `generation` that was answered.
+    /// Sets the `generation` of the last answer.
     #[must_use]
     pub fn observed_generation(mut self, observed_generation: i64) -> Self {
         self.observed_generation = Some(observed_generation);
         self
     }
 
-    /// How the agent feels.
+    /// Sets the runtime's state.
     #[must_use]
     pub fn runtime_state(mut self, runtime_state: RuntimeState) -> Self {
         self.runtime_state = runtime_state;
         self
     }
 
-    /// What the agent can do.
+    /// Sets what the agent can do.
     #[must_use]
     pub fn runtime_metadata(mut self, runtime_metadata: RuntimeMetadata) -> Self {
         self.runtime_metadata = Some(runtime_metadata);
         self
     }
 
-    /// A card for a workspace that has none.
+    /// Sets a card for a workspace that has none.
     #[must_use]
     pub fn agent_card(mut self, agent_card: impl Into<Value>) -> Self {
         self.agent_card = Some(agent_card.into());
@@ -172,28 +173,28 @@ impl HeartbeatRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RuntimeMetadata {
-    /// What the agent takes care of itself.
+    /// The tasks that the agent does itself, instead of the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
-    /// Seconds of silence after which a call to this agent is given up; replaces the server's own limit.
+    /// Seconds of silence after which the platform gives up a call to this agent; replaces the server's own limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<i64>,
 }
 
 impl RuntimeMetadata {
-    /// Nothing said.
+    /// An empty object.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the agent takes care of itself.
+    /// Sets the tasks that the agent does itself, instead of the platform.
     #[must_use]
     pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = Some(capabilities);
         self
     }
 
-    /// Seconds of silence after which a call to this agent is given up.
+    /// Sets the seconds of silence after which the platform gives up a call to this agent.
     #[must_use]
     pub fn idle_timeout_seconds(mut self, idle_timeout_seconds: i64) -> Self {
         self.idle_timeout_seconds = Some(idle_timeout_seconds);
@@ -201,8 +202,8 @@ impl RuntimeMetadata {
     }
 }
 
-/// What an agent takes care of itself, instead of the platform. `scheduler` promises that the agent serves
-/// `/internal/schedules`: do not set it otherwise.
+/// The tasks that an agent does itself, instead of the platform. `scheduler` promises that the agent serves
+/// `/internal/schedules`: set it only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 #[non_exhaustive]
@@ -221,60 +222,60 @@ pub struct Capabilities {
     pub activity_decoration: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel_dispatch: Option<bool>,
-    /// Names that this version does not know.
+    /// Capabilities that this version does not know.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
 }
 
 impl Capabilities {
-    /// Nothing said.
+    /// An empty object.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether the agent takes care of `heartbeat`.
+    /// Sets whether the agent itself does `heartbeat`.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: bool) -> Self {
         self.heartbeat = Some(heartbeat);
         self
     }
 
-    /// Whether the agent takes care of `scheduler`.
+    /// Sets whether the agent itself does `scheduler`.
     #[must_use]
     pub fn scheduler(mut self, scheduler: bool) -> Self {
         self.scheduler = Some(scheduler);
         self
     }
 
-    /// Whether the agent takes care of `session`.
+    /// Sets whether the agent itself does `session`.
     #[must_use]
     pub fn session(mut self, session: bool) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// Whether the agent takes care of `status_mgmt`.
+    /// Sets whether the agent itself does `status_mgmt`.
     #[must_use]
     pub fn status_mgmt(mut self, status_mgmt: bool) -> Self {
         self.status_mgmt = Some(status_mgmt);
         self
     }
 
-    /// Whether the agent takes care of `retry`.
+    /// Sets whether the agent itself does `retry`.
     #[must_use]
     pub fn retry(mut self, retry: bool) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// Whether the agent takes care of `activity_decoration`.
+    /// Sets whether the agent itself does `activity_decoration`.
     #[must_use]
     pub fn activity_decoration(mut self, activity_decoration: bool) -> Self {
         self.activity_decoration = Some(activity_decoration);
         self
     }
 
-    /// Whether the agent takes care of `channel_dispatch`.
+    /// Sets whether the agent itself does `channel_dispatch`.
     #[must_use]
     pub fn channel_dispatch(mut self, channel_dispatch: bool) -> Self {
         self.channel_dispatch = Some(channel_dispatch);
@@ -289,7 +290,8 @@ impl Capabilities {
     }
 }
 
-/// Answer of `POST /registry/heartbeat`: 200 also for unknown and removed workspaces, so it proves no life.
+/// Answer of `POST /registry/heartbeat`. The server answers 200 also for unknown and removed workspaces, so it does not
+/// prove that the workspace exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HeartbeatAnswer {
@@ -298,7 +300,8 @@ pub struct HeartbeatAnswer {
     /// A counter of the workspace's configuration; absent on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_default")]
     pub generation: Option<i64>,
-    /// The secret with which the platform calls a push agent; absent on April's server and when it could not be read.
+    /// The secret with which the platform authenticates to a push agent; absent on April's server and if the platform
+    /// could not read it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

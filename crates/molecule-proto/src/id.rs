@@ -1,14 +1,14 @@
-//! Names that become path segments, as types that cannot hold anything else.
+//! Ids and names that become path segments, as types that hold valid values only.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A workspace's id: a UUID in the hyphenated form, kept in lower case.
+/// A workspace's id: a hyphenated UUID, stored in lower case.
 ///
-/// The platform compares ids as text, so an upper-case spelling of the right id is refused with 401 (contract section
-/// 1.6); reading any case and writing lower case removes that trap. A value can never leave its path segment.
+/// The platform compares ids as text and refuses an upper-case spelling of the right id with 401 (contract section
+/// 1.6). This type therefore reads any case and writes lower case. A value can never leave its path segment.
 ///
 /// ```
 /// use molecule_proto::WorkspaceId;
@@ -21,23 +21,23 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspaceId(String);
 
-/// The id of a token's row, with which the token is revoked (contract section 16.3): a UUID like [`WorkspaceId`].
+/// The id of a token's row, which names the token to revoke (contract section 16.3): a UUID like [`WorkspaceId`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
 
-/// The id of a waiting call, under which it is looked up (contract section 11): a UUID like [`WorkspaceId`].
+/// The id of a queued call (contract section 11): a UUID like [`WorkspaceId`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QueueId(String);
 
-/// The id of a delegation that the platform made (contract section 14.1): a UUID like [`WorkspaceId`]. Agents that report
-/// their own delegations may give them any text.
+/// The id of a delegation that the platform created (contract section 14.1): a UUID like [`WorkspaceId`]. Agents that
+/// report their own delegations may use any text as an id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DelegationId(String);
 
-/// The id of a row of an activity feed, and so the cursor of its reader (contract section 12): a UUID like
+/// The id of a row of an activity feed, which is also the reader's cursor (contract section 12): a UUID like
 /// [`WorkspaceId`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -51,7 +51,8 @@ macro_rules! uuid_newtype {
                 &self.0
             }
 
-            /// The id made of 16 bytes, as a version 4 UUID: for servers and tests, which bring their own randomness.
+            /// Makes an id of 16 random bytes, as a version 4 UUID. Servers and tests call it with bytes from their own
+            /// random source.
             pub fn from_random(bytes: [u8; 16]) -> Self {
                 Self(random_uuid(bytes))
             }
@@ -81,7 +82,7 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// A version 4 UUID of 16 bytes, which the caller draws at random: for ids that are texts, such as a message's.
+/// Makes a version 4 UUID of 16 bytes that the caller drew at random, for ids that are strings, such as a message's.
 pub fn random_uuid(mut bytes: [u8; 16]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -97,8 +98,8 @@ pub fn random_uuid(mut bytes: [u8; 16]) -> String {
     text
 }
 
-/// A plugin's name: a letter or digit, then at most 127 letters, digits, `.`, `_` or `-`; no dot at the end, and no name
-/// that Windows keeps for a device (`con`, `lpt1`, `nul.txt` …).
+/// A plugin's name: a letter or digit, then at most 127 letters, digits, `.`, `_` or `-`; no dot at the end, and no
+/// name that Windows reserves for a device (`con`, `lpt1`, `nul.txt` …).
 ///
 /// The name becomes a directory and a path segment, so neither `..` nor a separator can be in it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -188,7 +189,7 @@ text_newtype!(DelegationId);
 text_newtype!(ActivityId);
 text_newtype!(PluginName);
 
-/// A text that is no workspace id or no plugin name; the message says what one looks like.
+/// The error for a text that is not an id or not a plugin name. The message describes the valid form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {text:?} is not valid: {rule}")]
 pub struct IdError {
@@ -210,7 +211,7 @@ impl IdError {
     }
 }
 
-/// The start of a text that may be long or hostile; `{:?}` escapes the rest of its dangers.
+/// The start of a text that may be long or hostile. The caller prints it with `{:?}`, which escapes control characters.
 fn excerpt(text: &str) -> String {
     text.chars().take(64).collect()
 }

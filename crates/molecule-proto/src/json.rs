@@ -1,19 +1,21 @@
-//! Reads JSON that strangers wrote: bounded before a value is built, and repaired where the meaning is plain.
+//! Reads JSON that strangers wrote: its size is bounded before a value is built, and faults with a plain meaning are
+//! repaired.
 //!
-//! Agents and gateways send what no strict reader takes: half an emoji (`"done \ud83d"`), a byte order mark, `NaN`,
-//! `1e400`, raw line ends in texts, bytes that are no UTF-8, lists two hundred levels deep, a million empty objects. One
-//! pass over the body repairs the former and bounds the latter; a body without a fault is not copied.
+//! Agents and gateways send JSON that a strict reader refuses: half an emoji (`"done \ud83d"`), a byte order mark,
+//! `NaN`, `1e400`, raw line ends in strings, bytes that are not UTF-8. They also send lists two hundred levels deep and
+//! a million empty objects. One pass over the body repairs the former and bounds the latter; a body without a fault is
+//! not copied.
 //!
 //! | found | read as |
 //! |---|---|
 //! | a byte order mark of UTF-8 | nothing |
-//! | bytes that are no UTF-8, a surrogate without its other half | U+FFFD |
-//! | a control character in a text, an escape that JSON does not know | the same characters, escaped |
+//! | bytes that are not UTF-8, a surrogate without its other half | U+FFFD |
+//! | a control character in a string, an escape that JSON does not know | the same characters, escaped |
 //! | a control character elsewhere | a blank |
 //! | `NaN`, `Infinity`, a number beyond the range of `f64` | its text |
-//! | what lies deeper than [`MAX_DEPTH`] | its text |
-//! | a key that `serde_json` keeps for itself | the same, begun with U+FFFD |
-//! | more values than fit into [`MAX_MEMORY`] | [`Unreadable::TooManyValues`]; of a [list](rows), the rows that fit |
+//! | an object or a list below [`MAX_DEPTH`] levels | its text |
+//! | a key that `serde_json` reserves for itself | the same key with U+FFFD as its first character |
+//! | more values than fit into [`MAX_MEMORY`] | [`Unreadable::TooManyValues`]; for a [list](rows), the rows that fit |
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -25,14 +27,15 @@ mod repair;
 use object::from_text;
 use repair::{Scanned, scan};
 
-/// How many levels of objects and lists are read. What lies deeper is kept as its text, which the reader may parse.
+/// The most levels of objects and lists that are read. A value below them is kept as its JSON text, which the caller
+/// may parse.
 pub const MAX_DEPTH: usize = 100;
 
-/// How many bytes of memory the values of one body may take, by estimate: 40 MiB. That is a text of 20 MB, 650 000 numbers
-/// in a list, or 50 000 objects with a field or two.
+/// The most bytes of memory that the values of one body may need, by estimate: 40 MiB. That is a string of 20 MB, 650
+/// 000 numbers in a list, or 50 000 objects with one or two fields.
 pub const MAX_MEMORY: usize = 40 * 1024 * 1024;
 
-/// What one row of a list may take where the whole list takes too much.
+/// The most bytes that one row of a list may need if the whole list needs too much.
 const MAX_ROW: usize = MAX_MEMORY / 40;
 
 /// The byte order mark of UTF-8.
@@ -41,18 +44,18 @@ pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The longest excerpt, in bytes.
 const MAX_EXCERPT: usize = 64 * 1024;
 
-/// Why a body could not be read. It never quotes the body.
+/// The reason why a body could not be read. It never quotes the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// The body is no JSON, even repaired, or JSON of another shape; with line and column where reading stopped, counted in
-    /// the repaired text.
+    /// The body is not JSON, even after repair, or JSON of another shape. `at` is where reading stopped, counted in the
+    /// repaired text.
     #[error("the text is not JSON of the shape that was due")]
     Mismatch {
-        /// Line and column, where there are any.
+        /// Line and column, if they are known.
         at: Option<(usize, usize)>,
     },
-    /// Its values would take more memory than [`MAX_MEMORY`].
+    /// The values would need more memory than [`MAX_MEMORY`].
     #[error("the text has more values than are read: more than 40 MiB of them")]
     TooManyValues,
 }
@@ -63,7 +66,7 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
-/// Reads a body as JSON of this type. A struct is read from an object alone, never from a list of its values.
+/// Reads a body as JSON of this type. A struct is read only from an object, never from a list of its values.
 ///
 /// ```
 /// use molecule_proto::{ErrorBody, json};
@@ -81,8 +84,8 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     Ok(from_text(&text)?)
 }
 
-/// Reads a body as a type that keeps what it knows and skips everything else: what is skipped is not built, so that it may
-/// hold any number of values.
+/// Reads a body as a type that skips the keys that it does not know. Skipped values are not built, so that there may be
+/// any number of them.
 ///
 /// # Errors
 /// [`Unreadable::Mismatch`].
@@ -91,15 +94,15 @@ pub fn read_known<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     Ok(from_text(&text)?)
 }
 
-/// Reads a body as a list, row by row: one that cannot be read is given up by itself. Where all rows together would take more
-/// than [`MAX_MEMORY`], those that take more than 1 MiB each are given up first, and then those that no longer fit. `null` is
-/// an empty list.
+/// Reads a body as a list, row by row: a row that cannot be read is skipped alone. If all rows together would need more
+/// than [`MAX_MEMORY`], the rows that need more than 1 MiB each are skipped first, and then the rows that no longer
+/// fit. `null` is an empty list.
 ///
 /// # Errors
-/// [`Unreadable::Mismatch`] if it is no list.
+/// [`Unreadable::Mismatch`] if the body is not a list.
 pub fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Rows<T>, Unreadable> {
     let Scanned { text, memory } = scan(body, usize::MAX)?;
-    // Whether it is a list at all; nothing is built.
+    // Checks that the body is a list, without building a value.
     serde_json::from_str::<Option<Vec<IgnoredAny>>>(&text)?;
     let mut rows = Rows::default();
     let mut left = MAX_MEMORY;
@@ -117,7 +120,7 @@ pub fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Rows<T>, Unreadable> {
     Ok(rows)
 }
 
-/// The rows of what is known to be a list, or `null`.
+/// The rows of a text that is known to be a list or `null`.
 fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text.trim_ascii_start().strip_prefix('[').unwrap_or_default();
     std::iter::from_fn(move || {
@@ -130,13 +133,13 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The beginning of a body as text, for one that is no JSON: at most 64 KiB, without a byte order mark, with U+FFFD for what is
-/// no UTF-8, and `…` where more followed.
+/// The beginning of a body that is not JSON, as text: at most 64 KiB, without a byte order mark, with U+FFFD for bytes
+/// that are not UTF-8, and `…` if more bytes follow.
 pub fn excerpt(body: &[u8]) -> String {
     let body = body.strip_prefix(BOM).unwrap_or(body);
     let mut text = String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT)]).into_owned();
     if body.len() > MAX_EXCERPT {
-        // Half a character at the cut is the cut's own.
+        // A U+FFFD at the end comes from cutting a character in half.
         text.truncate(text.trim_end_matches('\u{fffd}').len());
         text.push('…');
     }

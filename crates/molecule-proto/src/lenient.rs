@@ -1,4 +1,4 @@
-//! Readers that do not fail where a field is odd and nobody's decision depends on it.
+//! Readers that accept an invalid value in a field that no decision depends on.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads a value of the expected type, and the default for anything else.
+/// Reads a value of the expected type; any other value reads as the default.
 pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -16,7 +16,7 @@ where
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-/// Reads a word of an open set, and nothing for anything but a text, of which nothing is built.
+/// Reads a word of an open set. Any value but a string reads as `None`, and is not built.
 pub(crate) fn word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-/// Tells a key that is absent (`None`) from one that is `null` (`Some(None)`), so that it is written as it was read.
+/// Reads an absent key as `None` and `null` as `Some(None)`, so that it is written as it was read.
 pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -83,7 +83,7 @@ where
     Ok(Some(serde_json::from_value(value).unwrap_or_default()))
 }
 
-/// Reads a list entry by entry and leaves out what makes no sense; anything but a list is an empty one.
+/// Reads a list entry by entry and leaves out invalid entries. Any value but a list reads as an empty list.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,15 +1,16 @@
-//! Wire types of the Molecule AI platform, for clients and for servers alike.
+//! Wire types of the Molecule AI platform, for clients and for servers.
 //!
-//! Everything here is a plain value: ids that cannot leave their path segment, paths, header names, secrets that do not
-//! print, moments of time, and the JSON bodies of each endpoint. There is no behaviour: nothing in this crate sends,
-//! waits, reads a clock or touches a file.
+//! Everything here is a plain value: ids that cannot leave their path segment, paths, header names, secrets that are
+//! never printed, moments of time, and the JSON bodies of each endpoint. There is no behaviour: nothing in this crate
+//! sends, waits, reads a clock or touches a file.
 //!
 //! The readers are tolerant and the writers strict. Unknown keys are ignored (kept in cards), unknown words become
-//! `Other`, bodies of strangers are repaired and bounded ([`json`]), and what is sent is exactly what the platform documents. Every type derives both directions, so that a
-//! server can be written with the same types as a client.
+//! `Other`, and bodies of strangers are repaired and bounded ([`json`]). The writers write exactly what the platform
+//! documents. Every type derives `Serialize` and `Deserialize` as far as secrets allow it, so that a server can be
+//! written with the same types as a client.
 //!
-//! Sections named in these docs are those of `docs/contract` in the repository: "current" is the server of August 2026,
-//! "April" the one before it. One set of types serves both; what only one of them sends is optional.
+//! The sections that these docs name are those of `docs/contract` in the repository: "current" is the server of August
+//! 2026, "April" the one before it. One set of types serves both; a field that only one of them sends is optional.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

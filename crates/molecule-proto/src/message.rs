@@ -7,19 +7,20 @@ use crate::part::{Part, rest, take_object, take_text};
 use crate::words::words;
 
 words! {
-    /// Who speaks in a [`Message`].
+    /// The role of a [`Message`]'s sender.
     Role {
-        /// The one that asks: what the platform puts in where the sender names none.
+        /// The sender asks. The platform writes this role if the sender names none.
         User = "user" | "ROLE_USER",
-        /// The one that answers.
+        /// The sender answers.
         Agent = "agent" | "ROLE_AGENT",
     }
 }
 
 /// A message between agents: `params.message` of a `message/send`, the `result` of its answer, an entry of a task's history.
 ///
-/// Written as A2A 0.3 says, with `kind`, `role`, `messageId` and `parts`. Read in whatever way agents write it: `content`
-/// (a text or a list) instead of `parts`, parts of any kind, roles and parts of A2A 1.0. Every other key is kept.
+/// It is written in the form of A2A 0.3, with `kind`, `role`, `messageId` and `parts`. It is read in all forms that
+/// agents write: with `content` (a string or a list) instead of `parts`, parts of any kind, roles and parts of A2A 1.0.
+/// All other keys are kept.
 ///
 /// ```
 /// use molecule_proto::{Message, Part};
@@ -32,21 +33,21 @@ words! {
 #[serde(try_from = "Value", into = "Value")]
 #[non_exhaustive]
 pub struct Message {
-    /// Who speaks; `user` where nobody is named.
+    /// The sender's role; `user` if the message names none.
     pub role: Role,
-    /// What it is known by: any text, fresh for each message and the same on each resend of it. The platform keeps the
-    /// first message of an id and loses another one under the same id (contract section 9.3). `None`: not yet given, or
-    /// not sent.
+    /// The message's id: any text, new for each message and the same for each resend of it. The platform keeps the
+    /// first message with an id and loses any other message with the same id (contract section 9.3). `None` if it is
+    /// not set yet, or was not sent.
     pub message_id: Option<String>,
-    /// What is said.
+    /// The content.
     pub parts: Vec<Part>,
-    /// The conversation. In messages of people it is one fixed text for each agent, whatever they talk about.
+    /// The id of the conversation. Messages of people to one agent all have the same fixed text here.
     pub context_id: Option<String>,
-    /// The task that it belongs to.
+    /// The id of the task that it belongs to.
     pub task_id: Option<String>,
-    /// Whatever sender and receiver agreed on; `delegation_id` in delegations.
+    /// Keys on which sender and receiver agreed; `delegation_id` in delegations.
     pub metadata: Map<String, Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     pub extra: Map<String, Value>,
 }
 
@@ -81,21 +82,21 @@ impl Message {
         self
     }
 
-    /// Gives it an id.
+    /// Sets its id.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.message_id = Some(id.into());
         self
     }
 
-    /// Names the conversation.
+    /// Sets the id of its conversation.
     #[must_use]
     pub fn with_context(mut self, context_id: impl Into<String>) -> Self {
         self.context_id = Some(context_id.into());
         self
     }
 
-    /// Names the task that it belongs to.
+    /// Sets the id of the task that it belongs to.
     #[must_use]
     pub fn with_task(mut self, task_id: impl Into<String>) -> Self {
         self.task_id = Some(task_id.into());
@@ -133,7 +134,7 @@ impl From<Part> for Message {
     }
 }
 
-/// A value that is no message, because it is no JSON object.
+/// The error for a value that is no message, because it is no JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a message: a JSON object with parts")]
 pub struct NotAMessage;
@@ -157,11 +158,12 @@ impl TryFrom<Value> for Message {
     }
 }
 
-/// How many parts a message has at most, likewise the artifacts and messages of a task: each takes more memory than the JSON
-/// that it is read from.
+/// The most parts of a message, and the most artifacts or messages of a task. Each needs more memory than its JSON, so
+/// that their number must be bounded.
 pub(crate) const MOST_PARTS: usize = 10_000;
 
-/// The list under `parts`, else what is under `content`: a list, or one part. A list that is too long is one part of data.
+/// Removes and reads the list under `parts`, or else the value under `content`: a list or one part. A list that is too
+/// long is kept as one part of kind `data`.
 pub(crate) fn take_parts(fields: &mut Map<String, Value>) -> Vec<Part> {
     let parts = match fields.remove("parts") {
         None | Some(Value::Null) => fields.remove("content"),

@@ -1,4 +1,5 @@
-//! What a state machine without a clock is given and asks for: the moment, and when to be polled again.
+//! The times that a state machine without a clock exchanges with its driver: the current moment, and when to poll
+//! again.
 
 use std::time::Duration;
 
@@ -7,31 +8,31 @@ use crate::time::{Time, UnixTime};
 /// Both clocks, read once by the driver for one poll or feed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Now {
-    /// A clock that only grows; deadlines live on it.
+    /// The monotonic clock, for deadlines.
     pub mono: Time,
-    /// The calendar's clock, which may jump; times on the wire are its.
+    /// The calendar clock, which may jump, for times on the wire.
     pub unix: UnixTime,
 }
 
 impl Now {
-    /// How long this moment is after another, by whichever clock says more: the one that only grows may stand still while
-    /// the computer sleeps, and the calendar's may be set back.
+    /// The time from `earlier` to this moment, by the clock that shows the longer time. The monotonic clock may stand
+    /// still while the computer sleeps, and the calendar clock may be set back.
     pub fn since(self, earlier: Self) -> Duration {
         self.mono.since(earlier.mono).max(self.unix.since(earlier.unix))
     }
 }
 
-/// When to poll again at the latest, and what for.
+/// The latest moment of the next poll, and its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
-    /// The moment, on the clock of [`Now::mono`]; later than the one that was polled with.
+    /// The moment, on the clock of [`Now::mono`]; later than the moment of the poll that returned it.
     pub at: Time,
     /// The reason, for traces and people.
     pub why: &'static str,
 }
 
 impl Wake {
-    /// The earlier of two wakes that may be missing; the first one if both are due at once.
+    /// The earlier of two optional wakes; `one` if both have the same moment.
     pub fn earliest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) => Some(if other.at < one.at { other } else { one }),
@@ -49,9 +50,9 @@ mod tests {
         let at = |mono, unix| Now { mono: Time::ZERO + Duration::from_secs(mono), unix: UnixTime::from_secs(unix) };
         for (now, seconds) in [
             (at(101, 1001), 1),
-            // Asleep.
+            // The computer slept.
             (at(101, 4601), 3601),
-            // The calendar was set back, or stands still.
+            // The calendar clock was set back, or stands still.
             (at(130, 500), 30),
             (at(130, 1000), 30),
             (at(99, 999), 0),

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 /// One part of a [`Message`](crate::Message) or an [`Artifact`](crate::Artifact): a text, a file or data.
 ///
-/// Written as A2A 0.3 says: `{"kind":"text","text":…}`, `{"kind":"file","file":{…}}`, `{"kind":"data","data":…}`. Read in
-/// whatever way agents write it: `kind` or `type`, the member-style parts of A2A 1.0 (`{"text":…}`, `{"url":…}`,
-/// `{"raw":…}`, `{"data":…}`), a bare string. Every other key is kept.
+/// It is written in the form of A2A 0.3: `{"kind":"text","text":…}`, `{"kind":"file","file":{…}}`,
+/// `{"kind":"data","data":…}`. It is read in all forms that agents write: with `kind` or `type`, as a part of A2A 1.0
+/// without either (`{"text":…}`, `{"url":…}`, `{"raw":…}`, `{"data":…}`), or as a bare string. All other keys are kept.
 ///
 /// ```
 /// use molecule_proto::Part;
@@ -20,41 +20,41 @@ use serde_json::{Map, Value};
 #[serde(from = "Value", into = "Value")]
 #[non_exhaustive]
 pub struct Part {
-    /// What the part holds.
+    /// The part's content.
     pub content: PartContent,
-    /// Whatever sender and receiver agreed on.
+    /// Keys on which sender and receiver agreed.
     pub metadata: Map<String, Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     pub extra: Map<String, Value>,
 }
 
-/// What a [`Part`] holds.
+/// The content of a [`Part`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PartContent {
-    /// `text`: words.
+    /// `text`: a text.
     Text(String),
-    /// `file`: a file, or where it is.
+    /// `file`: a file, or its URI.
     File(FileContent),
     /// `data`: any JSON value, usually an object.
     Data(Value),
-    /// A kind that this version does not know, or `""` for a part that names none. Its fields are in [`Part::extra`].
+    /// A kind that this version does not know, or `""` for a part without a kind. Its fields are in [`Part::extra`].
     Other(String),
 }
 
-/// The file of a part: its bytes, or where they are.
+/// The file of a part: its bytes or its URI.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileContent {
-    /// Where the file is; on this platform also `platform-pending:<workspace>/<file>` and `workspace:<path>`.
+    /// The file's URI; on this platform also `platform-pending:<workspace>/<file>` and `workspace:<path>`.
     pub uri: Option<String>,
-    /// The file itself, in base64.
+    /// The file's bytes, in base64.
     pub bytes: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Its type, such as `text/plain`.
+    /// Its MIME type, such as `text/plain`.
     pub mime_type: Option<String>,
-    /// Every other key.
+    /// All keys without a field of their own.
     pub extra: Map<String, Value>,
 }
 
@@ -85,7 +85,7 @@ impl Part {
         self
     }
 
-    /// The text, if the part is one.
+    /// The text, if the part is a text.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {
             PartContent::Text(text) => Some(text),
@@ -95,31 +95,31 @@ impl Part {
 }
 
 impl FileContent {
-    /// A file that is somewhere else.
+    /// A file at this URI.
     pub fn at(uri: impl Into<String>) -> Self {
         Self { uri: Some(uri.into()), ..Self::default() }
     }
 
-    /// A file as its bytes in base64.
+    /// A file as base64 text.
     pub fn base64(bytes: impl Into<String>) -> Self {
         Self { bytes: Some(bytes.into()), ..Self::default() }
     }
 
-    /// Names the file.
+    /// Sets the file's name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Says what is in the file.
+    /// Sets the file's MIME type.
     #[must_use]
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = Some(mime_type.into());
         self
     }
 
-    /// Reads the first of the spellings that is there; what is not understood stays.
+    /// Reads the first known spelling that is present. Keys that are not understood stay in `extra`.
     fn read(mut fields: Map<String, Value>) -> Self {
         Self {
             uri: take_text(&mut fields, &["uri", "url", "fileWithUri"]),
@@ -170,7 +170,7 @@ impl From<Value> for Part {
         let kind = take_text(&mut fields, &["kind", "type"]);
         let metadata = take_object(&mut fields, "metadata").unwrap_or_default();
         let content = read_content(kind, &mut fields);
-        // Where these will be written.
+        // The keys under which the content will be written must not stay in `extra`.
         match &content {
             PartContent::Text(_) | PartContent::Data(_) => drop(fields.remove("kind")),
             PartContent::File(_) => ["kind", "file"].iter().for_each(|key| drop(fields.remove(*key))),
@@ -180,7 +180,7 @@ impl From<Value> for Part {
     }
 }
 
-/// What is in a part of this kind; without one its members tell.
+/// The content of a part of this kind. Without a kind, the keys decide.
 fn read_content(kind: Option<String>, fields: &mut Map<String, Value>) -> PartContent {
     let is = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
     if is("text")
@@ -232,8 +232,8 @@ impl From<Part> for Value {
     }
 }
 
-/// Takes the first of these keys that holds a text. What stands under the very first of them is gone with it, since that
-/// is where the text will be written.
+/// Removes the first of these keys that has a string, and returns the string. The list's first key is then removed as
+/// well, since the string will be written under it.
 pub(crate) fn take_text(fields: &mut Map<String, Value>, keys: &[&str]) -> Option<String> {
     let key = keys.iter().find(|key| fields.get(**key).is_some_and(Value::is_string))?;
     let text = fields.remove(*key);
@@ -246,13 +246,13 @@ pub(crate) fn take_text(fields: &mut Map<String, Value>, keys: &[&str]) -> Optio
     }
 }
 
-/// What is left once the known keys were taken. An object keeps the memory of its first eleven fields for as long as it lives,
-/// also an empty one, of which a message may have many.
+/// The fields that remain after the known keys were removed. A `Map` keeps the memory of its first eleven fields even
+/// when it is empty, and a message may have many empty ones: a new map replaces them.
 pub(crate) fn rest(fields: Map<String, Value>) -> Map<String, Value> {
     if fields.is_empty() { Map::new() } else { fields }
 }
 
-/// Takes a key that holds an object.
+/// Removes a key that has an object, and returns the object.
 pub(crate) fn take_object(fields: &mut Map<String, Value>, key: &str) -> Option<Map<String, Value>> {
     fields.get(key)?.is_object().then_some(())?;
     match fields.remove(key) {

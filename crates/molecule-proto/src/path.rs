@@ -1,4 +1,5 @@
-//! Paths of the platform, below its base URL. Every variable part is a validated type, so none can leave its segment.
+//! Paths of the platform, below its base URL. Each variable part is a validated type, so that it cannot leave its
+//! segment.
 
 use std::fmt::Write;
 
@@ -10,9 +11,9 @@ pub const REGISTER: &str = "/registry/register";
 pub const HEARTBEAT: &str = "/registry/heartbeat";
 /// `POST`: replace the stored card (contract section 6.1).
 pub const UPDATE_CARD: &str = "/registry/update-card";
-/// `POST`: may one workspace talk to another (contract section 6.4).
+/// `POST`: ask whether one workspace may talk to another (contract section 6.4).
 pub const CHECK_ACCESS: &str = "/registry/check-access";
-/// `GET`: is the server up (contract section 1.5).
+/// `GET`: ask whether the server is up (contract section 1.5).
 pub const HEALTH: &str = "/health";
 /// `POST`: create a workspace; `GET`: list them. Admin (contract section 16.1).
 pub const WORKSPACES: &str = "/workspaces";
@@ -21,17 +22,17 @@ pub const PLUGINS: &str = "/plugins";
 /// `GET`: the schemes that a plugin's source may have; no credential (contract section 15).
 pub const PLUGIN_SOURCES: &str = "/plugins/sources";
 
-/// `GET`: the open view of a workspace (contract section 7.2); `DELETE`: remove it (16.5).
+/// `GET`: read the open view of a workspace (contract section 7.2); `DELETE`: remove the workspace (16.5).
 pub fn workspace(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}")
 }
 
-/// `GET`: paused or deleted (contract section 7.1).
+/// `GET`: read whether the workspace is paused or deleted (contract section 7.1).
 pub fn state(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/state")
 }
 
-/// `GET`: the secrets' values (contract section 8).
+/// `GET`: read the values of the secrets (contract section 8).
 pub fn secret_values(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/secrets/values")
 }
@@ -56,7 +57,7 @@ pub fn external_rotate(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/external/rotate")
 }
 
-/// `GET`: the connection block without its token; not on April's server (contract section 16.2).
+/// `GET`: read the connection block without its token; not on April's server (contract section 16.2).
 pub fn external_connection(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/external/connection")
 }
@@ -71,7 +72,7 @@ pub fn token(id: &WorkspaceId, row: &TokenId) -> String {
     format!("/workspaces/{id}/tokens/{row}")
 }
 
-/// `POST`: mint an api token as an administrator; not on April's server (contract section 16.3).
+/// `POST`: mint an API token as an administrator; not on April's server (contract section 16.3).
 pub fn admin_tokens(id: &WorkspaceId) -> String {
     format!("/admin/workspaces/{id}/tokens")
 }
@@ -81,7 +82,7 @@ pub fn admin_revoke_tokens(id: &WorkspaceId) -> String {
     format!("/admin/workspaces/{id}/revoke-auth-tokens")
 }
 
-/// `GET`: what is installed in the workspace's container; `POST`: install into it. External workspaces have none
+/// `GET`: list the plugins in the workspace's container; `POST`: install one. External workspaces have no container
 /// (contract section 15).
 pub fn plugins(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/plugins")
@@ -92,13 +93,14 @@ pub fn plugin(id: &WorkspaceId, name: &PluginName) -> String {
     format!("/workspaces/{id}/plugins/{name}")
 }
 
-/// `GET`: the registry's plugins that suit the workspace's runtime (contract section 15).
+/// `GET`: list the registry's plugins that support the workspace's runtime (contract section 15).
 pub fn available_plugins(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/plugins/available")
 }
 
-/// `GET`: a plugin as a gzip'd tar archive (contract section 15). Without a source it is the registry's plugin of this
-/// name; a source is `<scheme>://<spec>` or another such name, and is percent-encoded here.
+/// `GET`: download a plugin as a gzip'd tar archive (contract section 15). Without a source it is the registry's plugin
+/// with this name. A source is `<scheme>://<spec>` or the name of another plugin of the registry; this function
+/// percent-encodes it.
 ///
 /// ```
 /// # use molecule_proto::{WorkspaceId, path};
@@ -115,7 +117,7 @@ pub fn plugin_download(id: &WorkspaceId, name: &PluginName, source: Option<&str>
     }
 }
 
-/// A text as the value of a query's key: everything but letters, digits and `-._~:/@` becomes `%XX`.
+/// Encodes a text as a value in a query: all bytes but ASCII letters, digits and `-._~:/@` become `%XX`.
 fn query_value(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -128,17 +130,18 @@ fn query_value(text: &str) -> String {
     encoded
 }
 
-/// `GET`: where a peer is called (contract section 6.2).
+/// `GET`: read the URL of a peer (contract section 6.2).
 pub fn discover(id: &WorkspaceId) -> String {
     format!("/registry/discover/{id}")
 }
 
-/// `GET`: the workspaces that this one lists (contract section 6.3).
+/// `GET`: list the peers of a workspace (contract section 6.3).
 pub fn peers(id: &WorkspaceId) -> String {
     format!("/registry/{id}/peers")
 }
 
-/// `GET`: those of them whose name or role contains a text; April's server fails at it as a rule (contract section 6.3).
+/// `GET`: list the peers whose name or role contains a text; April's server usually fails to answer it (contract
+/// section 6.3).
 ///
 /// ```
 /// # use molecule_proto::{WorkspaceId, path};
@@ -154,37 +157,37 @@ pub fn a2a(target: &WorkspaceId) -> String {
     format!("/workspaces/{target}/a2a")
 }
 
-/// `POST`: the door for those who hold a workspace's inbound secret; not on April's server (contract section 10.5).
+/// `POST`: call a workspace with its inbound secret; not on April's server (contract section 10.5).
 pub fn a2a_inbound(target: &WorkspaceId) -> String {
     format!("/workspaces/{target}/a2a/inbound")
 }
 
-/// `GET`: where a waiting call stands; not on April's server (contract section 11).
+/// `GET`: read the status of a queued call; not on April's server (contract section 11).
 pub fn a2a_queue(target: &WorkspaceId, item: &QueueId) -> String {
     format!("/workspaces/{target}/a2a/queue/{item}")
 }
 
-/// `GET`: the activity feed (contract section 12); `POST`: report a row of one's own (13.1).
+/// `GET`: read the activity feed (contract section 12); `POST`: add a row to one's own feed (13.1).
 pub fn activity(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/activity")
 }
 
-/// `POST`: how far the feed was read; not on April's server (contract section 12.4).
+/// `POST`: report the last row that was read; not on April's server (contract section 12.4).
 pub fn activity_ack(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/activity/ack")
 }
 
-/// `POST`: talk to the user (contract section 13.2).
+/// `POST`: send a message to the user (contract section 13.2).
 pub fn notify(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/notify")
 }
 
-/// `POST`: delegate a task; the path names the one that delegates (contract section 14.1).
+/// `POST`: delegate a task; the path names the delegating workspace (contract section 14.1).
 pub fn delegate(source: &WorkspaceId) -> String {
     format!("/workspaces/{source}/delegate")
 }
 
-/// `GET`: the delegations of a workspace (contract section 14.2).
+/// `GET`: list the delegations of a workspace (contract section 14.2).
 pub fn delegations(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/delegations")
 }
@@ -194,7 +197,7 @@ pub fn delegations_record(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/delegations/record")
 }
 
-/// `POST`: report how such a delegation ended (contract section 14.3).
+/// `POST`: report the end of such a delegation (contract section 14.3).
 pub fn delegation_update(id: &WorkspaceId, delegation: &DelegationId) -> String {
     format!("/workspaces/{id}/delegations/{delegation}/update")
 }

@@ -1,4 +1,4 @@
-//! Discovery: peers, where they are called, and who may talk to whom (contract sections 6.2 to 6.5; April 4.4 to 4.6).
+//! Discovery: the list of peers, their URLs, and access checks (contract sections 6.2 to 6.5; April 4.4 to 4.6).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,8 +9,8 @@ use crate::status::WorkspaceStatus;
 
 /// A row of `GET /registry/:id/peers`; the answer is [`Rows`](crate::Rows) of them, in an order that changes.
 ///
-/// Only `id` must make sense; an odd value elsewhere reads as the default, and every other key is kept. Nothing in it
-/// tells whether [`url`](Self::url) can be called: a poll agent shows whatever it registered.
+/// Only `id` must be valid: an invalid value in another field reads as the default. All other keys are kept. No field
+/// shows whether [`url`](Self::url) can be called: for a poll agent it is any URL that the agent registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Peer {
@@ -22,7 +22,7 @@ pub struct Peer {
     /// Its role in the organisation.
     #[serde(default, deserialize_with = "or_default")]
     pub role: Option<String>,
-    /// 0 for the platform's own root, 3 for an ordinary workspace, 1 for a stray row.
+    /// Its tier: 0 for the platform's own root, 3 for an ordinary workspace, 1 for a stray row.
     #[serde(default, deserialize_with = "or_default")]
     pub tier: i64,
     /// Its status; `removed` ones are not listed.
@@ -34,19 +34,19 @@ pub struct Peer {
     /// The registered URL, `""` for none; it may be a placeholder such as `remote://no-inbound`.
     #[serde(default, deserialize_with = "or_default")]
     pub url: String,
-    /// The workspace above it.
+    /// The parent workspace.
     #[serde(default, deserialize_with = "or_default")]
     pub parent_id: Option<WorkspaceId>,
-    /// What it works on, as its last heartbeat said.
+    /// The task in its last heartbeat.
     #[serde(default, deserialize_with = "or_default")]
     pub active_tasks: i64,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl Peer {
-    /// A peer of this id and name; the rest is as for a row that was never written.
+    /// A peer with this id, name and status; all other fields are as in a new row.
     pub fn new(id: WorkspaceId, name: impl Into<String>, status: WorkspaceStatus) -> Self {
         Self {
             id,
@@ -63,7 +63,7 @@ impl Peer {
     }
 }
 
-/// A peer is called by its id: `agent.call_peer(&peer, "hello")`.
+/// The peer's id, so that a peer can be passed as a target: `agent.call_peer(&peer, "hello")`.
 impl AsRef<str> for Peer {
     fn as_ref(&self) -> &str {
         self.id.as_ref()
@@ -72,14 +72,14 @@ impl AsRef<str> for Peer {
 
 /// Answer of `GET /registry/discover/:id` at 200.
 ///
-/// The URL may be one that nobody can call: the platform hands out made-up container addresses (`http://ws-…:8000`) for
-/// agents without a URL, and whatever a poll agent registered (contract section 6.2).
+/// The URL may be one that nobody can call: for agents without a URL the platform invents a container address
+/// (`http://ws-…:8000`), and for a poll agent it returns any URL that the agent registered (contract section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DiscoverAnswer {
     /// The workspace.
     pub id: WorkspaceId,
-    /// Where the platform would call it.
+    /// The URL at which the platform would call it.
     pub url: String,
     /// Its name.
     #[serde(default, deserialize_with = "or_default")]
@@ -87,7 +87,7 @@ pub struct DiscoverAnswer {
 }
 
 impl DiscoverAnswer {
-    /// Where a workspace is called.
+    /// The answer with a workspace's URL.
     pub fn new(id: WorkspaceId, url: impl Into<String>, name: impl Into<String>) -> Self {
         Self { id, url: url.into(), name: name.into() }
     }
@@ -97,14 +97,14 @@ impl DiscoverAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckAccessRequest {
-    /// Who would talk.
+    /// The calling workspace.
     pub caller_id: WorkspaceId,
-    /// To whom.
+    /// The called workspace.
     pub target_id: WorkspaceId,
 }
 
 impl CheckAccessRequest {
-    /// May this caller talk to this target?
+    /// The question whether this caller may talk to this target.
     pub fn new(caller_id: WorkspaceId, target_id: WorkspaceId) -> Self {
         Self { caller_id, target_id }
     }
@@ -114,7 +114,7 @@ impl CheckAccessRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckAccessAnswer {
-    /// Whether the hierarchy allows it; `false` for ids that do not exist.
+    /// Whether the hierarchy of workspaces allows the call; `false` for ids that do not exist.
     pub allowed: bool,
 }
 

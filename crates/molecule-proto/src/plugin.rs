@@ -1,41 +1,44 @@
-//! Plugins: what a server lists and why it refuses (contract section 15; April 9).
+//! The server's lists of plugins, and its refusals (contract section 15; April 9).
 
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::or_default;
 
-/// An entry of the registry (`GET /plugins`), of what a workspace may install (`GET /workspaces/:id/plugins/available`)
-/// and of what is installed in its container (`GET /workspaces/:id/plugins`, `[]` for external workspaces).
+/// An entry of one of three lists: the registry (`GET /plugins`), the plugins that a workspace may install (`GET
+/// /workspaces/:id/plugins/available`), and the plugins that are installed in its container (`GET
+/// /workspaces/:id/plugins`, `[]` for external workspaces).
 ///
-/// Being listed does not mean being downloadable: broken manifests are listed with empty fields, and so are names that
-/// the server refuses. Lists are `null`, not `[]`, where the manifest has none.
+/// Not every listed plugin can be downloaded: the server also lists broken manifests (with empty fields) and names that
+/// it refuses. A list is `null`, not `[]`, if the manifest has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AvailablePlugin {
-    /// The plugin's folder, whatever its manifest says; not every one is a [`PluginName`](crate::PluginName).
+    /// The plugin's folder, also if the manifest has another name. Not every folder is a valid
+    /// [`PluginName`](crate::PluginName).
     pub name: String,
-    /// As its manifest has it; `""` if that is no text or unreadable, as for the next two.
+    /// The version as in the manifest. It is `""` if it is not a string or the manifest is unreadable; the same holds
+    /// for `description` and `author`.
     #[serde(default, deserialize_with = "or_default")]
     pub version: String,
     /// What it does, in a sentence.
     #[serde(default, deserialize_with = "or_default")]
     pub description: String,
-    /// Who wrote it.
+    /// The author.
     #[serde(default, deserialize_with = "or_default")]
     pub author: String,
-    /// Words to find it by.
+    /// Search words.
     #[serde(default, deserialize_with = "or_default")]
     pub tags: Option<Vec<String>>,
     /// The names of its skills.
     #[serde(default, deserialize_with = "or_default")]
     pub skills: Option<Vec<String>>,
-    /// What to download it by, `local://<folder>`; not on April's server.
+    /// The source to download it with, `local://<folder>`. Not on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub source: Option<String>,
-    /// The runtimes that it is made for; `None` is for all.
+    /// The runtimes that it supports; `None` means all.
     #[serde(default, deserialize_with = "or_default")]
     pub runtimes: Option<Vec<String>>,
-    /// Whether it suits the workspace's runtime; in the list of installed plugins alone.
+    /// Whether it supports the workspace's runtime; only in the list of installed plugins.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub supported_on_runtime: Option<bool>,
 }
@@ -47,7 +50,7 @@ impl AvailablePlugin {
     }
 }
 
-/// Answer of `GET /plugins/sources`: what may stand before `://` in a source.
+/// Answer of `GET /plugins/sources`: the schemes that a source may have before `://`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PluginSources {
@@ -62,20 +65,20 @@ impl PluginSources {
     }
 }
 
-/// Answer of `GET /workspaces/:id/plugins/compatibility?runtime=`: which installed plugins would suit another runtime.
-/// External workspaces have none installed, and all of them would.
+/// Answer of `GET /workspaces/:id/plugins/compatibility?runtime=`: which installed plugins support another runtime.
+/// External workspaces have no installed plugins, so that `all_compatible` is `true`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PluginCompatibility {
-    /// The runtime that was asked about.
+    /// The runtime of the query.
     pub target_runtime: String,
-    /// Installed plugins that suit it.
+    /// Installed plugins that support it.
     #[serde(default, deserialize_with = "or_default")]
     pub compatible: Vec<AvailablePlugin>,
     /// Installed plugins that do not.
     #[serde(default, deserialize_with = "or_default")]
     pub incompatible: Vec<AvailablePlugin>,
-    /// Whether there is none of the latter.
+    /// Whether `incompatible` is empty.
     pub all_compatible: bool,
 }
 
@@ -87,25 +90,25 @@ impl PluginCompatibility {
     }
 }
 
-/// Body of `POST /workspaces/:id/plugins`: installs into the workspace's container. External workspaces have none, so
-/// that the answer is 422 (April: 503).
+/// Body of `POST /workspaces/:id/plugins`, which installs into the workspace's container. External workspaces have no
+/// container: the answer is 422 (April: 503).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InstallPluginRequest {
     /// `<scheme>://<spec>`, or a name for `local://<name>`.
     pub source: String,
-    /// SHA-256 of `plugin.yaml`, in hexadecimal; not the digest that stands in that file.
+    /// SHA-256 of the file `plugin.yaml`, in hexadecimal; not the digest that the file contains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
 impl InstallPluginRequest {
-    /// The plugin of a source.
+    /// A request for the plugin of a source.
     pub fn new(source: impl Into<String>) -> Self {
         Self { source: source.into(), sha256: None }
     }
 
-    /// Pins its `plugin.yaml`: SHA-256 in hexadecimal.
+    /// Pins the `plugin.yaml` by its SHA-256, in hexadecimal.
     #[must_use]
     pub fn sha256(mut self, digest: impl Into<String>) -> Self {
         self.sha256 = Some(digest.into());
@@ -113,7 +116,7 @@ impl InstallPluginRequest {
     }
 }
 
-/// Answer of `GET /workspaces/:id/plugins/:name/download` where it is no archive and no question of credentials.
+/// The errors of `GET /workspaces/:id/plugins/:name/download`, other than those about credentials.
 ///
 /// | status | `error` | with |
 /// |---|---|---|
@@ -127,12 +130,12 @@ impl InstallPluginRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PluginRefusal {
-    /// What went wrong, for people.
+    /// The error, for people.
     pub error: String,
     /// The source, with its scheme.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub source: Option<String>,
-    /// What is wrong with the manifest, for people.
+    /// The violations of the manifest's schema, for people.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub violations: Option<Vec<String>>,
     /// The schemes that the server knows.
@@ -147,22 +150,22 @@ pub struct PluginRefusal {
 }
 
 impl PluginRefusal {
-    /// A refusal with its text alone.
+    /// A refusal with a text only.
     pub fn new(error: impl Into<String>) -> Self {
         Self { error: error.into(), ..Self::default() }
     }
 
-    /// A refusal of what a source gave.
+    /// A refusal that names the source.
     pub fn of_source(error: impl Into<String>, source: impl Into<String>) -> Self {
         Self { source: Some(source.into()), ..Self::new(error) }
     }
 
-    /// A scheme that the server does not know, or knows in another spelling.
+    /// A refusal of a scheme that the server does not know, or knows in another spelling.
     pub fn unknown_scheme(available: PluginSources) -> Self {
         Self { available_schemes: Some(available.schemes), ..Self::new("failed to resolve plugin source") }
     }
 
-    /// A source that is another plugin than the path names.
+    /// A refusal of a source whose plugin is not the one in the path.
     pub fn another_name(resolved: impl Into<String>, requested: impl Into<String>) -> Self {
         let (resolved, requested) = (resolved.into(), requested.into());
         let error = format!("source resolved to plugin {resolved:?} but URL requested {requested:?}");

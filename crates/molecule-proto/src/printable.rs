@@ -1,21 +1,21 @@
-//! Text from outside, made fit to print: control characters and characters that disguise a text are escaped, and URLs are shown
-//! without the parts that may be secret.
+//! Printable forms of text from outside: control characters and characters that disguise a text are escaped, and URLs
+//! are shown without the parts that may be secret.
 
 use std::fmt::{self, Write};
 
-/// Whether a terminal obeys the character or shows another text than there is: control characters, characters that change the
-/// direction of text, and line ends that look like none.
+/// Whether the character can control a terminal or disguise a text: control characters, characters that change the
+/// direction of text, and Unicode line ends.
 pub fn is_deceptive(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text on one line. Text that is printable already stays as it is.
+/// Makes a text printable on one line. A text that is printable already does not change.
 pub fn line(text: &str) -> String {
     written(text, false)
 }
 
-/// The text with its line ends and tabs.
+/// Makes a text printable, and keeps its line ends and tabs.
 pub fn lines(text: &str) -> String {
     written(text, true)
 }
@@ -27,19 +27,19 @@ fn written(text: &str, keeps_lines: bool) -> String {
     printable
 }
 
-/// A writer that escapes deceptive characters before they reach the one inside.
+/// A writer that escapes deceptive characters and passes the text on to an inner writer.
 pub struct Printable<'a, W> {
     inner: &'a mut W,
     keeps_lines: bool,
 }
 
 impl<'a, W: Write> Printable<'a, W> {
-    /// All on one line.
+    /// A writer that writes one line: line ends and tabs are escaped.
     pub fn line(inner: &'a mut W) -> Self {
         Self { inner, keeps_lines: false }
     }
 
-    /// Line ends and tabs stay.
+    /// A writer that keeps line ends and tabs.
     pub fn lines(inner: &'a mut W) -> Self {
         Self { inner, keeps_lines: true }
     }
@@ -58,8 +58,8 @@ impl<W: Write> Write for Printable<'_, W> {
     }
 }
 
-/// Shows a URL on one line, without its user info, query and fragment, which may hold a password or a key. Text that is no URL is
-/// shown in the same way.
+/// Shows a URL on one line, without its user info, query and fragment, which may contain a password or a key. A text
+/// that is not a URL is shown in the same way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShownUrl<'a>(pub &'a str);
 
@@ -75,7 +75,8 @@ impl fmt::Display for ShownUrl<'_> {
         }
         let whole = rest.split(['?', '#']).next().unwrap_or_default();
         let authority = whole.split(['/', '\\']).next().unwrap_or_default();
-        // A password that holds `/`, `?` or `#` ends the authority too early; the text before a later `@` may be its rest.
+        // A password with `/`, `?` or `#` ends the authority too early, so that the text before a later `@` may be the
+        // password's rest.
         let is_odd =
             authority.rsplit_once(':').is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
         if let Some((_, host)) = authority.rsplit_once('@') {

@@ -1,4 +1,4 @@
-//! Calls that wait for a busy agent (contract section 11).
+//! Calls that wait in the platform's queue for a busy agent (contract section 11).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,15 +11,15 @@ use crate::time::UnixTime;
 use crate::words::words;
 
 words! {
-    /// Where a waiting call stands.
+    /// The status of a queued call.
     QueueStatus {
-        /// It waits. One that is past its `expires_at` says so for ever.
+        /// The call waits. After its `expires_at` it keeps this status for ever.
         Queued = "queued",
-        /// It is being delivered.
+        /// The platform is delivering the call.
         Dispatched = "dispatched",
-        /// The agent answered, or was busy again: then there is no answer, and the message is lost.
+        /// The agent answered, or was busy again. In the second case there is no answer, and the message is lost.
         Completed = "completed",
-        /// The agent was out of reach for too long.
+        /// The agent could not be reached for too long.
         Dropped = "dropped",
         /// Five attempts failed.
         Failed = "failed",
@@ -28,23 +28,23 @@ words! {
 
 /// Answer of `GET /workspaces/:id/a2a/queue/:queue_id`. Not on April's server.
 ///
-/// Its times are written in the database's own notation, which is no RFC 3339; one that makes no sense reads as absent.
+/// Its times are in the database's notation, which is not RFC 3339; an invalid time reads as absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QueueItem {
-    /// The item.
+    /// The id of the queued call.
     pub queue_id: QueueId,
     /// The workspace that was called.
     pub workspace_id: WorkspaceId,
-    /// Where it stands.
+    /// Its status.
     pub status: QueueStatus,
-    /// Higher ones are delivered first; 50 for a call.
+    /// Its priority: the queue delivers higher ones first. It is 50 for a call.
     #[serde(default, deserialize_with = "or_default")]
     pub priority: i64,
-    /// Attempts to deliver it so far, at most five.
+    /// The number of attempts to deliver it so far, at most five.
     #[serde(default, deserialize_with = "or_default")]
     pub attempts: u32,
-    /// What went wrong with the last attempt.
+    /// The error of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub last_error: Option<String>,
     /// When it was queued.
@@ -56,19 +56,19 @@ pub struct QueueItem {
     /// When it was completed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub completed_at: Option<DatabaseTime>,
-    /// When it is no longer delivered.
+    /// The time after which it is no longer delivered.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub expires_at: Option<DatabaseTime>,
-    /// The agent's answer, when it is completed; an [`RpcAnswer`](crate::RpcAnswer) as a rule.
+    /// The agent's answer, if the call is completed; usually an [`RpcAnswer`](crate::RpcAnswer).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub response_body: Option<Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl QueueItem {
-    /// An item that was just queued.
+    /// The answer for a call that was just queued.
     pub fn new(queue_id: QueueId, workspace_id: WorkspaceId, enqueued_at: UnixTime) -> Self {
         Self {
             queue_id,

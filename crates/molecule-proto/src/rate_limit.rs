@@ -5,18 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::header;
 
-/// What `X-RateLimit-*` says about the window of one minute that the organisation, the token or the address shares.
+/// The headers `X-RateLimit-*`: the state of the one-minute window that all requests of an organisation, a token or an
+/// address share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RateLimit {
-    /// The server does not limit (development), and says so with the word `unlimited`.
+    /// The server does not limit (development), and writes the word `unlimited`.
     Unlimited,
     /// The server limits.
     Window {
-        /// Requests that a window allows.
+        /// The most requests in a window.
         limit: u32,
-        /// What is left, where the answer said it.
+        /// What is left of the window, if the answer has it.
         remaining: Option<Remaining>,
     },
 }
@@ -25,7 +26,7 @@ pub enum RateLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Remaining {
-    /// Requests left, after the one that was answered.
+    /// Requests left, after the answered one.
     pub requests: u32,
     /// Whole seconds until the window refills, rounded down.
     pub reset_secs: u32,
@@ -39,7 +40,7 @@ impl Remaining {
 }
 
 impl RateLimit {
-    /// Reads the headers; `None` where they are missing or make no sense, as behind a proxy of its own mind.
+    /// Reads the headers; `None` if they are missing or invalid, as behind a proxy that rewrites them.
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let word = |name| headers.get(name)?.to_str().ok().map(str::trim);
         let number = |name| word(name)?.parse::<u32>().ok();

@@ -16,13 +16,13 @@ pub struct RegisterRequest {
     pub id: WorkspaceId,
     /// The agent's card; any JSON value is stored as it is.
     pub agent_card: Value,
-    /// Where the platform reaches a push agent; `""` for a poll agent, which April's server refuses.
+    /// The URL at which the platform reaches a push agent; `""` for a poll agent. April's server refuses `""`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// How messages reach the agent; ignored by April's server. Always sent by this project's clients.
+    /// How messages reach the agent. April's server ignores it; this project's clients always send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_mode: Option<DeliveryMode>,
-    /// What the workspace is; agents leave it out.
+    /// The kind of the workspace; agents leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<WorkspaceKind>,
     /// Whether the agent serves MCP; agents leave it out.
@@ -31,27 +31,27 @@ pub struct RegisterRequest {
 }
 
 impl RegisterRequest {
-    /// A register with nothing but a card.
+    /// A register with only a card.
     pub fn new(id: WorkspaceId, agent_card: impl Into<Value>) -> Self {
         let agent_card = agent_card.into();
         Self { id, agent_card, url: None, delivery_mode: None, kind: None, mcp_server_present: None }
     }
 
-    /// Says where the platform reaches the agent; `""` for one that polls.
+    /// Sets the URL at which the platform reaches the agent; `""` for a poll agent.
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// Says how messages reach the agent.
+    /// Sets how messages reach the agent.
     #[must_use]
     pub fn delivery_mode(mut self, delivery_mode: DeliveryMode) -> Self {
         self.delivery_mode = Some(delivery_mode);
         self
     }
 
-    /// Says what the workspace is.
+    /// Sets the kind of the workspace.
     #[must_use]
     pub fn kind(mut self, kind: WorkspaceKind) -> Self {
         self.kind = Some(kind);
@@ -61,20 +61,21 @@ impl RegisterRequest {
 
 /// Answer of `POST /registry/register`.
 ///
-/// A 200 does not prove that the workspace exists: a removed id is answered with a token that authenticates nothing
-/// (contract section 4.6). Ask the open view first.
+/// A 200 does not prove that the workspace exists: for a removed id the server answers with a token that is not valid
+/// (contract section 4.6). Read the open view first.
 ///
-/// Only a token that is there must make sense; an odd value elsewhere reads as absent, so that no minted token is lost.
+/// Only a token that is present must be valid. An invalid value in another field reads as absent, so that no minted
+/// token is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RegisterAnswer {
-    /// `registered`; `""` where none was sent.
+    /// `registered`; `""` if the answer has no status.
     #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The mode that the server chose; absent on April's server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "word")]
     pub delivery_mode: Option<DeliveryMode>,
-    /// A new token, if the workspace had no live one.
+    /// A new token, if the workspace had no live token.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -82,7 +83,7 @@ pub struct RegisterAnswer {
         serialize_with = "Token::serialize_option"
     )]
     pub auth_token: Option<Token>,
-    /// The secret with which the platform calls a push agent; absent on April's server.
+    /// The secret with which the platform authenticates to a push agent; absent on April's server.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

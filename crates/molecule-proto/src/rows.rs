@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A list of rows: one that makes no sense does not hide the others.
+/// A list of rows, in which an invalid row does not make the others unreadable.
 ///
 /// ```
 /// use molecule_proto::{Peer, Rows};
@@ -20,9 +20,9 @@ use serde_json::Value;
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct Rows<T> {
-    /// The rows that were understood, in the order of the list.
+    /// The valid rows, in the order of the list.
     pub rows: Vec<T>,
-    /// How many were not.
+    /// The number of rows that were skipped.
     #[serde(skip)]
     pub skipped: usize,
 }

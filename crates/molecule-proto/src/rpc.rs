@@ -8,30 +8,30 @@ use crate::message::Message;
 use crate::part::rest;
 use crate::task::Reply;
 
-/// The version in every envelope that is written.
+/// The JSON-RPC version, written into every envelope.
 const VERSION: &str = "2.0";
 /// The method of an ordinary message.
 pub const MESSAGE_SEND: &str = "message/send";
 
-/// Body of `POST /workspaces/:id/a2a`, and of what the platform sends to a push agent.
+/// Body of `POST /workspaces/:id/a2a`, and of the platform's calls to a push agent.
 ///
-/// Any method may arrive, or none, and so may a body without an id or without parameters (contract section 10.1).
+/// A call may arrive with any method or none, without an id, or without parameters (contract section 10.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RpcRequest {
-    /// `2.0`; the platform passes on any other value, and wraps a body without one.
+    /// `2.0`. The platform passes on any other value, and wraps a body without this key.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub jsonrpc: Option<Value>,
-    /// What the answer is matched by: a text, a number or `null`.
+    /// The id that the answer repeats: a string, a number or `null`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub id: Option<Value>,
-    /// `message/send` and others.
+    /// The method: `message/send` or another one.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub method: Option<String>,
-    /// What the method takes; [`SendParams`] for `message/send`.
+    /// The method's parameters; [`SendParams`] for `message/send`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub params: Option<Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -53,7 +53,7 @@ impl RpcRequest {
         Self::new(id, MESSAGE_SEND, Value::from(params.into()))
     }
 
-    /// The parameters of a message, whatever the method is called; `None` if there is no message in it.
+    /// The parameters as those of a message, for any method; `None` if they contain no message.
     pub fn send_params(&self) -> Option<SendParams> {
         SendParams::deserialize(self.params.as_ref()?).ok()
     }
@@ -65,19 +65,20 @@ impl RpcRequest {
 pub struct SendParams {
     /// The message.
     pub message: Message,
-    /// Whatever sender and receiver agreed on. The platform puts here who a person is (contract section 9.3).
+    /// Keys on which sender and receiver agreed. The platform writes here who sent the message, if it was a person
+    /// (contract section 9.3).
     #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "or_default")]
     pub metadata: Map<String, Value>,
     /// Seconds that a copy of the message may wait in the platform's queue.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub expires_in_seconds: Option<u64>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl SendParams {
-    /// A message and nothing else.
+    /// Parameters with a message only.
     pub fn new(message: Message) -> Self {
         Self { message, metadata: Map::new(), expires_in_seconds: None, extra: Map::new() }
     }
@@ -91,14 +92,14 @@ impl From<Message> for SendParams {
 
 impl From<SendParams> for Value {
     fn from(params: SendParams) -> Self {
-        // Its keys are texts, and so nothing in it can fail to be written.
+        // Writing cannot fail: all keys are strings.
         serde_json::to_value(params).unwrap_or_default()
     }
 }
 
 /// An agent's answer: a result or an error.
 ///
-/// Everything may be missing: agents of older SDKs answer `{"status":"ok","result":…}`. The id is the agent's and the
+/// Every key may be missing: agents of older SDKs answer `{"status":"ok","result":…}`. The agent writes the id, and the
 /// platform does not check it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -109,40 +110,41 @@ pub struct RpcAnswer {
     /// The request's id.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub id: Option<Value>,
-    /// What came of it; [`Reply`] for `message/send`.
+    /// The result; [`Reply`] for `message/send`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub result: Option<Value>,
-    /// What went wrong.
+    /// The error.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub error: Option<RpcError>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl RpcAnswer {
-    /// A good answer to the request of this id.
+    /// An answer with a result, for the request with this id.
     pub fn result(id: impl Into<Value>, result: impl Into<Reply>) -> Self {
         let result = Some(Value::from(result.into()));
         Self { jsonrpc: Some(VERSION.into()), id: Some(id.into()), result, ..Self::default() }
     }
 
-    /// An error. Send it with HTTP 200, or the platform reduces it to a text (contract section 10.3).
+    /// An answer with an error. Send it with HTTP 200: at other statuses the platform passes on its text only (contract
+    /// section 10.3).
     pub fn error(id: impl Into<Value>, error: RpcError) -> Self {
         Self { jsonrpc: Some(VERSION.into()), id: Some(id.into()), error: Some(error), ..Self::default() }
     }
 
-    /// The result as a reply; `None` for an error.
+    /// The result as a reply, copied; `None` for an error.
     pub fn reply(&self) -> Option<Reply> {
         self.result.clone().map(Reply::from)
     }
 
-    /// The same, of which nothing is copied.
+    /// The result as a reply, moved; `None` for an error.
     pub fn into_reply(self) -> Option<Reply> {
         self.result.map(Reply::from)
     }
 
-    /// Reads an answer as its `Deserialize` does, and moves what it holds.
+    /// Reads an answer as its `Deserialize` does, but moves the values instead of copying them.
     pub(crate) fn take(mut fields: Map<String, Value>) -> Self {
         Self {
             jsonrpc: fields.remove("jsonrpc"),
@@ -158,24 +160,24 @@ impl RpcAnswer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RpcError {
-    /// What went wrong, for programs: -32603 is the agent's own failure. 0 where none was sent.
+    /// The error code: -32603 is the agent's own failure. 0 if the answer has none.
     #[serde(default, deserialize_with = "or_default")]
     pub code: i64,
-    /// What went wrong, for people.
+    /// The error, for people.
     #[serde(default, deserialize_with = "or_default")]
     pub message: String,
-    /// More about it.
+    /// Details of the error.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub data: Option<Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl RpcError {
-    /// The request's method is not served.
+    /// The agent does not serve the request's method.
     pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// The request's parameters make no sense.
+    /// The request's parameters are invalid.
     pub const INVALID_PARAMS: i64 = -32602;
     /// The agent failed.
     pub const INTERNAL: i64 = -32603;
@@ -186,7 +188,7 @@ impl RpcError {
     }
 }
 
-/// Tells a key that is absent from one that is `null`.
+/// Reads a key that is `null` as `Some(Value::Null)`, so that only an absent key is `None`.
 pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

@@ -1,4 +1,4 @@
-//! The two credentials of an agent, as types that do not print.
+//! The two credentials of an agent, as types whose `Debug` and `Display` show no secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use zeroize::Zeroizing;
 
 use crate::lenient::or_default;
 
-/// The word that the platform writes where a token would stand when it shows a connection block again (contract
-/// section 16.2). A token that contains it was copied from such a block and is none.
+/// The placeholder that the platform writes instead of the token when it shows a connection block again (contract
+/// section 16.2). A text that contains it was copied from such a block and is no token.
 pub const ROTATE_MARKER: &str = "ROTATE_TO_REVEAL_TOKEN";
 
 /// A workspace's bearer token: 43 characters of base64url on today's servers, opaque to a client.
 ///
-/// Prints as `[redacted]`, is wiped when its last clone is dropped, and implements `Deserialize` alone; a wire struct that
-/// must write one says so with [`Token::serialize`]. Whatever can be a header value of visible ASCII without blanks is accepted, up to
-/// 4096 bytes.
+/// It prints as `[redacted]`, is wiped when its last clone is dropped, and implements `Deserialize` but not
+/// `Serialize`: a wire struct that must write a token names [`Token::serialize`]. Any text of visible ASCII without
+/// blanks is accepted, up to 4096 bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<Zeroizing<String>>);
 
 impl Token {
-    /// Reads a token, trimming blanks and line ends around it.
+    /// Reads a token; blanks and line ends around it are trimmed.
     ///
     /// # Errors
     /// [`TokenError`] says which rule was broken and never quotes the text.
@@ -42,11 +42,11 @@ impl Token {
         Ok(Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
-    /// Reads a workspace's token as a person gave it, in a file or a variable: a byte order mark is taken off, and what people
-    /// leave around a token is named.
+    /// Reads a workspace's token from a file or a variable that a person wrote: a byte order mark is removed, and text
+    /// that people leave around a token is refused by name.
     ///
     /// # Errors
-    /// [`TokenError`] says which rule was broken, or what stands around the token, and never quotes the text.
+    /// [`TokenError`] says which rule was broken, or what was left around the token, and never quotes the text.
     pub fn given(text: &str) -> Result<Self, TokenError> {
         let text = text.trim().trim_start_matches('\u{feff}').trim();
         if text.contains(ROTATE_MARKER) {
@@ -58,28 +58,28 @@ impl Token {
         }
     }
 
-    /// The token itself. Named so that every place that reads it can be found.
+    /// The token itself. The name makes each place that reads it easy to find.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The value of the `Authorization` header, marked sensitive so that it prints nowhere.
+    /// The value of the `Authorization` header, marked sensitive so that it is never printed.
     pub fn bearer(&self) -> http::HeaderValue {
         bearer(&self.0)
     }
 
-    /// Writes the token: for `#[serde(serialize_with = "Token::serialize")]` alone.
+    /// Writes the token. Meant only for `#[serde(serialize_with = "Token::serialize")]`.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The serializer's errors.
     pub fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 
-    /// Writes an optional token: for `#[serde(serialize_with = "Token::serialize_option")]` alone.
+    /// Writes an optional token. Meant only for `#[serde(serialize_with = "Token::serialize_option")]`.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The serializer's errors.
     pub fn serialize_option<S: Serializer>(token: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
         match token {
             Some(token) => token.serialize(serializer),
@@ -88,28 +88,29 @@ impl Token {
     }
 }
 
-/// Why a text is no token. The text itself is never part of the message.
+/// The reason why a text is not a token. The message never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Nothing but blanks.
+    /// The text is empty or blank.
     #[error("the token is empty")]
     Empty,
-    /// The placeholder of a connection block that was shown again.
+    /// The text is the placeholder of a connection block that was shown again.
     #[error("the token is the platform's placeholder {ROTATE_MARKER}: rotate the workspace's token to see a real one")]
     Marker,
-    /// More than 4096 bytes.
+    /// The text is longer than 4096 bytes.
     #[error("the token is longer than 4096 bytes")]
     TooLong,
-    /// Something stands around it that people copy with it.
+    /// The text has something around the token that people copy with it.
     #[error("there is {0} around it")]
     Around(&'static str),
-    /// Blanks, control characters or non-ASCII text inside.
+    /// The text contains blanks, control characters or non-ASCII characters.
     #[error("the token contains characters that no HTTP header can carry")]
     NotAHeaderValue,
 }
 
-/// What of a file, a command or a header was copied with the token. No token of any server holds these.
+/// Names the part of a file, a command or a header that was copied with the token. No server's tokens contain such
+/// text.
 fn around(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     if text.starts_with(['"', '\'', '`', '\u{201c}', '\u{2018}', '\u{ab}']) {
@@ -128,7 +129,7 @@ fn around(text: &str) -> Option<&'static str> {
     let (key, value) = line.split_once(['=', ':'])?;
     let is_name = key.trim_end().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     let is_about = ["token", "key", "secret", "molecule"].iter().any(|word| key.contains(word));
-    // What a base64 text ends with is no assignment.
+    // The `=` at the end of a base64 text is padding, not an assignment.
     let is_value = value.bytes().any(|byte| byte != b'=');
     (is_name && is_about && is_value).then_some("the name of a variable, `KEY=`")
 }
@@ -142,26 +143,26 @@ impl<'de> Deserialize<'de> for Token {
 
 /// The secret with which the platform authenticates to an agent that takes calls (contract section 2.3).
 ///
-/// Prints as `[redacted]`, is wiped when dropped, and implements `Deserialize` alone.
+/// It prints as `[redacted]`, is wiped when dropped, and implements `Deserialize` but not `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InboundSecret(Zeroizing<String>);
 
 impl InboundSecret {
-    /// Reads a secret, trimming blanks and line ends around it; an empty one is none.
+    /// Reads a secret; blanks and line ends around it are trimmed. `None` if nothing is left.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The secret itself. Named so that every place that reads it can be found.
+    /// The secret itself. The name makes each place that reads it easy to find.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Writes an optional secret: for `#[serde(serialize_with = …)]` alone.
+    /// Writes an optional secret. Meant only for `#[serde(serialize_with = …)]`.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The serializer's errors.
     pub fn serialize_option<S: Serializer>(secret: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
         match secret {
             Some(secret) => serializer.serialize_str(&secret.0),
@@ -170,14 +171,14 @@ impl InboundSecret {
     }
 }
 
-/// An absent, `null`, blank or odd secret is no secret: a stored one must never be overwritten with nothing, and no token is
-/// lost for what stands beside it.
+/// Reads an absent, `null`, blank or invalid secret as `None`: it must never overwrite a stored secret, and an answer
+/// with a token stays readable.
 pub(crate) fn inbound_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<InboundSecret>, D::Error> {
     let text = or_default::<D, Option<String>>(deserializer)?.map(Zeroizing::new);
     Ok(text.and_then(|text| InboundSecret::new(&text)))
 }
 
-/// An absent, `null` or empty token is no token: April's server writes `""` when minting failed.
+/// Reads an absent, `null` or empty token as `None`: April's server writes `""` when minting failed.
 pub(crate) fn optional_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Token>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
     match text {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// A workspace's secrets by name: the flat object `{"KEY": "value"}`.
 ///
-/// `Debug` shows the names and never a value; values are wiped when dropped. An agent passes values on by
+/// `Debug` shows the names and never a value; values are wiped when dropped. An agent reads the values with
 /// [`get`](Self::get) or [`iter`](Self::iter).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Zeroizing<String>>);
@@ -29,12 +29,12 @@ impl Secrets {
         self.0.insert(name.into(), Zeroizing::new(value.into()));
     }
 
-    /// The names in order.
+    /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Names and values in order of the names.
+    /// Names and values, sorted by name.
     pub fn iter(&self) -> SecretsIter<'_> {
         self.into_iter()
     }
@@ -49,10 +49,10 @@ impl Secrets {
         self.0.is_empty()
     }
 
-    /// Writes the values: for a server's answer alone, by `#[serde(serialize_with = …)]` or a wrapper.
+    /// Writes the values. Meant only for a server's answer, with `#[serde(serialize_with = …)]` or a wrapper.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The serializer's errors.
     pub fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
@@ -67,7 +67,7 @@ impl<'a> IntoIterator for &'a Secrets {
     }
 }
 
-/// Names and values of [`Secrets`], in order of the names.
+/// An iterator over the names and values of [`Secrets`], sorted by name.
 #[derive(Clone)]
 pub struct SecretsIter<'a>(btree_map::Iter<'a, String, Zeroizing<String>>);
 
@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for Secrets {
     }
 }
 
-/// Body of `POST /workspaces/:id/secrets`, with which an owner stores one secret.
+/// Body of `POST /workspaces/:id/secrets`, which stores one secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SetSecret {
@@ -115,7 +115,7 @@ pub struct SetSecret {
 }
 
 impl SetSecret {
-    /// A secret by its name.
+    /// A request that stores this value under this name.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }

@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::id::WorkspaceId;
 use crate::status::WorkspaceStatus;
 
-/// Answer of `GET /workspaces/:id/state`, at 200 and at the 404 that privileged bearers see.
+/// Answer of `GET /workspaces/:id/state`, at 200 and at the 404 that only privileged bearers receive.
 ///
-/// An agent never sees its own deletion here: its token is revoked first and the answer is 401 (contract section 7.3).
+/// An agent never sees its own deletion here: its token is revoked first, so that the answer is 401 (contract section
+/// 7.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StateAnswer {
     /// The workspace.
     pub workspace_id: WorkspaceId,
-    /// Its status; absent when its row is gone.
+    /// Its status; absent if its row was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<WorkspaceStatus>,
     /// Whether it is paused; absent at 404.
@@ -30,13 +31,13 @@ impl StateAnswer {
         Self { workspace_id, status: Some(status), paused, deleted: false }
     }
 
-    /// The answer for one that was deleted (`purged`: its row is gone too).
+    /// The answer for a workspace that was deleted (`purged`: its row was deleted too).
     pub fn deleted(workspace_id: WorkspaceId, purged: bool) -> Self {
         let status = (!purged).then_some(WorkspaceStatus::Removed);
         Self { workspace_id, status, paused: None, deleted: true }
     }
 
-    /// Whether the workspace is paused, by either of the two fields that say so.
+    /// Whether the workspace is paused, according to `paused` or `status`.
     pub fn is_paused(&self) -> bool {
         self.paused == Some(true) || self.status == Some(WorkspaceStatus::Paused)
     }

@@ -8,23 +8,23 @@ use crate::words::words;
 words! {
     /// A workspace's status (contract section 3).
     WorkspaceStatus {
-        /// Created, not yet heard of. On April's server also what a created external workspace is.
+        /// Created, without a heartbeat yet. April's server gives this status also to a new external workspace.
         Provisioning = "provisioning",
-        /// Heard of within the liveness limit.
+        /// The last heartbeat is within the liveness limit.
         Online = "online",
-        /// Online, with a high error rate, a wedged runtime, or a register that failed lately.
+        /// Online, with a high error rate, a wedged runtime, or a register that failed recently.
         Degraded = "degraded",
-        /// Silent for too long (April; and runtimes of the kimi family).
+        /// Without a heartbeat for too long (April; and runtimes of the kimi family).
         Offline = "offline",
-        /// Could not be started; after a resume an external workspace is this until its next beat.
+        /// Could not be started. An external workspace has this status after a resume, until its next heartbeat.
         Failed = "failed",
         /// Paused by its owner.
         Paused = "paused",
         /// Put to sleep.
         Hibernated = "hibernated",
-        /// On its way to sleep.
+        /// Being put to sleep.
         Hibernating = "hibernating",
-        /// An external workspace whose agent has not been heard of, or not for too long.
+        /// An external workspace whose agent has sent no heartbeat yet, or none for too long.
         AwaitingAgent = "awaiting_agent",
         /// Deleted.
         Removed = "removed",
@@ -32,12 +32,12 @@ words! {
 }
 
 impl WorkspaceStatus {
-    /// The empty word, where none was sent.
+    /// The empty word, for an answer without a status.
     pub(crate) fn unknown() -> Self {
         Self::Other(String::new())
     }
 
-    /// Any word, and the empty one for what is none.
+    /// Reads any word; a value that is not a string reads as the empty word.
     pub(crate) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         or_default::<D, String>(deserializer).map(Self::from)
     }
@@ -54,7 +54,7 @@ words! {
 }
 
 words! {
-    /// What a workspace is (contract section 4.1).
+    /// The kind of a workspace (contract section 4.1).
     WorkspaceKind {
         /// An ordinary workspace.
         Workspace = "workspace",
@@ -64,11 +64,11 @@ words! {
 }
 
 words! {
-    /// How an agent feels, as a heartbeat reports it (contract section 5.1).
+    /// The state of an agent's runtime in a heartbeat (contract section 5.1).
     RuntimeState {
         /// Healthy: the empty word.
         Healthy = "",
-        /// Stuck: degrades the workspace until a beat says otherwise.
+        /// Stuck: the workspace is degraded until a heartbeat has another state.
         Wedged = "wedged",
     }
 }
@@ -81,7 +81,7 @@ impl Default for RuntimeState {
 }
 
 impl RuntimeState {
-    /// Whether this is the empty word, which is left out of a heartbeat.
+    /// Whether this is the empty word, which a heartbeat leaves out.
     pub fn is_healthy(&self) -> bool {
         *self == Self::Healthy
     }

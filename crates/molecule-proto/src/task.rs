@@ -1,4 +1,4 @@
-//! Tasks, and what an agent replies with (A2A 0.3; contract section 10.3).
+//! Tasks, and the replies of agents (A2A 0.3; contract section 10.3).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,56 +9,56 @@ use crate::part::{Part, rest, take_object, take_text};
 use crate::words::words;
 
 words! {
-    /// Where a [`Task`] stands.
+    /// The state of a [`Task`].
     TaskState {
-        /// Taken, not begun.
+        /// Accepted, not started.
         Submitted = "submitted" | "TASK_STATE_SUBMITTED",
-        /// Under way.
+        /// In progress.
         Working = "working" | "TASK_STATE_WORKING",
         /// The agent waits for another message.
         InputRequired = "input-required" | "TASK_STATE_INPUT_REQUIRED",
-        /// Done.
+        /// Ended with a result.
         Completed = "completed" | "TASK_STATE_COMPLETED",
-        /// Called off.
+        /// Ended because it was cancelled.
         Canceled = "canceled" | "cancelled" | "TASK_STATE_CANCELED" | "TASK_STATE_CANCELLED",
         /// Ended with an error.
         Failed = "failed" | "TASK_STATE_FAILED",
-        /// Not taken.
+        /// Not accepted.
         Rejected = "rejected" | "TASK_STATE_REJECTED",
         /// The agent waits for credentials.
         AuthRequired = "auth-required" | "TASK_STATE_AUTH_REQUIRED",
-        /// The agent does not know.
+        /// The agent does not know the state.
         Unknown = "unknown" | "TASK_STATE_UNSPECIFIED",
     }
 }
 
-/// A task: what an agent answers with when it works for longer, or gives more than a message.
+/// A task: the answer of an agent that works for longer, or returns more than a message.
 ///
-/// Only `id` must make sense; an odd value elsewhere reads as the default, and every other key is kept. A list of more than
-/// 10 000 artifacts or messages is kept among those keys.
+/// Only `id` must be valid: an invalid value in another field reads as the default. All other keys are kept in `extra`,
+/// and so is a list of more than 10 000 artifacts or messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 #[non_exhaustive]
 pub struct Task {
     /// `task`.
     kind: TaskKind,
-    /// What it is known by.
+    /// Its id.
     pub id: String,
-    /// The conversation.
+    /// The id of its conversation.
     #[serde(rename = "contextId", skip_serializing_if = "Option::is_none")]
     pub context_id: Option<String>,
-    /// Where it stands; a mere word is read as its state.
+    /// Its status; a bare string is read as the state.
     pub status: TaskStatus,
-    /// What came of it.
+    /// Its results.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
-    /// What was said about it.
+    /// Its messages so far.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Message>,
-    /// Whatever sender and receiver agreed on.
+    /// Keys on which sender and receiver agreed.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -74,7 +74,7 @@ impl From<TaskKind> for &'static str {
     }
 }
 
-/// A value that is no task, because it is no JSON object with an id.
+/// The error for a value that is no task, because it is no JSON object with an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a task: a JSON object with an id")]
 pub struct NotATask;
@@ -100,7 +100,8 @@ impl TryFrom<Value> for Task {
     }
 }
 
-/// Takes a list entry by entry and leaves out what makes no sense; one that is too long stays where it is.
+/// Removes a list from the fields, reads it entry by entry, and leaves out invalid entries. A list that is too long
+/// stays in the fields.
 fn take_list<T: TryFrom<Value>>(fields: &mut Map<String, Value>, key: &str) -> Vec<T> {
     if fields.get(key).and_then(Value::as_array).is_some_and(|list| list.len() > MOST_PARTS) {
         return Vec::new();
@@ -130,20 +131,20 @@ fn status(value: Value) -> TaskStatus {
     }
 }
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskStatus {
     /// The state.
     #[serde(default = "unknown")]
     pub state: TaskState,
-    /// What the agent says about it. The platform does not look here for a delegation's result.
+    /// The agent's message about it. The platform does not look here for a delegation's result.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub message: Option<Message>,
-    /// Since when, as the agent wrote it.
+    /// The time of the last change, as the agent wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub timestamp: Option<String>,
-    /// Every other key.
+    /// All keys without a field of their own.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -159,33 +160,33 @@ impl Default for TaskStatus {
 }
 
 impl TaskStatus {
-    /// A state alone.
+    /// A status with nothing but a state.
     pub fn new(state: TaskState) -> Self {
         Self { state, message: None, timestamp: None, extra: Map::new() }
     }
 }
 
-/// Something that came of a task.
+/// A result of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Value", into = "Value")]
 #[non_exhaustive]
 pub struct Artifact {
-    /// What it is known by within its task.
+    /// Its id within the task.
     pub artifact_id: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// What it is, for people.
+    /// Its description for people.
     pub description: Option<String>,
-    /// The thing itself.
+    /// Its content.
     pub parts: Vec<Part>,
-    /// Whatever sender and receiver agreed on.
+    /// Keys on which sender and receiver agreed.
     pub metadata: Map<String, Value>,
-    /// Every other key.
+    /// All keys without a field of their own.
     pub extra: Map<String, Value>,
 }
 
 impl Artifact {
-    /// An artifact of these parts.
+    /// An artifact with this id and these parts.
     pub fn new(artifact_id: impl Into<String>, parts: impl IntoIterator<Item = Part>) -> Self {
         Self {
             artifact_id: Some(artifact_id.into()),
@@ -230,7 +231,7 @@ impl From<Artifact> for Value {
 }
 
 impl Task {
-    /// A task of this id in this state.
+    /// A task with this id in this state.
     pub fn new(id: impl Into<String>, state: TaskState) -> Self {
         Self {
             kind: TaskKind,
@@ -250,10 +251,10 @@ impl Task {
     }
 }
 
-/// What an agent replies with: the `result` of a JSON-RPC answer.
+/// An agent's reply: the `result` of a JSON-RPC answer.
 ///
-/// `kind` tells a message from a task, where it is missing the keys do; `{"message":…}` and `{"task":…}`, as A2A 1.0
-/// wraps them, are unwrapped.
+/// The key `kind` distinguishes a message from a task; if it is missing, the other keys do. `{"message":…}` and
+/// `{"task":…}`, the wrappers of A2A 1.0, are unwrapped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Value", into = "Value")]
 #[non_exhaustive]
@@ -262,15 +263,16 @@ pub enum Reply {
     Message(Message),
     /// A task.
     Task(Task),
-    /// Plain text: of an agent that answered no JSON at all, or whose `result` is a text.
+    /// Plain text: the agent's answer was not JSON, or its `result` is a string.
     Text(String),
     /// Anything else, such as the answer of another method than `message/send`.
     Other(Value),
 }
 
 impl Reply {
-    /// The texts of the message or of the task's artifacts, in order, where the platform itself looks for a reply's text. Of
-    /// a task without any, such as one that waits for another message, those of its status.
+    /// The texts of the message or of the task's artifacts, in order; the platform looks for a reply's text in the same
+    /// places. For a task without such texts (one that waits for another message, for example), the texts of its
+    /// status.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Message(message) => message.texts().collect(),
@@ -297,7 +299,7 @@ impl From<Task> for Reply {
 }
 
 impl From<Value> for Reply {
-    /// Nothing of the value is copied.
+    /// Moves the value's content; nothing is copied.
     fn from(mut value: Value) -> Self {
         if let Value::String(text) = value {
             return Self::Text(text);
@@ -309,12 +311,12 @@ impl From<Value> for Reply {
             Form::WrappedTask => Task::try_from(value["task"].take()).map(Self::Task).ok(),
             Form::Other => return Self::Other(value),
         };
-        // Its form says that it can be read.
+        // The form was checked above, so that reading cannot fail.
         read.unwrap_or(Self::Other(Value::Null))
     }
 }
 
-/// What a reply is, told before it is taken apart.
+/// The variant that a value will be read as, decided before the value is moved.
 enum Form {
     Message,
     WrappedMessage,
@@ -346,7 +348,7 @@ impl From<Reply> for Value {
     fn from(reply: Reply) -> Self {
         match reply {
             Reply::Message(message) => message.into(),
-            // Its keys are texts, and so nothing in it can fail to be written.
+            // Writing cannot fail: all keys are strings.
             Reply::Task(task) => serde_json::to_value(task).unwrap_or_default(),
             Reply::Text(text) => Value::String(text),
             Reply::Other(value) => value,

@@ -1,27 +1,28 @@
-//! What may not be in a string that is sent.
+//! A check for U+0000, which no string in a request may contain.
 
-/// A string with U+0000 in it. The platform cannot store one: it answers 500, or 200 and loses the message (contract
-/// section 1.6). Its author removes the character.
+/// The error for a string that contains U+0000. The platform cannot store such a string: it answers 500, or answers 200
+/// and loses the message (contract section 1.6). The author of the string must remove the character.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} contains the character U+0000, which the platform cannot store")]
 pub struct NulError {
     field: &'static str,
 }
 
-/// Refuses a text with U+0000 in it; `field` names it in the error.
+/// Refuses a string that contains U+0000; `field` names the string in the error.
 ///
 /// # Errors
-/// [`NulError`] if there is one.
+/// [`NulError`] if there is such a character.
 pub fn refuse_nul(field: &'static str, text: &str) -> Result<(), NulError> {
     if text.contains('\0') { Err(NulError { field }) } else { Ok(()) }
 }
 
-/// Refuses a JSON text with U+0000 in any of its strings and keys; `field` names it in the error.
+/// Refuses a JSON text with U+0000 in any string or key; `field` names the text in the error.
 ///
 /// # Errors
-/// [`NulError`] if there is one.
+/// [`NulError`] if there is such a character.
 pub fn refuse_nul_in_json(field: &'static str, json: &str) -> Result<(), NulError> {
-    // In JSON the character is always written as an escape; a backslash before it would itself be escaped.
+    // JSON always writes the character as an escape. If an odd number of backslashes stands before it, its own
+    // backslash is escaped, and it is no escape.
     let has_nul = json.match_indices("\\u0000").any(|(at, _)| {
         let backslashes = json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
         backslashes.is_multiple_of(2)

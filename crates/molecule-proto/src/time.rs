@@ -1,4 +1,4 @@
-//! Two kinds of time as plain values: one that only grows, and the calendar's.
+//! Two kinds of time as plain values: monotonic time and calendar time.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment on a clock that only grows, in nanoseconds since a start of the reader's choosing.
+/// A moment on a monotonic clock, in nanoseconds since a start that the owner of the clock chooses.
 ///
-/// Arithmetic saturates: a clock that stands still or jumps cannot make it panic.
+/// Arithmetic saturates: a clock that stands still or jumps causes no panic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
@@ -27,7 +27,7 @@ impl Time {
         self.0
     }
 
-    /// How long this moment is after another; zero if it is before it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -53,7 +53,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A moment of the calendar, in nanoseconds since 1970 began (UTC). On the wire it is RFC 3339.
+/// A moment of calendar time, in nanoseconds since 1970-01-01T00:00:00Z. On the wire it is RFC 3339.
 ///
 /// ```
 /// use molecule_proto::UnixTime;
@@ -74,18 +74,18 @@ const EARLIEST: i64 = -62_167_219_200;
 const LATEST: i64 = 253_402_300_799;
 
 impl UnixTime {
-    /// The moment `secs` seconds and `nanos` nanoseconds (at most 999,999,999) after 1970 began, kept within the years
-    /// 0 to 9999.
+    /// The moment `secs` seconds and `nanos` nanoseconds (at most 999,999,999) after the start of 1970, clamped to the
+    /// years 0 to 9999.
     pub fn new(secs: i64, nanos: u32) -> Self {
         Self { secs: secs.clamp(EARLIEST, LATEST), nanos: nanos.min(999_999_999) }
     }
 
-    /// The moment `secs` seconds after 1970 began.
+    /// The moment `secs` seconds after the start of 1970.
     pub fn from_secs(secs: i64) -> Self {
         Self::new(secs, 0)
     }
 
-    /// Whole seconds since 1970 began.
+    /// Whole seconds since the start of 1970.
     pub fn as_secs(self) -> i64 {
         self.secs
     }
@@ -95,7 +95,7 @@ impl UnixTime {
         self.nanos
     }
 
-    /// How long this moment is after another; zero if it is before it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         let nanos = |time: Self| i128::from(time.secs) * 1_000_000_000 + i128::from(time.nanos);
         let gap = (nanos(self) - nanos(earlier)).clamp(0, i128::from(u64::MAX));
@@ -103,7 +103,7 @@ impl UnixTime {
     }
 }
 
-/// A moment that the system's own type cannot tell becomes the earliest or latest that a sum of seconds reaches.
+/// A moment outside the range of `SystemTime` becomes the earliest or latest one that adding seconds can reach.
 impl From<UnixTime> for SystemTime {
     fn from(time: UnixTime) -> Self {
         let whole = Duration::from_secs(time.secs.unsigned_abs());
@@ -128,7 +128,7 @@ impl Add<Duration> for UnixTime {
 }
 
 impl fmt::Display for UnixTime {
-    /// RFC 3339 in UTC; trailing zeros of the fraction are dropped, as the platform does.
+    /// Writes RFC 3339 in UTC, without trailing zeros in the fraction, as the platform does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_from_days(self.secs.div_euclid(86_400));
         let second = self.secs.rem_euclid(86_400);
@@ -164,7 +164,7 @@ impl From<UnixTime> for String {
     }
 }
 
-/// A text that is no RFC 3339 time.
+/// The error for a text that is not an RFC 3339 time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time in RFC 3339, such as 2026-11-22T21:39:47.237554Z")]
 pub struct TimeError;
@@ -225,7 +225,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 of a date in the Gregorian calendar; years are counted from March, so that a leap day is last.
+/// Days from 1970-01-01 to a date of the Gregorian calendar. A year is counted from March here, so that a leap day is
+/// its last day.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -272,7 +273,7 @@ mod tests {
         ] {
             assert_eq!(SystemTime::from(time).duration_since(SystemTime::UNIX_EPOCH).unwrap(), since);
         }
-        // Half a second before 1970 is half a second after the second before it.
+        // Half a second before 1970 is second -1 plus half a second.
         let before = SystemTime::from(UnixTime::new(-1, 500_000_000));
         assert_eq!(SystemTime::UNIX_EPOCH.duration_since(before).unwrap(), Duration::from_millis(500));
     }

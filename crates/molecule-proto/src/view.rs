@@ -11,8 +11,8 @@ use crate::time::UnixTime;
 
 /// Answer of `GET /workspaces/:id` at 200. No credential is needed to read it.
 ///
-/// Only `id` and `status` must make sense; an odd value elsewhere reads as the default. What April's server does not
-/// send is `None`.
+/// Only `id` and `status` must be valid: an invalid value in another field reads as the default. Fields that April's
+/// server does not send are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -25,7 +25,7 @@ pub struct WorkspaceView {
     pub role: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub tier: i64,
-    /// `external`, `kimi` … and on April's server `langgraph` for one created without naming its runtime.
+    /// `external`, `kimi` …; on April's server `langgraph` for a workspace that was created without a runtime.
     #[serde(default, deserialize_with = "or_default")]
     pub runtime: String,
     /// The registered URL, `""` for none.
@@ -52,7 +52,7 @@ pub struct WorkspaceView {
     pub y: f64,
     #[serde(default, deserialize_with = "or_default")]
     pub collapsed: bool,
-    /// Milliseconds; managed runtimes.
+    /// Milliseconds; sent for managed runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub provision_timeout_ms: Option<i64>,
     /// Not on April's server, like everything below.
@@ -77,7 +77,7 @@ pub struct WorkspaceView {
     pub wedged: Option<bool>,
 }
 
-/// What a client decides by; everything else is skipped.
+/// The fields that a client's decisions depend on. All other keys are skipped.
 #[derive(Deserialize)]
 struct Essence {
     id: WorkspaceId,
@@ -87,11 +87,11 @@ struct Essence {
 }
 
 impl WorkspaceView {
-    /// Reads the view's body. Of one with more values than are [read](crate::json::MAX_MEMORY), as a card may have that an agent
-    /// registered, `id`, `status` and `kind` alone are read.
+    /// Reads the view's body. If it has more values than the [limit](crate::json::MAX_MEMORY), which an agent's card
+    /// can cause, only `id`, `status` and `kind` are read.
     ///
     /// # Errors
-    /// [`Unreadable::Mismatch`] if `id` or `status` makes no sense.
+    /// [`Unreadable::Mismatch`] if `id` or `status` is invalid.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         match json::read(body) {
             Err(Unreadable::TooManyValues) => {
@@ -102,7 +102,7 @@ impl WorkspaceView {
         }
     }
 
-    /// A view with nothing but its id and status; the rest is as for a row that was never written.
+    /// A view with an id and a status; all other fields are as in a new row.
     pub fn new(id: WorkspaceId, status: WorkspaceStatus) -> Self {
         Self {
             id,
@@ -145,10 +145,10 @@ pub struct RemovedWorkspace {
     pub error: String,
     /// The workspace.
     pub id: WorkspaceId,
-    /// What to do about it, for people.
+    /// The remedy, for people.
     #[serde(default)]
     pub hint: String,
-    /// The last write to its row, which a late register moves.
+    /// The time of the last write to its row. A register after the removal changes it.
     #[serde(default, deserialize_with = "or_default")]
     pub removed_at: Option<UnixTime>,
 }

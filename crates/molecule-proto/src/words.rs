@@ -1,5 +1,5 @@
-//! Open sets of words: the known ones are variants, every other one is kept as it came. A variant may be read in further
-//! spellings, and is written in its first.
+//! A macro for open sets of words: known words are variants, and an unknown word is kept as received. A variant may be
+//! read in several spellings, and is written in its first.
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)* }) => {

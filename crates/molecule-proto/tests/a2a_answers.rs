@@ -1,4 +1,4 @@
-//! Every row of what `/a2a` answers (contract sections 9.2 and 9.4; April 7.2), told by its body.
+//! Every documented answer of `/a2a` (contract sections 9.2 and 9.4; April 7.2) is classified by its body.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ fn read(body: &Value) -> A2aAnswer {
     A2aAnswer::read(body.to_string().as_bytes())
 }
 
-/// The kind of a refusal, and the seconds that it says to wait.
+/// The kind of the refusal in a body.
 fn refused(status: u16, body: &Value) -> RefusalKind {
     match read(body) {
         A2aAnswer::Refused(refusal) => refusal.kind(StatusCode::from_u16(status).unwrap()),

@@ -1,7 +1,7 @@
 //! Every recorded answer of the endpoints that have wire types decodes, and encodes back to the same.
 //!
-//! What a type keeps without a field of its own (a card's other keys, a connection's snippets) is dropped in a second
-//! pass: the keys that the contract lists must still be there. Numbers are compared as numbers.
+//! A second pass drops the keys that a type keeps without a field (a card's other keys, a connection's snippets): the
+//! keys that the contract lists must still be there. Numbers are compared as numbers.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // The recordings are read from files.
 
@@ -29,8 +29,8 @@ const RECORDINGS: [&str; 6] = [
     "current-2026-tenant.jsonl",
 ];
 
-/// How often each type must be met at least, and the keys that the contract lists for it, each of which must be met too.
-/// (`provision_timeout_ms` of the view belongs to managed runtimes, which were not recorded.)
+/// For each type: how often it must occur at least, and the keys that the contract lists for it, each of which must
+/// occur as well. (`provision_timeout_ms` of the view belongs to managed runtimes, which were not recorded.)
 const EXPECTED: &[Expected] = &[
     ("RegisterAnswer", 84, "status delivery_mode auth_token platform_inbound_secret"),
     ("HeartbeatAnswer", 90, "status generation platform_inbound_secret"),
@@ -86,7 +86,7 @@ fn recorded_answers_decode_and_encode_back() {
         let text = std::fs::read_to_string(&path).unwrap();
         for (index, line) in text.lines().enumerate() {
             let line: Value = serde_json::from_str(line).unwrap();
-            // The other lines are what a push agent saw.
+            // The other lines are requests that a push agent received.
             if let (Some(request), Some(response)) = (line.get("request"), line.get("response")) {
                 tally.at(format!("{file} line {}", index + 1));
                 exchange(&mut tally, request, response);
@@ -96,7 +96,7 @@ fn recorded_answers_decode_and_encode_back() {
     tally.judge(EXPECTED);
 }
 
-/// Values as an answer's body, which the type does not write on its own.
+/// The values of secrets as an answer's body: `Secrets` has no `Serialize` of its own.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct Values(#[serde(serialize_with = "Secrets::serialize")] Secrets);
@@ -107,7 +107,7 @@ fn exchange(tally: &mut Tally, request: &Value, response: &Value) {
     let (status, body) = (response["status"].as_u64().unwrap(), &response["body"]);
     tally.rate_limit(&response["headers"]);
     sent(tally, path, &request["body"], body);
-    // No body, or one that is no JSON: routes that the server does not have, and the tenant gate.
+    // No body, or a body that is not JSON: routes that the server does not have, and the tenant gate.
     if body.is_null() || body.get("_bytes").is_some() {
         return;
     }
@@ -165,7 +165,8 @@ fn exchange(tally: &mut Tally, request: &Value, response: &Value) {
     }
 }
 
-/// An answer with a connection block, perhaps. The ready-made programs in it are kept by their keys and have no fields.
+/// Counts an answer that may have a connection block. The block's ready-made programs are kept by key and have no
+/// fields.
 fn connected(tally: &mut Tally, body: &Value) {
     let mut known = body.clone();
     if let Some(connection) = known.get_mut("connection") {
@@ -183,7 +184,7 @@ fn connected(tally: &mut Tally, body: &Value) {
     }
 }
 
-/// A body that was sent to a route that has a request type, if the server could read it and its id is a UUID.
+/// Counts the body of a request whose route has a request type, if the server could read it and its id is a UUID.
 fn sent(tally: &mut Tally, path: &str, sent: &Value, answered: &Value) {
     if path.ends_with("/plugins") && !sent.is_null() {
         return tally.request::<InstallPluginRequest>("InstallPluginRequest", sent);
@@ -202,7 +203,7 @@ fn sent(tally: &mut Tally, path: &str, sent: &Value, answered: &Value) {
     tally.card(&sent["agent_card"]);
 }
 
-/// Whether answers of this route have types, whatever they say.
+/// Whether this route's answers have types.
 fn is_typed(segments: &[&str]) -> bool {
     matches!(
         segments,

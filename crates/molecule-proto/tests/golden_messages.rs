@@ -1,6 +1,6 @@
 //! Every recorded body of discovery, messages, the queue, delegations and feeds decodes, and encodes back to the same.
 //!
-//! A message is written with the `kind` that A2A 0.3 wants, which the recorded senders left out.
+//! A message is written with the `kind` that A2A 0.3 requires, which the recorded senders left out.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // The recordings are read from files.
 
@@ -74,7 +74,7 @@ const EXPECTED: &[Expected] = &[
     ("ErrorBody", 100, "error code hint reason status retryable"),
 ];
 
-/// What the recorded refusals of `/a2a` are about. The last ones are the recorded agent's own.
+/// The kinds of the recorded refusals of `/a2a`. The last ones are the recorded agent's own.
 const REFUSALS: &[(u16, &str, RefusalKind)] = &[
     (200, "agent returned empty response body", RefusalKind::EmptyReply),
     (202, "agent returned empty response body", RefusalKind::EmptyReply),
@@ -178,7 +178,7 @@ fn exchange(tally: &mut Tally, request: &Value, response: &Value) {
     }
 }
 
-/// A list, none of whose rows may be left out.
+/// Counts a list; no row may be skipped.
 fn rows<T: Serialize + DeserializeOwned>(tally: &mut Tally, name: &'static str, body: &Value) {
     let list: Rows<T> = serde_json::from_value(body.clone()).unwrap();
     if list.skipped > 0 {
@@ -187,7 +187,7 @@ fn rows<T: Serialize + DeserializeOwned>(tally: &mut Tally, name: &'static str, 
     body.as_array().unwrap().iter().for_each(|row| tally.answer::<T>(name, row));
 }
 
-/// An answer of `/a2a`, whatever its status.
+/// Counts an answer of `/a2a`, at any status.
 fn called(tally: &mut Tally, body: &Value) {
     let text = match body.get("_head") {
         Some(head) => head.as_str().unwrap().to_owned(),
@@ -213,7 +213,7 @@ fn called(tally: &mut Tally, body: &Value) {
     }
 }
 
-/// A body that was sent to a route that has a request type, if the server could read it.
+/// Counts the body of a request whose route has a request type, if the server could read it.
 fn sent(tally: &mut Tally, method: &str, segments: &[&str], sent: &Value, status: u64) {
     if method != "POST" || !sent.is_object() || sent.get("_bytes").is_some() {
         return;
@@ -235,15 +235,15 @@ fn sent(tally: &mut Tally, method: &str, segments: &[&str], sent: &Value, status
     }
 }
 
-/// A message as a push agent got it. Other calls to it have bodies of their own.
+/// Counts a message that a push agent received. Other calls to it have other bodies.
 fn pushed(tally: &mut Tally, inbound: &Value) {
     if inbound["body"].get("jsonrpc").is_some() {
         request(tally, &inbound["body"]);
     }
 }
 
-/// A JSON-RPC request, and the message in it: one in the form of A2A 0.3 is written as it was read, any other is read
-/// again as it was written.
+/// Counts a JSON-RPC request and its message. A message in the form of A2A 0.3 is written as it was read; any other
+/// reads again as it was written.
 fn request(tally: &mut Tally, body: &Value) {
     tally.answer::<RpcRequest>("RpcRequest", body);
     let request: RpcRequest = serde_json::from_value(body.clone()).unwrap();
@@ -268,7 +268,7 @@ fn request(tally: &mut Tally, body: &Value) {
     }
 }
 
-/// Whether answers of this route have types, whatever they say.
+/// Whether this route's answers have types.
 fn is_typed(segments: &[&str]) -> bool {
     matches!(
         segments,

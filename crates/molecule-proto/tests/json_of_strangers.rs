@@ -1,5 +1,5 @@
-//! What strangers call JSON: repaired where the meaning is plain, bounded before anything is built, and rows given up one by
-//! one.
+//! JSON of strangers is repaired where its meaning is plain and bounded before a value is built; an invalid row is
+//! skipped alone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ fn read(body: impl AsRef<[u8]>) -> Result<Value, Unreadable> {
     json::read(body.as_ref())
 }
 
-/// So many levels of lists around a number.
+/// A number inside this many levels of lists.
 fn nested(levels: usize) -> String {
     format!("{}7{}", "[".repeat(levels), "]".repeat(levels))
 }
@@ -37,14 +37,14 @@ fn what_is_plainly_meant_is_repaired() {
         (r#""\ud83d\u0041""#, json!("\u{fffd}A")),
         (r#""\uD83D\uDE00 \\ud83d""#, json!("😀 \\ud83d")),
         (r#"{"\ud83d":1}"#, json!({"\u{fffd}": 1})),
-        // Numbers that no f64 holds, and those that are none, in the spellings of Python, JavaScript and C.
+        // Numbers beyond the range of f64, infinities and NaN, in the spellings of Python, JavaScript and C.
         (
             r#"[1e400,-1E+400,NaN,Infinity,-Infinity,nan,-inf]"#,
             json!(["1e400", "-1E+400", "NaN", "Infinity", "-Infinity", "nan", "-inf"]),
         ),
         (r#"{"a":NaN}"#, json!({"a": "NaN"})),
         ("[1e308,-1e-400,0e999,12345678901234567890123]", json!([1e308, -0.0, 0.0, 1.2345678901234568e22])),
-        // Raw control characters in a text, and elsewhere.
+        // Raw control characters in a string, and elsewhere.
         ("\"a\nb\tc\u{1}\u{1f}\r\"", json!("a\nb\tc\u{1}\u{1f}\r")),
         ("{\"a\":1}\0\0", json!({"a": 1})),
         ("\u{b}[\u{c}1]", json!([1])),
@@ -52,7 +52,7 @@ fn what_is_plainly_meant_is_repaired() {
         (r#""C:\dir\x1b \' \u12""#, json!("C:\\dir\\x1b \\' \\u12")),
         ("\u{feff}{}", json!({})),
         ("\u{feff} null", json!(null)),
-        // What serde_json would parse once more.
+        // A key whose value serde_json would parse a second time.
         (r#"{"$serde_json::private::RawValue":"[1]"}"#, json!({"\u{fffd}serde_json::private::RawValue": "[1]"})),
         (r#"{"\u0024serde_json\u003a:private::Number":"1"}"#, json!({"\u{fffd}serde_json::private::Number": "1"})),
         (r#"{"$serde":1,"$":2}"#, json!({"$serde": 1, "$": 2})),
@@ -119,7 +119,7 @@ fn what_lies_too_deep_is_kept_as_its_text() {
         value = value[0].take();
     }
     assert_eq!(value, json!(r#"{"a\"]":"\ud83d }"}"#));
-    // Never closed, a hundred thousand levels: no JSON, and no stack is spent on it.
+    // A hundred thousand levels that are never closed: this is not JSON, and reading it needs no stack.
     assert!(read("[".repeat(100_000)).is_err());
     assert!(read(nested(100_000)).is_ok());
 }
@@ -132,13 +132,13 @@ fn more_values_than_fit_are_refused_before_they_are_built() {
     let numbers = |many: usize| format!("[{}0]", "0,".repeat(many));
     assert!(read(numbers(600_000)).is_ok());
     assert_eq!(read(numbers(700_000)), Err(Unreadable::TooManyValues));
-    // A long text is one value, and may be as long as a reply may be.
+    // A long string is one value, and may be as long as a reply.
     let text = format!("\"{}\"", "x".repeat(16 << 20));
     assert_eq!(read(&text).unwrap().as_str().map(str::len), Some(16 << 20));
     assert_eq!(read(format!("\"{}\"", "x".repeat(MAX_MEMORY / 2))), Err(Unreadable::TooManyValues));
 }
 
-/// Bytes that are no text do not grow threefold in memory.
+/// Bytes that are not text do not need three times their memory.
 #[test]
 fn a_large_body_that_is_mostly_repairs_is_no_text() {
     let mut bytes = vec![0xff; 4 << 20];
@@ -146,7 +146,7 @@ fn a_large_body_that_is_mostly_repairs_is_no_text() {
     assert_eq!(read(&bytes), Err(Unreadable::Mismatch { at: None }));
     let controls = format!("\"{}\"", "\u{1}".repeat(4 << 20));
     assert_eq!(read(controls), Err(Unreadable::Mismatch { at: None }));
-    // A short one is read, however little of it is left.
+    // A short body is read, even if every byte of it is replaced.
     bytes.truncate(1000);
     bytes[999] = b'"';
     assert_eq!(read(&bytes), Ok(json!("\u{fffd}".repeat(998))));
@@ -183,7 +183,7 @@ fn a_row_that_makes_no_sense_is_given_up_by_itself() {
     }
 }
 
-/// A card of more values than a whole body may have takes its own row with it and no other.
+/// A card with more values than a whole body may have makes its own row unreadable, and no other.
 #[test]
 fn a_card_of_a_million_values_hides_its_own_row_alone() {
     let heavy = format!("[{}0]", r#"{"a":0},"#.repeat(60_000));
@@ -207,7 +207,7 @@ fn an_error_body_is_read_whatever_stands_beside_its_text() {
     assert_eq!((body.error.as_str(), body.code, body.status), ("workspace removed", None, None));
 }
 
-/// A list of a struct's values is not that struct, although `serde_json` reads it so.
+/// A list of a struct's values is not read as that struct, although `serde_json` alone would do so.
 #[test]
 fn a_list_is_no_object() {
     assert!(json::read::<ErrorBody>(br#"["workspace not found"]"#).is_err());
@@ -227,7 +227,7 @@ fn an_excerpt_is_bounded() {
 }
 
 proptest! {
-    /// Whatever comes, nothing panics, and what is read lies no deeper than it may.
+    /// No body causes a panic, and no value that is read is nested deeper than the limit.
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(value) = read(&bytes) {
@@ -237,7 +237,7 @@ proptest! {
         json::excerpt(&bytes);
     }
 
-    /// What a strict reader takes is read as it reads it.
+    /// A body that a strict reader accepts is read as the strict reader reads it.
     #[test]
     fn sound_json_is_not_changed(text in sound()) {
         let strict: Value = serde_json::from_str(&text).unwrap();
@@ -247,7 +247,7 @@ proptest! {
         }
     }
 
-    /// What is made of the pieces that go wrong in practice is read, or was no JSON for another reason.
+    /// A string made of the faults that agents produce is always read.
     #[test]
     fn texts_of_odd_pieces_are_always_read(pieces in proptest::collection::vec(piece(), 0..20)) {
         let mut body = b"{\"text\":\"".to_vec();

@@ -1,4 +1,4 @@
-//! Messages, parts and tasks: written as A2A 0.3 says, read in whatever way agents write them.
+//! Messages, parts and tasks are written in the form of A2A 0.3, and read in all forms that agents write.
 
 #![allow(clippy::unwrap_used)]
 
@@ -142,7 +142,7 @@ fn a_reply_is_told_by_its_kind_else_by_its_keys() {
     assert!(is_task(json!({"id": "t", "status": {"state": "working"}})));
     assert!(is_task(json!({"task": {"id": "t", "status": {"state": "TASK_STATE_WORKING"}}})));
     assert_eq!(Reply::from(json!("plain")), Reply::Text("plain".to_owned()));
-    // What an agent of its own design answers with is kept whole.
+    // An answer in an agent's own format is kept whole.
     let own = json!({"id": "7", "status": "done", "answer": 42});
     for other in [json!(null), json!({"kind": "task"}), json!({"kind": "note"}), json!({"ok": true}), own] {
         assert_eq!(Reply::from(other.clone()), Reply::Other(other.clone()), "{other}");

@@ -1,4 +1,4 @@
-//! Request bodies are built by `new` and methods, so that a key more breaks nobody; each method says its own key.
+//! Request bodies are built with `new` and methods, so that a new key breaks no caller; each method sets its own key.
 
 #![allow(clippy::unwrap_used)]
 

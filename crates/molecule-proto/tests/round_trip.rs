@@ -1,4 +1,4 @@
-//! Whatever an agent writes, what was read is written so that it reads the same again.
+//! A message that was read is written so that it reads as the same value again, for any body of an agent.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Lists of rows: both shapes of delegations, and rows that make no sense.
+//! Lists of rows: both forms of delegations, and invalid rows.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Structs that are read from objects alone.
+//! A deserializer that reads structs only from objects.
 
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Visitor};
@@ -11,7 +11,8 @@ pub(super) fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json
     Ok(read)
 }
 
-/// `serde_json` reads a struct from a list of its values too, so that `["workspace not found"]` would be an error body.
+/// Refuses lists where a struct is expected: `serde_json` also reads a struct from a list of its values, so that
+/// `["workspace not found"]` would be an error body.
 struct Object<D>(D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {

@@ -1,35 +1,35 @@
-//! One pass over a text that should be JSON: repairs it, and estimates what its values will take.
+//! One pass over a text that should be JSON: it repairs the text, and estimates the memory that its values need.
 
 use std::borrow::Cow;
 
 use super::{BOM, MAX_DEPTH, Unreadable};
 
-/// A body as text that a strict reader takes, unless it is no JSON at all.
+/// A body after repair: text that a strict reader accepts, unless it is not JSON at all.
 pub(super) struct Scanned<'a> {
     pub(super) text: Cow<'a, str>,
-    /// What the values will take, in bytes, by estimate.
+    /// The estimated memory of the values, in bytes.
     pub(super) memory: usize,
 }
 
-/// How the keys begin that `serde_json` keeps for itself.
+/// The prefix of the keys that `serde_json` reserves for itself.
 const RESERVED: &[u8] = b"$serde_json::private::";
 
-/// What a value takes in a list that grows by doubling, its allocation included.
+/// Bytes for a value in a list that grows by doubling, its allocation included.
 const VALUE: usize = 64;
-/// What a key takes besides its text.
+/// Bytes for a key, without its text.
 const KEY: usize = 64;
-/// The first allocation of a list.
+/// Bytes for the first allocation of a list.
 const LIST: usize = 128;
-/// The first node of an object.
+/// Bytes for the first node of an object.
 const OBJECT: usize = 576;
-/// What a byte of a text takes: itself, and itself once more while its escapes are read.
+/// Bytes for each byte of a string: the string itself, and a copy while its escapes are read.
 const TEXT: usize = 2;
 
 /// Repairs a body.
 ///
 /// # Errors
-/// [`Unreadable::TooManyValues`] if its values would take more than `most`; `Mismatch` if repairs would make it half as long
-/// again, so that it is no text.
+/// [`Unreadable::TooManyValues`] if its values would need more than `most` bytes; `Mismatch` if repairs would make it
+/// longer than 1.5 times its length plus 256 KiB, since such a body is not text.
 pub(super) fn scan(body: &[u8], most: usize) -> Result<Scanned<'_>, Unreadable> {
     let body = body.strip_prefix(BOM).unwrap_or(body);
     let longest = body.len() + body.len() / 2 + 256 * 1024;
@@ -65,11 +65,11 @@ fn text(body: &[u8], longest: usize) -> Result<Cow<'_, str>, Unreadable> {
 struct Scan<'a> {
     text: &'a str,
     at: usize,
-    /// Objects and lists that are open.
+    /// Number of objects and lists that are open.
     depth: usize,
     memory: usize,
     most: usize,
-    /// The repaired text as far as `copied`; empty without a repair.
+    /// The repaired text up to `copied`; empty if nothing was repaired.
     repaired: String,
     copied: usize,
     longest: usize,
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// The repaired text, if there was anything to repair.
+    /// The repaired text; `None` if nothing was repaired.
     fn finish(mut self) -> Option<String> {
         if self.copied == 0 {
             return None;
@@ -125,7 +125,7 @@ impl<'a> Scan<'a> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
 
-    /// Puts something else in the place of the next bytes, all of them ASCII, and goes on behind them.
+    /// Replaces the next bytes, all of them ASCII, and continues after them.
     fn replace(&mut self, length: usize, by: &str) {
         if self.copied == 0 {
             self.repaired.reserve(self.text.len() + 64);
@@ -162,8 +162,9 @@ impl<'a> Scan<'a> {
         self.memory += VALUE + TEXT * (self.at - begin);
     }
 
-    /// How long the first character is of a text that `serde_json` takes for a sign of its own, where the features for raw
-    /// values or numbers are turned on: what stands behind it would be parsed once more, unbounded.
+    /// Returns the length of the first character if the string begins with a key that `serde_json` reserves. With its
+    /// features for raw values or numbers, `serde_json` would parse the value of such a key a second time, without a
+    /// bound.
     fn reserved(&self) -> Option<usize> {
         let mut ahead = 0;
         let mut first = None;
@@ -202,7 +203,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// A number, `true`, `false`, `null`, or what is none of them.
+    /// Reads a number, `true`, `false`, `null`, or anything else that is no string, object or list.
     fn word(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
         let end = |byte: &u8| matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"' | 0..=0x20);
@@ -217,7 +218,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// An object or a list that lies too deep, as its text. One that does not end is left: it is no JSON.
+    /// Replaces an object or a list that is nested too deeply by its text. One that does not end stays as it is: the
+    /// body is not JSON.
     fn deep(&mut self) {
         let length = nested(&self.text.as_bytes()[self.at..]);
         self.memory += VALUE + TEXT * length.unwrap_or_default();
@@ -225,13 +227,13 @@ impl<'a> Scan<'a> {
             self.at = self.text.len();
             return;
         };
-        // A text can always be written.
+        // Writing a string as JSON cannot fail.
         let quoted = serde_json::to_string(&self.text[self.at..self.at + length]).unwrap_or_default();
         self.replace(length, &quoted);
     }
 }
 
-/// How long the object or list is that begins here.
+/// The length of the object or list at the start of `bytes`.
 fn nested(bytes: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let mut bytes = bytes.iter().enumerate();
@@ -253,11 +255,11 @@ fn nested(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether this is a number that no `f64` can hold, in one of the spellings in which languages write them.
+/// Whether the word is a number that no `f64` can hold, in any spelling that programming languages use for it.
 fn is_unfit(word: &str) -> bool {
     let magnitude = word.strip_prefix(['-', '+']).unwrap_or(word);
     match magnitude.as_bytes().first() {
-        // Below three hundred digits without an exponent every number fits.
+        // A number of less than 300 digits without an exponent always fits.
         Some(b'0'..=b'9') if word.len() < 300 && !word.contains(['e', 'E']) => false,
         Some(b'0'..=b'9') => word.parse().is_ok_and(f64::is_infinite),
         Some(b'n' | b'N' | b'i' | b'I') => {

@@ -1,4 +1,4 @@
-//! What was met so far, and whether it read and wrote well.
+//! Counts the bodies of each type, and checks that each reads and writes without loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A type's name, how often it must be met at least, and keys that must be met.
+/// A type's name, how often it must occur at least, and the keys that must occur.
 pub(crate) type Expected = (&'static str, u32, &'static str);
 
 #[derive(Default)]
@@ -19,17 +19,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Says where the following was recorded.
+    /// Sets the recording that the next bodies come from.
     pub(crate) fn at(&mut self, place: String) {
         self.place = place;
     }
 
-    /// A body of a type that keeps nothing without a field.
+    /// Counts a body of a type that keeps no unknown keys.
     pub(crate) fn answer<T: Serialize + DeserializeOwned>(&mut self, name: &'static str, body: &Value) {
         self.round::<T>(name, body, body, |_| ());
     }
 
-    /// Decodes a body and encodes it back; then once more without what has no field, which must leave `known`.
+    /// Decodes a body and encodes it back, then does so again without the keys that have no field: `known` must remain.
     pub(crate) fn round<T: Serialize + DeserializeOwned>(
         &mut self,
         name: &'static str,
@@ -53,8 +53,8 @@ impl Tally {
         }
     }
 
-    /// A request's body: it decodes, and what is encoded decodes to the same. Keys that nobody knows and values that say
-    /// nothing may be dropped.
+    /// Counts a request's body: it decodes, and its encoding decodes to the same value. Unknown keys and empty values
+    /// may be dropped.
     pub(crate) fn request<T: Serialize + DeserializeOwned + PartialEq>(&mut self, name: &'static str, body: &Value) {
         self.count(name, body);
         let decoded: T = match serde_json::from_value(body.clone()) {
@@ -67,7 +67,7 @@ impl Tally {
         }
     }
 
-    /// A card that is an object; others are kept as the values that they are.
+    /// Counts a card if it is an object. Other cards stay plain values.
     pub(crate) fn card(&mut self, card: &Value) {
         let Some(object) = card.as_object() else { return };
         let listed = ["name", "description", "role", "url"];
@@ -75,7 +75,7 @@ impl Tally {
         self.round("AgentCard", card, &Value::Object(known), |card: &mut AgentCard| card.extra.clear());
     }
 
-    /// The rate-limit headers of an answer, if it had any.
+    /// Counts the rate-limit headers of an answer, if it has any.
     pub(crate) fn rate_limit(&mut self, headers: &Value) {
         let pairs = headers.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("x-ratelimit-"));
         let parse = |(name, value): (&String, &Value)| {
@@ -122,7 +122,7 @@ impl Tally {
         for name in std::mem::take(&mut self.met).into_keys() {
             self.fail(format!("{name} is not expected"));
         }
-        // Written past the test harness, which would keep it to itself when all is well.
+        // Written directly to stdout: the test harness would hide it when the test passes.
         std::io::stdout().lock().write_all(summary.as_bytes()).unwrap();
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
     }
