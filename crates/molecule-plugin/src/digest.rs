@@ -1,4 +1,4 @@
-//! The content hash of plugins as the Python SDK computes it: the value of `sha256` in a `plugin.yaml`.
+//! The content hash of plugins, computed as in the Python SDK: the value of `sha256` in a `plugin.yaml`.
 //!
 //! It is the SHA-256 of a JSON text in ASCII, `[["a.md", "<64 hex>"], ["b/c.md", "<64 hex>"]]`: every regular file but the
 //! `plugin.yaml` at the root, sorted by path in code point order. It covers neither modes nor empty directories nor `plugin.yaml`
@@ -30,8 +30,9 @@ const MANIFEST: &[u8] = b"plugin.yaml";
 pub struct ContentDigest(pub [u8; 32]);
 
 impl ContentDigest {
-    /// The hash of these files, in any order: paths relative to the plugin's root with `/` between components, and the SHA-256 of
-    /// each content. Paths need not be UTF-8; each byte that is not stands for a lone surrogate, as in Python.
+    /// The hash of these files, in any order. A path is relative to the plugin's root, with `/` between components; the
+    /// other value is the SHA-256 of the content. Paths may be other than UTF-8: each invalid byte counts as a lone
+    /// surrogate, as in Python.
     pub fn of<P: AsRef<[u8]>>(files: impl IntoIterator<Item = (P, [u8; 32])>) -> Self {
         let mut files: Vec<(P, [u8; 32])> = files.into_iter().collect();
         files.sort_by(|(one, _), (other, _)| code_points(one.as_ref()).cmp(code_points(other.as_ref())));
@@ -120,7 +121,7 @@ impl fmt::Debug for ContentDigest {
     }
 }
 
-/// As text.
+/// Writes the digest as text.
 impl Serialize for ContentDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

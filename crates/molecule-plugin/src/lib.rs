@@ -1,13 +1,13 @@
 //! A plugin of the Molecule AI platform as data: bytes in, verdicts out.
 //!
-//! An [`Unpacker`](unpack::Unpacker) takes the bytes of an archive while they arrive and tells a [`Sink`](unpack::Sink) which
-//! directories and files to make. What comes of a whole archive is verified: its [`PluginManifest`], the
-//! [`ContentDigest`](digest::ContentDigest) that the manifest declares, and the [`TreeDigest`] that the caller pinned. A plugin that
-//! breaks a [`Rule`] ends in a [`Refusal`].
+//! An [`Unpacker`](unpack::Unpacker) takes the bytes of an archive while they arrive, and calls a
+//! [`Sink`](unpack::Sink) to make directories and files. A whole archive is then verified: its [`PluginManifest`], the
+//! [`ContentDigest`](digest::ContentDigest) that the manifest declares, and the [`TreeDigest`] that the caller pinned.
+//! A plugin that breaks a [`Rule`] ends in a [`Refusal`].
 //!
-//! This crate has no clock, no files, no sockets, no threads and no environment, and knows nothing of agents, requests and
-//! sessions. `molecule-core` decides when a plugin is installed, and re-exports what is public here as `plugin`, `unpack` and
-//! `digest`; `molecule-host` writes the files.
+//! This crate has no clock, no files, no sockets, no threads and no environment, and knows nothing of agents, requests
+//! and sessions. `molecule-core` decides when a plugin is installed, and re-exports the public items of this crate as
+//! `plugin`, `unpack` and `digest`; `molecule-host` writes the files.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

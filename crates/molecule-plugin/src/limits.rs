@@ -58,7 +58,7 @@ impl Default for InstallLimits {
     }
 }
 
-/// A variable for a limit whose value is no whole number, or too large a one.
+/// The error for a variable of a limit whose value is not a whole number, or too large.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a whole number that fits")]
 pub struct LimitError(&'static str);
@@ -146,7 +146,7 @@ fn read<T: std::str::FromStr>(
 mod tests {
     use super::*;
 
-    /// Each default is a promise of the documentation.
+    /// The documentation states each of these defaults.
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let (kib, mib) = (1 << 10, 1 << 20);
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Every field has its variable: a number that is no default reaches each of them.
+    /// Every field has its variable: a value other than the default reaches each field.
     #[test]
     fn every_limit_has_a_variable() {
         let limits = InstallLimits::from_vars(|_| Some("3".to_owned())).unwrap();

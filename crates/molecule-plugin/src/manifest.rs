@@ -21,7 +21,8 @@ const VERSION_BYTES: usize = 256;
 pub struct PluginManifest {
     /// `name`.
     pub name: Option<String>,
-    /// `version` as it is written, with characters escaped that a terminal would obey; `None` also if it is no plain value or longer than 256 bytes.
+    /// `version` as it is written, with control characters escaped; `None` also if it is not a plain value or is longer
+    /// than 256 bytes.
     pub version: Option<String>,
     /// `sha256`: the digest of the content that the manifest declares.
     pub sha256: Option<ContentDigest>,
@@ -65,7 +66,7 @@ impl PluginManifest {
     /// assert_eq!(manifest.name.as_deref(), Some("my-plugin"));
     /// assert_eq!(manifest.version.as_deref(), Some("1.10"));
     ///
-    /// // To YAML this is a number, and its first digits are all that is left of it.
+    /// // YAML reads this as a number, and keeps only its first digits.
     /// let unquoted = format!("sha256: {}", "1".repeat(64));
     /// assert_eq!(PluginManifest::parse(unquoted.as_bytes()).unwrap_err().rule(), Rule::ManifestDigest);
     /// # Ok::<(), molecule_plugin::Refusal>(())
@@ -87,8 +88,8 @@ impl PluginManifest {
         Ok(manifest)
     }
 
-    /// Compares the manifest with the plugin that was asked for and the tree that was unpacked: the name if it has one, the digest
-    /// of the content if it declares one, and the digest of the tree if the caller pinned one.
+    /// Compares the manifest with the requested plugin and the unpacked tree: the name if it has one, the digest of the
+    /// content if it declares one, and the digest of the tree if the caller pinned one.
     ///
     /// # Errors
     /// A refusal by `manifest-name`, `content-mismatch` or `tree-mismatch`, in that order.

@@ -1,4 +1,4 @@
-//! The record of an install, which lies beside the plugin: `plugins/.receipts/<name>.json`.
+//! The record of an install, in a file beside the plugin: `plugins/.receipts/<name>.json`.
 
 use molecule_proto::{PluginName, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,11 @@ use crate::rule::Rule;
 use crate::tree::{Tree, TreeDigest};
 use crate::unpack::Unpacked;
 
-/// The most bytes of a receipt, in writing and in reading: twice as many as the largest plugin within the default limits needs.
+/// The most bytes of a receipt that is written or read: twice as many as the largest plugin within the default limits
+/// needs.
 pub const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A plugin's receipt. It lies outside the plugin, so that no archive can bring its own.
+/// A plugin's receipt. Its file is outside the plugin's directory, so that no archive can contain its own receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     name: String,
@@ -35,8 +36,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt of a plugin that was unpacked and verified. `source` is the source as the platform resolved it, or else as it
-    /// was asked for.
+    /// The receipt of a plugin that was unpacked and verified. `source` is the source that the platform resolved, or
+    /// else the one that was requested.
     pub fn of(
         name: &PluginName,
         source: Option<String>,
@@ -59,7 +60,8 @@ impl Receipt {
         }
     }
 
-    /// Reads a receipt's bytes; `None` if they are no receipt of this plugin, or their digest is not that of their tree.
+    /// Reads a receipt's bytes; `None` if they are not a receipt of this plugin, or the digest in them is not that of
+    /// their tree.
     pub fn read(name: &PluginName, bytes: &[u8]) -> Option<(Self, Tree)> {
         let receipt: Self = molecule_proto::json::read(bytes).ok()?;
         let lines: String = receipt.tree.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -71,7 +73,8 @@ impl Receipt {
     /// The receipt's bytes: a JSON object and a line end.
     ///
     /// # Errors
-    /// A refusal by `receipt-bytes` if there are more than [`MAX_RECEIPT_BYTES`]: later, such a plugin could not be verified.
+    /// A refusal by `receipt-bytes` if there are more than [`MAX_RECEIPT_BYTES`]: such a plugin could not be verified
+    /// later.
     pub fn write(&self) -> Result<Vec<u8>, Refusal> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("text keys and whole numbers are JSON");
         bytes.push(b'\n');
@@ -86,12 +89,12 @@ impl Receipt {
         Ok(bytes)
     }
 
-    /// The version that the plugin's manifest stated, as the receipt has it.
+    /// The version in the plugin's manifest, as in the receipt.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    /// Where the plugin came from, as the receipt has it.
+    /// The plugin's source, as in the receipt.
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
     }

@@ -5,10 +5,10 @@ use std::fmt::{self, Write as _};
 
 use crate::rule::Rule;
 
-/// How many bytes of a hostile text are shown, about, escapes included.
+/// Approximately the most bytes of a hostile text that are shown, escapes included.
 const SHOWN: usize = 160;
 
-/// A plugin that was refused: by which rule, at which entry, and what exactly was wrong.
+/// The refusal of a plugin: the rule, the entry, and what exactly was wrong.
 ///
 /// Text of the archive in it is escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Refusal {
         Self { rule, entry: None, detail: detail.into() }
     }
 
-    /// The same, at this entry.
+    /// The refusal with this entry.
     pub(crate) fn at(mut self, entry: EntryRef) -> Self {
         self.entry = Some(entry);
         self
@@ -47,7 +47,7 @@ impl Refusal {
         self.rule
     }
 
-    /// The entry that broke the rule, if it was one.
+    /// The entry that broke the rule, if there is one.
     pub fn entry(&self) -> Option<&EntryRef> {
         self.entry.as_ref()
     }
@@ -97,7 +97,7 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     escaped_up_to(bytes, usize::MAX)
 }
 
-/// The same, of at most `most` characters of the original.
+/// The same for at most `most` characters of the original.
 pub(crate) fn escaped_up_to(bytes: &[u8], most: usize) -> String {
     let mut text = String::new();
     for (number, piece) in bytes.utf8_chunks().flat_map(pieces).enumerate() {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// Defines each rule once: its variant, its name, and what it says.
+/// Defines each rule once: its variant, its name, and the clause that `Rule::says` returns.
 macro_rules! rules {
     ($($variant:ident = $name:literal, $says:literal;)*) => {
-        /// A rule that a plugin broke. `Display` gives the rule's name, [`says`](Self::says) what it asks for.
+        /// A rule for plugins. `Display` shows the rule's name, [`says`](Self::says) returns what it requires.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Rule {
@@ -16,12 +16,12 @@ macro_rules! rules {
             /// Every rule.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The rule's name, in lower case with hyphens. Names stay as they are.
+            /// The rule's name, in lower case with hyphens. Names are stable across versions.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What the rule asks for, as a clause.
+            /// What the rule requires, as a clause.
             pub fn says(self) -> &'static str {
                 match self { $(Self::$variant => $says,)* }
             }
@@ -30,7 +30,7 @@ macro_rules! rules {
 }
 
 rules! {
-    // What is sent.
+    // The download.
     ContentEncoding = "content-encoding", "the archive is sent without a content encoding on top";
     ArchiveBytes = "archive-bytes", "the download stays within its limit";
     NotGzip = "not-gzip", "the download is a gzip archive";
@@ -88,14 +88,14 @@ rules! {
     NameDevice = "name-device", "no component of a path is a name that Windows keeps for a device";
     NameReserved = "name-reserved", "on Windows no name holds one of `<>|?*\"`";
     NameCase = "name-case", "`plugin.yaml` and `setup.sh` are in lower case";
-    // What an archive makes.
+    // Numbers and collisions of files and directories.
     Entries = "entries", "the archive stays within its limit of entries";
     NamesBytes = "names-bytes", "all names together stay within their limit";
     Duplicate = "duplicate", "no two files have one name";
     FileOverDirectory = "file-over-directory", "no file has the name of a directory";
     DirectoryOverFile = "directory-over-file", "no directory has the name of a file";
     Collision = "collision", "no two names are one to the file system";
-    // What it is.
+    // The manifest and the digests.
     ManifestMissing = "manifest-missing", "there is a regular file `plugin.yaml` at the root";
     ManifestBytes = "manifest-bytes", "`plugin.yaml` stays within its limit";
     ManifestUtf8 = "manifest-utf8", "`plugin.yaml` is UTF-8";

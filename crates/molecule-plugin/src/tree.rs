@@ -52,12 +52,12 @@ pub struct TreeDiff {
     pub added: Vec<String>,
 }
 
-/// A text that is no digest.
+/// The error for a text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a digest is 64 lower-case hexadecimal digits")]
 pub struct DigestError(());
 
-/// A text that is no tree.
+/// The error for a text that is not a tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of a tree: {what}")]
 pub struct TreeError {
@@ -129,7 +129,7 @@ impl Tree {
 }
 
 impl TreeDiff {
-    /// Whether nothing differs.
+    /// Whether the trees are equal.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.missing.is_empty() && self.added.is_empty()
     }
@@ -195,7 +195,7 @@ impl fmt::Debug for TreeDigest {
     }
 }
 
-/// As text.
+/// Writes the digest as text.
 impl Serialize for TreeDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

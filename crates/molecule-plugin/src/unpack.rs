@@ -92,24 +92,24 @@ impl fmt::Display for TakenBy {
 
 impl StdError for TakenBy {}
 
-/// What an unpacker may take.
+/// The limits of an unpacker, and its treatment of links.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnpackPolicy {
     /// How much the archive may hold.
     pub limits: InstallLimits,
-    /// What becomes of links.
+    /// How links are treated.
     pub links: LinkPolicy,
 }
 
-/// What becomes of symbolic and hard links in an archive. No link is ever made.
+/// How symbolic and hard links in an archive are treated. No link is ever made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkPolicy {
-    /// They are left out, counted and reported.
+    /// Links are left out, counted and reported.
     #[default]
     Skip,
-    /// The archive is refused.
+    /// An archive with a link is refused.
     Reject,
 }
 
@@ -162,7 +162,7 @@ pub struct Unpacked {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkippedLinks {
-    /// How many there were.
+    /// How many links were left out.
     pub count: u64,
     /// The names of the first 20, escaped.
     pub names: Vec<String>,
@@ -184,14 +184,14 @@ pub enum UnpackError {
 }
 
 impl UnpackPolicy {
-    /// Sets how much may be taken.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: InstallLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets what becomes of links.
+    /// Sets how links are treated.
     #[must_use]
     pub fn links(mut self, links: LinkPolicy) -> Self {
         self.links = links;
@@ -200,8 +200,8 @@ impl UnpackPolicy {
 }
 
 impl Unpacked {
-    /// Verifies the plugin before it is put in its place: `plugin.yaml` is there, can be read and names this plugin, and the
-    /// content has the digest that it declares and the one that the caller pinned.
+    /// Verifies the plugin before it is put in its place. `plugin.yaml` must exist, be readable and name this plugin;
+    /// the content must have the digest that `plugin.yaml` declares and the digest that the caller pinned.
     ///
     /// # Errors
     /// A refusal by one of the rules `manifest-…`, `content-mismatch`, or `tree-mismatch`.
@@ -222,7 +222,7 @@ impl<S: Sink> Unpacker<S> {
         }
     }
 
-    /// Judges the headers of the answer whose body is the archive, so that nothing is received in vain.
+    /// Checks the headers of the answer before its body, the archive, is received.
     ///
     /// # Errors
     /// `Refused` if they announce more bytes than the limit, or a content encoding.
@@ -345,7 +345,7 @@ impl Failed {
 }
 
 impl UnpackError {
-    /// The refusal, where a rule was broken.
+    /// The refusal, if a rule was broken.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),

@@ -1,4 +1,4 @@
-//! The hash of a plugin's content is the Python SDK's, byte for byte.
+//! The hash of a plugin's content is equal to the Python SDK's, byte for byte.
 
 #![allow(clippy::unwrap_used)]
 

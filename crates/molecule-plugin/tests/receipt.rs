@@ -1,4 +1,4 @@
-//! A receipt: written as it always was, read only where it is that of the plugin and says one thing.
+//! A receipt is written in its fixed form, and read only if it belongs to the plugin and is consistent.
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,7 +39,7 @@ fn name(text: &str) -> PluginName {
     text.parse().unwrap()
 }
 
-/// What comes of an archive of a `plugin.yaml` and empty files of these names.
+/// Unpacks an archive of a `plugin.yaml` and empty files with these names.
 fn unpacked<'a>(names: impl IntoIterator<Item = &'a str>) -> Unpacked {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, content) in
@@ -82,7 +82,7 @@ fn a_receipt_says_what_was_installed() {
     assert_eq!((read.installed_at(), tree), (UnixTime::from_secs(1_700_000_000), unpacked.tree));
 }
 
-/// What an earlier release, or a program of somebody else, left out.
+/// A receipt of an earlier release or another program may lack keys.
 #[test]
 fn a_receipt_without_what_is_not_needed_is_read() {
     let unpacked = unpacked([]);
@@ -92,7 +92,7 @@ fn a_receipt_without_what_is_not_needed_is_read() {
     }
     let (read, tree) = Receipt::read(&name("mine"), value.to_string().as_bytes()).unwrap();
     assert_eq!((read.version(), read.source(), tree), (None, None, unpacked.tree));
-    // What is not known is left out, too.
+    // Writing leaves out unknown values, too.
     value["skipped_links"] = json!(0);
     assert_eq!(serde_json::from_slice::<Value>(&read.write().unwrap()).unwrap(), value);
 }
@@ -119,7 +119,7 @@ fn a_receipt_of_another_plugin_or_one_that_contradicts_itself_is_none() {
     }
 }
 
-/// Each byte of these names is two in a receipt.
+/// Each byte of these names needs two bytes in a receipt.
 #[test]
 fn a_receipt_that_nobody_would_read_is_not_written() {
     let long = vec!["\"".repeat(250); 4].join("/");

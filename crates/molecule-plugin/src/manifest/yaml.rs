@@ -1,4 +1,5 @@
-//! The root mapping of a YAML document, read from the parser's events. No tree of values is built, so aliases cannot blow it up.
+//! A reader of a YAML document's root mapping, from the parser's events. It builds no tree of values, so that aliases
+//! cannot make it grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -51,7 +52,7 @@ impl Scalar {
         self.tag == ScalarTag::Other
     }
 
-    /// Whether its type depends on how it looks.
+    /// Whether YAML derives its type from its text.
     fn is_resolved(&self) -> bool {
         self.plain && self.tag == ScalarTag::None
     }
@@ -92,7 +93,7 @@ fn is_printable(char: char) -> bool {
 struct Reader {
     documents: usize,
     frames: Vec<Frame>,
-    /// Nodes with an anchor that are whole.
+    /// Complete nodes that have an anchor.
     anchors: BTreeMap<usize, Anchored>,
     alias_nodes: usize,
     /// The key of the root mapping whose value comes next.
@@ -196,7 +197,7 @@ impl Reader {
         if self.frames.is_empty() { Ok(()) } else { self.node(Value::Collection, frame.size) }
     }
 
-    /// Adds a node, which is whole, to the collection around it.
+    /// Adds a complete node to the collection around it.
     fn node(&mut self, value: Value, size: Size) -> Result<(), Refusal> {
         let is_root = self.frames.len() == 1;
         let Some(frame) = self.frames.last_mut() else {

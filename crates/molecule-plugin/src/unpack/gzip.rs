@@ -200,7 +200,7 @@ fn gather<'a>(bytes: &mut [u8], have: &mut usize, input: &'a [u8]) -> &'a [u8] {
     rest
 }
 
-/// A number of bytes of one slice.
+/// Converts a number of bytes within one slice, which always fits.
 fn count(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -86,7 +86,7 @@ impl<'a> Header<'a> {
             b'0' | 0 => Ok(Kind::Entry(EntryKind::File)),
             b'5' => Ok(Kind::Entry(EntryKind::Directory)),
             b'1' | b'2' => Ok(Kind::Entry(EntryKind::Link)),
-            // Some readers take it for a file.
+            // Some readers read such an entry as a file.
             b'x' | b'g' | b'L' | b'K' if self.format == Format::V7 => {
                 Err(Refusal::new(Rule::Magic, "an extension header is of V7, which has none"))
             }
@@ -103,7 +103,8 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The type of the entry that has this name: V7, which knows no directories, writes them as files whose names end in `/`.
+    /// The type of the entry with this name: V7 has no type for directories, and writes them as files whose names end
+    /// in `/`.
     pub(super) fn named(&self, kind: EntryKind, name: &[u8]) -> EntryKind {
         match kind {
             EntryKind::File if self.format == Format::V7 && name.ends_with(b"/") => EntryKind::Directory,

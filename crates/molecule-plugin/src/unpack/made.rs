@@ -11,7 +11,7 @@ use crate::{EntryRef, InstallLimits, Line, Refusal, Rule, Tree, escaped};
 
 const MANIFEST: &str = "plugin.yaml";
 
-/// The sink, and all that it made.
+/// The sink, and all files and directories that it made.
 #[derive(Debug)]
 pub(super) struct Made<S> {
     sink: S,
@@ -123,7 +123,7 @@ impl<S> Made<S> {
 }
 
 impl<S: Sink> Made<S> {
-    /// Makes a directory and those above it, where they are not there yet.
+    /// Makes a directory and those above it, unless they exist.
     pub(super) fn directory(&mut self, path: &EntryPath, limits: &InstallLimits) -> Result<(), Unmade> {
         self.parents(path, limits)?;
         if self.directories.contains(path.as_str()) {
@@ -227,8 +227,8 @@ impl<S: Sink> Made<S> {
         Unmade::Refused(Refusal::new(Rule::Collision, format!("the file system takes `{name}` for {other}")))
     }
 
-    /// The name that the file system most likely takes the path for, where the sink does not say it: one that differs by case
-    /// alone, or else the only one in the same directory.
+    /// The name that the file system most likely does not distinguish from the path, for a sink that does not say it.
+    /// It is one that differs only by case, or else the only other name in the same directory.
     fn likeness(&self, path: &EntryPath) -> Option<String> {
         let known = || self.tree.files().map(|(path, _)| path).chain(self.directories.iter().map(String::as_str));
         let lower = path.as_str().to_lowercase();

@@ -1,4 +1,4 @@
-//! Names of entries: which are accepted, and the paths that they become.
+//! Names of entries: the rules for them, and the paths that they become.
 
 use std::fmt;
 use std::str;
@@ -136,8 +136,8 @@ fn is_device(component: &str) -> bool {
     ["con", "prn", "aux", "nul", "conin$", "conout$"].into_iter().any(is) || numbered("com") || numbered("lpt")
 }
 
-/// The name in lower case, as a file system compares it that ignores case. Of the letters outside ASCII only the long s becomes
-/// a letter that matters here.
+/// The name in lower case, as a file system that ignores case compares it. Of the letters outside ASCII only the long s
+/// becomes a letter that matters here.
 fn folded(name: &str) -> String {
     name.chars().map(|char| if char == '\u{17f}' { 's' } else { char.to_ascii_lowercase() }).collect()
 }

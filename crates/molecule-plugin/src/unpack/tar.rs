@@ -7,10 +7,10 @@ use super::name::EntryPath;
 use super::{LinkPolicy, Sink, SkippedLinks, UnpackError, UnpackPolicy, Unpacked};
 use crate::{EntryRef, InstallLimits, Refusal, Rule, escaped};
 
-/// How many of the links that were left out are named.
+/// The most names of left-out links that are recorded.
 const LINKS_NAMED: usize = 20;
 
-/// Reads a tar, and has a sink make its entries.
+/// Reads a tar, and calls a sink to make its entries.
 #[derive(Debug)]
 pub(super) struct Tar<S> {
     state: State,
@@ -31,13 +31,13 @@ pub(super) struct Tar<S> {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Header,
-    /// In the content of an entry: so many bytes of it, then so many to the end of the block.
+    /// In the content of an entry: the bytes left in it, then the bytes from its end to the end of the block.
     Content(Content, u64, u64),
-    /// After an entry's content: so many bytes to the end of the block.
+    /// After an entry's content: the bytes left to the end of the block.
     Padding(u64),
     /// After the first block of zeros.
     OneZero,
-    /// After the second one.
+    /// After the second block of zeros.
     End,
 }
 
@@ -153,7 +153,7 @@ impl<S: Sink> Tar<S> {
         }
     }
 
-    /// Takes a block: from the piece itself if the piece has all of it, else gathered.
+    /// Takes a block: from the piece itself if the piece has all of it, else from the buffer that gathers pieces.
     fn gather<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], UnpackError> {
         if let (0, Some((block, rest))) = (self.have, piece.split_first_chunk()) {
             self.offset += BLOCK as u64;
@@ -224,7 +224,7 @@ impl<S: Sink> Tar<S> {
         self.charge(size)?;
         let path = EntryPath::read(&self.name, &self.limits)?;
         if has_target && kind != EntryKind::Link {
-            // Some readers make a link of it.
+            // Some readers make a link of such an entry.
             return Err(
                 Refusal::new(Rule::LinkTarget, "it is no link, and an extension header has a target for it").into()
             );
@@ -243,7 +243,7 @@ impl<S: Sink> Tar<S> {
                 Err(Refusal::new(Rule::DirectorySize, "the directory has content").into())
             }
             EntryKind::Directory => {
-                // The root is there already.
+                // The root exists already.
                 if let Some(path) = path {
                     self.made.directory(&path, &self.limits)?;
                 }
@@ -302,12 +302,12 @@ fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
 }
 
-/// Splits off at most so many bytes; returns them and the rest.
+/// Splits off at most `most` bytes; returns them and the rest.
 fn split(piece: &[u8], most: u64) -> (&[u8], &[u8]) {
     piece.split_at(usize::try_from(most).map_or(piece.len(), |most| most.min(piece.len())))
 }
 
-/// The name field of a block that may be no header, fit to print.
+/// The name field of a block that may not be a header; the refusal escapes it.
 fn raw_name(block: &[u8; BLOCK]) -> &[u8] {
     block[..100].split(|byte| *byte == 0).next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Section 3 of the rules: headers, numbers, extension headers, the end.
+//! Section 3 of the rules: headers, numbers, extension headers, the end mark.
 
 use molecule_plugin::Rule;
 
@@ -35,7 +35,7 @@ fn a_header_matches_its_unsigned_checksum() {
     let sum = format!("{:06o}\0 ", signed(&header));
     assert_eq!(refused(Archive::new().block(header.field(148, sum).keep_checksum())), Rule::Checksum);
     assert_eq!(paths(Archive::new().file(name, "")), [name]);
-    // Digits with spaces around, as some writers have them.
+    // Digits with spaces around them, as some writers have them.
     let header = file("a");
     let sum = u32::from_str_radix(std::str::from_utf8(&header.clone().bytes()[148..154]).unwrap(), 8).unwrap();
     assert_eq!(paths(Archive::new().block(header.field(148, format!(" {sum:5o}\0 ")).keep_checksum())), ["a"]);
@@ -48,9 +48,9 @@ fn a_header_is_of_ustar_gnu_or_v7() {
     for magic in [&b"ustar\0\0\0"[..], b"ustar  0", b"USTAR\x0000", b"\0\0\0\0\0\0\0x", b"ustar\x0001", b"        "] {
         assert_eq!(refused(Archive::new().block(file("a").field(257, magic))), Rule::Magic, "{magic:?}");
     }
-    // star keeps times where ustar has the end of the prefix.
+    // star writes times where ustar has the end of the prefix.
     assert_eq!(refused(Archive::new().block(file("a").field(508, "tar\0"))), Rule::Magic);
-    // Some readers take this for the directory of the name, some do not.
+    // Some readers prepend this to the name, some do not.
     assert_eq!(refused(Archive::new().block(file("a").gnu().field(345, "up"))), Rule::Magic);
     assert_eq!(refused(Archive::new().block(file("a").v7().field(345, "up"))), Rule::Magic);
 }
@@ -101,11 +101,11 @@ fn numbers_are_octal_or_positive_in_base_256() {
     for mode in [&b"0000648\0"[..], b"-000644\0", b"rw-r--r-"] {
         assert_eq!(refused(Archive::new().block(file("a").field(100, mode))), Rule::Number, "{mode:?}");
     }
-    // Names of owners are not looked at.
+    // Names of owners are not read.
     assert_eq!(paths(Archive::new().block(file("a").field(265, [0xff; 64]))), ["a"]);
 }
 
-/// `number`: ids, times and device numbers too, although nothing here uses them.
+/// `number`: ids, times and device numbers are checked too, although nothing here uses them.
 #[test]
 fn ids_and_times_are_octal_or_in_base_256() {
     let fields = [(108, 8), (116, 8), (136, 12), (329, 8), (337, 8)];
@@ -160,7 +160,7 @@ fn a_mode_is_at_most_07777_however_it_is_written() {
     }
 }
 
-/// H29: a negative size once led a reader back onto the same header for ever.
+/// H29: a negative size made another reader read the same header again, for ever.
 #[test]
 fn a_negative_size_leads_nowhere() {
     let archive = Archive::new().file("a", "").block(file("b").field(124, [0xff; 11])).gz();
@@ -173,7 +173,7 @@ fn an_archive_ends_with_two_blocks_of_zeros() {
     let open = |archive: Archive| rule(&archive.gz_open());
     let one = || Archive::new().file("a", "content");
     assert_eq!(open(Archive::new()), Rule::EndMark);
-    // H22: cut behind an entry, with a valid gzip around it.
+    // H22: a tar that is cut after an entry, inside a valid gzip.
     assert_eq!(open(one()), Rule::EndMark);
     assert_eq!(open(one().zeros(1)), Rule::EndMark);
     assert_eq!(open(one().zeros(1).file("b", "").zeros(2)), Rule::EndMark);
@@ -193,7 +193,7 @@ fn an_archive_ends_with_two_blocks_of_zeros() {
     assert!(unpack(&Archive::new().gz()).is_ok());
 }
 
-/// What fills a content's last block belongs to nobody, and writers leave there what they like.
+/// The padding of a content's last block has no meaning, and writers put any bytes there.
 #[test]
 fn padding_is_passed_over() {
     let mut block = [b'p'; 512];
@@ -209,7 +209,7 @@ fn pax_records_name_and_size_an_entry() {
     let archive = Archive::new().pax(records).block(file("ignored").size(0)).content("abc");
     let (_, sink) = unpack(&archive.gz()).unwrap();
     assert_eq!(sink.content(name), b"abc");
-    // Values may hold line ends and NULs; keys of vendors are passed over.
+    // Values may contain line ends and NULs; keys of vendors are ignored.
     let odd = [
         pax_record("SCHILY.xattr.user.a", "x\n9 path=b\n\0"),
         pax_record("LIBARCHIVE.x", ""),
@@ -220,11 +220,11 @@ fn pax_records_name_and_size_an_entry() {
     for charset in ["ISO-IR 10646 2000 UTF-8", "UTF-8"] {
         assert_eq!(paths(Archive::new().pax(pax_record("hdrcharset", charset)).file("a", "")), ["a"]);
     }
-    // An empty header, and one that counts in three digits.
+    // An empty header, and a record whose length has three digits.
     assert_eq!(paths(Archive::new().pax("").file("a", "")), ["a"]);
     let long = "n".repeat(150);
     assert_eq!(paths(Archive::new().pax(pax_record("path", &long)).file("a", "")), [long]);
-    // It is said of one entry, not of the next.
+    // A pax header belongs to one entry, not to the next.
     assert_eq!(paths(Archive::new().pax(pax_record("path", "a")).file("x", "").file("b", "")), ["a", "b"]);
 }
 
@@ -333,7 +333,7 @@ fn a_global_header_names_nothing() {
     for key in ["path", "linkpath", "size", "GNU.sparse.major", "GNU.x"] {
         assert_eq!(refused(global(pax_record(key, "1"))), Rule::PaxGlobal, "{key}");
     }
-    // It may stand anywhere but between an entry and what is said of it.
+    // A global header may stand anywhere but between an entry and its extension headers.
     assert_eq!(paths(Archive::new().file("f", "").entry(Header::new("g", b'g'), "")), ["f"]);
 }
 
@@ -345,13 +345,13 @@ fn gnu_long_names_name_an_entry() {
     }
     let name = "n".repeat(200);
     assert_eq!(paths(long(b'L', name.as_bytes()).block(file("short").gnu())), [name]);
-    // The target of a link that is left out anyway.
+    // The target belongs to a link, which is left out anyway.
     assert!(paths(long(b'K', b"target\0").entry(Header::new("a", b'2'), "")).is_empty());
     let both = long(b'K', b"target\0").entry(Header::new("././@LongLink", b'L').gnu(), "name\0");
     assert!(paths(both.block(Header::new("short", b'1').gnu())).is_empty());
 }
 
-/// `link-target`: some readers make a link of whatever an extension header gives a target to.
+/// `link-target`: some readers make a link of any entry to which an extension header gives a target.
 #[test]
 fn only_a_link_is_given_a_target() {
     let long = || Archive::new().entry(Header::new("././@LongLink", b'K').gnu(), "target\0");
@@ -364,7 +364,7 @@ fn only_a_link_is_given_a_target() {
             assert_eq!(refused(given.clone().block(entry)), Rule::LinkTarget);
         }
     }
-    // A long name between the two changes nothing, and neither does what is said of another entry.
+    // A long name between the two changes nothing, and neither does the extension header of another entry.
     let named = long().entry(Header::new("././@LongLink", b'L').gnu(), "name\0").block(file("short").gnu());
     assert_eq!(refused(named), Rule::LinkTarget);
     assert_eq!(paths(long().entry(Header::new("l", b'2'), "").file("a", "")), ["a"]);
@@ -413,7 +413,7 @@ fn an_extension_header_has_its_entry() {
     }
 }
 
-/// `extension-dangling`: some readers would say of the global header what was said of the entry.
+/// `extension-dangling`: some readers would apply the extension header to the global header, not to the entry.
 #[test]
 fn no_global_header_stands_between_an_entry_and_what_is_said_of_it() {
     for flag in [b'x', b'L', b'K'] {

@@ -1,4 +1,4 @@
-//! Sections 4 and 5 of the rules: types of entries, their names, and what they collide with.
+//! Sections 4 and 5 of the rules: types of entries, their names, and their collisions.
 
 use std::io;
 
@@ -54,7 +54,7 @@ fn a_v7_file_that_is_named_like_a_directory_is_one() {
         assert_eq!((&sink.nodes["d"], &sink.nodes["d/e"]), (&Node::Directory, &Node::Directory));
         assert!(matches!(sink.nodes["d/a"], Node::File { .. }));
         assert_eq!((unpacked.files, unpacked.directories, unpacked.entries), (1, 2, 4));
-        // It minds the rules of directories, and those of names.
+        // The rules of directories and those of names apply to it.
         assert_eq!(refused(Archive::new().entry(v7("d/"), "x")), Rule::DirectorySize);
         assert_eq!(refused(Archive::new().file("d", "").block(v7("d/"))), Rule::DirectoryOverFile);
         assert_eq!(refused(Archive::new().block(v7("../"))), Rule::NameParent);
@@ -91,12 +91,12 @@ fn links_are_left_out_and_reported() {
     assert_eq!((unpacked.skipped_links.count, unpacked.skipped_links.names.len()), (25, 20));
     assert_eq!(unpacked.skipped_links.names[0], "link-0\\u{202e}");
     assert_eq!(unpacked.entries, 26);
-    // A link never leads anywhere: what is below one is below a directory of that name.
+    // A link is never followed: an entry below it is made below a directory of that name.
     let below = Archive::new().entry(Header::new("l", b'2').field(157, "/etc"), "").file("l/passwd", "mine");
     assert_eq!(paths(below), ["l", "l/passwd"]);
     let replaced = Archive::new().entry(Header::new("l", b'2').field(157, "/etc/passwd"), "").file("l", "mine");
     assert_eq!(paths(replaced), ["l"]);
-    // A `setup.sh` that is a link is none.
+    // A link named `setup.sh` does not count as a setup script.
     let (unpacked, _) = unpack(&Archive::new().entry(Header::new("setup.sh", b'2'), "").gz()).unwrap();
     assert!(!unpacked.has_setup);
 }
@@ -162,7 +162,7 @@ fn nothing_is_sparse() {
     assert_eq!(refused(Archive::new().block(gnu)), Rule::Sparse);
 }
 
-/// The rules of names, each by a plain header, by a pax path and by a GNU long name.
+/// Each rule of names is broken by a plain header, by a pax path and by a GNU long name.
 #[test]
 fn every_spelling_of_a_bad_name_is_refused() {
     let long = |length: usize| "n".repeat(length);
@@ -207,7 +207,7 @@ fn every_spelling_of_a_bad_name_is_refused() {
     assert_eq!(refused(Archive::new().entry(Header::new("L", b'L').gnu(), b"a\xff").file("f", "")), Rule::NameUtf8);
 }
 
-/// A path that a minute of work could be wasted on costs nothing.
+/// A path whose components would take a minute to check is refused at once.
 #[test]
 fn a_path_of_many_thousand_components_is_refused_by_its_length() {
     let deep = "d/".repeat(60_000) + "f";
@@ -302,7 +302,8 @@ fn a_file_system_that_takes_two_names_for_one_is_a_refusal_with_both() {
     assert!(unknown.refusal().unwrap().detail().contains("another name in the archive"), "{unknown}");
 }
 
-/// A file system that folds what case does not tell: composed and decomposed letters. It says what it has there.
+/// A file system that does not distinguish composed and decomposed letters. If `says` is set, its error names the
+/// existing file.
 struct Normalising {
     says: bool,
 }
@@ -336,7 +337,8 @@ impl Sink for Normalising {
     }
 }
 
-/// `collision`: also where the names differ by more than case, if the sink tells the other one or there is only one.
+/// `collision`: names both files also if they differ by more than case, if the sink names the other one or there is
+/// only one.
 #[test]
 fn a_collision_names_both_files() {
     let refused = |archive: Archive, says| {

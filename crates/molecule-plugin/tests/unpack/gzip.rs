@@ -1,4 +1,4 @@
-//! Sections 1 and 2 of the rules: what is sent, and the gzip layer.
+//! Sections 1 and 2 of the rules: the download, and the gzip layer.
 
 use flate2::{Crc, GzBuilder};
 use http::HeaderMap;
@@ -66,7 +66,7 @@ fn damaged_data_are_refused() {
     // A block of the reserved type, and a stored one whose length does not match its complement.
     assert_eq!(rule(&[&head[..], &[7, 0, 0, 0, 0, 0, 0, 0]].concat()), Rule::Deflate);
     assert_eq!(rule(&[&head[..], &[1, 5, 0, 0, 0, 0, 0, 0]].concat()), Rule::Deflate);
-    // What came out before the damage is judged first.
+    // The output before the damage is judged first.
     let mut data = vec![0, 0, 2, 0xff, 0xfd];
     data.extend([b'x'; 512]);
     data.extend([7; 8]);
@@ -126,7 +126,7 @@ fn an_archive_may_have_several_members() {
     assert_eq!(paths(&many), ["big", "plugin.yaml"]);
     let empty = [gzip(b"").repeat(100), gzip(&tar), gzip(b"").repeat(100)].concat();
     assert_eq!(paths(&empty), ["big", "plugin.yaml"]);
-    // A second member that goes on behind the end of the tar, where a reader of one member sees nothing wrong.
+    // A second member continues after the end of the tar, so that a reader of one member sees nothing wrong.
     let smuggled = [gzip(&tar), Archive::new().file("evil", "").gz()].concat();
     assert_eq!(rule(&smuggled), Rule::AfterEnd);
     // The checksum of each member counts.
@@ -161,7 +161,7 @@ fn received_bytes_are_bounded_whatever_was_announced() {
     for most in [0, 1, 15, 16, 17, length - 1] {
         assert_eq!(rule_by(&archive, &limited(most)), Rule::ArchiveBytes, "{most}");
     }
-    // What stands within the limit is judged first.
+    // The bytes within the limit are judged first.
     assert_eq!(rule_by(b"<!doctype html>, and so on", &limited(16)), Rule::NotGzip);
     let noise = (0..160_u32).flat_map(|number| <[u8; 32]>::from(Sha256::digest(number.to_le_bytes())));
     let no_tar = gzip(&[b'x'; 512].into_iter().chain(noise).collect::<Vec<u8>>());
@@ -178,7 +178,7 @@ fn head(headers: &[(&'static str, &str)], most: u64) -> Result<(), Rule> {
     let mut unpacker = Unpacker::new(MapSink::default(), &policy);
     let judged = unpacker.head(&map).map_err(|error| error.refusal().unwrap().rule());
     if let Err(rule) = judged {
-        // It stays refused.
+        // The archive stays refused.
         let Err(UnpackError::Refused(again)) = unpacker.push(&gzip(&tar())) else { panic!("it was taken") };
         assert_eq!(again.rule(), rule);
         let (Err((UnpackError::Refused(again), _)),) = (unpacker.finish(),) else { panic!("it was taken") };

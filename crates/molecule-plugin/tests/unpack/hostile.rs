@@ -21,7 +21,7 @@ fn verdict(archive: Archive) -> Rule {
     verify(&unpacked).unwrap_err().rule()
 }
 
-/// A wrong digest, a malformed one, or an unreadable manifest is known before anything is put in its place.
+/// A wrong digest, a malformed digest and an unreadable manifest are refused before the plugin is put in its place.
 #[test]
 fn h3_h4_what_does_not_match_is_known_before_the_swap() {
     let declared =
@@ -32,7 +32,7 @@ fn h3_h4_what_does_not_match_is_known_before_the_swap() {
     assert_eq!(verdict(Archive::new().file("plugin.yaml", b"name: \xff\xfe\n")), Rule::ManifestUtf8);
 }
 
-/// A manifest that nobody can read does not turn the check off.
+/// An unreadable manifest does not turn the check off.
 #[test]
 fn h5_a_broken_manifest_skips_nothing() {
     let manifest = |text: &str| verdict(Archive::new().file("plugin.yaml", text));
@@ -45,7 +45,7 @@ fn h5_a_broken_manifest_skips_nothing() {
     assert_eq!(rule(&Archive::new().file("Plugin.yaml", "name: kitchen\n").gz()), Rule::NameCase);
 }
 
-/// A digest inside of what it protects proves nothing; the one that the caller pinned does.
+/// A digest inside the files that it protects proves nothing; the digest that the caller pinned does.
 #[test]
 fn h6_a_tampered_archive_with_a_digest_of_its_own_is_stopped_by_a_pin() {
     let archive = |script: &str| {
@@ -60,7 +60,7 @@ fn h6_a_tampered_archive_with_a_digest_of_its_own_is_stopped_by_a_pin() {
     assert_eq!(pinned.unwrap_err().rule(), Rule::TreeMismatch);
 }
 
-/// A megabyte that writes a gigabyte.
+/// A megabyte that unpacks to a gigabyte.
 #[test]
 fn h7_a_bomb_is_refused_before_its_first_byte_is_written() {
     let gigabyte = Archive::new().file("first", "written").block(Header::new("bomb", b'0').size(1 << 30)).open();
@@ -72,7 +72,7 @@ fn h7_a_bomb_is_refused_before_its_first_byte_is_written() {
     assert_eq!((refusal.rule(), refusal.entry().unwrap().number()), (Rule::UnpackedBytes, 2));
 }
 
-/// Devices, FIFOs, set-uid programs, files that everybody may write.
+/// Devices, FIFOs, set-uid programs, and files that everybody may write.
 #[test]
 fn h8_nothing_but_plain_files_and_directories_comes_out() {
     for (flag, expected) in [(b'3', Rule::Device), (b'4', Rule::Device), (b'6', Rule::Fifo)] {
@@ -81,7 +81,7 @@ fn h8_nothing_but_plain_files_and_directories_comes_out() {
     let set_uid = Header::new("su", b'0').mode(0o6777).field(108, "0030071\0");
     let (_, sink) =
         unpack(&Archive::new().entry(set_uid, "x").entry(Header::new("w", b'0').mode(0o666), "").gz()).unwrap();
-    // A mode comes out as one bit.
+    // Of a mode only the executable bit remains.
     assert_eq!(sink.nodes["su"], Node::File { content: b"x".to_vec(), executable: true });
     assert_eq!(sink.nodes["w"], Node::File { content: Vec::new(), executable: false });
 }
@@ -102,13 +102,13 @@ fn h24_entries_without_end_are_refused_at_the_limit() {
     assert_eq!((refusal.rule(), refusal.entry().unwrap().number()), (Rule::Entries, 50_001));
 }
 
-/// A `plugin.yaml` that nobody ever finishes reading.
+/// A `plugin.yaml` that no reader would ever finish reading.
 #[test]
 fn h28_a_manifest_that_is_a_fifo_is_refused() {
     assert_eq!(rule(&Archive::new().entry(Header::new("plugin.yaml", b'6'), "").gz()), Rule::Fifo);
 }
 
-/// A hundred bytes that a reader went back over for ever.
+/// A hundred bytes that made another reader loop for ever.
 #[test]
 fn h29_a_negative_size_goes_nowhere() {
     let archive = Archive::new().file("a", "").block(Header::new("b", b'0').field(124, [0xff; 12])).gz_open();
@@ -118,7 +118,7 @@ fn h29_a_negative_size_goes_nowhere() {
     assert_eq!(rule(&Archive::new().block(Header::new("b", b'0').field(124, back)).gz()), Rule::Number);
 }
 
-/// What was made is where it belongs, whatever the archive says.
+/// All files are made inside the plugin's directory, for any archive.
 #[test]
 fn nothing_leaves_the_directory() {
     for name in ["../up", "/abs", "a/../../up", "..", "a/..", "./..", "\\up", "C:up", "a\\..\\..\\up"] {

@@ -1,4 +1,4 @@
-//! Section 7 of the rules: limits, each at its edge, and memory that no claim makes grow.
+//! Section 7 of the rules: each limit at its edge, and memory that does not grow with claimed sizes.
 
 use std::io;
 
@@ -11,7 +11,7 @@ fn limited(limits: InstallLimits) -> UnpackPolicy {
     UnpackPolicy::default().limits(limits)
 }
 
-/// Taken with these limits, refused with those by this rule.
+/// Checks that the archive is accepted with the limits `taken`, and refused with the limits `refused` by this rule.
 fn edge(archive: &[u8], taken: InstallLimits, refused: InstallLimits, by: Rule) {
     if let Err(refusal) = unpack_by(archive, &limited(taken)) {
         panic!("{refusal}");
@@ -37,7 +37,7 @@ fn every_unpacked_byte_counts() {
     );
 }
 
-/// The same where not all of it is in one buffer.
+/// `unpacked-bytes`: all bytes count also if the tar is longer than one buffer.
 #[test]
 fn every_unpacked_byte_counts_in_long_archives() {
     let archive = (0..500).fold(Archive::new(), |archive, number| archive.file(&format!("{number}"), "x"));
@@ -48,7 +48,7 @@ fn every_unpacked_byte_counts_in_long_archives() {
     assert_eq!(unpack_by(&archive.gz(), &refused).unwrap_err().rule(), Rule::UnpackedBytes);
 }
 
-/// `unpacked-bytes`: a claim is charged before a byte of it is read, and nothing is allocated for it.
+/// `unpacked-bytes`: a claimed size counts before a byte of it is read, and nothing is allocated for it.
 #[test]
 fn a_claimed_size_is_charged_at_once() {
     let most = limits().max_unpacked_bytes;
@@ -59,18 +59,18 @@ fn a_claimed_size_is_charged_at_once() {
         let pax = Archive::new().pax(pax_record("size", size.to_string())).block(Header::new("a", b'0'));
         assert_eq!(rule(&pax.gz_open()), Rule::UnpackedBytes, "{size}");
     }
-    // To the end of its last block.
+    // A claimed size counts with the padding of its last block.
     let policy = limited(limits().max_unpacked_bytes(1_000));
     assert_eq!(
         rule_by(&Archive::new().block(Header::new("a", b'0').size(400)).gz_open(), &policy),
         Rule::UnpackedBytes
     );
-    // As much as fits is only cut short.
+    // A claimed size within the limit is accepted; this archive then ends too early.
     let fits = Archive::new().block(Header::new("a", b'0').size(most - 512));
     assert_eq!(rule(&fits.gz_open()), Rule::PartialBlock);
 }
 
-/// H7: little that becomes much. What comes out is bounded, wherever it stands in the archive.
+/// H7: a small archive that unpacks to many bytes. The output is bounded in every part of the archive.
 #[test]
 fn a_bomb_is_stopped_at_the_limit() {
     let policy = limited(limits().max_unpacked_bytes(1 << 20));
@@ -96,7 +96,7 @@ fn every_entry_counts() {
         .file("left/out/f", "")
         .gz();
     edge(&archive, limits().max_entries(7), limits().max_entries(6), Rule::Entries);
-    // H24: very many entries in very little.
+    // H24: very many entries in few bytes.
     let many = (0..60_000).fold(Archive::new(), |archive, number| archive.file(&format!("{number}"), "")).gz();
     assert_eq!(refusal(&many).rule(), Rule::Entries);
 }
@@ -104,7 +104,7 @@ fn every_entry_counts() {
 /// `names-bytes`
 #[test]
 fn every_name_counts() {
-    // 7 and 5 of entries, 3 of a directory that was left out.
+    // 7 and 5 bytes for the entries, 3 for a directory that has no entry.
     let archive = Archive::new().file("dir/abc", "").entry(Header::new("links", b'1'), "").gz();
     edge(&archive, limits().max_names_bytes(15), limits().max_names_bytes(14), Rule::NamesBytes);
 }
@@ -119,13 +119,13 @@ fn extension_headers_are_bounded_together() {
             .file("f", "")
             .gz()
     };
-    // 1,000 of a comment, its key and its length make 1,014; the name has 200.
+    // The comment's 1,000 bytes, its key and its length make 1,014; the name has 200.
     edge(&two(1_000, 200), limits().max_metadata_bytes(1_214), limits().max_metadata_bytes(1_213), Rule::MetadataBytes);
     // The next entry begins anew.
     let again = Archive::new().pax(pax_record("comment", "c".repeat(1_000))).file("a", "");
     let again = again.pax(pax_record("comment", "c".repeat(1_000))).file("b", "").gz();
     edge(&again, limits().max_metadata_bytes(1_014), limits().max_metadata_bytes(1_013), Rule::MetadataBytes);
-    // A claim is enough.
+    // A claimed size is enough for a refusal.
     let claim = Archive::new().block(Header::new("x", b'x').size(1 << 32)).gz_open();
     assert_eq!(rule(&claim), Rule::MetadataBytes);
     assert_eq!(rule(&two(200_000, 100_000)), Rule::MetadataBytes);
@@ -154,7 +154,7 @@ fn paths_and_the_manifest_are_bounded() {
     assert_eq!(rule(&Archive::new().file("plugin.yaml", vec![b'#'; (1 << 20) + 1]).gz()), Rule::ManifestBytes);
 }
 
-/// Files are written in few and large pieces, however small those are that arrive.
+/// Files are written in few large pieces, even if the archive arrives in small ones.
 #[test]
 fn pieces_are_as_large_as_the_buffer() {
     let archive = Archive::new().file("a", vec![7; 4 << 20]).gz();
@@ -167,7 +167,7 @@ fn pieces_are_as_large_as_the_buffer() {
     assert!(pieces.len() <= 33, "{} pieces", pieces.len());
 }
 
-/// The lengths of what it is told to write.
+/// A sink that records the lengths of its pieces.
 #[derive(Default)]
 struct Pieces(Vec<usize>);
 

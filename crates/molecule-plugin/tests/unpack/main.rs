@@ -1,4 +1,4 @@
-//! Unpacking: the rules by which an archive is taken or refused, each named by its tests.
+//! Tests of unpacking: the rules by which an archive is accepted or refused, each named by its tests.
 
 #![allow(clippy::unwrap_used)]
 

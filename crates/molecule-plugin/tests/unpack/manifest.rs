@@ -1,4 +1,4 @@
-//! `plugin.yaml` fails closed: what is not clearly right is refused.
+//! `plugin.yaml` fails closed: a manifest that is not clearly valid is refused.
 
 use std::time::{Duration, Instant};
 
@@ -236,8 +236,8 @@ fn a_name_is_a_plain_value() {
     assert_eq!(parsed("name: 'null'\n").name.as_deref(), Some("null"));
 }
 
-/// A quarter of a megabyte of whatever costs a parser the most is judged in the blink of an eye, also without optimisation; what took
-/// the square of its length would take minutes.
+/// A quarter of a megabyte of the most expensive input for a parser is judged at once, also without optimisation;
+/// quadratic time would be minutes.
 #[test]
 #[allow(clippy::disallowed_methods)] // Nothing else tells how long it takes.
 fn hostile_manifests_take_no_time() {
@@ -326,7 +326,7 @@ fn a_plugin_is_verified_before_it_is_put_in_its_place() {
     }
 }
 
-/// H6: what declares its own digest proves nothing; what the caller pins covers `plugin.yaml` too.
+/// H6: a declared digest proves nothing; the digest that the caller pins covers `plugin.yaml` too.
 #[test]
 fn a_pin_covers_what_the_declared_digest_leaves_out() {
     let (unpacked, _) = unpack(&archive("name: kitchen\n")).unwrap();

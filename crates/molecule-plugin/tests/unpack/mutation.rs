@@ -1,5 +1,5 @@
-//! Archives with something wrong in them: never a panic, never a path outside, the same verdict however the bytes are cut; and
-//! a second reader, the `tar` crate, which never takes what is taken here for another tree.
+//! Archives with a fault cause no panic and no path outside, and their verdict does not depend on how the bytes are
+//! cut. A second reader, the `tar` crate, reads the same tree from every accepted archive.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -19,28 +19,28 @@ use crate::support::{
 
 const BLOCK: usize = 512;
 
-/// Something that is done to an archive.
+/// A mutation of an archive.
 #[derive(Debug, Clone)]
 enum Mutation {
-    /// Another byte somewhere.
+    /// Replaces a byte at any place.
     Byte(Index, u8),
-    /// Another byte in a header, whose checksum is made to match.
+    /// Replaces a byte in a header, and corrects the checksum.
     Field(Index, usize, u8),
-    /// Bytes in a header's field, whose checksum is made to match.
+    /// Replaces the bytes of a header's field, and corrects the checksum.
     Text(Index, usize, &'static [u8]),
-    /// A block is there twice.
+    /// Repeats a block.
     Repeat(Index),
-    /// A block is gone.
+    /// Removes a block.
     Remove(Index),
-    /// The rest is gone.
+    /// Removes the rest.
     Cut(Index),
-    /// Blocks of another archive.
+    /// Inserts blocks of another archive.
     Insert(Index, Vec<u8>),
-    /// Zeros.
+    /// Inserts zeros.
     Zeros(Index, usize),
 }
 
-/// Places of a header where something matters: name, mode, size, type, magic, prefix.
+/// Offsets of the fields of a header that matter: name, mode, size, type, magic, prefix.
 fn place() -> impl Strategy<Value = usize> {
     prop_oneof![
         0_usize..20,
@@ -129,7 +129,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// Where a header seems to be.
+/// The offset of a block that looks like a header.
 fn header(tar: &[u8], at: &Index) -> Option<usize> {
     let places: Vec<usize> = (0..tar.len() / BLOCK).map(|block| block * BLOCK).collect();
     let places: Vec<usize> = places
@@ -198,7 +198,7 @@ fn small() -> impl Strategy<Value = Vec<Thought>> {
     })
 }
 
-/// What the `tar` crate makes of it.
+/// The tree as the `tar` crate reads it.
 fn second_opinion(tar: &[u8]) -> io::Result<BTreeMap<String, Node>> {
     let mut nodes = BTreeMap::new();
     let mut archive = tar::Archive::new(tar);
@@ -209,7 +209,7 @@ fn second_opinion(tar: &[u8]) -> io::Result<BTreeMap<String, Node>> {
         if !is_file && kind != EntryType::Directory {
             continue;
         }
-        // Behind the first NUL of a long name there are only more of them.
+        // Only NULs follow the first NUL of a long name.
         let path = entry.path_bytes().split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
         let path = String::from_utf8(path).map_err(io::Error::other)?;
         let components: Vec<&str> = path.split('/').filter(|component| !["", "."].contains(component)).collect();
@@ -227,7 +227,8 @@ fn second_opinion(tar: &[u8]) -> io::Result<BTreeMap<String, Node>> {
     Ok(nodes)
 }
 
-/// The mode as readers have it. The crate alone knows none in base 256; one above 07777 is not taken here at all.
+/// The mode as other readers read it: the `tar` crate does not read base 256. A mode above 07777 is refused here
+/// before.
 fn mode(header: &tar::Header) -> io::Result<u32> {
     match header.as_old().mode {
         [0x80, 0, 0, 0, rest @ ..] => Ok(u32::from_be_bytes(rest)),
@@ -239,7 +240,8 @@ fn policy() -> UnpackPolicy {
     UnpackPolicy::default().limits(InstallLimits::default().max_unpacked_bytes(4 << 20))
 }
 
-/// One verdict, however the bytes are cut; and where it is good, that of the other reader.
+/// Checks that the verdict does not depend on how the bytes are cut, and that the other reader reads the same tree from
+/// an accepted archive.
 fn judge(archive: &[u8], cuts: &[Index]) -> Result<(), TestCaseError> {
     let whole = unpack_by(archive, &policy());
     prop_assert_eq!(&unpack_pieces(pieces(archive, cuts).into_iter(), &policy()), &whole);
@@ -251,7 +253,7 @@ fn judge(archive: &[u8], cuts: &[Index]) -> Result<(), TestCaseError> {
         prop_assert!(MultiGzDecoder::new(archive).read_to_end(&mut tar).is_ok(), "another reader finds it damaged");
         match second_opinion(&tar) {
             Ok(others) => prop_assert_eq!(others, nodes),
-            // A number of nothing but NULs is 0 here, as in most readers.
+            // A number that consists of NULs is 0 here, as in most readers.
             Err(error) => prop_assert!(error.to_string().contains("number: "), "another reader says: {error}"),
         }
     }

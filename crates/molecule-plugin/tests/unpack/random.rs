@@ -1,4 +1,4 @@
-//! Made-up trees come out as they went in, whoever wrote the archive and however it is cut.
+//! Random trees are unpacked unchanged, from archives of all formats and for all cuts.
 
 use molecule_plugin::unpack::UnpackPolicy;
 use proptest::collection::vec;

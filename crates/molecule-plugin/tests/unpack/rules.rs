@@ -1,4 +1,4 @@
-//! No rule is without an archive that breaks it and nothing else.
+//! Each rule has an archive that breaks this rule only.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use molecule_plugin::{InstallLimits, Refusal, Rule, TreeDigest};
 
 use crate::support::{Archive, Header, MapSink, gzip, pax_record, unpack, unpack_by};
 
-/// What an archive is refused by, or what of it is refused before it is put in its place.
+/// Unpacks and verifies an archive, and returns its refusal.
 fn verdict(archive: &[u8], policy: &UnpackPolicy, pin: Option<TreeDigest>) -> Result<(), Refusal> {
     let (unpacked, _) = unpack_by(archive, policy)?;
     unpacked.verify(&"kitchen".parse().unwrap(), pin.as_ref()).map(|_| ())
@@ -45,7 +45,7 @@ fn kind(flag: u8) -> Option<Refusal> {
     plain(good().block(Header::new("a", flag)))
 }
 
-/// An archive that is fine so far.
+/// An archive without a fault yet.
 fn good() -> Archive {
     Archive::new().file("plugin.yaml", "name: kitchen\n")
 }
@@ -56,7 +56,7 @@ fn encoded() -> Option<Refusal> {
     judged.err()?.refusal().cloned()
 }
 
-/// A file system that knows every name already.
+/// A file system in which every name exists already.
 struct Taken;
 
 impl Sink for Taken {
@@ -183,7 +183,7 @@ fn each_rule_has_an_archive_that_breaks_it() {
         broken.insert(rule, refusal);
     }
     for rule in Rule::ALL {
-        // The one is of Windows alone; the other is broken in `tests/receipt.rs`.
+        // The first rule applies on Windows only; `tests/receipt.rs` breaks the second.
         let is_elsewhere = matches!(rule, Rule::NameReserved | Rule::ReceiptBytes);
         assert!(broken.contains_key(rule) || is_elsewhere, "nothing breaks {rule}");
     }

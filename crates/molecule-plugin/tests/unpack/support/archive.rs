@@ -1,4 +1,4 @@
-//! Archives made block by block, so that anything can be wrong with them.
+//! A builder of archives, block by block, so that they can have any fault.
 
 use std::io::Write as _;
 
@@ -33,7 +33,7 @@ impl Archive {
         self.entry(Header::new("PaxHeaders.0/x", b'x'), records)
     }
 
-    /// Adds an entry with content, and says its size in the header.
+    /// Adds an entry with content, and writes its size into the header.
     pub fn entry(self, header: Header, content: impl AsRef<[u8]>) -> Self {
         let size = content.as_ref().len() as u64;
         self.block(header.size(size)).content(content)
@@ -58,7 +58,7 @@ impl Archive {
         self
     }
 
-    /// Adds so many blocks of zeros.
+    /// Adds this number of blocks of zeros.
     pub fn zeros(self, blocks: usize) -> Self {
         self.raw(vec![0; blocks * BLOCK])
     }
@@ -68,7 +68,7 @@ impl Archive {
         self.zeros(2).bytes
     }
 
-    /// The tar as it is.
+    /// The tar without an end mark.
     pub fn open(self) -> Vec<u8> {
         self.bytes
     }
@@ -78,7 +78,7 @@ impl Archive {
         gzip(&self.tar())
     }
 
-    /// The tar as it is, compressed.
+    /// The tar without an end mark, compressed.
     pub fn gz_open(self) -> Vec<u8> {
         gzip(&self.bytes)
     }
@@ -91,7 +91,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A pax record with the length that it has.
+/// A pax record with its correct length.
 pub fn pax_record(key: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
     let rest = key.len() + value.as_ref().len() + 3;
     let mut length = rest + 1;
@@ -101,7 +101,7 @@ pub fn pax_record(key: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
     [format!("{length} {key}=").as_bytes(), value.as_ref(), b"\n"].concat()
 }
 
-/// A header of ustar, to be bent.
+/// A header in the format of ustar, whose fields can be changed.
 #[derive(Debug, Clone)]
 pub struct Header {
     block: [u8; BLOCK],
@@ -123,12 +123,12 @@ impl Header {
             .field(136, b"00000000000\0")
     }
 
-    /// The same in GNU's format.
+    /// The header in GNU's format.
     pub fn gnu(self) -> Self {
         self.field(257, b"ustar  \0")
     }
 
-    /// The same in the format of the seventh edition.
+    /// The header in the format of the seventh edition (V7).
     pub fn v7(self) -> Self {
         self.field(257, [0; 8])
     }
@@ -147,13 +147,13 @@ impl Header {
         self
     }
 
-    /// Keeps what stands in the field of the checksum.
+    /// Keeps the bytes in the field of the checksum.
     pub fn keep_checksum(mut self) -> Self {
         self.keep_checksum = true;
         self
     }
 
-    /// The block, its checksum filled in.
+    /// The block, with its checksum.
     pub fn bytes(mut self) -> [u8; BLOCK] {
         if !self.keep_checksum {
             self.block[148..156].fill(b' ');

@@ -1,4 +1,4 @@
-//! A sink that keeps everything in a map, and minds how it is told.
+//! A sink that keeps everything in a map, and checks the order of its calls.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use molecule_plugin::Line;
 use molecule_plugin::unpack::{EntryPath, Sink, Unpacked};
 use sha2::{Digest as _, Sha256};
 
-/// What a sink was told to make.
+/// The files and directories that a sink was called to make.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MapSink {
     pub nodes: BTreeMap<String, Node>,
@@ -21,7 +21,7 @@ pub enum Node {
 }
 
 impl MapSink {
-    /// The paths of what was made.
+    /// The paths of all files and directories.
     pub fn paths(&self) -> Vec<&str> {
         self.nodes.keys().map(String::as_str).collect()
     }
@@ -34,7 +34,7 @@ impl MapSink {
         }
     }
 
-    /// What an unpacker says of a whole archive is what it told its sink.
+    /// Checks that the unpacker's summary agrees with its calls of the sink.
     pub fn check(&self, unpacked: &Unpacked) {
         assert_eq!(self.open, None, "a file was left open");
         let (mut files, mut bytes) = (0, 0);

@@ -1,4 +1,5 @@
-//! What the tests of unpacking stand on: archives made block by block, and a sink that keeps everything in a map.
+//! Support for the tests of unpacking: archives that are built block by block, and a sink that keeps everything in a
+//! map.
 
 #![allow(unreachable_pub)]
 
@@ -14,22 +15,22 @@ pub use persisted::persisted;
 use molecule_plugin::unpack::{UnpackError, UnpackPolicy, Unpacked, Unpacker};
 use molecule_plugin::{Refusal, Rule};
 
-/// What comes of an archive in one piece.
+/// Unpacks an archive in one piece.
 pub fn unpack(archive: &[u8]) -> Result<(Unpacked, MapSink), Refusal> {
     unpack_by(archive, &UnpackPolicy::default())
 }
 
-/// The same under a policy of its own.
+/// Unpacks an archive in one piece, with this policy.
 pub fn unpack_by(archive: &[u8], policy: &UnpackPolicy) -> Result<(Unpacked, MapSink), Refusal> {
     unpack_cut(archive, policy, archive.len().max(1))
 }
 
-/// The same in pieces of this size.
+/// Unpacks an archive in pieces of this size.
 pub fn unpack_cut(archive: &[u8], policy: &UnpackPolicy, size: usize) -> Result<(Unpacked, MapSink), Refusal> {
     unpack_pieces(archive.chunks(size), policy)
 }
 
-/// The same in pieces of any size. Whatever failed once fails in the same way again.
+/// Unpacks an archive in these pieces, and checks that an error stays the same in later calls.
 pub fn unpack_pieces<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
     policy: &UnpackPolicy,
@@ -61,7 +62,7 @@ pub fn unpack_pieces<'a>(
     }
 }
 
-/// Why an archive is refused.
+/// The refusal of an archive.
 pub fn refusal(archive: &[u8]) -> Refusal {
     match unpack(archive) {
         Ok((unpacked, _)) => panic!("it was taken: {unpacked:?}"),
@@ -74,7 +75,7 @@ pub fn rule(archive: &[u8]) -> Rule {
     rule_by(archive, &UnpackPolicy::default())
 }
 
-/// The same under a policy of its own, and however it is cut.
+/// The rule by which an archive is refused with this policy, the same for all cuts.
 pub fn rule_by(archive: &[u8], policy: &UnpackPolicy) -> Rule {
     let refused = |size| match unpack_cut(archive, policy, size) {
         Ok((unpacked, _)) => panic!("it was taken: {unpacked:?}"),

@@ -1,4 +1,4 @@
-//! Made-up trees, and archives of them as other programs write them.
+//! Random trees, and archives of them as other programs write them.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use super::{Node, gzip};
 /// How an archive is written.
 #[derive(Debug, Clone, Copy)]
 pub enum Format {
-    /// With a prefix for what does not fit; longer names by GNU's extension.
+    /// A name that does not fit uses the prefix; longer names use GNU's extension.
     Ustar,
-    /// Long names by an entry before.
+    /// Long names are in an extension header before the entry.
     Gnu,
-    /// Every name in a pax header, with more that says nothing.
+    /// Every name is in a pax header, with other records that change nothing.
     Pax,
 }
 
-/// An entry that was thought of; not every one of a plan fits to those before it.
+/// A planned entry. It is skipped if it conflicts with those before it.
 #[derive(Debug, Clone)]
 pub struct Thought {
     path: Vec<String>,
@@ -68,12 +68,12 @@ fn thought() -> impl Strategy<Value = Thought> {
     })
 }
 
-/// Entries of which a tree is made.
+/// The planned entries of a tree.
 pub fn thoughts() -> impl Strategy<Value = Vec<Thought>> {
     vec(thought(), 0..25)
 }
 
-/// What a plan comes to: the tree, and the tar that holds it.
+/// The tree of a plan, and its tar.
 pub fn write(thoughts: &[Thought]) -> (BTreeMap<String, Node>, Vec<u8>) {
     let mut nodes = BTreeMap::new();
     let mut builder = Builder::new(Vec::new());
@@ -125,14 +125,15 @@ fn append(builder: &mut Builder<Vec<u8>>, thought: &Thought, path: &str) {
     }
 }
 
-/// Whether what the `tar` crate puts into a header of a name that is too long for it ends in `/..`: in a header of ustar it
-/// refuses that as a way out, whatever the whole name goes on with.
+/// Whether the part of a long name that the `tar` crate puts into the header ends in `/..`. In a header of ustar the
+/// crate refuses that as a path outside, for any rest of the name.
 fn is_cut_behind_two_dots(path: &str) -> bool {
     let end = (0..=100.min(path.len())).rev().find(|end| path.is_char_boundary(*end)).unwrap_or_default();
     end < path.len() && path[..end].ends_with("/..")
 }
 
-/// A name that is cut behind the dots of `..a`, which once made the crate refuse what it was given.
+/// Long names are written also if the header's part ends after the dots of `..a`, which the `tar` crate refuses for
+/// ustar.
 #[test]
 fn a_long_name_is_written_wherever_it_is_cut() {
     for format in [Format::Ustar, Format::Gnu, Format::Pax] {
