@@ -6,11 +6,13 @@ mod support;
 
 use std::fmt::Debug;
 
+use bytes::Bytes;
 use molecule_core::Call;
 use molecule_core::effect::Effect;
 use molecule_core::endpoint::*;
 use molecule_core::proto::{AgentCard, HeartbeatRequest, Token};
 use molecule_core::session::Auth;
+use serde::Serialize;
 use serde_json::{Value, json};
 use support::platform::PEER;
 use support::*;
@@ -67,6 +69,56 @@ fn requests_are_those_of_the_contract() {
     let access = asked(CheckAccess::new(PEER).unwrap());
     let body = json!({"caller_id": ID, "target_id": PEER});
     assert_eq!(access, ("POST /registry/check-access".into(), None, body, small));
+}
+
+macro_rules! corpus {
+    ($($name:literal,)*) => { [$(include_str!(concat!("../../../fixtures/corpus/", $name, ".jsonl"))),*] };
+}
+
+/// What both servers answered.
+const CORPUS: [&str; 2] = corpus!["april-2026", "current-2026",];
+
+/// How many good answers to this method and path were recorded; `:id` is any one segment. Each reads as the endpoint's answer,
+/// which is written as it was read.
+fn recorded<E>(endpoint: &E, request: &str) -> usize
+where
+    E: Endpoint,
+    E::Answer: Serialize,
+{
+    let (method, pattern) = request.split_once(' ').unwrap();
+    let is_asked = |asked: &Value| {
+        let path = asked["path"].as_str().unwrap().split('?').next().unwrap();
+        let same = |(segment, part): (&str, &str)| part == ":id" || segment == part;
+        let same_length = path.split('/').count() == pattern.split('/').count();
+        asked["method"] == method && same_length && path.split('/').zip(pattern.split('/')).all(same)
+    };
+    let mut read = 0;
+    for line in CORPUS.into_iter().flat_map(str::lines) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let status = line["response"]["status"].as_u64().unwrap_or_default();
+        if !(200..300).contains(&status) || !is_asked(&line["request"]) {
+            continue;
+        }
+        let body = &line["response"]["body"];
+        let answer = http::Response::new(Bytes::from(body.to_string()));
+        let answer = endpoint.decode(&answer).unwrap_or_else(|error| panic!("{request}: {error:?}: {body}"));
+        assert_eq!(serde_json::to_value(answer).unwrap(), *body, "{request}");
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn recorded_answers_are_those_of_the_declarations() {
+    let beat = Heartbeat(HeartbeatRequest::new(ID.parse().unwrap()));
+    let read = [
+        recorded(&beat, "POST /registry/heartbeat"),
+        recorded(&UpdateCard(AgentCard::new("tester")), "POST /registry/update-card"),
+        recorded(&AvailablePlugins, "GET /workspaces/:id/plugins/available"),
+        recorded(&MintToken(Auth::Bearer), "POST /workspaces/:id/tokens"),
+        recorded(&ListTokens(Auth::Bearer), "GET /workspaces/:id/tokens"),
+    ];
+    assert_eq!(read, [90, 9, 2, 4, 8]);
 }
 
 #[test]

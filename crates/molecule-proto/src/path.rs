@@ -27,6 +27,17 @@ pub fn workspace(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}")
 }
 
+/// What lies below a workspace and has no function here.
+///
+/// ```
+/// # use molecule_proto::{WorkspaceId, path};
+/// # let id = WorkspaceId::from_random([0; 16]);
+/// assert_eq!(path::below(&id, "budget"), format!("/workspaces/{id}/budget"));
+/// ```
+pub fn below(id: &WorkspaceId, rest: &'static str) -> String {
+    format!("/workspaces/{id}/{rest}")
+}
+
 /// `GET`: read whether the workspace is paused or deleted (contract section 7.1).
 pub fn state(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/state")
