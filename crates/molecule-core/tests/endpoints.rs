@@ -45,6 +45,8 @@ fn requests_are_those_of_the_contract() {
     assert_eq!(state, ("GET /workspaces/:id/state".into(), own.clone(), Value::Null, small));
     let secrets = asked(Secrets);
     assert_eq!(secrets, ("GET /workspaces/:id/secrets/values".into(), own.clone(), Value::Null, medium));
+    let budget = asked(Budget);
+    assert_eq!(budget, ("GET /workspaces/:id/budget".into(), own.clone(), Value::Null, small));
     let beat = asked(Heartbeat(HeartbeatRequest::new(ID.parse().unwrap())));
     assert_eq!((beat.0, beat.1, beat.3), ("POST /registry/heartbeat".into(), own.clone(), small));
     let card = asked(UpdateCard(AgentCard::new("tester")));
@@ -117,8 +119,9 @@ fn recorded_answers_are_those_of_the_declarations() {
         recorded(&AvailablePlugins, "GET /workspaces/:id/plugins/available"),
         recorded(&MintToken(Auth::Bearer), "POST /workspaces/:id/tokens"),
         recorded(&ListTokens(Auth::Bearer), "GET /workspaces/:id/tokens"),
+        recorded(&Budget, "GET /workspaces/:id/budget"),
     ];
-    assert_eq!(read, [90, 9, 2, 4, 8]);
+    assert_eq!(read, [90, 9, 2, 4, 8, 4]);
 }
 
 #[test]

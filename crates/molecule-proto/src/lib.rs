@@ -19,6 +19,7 @@ mod a2a_refusal;
 mod activity;
 mod admin;
 mod admin_refusal;
+mod budget;
 mod card;
 mod database_time;
 mod delegation;
@@ -65,6 +66,7 @@ pub use admin::{
 pub use admin_refusal::{
     AlreadyRemoved, ChildrenNotConfirmed, CreateRefusal, HasDescendants, NameNotConfirmed, NamedWorkspace,
 };
+pub use budget::{Budget, BudgetPeriod};
 pub use card::{AgentCard, UpdateCardAnswer, UpdateCardRequest};
 pub use database_time::DatabaseTime;
 pub use delegation::{

@@ -1,4 +1,4 @@
-//! The endpoints of a workspace: its secrets, whether it is paused, whether it exists (contract sections 7 and 8).
+//! The endpoints of a workspace: its secrets, its budget, whether it is paused, whether it exists (contract sections 7, 8 and 18).
 
 use std::borrow::Cow;
 
@@ -24,6 +24,22 @@ impl JsonEndpoint for Secrets {
 
     fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
         path::secret_values(workspace).into()
+    }
+}
+
+/// `GET /workspaces/:id/budget`: what the workspace may spend and has spent (contract section 18.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget;
+
+impl JsonEndpoint for Budget {
+    type Answer = molecule_proto::Budget;
+    const OPERATION: &'static str = "look at the budget";
+    const REPEAT: Repeat = Repeat::Always;
+    const SHAPE: &'static str = "an object with monthly_spend";
+    const EVERYWHERE: bool = true;
+
+    fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
+        path::below(workspace, "budget").into()
     }
 }
 
