@@ -186,6 +186,7 @@ impl Platform {
             Route::RecordDelegation(id) => self.record_delegation(call, &id, body),
             Route::UpdateDelegation(id, delegation) => self.update_delegation(call, &id, &delegation, body),
             Route::Abilities(id) => self.patch_abilities(call, &id, body),
+            Route::Budget(id) => self.budget(call, &id),
             Route::Broadcast(id) => self.broadcast(call, &id, body),
             Route::View(id) => self.view(call, &id),
             Route::State(id) => self.state(call, &id),

@@ -2,6 +2,7 @@
 
 mod abilities;
 mod activity;
+mod budget;
 mod card;
 mod connection;
 mod create;

@@ -43,7 +43,6 @@ pub(crate) const UNBUILT: &[Route] = &[
     both("GET /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals/:approval/decide"),
-    both("GET /workspaces/:id/budget"),
     both("GET /workspaces/:id/chat/download"),
     both("POST /workspaces/:id/chat/uploads"),
     both("GET /workspaces/:id/events/stream"),
