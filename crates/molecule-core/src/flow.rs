@@ -218,7 +218,7 @@ impl<Out> Machine for Flow<Out> {
             }
             if let Some(lock) = inner.returned.pop() {
                 let id = cx.session.next_effect();
-                inner.unlocking = Some(id);
+                (inner.label, inner.unlocking) = ("give a lock back", Some(id));
                 return Step::Start(id, Effect::Host(HostOp::Unlock(lock)));
             }
             match mem::take(&mut inner.wait) {
@@ -318,6 +318,11 @@ impl Line {
     /// Tells the application something, before the next wait.
     pub(crate) fn tell(&self, event: Event) {
         self.shared.lock().events.push_back(event);
+    }
+
+    /// What the flow does, as its errors name it.
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
     }
 
     /// Whether the caller is gone.
@@ -444,17 +449,24 @@ impl Drop for TurnGuard {
     }
 }
 
-/// A lock that the host holds for this flow. Dropped, it is given back before the flow goes on; dropped with the flow, it goes with the flow's
-/// driver.
+/// A lock that the host holds for this flow. Dropped, it is given back before the flow's next wait begins and before its end, and the flow
+/// goes on once that is done; dropped with the flow, it goes with the flow's driver.
 pub(crate) struct LockGuard {
     lock: LockId,
     shared: Shared,
 }
 
 impl LockGuard {
-    /// The lock's name.
-    pub(crate) fn id(&self) -> LockId {
-        self.lock
+    /// Gives the lock back, and waits until that is done. After a mere drop the code runs on to its next wait first, and does not see
+    /// that its caller went meanwhile.
+    pub(crate) async fn give_back(self) {
+        let shared = self.shared.clone();
+        drop(self);
+        poll_fn(|_| {
+            let inner = shared.lock();
+            if inner.returned.is_empty() && inner.unlocking.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -503,8 +515,8 @@ impl Drop for Back<'_> {
 
 /// Makes a machine of a type that wraps a flow.
 macro_rules! machine_of_flow {
-    ($machine:ty, $output:ty) => {
-        impl $crate::machine::Machine for $machine {
+    ($machine:ident $(<$generic:ident>)?, $output:ty) => {
+        impl $(<$generic>)? $crate::machine::Machine for $machine $(<$generic>)? {
             type Output = $output;
 
             fn operation(&self) -> &'static str {

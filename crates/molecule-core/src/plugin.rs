@@ -1,5 +1,6 @@
 //! Plugins: what an author asks for, and what comes of it.
 
+mod acts;
 mod install;
 mod list;
 mod lock;
