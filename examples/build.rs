@@ -1,10 +1,10 @@
-//! Takes the README's first programs out of it, so that a test can run what people copy.
+//! Copies the README's first programs out of the README, so that a test can run the programs that people copy.
 
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
-/// What a reader replaces by their own, and which variable says it in the test.
+/// The values that a reader replaces by their own, and the variables that have them in the test.
 const OWN: [(&str, &str); 2] = [
     ("https://your-platform.example.com", "README_PLATFORM"),
     ("7fda77bf-a467-441c-9fab-7d8aba8e6040", "README_WORKSPACE"),
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The first block of Rust below a heading, with the reader's own values read from the environment.
+/// The first block of Rust below a heading. It reads the reader's own values from the environment.
 fn program(readme: &str, heading: &str) -> Option<String> {
     let below = readme.split_once(heading)?.1;
     let block = below.split_once("```rust,no_run\n")?.1.split_once("```")?.0;

@@ -1,4 +1,4 @@
-//! A hundred blocking agents in one process, each with a thread for its loop, on one client.
+//! A hundred blocking agents in one process, which share one client. Each loop has a thread.
 //!
 //! ```console
 //! $ cargo run --release --example many-agents-blocking -- 100
@@ -33,13 +33,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             .build()?;
         stoppers.push(agent.stopper());
         let sender = sender.clone();
-        // The loop itself needs little; each of its requests has a small thread of its own while it lasts.
+        // The loop itself needs a small stack; each of its requests runs in a small thread of its own.
         thread::Builder::new().stack_size(256 * 1024).spawn(move || sender.send(agent.run_heartbeat_loop()))?;
     }
     drop(sender);
     tally.wait_for(size, started)?;
 
-    // One of them is deleted: its loop ends, and no other one.
+    // The platform deletes one workspace: its loop ends, and no other one.
     let first = workspaces.first().map(|(id, _)| id.clone()).ok_or("no agents")?;
     server.with(|platform, now| platform.delete(now, &first, false));
     let mut ends = vec![ended.recv()??];

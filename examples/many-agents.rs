@@ -1,5 +1,5 @@
-//! A thousand async agents in one process: one client and its pool for all, starts that are spread, ends that are each
-//! agent's own.
+//! A thousand async agents in one process, which share one client and its pool. Their starts are spread over time, and
+//! each loop ends for itself.
 //!
 //! ```console
 //! $ cargo run --release --example many-agents -- 1000
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fleet::raise_descriptor_limit();
     let size = fleet::size(1_000)?;
     let (server, workspaces) = fleet::platform(size)?;
-    // The agents' own stores are in memory here, so that a few threads for blocking work are plenty.
+    // The agents' stores are in memory here, so that a few threads suffice for blocking work.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     runtime.block_on(async {
         let client = Client::new(&Transport::default())?;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let online = Arc::clone(&tally);
         tokio::task::spawn_blocking(move || online.wait_for(size, started)).await??;
 
-        // One of them is deleted: its loop ends, and no other one.
+        // The platform deletes one workspace: its loop ends, and no other one.
         let first = workspaces.first().map(|(id, _)| id.clone()).ok_or("no agents")?;
         server.with(|platform, now| platform.delete(now, &first, false));
         let mut ends = Vec::new();

@@ -1,6 +1,6 @@
 //! The README's first program, async.
 
-// A program speaks to whoever started it.
+// The program prints for the person who started it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 include!(concat!(env!("OUT_DIR"), "/readme-async.rs"));

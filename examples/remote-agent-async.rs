@@ -1,12 +1,12 @@
-//! A remote agent's whole life, async: register, pull secrets, install a plugin, beat, end when the platform
-//! says so, and be called by another.
+//! A remote agent's whole life, async: it registers, pulls secrets, installs a plugin, sends heartbeats, ends when the
+//! platform says so, and is called by another agent.
 //!
 //! ```console
 //! $ cargo run --example remote-agent-async
 //! ```
 //!
-//! With nothing set it lives against an embedded platform whose owner pauses it. With `MOLECULE_PLATFORM_URL` and
-//! `MOLECULE_WORKSPACE_ID` it is an agent of a real one.
+//! Without settings it uses an embedded platform, whose owner pauses it. With `MOLECULE_PLATFORM_URL` and
+//! `MOLECULE_WORKSPACE_ID` it is an agent of a real platform.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ async fn live() -> Result<Ended, Box<dyn Error>> {
     Ok(ended)
 }
 
-/// Another agent of the same platform says something to this one, which finds it when it is back.
+/// Lets another agent of the same platform call this one, which reads the message when it runs again.
 async fn leave_word(embedded: &Embedded, agent: &Agent) -> Result<()> {
     let (id, token) = embedded.colleague();
     let colleague = Agent::builder(embedded.url(), id).token(token).storage(Storage::Memory).build()?;

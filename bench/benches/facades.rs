@@ -1,11 +1,11 @@
-//! Figures of both facades, each beside its client's own in the same run.
+//! Figures of both facades, each compared with its bare HTTP client in the same run.
 //!
 //! ```console
 //! $ cargo bench -p molecule-bench
 //! ```
 //!
-//! Servers are child processes that answer fixed bodies, so that what is measured is the client. Nothing here passes or
-//! fails: the figures are for people. `BENCHMARKS.md` says what each row means.
+//! Servers are child processes that answer with fixed bodies, so that the figures measure the client. Nothing here
+//! passes or fails: the figures are for people. `BENCHMARKS.md` says what each row means.
 
 #![allow(clippy::print_stdout)]
 
@@ -30,7 +30,7 @@ fn main() -> Outcome {
     }
 }
 
-/// Those of `blocking`, `async`, `memory` and `start` that were named, or all.
+/// Prints the named figures of `blocking`, `async`, `memory` and `start`, or all of them.
 fn figures(wanted: impl Fn(&str) -> bool) -> Outcome {
     println!("| what | figure | beside | ratio | goal |\n|---|---|---|---|---|");
     if wanted("blocking") {
@@ -48,7 +48,7 @@ fn figures(wanted: impl Fn(&str) -> bool) -> Outcome {
     Ok(())
 }
 
-/// One heartbeat after the other, in rounds that take turns with the bare client's.
+/// Measures one heartbeat after the other, in rounds that take turns with rounds of the bare client.
 fn blocking_heartbeat() -> Outcome {
     const ROUNDS: usize = 9;
     const CALLS: u32 = 2_000;
@@ -70,9 +70,10 @@ fn blocking_heartbeat() -> Outcome {
     Ok(())
 }
 
-/// So many async agents on one client, each sending one heartbeat after the other, beside as many bare connections.
+/// Measures async agents that share one client, each sending one heartbeat after the other, and as many bare
+/// connections.
 fn async_heartbeats(agents: u32) -> Outcome {
-    // What one agent alone waits for is mostly the scheduler of the machine: many short rounds even that out.
+    // A single agent mostly waits for the machine's scheduler. Many short rounds average this out.
     let (rounds, calls) = if agents == 1 { (41, 3_000) } else { (21, 30_000 / agents) };
     let mut fleets = Kind::ALL.into_iter().map(|kind| Fleet::start(kind, agents)).collect::<Outcome<Vec<_>>>()?;
     let mut costs = Kind::ALL.map(|_| Vec::new());
@@ -92,7 +93,7 @@ fn async_heartbeats(agents: u32) -> Outcome {
     Ok(())
 }
 
-/// Each in a process of its own.
+/// Measures resident memory, each figure in a process of its own.
 fn resident_memory() -> Outcome {
     let server = Server::start()?;
     let resident = |what, count| memory::resident(what, server.port, count);

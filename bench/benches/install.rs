@@ -1,11 +1,12 @@
-//! Installing a plugin beside unpacking it with `tar` and `bsdtar`, on the same file system, in rounds that take turns.
+//! Compares installing a plugin with unpacking it by `tar` and `bsdtar`, on the same file system, in rounds that take
+//! turns.
 //!
 //! ```console
 //! $ cargo bench -p molecule-bench --bench install -- [directory]
 //! ```
 //!
-//! Every unpacking has a fresh directory, and all are removed at the end: a file system that has just removed as many files
-//! makes new ones slowly. Nothing here passes or fails: the figures are for people.
+//! Each round unpacks into a new directory. All directories are removed at the end, since a file system makes new files
+//! slowly after it removed many. Nothing here passes or fails: the figures are for people.
 
 #![allow(clippy::print_stdout)]
 
@@ -24,7 +25,7 @@ fn main() -> Outcome {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["memory", archive, home] => memory_role(archive, home),
-        // For a profiler.
+        // Runs one install, for a profiler.
         ["once", archive, home] => plugins::ours(&Archive::at(archive.into()), Path::new(home), Durability::None),
         ["floor", archive, home] => Ok(plugins::floor(&Archive::at(archive.into()), Path::new(home), Floor::Bare)?),
         [] => figures(&std::env::temp_dir()),
@@ -46,7 +47,7 @@ fn figures(directory: &Path) -> Outcome {
     Ok(())
 }
 
-/// A directory that goes at the end, with fresh ones in it.
+/// A directory with new directories in it. Dropping it removes them all.
 struct Place(PathBuf);
 
 impl Place {
@@ -70,7 +71,7 @@ impl Drop for Place {
     }
 }
 
-/// One archive, unpacked by everybody in turn.
+/// Measures all ways to unpack one archive, in turn.
 fn beside(place: &Place, archive: &Archive, rounds: usize, goal: &str) -> Outcome {
     let (mut ours, mut synced, mut floor, mut hashed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let programs = ["tar", "bsdtar"];
@@ -118,7 +119,7 @@ fn row(archive: &Archive, what: &str, ours: Duration, beside: &str, theirs: Dura
     println!("| {what} | {ours:.1} ms | {beside} {theirs:.1} ms | {ratio:.2} | {goal} |");
 }
 
-/// The peak of a process that does nothing else, above what it had before.
+/// Measures by how much an install raises the peak memory of a process that does nothing else.
 fn memory(place: &Place, archive: &Archive) -> Outcome {
     let home = place.fresh()?;
     let (path, home) = (archive.path.display().to_string(), home.display().to_string());

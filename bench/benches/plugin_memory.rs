@@ -1,11 +1,12 @@
-//! Memory of an agent while it installs a plugin of 200 MiB, each facade in a process of its own.
+//! Measures the memory of an agent while it installs a plugin of 200 MiB, each facade in a process of its own.
 //!
 //! ```console
 //! $ cargo bench -p molecule-bench --bench plugin_memory
 //! ```
 //!
-//! The server is in this process (a platform packs no more than 100 MiB), the agent in a child. What it holds once it has called
-//! the server is its idle memory;//! the most that it held while it installed is read from the same process. Nothing here passes or fails.
+//! The server is in this process, since a platform packs no more than 100 MiB; the agent is in a child process. The
+//! child's memory after its first request is its idle memory; the peak during the install comes from the same process.
+//! Nothing here passes or fails.
 
 #![allow(clippy::print_stdout)]
 
@@ -61,7 +62,7 @@ fn figures() -> Outcome {
     Ok(())
 }
 
-/// 50 files of 4 MiB each of text, which compress well below what a platform sends.
+/// A plugin of 50 text files of 4 MiB each. Its archive is much smaller than the most that a platform sends.
 fn large() -> PluginTree {
     let tree = PluginTree::new("large").file("plugin.yaml", "name: large\nversion: 1.0.0\ndescription: Large.\n");
     (0..50).fold(tree, |tree, number| {
@@ -79,7 +80,7 @@ fn large() -> PluginTree {
     })
 }
 
-/// Prints what it held before the install, and the most that it held during it, in KiB.
+/// Installs the plugin, and prints the resident memory before the install and the peak during it, in KiB.
 fn agent(facade: &str, url: &str, home: &Path) -> Outcome {
     let storage = Storage::Dir(home.to_owned());
     let plugin = || Plugin::new("large").setup(Setup::Skip).durability(Durability::None);
@@ -100,7 +101,7 @@ fn agent(facade: &str, url: &str, home: &Path) -> Outcome {
     Ok(())
 }
 
-/// Idle memory; from here on the most that was held counts anew.
+/// Resets the process's peak of resident memory, and returns the idle memory in KiB.
 fn begin() -> Outcome<u64> {
     fs::write("/proc/self/clear_refs", "5")?;
     Ok(resident_kib()? as u64)

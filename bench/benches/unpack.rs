@@ -1,10 +1,11 @@
-//! Unpacking alone, into nothing, beside bare decompression of the same archive, and beside that with digests of all that comes out.
+//! Compares unpacking into a sink that discards everything with bare decompression of the same archive, without and
+//! with digests of the output.
 //!
 //! ```console
 //! $ cargo bench -p molecule-bench --bench unpack
 //! ```
 //!
-//! Processor time, in rounds that take turns. Nothing here passes or fails: the figures are for people.
+//! The figures are processor time, in rounds that take turns. Nothing here passes or fails: the figures are for people.
 
 #![allow(clippy::print_stdout)]
 
@@ -21,10 +22,10 @@ use sha2::{Digest as _, Sha256};
 
 const ROUNDS: usize = 21;
 
-/// What a driver reads from its socket at once.
+/// The most bytes that a driver reads from its socket at once.
 const PIECE: usize = 64 << 10;
 
-/// What comes out of decompression at once.
+/// The most bytes of one step of decompression.
 const INFLATED: usize = 128 << 10;
 
 fn main() -> Outcome {
@@ -62,7 +63,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Takes everything and keeps nothing.
+/// A sink that discards everything.
 struct Nothing;
 
 impl Sink for Nothing {

@@ -1,4 +1,4 @@
-//! The clients themselves, doing the same work and nothing else: what the facades are measured against.
+//! The HTTP clients without the facades, for comparison: they send the same requests and do nothing else.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{ID, Outcome, TOKEN, base};
 
-/// The limits of a heartbeat: on connecting, on the head, and on each read.
+/// The timeout of a heartbeat for connecting, for the head of the answer, and for each read.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The limit on the whole.
+/// The timeout of a whole heartbeat.
 const TOTAL: Duration = Duration::from_secs(30);
 
-/// What of a heartbeat is the same each time.
+/// The parts that all heartbeats have in common.
 #[derive(Debug)]
 struct Prepared {
     id: WorkspaceId,
@@ -43,7 +43,7 @@ impl Prepared {
     }
 }
 
-/// A ureq agent with the limits of a heartbeat.
+/// A ureq agent with the timeouts of a heartbeat.
 #[derive(Debug)]
 pub struct BareUreq {
     agent: ureq::Agent,
@@ -52,10 +52,10 @@ pub struct BareUreq {
 }
 
 impl BareUreq {
-    /// An agent of the server on this port.
+    /// An agent for the server on this port.
     ///
     /// # Errors
-    /// Never, unless the constants above are wrong.
+    /// Only if the constants above are invalid.
     pub fn new(port: u16) -> Outcome<Self> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -69,10 +69,10 @@ impl BareUreq {
         Ok(Self { agent: ureq::Agent::new_with_config(config), url, prepared: Prepared::new(port)? })
     }
 
-    /// One heartbeat: body written, answer read whole and decoded.
+    /// Sends one heartbeat: writes the body, reads the whole answer and decodes it.
     ///
     /// # Errors
-    /// The client's.
+    /// The client's error.
     pub fn heartbeat(&self) -> Outcome {
         let mut request = Request::post(&self.url).body(self.prepared.body()?)?;
         request.headers_mut().extend(self.prepared.headers.clone());
@@ -83,7 +83,7 @@ impl BareUreq {
     }
 }
 
-/// A connection of hyper's own, whose task is spawned as hyper's documentation has it.
+/// A plain connection of hyper, whose task is spawned as in hyper's documentation.
 #[derive(Debug)]
 pub struct BareHyper {
     sender: SendRequest<Full<Bytes>>,
@@ -94,7 +94,7 @@ impl BareHyper {
     /// Connects.
     ///
     /// # Errors
-    /// Those of connecting.
+    /// The error of connecting.
     pub async fn connect(port: u16) -> Outcome<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
@@ -105,10 +105,10 @@ impl BareHyper {
         Ok(Self { sender, prepared })
     }
 
-    /// One heartbeat: request built, answer read whole and decoded.
+    /// Sends one heartbeat: builds the request, reads the whole answer and decodes it.
     ///
     /// # Errors
-    /// The client's.
+    /// The client's error.
     pub async fn heartbeat(&mut self) -> Outcome {
         let request = self.request()?;
         self.sender.ready().await?;
@@ -116,10 +116,10 @@ impl BareHyper {
         decode(&answer.into_body().collect().await?.to_bytes())
     }
 
-    /// The same under the limits of a heartbeat.
+    /// Sends one heartbeat with the timeouts of a heartbeat.
     ///
     /// # Errors
-    /// The client's, and a limit that passed.
+    /// The client's error, or a timeout.
     pub async fn heartbeat_within_limits(&mut self) -> Outcome {
         let end = Instant::now() + TOTAL;
         let request = self.request()?;

@@ -1,9 +1,9 @@
-//! This program once more, in another role: a server, or agents that are measured alone.
+//! A child process that runs this program in another role: a server, or agents that are measured separately.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// A child process that ends with this value.
+/// A child process that ends when this value is dropped.
 #[derive(Debug)]
 pub struct Role {
     child: Child,
@@ -15,7 +15,7 @@ impl Role {
     /// Starts this program with these arguments.
     ///
     /// # Errors
-    /// Those of starting a process.
+    /// The error of starting a process.
     pub fn start(arguments: &[&str]) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
@@ -27,10 +27,10 @@ impl Role {
         Ok(Self { child, stdin, out: BufReader::new(out) })
     }
 
-    /// Says a line to it.
+    /// Writes a line to its standard input.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of writing.
     pub fn say(&mut self, line: &str) -> io::Result<()> {
         match &mut self.stdin {
             Some(stdin) => writeln!(stdin, "{line}"),
@@ -38,10 +38,10 @@ impl Role {
         }
     }
 
-    /// The next line that it says.
+    /// Reads the next line of its standard output.
     ///
     /// # Errors
-    /// Those of reading, and the child's end.
+    /// The error of reading, or `UnexpectedEof` if the child ended.
     pub fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.out.read_line(&mut line)? == 0 {

@@ -1,7 +1,7 @@
-//! Many agents in one process, each sending one heartbeat after the other, and as many bare connections.
+//! Many agents in one process, each sending one heartbeat after the other, and as many bare connections for comparison.
 //!
-//! Each fleet is a child process with a server of its own, so that ours and the bare one can take turns on a machine that
-//! others use as well, and neither has more than half of the descriptors that a process may have.
+//! Each fleet is a child process with a server of its own. Both fleets can therefore take turns on a machine that
+//! others use as well, and neither needs more than half of the descriptors that a process may have.
 
 use std::io::{self, BufRead, Write};
 
@@ -14,19 +14,19 @@ use crate::meter::{Cost, cost};
 use crate::server::Server;
 use crate::{Outcome, async_agents, runtime};
 
-/// What a fleet consists of.
+/// The members of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Agents on one client.
+    /// Agents that share one client.
     Agents,
-    /// Connections of hyper's own, without limits.
+    /// Plain connections of hyper, without timeouts.
     Hyper,
-    /// The same under the limits of a heartbeat.
+    /// Plain connections of hyper, with the timeouts of a heartbeat.
     HyperWithLimits,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Agents, Self::Hyper, Self::HyperWithLimits];
 
     /// Its name on the command line.
@@ -39,28 +39,28 @@ impl Kind {
         }
     }
 
-    /// The kind of this name.
+    /// The kind with this name.
     ///
     /// # Errors
-    /// There is none.
+    /// If no kind has this name.
     pub fn of(name: &str) -> Outcome<Self> {
         Ok(Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or("no such fleet")?)
     }
 }
 
-/// A fleet in a child process, and the server that it speaks to.
+/// A fleet in a child process, and its server.
 #[derive(Debug)]
 pub struct Fleet {
-    // Dropped in this order: the server must outlive its clients.
+    // The order matters for dropping: the server must outlive its clients.
     role: Role,
     _server: Server,
 }
 
 impl Fleet {
-    /// A fleet of so many, connected.
+    /// Starts a fleet with this number of members, and waits until they are connected.
     ///
     /// # Errors
-    /// Those of processes and sockets.
+    /// The errors of processes and sockets.
     pub fn start(kind: Kind, count: u32) -> Outcome<Self> {
         let server = Server::start()?;
         let mut role = Role::start(&["fleet", kind.name(), &server.port.to_string(), &count.to_string()])?;
@@ -68,20 +68,21 @@ impl Fleet {
         Ok(Self { role, _server: server })
     }
 
-    /// Has each send so many heartbeats, all side by side, and tells what that cost the fleet's process.
+    /// Lets each member send `calls` heartbeats, all members concurrently, and returns the cost for the fleet's
+    /// process.
     ///
     /// # Errors
-    /// The fleet's own.
+    /// The fleet's error.
     pub fn round(&mut self, calls: u32) -> Outcome<Cost> {
         self.role.say(&calls.to_string())?;
         Cost::parse(&self.role.line()?)
     }
 }
 
-/// The child's side: a round for each number that comes in.
+/// The child's side: runs a round for each number that it reads.
 ///
 /// # Errors
-/// The clients'.
+/// The errors of the clients.
 pub fn run(kind: Kind, port: u16, count: u32) -> Outcome {
     let runtime = runtime()?;
     match kind {
@@ -103,7 +104,7 @@ async fn connections(port: u16, count: u32) -> Outcome<Vec<BareHyper>> {
 }
 
 fn rounds(runtime: &Runtime, members: Vec<impl Member>) -> Outcome {
-    // Opens the connections that are not open yet, and brings every buffer to its size.
+    // Opens the connections that are not open yet, and lets every buffer grow to its final size.
     let mut members = runtime.block_on(beat_all(members, 2))?;
     writeln!(io::stdout(), "ready")?;
     for line in io::stdin().lock().lines() {
@@ -115,7 +116,7 @@ fn rounds(runtime: &Runtime, members: Vec<impl Member>) -> Outcome {
     Ok(())
 }
 
-/// All side by side, each in a task of its own.
+/// Lets all members send their heartbeats concurrently, each in a task of its own.
 async fn beat_all<M: Member>(members: Vec<M>, calls: u32) -> Outcome<Vec<M>> {
     let mut tasks = JoinSet::new();
     for member in members {
@@ -129,7 +130,7 @@ async fn beat_all<M: Member>(members: Vec<M>, calls: u32) -> Outcome<Vec<M>> {
 }
 
 trait Member: Sized + Send + 'static {
-    /// Sends so many heartbeats, one after the other.
+    /// Sends `calls` heartbeats, one after the other.
     fn beat(self, calls: u32) -> impl Future<Output = Outcome<Self>> + Send;
 }
 

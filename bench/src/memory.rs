@@ -1,4 +1,4 @@
-//! Resident memory, each figure in a process of its own.
+//! Measures resident memory, each figure in a process of its own.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::child::Role;
 use crate::meter::{descriptors, resident_kib};
 use crate::{Outcome, async_agents, blocking_agent, runtime};
 
-/// What is measured.
+/// The content of the measured process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// A process that does nothing.
+    /// Nothing.
     Nothing,
     /// Blocking agents that registered and sent heartbeats.
     Blocking,
-    /// Async agents, each in a task of its own that sent heartbeats while the others did.
+    /// Async agents, each in a task of its own, which sent their heartbeats concurrently.
     Agents,
-    /// Async agents with their loops running, each registered and past its first heartbeat.
+    /// Async agents with running loops, after their registers and first heartbeats.
     Loops,
-    /// Connections of hyper's own, each in a task of its own that sent heartbeats while the others did.
+    /// Plain connections of hyper, each in a task of its own, which sent their heartbeats concurrently.
     Hyper,
 }
 
@@ -38,19 +38,19 @@ impl What {
         Self::ALL.into_iter().find(|(what, _)| *what == self).map_or("", |(_, name)| name)
     }
 
-    /// What this name stands for.
+    /// The value with this name.
     ///
     /// # Errors
-    /// Nothing.
+    /// If no value has this name.
     pub fn of(name: &str) -> Outcome<Self> {
         Ok(Self::ALL.into_iter().find(|(_, it)| *it == name).ok_or("nothing of this name has memory")?.0)
     }
 }
 
-/// The resident memory of a process with so many of this, in KiB: the median of three processes.
+/// The resident memory of a process with `count` of these, in KiB: the median of three processes.
 ///
 /// # Errors
-/// Those of the process.
+/// The errors of the process.
 pub fn resident(what: What, port: u16, count: u32) -> Outcome<f64> {
     let once = |_| -> Outcome<f64> {
         let mut role = Role::start(&["memory", what.name(), &port.to_string(), &count.to_string()])?;
@@ -61,13 +61,13 @@ pub fn resident(what: What, port: u16, count: u32) -> Outcome<f64> {
     Ok(figures[1])
 }
 
-/// Heartbeats that each sends before it is measured.
+/// The number of heartbeats that each one sends before the measurement.
 const BEATS: u32 = 3;
 
 /// The child's side.
 ///
 /// # Errors
-/// The clients'.
+/// The errors of the clients.
 pub fn run(what: What, port: u16, count: u32) -> Outcome {
     match what {
         What::Nothing => say_resident(0),
@@ -103,7 +103,7 @@ pub fn run(what: What, port: u16, count: u32) -> Outcome {
             while !agents.iter().all(|agent| agent.health().last_beat.is_some()) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            // Those that begin later find connections of others.
+            // There is no fixed number of connections: agents that start later reuse those of others.
             say_resident(0)
         }),
     }
@@ -111,7 +111,7 @@ pub fn run(what: What, port: u16, count: u32) -> Outcome {
 
 type Done = UnboundedSender<Outcome>;
 
-/// Sends its heartbeats, says so, and stays.
+/// Sends the heartbeats, reports the end of them, and then never ends, so that its memory stays allocated.
 async fn agent_task(agent: molecule_async::Agent, done: Done) {
     for _ in 0..BEATS {
         if let Err(error) = agent.heartbeat().await {
@@ -134,7 +134,7 @@ async fn hyper_task(mut bare: BareHyper, done: Done) {
     drop(bare);
 }
 
-/// Says this process's memory, if it has a connection for each.
+/// Writes this process's resident memory, after a check that it has at least this number of descriptors.
 fn say_resident(connections: u32) -> Outcome {
     let open = descriptors()?;
     if open < connections as usize {

@@ -1,4 +1,4 @@
-//! Wall time, processor time, memory.
+//! Measures wall time, processor time, memory and descriptors.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,17 +7,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;
 
-/// What something cost.
+/// The cost of a piece of work.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// Time that passed.
+    /// Wall time.
     pub wall: Duration,
-    /// Processor time of this process, all its threads.
+    /// Processor time of this process, in all its threads.
     pub cpu: Duration,
 }
 
 impl Cost {
-    /// The cost of one of so many.
+    /// The cost of one call out of this number of calls.
     #[must_use]
     pub fn each(self, count: u32) -> Self {
         Self { wall: self.wall / count.max(1), cpu: self.cpu / count.max(1) }
@@ -25,10 +25,10 @@ impl Cost {
 }
 
 impl Cost {
-    /// Reads what `Display` wrote.
+    /// Reads the text that `Display` wrote.
     ///
     /// # Errors
-    /// Anything else.
+    /// If it is any other text.
     pub fn parse(text: &str) -> Outcome<Self> {
         let (wall, cpu) = text.split_once(' ').ok_or("no two numbers")?;
         let nanos = |text: &str| Outcome::Ok(Duration::from_nanos(text.parse()?));
@@ -42,7 +42,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// What an act costs.
+/// Runs a closure, and returns its cost and its result.
 pub fn cost<T>(act: impl FnOnce() -> T) -> (Cost, T) {
     let (started, cpu) = (Instant::now(), processor_time());
     let result = act();
@@ -61,14 +61,14 @@ pub fn median(mut values: Vec<Duration>) -> Duration {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// The median of these costs, wall and processor time each by itself.
+/// The median of these costs, separately for wall time and processor time.
 pub fn median_cost(costs: &[Cost]) -> Cost {
     let of = |time: fn(&Cost) -> Duration| median(costs.iter().map(time).collect());
     Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
 }
 
-/// How many times as long theirs took as ours: the median of the rounds, each against its neighbour, since a shared machine's
-/// speed is seldom the same for long.
+/// The ratio of their wall time to ours: the median of the ratios of all rounds. Each round is compared with its
+/// neighbour, since the speed of a shared machine changes.
 pub fn median_ratio(theirs: &[Cost], ours: &[Cost]) -> f64 {
     let ratio = |(theirs, ours): (&Cost, &Cost)| theirs.wall.as_secs_f64() / ours.wall.as_secs_f64();
     let mut ratios: Vec<f64> = theirs.iter().zip(ours).map(ratio).collect();
@@ -76,26 +76,26 @@ pub fn median_ratio(theirs: &[Cost], ours: &[Cost]) -> f64 {
     ratios.get(ratios.len() / 2).copied().unwrap_or_default()
 }
 
-/// Open descriptors of this process, as Linux tells them.
+/// The number of open descriptors of this process, on Linux.
 ///
 /// # Errors
-/// Elsewhere, or where `/proc` is not mounted.
+/// On other systems, or if `/proc` is not mounted.
 pub fn descriptors() -> std::io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
-/// Resident memory of this process in KiB, as Linux tells it.
+/// The resident memory of this process in KiB, on Linux.
 ///
 /// # Errors
-/// Elsewhere, or where `/proc` is not mounted.
+/// On other systems, or if `/proc` is not mounted.
 pub fn resident_kib() -> std::io::Result<u64> {
     status_kib("VmRSS:")
 }
 
-/// The most resident memory that this process has ever had, in KiB, as Linux tells it.
+/// The peak of this process's resident memory in KiB, on Linux.
 ///
 /// # Errors
-/// Elsewhere, or where `/proc` is not mounted.
+/// On other systems, or if `/proc` is not mounted.
 pub fn peak_kib() -> std::io::Result<u64> {
     status_kib("VmHWM:")
 }

@@ -1,4 +1,5 @@
-//! Plugins to install, and the ways to unpack them: ours, the system's programs, and the least that any of them must do.
+//! Plugins to install, and three ways to unpack them: ours, the system's programs, and the least work that any unpacker
+//! must do.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,28 +17,28 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Outcome;
 
-/// What a driver reads from its socket at once.
+/// The most bytes that a driver reads from its socket at once.
 const PIECE: usize = 64 * 1024;
 
-/// What comes out of decompression at once.
+/// The most bytes of one step of decompression.
 const INFLATED: usize = 128 * 1024;
 
 /// A plugin as an archive on the disk.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    /// What it is, for people.
+    /// Its description, for people.
     pub what: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     files: usize,
     each: usize,
 }
 
 impl Archive {
-    /// Makes one of so many files of so many bytes of text, twenty directories, in the order in which the platform packs.
+    /// Makes an archive with `files` files of `each` bytes of text in twenty directories, in the order in which the
+    /// platform packs.
     ///
-    /// # Errors
-    /// Those of the disk.
+    /// # Errors The errors of the disk.
     pub fn make(what: &'static str, directory: &Path, files: usize, each: usize) -> io::Result<Self> {
         let path = directory.join(format!("{files}x{each}.tar.gz"));
         let gzip = flate2::write::GzEncoder::new(File::create(&path)?, flate2::Compression::default());
@@ -61,7 +62,7 @@ impl Archive {
         Ok(Self { what, path, files, each })
     }
 
-    /// The archive that another process made at this path, whose name says what is in it.
+    /// The archive that another process made at this path. The file's name says how many files it has, and their size.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".tar.gz"));
@@ -78,7 +79,7 @@ fn name(file: usize) -> String {
     format!("skills-{}/{file}.md", file % DIRECTORIES)
 }
 
-/// Words without end that say nothing, and compress as prose does.
+/// A generator of meaningless words, which compress like prose.
 struct Words(u64);
 
 impl Words {
@@ -110,10 +111,10 @@ impl Words {
     }
 }
 
-/// A whole install of ours below `home`, the lock and the script left out: sweep, stage, unpack, swap, receipt, sweep.
+/// Installs the plugin below `home` as an agent does, without the lock and the script: sweep, stage, unpack, swap,
+/// receipt, sweep.
 ///
-/// # Errors
-/// A refusal, or those of the disk.
+/// # Errors A refusal, or an error of the disk.
 pub fn ours(archive: &Archive, home: &Path, durability: Durability) -> Outcome {
     let plugins = Plugins::new(home.join("plugins"), ChosenBy::PluginsDir);
     let name: PluginName = "bench".parse()?;
@@ -137,10 +138,10 @@ pub fn ours(archive: &Archive, home: &Path, durability: Durability) -> Outcome {
     Ok(())
 }
 
-/// A program that unpacks the archive in `home`; false where there is no such program.
+/// Unpacks the archive in `home` with a program; returns `false` if there is no such program.
 ///
 /// # Errors
-/// Those of the program.
+/// The errors of the program.
 pub fn program(archive: &Archive, home: &Path, program: &str) -> Outcome<bool> {
     let status = Command::new(program).arg("-xzf").arg(&archive.path).current_dir(home).stdin(Stdio::null()).status();
     match status {
@@ -151,20 +152,19 @@ pub fn program(archive: &Archive, home: &Path, program: &str) -> Outcome<bool> {
     }
 }
 
-/// What a floor does with what comes out of decompression.
+/// The work of the floor besides decompression and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Floor {
     /// Nothing.
     Bare,
-    /// Each byte goes through SHA-256 once, as whoever verifies digests has to do.
+    /// The SHA-256 of all bytes, which each verification of digests needs.
     Hashed,
 }
 
-/// The least that anybody must do: the archive decompressed and forgotten, and files of the same sizes written from one
-/// buffer.
+/// The least work of any unpacker: it decompresses the archive and discards the output, and writes files of the same
+/// sizes from one buffer.
 ///
-/// # Errors
-/// Those of the disk.
+/// # Errors The errors of the disk.
 pub fn floor(archive: &Archive, home: &Path, floor: Floor) -> io::Result<()> {
     let mut inflate = MultiGzDecoder::new(File::open(&archive.path)?);
     let mut buffer = vec![0; INFLATED];

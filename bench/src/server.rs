@@ -1,4 +1,4 @@
-//! A server that answers the endpoints of an agent's life with fixed bodies, as fast as hyper can: the peer of every figure.
+//! A server for all figures, which answers the endpoints of an agent with fixed bodies, as fast as hyper can.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -18,29 +18,29 @@ use crate::child::Role;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// A server in a child process, which ends with this value.
+/// A server in a child process, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     _role: Role,
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Errors
-    /// Those of starting a process.
+    /// The error of starting a process.
     pub fn start() -> Outcome<Self> {
         let mut role = Role::start(&["server"])?;
         Ok(Self { port: role.line()?.parse()?, _role: role })
     }
 }
 
-/// Serves on a free loopback port, says which on standard output, and ends with its standard input: when the benchmark does.
+/// Serves on a free loopback port, and writes the port to standard output. It ends when its standard input is closed,
+/// so that it ends with the benchmark.
 ///
-/// # Errors
-/// Those of the socket.
+/// # Errors The errors of the socket.
 pub fn run() -> io::Result<()> {
     std::thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());

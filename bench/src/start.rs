@@ -1,4 +1,4 @@
-//! From the start of a process to a registered agent with its files on the disk.
+//! Measures the time from the start of a process to a registered agent with its files on the disk.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use crate::{ID, Outcome, TOKEN, base, runtime};
 /// The facades, by their names on the command line.
 pub const FACADES: [&str; 2] = ["blocking", "async"];
 
-/// How long that takes: the median of fifteen processes.
+/// The time until the agent is registered: the median of fifteen processes.
 ///
 /// # Errors
-/// Those of the process.
+/// The errors of the process.
 pub fn time(facade: &str, port: u16) -> Outcome<Duration> {
     let once = |_| -> Outcome<Duration> {
         let started = Instant::now();
@@ -27,7 +27,7 @@ pub fn time(facade: &str, port: u16) -> Outcome<Duration> {
 /// The child's side.
 ///
 /// # Errors
-/// The clients'.
+/// The errors of the clients.
 pub fn run(facade: &str, port: u16) -> Outcome {
     let home = std::env::temp_dir().join(format!("molecule-bench-{}", std::process::id()));
     let storage = molecule_blocking::Storage::Dir(home.clone());

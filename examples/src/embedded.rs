@@ -1,4 +1,4 @@
-//! A platform inside the demo, and an owner who pauses the workspace after some heartbeats.
+//! An embedded platform for the demo, with an owner who pauses the workspace after some heartbeats.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use crate::story::tell;
 /// The plugin that the owner of the embedded platform offers.
 pub const PLUGIN: &str = "greeter";
 
-/// An embedded platform with a workspace and a colleague's. Dropping it stops it and removes its directory.
+/// An embedded platform with two workspaces: the demo's and a colleague's. Dropping it stops it and removes its
+/// directory.
 #[derive(Debug)]
 pub struct Embedded {
     server: Arc<Server>,
@@ -21,16 +22,15 @@ pub struct Embedded {
     token: Token,
     colleague: (WorkspaceId, Token),
     home: PathBuf,
-    /// Whether the directory is ours to remove.
+    /// Whether dropping this value removes the directory.
     temporary: bool,
 }
 
 impl Embedded {
-    /// Starts a platform on a free loopback port and creates a workspace with two secrets, as an owner does. Tokens are kept in `home`, or in a
-    /// temporary directory.
+    /// Starts a platform on a free loopback port and creates a workspace with two secrets, as an owner does. The
+    /// agent's files are in `home`, or in a temporary directory.
     ///
-    /// # Errors
-    /// Those of binding the port and of making the directory.
+    /// # Errors The errors of binding the port and of making the directory.
     pub fn start(home: Option<PathBuf>) -> io::Result<Self> {
         let temporary = home.is_none();
         let home = home.unwrap_or_else(|| std::env::temp_dir().join(format!("molecule-demo-{}", std::process::id())));
@@ -62,22 +62,22 @@ impl Embedded {
         &self.workspace_id
     }
 
-    /// The token that the owner was shown when the workspace was created.
+    /// The token, which the platform showed to the owner when the workspace was created.
     pub fn token(&self) -> &str {
         self.token.expose()
     }
 
-    /// Another agent's workspace, and its token.
+    /// The colleague's workspace, and its token.
     pub fn colleague(&self) -> (&WorkspaceId, &str) {
         (&self.colleague.0, self.colleague.1.expose())
     }
 
-    /// Where the agent keeps its files.
+    /// The directory of the agent's files.
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// Has the owner pause the workspace after so many heartbeats, from a thread of the owner's own.
+    /// Lets the owner pause the workspace after `beats` heartbeats, in a thread of its own.
     pub fn pause_after_beats(&self, beats: usize) {
         let (server, id) = (Arc::clone(&self.server), self.workspace_id.clone());
         std::thread::spawn(move || {
@@ -93,7 +93,7 @@ impl Embedded {
     }
 }
 
-/// A plugin with enough in it to arrive in pieces, and a setup script that says a line.
+/// A plugin that is large enough to arrive in pieces, with a setup script that prints a line.
 fn plugin() -> PluginTree {
     let tree = PluginTree::new(PLUGIN)
         .file("plugin.yaml", format!("name: {PLUGIN}\nversion: 1.0.0\ndescription: Greets whoever asks.\n"))

@@ -1,4 +1,4 @@
-//! What the two demos of many agents share: a platform with many workspaces, and a count of what happens.
+//! The common parts of the two demos of many agents: a platform with many workspaces, and a count of events.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ use molecule_platform::{Config, Dialect, Platform, Server, serve};
 
 use crate::story::tell;
 
-/// How many agents: the first argument, or this many.
+/// The number of agents: the program's first argument, or `default`.
 ///
 /// # Errors
-/// A sentence for people, if it is no number.
+/// A sentence for people, if the argument is not a number.
 pub fn size(default: usize) -> Result<usize, String> {
     match std::env::args().nth(1) {
         Some(text) => text.parse().map_err(|_| format!("{text:?} is no number of agents")),
@@ -22,23 +22,24 @@ pub fn size(default: usize) -> Result<usize, String> {
     }
 }
 
-/// Each agent has a connection here, and the embedded platform one there: many systems allow 1,024 descriptors to begin with.
+/// Raises the limit of open descriptors to the most that the system allows: each agent needs two, one for its own end
+/// of the connection and one for the embedded platform's. Many systems set 1,024 at first.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Where it is refused, the connections that are too many say so.
+    // If the system refuses, the connections beyond the limit fail with an error.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Other systems have no such limit.
+/// Does nothing: other systems have no such limit.
 #[cfg(not(unix))]
 pub fn raise_descriptor_limit() {}
 
-/// A platform with so many workspaces.
+/// Starts a platform with `size` workspaces.
 ///
 /// # Errors
-/// Those of binding a port.
+/// The error of binding a port.
 pub fn platform(size: usize) -> io::Result<(Server, Vec<(WorkspaceId, Token)>)> {
     let config = Config::new(Dialect::Current).seed(molecule_host::seed());
     let server = serve(Platform::new(config), "127.0.0.1:0")?;
@@ -48,7 +49,7 @@ pub fn platform(size: usize) -> io::Result<(Server, Vec<(WorkspaceId, Token)>)> 
     Ok((server, workspaces))
 }
 
-/// Counts the agents that came online, and those that ended.
+/// Counts the agents that came online, and the warnings.
 #[derive(Debug, Default)]
 pub struct Tally {
     online: AtomicUsize,
@@ -69,10 +70,10 @@ impl Tally {
         }
     }
 
-    /// Waits until so many agents are online, and says how long that took.
+    /// Waits until `size` agents are online, and prints how long that took.
     ///
     /// # Errors
-    /// If they are not within a minute.
+    /// If they are not online within a minute.
     pub fn wait_for(&self, size: usize, since: Instant) -> Result<(), String> {
         let guard = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = |_: &mut ()| self.online.load(Ordering::SeqCst) < size;
@@ -85,13 +86,13 @@ impl Tally {
         Ok(())
     }
 
-    /// How many warnings there were.
+    /// The number of warnings so far.
     pub fn troubles(&self) -> usize {
         self.troubles.load(Ordering::SeqCst)
     }
 }
 
-/// Says how the loops ended: one agent's end is not the others'.
+/// Prints how the loops ended. Each loop ends for a reason of its own.
 pub fn tell_ends(ends: &[Ended], tally: &Tally) {
     let count = |ended: Ended| ends.iter().filter(|end| **end == ended).count();
     tell(

@@ -1,7 +1,7 @@
-//! What both demos share, and the README's programs as doctests.
+//! The common parts of both demos, and the README's programs as doctests.
 //!
-//! A demo's own file shows how an agent is written. Here is what surrounds it: the settings, the embedded platform with its
-//! owner, the story, and the way in which a program like this ends.
+//! A demo's own file shows how to write an agent. This crate has the rest: the settings, the embedded platform with its
+//! owner, the output, and the exit status.
 
 pub mod embedded;
 pub mod fleet;
@@ -10,7 +10,7 @@ pub mod story;
 
 pub use settings::Settings;
 
-/// The README: its programs compile, or CI fails.
+/// The README, whose programs CI compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

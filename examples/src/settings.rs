@@ -1,4 +1,4 @@
-//! Which platform a demo talks to, and as whom.
+//! The settings of a demo: its platform, its workspace and its intervals.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,40 +8,41 @@ use molecule_host::Storage;
 
 use crate::embedded::Embedded;
 
-/// A demo's settings: a real platform's from the environment, or those of an embedded one.
+/// A demo's settings: from the environment for a real platform, or for an embedded platform.
 #[derive(Debug)]
 pub struct Settings {
     /// The platform's base URL: `MOLECULE_PLATFORM_URL`, or `PLATFORM_URL`.
     pub platform: String,
     /// The workspace's id: `MOLECULE_WORKSPACE_ID`, or `WORKSPACE_ID`.
     pub workspace_id: String,
-    /// `MOLECULE_WORKSPACE_TOKEN`, or the one that the embedded platform's owner was shown.
+    /// The token: `MOLECULE_WORKSPACE_TOKEN`, or the one that the embedded platform showed to the owner.
     pub token: Option<String>,
-    /// `MOLECULE_REPORTED_URL`.
+    /// The URL to register: `MOLECULE_REPORTED_URL`.
     pub reported_url: Option<String>,
-    /// `MOLECULE_ORG_ID`.
+    /// The organisation's id: `MOLECULE_ORG_ID`.
     pub org_id: Option<String>,
-    /// `MOLECULE_ORIGIN`; `off` sends none.
+    /// The `Origin` header: `MOLECULE_ORIGIN`; `off` sends none.
     pub origin: OriginHeader,
     /// The agent's name on its card: `MOLECULE_AGENT_NAME`.
     pub name: String,
-    /// `HEARTBEAT_SECS`, a fraction allowed; 30 s, or a fifth of a second against the embedded platform.
+    /// The heartbeat interval: `HEARTBEAT_SECS`, which may be a fraction. The default is 30 s, or 0.2 s for the
+    /// embedded platform.
     pub heartbeat: Duration,
-    /// `STATE_SECS`, a fraction allowed; the same defaults.
+    /// The state interval: `STATE_SECS`, which may be a fraction, with the same defaults.
     pub state: Duration,
     /// A plugin to install: `MOLECULE_PLUGIN`, or the one that the embedded platform's owner offers.
     pub plugin: Option<String>,
-    /// Where the token is kept: `MOLECULE_HOME`, or the embedded platform's temporary directory.
+    /// The place of the agent's files: `MOLECULE_HOME`, or the embedded platform's temporary directory.
     pub storage: Storage,
     /// The embedded platform, which lives as long as the settings do.
     pub embedded: Option<Embedded>,
 }
 
 impl Settings {
-    /// Reads the environment, and starts the embedded platform if it names no other.
+    /// Reads the environment, and starts the embedded platform if the environment names no platform.
     ///
     /// # Errors
-    /// A sentence for people: a variable that makes no sense, or a platform that could not start.
+    /// A sentence for people, if a variable is invalid or the platform cannot start.
     pub fn from_env() -> Result<Self, String> {
         let platform = first(&["MOLECULE_PLATFORM_URL", "PLATFORM_URL"]);
         let workspace_id = first(&["MOLECULE_WORKSPACE_ID", "WORKSPACE_ID"]);

@@ -1,4 +1,4 @@
-//! What a demo says, and how it ends.
+//! The output of a demo, and its exit status.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -12,24 +12,24 @@ use molecule_core::proto::{Secrets, WorkspaceStatus};
 use molecule_core::unpack::Progress;
 use molecule_core::{CallOutcome, Ended, Event, Registration, TokenUse};
 
-/// Whether a line about progress stands on the terminal, which the next line of the story takes the place of.
+/// Whether the terminal shows a progress line, which the next line of output overwrites.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
-/// Says one line of the story on standard output.
+/// Writes one line to standard output.
 pub fn tell(who: &str, what: impl Display) {
     if PROGRESS.swap(false, Ordering::SeqCst) {
         let mut err = std::io::stderr().lock();
         let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
     }
     let mut out = std::io::stdout().lock();
-    // A reader that went away ends nothing: the agent's work does not depend on its story.
+    // A closed pipe does not end the program: the agent's work does not depend on the output.
     let _ = writeln!(out, "{who:<9} {what}").and_then(|()| out.flush());
 }
 
-/// Says what happened.
+/// Prints an event.
 pub fn tell_event(event: &Event) {
     match event {
-        // The program itself tells of its register.
+        // The program itself prints the result of its register.
         Event::Registered { .. } => {}
         Event::Online => tell("agent", "online: the first heartbeat was answered"),
         Event::Degraded { lane, failures, error, .. } => {
@@ -38,7 +38,7 @@ pub fn tell_event(event: &Event) {
         Event::Recovered { lane, failures, .. } => {
             tell("agent", format!("{lane} works again after {failures} failures"))
         }
-        // An event of its own follows.
+        // The event `Paused` follows.
         Event::StatusChanged(WorkspaceStatus::Paused) => {}
         Event::StatusChanged(status) => tell("agent", format!("the platform shows it as {status}")),
         Event::Paused => tell("agent", "the workspace was paused"),
@@ -56,7 +56,7 @@ pub fn tell_event(event: &Event) {
     }
 }
 
-/// Says what came of registering.
+/// Prints the result of a register.
 pub fn tell_registration(registration: &Registration) {
     if registration.paused {
         return tell("agent", "the workspace is paused: nothing was registered");
@@ -70,7 +70,7 @@ pub fn tell_registration(registration: &Registration) {
     tell("agent", format!("registered {token} ({mode}, {} server)", registration.dialect));
 }
 
-/// Shows how far a plugin has come, on a line that the next one writes over. Only where somebody watches.
+/// Shows the progress of an install on a line that the next one overwrites, if standard error is a terminal.
 fn show_progress(plugin: &str, progress: Progress) {
     let mut out = std::io::stderr().lock();
     if out.is_terminal() {
@@ -81,7 +81,7 @@ fn show_progress(plugin: &str, progress: Progress) {
     }
 }
 
-/// Says what came of installing a plugin.
+/// Prints the result of installing a plugin.
 pub fn tell_installed(installed: &Installed) {
     let version = installed.version.as_deref().unwrap_or("without a version");
     tell(
@@ -98,23 +98,22 @@ pub fn tell_installed(installed: &Installed) {
     }
 }
 
-/// Says which secrets there are, never what they are.
+/// Prints the names of the secrets, never their values.
 pub fn tell_secrets(secrets: &Secrets) {
     let names: Vec<&str> = secrets.names().collect();
     tell("agent", format!("pulled {} secrets: {}", names.len(), names.join(", ")));
 }
 
-/// Says what became of a message.
+/// Prints a message and the outcome of the call.
 pub fn tell_outcome(who: &str, message: &str, outcome: &CallOutcome) {
     tell(who, format!("calls the agent: {message:?}"));
     tell(who, outcome);
 }
 
-/// Has Ctrl-C and SIGTERM call `stop`. A second signal, or a stop that is not through after the longest request (a register
-/// that may be minting a token is waited for), ends the program by itself.
+/// Makes Ctrl-C and SIGTERM call `stop`. A second signal ends the program at once. It also ends 31 s after the first
+/// signal, which is longer than the longest request: a stop waits for a register that may be minting a token.
 ///
-/// # Errors
-/// The system's, if signals cannot be handled.
+/// # Errors The system's error, if signals cannot be handled.
 pub fn on_interrupt(stop: impl Fn() + Send + 'static) -> Result<(), Box<dyn Error>> {
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
@@ -135,8 +134,8 @@ fn end_now() -> ! {
     std::process::exit(0)
 }
 
-/// The last line, and the exit status: 0 for `paused`, `deleted` and `stopped`, 1 for `unauthorized`; an error is one line on
-/// standard error and 1.
+/// Prints the last line, and returns the exit status: 0 for `paused`, `deleted` and `stopped`, 1 for `unauthorized`. An
+/// error is one line on standard error, with exit status 1.
 pub fn conclude(result: Result<Ended, Box<dyn Error>>) -> ExitCode {
     match result {
         Ok(ended) => {

@@ -1,4 +1,4 @@
-//! Both demos as programs: against their own platform, and against one of ours through the environment.
+//! Both demos run as programs: with their embedded platform, and with the test's platform in the environment.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,9 +13,9 @@ use molecule_platform::{Config, Dialect, Platform, Server, serve};
 const DEMOS: [&str; 2] = ["remote-agent", "remote-agent-async"];
 const LONG: Duration = Duration::from_secs(30);
 
-/// A demo's program, with none of this process's own settings.
+/// A demo's program, without the settings of this process.
 fn demo(name: &str) -> Command {
-    // Beside this test's own program: …/target/<profile>/deps/demo-<hash>.
+    // The examples are beside this test's own program, …/target/<profile>/deps/demo-<hash>.
     let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
     let mut command = Command::new(profile.join("examples").join(name));
     for (variable, _) in std::env::vars_os() {
@@ -157,7 +157,7 @@ fn the_older_names_of_the_variables_count_too() {
     assert_ended(&child.wait_with_output().unwrap(), "ended: paused", 0);
 }
 
-/// SIGTERM by the system's own `kill`, which needs no unsafe code here.
+/// Sends SIGTERM with the system's `kill`, which needs no unsafe code here.
 #[cfg(unix)]
 fn terminate(child: &Child) {
     assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());

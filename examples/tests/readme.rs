@@ -1,5 +1,5 @@
-//! The README's first programs, run as they are printed, against an ordinary workspace: created by its owner, who was shown its
-//! token once. The reader's own URL, id and token are all that is supplied.
+//! The README's first programs run as they are printed, for an ordinary workspace: its owner created it, and the
+//! platform showed its token once. The test supplies only the reader's own URL, id and token.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,9 +33,9 @@ impl World {
         Self { server, id, token: token.expose().to_owned(), home }
     }
 
-    /// Runs a program, with a token in the environment or without.
+    /// Runs a program, with this token in the environment, or without a token.
     fn run(&self, program: &str, token: Option<&str>) -> Output {
-        // Beside this test's own program: …/target/<profile>/deps/readme-<hash>.
+        // The examples are beside this test's own program, …/target/<profile>/deps/readme-<hash>.
         let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
         let mut command = Command::new(profile.join("examples").join(program));
         for (variable, _) in std::env::vars_os() {
@@ -83,7 +83,7 @@ fn without_its_token_it_says_in_one_sentence_what_to_do() {
         let output = world.run(program, None);
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{err}");
-        // Behind the events, which the program prints too.
+        // The error follows the events, which the program prints too.
         let errors: Vec<_> = err.lines().filter(|line| line.starts_with("Error: ")).collect();
         assert!(matches!(errors[..], [told] if err.trim_end().ends_with(told)), "{err}");
         assert!(errors[0].starts_with("Error: register failed: the platform already issued a token"), "{err}");

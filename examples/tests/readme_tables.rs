@@ -1,5 +1,5 @@
-//! The README's tables of defaults tell what the code does: each figure in them is compared with the value that it is about, so
-//! that neither changes without the other.
+//! The README's tables of defaults agree with the code: each figure is compared with its value in the code, so that
+//! neither changes without the other.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use molecule_core::{Dialect, Intervals, RateBudget, Timeouts, figures};
 
 const README: &str = include_str!("../../README.md");
 
-/// The rows of the table below a heading, or of the first one whose head has these columns: the first cell and the last.
+/// The rows of the table after `head`, which is a heading or the table's own head: the first cell and the last one.
 fn rows(head: &str) -> BTreeMap<&'static str, &'static str> {
     let (_, behind) = README.split_once(&format!("\n{head}\n")).unwrap_or_else(|| panic!("no table {head:?}"));
     let rows = behind.lines().skip(1).take_while(|line| line.starts_with('|'));
@@ -25,7 +25,8 @@ fn rows(head: &str) -> BTreeMap<&'static str, &'static str> {
     .collect()
 }
 
-/// Every figure of a text with its unit: `30 s`, `50,000`, `1,024 bytes`. Numbers in names (`a2a`) and statuses are none.
+/// All figures of a text with their units: `30 s`, `50,000`, `1,024 bytes`. Numbers in names (`a2a`) and statuses do
+/// not count.
 fn figures_of(text: &str) -> Vec<String> {
     const UNITS: [&str; 9] = ["s", "ms", "KiB", "MiB", "bytes", "components", "minutes", "requests", "entries"];
     let words: Vec<&str> = text.split([' ', '(', ')', ';', ':']).filter(|word| !word.is_empty()).collect();
@@ -46,7 +47,7 @@ fn figures_of(text: &str) -> Vec<String> {
     found
 }
 
-/// `502,` in a list of statuses.
+/// Whether the word is a status in a list, such as `502,`.
 fn is_listed_status(word: &str) -> bool {
     word.len() == 4 && word.ends_with(',') && word.starts_with(['4', '5'])
 }
@@ -61,7 +62,7 @@ fn minutes(time: Duration) -> String {
     format!("{} minutes", time.as_secs() / 60)
 }
 
-/// `64 KiB`, `1 MiB`.
+/// Writes a size as `64 KiB` or `1 MiB`.
 fn size(bytes: u64) -> String {
     let units = [(1 << 20, "MiB"), (1 << 10, "KiB")];
     let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= *unit).unwrap();
@@ -69,14 +70,14 @@ fn size(bytes: u64) -> String {
     format!("{} {name}", bytes / unit)
 }
 
-/// `50,000`.
+/// Writes a number as `50,000`.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap());
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// Compares the rows that hold figures with what they should tell; a row with figures that nobody expects is an error too.
+/// Compares the figures of all rows with the expected ones. A row with figures that is not expected is an error too.
 fn compare(mut rows: BTreeMap<&str, &str>, expected: Vec<(&str, Vec<String>)>) {
     for (what, figures) in expected {
         let value = rows.remove(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
@@ -91,7 +92,7 @@ fn compare(mut rows: BTreeMap<&str, &str>, expected: Vec<(&str, Vec<String>)>) {
 fn the_defaults_are_those_of_the_code() {
     let (intervals, limits, plugin) = (Intervals::default(), Timeouts::default(), InstallLimits::default());
     let table = rows("| what | value |");
-    // What is told in words.
+    // Figures that the table writes as words.
     let words = |what: &str, phrase: &str| {
         let value = table.get(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
         assert!(value.contains(phrase), "README, {what:?} does not say {phrase:?}: {value}");
@@ -117,7 +118,7 @@ fn the_defaults_are_those_of_the_code() {
     let large = sizes(&lists);
     let (least_asked, most_asked) = figures::RETRY_AFTER;
     let expected = vec![
-        // Less than 1 s only against this machine.
+        // Less than 1 s is allowed only for a platform on this machine.
         ("heartbeat, state", vec![seconds(intervals.heartbeat), "1 s".to_owned()]),
         ("one request", [limits.connect, limits.answer, limits.read, limits.request].map(seconds).to_vec()),
         ("connections", [KEPT, HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, UNACKNOWLEDGED].map(seconds).to_vec()),
@@ -139,7 +140,7 @@ fn the_defaults_are_those_of_the_code() {
             vec![seconds(TTL), seconds(NEGATIVE_TTL), seconds(TTL), thousands(CAPACITY.try_into().unwrap())],
         ),
         ("answers", vec![small, middling, large]),
-        // What stops are held to by tests of their own.
+        // Other tests check that stops take no longer.
         ("a stop", vec!["100 ms".to_owned()]),
         (
             "a rate limit",
@@ -161,7 +162,7 @@ fn the_defaults_are_those_of_the_code() {
             ],
         ),
     ];
-    // The modes of files are figures too; `modes.rs` of molecule-host tests them.
+    // The modes of files are figures too: `modes.rs` of molecule-host tests them.
     let token = table["token"];
     assert!(token.contains("directory 0700, file 0600"), "{token}");
     let rest = table.iter().filter(|(what, _)| **what != "token").map(|(what, value)| (*what, *value)).collect();
@@ -191,7 +192,7 @@ fn the_limits_of_a_plugin_are_those_of_the_code() {
         ("`MOLECULE_PLUGIN_SETUP_OUTPUT_BYTES`", vec![size(limits.setup_output_bytes.try_into().unwrap())]),
     ];
     assert_eq!(table.len(), expected.len(), "a row for each variable");
-    // Each variable is one that is read: what it says is what comes out.
+    // The SDK reads each variable: its value changes the limits.
     let variables = table.keys().flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`'));
     for name in variables {
         let limits = InstallLimits::from_vars(|asked| (asked == name).then(|| "7".to_owned())).unwrap();
@@ -205,7 +206,7 @@ fn each_method_is_there_on_both_facades_and_names_its_endpoint() {
     use molecule_core::proto::path;
 
     let table = rows("| method | endpoint |");
-    // Every name in the first column is a method of both facades.
+    // Each name in the first column is a method of both facades.
     let sources = [
         include_str!("../../crates/molecule-blocking/src/agent.rs"),
         include_str!("../../crates/molecule-async/src/agent.rs"),
@@ -219,7 +220,7 @@ fn each_method_is_there_on_both_facades_and_names_its_endpoint() {
             assert!(is_there, "README tells a method {name} that a facade does not have");
         }
     }
-    // The endpoints are the paths that are called.
+    // The endpoints are the paths that the methods call.
     let id = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
     let plugin = "name".parse().unwrap();
     let told = |path: String| path.replace("7fda77bf-a467-441c-9fab-7d8aba8e6040", ":id").replace("/name/", "/:name/");

@@ -1,4 +1,4 @@
-//! Calls and their compositions, fed with arbitrary answers.
+//! Feeds calls and their compositions with arbitrary answers.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `plugin.yaml`: never a panic, and a digest only where the text has one.
+//! Parses arbitrary bytes as a `plugin.yaml`: no panic, and every refusal is short and names a rule of the manifest.
 
 #![no_main]
 

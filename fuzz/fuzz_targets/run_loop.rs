@@ -1,4 +1,4 @@
-//! The loop, fed with arbitrary answers, stops and clocks.
+//! Feeds the loop with arbitrary answers, stops and clocks.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The store's formats: whatever lies in the token's and the secret's slots.
+//! Reads arbitrary bytes from the token's and the secret's slots of the store.
 
 #![no_main]
 
@@ -30,7 +30,7 @@ fuzz_target!(|slots: (Vec<u8>, Vec<u8>)| {
                 let taken = register.feed(&mut Cx { now, session: &mut session }, id, Outcome::Host(result));
                 assert!(taken.is_ok());
             }
-            // The store was read, and what it held was taken or refused with a sentence that does not quote it.
+            // The store was read, and its content was accepted.
             Step::Start(_, Effect::Http(..) | Effect::Fetch(..) | Effect::Decode(_)) | Step::Idle(_) => return,
             Step::Done(Err(error)) => {
                 let text = format!("{error} {error:?}");

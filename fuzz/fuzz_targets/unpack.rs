@@ -1,5 +1,6 @@
-//! Unpacking: arbitrary bytes in arbitrary pieces, as they are, as a gzip'd stream, or as blocks of a tar that are made to look right.
-//! Never a panic, never a path outside, never more than the limits, and the same verdict however the bytes are cut.
+//! Unpacks arbitrary bytes in arbitrary pieces: as they are, inside a valid gzip, or as blocks of a tar with valid
+//! checksums. There is no panic and no path outside, the limits hold, and the verdict does not depend on how the bytes
+//! are cut.
 
 #![no_main]
 
@@ -22,20 +23,20 @@ struct Input {
     bytes: Vec<u8>,
 }
 
-/// What the bytes are.
+/// The layer of the archive that the bytes become.
 #[derive(Debug, Arbitrary)]
 enum Layer {
-    /// The download.
+    /// The download itself.
     Raw,
-    /// What is inside of a valid gzip.
+    /// The content of a valid gzip.
     Gzip,
-    /// The same, and the checksums of what may be headers are right.
+    /// The content of a valid gzip, in which each block has a valid header checksum.
     Sealed,
-    /// The content of these extension headers, each before a file of its own.
+    /// The content of extension headers, each of which precedes a file.
     Extension { flag: u8 },
 }
 
-/// Remembers what is there, and minds how it is told.
+/// A sink that remembers all files and directories, and checks the order of its calls.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Map {
     nodes: BTreeMap<String, Option<Vec<u8>>>,
@@ -111,7 +112,7 @@ fn verdict<'a>(pieces: impl Iterator<Item = &'a [u8]>, policy: &UnpackPolicy) ->
     }
 }
 
-/// The bytes in stored blocks: cheap, so that time goes to what is fuzzed.
+/// Writes the bytes as a gzip of stored blocks, without compression, so that the time goes to the unpacker.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut member = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     for piece in bytes.chunks(0xffff) {
@@ -154,7 +155,7 @@ fn archive(layer: &Layer, mut bytes: Vec<u8>) -> Vec<u8> {
         Layer::Raw => bytes,
         Layer::Gzip => gzip(&bytes),
         Layer::Sealed => {
-            // A content's blocks are sealed too: that is as good as any content.
+            // The blocks of a file's content get checksums too: this content is as arbitrary as before.
             bytes.chunks_mut(512).for_each(seal);
             gzip(&bytes)
         }

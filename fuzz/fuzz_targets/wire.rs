@@ -1,5 +1,5 @@
-//! Wire types: whatever decodes encodes, and decodes again to the same value. The reader of strangers' JSON repairs and
-//! bounds whatever comes, and changes nothing that a strict reader takes.
+//! Decodes arbitrary bytes as each wire type: a value that decodes also encodes, and decodes again to the same value.
+//! The reader of strangers' JSON repairs and bounds every body, and changes nothing that a strict reader accepts.
 
 #![no_main]
 
@@ -36,7 +36,7 @@ fn strangers(bytes: &[u8]) {
     let read = json::read::<Value>(bytes);
     if let Ok(value) = &read {
         assert!(depth(value) <= json::MAX_DEPTH);
-        // What was repaired is sound, and read once more as it is.
+        // A repaired value is valid JSON, and reads as the same value again.
         let text = serde_json::to_vec(value).expect("what was read can be written");
         assert_eq!(json::read::<Value>(&text).as_ref(), Ok(value));
     }
@@ -50,7 +50,7 @@ fn strangers(bytes: &[u8]) {
         let rows = json::rows::<Value>(bytes).expect("it is a list");
         assert_eq!((rows.rows, rows.skipped), (list, 0));
     }
-    // No row hides another one, and nothing of a row is told twice.
+    // Each row is either read or counted as skipped.
     if let Ok(peers) = json::rows::<Peer>(bytes) {
         let all = json::rows::<Value>(bytes).expect("it is a list").rows.len();
         assert_eq!(peers.rows.len() + peers.skipped, all);
@@ -90,7 +90,7 @@ fuzz_target!(|bytes: &[u8]| {
     round_trip::<DelegationRow>(bytes);
     round_trip::<ActivityRow>(bytes);
     round_trip::<Peer>(bytes);
-    // A list never fails for its rows, and an answer never at all.
+    // A list that was read can be written.
     if let Ok(rows) = serde_json::from_slice::<Rows<ActivityRow>>(bytes) {
         serde_json::to_vec(&rows).expect("what was read can be written");
     }

@@ -1,4 +1,4 @@
-//! Drives a machine with whatever a fuzzer makes up, and checks what must hold whatever comes.
+//! Drives a machine with arbitrary input from a fuzzer, and checks the invariants that hold for every input.
 
 #![cfg(feature = "machines")]
 
@@ -15,7 +15,7 @@ use molecule_core::{OnPause, Options};
 use molecule_proto::{Time, UnixTime};
 use zeroize::Zeroizing;
 
-/// Stands for a token wherever one is given, so that it can be looked for where none may be.
+/// The only token and secret in the input, so that any text can be searched for a leaked credential.
 pub const TOKEN: &str = "fuzz-token-that-must-never-be-seen";
 
 /// The agent that is fuzzed.
@@ -27,22 +27,22 @@ pub struct Setup {
     wait_on_pause: bool,
 }
 
-/// One thing that happens to a machine.
+/// One input of a machine.
 #[derive(Debug, Arbitrary)]
 pub enum Happening {
-    /// The oldest effect under way gets an answer of this status.
+    /// A request gets an answer with this status. `which` chooses among the effects in flight.
     Answer { which: u8, status: u16, headers: Vec<(Header, String)>, body: Body },
-    /// It fails.
+    /// An effect fails.
     Fault { which: u8, sent: bool, kind: u8 },
-    /// An act on the store ends; a slot holds these bytes.
+    /// An operation on the store ends. A slot contains these bytes, if `there` is set.
     Stored { which: u8, bytes: Vec<u8>, there: bool },
-    /// An effect that was never started ends.
+    /// The outcome of an effect that was never started arrives.
     Stray { id: u64 },
-    /// The clocks move, the calendar's perhaps backwards.
+    /// The clocks move; the calendar clock may move backwards.
     Time { nanos: u64, unix: i32 },
-    /// 0 asks for a stop, 1 for one at once, modulo 8; any other number for nothing.
+    /// The number modulo 8 decides: 0 requests a stop, 1 an immediate stop, any other value nothing.
     Stop(u8),
-    /// The caller is gone.
+    /// The caller cancels the machine.
     Cancel,
 }
 
@@ -63,18 +63,18 @@ pub enum Header {
     Reset,
 }
 
-/// Bodies that a server, or something else in its place, might send.
+/// Bodies that a server might send, or a proxy in its place.
 #[derive(Debug, Arbitrary)]
 pub enum Body {
     /// Any bytes.
     Raw(Vec<u8>),
     /// An error body with this text.
     Error(String),
-    /// A status as register, heartbeat and state have it.
+    /// An answer with a status, in the form of register, heartbeat and state.
     Status { word: Word, paused: bool, deleted: bool, token: bool, secret: bool },
 }
 
-/// The words that statuses are made of.
+/// The words of statuses.
 #[derive(Debug, Arbitrary)]
 #[allow(missing_docs)]
 pub enum Word {
@@ -136,7 +136,7 @@ impl Setup {
     }
 }
 
-/// Drives a machine through what happens.
+/// Drives a machine through these inputs.
 pub fn drive<M>(mut machine: M, mut session: Session, happenings: Vec<Happening>)
 where
     M: Machine,
@@ -201,7 +201,7 @@ where
     }
 }
 
-/// What is under way, by what it may end with.
+/// The kind of an effect in flight, which determines its outcome.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Http,
@@ -213,7 +213,7 @@ enum Kind {
     Unlock,
 }
 
-/// Polls until the machine is idle or done, and checks each step. Tells whether it is done.
+/// Polls until the machine is idle or done, and checks each step. Returns whether it is done.
 fn settle<M>(machine: &mut M, session: &mut Session, now: Now, under_way: &mut Vec<(EffectId, Kind)>) -> bool
 where
     M: Machine,
@@ -222,13 +222,13 @@ where
     for _ in 0..MAX_STEPS {
         match machine.poll(&mut Cx { now, session }) {
             Step::Start(id, effect) => {
-                unseen(&format!("{effect:?}"));
+                check_no_credential(&format!("{effect:?}"));
                 let kind = match &effect {
                     Effect::Http(request, _) => {
-                        at_home(request);
+                        check_request(request);
                         Kind::Http
                     }
-                    // No body that is made up is as long.
+                    // No body in the input is long enough for this.
                     Effect::Decode(_) => unreachable!("no answer is large"),
                     Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
@@ -241,7 +241,7 @@ where
                 under_way.push((id, kind));
             }
             Step::Cancel(_) => {}
-            Step::Event(event) => unseen(&format!("{event:?}")),
+            Step::Event(event) => check_no_credential(&format!("{event:?}")),
             Step::Idle(wake) => {
                 assert!(wake.is_some() || !under_way.is_empty(), "idle for ever");
                 assert!(
@@ -251,7 +251,7 @@ where
                 return false;
             }
             Step::Done(output) => {
-                unseen(&format!("{output:?}"));
+                check_no_credential(&format!("{output:?}"));
                 return true;
             }
         }
@@ -267,8 +267,9 @@ fn feed<M: Machine>(
     outcome: Outcome,
 ) {
     let Some((id, _)) = pick(under_way, which) else { return };
-    unseen(&format!("{outcome:?}"));
-    // An outcome of the wrong kind, or of an effect that was cancelled, is given back; the effect is still owed one.
+    check_no_credential(&format!("{outcome:?}"));
+    // The machine returns an outcome of the wrong kind, or of an effect that was cancelled; the effect then still needs
+    // its outcome.
     if machine.feed(cx, id, outcome).is_ok() {
         under_way.retain(|(other, _)| *other != id);
     }
@@ -278,15 +279,15 @@ fn pick(under_way: &[(EffectId, Kind)], which: u8) -> Option<(EffectId, Kind)> {
     under_way.get(usize::from(which) % under_way.len().max(1)).copied()
 }
 
-/// A bearer goes to the platform and nowhere else.
-fn at_home(request: &Request<Bytes>) {
+/// Checks that the request goes to the platform, and that its bearer is marked sensitive.
+fn check_request(request: &Request<Bytes>) {
     assert!(request.uri().to_string().starts_with(ORIGIN), "a request to {}", request.uri());
     if let Some(bearer) = request.headers().get(AUTHORIZATION) {
         assert!(bearer.is_sensitive());
     }
 }
 
-fn unseen(text: &str) {
+fn check_no_credential(text: &str) {
     assert!(!text.contains(TOKEN), "a credential is in {text}");
 }
 
