@@ -80,7 +80,7 @@ pub trait Sink {
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// An earlier name in the same directory and archive, which the file system does not tell apart from a new one.
+/// An earlier name in the same directory and archive, which the file system does not distinguish from a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenBy(pub String);
 

@@ -94,7 +94,7 @@ pub struct QueuedAnswer {
     /// How many calls wait for this agent, this one included.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub queue_depth: Option<u64>,
-    /// The same for people.
+    /// The notice for people.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub message: Option<String>,
     /// `queued`, while a managed agent boots.

@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::lenient::or_default;
 
-/// Answer of `GET /workspaces/:id/budget`: what a workspace may spend and what it says that it spent, in US cents.
+/// Answer of `GET /workspaces/:id/budget`: the limit of a workspace and its reported spend, in US cents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Budget {
-    /// What may be spent in a month; `None` without a limit. At a limit of 0 nobody can call the workspace.
+    /// The most that the workspace may spend in a month; `None` without a limit. With a limit of 0 nobody can call the
+    /// workspace.
     #[serde(default, deserialize_with = "or_default")]
     pub budget_limit: Option<i64>,
-    /// What was spent this month, by the agent's heartbeats.
+    /// The spend of this month, as reported in the agent's heartbeats.
     pub monthly_spend: i64,
-    /// What is left of the limit; `None` without one.
+    /// The limit minus the spend; `None` without a limit.
     #[serde(default, deserialize_with = "or_default")]
     pub budget_remaining: Option<i64>,
-    /// The same by `hourly`, `daily`, `weekly` and `monthly`; empty on April's server.
+    /// The limit and the spend of each period: `hourly`, `daily`, `weekly` and `monthly`; empty on April's server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
     pub periods: BTreeMap<String, BudgetPeriod>,
 }
@@ -27,13 +28,13 @@ pub struct Budget {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BudgetPeriod {
-    /// What may be spent in it; `None` without a limit.
+    /// The most that the workspace may spend in it; `None` without a limit.
     #[serde(default, deserialize_with = "or_default")]
     pub limit: Option<i64>,
-    /// What was spent in it.
+    /// The spend in it.
     #[serde(default, deserialize_with = "or_default")]
     pub spend: i64,
-    /// What is left of the limit; `None` without one.
+    /// The limit minus the spend; `None` without a limit.
     #[serde(default, deserialize_with = "or_default")]
     pub remaining: Option<i64>,
 }
@@ -45,7 +46,7 @@ impl Budget {
         Self { budget_limit: limit, monthly_spend: spend, budget_remaining: remaining, periods: BTreeMap::new() }
     }
 
-    /// The same with these periods.
+    /// Sets the periods.
     #[must_use]
     pub fn periods(mut self, periods: impl IntoIterator<Item = (impl Into<String>, BudgetPeriod)>) -> Self {
         self.periods = periods.into_iter().map(|(name, period)| (name.into(), period)).collect();
@@ -54,7 +55,7 @@ impl Budget {
 }
 
 impl BudgetPeriod {
-    /// A period with its limit, if there is one, and what was spent in it.
+    /// A period with its limit, if there is one, and its spend.
     pub fn new(limit: Option<i64>, spend: i64) -> Self {
         Self { limit, spend, remaining: limit.map(|limit| limit.saturating_sub(spend)) }
     }

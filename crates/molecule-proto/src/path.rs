@@ -27,7 +27,7 @@ pub fn workspace(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}")
 }
 
-/// What lies below a workspace and has no function here.
+/// The path of any other route of a workspace, which has no function here.
 ///
 /// ```
 /// # use molecule_proto::{WorkspaceId, path};

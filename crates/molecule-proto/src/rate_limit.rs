@@ -17,12 +17,12 @@ pub enum RateLimit {
     Window {
         /// The most requests in a window.
         limit: u32,
-        /// What is left of the window, if the answer has it.
+        /// The rest of the window, if the answer has it.
         remaining: Option<Remaining>,
     },
 }
 
-/// What is left of a window.
+/// The rest of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Remaining {

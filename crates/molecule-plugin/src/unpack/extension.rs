@@ -1,4 +1,4 @@
-//! Extension headers: pax records and GNU long names, which hold what the header of the next entry has no room for.
+//! Extension headers: pax records and GNU long names, for values that do not fit into the header of the next entry.
 
 use std::str;
 

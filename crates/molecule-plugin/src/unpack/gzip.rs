@@ -114,7 +114,7 @@ impl Gzip {
         self.advance(start, out)
     }
 
-    /// The outer error comes from whoever takes the output, the inner one from the decoder.
+    /// The outer error comes from the receiver of the output, the inner one from the decoder.
     fn advance(&mut self, mut input: &[u8], out: Out<'_>) -> Result<Result<(), Refusal>, UnpackError> {
         loop {
             match &mut self.state {
@@ -305,7 +305,7 @@ impl Header {
         }
     }
 
-    /// Goes on with the next part that the flags ask for, from this one on.
+    /// Continues with the first part, from this one on, that the flags require.
     fn go_on(&mut self, part: Part) {
         let parts = [
             (Part::ExtraLength, HAS_EXTRA),

@@ -13,7 +13,7 @@ const MOST_MODE: u64 = 0o7777;
 /// Fields of numbers that nothing here uses. Readers do not agree on what a bad number means, so it is refused too.
 const UNUSED: [(&str, Range<usize>); 3] = [("uid", 108..116), ("gid", 116..124), ("mtime", 136..148)];
 
-/// The same in the formats that have device numbers.
+/// More unused fields, in the formats that have device numbers.
 const UNUSED_DEVICE: [(&str, Range<usize>); 2] = [("devmajor", 329..337), ("devminor", 337..345)];
 
 /// One header. All of its numbers are checked; names of owners and targets of links are not read.
@@ -112,7 +112,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The name as the header alone has it, added to `name`.
+    /// Adds the header's own name to `name`, without extension headers.
     pub(super) fn name(&self, name: &mut Vec<u8>) {
         if self.format == Format::Ustar {
             let prefix = text(&self.block[345..500]);
@@ -138,8 +138,8 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses headers that readers do not agree on. star's headers look like ustar's, but hold times in the prefix; and some readers
-/// prepend the prefix of GNU and V7 headers to the name.
+/// Refuses headers that readers do not agree on. star's headers look like ustar's, but have times in the prefix. Some
+/// readers prepend the prefix of GNU and V7 headers to the name.
 fn format(block: &[u8; BLOCK]) -> Result<Format, Refusal> {
     let format = match &block[257..265] {
         b"ustar\x0000" => Format::Ustar,

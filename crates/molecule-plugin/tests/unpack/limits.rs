@@ -23,7 +23,7 @@ fn limits() -> InstallLimits {
     InstallLimits::default()
 }
 
-/// `unpacked-bytes`: headers, padding, skipped entries, and what follows the end mark count.
+/// `unpacked-bytes`: headers, padding, skipped entries, and all bytes after the end mark count.
 #[test]
 fn every_unpacked_byte_counts() {
     let archive = Archive::new().file("a", "x").entry(Header::new("l", b'2'), "").zeros(10);
