@@ -31,8 +31,8 @@ use repair::{Scanned, scan};
 /// may parse.
 pub const MAX_DEPTH: usize = 100;
 
-/// The most bytes of memory that the values of one body may need, by estimate: 40 MiB. That is a string of 20 MB, 650
-/// 000 numbers in a list, or 50 000 objects with one or two fields.
+/// The most bytes of memory that the values of one body may need, by estimate: 40 MiB. That is a string of 20 MB,
+/// 650 000 numbers in a list, or 50 000 objects with one or two fields.
 pub const MAX_MEMORY: usize = 40 * 1024 * 1024;
 
 /// The most bytes that one row of a list may need if the whole list needs too much.

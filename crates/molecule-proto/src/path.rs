@@ -83,7 +83,7 @@ pub fn token(id: &WorkspaceId, row: &TokenId) -> String {
     format!("/workspaces/{id}/tokens/{row}")
 }
 
-/// `POST`: mint an API token as an administrator; not on April's server (contract section 16.3).
+/// `POST`: mint an `api` token as an administrator; not on April's server (contract section 16.3).
 pub fn admin_tokens(id: &WorkspaceId) -> String {
     format!("/admin/workspaces/{id}/tokens")
 }

@@ -8,13 +8,14 @@ use crate::words::words;
 words! {
     /// A workspace's status (contract section 3).
     WorkspaceStatus {
-        /// Created, without a heartbeat yet. April's server gives this status also to a new external workspace.
+        /// Created, without a register or a heartbeat yet. April's server gives this status also to a new external
+        /// workspace.
         Provisioning = "provisioning",
-        /// The last heartbeat is within the liveness limit.
+        /// The agent registered or sent a heartbeat within the liveness limit.
         Online = "online",
         /// Online, with a high error rate, a wedged runtime, or a register that failed recently.
         Degraded = "degraded",
-        /// Without a heartbeat for too long (April; and runtimes of the kimi family).
+        /// Without a register or a heartbeat for too long (April; and runtimes of the kimi family).
         Offline = "offline",
         /// Could not be started. An external workspace has this status after a resume, until its next heartbeat.
         Failed = "failed",
@@ -24,7 +25,7 @@ words! {
         Hibernated = "hibernated",
         /// Being put to sleep.
         Hibernating = "hibernating",
-        /// An external workspace whose agent has sent no heartbeat yet, or none for too long.
+        /// An external workspace without a register or a heartbeat yet, or without a heartbeat for too long.
         AwaitingAgent = "awaiting_agent",
         /// Deleted.
         Removed = "removed",
