@@ -1,5 +1,5 @@
-//! Messages between agents: who sends, what is made of a body, how it reaches its target, and what waits for a busy one
-//! (contract sections 9 to 11; April 7).
+//! Messages between agents: the sender, the body, the delivery to the target, and the queue of a busy target (contract
+//! sections 9 to 11; April 7).
 
 mod caller;
 mod deliver;

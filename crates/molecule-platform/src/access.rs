@@ -1,16 +1,16 @@
-//! Who may talk to whom (contract section 6.5; April 13). The status of a workspace does not matter.
+//! The rules of who may talk to whom (contract section 6.5; April 13). They do not depend on a workspace's status.
 
 use molecule_proto::{Dialect, WorkspaceId};
 
 use crate::platform::Platform;
 use crate::workspace::Workspace;
 
-/// How far up a hierarchy is followed.
+/// The most levels of a hierarchy that are followed upwards.
 const MOST_LEVELS: usize = 32;
 
 impl Platform {
-    /// Whether two ids, as they were sent, name workspaces that may talk to each other. The same text twice may, whatever it
-    /// is; an unknown id may not.
+    /// Returns whether two ids, as they were sent, name workspaces that may talk to each other. Two equal texts may,
+    /// even if they are no ids; an unknown id may not.
     pub(crate) fn may_talk(&self, caller: &str, target: &str) -> bool {
         if caller == target {
             return true;
@@ -24,13 +24,14 @@ impl Platform {
                 || self.is_above(target, caller))
     }
 
-    /// The topmost workspace above one, or itself.
+    /// The topmost ancestor of a workspace, or the workspace itself.
     pub(crate) fn top_of(&self, id: &WorkspaceId) -> Option<&WorkspaceId> {
         let parent = |row: &&Workspace| row.parent.as_ref().and_then(|parent| self.workspaces.get(parent));
         std::iter::successors(self.workspaces.get(id), parent).take(MOST_LEVELS).last().map(|row| &row.id)
     }
 
-    /// Whether two workspaces have the same parent. On April's server those without one are each other's siblings.
+    /// Returns whether two workspaces have the same parent. On April's server all workspaces without a parent are
+    /// siblings.
     fn are_siblings(&self, one: &Workspace, other: &Workspace) -> bool {
         one.parent == other.parent && (one.parent.is_some() || self.config.dialect == Dialect::April)
     }
@@ -40,7 +41,7 @@ impl Platform {
         std::iter::successors(Some(lower), parent).skip(1).take(MOST_LEVELS).any(|row| row.id == upper.id)
     }
 
-    /// The workspaces that one lists as its peers: siblings, children and the parent, without those that are removed.
+    /// The peers of a workspace: its siblings, children and parent, without removed ones.
     pub(crate) fn peers_of<'a>(&'a self, row: &'a Workspace) -> impl Iterator<Item = &'a Workspace> {
         self.workspaces.values().filter(move |other| {
             let related = self.are_siblings(row, other)

@@ -1,21 +1,21 @@
-//! What goes in and comes out of the machine, apart from requests.
+//! The values that the machine returns to its driver.
 
 use bytes::Bytes;
 use molecule_proto::Wake;
 
-/// What a request is answered with.
+/// The answer to a request.
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
 pub enum Answer {
     /// The whole answer.
     Ready(http::Response<Bytes>),
-    /// The answer waits for an agent that is called: [`Turn::Answer`] brings it under the same ticket.
+    /// The answer depends on a call to an agent. [`Turn::Answer`] returns it later under the same ticket.
     Later(Ticket),
 }
 
 impl Answer {
-    /// The answer, if it is there already.
+    /// Returns the answer if it is already complete.
     pub fn ready(self) -> Option<http::Response<Bytes>> {
         match self {
             Self::Ready(response) => Some(response),
@@ -24,25 +24,25 @@ impl Answer {
     }
 }
 
-/// Names a request whose answer comes later.
+/// The id of a request whose answer comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
 
-/// Names a call to an agent.
+/// The id of a call to an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DispatchId(pub(crate) u64);
 
-/// What [`Platform::poll`](crate::Platform::poll) asks of its driver.
+/// An instruction of [`Platform::poll`](crate::Platform::poll) to its driver.
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
 pub enum Turn {
-    /// Send this to an agent, to exactly this URI and without following redirects, and give what came of it to
+    /// Send this request to an agent, to exactly this URI and without following redirects. Pass its outcome to
     /// [`Platform::dispatched`](crate::Platform::dispatched) under the same id.
     Dispatch(DispatchId, http::Request<Bytes>),
-    /// What comes of this call no longer matters: close its connection, if it is still open.
+    /// The outcome of this call no longer matters: close its connection, if it is still open.
     Cancel(DispatchId),
-    /// The answer of a request that was answered [`Answer::Later`].
+    /// The answer to a request for which [`Answer::Later`] was returned.
     Answer(Ticket, http::Response<Bytes>),
     /// Nothing to do until the next request, the next outcome of a call, the next act of an owner, or the wake.
     Idle(Option<Wake>),

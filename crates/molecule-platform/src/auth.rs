@@ -1,4 +1,4 @@
-//! Who may do what (contract section 2.1; April 2).
+//! The authentication rules of the routes (contract section 2.1; April 2).
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -10,16 +10,16 @@ use crate::reply::Refusal;
 const MISSING: &str = "missing workspace auth token";
 const INVALID: &str = "invalid workspace auth token";
 
-/// The bearer of a request. The word is `Bearer ` in exactly this spelling, or there is none; blanks around the token do
-/// not count.
+/// The bearer of a request. The header must start with `Bearer ` in exactly this spelling; blanks around the token are
+/// ignored.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let token = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?.trim();
     (!token.is_empty()).then_some(token)
 }
 
 impl Platform {
-    /// Whether a bearer is a live token of this very workspace. The id is compared as text, so an upper-case spelling of
-    /// the right one is wrong; tokens of removed workspaces authenticate nothing.
+    /// Returns whether a bearer is a live token of exactly this workspace. The id is compared as text, so that an
+    /// upper-case spelling of the right id does not match. Tokens of removed workspaces authenticate nothing.
     pub(crate) fn authenticates(&mut self, now: UnixTime, bearer: &str, id: &str) -> bool {
         let owner = self.tokens.owner(bearer).filter(|owner| owner.as_str() == id);
         let lives = owner
@@ -40,13 +40,13 @@ impl Platform {
         self.org_tokens.iter().any(|token| token.expose() == bearer)
     }
 
-    /// Register, heartbeat and update-card: a token of the workspace in the body, or none at all while that workspace has
-    /// no live (current server: instance) token. `Ok(true)` if a token was asked for and was right.
+    /// Checks register, heartbeat and update-card: they need a token of the workspace in the body, but none while that
+    /// workspace has no live (current server: instance) token. Returns `Ok(true)` if a token was required and right.
     pub(crate) fn registry_auth(&mut self, now: UnixTime, headers: &HeaderMap, id: &str) -> Result<bool, Refusal> {
         if self.database_down {
             return Ok(false);
         }
-        // The database cannot look for the tokens of an id that is none, and the check lets the call through.
+        // The database cannot look up tokens of an invalid id, and the check then passes.
         let Ok(workspace) = id.parse::<WorkspaceId>() else { return Ok(false) };
         if !self.asks_for_bearer(&workspace) {
             return Ok(false);
@@ -55,8 +55,9 @@ impl Platform {
         if self.authenticates(now, bearer, id) { Ok(true) } else { Err(Refusal::unauthorized(INVALID)) }
     }
 
-    /// Discovery: a token of the caller, or none at all while the caller has no live token of any kind. The current server
-    /// takes an organisation's and the administrator's token too, and says so where it cannot look for the caller's.
+    /// Checks discovery: it needs a token of the caller, but none while the caller has no live token of any kind. The
+    /// current server also accepts an organisation's and the administrator's token, and answers 503 if it cannot look
+    /// up the caller's.
     pub(crate) fn discovery_auth(&mut self, now: UnixTime, headers: &HeaderMap, caller: &str) -> Result<(), Refusal> {
         if self.database_down && self.config.dialect == Dialect::Current {
             return Err(Refusal::unavailable());
@@ -71,7 +72,7 @@ impl Platform {
         if passes { Ok(()) } else { Err(Refusal::unauthorized(INVALID)) }
     }
 
-    /// Whether register and heartbeat ask for a bearer, and register therefore mints none.
+    /// Returns whether register and heartbeat require a bearer; register then mints none.
     pub(crate) fn asks_for_bearer(&self, workspace: &WorkspaceId) -> bool {
         match self.config.dialect {
             Dialect::April => self.tokens.live(workspace) > 0,
@@ -79,19 +80,20 @@ impl Platform {
         }
     }
 
-    /// Most routes below `/workspaces/:id`: a token of that workspace, an organisation's token or the administrator's.
+    /// Checks most routes below `/workspaces/:id`: they need a token of that workspace, an organisation's token or the
+    /// administrator's.
     pub(crate) fn workspace_auth(&mut self, now: UnixTime, headers: &HeaderMap, id: &str) -> Result<(), Refusal> {
         let bearer = bearer(headers);
         if self.is_admin(bearer) || (bearer.is_none() && self.config.open_development()) {
             return Ok(());
         }
         let bearer = bearer.ok_or(Refusal::unauthorized(MISSING))?;
-        // Both servers take a failing look-up for a wrong token.
+        // Both servers treat a failed look-up like a wrong token.
         let passes = !self.database_down && (self.is_org_token(bearer) || self.authenticates(now, bearer, id));
         if passes { Ok(()) } else { Err(Refusal::unauthorized(INVALID)) }
     }
 
-    /// The second check of state and secrets: while the workspace has a live token, only its own pass.
+    /// The second check of state and secrets: while the workspace has a live token, only its own tokens pass.
     pub(crate) fn own_token(&mut self, now: UnixTime, headers: &HeaderMap, id: &str) -> Result<(), Refusal> {
         let workspace = id.parse::<WorkspaceId>();
         let (Ok(workspace), false) = (workspace, self.database_down) else {
@@ -104,8 +106,8 @@ impl Platform {
         if self.authenticates(now, bearer, id) { Ok(()) } else { Err(Refusal::unauthorized(INVALID)) }
     }
 
-    /// An administrator's routes. Without an administrator's token configured, any live workspace token passes; April's
-    /// server is open before the first token is minted and in open development mode.
+    /// Checks an administrator's routes. If no administrator's token is configured, any live workspace token passes.
+    /// April's server accepts every request before the first token is minted, and in open development mode.
     pub(crate) fn admin_auth(&mut self, now: UnixTime, headers: &HeaderMap) -> Result<(), Refusal> {
         let configured = self.config.admin_token.is_some();
         if self.database_down {

@@ -1,4 +1,4 @@
-//! How a server is set up.
+//! The configuration of a server.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use molecule_proto::{Dialect, Token};
 
-/// How a server is set up. Take [`Config::new`] and change what matters:
+/// The configuration of a server. Start with [`Config::new`] and change the fields that matter:
 ///
 /// ```
 /// use molecule_platform::{Config, Dialect};
@@ -16,39 +16,42 @@ use molecule_proto::{Dialect, Token};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Which server is played.
+    /// The dialect that the server speaks.
     pub dialect: Dialect,
-    /// Development mode: the current server then accepts loopback URLs of push agents.
+    /// Whether it runs in development mode, in which the current server accepts loopback URLs of push agents.
     pub development: bool,
-    /// Requests a minute in each bucket. `None` is no limit in development and 600 elsewhere. A number counts in
-    /// development too, where the genuine current server never limits.
+    /// Requests a minute in each bucket. `None` means no limit in development mode and 600 otherwise. A number applies
+    /// in development mode too, although the real current server never limits there.
     pub rate_limit: Option<u32>,
-    /// The administrator's bearer. Without one, an administrator's routes follow each dialect's own rule: a workspace's
-    /// token passes, and on April's server in development anybody does.
+    /// The administrator's bearer. Without one, the administrator's routes follow each dialect's own rule: any
+    /// workspace token passes, and on April's server in development mode any request does.
     pub admin_token: Option<Token>,
-    /// The organisation that the server belongs to: turns the tenant gate on, and private addresses are accepted.
+    /// The organisation that the server belongs to. It turns the tenant gate on, and makes the server accept private
+    /// addresses.
     pub organisation: Option<String>,
-    /// Whether the server can start containers. Without one a resume is answered 503.
+    /// Whether the server can start containers. If it cannot, it answers 503 to a resume.
     pub provisioner: bool,
-    /// Where ids, tokens and secrets come from: the same seed and requests give the same answers.
+    /// The seed of ids, tokens and secrets: the same seed and the same requests give the same answers.
     pub seed: u64,
-    /// The base URL in connection blocks, without a slash at its end; `None` builds it from the request's `Host`.
+    /// The base URL in connection blocks, without a slash at its end. With `None` it is built from the request's
+    /// `Host`.
     pub public_url: Option<String>,
-    /// What names in push URLs resolve to.
+    /// The resolver for host names in push URLs.
     pub resolver: Resolver,
-    /// How long a call to an agent may take while nothing is heard of it; each heartbeat of the agent begins it anew, and
-    /// its own `idle_timeout_seconds` replaces it. Half an hour, and five minutes on April's server.
+    /// How long a call to an agent may last without a sign of life from the agent. Each heartbeat of the agent restarts
+    /// this timeout, and the agent's own `idle_timeout_seconds` replaces it. The default is 30 minutes, and 5 minutes
+    /// on April's server.
     pub idle_timeout: Duration,
-    /// How long a person waits for an agent's answer before the current server lets go: 90 seconds.
+    /// How long the current server lets a person wait for an agent's answer before it answers without it: 90 seconds.
     pub ui_budget: Duration,
-    /// Whether the current server keeps a ledger of delegations, which replaces the list made of their rows
+    /// Whether the current server writes a ledger of delegations, which replaces the list made from activity rows
     /// (`DELEGATION_LEDGER_WRITE`).
     pub delegation_ledger: bool,
-    /// Whether the current server writes results of delegations to the feed of who delegated
+    /// Whether the current server writes results of delegations to the feed of the delegating workspace
     /// (`DELEGATION_RESULT_INBOX_PUSH`).
     pub pushes_results: bool,
-    /// Whether agents at literal loopback and private addresses are called with their inbound secret. The genuine server
-    /// has to be told so, and the recorded ones were.
+    /// Whether the platform sends the inbound secret to agents at literal loopback and private addresses. The real
+    /// server does so only if configured, and the recorded servers were.
     pub bearer_to_local: bool,
 }
 
@@ -73,98 +76,99 @@ impl Config {
         }
     }
 
-    /// Says whether it runs in development mode.
+    /// Sets whether it runs in development mode.
     #[must_use]
     pub fn development(mut self, development: bool) -> Self {
         self.development = development;
         self
     }
 
-    /// Limits the requests a minute in each bucket; `None` is the dialect's own rule.
+    /// Sets the limit of requests a minute in each bucket; `None` is the dialect's own rule.
     #[must_use]
     pub fn rate_limit(mut self, rate_limit: impl Into<Option<u32>>) -> Self {
         self.rate_limit = rate_limit.into();
         self
     }
 
-    /// Gives it an administrator.
+    /// Sets the administrator's bearer.
     #[must_use]
     pub fn admin_token(mut self, admin_token: impl Into<Option<Token>>) -> Self {
         self.admin_token = admin_token.into();
         self
     }
 
-    /// Says to which organisation it belongs.
+    /// Sets the organisation that it belongs to.
     #[must_use]
     pub fn organisation(mut self, organisation: impl Into<Option<String>>) -> Self {
         self.organisation = organisation.into();
         self
     }
 
-    /// Says whether it can start containers.
+    /// Sets whether it can start containers.
     #[must_use]
     pub fn provisioner(mut self, provisioner: bool) -> Self {
         self.provisioner = provisioner;
         self
     }
 
-    /// Says where ids, tokens and secrets come from.
+    /// Sets the seed of ids, tokens and secrets.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Says which base URL stands in connection blocks, without a slash at its end.
+    /// Sets the base URL in connection blocks, without a slash at its end.
     #[must_use]
     pub fn public_url(mut self, public_url: impl Into<Option<String>>) -> Self {
         self.public_url = public_url.into();
         self
     }
 
-    /// Says what names in push URLs resolve to.
+    /// Sets the resolver for host names in push URLs.
     #[must_use]
     pub fn resolver(mut self, resolver: Resolver) -> Self {
         self.resolver = resolver;
         self
     }
 
-    /// Limits the silence of an agent that is called.
+    /// Sets how long a call may last without a sign of life from the agent.
     #[must_use]
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
         self.idle_timeout = idle_timeout;
         self
     }
 
-    /// Limits how long a person waits for an agent's answer.
+    /// Sets how long a person waits for an agent's answer.
     #[must_use]
     pub fn ui_budget(mut self, ui_budget: Duration) -> Self {
         self.ui_budget = ui_budget;
         self
     }
 
-    /// Says whether it keeps a ledger of delegations.
+    /// Sets whether it writes a ledger of delegations.
     #[must_use]
     pub fn delegation_ledger(mut self, delegation_ledger: bool) -> Self {
         self.delegation_ledger = delegation_ledger;
         self
     }
 
-    /// Says whether it writes results of delegations to the feed of who delegated.
+    /// Sets whether it writes results of delegations to the feed of the delegating workspace.
     #[must_use]
     pub fn pushes_results(mut self, pushes_results: bool) -> Self {
         self.pushes_results = pushes_results;
         self
     }
 
-    /// Says whether agents at loopback and private addresses are called with their inbound secret.
+    /// Sets whether agents at loopback and private addresses are called with their inbound secret.
     #[must_use]
     pub fn bearer_to_local(mut self, bearer_to_local: bool) -> Self {
         self.bearer_to_local = bearer_to_local;
         self
     }
 
-    /// Open development mode of April's server: nobody has to prove to be an administrator (April contract section 2.4).
+    /// Whether this is April's server in open development mode, in which no request needs the administrator's bearer
+    /// (April contract section 2.4).
     pub(crate) fn open_development(&self) -> bool {
         self.dialect == Dialect::April && self.development && self.admin_token.is_none()
     }
@@ -176,14 +180,14 @@ impl Default for Config {
     }
 }
 
-/// What names in push URLs resolve to; no address at all is a name that does not exist.
+/// Resolves host names in push URLs. An empty list of addresses means that the name does not exist.
 #[derive(Clone)]
 pub struct Resolver(Arc<Resolve>);
 
 type Resolve = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
 
 impl Resolver {
-    /// Resolves with a function.
+    /// Creates a resolver from a function.
     pub fn new(resolve: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
         Self(Arc::new(resolve))
     }
@@ -194,8 +198,8 @@ impl Resolver {
 }
 
 impl Default for Resolver {
-    /// Names below `invalid` and names without a dot do not exist, `localhost` in any spelling is the loopback address,
-    /// and every other name has one public address.
+    /// Names below `invalid` and names without a dot do not exist. `localhost` in any spelling is the loopback address.
+    /// Every other name has one public address.
     fn default() -> Self {
         Self::new(|host| {
             let host = host.trim_end_matches('.').to_ascii_lowercase();

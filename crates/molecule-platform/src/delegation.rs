@@ -1,4 +1,4 @@
-//! Delegations: tasks that one workspace gives another, and what their rows say (contract section 14; April 8).
+//! Delegations: tasks that one workspace gives to another, and their rows in the feeds (contract section 14; April 8).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::feed::beginning;
 use crate::platform::Platform;
 use crate::reply::{Refusal, Response};
 
-/// How long after a failed call the only other attempt comes.
+/// The time between a failed call and the only retry.
 const RETRY: Duration = Duration::from_secs(8);
 /// The longest text in a summary, in bytes.
 const SUMMARY: usize = 80;
 
-/// All delegations that the platform carries out.
+/// All delegations that the platform executes.
 #[derive(Default)]
 pub(crate) struct Delegations(BTreeMap<DelegationId, Delegation>);
 
@@ -27,24 +27,24 @@ pub(crate) struct Delegation {
     pub(crate) source: WorkspaceId,
     pub(crate) target: WorkspaceId,
     pub(crate) task: String,
-    /// What names it for its source; a failed one gives its key free.
+    /// Its idempotency key among the source's delegations. A failed delegation releases its key.
     key: Option<String>,
-    /// The numbers of its rows in the source's feed, where the database could take them.
+    /// The numbers of its rows in the source's feed; `None` if the database could not store the row.
     asked_row: Option<i64>,
     result_row: Option<i64>,
     pub(crate) status: DelegationStatus,
     pub(crate) created: UnixTime,
     pub(crate) updated: UnixTime,
-    /// The answer, or what went wrong.
+    /// The answer or the error.
     pub(crate) said: Option<String>,
-    /// Whether its task waited in the queue and was answered then. Its status does not say so.
+    /// Whether its task was queued and answered later. Its status does not show this.
     pub(crate) arrived_late: bool,
     retry_at: Option<Time>,
     retried: bool,
 }
 
 impl Delegations {
-    /// The delegation that a key names.
+    /// The delegation with an idempotency key.
     pub(crate) fn known(
         &self,
         source: &WorkspaceId,
@@ -57,7 +57,7 @@ impl Delegations {
         Some((id.clone(), delegation.status.clone(), delegation.target.clone()))
     }
 
-    /// The delegations that a workspace gave or was given.
+    /// The delegations of which a workspace is the source or the target.
     pub(crate) fn of<'a>(&'a self, id: &'a WorkspaceId) -> impl Iterator<Item = (&'a DelegationId, &'a Delegation)> {
         self.0.iter().filter(move |(_, delegation)| delegation.source == *id || delegation.target == *id)
     }
@@ -68,7 +68,7 @@ impl Delegations {
 }
 
 impl Platform {
-    /// Begins a delegation, and says whether its status can be followed.
+    /// Starts a delegation. Returns its id, and whether its status can be followed in the feed.
     pub(crate) fn begin_delegation(
         &mut self,
         now: Now,
@@ -103,7 +103,7 @@ impl Platform {
         (id, asked_row.is_some())
     }
 
-    /// The row that says what was asked for.
+    /// Writes the row of a new delegation.
     pub(crate) fn log_asked(
         &mut self,
         now: Now,
@@ -136,7 +136,8 @@ impl Platform {
         row
     }
 
-    /// A failed delegation loses its key to the next one, and on April's server its first row.
+    /// Releases the key of a failed delegation, so that the next one can use it. On April's server its first row is
+    /// removed too.
     fn give_key_free(&mut self, source: &WorkspaceId, key: Option<&str>) {
         let failed = |delegation: &&mut Delegation| {
             delegation.source == *source && delegation.key.is_some() && delegation.key.as_deref() == key
@@ -160,7 +161,7 @@ impl Platform {
         self.send(now, Delivery { target, sender, envelope, purpose: Purpose::Delegation(id.clone()) });
     }
 
-    /// Tries again what is due.
+    /// Retries the delegations whose retry is due.
     pub(crate) fn settle_delegations(&mut self, now: Now) {
         let due = |delegation: &Delegation| delegation.retry_at.is_some_and(|at| at <= now.mono);
         let all = self.mail.delegations.0.iter_mut();
@@ -173,7 +174,7 @@ impl Platform {
         again.iter().for_each(|id| self.carry_out(now, id));
     }
 
-    /// Takes what came of a delegation's call.
+    /// Takes the outcome of a delegation's call.
     pub(crate) fn delegated(&mut self, now: Now, id: &DelegationId, response: &Response) {
         let (status, body) = (response.status(), response.body());
         let Some(delegation) = self.mail.delegations.0.get_mut(id) else { return };
@@ -186,7 +187,7 @@ impl Platform {
             delegation.retry_at = Some(now.mono + RETRY);
             return;
         }
-        // An error with a status of success counts as an answer, but for the platform's own.
+        // An error with a success status counts as an answer, unless it is the platform's own.
         let own =
             refused.as_ref().is_some_and(|refusal| refusal.kind(status) == molecule_proto::RefusalKind::EmptyReply);
         if !status.is_success() || own {
@@ -199,8 +200,8 @@ impl Platform {
         }
     }
 
-    /// Takes the answer of a task that waited: it stands in the result row, and the first row and the key go on saying
-    /// that it waits.
+    /// Takes the answer to a queued task. It is written to the result row only: the first row and the key still say
+    /// that the task is queued.
     pub(crate) fn delegated_late(&mut self, now: Now, id: &DelegationId, response: &Response) {
         let Some(delegation) = self.mail.delegations.0.get_mut(id) else { return };
         let (source, seq) = (delegation.source.clone(), delegation.result_row);
@@ -232,12 +233,12 @@ impl Platform {
             row.status = status.to_string();
             row.error_detail = failed.then(|| said.clone());
         }
-        // April's handle of a failed one is lost.
+        // April's server does not write the id of a failed delegation.
         let handle = (self.config.dialect == Dialect::Current).then(|| json!({"delegation_id": id}));
         let (summary, body) = match status {
             DelegationStatus::Completed => (self.completed(&said), Some(json!({"text": said, "delegation_id": id}))),
             DelegationStatus::Failed => (Some("Delegation failed".to_owned()), handle),
-            // The words of one that waits were never seen.
+            // The text for a queued delegation was never recorded.
             _ => (Some("Delegation queued".to_owned()), Some(json!({"queued": true, "delegation_id": id}))),
         };
         self.push_end(now, &source, id, &status, &said);
@@ -252,8 +253,8 @@ impl Platform {
         }
     }
 
-    /// Writes the end of a delegation to the feed of who delegated, on a server that does so. With a ledger, what was
-    /// answered at once is left out.
+    /// Writes the end of a delegation to the feed of its source, if the server is configured to do so. With a ledger it
+    /// omits tasks that were answered at once.
     fn push_end(&mut self, now: Now, source: &WorkspaceId, id: &DelegationId, status: &DelegationStatus, said: &str) {
         let completed = *status == DelegationStatus::Completed;
         let ended = completed || *status == DelegationStatus::Failed;
@@ -262,7 +263,7 @@ impl Platform {
         }
     }
 
-    /// The row that brings a result to the feed.
+    /// Writes the row that shows a result in the feed.
     pub(crate) fn push_result(&mut self, now: Now, source: &WorkspaceId, id: &str, result: Result<&str, &str>) {
         if self.config.dialect == Dialect::April {
             return;
@@ -280,8 +281,8 @@ impl Platform {
         self.log(now, row);
     }
 
-    /// The summary of a completed delegation. April's server cuts its text at a byte, and one that is cut within a
-    /// character leaves no row.
+    /// The summary of a completed delegation. April's server cuts its text after 80 bytes, and a cut within a character
+    /// leaves no row.
     pub(crate) fn completed(&self, text: &str) -> Option<String> {
         let short = match self.config.dialect {
             _ if text.len() <= SUMMARY => text.to_owned(),
@@ -293,8 +294,8 @@ impl Platform {
     }
 }
 
-/// The text of an agent's answer: the first text of the message, else of the task's artifacts, else all of it. Only parts
-/// with `kind` count.
+/// The text of an agent's answer: the first text of the message, else of the task's artifacts, else the whole body.
+/// Only parts with `kind` count.
 fn reply_text(body: &[u8]) -> String {
     let whole = || String::from_utf8_lossy(body).into_owned();
     let Ok(answer) = serde_json::from_slice::<RpcAnswer>(body) else { return whole() };

@@ -1,4 +1,4 @@
-//! What can go wrong with a call to an agent.
+//! The errors of a call to an agent.
 
 use std::net::SocketAddr;
 
@@ -8,22 +8,22 @@ use http::StatusCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DispatchFault {
-    /// The name in the URL has no address.
+    /// The host name in the URL has no address.
     Resolve,
-    /// Nobody listens at the address; with the address that was tried, if there is one.
+    /// Nobody listens at the address. The value is the address that was tried, if there is one.
     Connect(Option<SocketAddr>),
     /// The TLS handshake failed, or the driver speaks no TLS.
     Tls,
-    /// The connection was closed before an answer came. The agent may have the request.
+    /// The connection was closed before an answer came. The agent may have received the request.
     Closed,
-    /// The answer's body broke off after its head.
+    /// The body of the answer was cut off. The value is the answer's status.
     Cut(StatusCode),
-    /// What came is no HTTP.
+    /// The agent's answer is not HTTP.
     Protocol,
 }
 
 impl DispatchFault {
-    /// The words of the server's HTTP client.
+    /// The error text of the server's HTTP client.
     pub(crate) fn detail(self, host: &str) -> String {
         match self {
             Self::Resolve => format!("dial tcp: lookup {host}: no such host"),

@@ -8,23 +8,23 @@ use molecule_proto::{ActivityRow, ActivityType, Now, Time, WorkspaceId};
 use crate::json::holds_nul;
 use crate::platform::Platform;
 
-/// Rows by workspace, and in the order in which they were written.
+/// The rows of each workspace, in the order in which they were written.
 #[derive(Default)]
 pub(crate) struct Feed {
     rows: BTreeMap<WorkspaceId, BTreeMap<i64, ActivityRow>>,
-    /// The row of each message of the current server, by the id that its sender gave it.
+    /// The row of each message on the current server, by the message id of its sender.
     messages: BTreeMap<(WorkspaceId, String), i64>,
-    /// The counter of the whole server. An attempt to write counts too.
+    /// The counter of the whole server. A failed attempt to write counts too.
     last_seq: i64,
     acked: BTreeMap<WorkspaceId, i64>,
-    /// Rows that no reader sees before a moment.
+    /// The rows that readers see only from this time on.
     late: BTreeMap<i64, Time>,
-    /// How much later than its `created_at` a row becomes visible at most.
+    /// The longest time between a row's `created_at` and its visibility.
     most_late: Duration,
 }
 
 impl Feed {
-    /// Adds a row, and gives its number.
+    /// Adds a row, and returns its number.
     fn add(&mut self, mut row: ActivityRow) -> i64 {
         self.last_seq += 1;
         row.seq = Some(self.last_seq);
@@ -32,7 +32,8 @@ impl Feed {
         self.last_seq
     }
 
-    /// Adds the row of a message, unless there is one of the same id: the first one stays as it is. Gives a new one's number.
+    /// Adds the row of a message, and returns its number. If the feed has a row of the same message id, that row stays
+    /// unchanged.
     fn add_message(&mut self, message_id: &str, row: ActivityRow) -> Option<i64> {
         let key = (row.workspace_id.clone(), message_id.to_owned());
         if self.messages.contains_key(&key) {
@@ -61,28 +62,28 @@ impl Feed {
         self.late.remove(&seq);
     }
 
-    /// A workspace's rows, the newest first.
+    /// The rows of a workspace, newest first.
     pub(crate) fn newest_first(&self, workspace: &WorkspaceId) -> Vec<&ActivityRow> {
         let mut rows: Vec<&ActivityRow> = self.rows.get(workspace).into_iter().flat_map(BTreeMap::values).collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.seq)));
         rows
     }
 
-    /// Those of them that a reader sees now.
+    /// The rows of a workspace that a reader sees now, newest first.
     pub(crate) fn visible(&self, workspace: &WorkspaceId, now: Time) -> Vec<&ActivityRow> {
         let mut rows = self.newest_first(workspace);
         rows.retain(|row| row.seq.and_then(|seq| self.late.get(&seq)).is_none_or(|at| *at <= now));
         rows
     }
 
-    /// Moves the mark up to which a feed was read, and gives it. It never goes back.
+    /// Moves the mark of the newest row that was read, and returns it. It never decreases.
     pub(crate) fn ack(&mut self, workspace: &WorkspaceId, seq: i64) -> i64 {
         let mark = self.acked.entry(workspace.clone()).or_default();
         *mark = seq.max(*mark);
         *mark
     }
 
-    /// Forgets a workspace that was purged.
+    /// Removes the rows of a purged workspace.
     pub(crate) fn forget(&mut self, workspace: &WorkspaceId) {
         self.rows.remove(workspace);
         self.acked.remove(workspace);
@@ -91,12 +92,13 @@ impl Feed {
 }
 
 impl Platform {
-    /// A row that is about to be written.
+    /// Creates a row, which is not yet written.
     pub(crate) fn new_activity(&mut self, now: Now, workspace: &WorkspaceId, about: ActivityType) -> ActivityRow {
         ActivityRow::new(self.random.activity_id(), workspace.clone(), about, now.unix)
     }
 
-    /// Writes a row and gives its number, unless the database cannot take it: U+0000 is lost without a word.
+    /// Writes a row and returns its number. If the database cannot store the row, it is lost without an error: a row
+    /// with U+0000 is.
     pub(crate) fn log(&mut self, now: Now, row: ActivityRow) -> Option<i64> {
         if !self.may_log(now, &row) {
             return None;
@@ -106,7 +108,8 @@ impl Platform {
         Some(seq)
     }
 
-    /// Writes the row of a message, which is known by an id. A row is an event, which keeps calls to the workspace alive.
+    /// Writes the row of a message, which is known by an id. Every row counts as a sign of life of the workspace, and
+    /// extends the calls to it.
     pub(crate) fn log_message(&mut self, now: Now, message_id: &str, row: ActivityRow) {
         if self.may_log(now, &row)
             && let Some(seq) = self.feed.add_message(message_id, row)
@@ -115,15 +118,15 @@ impl Platform {
         }
     }
 
-    /// Makes the rows that are written from now on visible later than their `created_at` says, each by a time of its own, at most
-    /// this: zero as long as nothing is said. A newer row may so be visible before an older one, as on both servers
-    /// (contract section 12.1).
+    /// Delays when readers see the rows that are written from now on: each row becomes visible at a random time after
+    /// its `created_at`, at most this much later. The default is zero. A newer row can therefore be visible before an
+    /// older one, as on both servers (contract section 12.1).
     ///
     /// ```
     /// use std::time::Duration;
     /// use molecule_platform::{Config, Platform};
     /// let mut platform = Platform::new(Config::default());
-    /// platform.set_rows_late(Duration::from_secs(30)); // as late as the server's own limit for one insert lets a row be
+    /// platform.set_rows_late(Duration::from_secs(30)); // the server's own time limit for one insert
     /// ```
     pub fn set_rows_late(&mut self, most: Duration) {
         self.feed.most_late = most;
@@ -145,7 +148,7 @@ impl Platform {
     }
 }
 
-/// The beginning of a text, at most so many bytes and never half a character.
+/// The beginning of a text, at most `most` bytes, cut between two characters.
 pub(crate) fn beginning(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {

@@ -1,4 +1,4 @@
-//! What stands before every route: foreign origins and other tenants are turned away.
+//! The checks before every route: they refuse foreign origins and other tenants.
 
 use http::header::{HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, StatusCode};
@@ -7,13 +7,14 @@ use molecule_proto::{Dialect, ErrorBody, header};
 use crate::config::Config;
 use crate::reply::{self, Response};
 
-/// Origins that a server accepts whatever its own name is.
+/// The origins that a server accepts whatever its own host name is.
 const KNOWN_ORIGINS: [&str; 2] = ["http://localhost:3000", "http://localhost:3001"];
-/// Set by the edge when it sends a request again to the right machine.
+/// The header that the edge sets when it sends a request again to the right machine.
 const REPLAY: HeaderName = HeaderName::from_static("fly-replay-src");
 
-/// Whether a request without `Origin`, or with this one, may pass (April contract section 1.2; the current server has
-/// the same middleware, and nothing says that its rule changed). A refusal is a 403 with an empty body.
+/// Returns whether a request without `Origin`, or with this one, may pass (April contract section 1.2; the current
+/// server has the same middleware, and nothing says that its rule changed). A refused request gets a 403 with an empty
+/// body.
 pub(crate) fn origin_passes(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };

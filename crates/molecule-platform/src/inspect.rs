@@ -1,4 +1,4 @@
-//! What a test sees of the platform without a request.
+//! The getters with which a test inspects the platform without a request.
 
 use molecule_proto::{
     ActivityRow, DeliveryMode, InboundSecret, QueueId, QueueItem, Token, WorkspaceId, WorkspaceStatus, WorkspaceView,
@@ -7,22 +7,22 @@ use molecule_proto::{
 use crate::platform::Platform;
 
 impl Platform {
-    /// How many tokens of a workspace are live.
+    /// The number of live tokens of a workspace.
     pub fn live_tokens(&self, id: &WorkspaceId) -> usize {
         self.tokens.live(id)
     }
 
-    /// Whether a token authenticates its workspace now.
+    /// Returns whether a token authenticates its workspace now.
     pub fn is_live(&self, id: &WorkspaceId, token: &Token) -> bool {
         self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
     }
 
-    /// The status of a workspace, as of the last call that was given a moment; `None` if there is no such workspace.
+    /// The status of a workspace at the time of the last call that passed one; `None` if there is no such workspace.
     pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
         self.workspaces.get(id).map(|row| row.status.clone())
     }
 
-    /// What the open view shows, of removed workspaces too.
+    /// The open view of a workspace, of a removed one too.
     pub fn workspace(&self, id: &WorkspaceId) -> Option<WorkspaceView> {
         self.workspaces.get(id).map(|row| row.view(self.config.dialect))
     }
@@ -32,27 +32,27 @@ impl Platform {
         self.workspaces.keys()
     }
 
-    /// How messages would reach the agent.
+    /// How messages reach the agent; `None` if there is no such workspace.
     pub fn delivery_mode(&self, id: &WorkspaceId) -> Option<DeliveryMode> {
         self.workspaces.get(id).map(|row| row.delivery_mode.clone())
     }
 
-    /// What the last heartbeat named as the current task, and the spend of the month in US cents.
+    /// The current task and the month's spend in US cents, as the last heartbeat reported them.
     pub fn reported_work(&self, id: &WorkspaceId) -> Option<(String, i64)> {
         self.workspaces.get(id).map(|row| (row.reported.current_task.clone(), row.reported.monthly_spend))
     }
 
-    /// The rows of a workspace's feed, newest first; each has its number, on April's server too.
+    /// The rows of a workspace's feed, newest first. Each has its number, on April's server too.
     pub fn activity(&self, id: &WorkspaceId) -> Vec<&ActivityRow> {
         self.feed.newest_first(id)
     }
 
-    /// Where a message that waited for its agent stands.
+    /// The state of a message that is or was queued for its agent.
     pub fn queue_item(&self, id: &QueueId) -> Option<&QueueItem> {
         self.mail.queue.get(id).map(|(item, _)| item)
     }
 
-    /// The secret with which the platform would call the agent, once one was minted.
+    /// The secret with which the platform calls the agent; `None` until one is minted.
     pub fn inbound_secret(&self, id: &WorkspaceId) -> Option<InboundSecret> {
         self.workspaces.get(id).and_then(|row| row.inbound_secret.clone())
     }

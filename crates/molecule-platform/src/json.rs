@@ -1,5 +1,6 @@
-//! Reads request bodies as the servers do: the first JSON value counts and bytes behind it do not, names match in any
-//! case, `null` is an absent value, and the later of two equal names wins (April contract section 1.1).
+//! A reader of request bodies with the servers' rules: only the first JSON value counts and bytes after it do not,
+//! names match in any case, `null` is an absent value, and the later of two equal names wins (April contract section
+//! 1.1).
 
 use std::fmt;
 
@@ -11,12 +12,12 @@ use crate::reply::Refusal;
 /// The fields of a body that is an object.
 pub(crate) struct Fields(Vec<(String, Value)>);
 
-/// The body, or a field of it, has not the form that was expected. Each route has its own words for it.
+/// The error of a body or field that does not have the expected form. Each route has its own text for it.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
 impl From<Malformed> for Refusal {
-    /// The words that most routes have for it.
+    /// Converts it to the text that most routes use.
     fn from(_: Malformed) -> Self {
         Refusal::bad_request("invalid request body")
     }
@@ -30,27 +31,27 @@ impl Fields {
         Option::<Self>::deserialize(&mut first).map(|fields| fields.unwrap_or(Self(Vec::new()))).map_err(|_| Malformed)
     }
 
-    /// A value as it is, `null` included; `None` if there is no such name.
+    /// A value as it was sent, `null` included; `None` if there is no such name.
     pub(crate) fn raw(&self, name: &str) -> Option<&Value> {
         self.0.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// A text; `""` if it is absent.
+    /// A string; `""` if it is absent.
     pub(crate) fn text(&self, name: &str) -> Result<String> {
         self.typed(name, |value| value.as_str().map(str::to_owned)).map(Option::unwrap_or_default)
     }
 
-    /// A text that may be absent.
+    /// A string; `None` if it is absent.
     pub(crate) fn optional_text(&self, name: &str) -> Result<Option<String>> {
         self.typed(name, |value| value.as_str().map(str::to_owned))
     }
 
-    /// A whole number; 0 if it is absent. `1.0` is none.
+    /// A whole number; 0 if it is absent. `1.0` is not one.
     pub(crate) fn integer(&self, name: &str) -> Result<i64> {
         self.optional_integer(name).map(Option::unwrap_or_default)
     }
 
-    /// A whole number that may be absent.
+    /// A whole number; `None` if it is absent.
     pub(crate) fn optional_integer(&self, name: &str) -> Result<Option<i64>> {
         self.typed(name, Value::as_i64)
     }
@@ -60,12 +61,12 @@ impl Fields {
         self.typed(name, Value::as_f64).map(Option::unwrap_or_default)
     }
 
-    /// A truth value; false if it is absent.
+    /// A boolean; `false` if it is absent.
     pub(crate) fn truth(&self, name: &str) -> Result<bool> {
         self.typed(name, Value::as_bool).map(Option::unwrap_or_default)
     }
 
-    /// An object that may be absent.
+    /// An object; `None` if it is absent.
     pub(crate) fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>> {
         match self.raw(name) {
             None | Some(Value::Null) => Ok(None),
@@ -105,7 +106,7 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Whether any string in a value holds U+0000, which the database cannot store.
+/// Returns whether any string in a value holds U+0000, which the database cannot store.
 pub(crate) fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),

@@ -1,8 +1,8 @@
 //! The Molecule AI platform in memory: a test double for remote agents, in both dialects of the server.
 //!
-//! [`Platform`] is a state machine. It is given requests and moments and gives answers; it has no clock, sockets, files
-//! or threads, and its randomness comes from [`Config::seed`], so that a run repeats. [`serve()`] puts one on a loopback
-//! port, where any client can talk to it.
+//! [`Platform`] is a state machine. It takes requests and the current time and returns answers. It has no clock,
+//! sockets, files or threads, and its randomness comes from [`Config::seed`], so that a run can be repeated exactly.
+//! [`serve()`] binds one to a loopback port, where any client can connect to it.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -22,9 +22,9 @@
 //!
 //! # Testing an agent of yours
 //!
-//! Put a platform on a loopback port, let your agent live against it, act as its owner in code, and look at what it sent.
-//! [`Server::inject`] makes the server stall, answer something else, or lose an answer; [`Server::wait_for`] waits for what
-//! must come, so that a test needs no sleep.
+//! Serve a platform on a loopback port, run your agent against it, act as the workspace's owner in code, and inspect
+//! the requests that the agent sent. [`Server::inject`] delays, replaces or drops the server's answers.
+//! [`Server::wait_for`] waits for the requests that a test expects, so that the test needs no sleep.
 //!
 //! ```
 //! use std::time::Duration;
@@ -56,10 +56,10 @@
 //!
 //! # Plugins
 //!
-//! A platform gives out the plugins that it was given: folders as plain values ([`PluginTree`], [`Platform::add_plugin`]), a
-//! directory of them from a disk ([`serve::load_plugins`]), or what stands behind a source elsewhere
-//! ([`Platform::add_plugin_at`]). It checks and packs them as the server does, so an installer of yours meets the archives and
-//! the errors that it will meet there.
+//! A platform serves the plugins that a test adds: a folder as a plain value ([`PluginTree`],
+//! [`Platform::add_plugin`]), a directory of plugins on disk ([`serve::load_plugins`]), or the content of a repository
+//! ([`Platform::add_plugin_at`]). It checks and packs plugins as the server does, so that your installer gets the same
+//! archives and the same errors.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -78,7 +78,7 @@
 //! let server = serve(platform, "127.0.0.1:0")?;
 //! let (id, token) = server.with(|platform, now| platform.create_workspace(now, "mine"));
 //!
-//! // What an installer does first, in as few lines as can be.
+//! // The first steps of an installer, in as few lines as possible.
 //! let mut stream = std::net::TcpStream::connect(server.addr())?;
 //! let path = path::plugin_download(&id, &"molecule-dev".parse()?, None);
 //! let bearer = token.expose();
@@ -96,18 +96,19 @@
 //!
 //! # What is modelled
 //!
-//! The life of a remote agent and what its owner does: health, register, heartbeat, update-card, the open view, state,
-//! secrets, plugins, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits, rate limit,
-//! tenant gate and odd answers of each dialect. What agents say to each other: discovery, peers and who may talk to whom,
-//! messages to poll and push agents, the queue of busy ones, delegations, broadcasts, words for the user, and the feeds that
-//! all of it leaves. Recordings of the genuine servers are replayed against it. Where neither a recording nor the contract
-//! says what the server does, the code says so.
+//! The life of a remote agent and the acts of its owner: health, register, heartbeat, update-card, the open view,
+//! state, secrets, plugins, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits,
+//! rate limit, tenant gate and unusual answers of each dialect. The exchange between agents: discovery, peers and who
+//! may talk to whom, messages to poll and push agents, the queue of busy agents, delegations, broadcasts, messages to
+//! the user, and the feeds in which all of it is logged. Recordings of the real servers are replayed against it. If
+//! neither a recording nor the contract says what the server does, the code says so.
 //!
-//! A route that is not modelled is answered like one that does not exist: 404 with the text `404 page not found`.
+//! A route that is not modelled gets the same answer as a route that does not exist: 404 with the text `404 page not
+//! found`.
 //!
 //! # Driving it yourself
 //!
-//! A message to a push agent is answered later, and the platform says whom to call meanwhile:
+//! The platform answers a message to a push agent later. Until then it asks its driver to call the agent:
 //!
 //! ```
 //! use bytes::Bytes;

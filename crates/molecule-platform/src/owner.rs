@@ -1,4 +1,4 @@
-//! What a workspace's owner does, in code: tests and demos need no administrator and no HTTP for it.
+//! The acts of a workspace's owner as methods, so that tests and demos need no administrator and no HTTP for them.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::workspace::{StoredSecret, Workspace};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PauseRefused {
-    /// It is unknown, removed or paused already.
+    /// The workspace is unknown, removed or already paused.
     NotFound,
-    /// It has these descendants, and `cascade` was not said (current server).
+    /// The workspace has these descendants, and `cascade` was `false` (current server).
     Descendants(Vec<WorkspaceId>),
 }
 
@@ -23,13 +23,13 @@ pub enum PauseRefused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResumeRefused {
-    /// It is unknown or not paused.
+    /// The workspace is unknown or not paused.
     NotPaused,
-    /// The server cannot start anything; the workspace stays paused.
+    /// The server cannot start containers; the workspace stays paused.
     NoProvisioner,
-    /// The workspace above it is paused.
+    /// The parent workspace is paused.
     ParentPaused,
-    /// It has these paused descendants, and `cascade` was not said.
+    /// The workspace has these paused descendants, and `cascade` was `false`.
     Descendants(Vec<WorkspaceId>),
 }
 
@@ -39,11 +39,11 @@ pub enum ResumeRefused {
 pub enum CreateRefused {
     /// The parent does not exist.
     NoParent,
-    /// The URL is not accepted, and why (current server).
+    /// The URL is not accepted; the text is the reason (current server).
     UnsafeUrl(String),
 }
 
-/// What is special about a new workspace.
+/// The properties of a new workspace.
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) name: String,
@@ -53,12 +53,12 @@ pub(crate) struct Plan {
     pub(crate) parent: Option<WorkspaceId>,
     pub(crate) role: Option<String>,
     pub(crate) tier: Option<i64>,
-    /// Not external: a container that cannot be started.
+    /// Whether it is not external, but a container that cannot be started.
     pub(crate) managed: bool,
 }
 
 impl Platform {
-    /// Creates an external workspace without a URL and shows its token, as `POST /workspaces` does.
+    /// Creates an external workspace without a URL and returns its token, as `POST /workspaces` does.
     pub fn create_workspace(&mut self, now: Now, name: &str) -> (WorkspaceId, Token) {
         let now = self.settle(now);
         let id = self
@@ -68,21 +68,21 @@ impl Platform {
         (id, token)
     }
 
-    /// Creates an external workspace with a URL. It is `online` before any agent spoke, and the first register, without a
-    /// bearer, mints its token.
+    /// Creates an external workspace with a URL. It is `online` before any agent has sent a request. The first
+    /// register, without a bearer, mints its token.
     ///
     /// # Errors
-    /// The current server refuses an unsafe URL; April's looks at none.
+    /// [`CreateRefused::UnsafeUrl`] if the current server refuses the URL; April's checks none.
     pub fn create_workspace_at(&mut self, now: Now, name: &str, url: &str) -> Result<WorkspaceId, CreateRefused> {
         let now = self.settle(now);
         let (name, url) = (name.to_owned(), url.to_owned());
         self.create(now, Plan { name, url, runtime: "external".to_owned(), ..Plan::default() })
     }
 
-    /// Creates an external workspace below another one, and shows its token.
+    /// Creates an external workspace below another one, and returns its token.
     ///
     /// # Errors
-    /// [`CreateRefused::NoParent`] if the other one does not exist.
+    /// [`CreateRefused::NoParent`] if the parent does not exist.
     pub fn create_workspace_below(
         &mut self,
         now: Now,
@@ -112,7 +112,7 @@ impl Platform {
         let status = match dialect {
             _ if plan.managed => WorkspaceStatus::Failed,
             _ if !plan.url.is_empty() => WorkspaceStatus::Online,
-            // Means `awaiting_agent`, which its database does not know.
+            // The answer says `awaiting_agent`, a status that April's database does not have.
             Dialect::April => WorkspaceStatus::Provisioning,
             Dialect::Current => WorkspaceStatus::AwaitingAgent,
         };
@@ -128,7 +128,7 @@ impl Platform {
         Ok(id)
     }
 
-    /// A name that no sibling has: the second `a` is `a (2)`.
+    /// Makes a name that no sibling has: the second `a` becomes `a (2)`.
     fn free_name(&self, parent: Option<&WorkspaceId>, name: String) -> String {
         let siblings = || self.workspaces.values().filter(|row| row.parent.as_ref() == parent && !row.is_removed());
         let taken = |name: &str| siblings().any(|row| row.name == name);
@@ -139,7 +139,7 @@ impl Platform {
         numbered.unwrap_or(name)
     }
 
-    /// Stores a secret; `false` if there is no such workspace.
+    /// Stores a secret; returns `false` if there is no such workspace.
     pub fn set_secret(&mut self, now: Now, id: &WorkspaceId, key: &str, value: &str) -> bool {
         let now = self.settle(now);
         let Some(row) = self.workspaces.get_mut(id) else { return false };
@@ -149,15 +149,16 @@ impl Platform {
         true
     }
 
-    /// Removes a secret; `false` if there is none.
+    /// Removes a secret; returns `false` if there is none.
     pub fn remove_secret(&mut self, id: &WorkspaceId, key: &str) -> bool {
         self.workspaces.get_mut(id).is_some_and(|row| row.secrets.remove(key).is_some())
     }
 
-    /// Pauses a workspace and, with `cascade`, those below it; April's server always takes them along. Says how many.
+    /// Pauses a workspace and, with `cascade`, its descendants; April's server always includes them. Returns the number
+    /// of paused workspaces.
     ///
     /// # Errors
-    /// [`PauseRefused`] says why not.
+    /// [`PauseRefused`] with the reason.
     pub fn pause(&mut self, now: Now, id: &WorkspaceId, cascade: bool) -> Result<u64, PauseRefused> {
         let now = self.settle(now);
         let can = |row: &Workspace| !row.is_removed() && row.status != WorkspaceStatus::Paused;
@@ -173,10 +174,10 @@ impl Platform {
         Ok(self.change(ids.into_iter(), can, |row| row.pause(now)))
     }
 
-    /// Resumes a paused workspace and, with `cascade`, those below it. Says how many.
+    /// Resumes a paused workspace and, with `cascade`, its descendants. Returns the number of resumed workspaces.
     ///
     /// # Errors
-    /// [`ResumeRefused`] says why not.
+    /// [`ResumeRefused`] with the reason.
     pub fn resume(&mut self, now: Now, id: &WorkspaceId, cascade: bool) -> Result<u64, ResumeRefused> {
         let now = self.settle(now);
         let paused = |row: &Workspace| row.status == WorkspaceStatus::Paused;
@@ -195,8 +196,8 @@ impl Platform {
         Ok(self.change(std::iter::once(id.clone()).chain(below), paused, |row| row.resume(now)))
     }
 
-    /// Deletes a workspace and those below it, and revokes their tokens; `purge` removes the rows too. Says how many went
-    /// with it, and `None` if there is no such workspace.
+    /// Deletes a workspace and its descendants, and revokes their tokens; `purge` removes the rows too. Returns the
+    /// number of deleted descendants, or `None` if there is no such workspace.
     pub fn delete(&mut self, now: Now, id: &WorkspaceId, purge: bool) -> Option<u64> {
         let now = self.settle(now);
         self.workspaces.get(id)?;
@@ -215,8 +216,8 @@ impl Platform {
         Some(cascade)
     }
 
-    /// Puts a workspace to sleep until its first message; `false` if there is no such workspace. Nothing comes of it on
-    /// April's server.
+    /// Hibernates a workspace until its first message; returns `false` if there is no such workspace. On April's server
+    /// it has no effect.
     pub fn hibernate(&mut self, now: Now, id: &WorkspaceId) -> bool {
         let now = self.settle(now);
         let Some(row) = self.workspaces.get_mut(id).filter(|row| !row.is_removed()) else { return false };
@@ -227,13 +228,14 @@ impl Platform {
         true
     }
 
-    /// Limits what a workspace may spend in a month, in US cents; calls to one that reported as much are refused. `None`
-    /// takes the limit away. `false` if there is no such workspace.
+    /// Sets the most that a workspace may spend in a month, in US cents. Calls to a workspace that has reported this
+    /// much are refused. `None` removes the limit. Returns `false` if there is no such workspace.
     pub fn set_budget(&mut self, id: &WorkspaceId, limit: Option<i64>) -> bool {
         self.workspaces.get_mut(id).map(|row| row.budget_limit = limit).is_some()
     }
 
-    /// Lets a workspace talk to others and delegate, or forbids it (current server); `false` if there is no such workspace.
+    /// Allows a workspace to talk to others and to delegate, or forbids it (current server). Returns `false` if there
+    /// is no such workspace.
     pub fn set_can_delegate(&mut self, id: &WorkspaceId, can: bool) -> bool {
         self.workspaces.get_mut(id).map(|row| row.abilities.delegate = can).is_some()
     }
@@ -254,32 +256,32 @@ impl Platform {
         changed
     }
 
-    /// Mints one more token; `None` if there is no such workspace.
+    /// Mints another token; returns `None` if there is no such workspace.
     pub fn mint_token(&mut self, now: Now, id: &WorkspaceId, kind: TokenKind) -> Option<Token> {
         let now = self.settle(now);
         self.workspaces.get(id)?;
         Some(self.tokens.mint(&mut self.random, now.unix, id, kind))
     }
 
-    /// Revokes every token and mints one; `None` if there is no such workspace.
+    /// Revokes every token of a workspace and mints one; returns `None` if there is no such workspace.
     pub fn rotate(&mut self, now: Now, id: &WorkspaceId) -> Option<Token> {
         self.workspaces.get(id)?;
         self.tokens.revoke_all(id);
         self.mint_token(now, id, TokenKind::Instance)
     }
 
-    /// Revokes every token of a workspace; says how many there were.
+    /// Revokes every token of a workspace; returns how many there were.
     pub fn revoke_tokens(&mut self, id: &WorkspaceId) -> usize {
         self.tokens.revoke_all(id)
     }
 
-    /// Revokes one token, named by its row; `false` if there is none.
+    /// Revokes the token with this row id; returns `false` if there is none.
     pub fn revoke_token(&mut self, id: &WorkspaceId, row: &TokenId) -> bool {
         self.tokens.revoke(id, row)
     }
 }
 
-/// The workspaces below one that are not removed, nearest first.
+/// The descendants of a workspace that are not removed, nearest first.
 pub(crate) fn descendants(rows: &BTreeMap<WorkspaceId, Workspace>, id: &WorkspaceId) -> Vec<WorkspaceId> {
     let mut found: Vec<WorkspaceId> = Vec::new();
     let mut parent = id.clone();

@@ -1,4 +1,4 @@
-//! The machine: its state, and the way of a request through it.
+//! The platform's state machine: its state, and the order in which it processes a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,27 +26,27 @@ use crate::urls::Urls;
 use crate::workspace::Workspace;
 use crate::{gate, owner};
 
-/// How long a secret that was made up for an unknown id is remembered.
+/// How long the platform remembers a secret that it generated for an unknown id.
 const MADE_UP_FOR: Duration = Duration::from_secs(300);
 
 /// The Molecule AI platform in memory.
 ///
-/// Requests come through [`handle`](Self::handle), time through every call and, where nothing else happens, through
-/// [`poll`](Self::poll), which also says what agents are to be told; what comes of that is given to
-/// [`dispatched`](Self::dispatched). An owner's acts have methods of their own, so that tests need no administrator.
+/// Requests come in through [`handle`](Self::handle). Every call also passes the current time; if nothing else happens,
+/// [`poll`](Self::poll) does. `poll` also returns the calls that the driver makes to agents, and their outcomes go to
+/// [`dispatched`](Self::dispatched). The owner's acts have methods of their own, so that tests need no administrator.
 pub struct Platform {
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) workspaces: BTreeMap<WorkspaceId, Workspace>,
     pub(crate) tokens: Tokens,
     pub(crate) org_tokens: Vec<Token>,
-    /// Secrets that heartbeats of unknown ids were given, and until when they are remembered.
+    /// The secrets that heartbeats of unknown ids received, and the time at which each one is forgotten.
     made_up: BTreeMap<WorkspaceId, (InboundSecret, Time)>,
-    /// The workspace above new ones; the current server makes one at its start.
+    /// The parent of new workspaces; the current server creates one when it starts.
     pub(crate) root: Option<WorkspaceId>,
     pub(crate) sweeps: Sweeps,
     pub(crate) plugins: Plugins,
-    /// Where agents are called, apart from their rows.
+    /// The URLs at which agents are called. They are stored separately from the workspaces' rows.
     pub(crate) urls: Urls,
     pub(crate) feed: Feed,
     pub(crate) mail: Mail,
@@ -55,7 +55,7 @@ pub struct Platform {
     pub(crate) org_token_limiter: Limiter,
 }
 
-/// A request without its body, and when it came.
+/// A request without its body, and the time of its arrival.
 pub(crate) struct Call<'a> {
     pub(crate) now: Now,
     pub(crate) peer: Option<IpAddr>,
@@ -64,7 +64,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Platform {
-    /// A server that has just started, without workspaces.
+    /// Creates a server that has just started, without workspaces.
     pub fn new(config: Config) -> Self {
         let mut platform = Self {
             random: Random::new(config.seed),
@@ -89,7 +89,7 @@ impl Platform {
         platform
     }
 
-    /// The current server's own root agent, which nobody runs.
+    /// Adds the current server's own root agent, which nobody runs.
     fn seed_root(&mut self) {
         let id = self.random.workspace_id();
         let name = "Org Concierge".to_owned();
@@ -100,12 +100,12 @@ impl Platform {
         self.root = Some(id);
     }
 
-    /// Which server this is.
+    /// The dialect of this server.
     pub fn dialect(&self) -> Dialect {
         self.config.dialect
     }
 
-    /// Takes a request; `peer` is the address that it came from, which the rate limit counts by.
+    /// Handles a request. `peer` is the address of its sender, by which the rate limit counts.
     pub fn handle(&mut self, now: Now, peer: Option<IpAddr>, request: http::Request<Bytes>) -> Answer {
         let now = self.settle(now);
         let (head, body) = request.into_parts();
@@ -133,18 +133,18 @@ impl Platform {
                 return Answer::Later(ticket);
             }
         };
-        // A route with a limit of its own has written that one.
+        // A route with its own limit has already written these headers.
         if !response.headers().contains_key(header::RATE_LIMIT) {
             counted.limit.write_to(response.headers_mut());
         }
         Answer::Ready(response)
     }
 
-    /// Lets time pass, and says what the driver is to do next.
+    /// Lets time pass, and returns what the driver does next.
     ///
-    /// Call it after each request, each outcome of a call and each act of an owner, and at the wake, until it says
-    /// [`Turn::Idle`]. Where no agent is called every other method catches up with the time first, so that a wake may be
-    /// left out.
+    /// Call it after each request, each outcome of a call, each act of an owner, and at the wake time, until it returns
+    /// [`Turn::Idle`]. Every other method first catches up with the time itself, so that a driver may skip the wake if
+    /// no agent is called.
     pub fn poll(&mut self, now: Now) -> Turn {
         let now = self.settle(now);
         self.mail.next_turn().unwrap_or_else(|| Turn::Idle(self.next_wake(now.mono)))
@@ -152,16 +152,17 @@ impl Platform {
 
     /// Makes the database unreachable, or reachable again.
     ///
-    /// Meanwhile both servers answer 401 to valid tokens on the routes below `/workspaces/:id`, and 500 on the open view and on
-    /// register, heartbeat and update-card; `/health` is fine. Messages and discovery are 403 on April's server; on the current
-    /// one messages are 401, discovery and peers 503 `platform_unavailable` (contract section 7.3; April 2.1 and 7.2).
+    /// While it is unreachable, both servers answer 401 to valid tokens on the routes below `/workspaces/:id`, and 500
+    /// on the open view and on register, heartbeat and update-card; `/health` still answers 200. Messages and discovery
+    /// get 403 on April's server. On the current one messages get 401, discovery and peers 503 `platform_unavailable`
+    /// (contract section 7.3; April 2.1 and 7.2).
     pub fn set_database_down(&mut self, down: bool) {
         self.database_down = down;
     }
 
     fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Handled, Refusal> {
         let answer = match route {
-            // These may wait for an agent.
+            // These routes may wait for an agent.
             Route::SendMessage(id) => return self.post_a2a(call, &id, body),
             Route::SendThroughDoor(id) => return self.post_a2a_inbound(call, &id, body),
             Route::Health => Ok(reply::ok(&json!({"status": "ok"}))),
@@ -224,13 +225,13 @@ impl Platform {
         reply::ok(&json!({"name": "", "slug": "", "org_id": organisation, "platform_managed_available": false}))
     }
 
-    /// The row that an id in a path or a body names, in any spelling.
+    /// The row with the id from a path or a body, in any spelling of the id.
     pub(crate) fn row(&mut self, id: &str) -> Option<&mut Workspace> {
         self.workspaces.get_mut(&id.parse::<WorkspaceId>().ok()?)
     }
 
-    /// The inbound secret of a workspace, minted once; for an id without a row one is made up and remembered for a while,
-    /// so that a register that follows gets the same.
+    /// The inbound secret of a workspace, which is minted once. For an id without a row the platform generates one and
+    /// remembers it for a while, so that a later register gets the same secret.
     pub(crate) fn inbound_secret_of(&mut self, now: Time, id: &WorkspaceId) -> InboundSecret {
         let made_up = self.made_up.get(id).filter(|(_, until)| *until > now).map(|(secret, _)| secret.clone());
         match self.workspaces.get_mut(id) {
@@ -247,13 +248,13 @@ impl Platform {
         }
     }
 
-    /// The workspaces below one that are not removed, nearest first.
+    /// The descendants of a workspace that are not removed, nearest first.
     pub(crate) fn descendants(&self, id: &WorkspaceId) -> Vec<WorkspaceId> {
         owner::descendants(&self.workspaces, id)
     }
 }
 
-/// Advice for clients that upload files (contract section 1.5).
+/// The limits for clients that upload files (contract section 1.5).
 fn upload_limits() -> Response {
     const MOST: u32 = 100 << 20;
     reply::ok(&json!({"per_file_bytes": MOST, "per_request_bytes": MOST, "max_attachments_per_message": 10}))

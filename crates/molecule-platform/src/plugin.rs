@@ -1,5 +1,5 @@
-//! Plugins that the platform was given: what they are, what of them is listed, how they are fetched and packed (contract
-//! section 15; April 9 and 14).
+//! The plugins of a platform: their files and manifests, the lists, the sources, and the archives (contract section 15;
+//! April 9 and 14).
 
 mod archive;
 mod integrity;

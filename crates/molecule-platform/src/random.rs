@@ -1,4 +1,4 @@
-//! Ids, tokens and secrets from a seeded generator.
+//! The generator of ids, tokens and secrets, which has a seed.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ impl Random {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// A time of at most so much.
+    /// A random duration between zero and `most`.
     pub(crate) fn within(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.0.f64())
     }
@@ -37,7 +37,7 @@ impl Random {
         DelegationId::from_random(self.bytes())
     }
 
-    /// The id of something that has no type of its own.
+    /// A UUID for values without an id type of their own.
     pub(crate) fn uuid(&mut self) -> String {
         self.workspace_id().to_string()
     }

@@ -1,4 +1,4 @@
-//! Rate limits: fixed windows (contract section 1.3; April 1.2).
+//! The rate limits, which count in fixed windows (contract section 1.3; April 1.2).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use crate::reply::{self, Response};
 const MINUTE: Duration = Duration::from_secs(60);
 const DEFAULT: u32 = 600;
 const HOUR: Duration = Duration::from_secs(3600);
-/// Organisation tokens that one address may ask for in an hour.
+/// The most requests for organisation tokens from one address in an hour.
 const ORG_TOKENS: u32 = 10;
-/// Windows that ended are forgotten when there are more than this many.
+/// The number of windows above which ended ones are removed.
 const MANY: usize = 1024;
 
-/// Who shares a window.
+/// The key by which requests share a window.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Bucket {
     Organisation(Vec<u8>),
@@ -35,30 +35,30 @@ struct Window {
 
 /// Counts the requests of each bucket.
 pub(crate) struct Limiter {
-    /// Whether the address alone chooses the bucket.
+    /// Whether the bucket is always chosen by the address.
     by_address: bool,
     window: Duration,
-    /// `None`: no limit.
+    /// The requests in a window; `None` means no limit.
     limit: Option<u32>,
     windows: BTreeMap<Bucket, Window>,
 }
 
-/// Where a request stands in its window.
+/// The state of a request's window.
 pub(crate) struct Counted {
     pub(crate) limit: RateLimit,
-    /// Seconds until the window refills, if this request is one too many.
+    /// The seconds until the window ends, if this request exceeds the limit.
     over: Option<u32>,
 }
 
 impl Limiter {
-    /// The limit that every request counts against.
+    /// The limit that counts every request.
     pub(crate) fn new(config: &Config) -> Self {
         let default = if config.development { None } else { Some(DEFAULT) };
         let by_address = config.dialect == Dialect::April;
         Self { by_address, window: MINUTE, limit: config.rate_limit.or(default), windows: BTreeMap::new() }
     }
 
-    /// The limit of the route that mints organisation tokens; its headers replace the other ones.
+    /// The limit of the route that mints organisation tokens. Its headers replace those of the general limit.
     pub(crate) fn of_org_tokens() -> Self {
         Self { by_address: true, window: HOUR, limit: Some(ORG_TOKENS), windows: BTreeMap::new() }
     }
@@ -78,7 +78,8 @@ impl Limiter {
         }
         let over = window.used >= limit;
         window.used = window.used.saturating_add(1).min(limit);
-        // Rounded down, and the window is never quite whole when its first answer is written.
+        // The seconds are rounded down. A nanosecond less makes even the first answer of a window show less than its
+        // full length.
         let left = window.ends.since(now).saturating_sub(Duration::from_nanos(1));
         let reset_secs = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
         let remaining = Some(Remaining::new(limit - window.used, reset_secs));
@@ -86,7 +87,7 @@ impl Limiter {
     }
 }
 
-/// The current server's choice: the organisation, else the bearer, else the address.
+/// The bucket on the current server: the organisation, else the bearer, else the address.
 fn bucket(peer: Option<IpAddr>, headers: &HeaderMap) -> Bucket {
     match (headers.get(header::ORG_ID), bearer(headers)) {
         (Some(organisation), _) if !organisation.is_empty() => Bucket::Organisation(organisation.as_bytes().to_vec()),
@@ -96,7 +97,7 @@ fn bucket(peer: Option<IpAddr>, headers: &HeaderMap) -> Bucket {
 }
 
 impl Counted {
-    /// The refusal, if this request is one too many.
+    /// The refusal, if this request exceeds the limit.
     pub(crate) fn refusal(&self) -> Option<Response> {
         let seconds = self.over?;
         let mut body = ErrorBody::new("rate limit exceeded");

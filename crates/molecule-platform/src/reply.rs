@@ -1,4 +1,4 @@
-//! Answers in the shapes that the servers give them.
+//! Answers in the servers' formats.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error)
     }
 
-    /// The database cannot be reached (contract section 1.4).
+    /// The answer while the database is unreachable (contract section 1.4).
     pub(crate) fn unavailable() -> Self {
         let error = "platform datastore unavailable — retry shortly";
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into(), code: Some("platform_unavailable") }
@@ -54,7 +54,7 @@ impl From<Refusal> for Response {
     }
 }
 
-/// A JSON answer, with the content type that both servers give it.
+/// A JSON answer with the content type of both servers.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_vec(body).expect("bodies have text keys and numbers that are finite or written as null");
     with_type(status, "application/json; charset=utf-8", text)
@@ -65,39 +65,39 @@ pub(crate) fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
 
-/// JSON without a charset, its keys in order: notices about messages.
+/// JSON with sorted keys and a content type without a charset: the answers that replace an agent's.
 pub(crate) fn plain_json(status: StatusCode, body: &impl Serialize) -> Response {
     let value =
         serde_json::to_value(body).expect("bodies have text keys and numbers that are finite or written as null");
     with_type(status, "application/json", value.to_string().into_bytes())
 }
 
-/// An agent's own answer, labelled as JSON whatever it is.
+/// An agent's own answer. Its content type is always JSON, whatever the body is.
 pub(crate) fn relayed(status: StatusCode, body: Bytes) -> Response {
     let mut response = with_type(status, "application/json", Vec::new());
     *response.body_mut() = body;
     response
 }
 
-/// 204, with the content type of a body that is not there.
+/// A 204 with the content type that a body would have.
 pub(crate) fn no_content() -> Response {
     with_type(StatusCode::NO_CONTENT, "application/json; charset=utf-8", Vec::new())
 }
 
-/// No body and no content type: refusals of the tenant gate and of a foreign `Origin`.
+/// An answer without body and content type: the refusals of the tenant gate and of a foreign `Origin`.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response
 }
 
-/// An unknown route, or a known one with another method.
+/// The answer for an unknown route, or for a known one with another method.
 pub(crate) fn no_route(method: &Method) -> Response {
     let text = if method == Method::HEAD { "" } else { "404 page not found" };
     with_type(StatusCode::NOT_FOUND, "text/plain", text.as_bytes().to_vec())
 }
 
-/// The way to the path without its slash.
+/// The redirect to the path without its last slash.
 pub(crate) fn moved(method: &Method, location: &str) -> Response {
     let mut response = if method == Method::GET {
         let page = format!("<a href=\"{location}\">Moved Permanently</a>.\n\n");

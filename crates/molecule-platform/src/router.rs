@@ -1,4 +1,4 @@
-//! Which request is for which route.
+//! The routes, and the match of a request to its route.
 
 use http::Method;
 use molecule_proto::Dialect;
@@ -61,7 +61,8 @@ pub(crate) enum Route {
     OrgToken,
 }
 
-/// The route of a request; `None` for what does not exist, or not with this method, or is not modelled.
+/// Finds the route of a request; `None` if the path does not exist, does not exist with this method, or is not
+/// modelled.
 pub(crate) fn find(dialect: Dialect, method: &Method, path: &str) -> Option<Route> {
     use Dialect::{April, Current};
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
@@ -147,8 +148,8 @@ fn one(segments: &[&str]) -> Option<String> {
     }
 }
 
-/// Where a request with a slash too many is sent, query included; the redirect comes before everything else (April
-/// contract section 1.1).
+/// The target of the redirect for a path with a slash too many, including the query. The redirect precedes every other
+/// check (April contract section 1.1).
 pub(crate) fn redirect(dialect: Dialect, method: &Method, path: &str, query: Option<&str>) -> Option<String> {
     let shorter = path.strip_suffix('/')?;
     find(dialect, method, shorter)?;
@@ -158,7 +159,7 @@ pub(crate) fn redirect(dialect: Dialect, method: &Method, path: &str, query: Opt
     })
 }
 
-/// A path with its `%xx` undone; one that is no UTF-8 afterwards stays as it is.
+/// Decodes the `%xx` in a path. A path that is not UTF-8 afterwards stays as it is.
 pub(crate) fn decode(path: &str) -> String {
     if !path.contains('%') {
         return path.to_owned();
@@ -181,7 +182,7 @@ pub(crate) fn decode(path: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The value of a query's key as it was sent; the first one counts.
+/// The undecoded value of a key in the query; the first one counts.
 pub(crate) fn query<'a>(query: Option<&'a str>, key: &str) -> Option<&'a str> {
     query?.split('&').find_map(|pair| match pair.split_once('=') {
         Some((name, value)) if name == key => Some(value),
@@ -189,7 +190,7 @@ pub(crate) fn query<'a>(query: Option<&'a str>, key: &str) -> Option<&'a str> {
     })
 }
 
-/// The value of a query's key as text: `+` is a blank and `%xx` is undone.
+/// The decoded value of a key in the query: `+` is a blank, and `%xx` is decoded.
 pub(crate) fn query_text(query: Option<&str>, key: &str) -> Option<String> {
     self::query(query, key).map(|value| decode(&value.replace('+', " ")))
 }

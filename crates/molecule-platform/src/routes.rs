@@ -1,4 +1,4 @@
-//! One file for each subject of the HTTP surface; each route is a method of the platform.
+//! The routes: one file for each subject of the HTTP surface, one method of the platform for each route.
 
 mod abilities;
 mod activity;

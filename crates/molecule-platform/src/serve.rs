@@ -1,9 +1,10 @@
 //! A platform on a loopback port, for clients of any kind.
 //!
 //! The server runs on an operating-system thread of its own, with its own runtime, so that blocking and asynchronous
-//! users start it alike. It reads the clock and lets sweeps happen. A test can look at and change the platform while it
-//! runs ([`Server::with`]), see every request ([`Server::requests`]), wait without sleeping ([`Server::wait_for`]) and
-//! make answers late or lost ([`Server::inject`]). Agents are called on loopback addresses alone, over plain HTTP.
+//! users start it in the same way. It reads the clock and runs the sweeps. A test can inspect and change the platform
+//! while it runs ([`Server::with`]), read every request ([`Server::requests`]), wait without sleeping
+//! ([`Server::wait_for`]), and delay or drop answers ([`Server::inject`]). The server calls agents on loopback
+//! addresses only, over plain HTTP.
 
 mod call;
 mod connection;
@@ -32,7 +33,7 @@ pub use plugins::load_plugins;
 use rule::Rules;
 pub use rule::{Action, Rule, RuleId};
 
-/// Puts a platform on a loopback address; port 0 takes a free one.
+/// Serves a platform on a loopback address; port 0 chooses a free port.
 ///
 /// ```
 /// use molecule_platform::{Config, Dialect, serve};
@@ -46,8 +47,8 @@ pub use rule::{Action, Rule, RuleId};
 /// ```
 ///
 /// # Errors
-/// Those of resolving and binding, and [`io::ErrorKind::InvalidInput`] for an address that is not loopback: the platform
-/// is a test double and guards nothing.
+/// The errors of resolving and binding, and [`io::ErrorKind::InvalidInput`] for an address that is not loopback: the
+/// platform is a test double and protects nothing.
 pub fn serve(platform: impl Into<Platform>, address: impl ToSocketAddrs) -> io::Result<Server> {
     let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
     if !addresses.iter().all(|address| address.ip().is_loopback()) {
@@ -66,7 +67,7 @@ pub fn serve(platform: impl Into<Platform>, address: impl ToSocketAddrs) -> io::
             runtime.block_on(async {
                 tokio::spawn(turn(Arc::clone(&shared)));
                 tokio::spawn(connection::accept(listener, shared));
-                // Ends with the signal or with the handle's death; the runtime then drops every connection.
+                // It ends with the stop signal or when the handle is dropped; the runtime then drops every connection.
                 let _ = stopped.await;
             });
         })?
@@ -74,7 +75,7 @@ pub fn serve(platform: impl Into<Platform>, address: impl ToSocketAddrs) -> io::
     Ok(Server { address, shared, stop: Some(stop), thread: Some(thread) })
 }
 
-/// A platform that is being served. Dropping it stops it.
+/// A running server. It stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -83,7 +84,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
@@ -93,7 +94,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Looks at the platform, or acts as its owner, between two requests.
+    /// Inspects or changes the platform between two requests.
     pub fn with<T>(&self, act: impl FnOnce(&mut Platform, Now) -> T) -> T {
         let now = self.shared.now();
         let result = act(&mut self.shared.lock().platform, now);
@@ -101,42 +102,43 @@ impl Server {
         result
     }
 
-    /// The requests seen so far, oldest first. The last 4096 are kept.
+    /// The requests received so far, oldest first. At least the last 4096 are stored.
     pub fn requests(&self) -> Vec<Seen> {
         self.shared.lock().log.seen().to_vec()
     }
 
-    /// Waits until the requests seen so far satisfy a condition; `false` if they do not in time.
+    /// Waits until the requests received so far satisfy a condition; returns `false` if they do not in time.
     ///
-    /// The condition is asked again after each request, each answer and each act of an owner.
+    /// The condition is checked after each request, each answer and each act of an owner.
     pub fn wait_for(&self, mut condition: impl FnMut(&[Seen]) -> bool, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| condition(state.log.seen()))
     }
 
-    /// Waits until the platform satisfies a condition; `false` if it does not in time. The same moments count as for
-    /// [`wait_for`](Self::wait_for), and the sweeps too.
+    /// Waits until the platform satisfies a condition; returns `false` if it does not in time. The condition is checked
+    /// as in [`wait_for`](Self::wait_for), and also after each sweep.
     pub fn wait_until(&self, mut condition: impl FnMut(&Platform) -> bool, timeout: Duration) -> bool {
         self.shared.wait(timeout, |state| condition(&state.platform))
     }
 
-    /// Lets a rule decide what happens to the requests that it matches; the newest matching rule wins.
+    /// Adds a rule for the requests that it matches; the newest matching rule wins.
     pub fn inject(&self, rule: Rule) -> RuleId {
         self.shared.lock().rules.add(rule)
     }
 
-    /// Holds back every request whose path ends like this, before the platform sees it, until it is
+    /// Stalls every request whose path has this suffix: the platform does not see it until the rule is
     /// [released](Self::release).
     pub fn stall(&self, path_suffix: &str) -> RuleId {
         self.inject(Rule::path_suffix(path_suffix, Action::Stall))
     }
 
-    /// Removes a rule, and lets go what it holds back.
+    /// Removes a rule, and continues the requests that it stalls.
     pub fn release(&self, rule: RuleId) {
         self.shared.lock().rules.remove(rule);
         self.shared.released.send_replace(());
     }
 
-    /// Stops serving: every connection is closed, whatever is in flight. Returns when the thread has ended.
+    /// Stops the server and closes every connection, also those with a request in flight. Returns when the thread has
+    /// ended.
     pub fn stop(mut self) {
         self.end();
     }
@@ -144,7 +146,7 @@ impl Server {
     fn end(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was printed by it, and the test that caused it sees its connections closed.
+            // The thread has already printed its panic, and the test that caused it sees its connections closed.
             let _ = thread.join();
         }
     }
@@ -162,14 +164,14 @@ impl fmt::Debug for Server {
     }
 }
 
-/// What the handle and the server's thread share.
+/// The state that the handle and the server's thread share.
 struct Shared {
     state: Mutex<State>,
-    /// Told after every change, for those who wait in [`Server::wait_for`].
+    /// Notified after every change, for callers in [`Server::wait_for`].
     change: Condvar,
-    /// Told after every change, for the task that lets time pass.
+    /// Notified after every change, for the task that polls the platform.
     timer: Notify,
-    /// Told when a rule is removed.
+    /// Notified when a rule is removed.
     released: watch::Sender<()>,
     start: Instant,
 }
@@ -178,7 +180,7 @@ struct State {
     platform: Platform,
     rules: Rules,
     log: Log,
-    /// Requests whose answer waits for an agent.
+    /// The requests whose answer depends on a call to an agent.
     waiting: BTreeMap<Ticket, oneshot::Sender<Response>>,
 }
 
@@ -191,12 +193,12 @@ impl Shared {
 
     fn now(&self) -> Now {
         let mono = Time::ZERO + self.start.elapsed();
-        // A calendar before 1970 reads as its start.
+        // A calendar before 1970 reads as 1970.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono, unix: UnixTime::default() + unix }
     }
 
-    /// A test that panicked inside `with` must not take the server down.
+    /// Ignores a poisoned lock: a test that panicked inside `with` must not stop the server.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,7 +216,7 @@ impl Shared {
     }
 }
 
-/// Does what the platform says, and lets time pass for it.
+/// Polls the platform and executes its instructions, for as long as the server runs.
 async fn turn(shared: Arc<Shared>) {
     let mut calls: BTreeMap<DispatchId, AbortHandle> = BTreeMap::new();
     loop {
@@ -233,7 +235,7 @@ async fn turn(shared: Arc<Shared>) {
             }
             Turn::Answer(ticket, response) => {
                 if let Some(waiting) = shared.lock().waiting.remove(&ticket) {
-                    // Whoever asked may have gone away.
+                    // The client may have closed its connection.
                     let _ = waiting.send(response);
                 }
             }
@@ -241,7 +243,7 @@ async fn turn(shared: Arc<Shared>) {
                 shared.change.notify_all();
                 match wake {
                     Some(wake) => {
-                        // Whichever comes first: the wake, or a change that may bring it nearer.
+                        // It waits for the wake, or for a change that may move the wake forward.
                         let _ = tokio::time::timeout(wake.at.since(now.mono), shared.timer.notified()).await;
                     }
                     None => shared.timer.notified().await,
@@ -251,7 +253,7 @@ async fn turn(shared: Arc<Shared>) {
     }
 }
 
-/// Calls an agent, and gives the platform what comes of it.
+/// Calls an agent, and passes the outcome to the platform.
 async fn dispatch(shared: Arc<Shared>, id: DispatchId, request: http::Request<Bytes>) {
     let most = shared.lock().platform.most_reply();
     let outcome = call::call(request, most).await;

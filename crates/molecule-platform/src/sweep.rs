@@ -1,5 +1,5 @@
-//! What time alone does: liveness keys end, sweeps find silent agents, hopeless starts are given up (contract section 3;
-//! April 3).
+//! The changes that only time causes: liveness keys expire, sweeps find silent agents, starts that cannot succeed fail
+//! (contract section 3; April 3).
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::config::Config;
 use crate::platform::Platform;
 use crate::workspace::Workspace;
 
-/// How long a liveness key lasts after a register, or after a heartbeat that found it.
+/// The lifetime of a liveness key after a register, or after a heartbeat that extends it.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(180);
 
-/// Sweeps come at fixed moments counted from the first one that the platform sees.
+/// The sweeps, at fixed intervals from the first time that the platform sees.
 pub(crate) struct Sweeps {
     silence: Option<Silence>,
     unborn: Option<Unborn>,
 }
 
-/// External agents that were online and have not been heard of.
+/// The sweep for external agents that were online and are silent.
 struct Silence {
     stale_after: Duration,
     becomes: WorkspaceStatus,
     ticks: Ticks,
 }
 
-/// April's pre-registered workspaces that nobody ever spoke for.
+/// The sweep for April's pre-registered workspaces for which no agent ever registered.
 struct Unborn {
     after: Duration,
     ticks: Ticks,
@@ -43,7 +43,7 @@ impl Sweeps {
             |seconds, becomes| Silence { stale_after: Duration::from_secs(seconds), becomes, ticks: ticks(15) };
         match config.dialect {
             Dialect::Current => Self { silence: Some(silence(180, WorkspaceStatus::AwaitingAgent)), unborn: None },
-            // Only servers with a container provisioner sweep for silence.
+            // Only a server with a container provisioner sweeps for silent agents.
             Dialect::April => Self {
                 silence: config.provisioner.then(|| silence(90, WorkspaceStatus::Offline)),
                 unborn: Some(Unborn { after: Duration::from_secs(600), ticks: ticks(30) }),
@@ -53,8 +53,8 @@ impl Sweeps {
 }
 
 impl Ticks {
-    /// The last tick up to now that was not yet answered for. Nothing happens between two calls, so the earlier ones
-    /// would have found less.
+    /// Returns the last tick up to now, if it was not returned before. Earlier ticks are skipped: nothing happens
+    /// between two calls, so they would have found less.
     fn take(&mut self, now: Time) -> Option<Time> {
         let next = *self.next.get_or_insert(now + self.period);
         if next > now {
@@ -65,7 +65,7 @@ impl Ticks {
         Some(last)
     }
 
-    /// The first tick at which something is due.
+    /// The first tick at or after a time.
     fn first_from(&self, due: Time) -> Option<Time> {
         let next = self.next?;
         if next >= due {
@@ -84,7 +84,7 @@ impl Ticks {
 }
 
 impl Silence {
-    /// When a workspace becomes stale. One that was never heard of counts from its creation.
+    /// The time at which a workspace becomes stale. Without a heartbeat it counts from the creation.
     fn due(&self, row: &Workspace) -> Option<Time> {
         let covered =
             row.runtime == "external" && matches!(row.status, WorkspaceStatus::Online | WorkspaceStatus::Degraded);
@@ -99,7 +99,7 @@ impl Unborn {
 }
 
 impl Platform {
-    /// Does what is due, and rounds the moment as the database would.
+    /// Applies every change that is due, and returns the time rounded as the database does.
     pub(crate) fn settle(&mut self, now: Now) -> Now {
         let now = Now { unix: in_micros(now.unix), ..now };
         let dialect = self.config.dialect;
@@ -133,7 +133,7 @@ impl Platform {
         now
     }
 
-    /// The next moment at which time alone changes something.
+    /// The next time at which time alone changes something.
     pub(crate) fn next_wake(&self, now: Time) -> Option<Wake> {
         let rows = || self.workspaces.values();
         let starts = rows().filter_map(|row| row.fails_at).map(|at| (at, "a start fails"));
@@ -145,7 +145,7 @@ impl Platform {
             rows().filter_map(|row| unborn.ticks.first_from(unborn.due(row)?)).map(|at| (at, "no agent ever came"))
         });
         let (at, why) = starts.chain(keys).chain(silent).chain(unborn).chain(self.mail_wakes()).min()?;
-        // Whatever is due was settled, unless the clock stands still: then the wake is the next moment there is.
+        // Every change that is due was applied, unless the clock stands still. The wake is then one nanosecond later.
         Some(Wake { at: at.max(now + Duration::from_nanos(1)), why })
     }
 }
@@ -158,14 +158,14 @@ fn give_up_start(row: &mut Workspace, now: Now) {
     }
 }
 
-/// The end of a key makes a workspace `offline`; the current server's external ones are left to the sweep. Paused and
-/// removed ones have no key.
-/// The same moment in whole microseconds, which is what the server's database keeps.
+/// The same time in whole microseconds, which is the precision of the server's database.
 fn in_micros(time: UnixTime) -> UnixTime {
     let nanos = time.subsec_nanos();
     UnixTime::new(time.as_secs(), nanos - nanos % 1000)
 }
 
+/// Ends an expired liveness key, which makes a workspace `offline`. The current server leaves external workspaces to the
+/// sweep. Paused and removed workspaces have no key.
 fn end_liveness_key(row: &mut Workspace, dialect: Dialect, now: Now) {
     if row.liveness_key.is_none_or(|at| at > now.mono) {
         return;

@@ -4,17 +4,18 @@ use molecule_proto::{Token, TokenId, TokenRow, UnixTime, WorkspaceId};
 
 use crate::random::Random;
 
-/// The two kinds of the current server's tokens; April's has one, and calls every live one enough.
+/// The two kinds of tokens on the current server. April's server has one kind, and any live token makes it require a
+/// bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenKind {
-    /// Minted by register, creation and rotation: while one is live, register and heartbeat ask for a bearer.
+    /// Minted by register, creation and rotation. While one is live, register and heartbeat require a bearer.
     Instance,
     /// Minted by an owner.
     Api,
 }
 
-/// A live token. A revoked one is gone: nothing can tell it from one that never was.
+/// A live token. A revoked one is removed, so that it cannot be distinguished from an unknown one.
 struct Row {
     id: TokenId,
     workspace: WorkspaceId,
@@ -43,7 +44,7 @@ impl Tokens {
         token
     }
 
-    /// How many tokens of a workspace are live.
+    /// The number of live tokens of a workspace.
     pub(crate) fn live(&self, workspace: &WorkspaceId) -> usize {
         self.of(workspace).count()
     }
@@ -56,7 +57,7 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Whose token a bearer is.
+    /// The workspace whose token a bearer is.
     pub(crate) fn owner(&self, bearer: &str) -> Option<&WorkspaceId> {
         self.0.iter().find(|row| row.token.expose() == bearer).map(|row| &row.workspace)
     }

@@ -1,4 +1,4 @@
-//! Which URLs of agents the servers accept (contract section 4.3; April 4.1).
+//! The rules for URLs of agents (contract section 4.3; April 4.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,10 +6,10 @@ use molecule_proto::Dialect;
 
 use crate::config::Config;
 
-/// Judges the URL of a push agent at register and at creation.
+/// Checks the URL of a push agent at register and at creation.
 ///
 /// # Errors
-/// The reason, in the current server's words; April's server never sends it.
+/// The reason, with the current server's text; April's server never sends it.
 pub(crate) fn check_push(config: &Config, url: &str) -> Result<(), String> {
     if url.is_empty() {
         return Err("url is required".to_owned());
@@ -40,8 +40,8 @@ pub(crate) fn check_push(config: &Config, url: &str) -> Result<(), String> {
     }
 }
 
-/// The stricter check of a card's URL (contract section 6.1): `localhost` and the unspecified address are judged by what
-/// they reach.
+/// The stricter check of a card's URL (contract section 6.1): `localhost` is checked like a loopback address, and the
+/// unspecified address is refused.
 pub(crate) fn is_safe(config: &Config, url: &str) -> bool {
     let Ok((scheme, host)) = split(url) else { return false };
     let addresses = match literal(&host) {
@@ -54,8 +54,8 @@ pub(crate) fn is_safe(config: &Config, url: &str) -> bool {
         && addresses.into_iter().all(|address| !address.is_unspecified() && blocked(config, address).is_none())
 }
 
-/// Whether the platform dials a URL, which is judged each time (April contract section 7.3): development opens loopback
-/// and private addresses.
+/// Returns whether the platform connects to a URL. It is checked at each call (April contract section 7.3). Development
+/// mode allows loopback and private addresses.
 pub(crate) fn is_dialable(config: &Config, url: &str) -> bool {
     let Ok((scheme, host)) = split(url) else { return false };
     let addresses = match literal(&host) {
@@ -69,14 +69,14 @@ pub(crate) fn is_dialable(config: &Config, url: &str) -> bool {
     (scheme == "http" || scheme == "https") && !addresses.is_empty() && addresses.into_iter().all(passes)
 }
 
-/// Whether a URL's host is a literal address of this machine or of a private network.
+/// Returns whether a URL's host is a literal address of this machine or of a private network.
 pub(crate) fn is_local_literal(url: &str) -> bool {
     let address = split(url).ok().and_then(|(_, host)| literal(&host));
     address.is_some_and(|address| address.is_loopback() || is_private(address))
 }
 
-/// Whether discovery shows the URL of an external workspace. In development the current server shows whatever was
-/// registered.
+/// Returns whether discovery shows the URL of an external workspace. In development mode the current server shows every
+/// registered URL.
 pub(crate) fn may_be_shown(config: &Config, url: &str) -> bool {
     (config.development && config.dialect == Dialect::Current) || is_dialable(config, url)
 }
@@ -88,7 +88,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a stored URL stays whatever a later register says (contract section 4.6; April 4.1).
+/// Returns whether a later register leaves a stored URL unchanged (contract section 4.6; April 4.1).
 pub(crate) fn is_sticky(dialect: Dialect, stored: &str) -> bool {
     match dialect {
         Dialect::April => stored.starts_with("http://127.0.0.1"),
@@ -109,15 +109,15 @@ fn is_port(text: &str) -> bool {
 
 fn literal(host: &str) -> Option<IpAddr> {
     let address: IpAddr = host.parse().ok()?;
-    // An IPv4 address in IPv6 clothes is judged as what it is.
+    // An IPv4-mapped IPv6 address is checked as IPv4.
     match address {
         IpAddr::V6(v6) => Some(v6.to_ipv4_mapped().map_or(address, IpAddr::V4)),
         IpAddr::V4(_) => Some(address),
     }
 }
 
-/// The class of an address that is refused, in the server's words. Those of the IPv6 documentation and link-local ranges
-/// and of `::1` were never seen; they follow the IPv4 ones.
+/// The class of a refused address, with the server's text. The texts for the IPv6 documentation and link-local ranges
+/// and for `::1` were never recorded; they follow the IPv4 ones.
 fn blocked(config: &Config, address: IpAddr) -> Option<&'static str> {
     let private_passes = config.organisation.is_some();
     let loopback_passes = config.development && config.dialect == Dialect::Current;
@@ -153,7 +153,8 @@ fn blocked_v6(address: Ipv6Addr, private_passes: bool) -> Option<&'static str> {
     }
 }
 
-/// Scheme (in lower case, `""` for none) and host (without brackets, port and user info) as Go's parser sees them.
+/// The scheme (in lower case, `""` for none) and the host (without brackets, port and user info), as Go's parser
+/// returns them.
 fn split(url: &str) -> Result<(String, String), &'static str> {
     if url.bytes().any(|byte| byte.is_ascii_control()) {
         return Err("net/url: invalid control character in URL");

@@ -1,19 +1,19 @@
-//! Where agents are called: registered URLs are kept for a while beside their rows (contract sections 4.6 and 6.2).
+//! The cache of registered URLs, which is independent of the workspaces' rows (contract sections 4.6 and 6.2).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_proto::{Time, WorkspaceId};
 
-/// How long a registered URL is kept.
+/// The lifetime of a registered URL in the cache.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 
-/// The URLs that were registered of late, whatever became of the rows since.
+/// The URLs that were registered in the last 5 minutes, whatever happened to the rows since.
 #[derive(Default)]
 pub(crate) struct Urls(BTreeMap<WorkspaceId, (String, Time)>);
 
 impl Urls {
-    /// Keeps what was registered; an empty URL changes nothing.
+    /// Stores a registered URL; an empty one changes nothing.
     pub(crate) fn keep(&mut self, now: Time, id: &WorkspaceId, url: &str) {
         self.0.retain(|_, (_, until)| *until > now);
         if !url.is_empty() {
@@ -21,7 +21,7 @@ impl Urls {
         }
     }
 
-    /// What was registered, while it is kept.
+    /// The cached URL of a workspace, until it expires.
     pub(crate) fn get(&self, now: Time, id: &WorkspaceId) -> Option<&str> {
         self.0.get(id).filter(|(_, until)| *until > now).map(|(url, _)| url.as_str())
     }

@@ -1,4 +1,4 @@
-//! A workspace's row and its transitions (contract section 3; April 3.1).
+//! The row of a workspace and its transitions (contract section 3; April 3.1).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use molecule_proto::{
 };
 use serde_json::Value;
 
-/// How long a refused register of an authenticated agent degrades its workspace.
+/// The time for which a refused register of an authenticated agent degrades its workspace.
 const FAILURE_WINDOW: Duration = Duration::from_secs(300);
 
-/// What the platform knows of a workspace.
+/// The row of a workspace.
 pub(crate) struct Workspace {
     pub(crate) id: WorkspaceId,
     pub(crate) name: String,
@@ -27,34 +27,35 @@ pub(crate) struct Workspace {
     pub(crate) agent_card: Option<Value>,
     pub(crate) reported: Reported,
     pub(crate) created: Now,
-    /// The last write to the row.
+    /// The time of the last write to the row.
     pub(crate) updated: UnixTime,
-    /// The last register or heartbeat that was taken.
+    /// The time of the last accepted register or heartbeat.
     pub(crate) last_heartbeat: Option<Now>,
-    /// When its agent last spoke to another workspace.
+    /// The time at which its agent last sent a message to another workspace.
     pub(crate) last_outbound: Option<Now>,
-    /// When something was last heard of it: a register, a beat, a row of its feed. Calls to it are cut in silence alone.
+    /// The time of its last sign of life: a register, a heartbeat or a row of its feed. Calls to it are cut off only if
+    /// it is silent.
     pub(crate) last_event: Time,
-    /// How long such a silence may be, as its last beat said.
+    /// The longest allowed silence, from its last heartbeat.
     pub(crate) idle_timeout: Option<Duration>,
-    /// Whether the last beat said that the agent keeps its own queue.
+    /// Whether the last heartbeat said that the agent has its own queue.
     pub(crate) has_own_queue: bool,
     pub(crate) abilities: Abilities,
-    /// What it may spend in a month, in US cents.
+    /// The most that it may spend in a month, in US cents.
     pub(crate) budget_limit: Option<i64>,
-    /// Whether the last beat said that the agent judges its own status.
+    /// Whether the last heartbeat said that the agent manages its own status.
     pub(crate) manages_status: bool,
-    /// When an authenticated register was refused, unless something good happened since.
+    /// The time of a refused register with a right token. A later success clears it.
     pub(crate) register_failed: Option<Time>,
-    /// When the liveness key ends; only a register makes one, heartbeats extend it.
+    /// The time at which the liveness key expires. Only a register creates one, heartbeats extend it.
     pub(crate) liveness_key: Option<Time>,
-    /// When a start that cannot succeed is given up.
+    /// The time at which a start that cannot succeed fails.
     pub(crate) fails_at: Option<Time>,
     pub(crate) inbound_secret: Option<InboundSecret>,
     pub(crate) secrets: BTreeMap<String, StoredSecret>,
 }
 
-/// What its owner lets a workspace do (contract section 16.6).
+/// The abilities that its owner grants a workspace (contract section 16.6).
 pub(crate) struct Abilities {
     pub(crate) broadcast: bool,
     pub(crate) talk_to_user: bool,
@@ -67,7 +68,7 @@ impl Default for Abilities {
     }
 }
 
-/// What the last heartbeat said.
+/// The values of the last heartbeat.
 #[derive(Default)]
 pub(crate) struct Reported {
     pub(crate) active_tasks: i64,
@@ -75,7 +76,7 @@ pub(crate) struct Reported {
     pub(crate) sample_error: String,
     pub(crate) uptime_seconds: i64,
     pub(crate) current_task: String,
-    /// US cents; kept when a beat says 0.
+    /// US cents; a heartbeat with 0 does not change it.
     pub(crate) monthly_spend: i64,
     pub(crate) wedged: bool,
 }
@@ -86,16 +87,16 @@ pub(crate) struct StoredSecret {
     pub(crate) updated: UnixTime,
 }
 
-/// What of a heartbeat decides about the status.
+/// The values of a heartbeat that decide the status.
 pub(crate) struct Pulse {
     pub(crate) error_rate: f64,
     pub(crate) wedged: bool,
-    /// `runtime_state` is the empty word.
+    /// Whether `runtime_state` is `""`.
     pub(crate) healthy: bool,
 }
 
 impl Workspace {
-    /// A new row; whoever makes it sets what is special about it.
+    /// Creates a row with default values.
     pub(crate) fn new(id: WorkspaceId, name: String, status: WorkspaceStatus, now: Now) -> Self {
         Self {
             id,
@@ -132,7 +133,7 @@ impl Workspace {
         self.status == WorkspaceStatus::Removed
     }
 
-    /// Whether a register leaves the row alone. On April's server a register un-pauses.
+    /// Returns whether a register leaves the row unchanged. On April's server a register ends a pause.
     pub(crate) fn ignores_register(&self, dialect: Dialect) -> bool {
         match self.status {
             WorkspaceStatus::Removed => true,
@@ -141,7 +142,7 @@ impl Workspace {
         }
     }
 
-    /// Lets a heartbeat change the status, at most by one step.
+    /// Changes the status after a heartbeat, by at most one step.
     pub(crate) fn beat(&mut self, dialect: Dialect, now: Time, pulse: &Pulse) {
         let failed_lately = self.register_failed.is_some_and(|at| now.since(at) < FAILURE_WINDOW);
         let next = match self.status {
@@ -184,13 +185,14 @@ impl Workspace {
         self.updated = now.unix;
     }
 
-    /// Its first message wakes a sleeping workspace. An external one has no container to start, so the start fails.
+    /// Wakes a hibernated workspace with its first message. An external one has no container to start, so the start
+    /// fails.
     pub(crate) fn wake(&mut self, now: Now) {
         self.status = WorkspaceStatus::Failed;
         self.updated = now.unix;
     }
 
-    /// A container is started for the workspace; an external one has none, so the start fails within the second.
+    /// Starts a container for the workspace. An external one has none, so the start fails within a second.
     pub(crate) fn resume(&mut self, now: Now) {
         self.status = WorkspaceStatus::Provisioning;
         self.fails_at = Some(now.mono + Duration::from_millis(500));

@@ -1,4 +1,4 @@
-//! Who calls (contract section 9.2; April 7.1).
+//! The caller of a message (contract section 9.2; April 7.1).
 
 use http::{HeaderMap, StatusCode};
 use molecule_proto::{Dialect, WorkspaceId, header};
@@ -11,17 +11,17 @@ const MISSING: &str = "missing caller auth token";
 const INVALID: &str = "invalid caller auth token";
 pub(crate) const DENIED: &str = "access denied: workspaces cannot communicate per hierarchy rules";
 
-/// Who a call comes from.
+/// The caller of a request.
 pub(crate) enum Caller {
     /// A workspace.
     Agent(WorkspaceId),
-    /// The web interface, an administrator, and on April's server whoever names no caller. The workspace is the one that a
-    /// row names as its source.
+    /// The web interface, an administrator, and on April's server any request that names no caller. The workspace is
+    /// the one that a row names as its source.
     Person(Option<WorkspaceId>),
 }
 
 impl Platform {
-    /// Who calls, and whether that caller may talk to the target.
+    /// Returns the caller, if it may talk to the target.
     pub(crate) fn a2a_caller(&mut self, call: &Call<'_>, target: &str) -> Result<Caller, Refusal> {
         let claimed = claimed(call.headers)?;
         match self.config.dialect {
@@ -38,7 +38,7 @@ impl Platform {
         }
     }
 
-    /// The one whom the bearer proves; the header may only repeat it.
+    /// Returns the owner of the bearer; the header may only repeat its id.
     pub(crate) fn current_caller(&mut self, call: &Call<'_>) -> Result<Caller, Refusal> {
         let claimed = claimed(call.headers)?;
         self.proven_caller(call, claimed)
@@ -49,7 +49,7 @@ impl Platform {
         if self.is_admin(Some(bearer)) || self.is_org_token(bearer) {
             return Ok(Caller::Person(claimed.and_then(|id| id.parse().ok())));
         }
-        // A failing look-up counts as a wrong token.
+        // A failed look-up counts as a wrong token.
         let owner = self.tokens.owner(bearer).filter(|_| !self.database_down).cloned();
         let owner = owner.filter(|owner| self.authenticates(call.now.unix, bearer, owner.as_str()));
         let owner = owner.ok_or(Refusal::unauthorized(INVALID))?;
@@ -59,8 +59,8 @@ impl Platform {
         Ok(Caller::Agent(owner))
     }
 
-    /// The one whom the header names, if the bearer is his or he has none. Nobody asks who names no caller, and nobody asks
-    /// one that talks to itself.
+    /// Returns the caller that the header names, if the bearer is its token or if it has no live token. A request
+    /// without the header comes from a person. A caller that names itself as the target is not checked.
     fn april_caller(&mut self, call: &Call<'_>, claimed: Option<&str>, target: &str) -> Result<Caller, Refusal> {
         let Some(claimed) = claimed else { return Ok(Caller::Person(None)) };
         let id = claimed.parse::<WorkspaceId>().ok();
@@ -80,7 +80,7 @@ impl Platform {
     }
 }
 
-/// The caller that the header names; a blank one names nobody. The platform's own names are refused before anything else.
+/// Returns the caller that the header names; a blank header names nobody. The platform's own names are refused first.
 fn claimed(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let claimed = headers.get(header::WORKSPACE_ID).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     if ["webhook:", "system:", "test:", "channel:"].iter().any(|prefix| claimed.starts_with(prefix)) {

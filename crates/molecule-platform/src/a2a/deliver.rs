@@ -1,4 +1,4 @@
-//! The way of a message up to the call of its agent (contract section 9.4; April 7.2).
+//! The delivery of a message, up to the call of its agent (contract section 9.4; April 7.2).
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,10 +15,10 @@ use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};
 use crate::url_rules;
 
-/// Seconds that a sleeping agent takes to wake.
+/// The seconds that a hibernated agent needs to wake.
 const WAKING: u64 = 15;
 
-/// A message on its way to a workspace.
+/// A message that is to be delivered to a workspace.
 pub(crate) struct Delivery {
     pub(crate) target: WorkspaceId,
     pub(crate) sender: Sender,
@@ -26,29 +26,29 @@ pub(crate) struct Delivery {
     pub(crate) purpose: Purpose,
 }
 
-/// Who sent a message.
+/// The sender of a message.
 #[derive(Clone)]
 pub(crate) struct Sender {
-    /// The workspace that rows name; nobody for people.
+    /// The source workspace in rows; `None` for people.
     pub(crate) source: Option<WorkspaceId>,
     pub(crate) is_person: bool,
-    /// Whether the call may take longer than half an hour.
+    /// Whether the call may last longer than 30 minutes.
     pub(crate) unbounded: bool,
 }
 
-/// What an answer is for.
+/// The use of an agent's answer.
 #[derive(Clone)]
 pub(crate) enum Purpose {
-    /// Somebody waits for it.
+    /// A request waits for the answer.
     Call(Ticket),
-    /// The message waited for its agent.
+    /// The message was queued for its agent.
     Drain(QueueId),
     /// The message is a delegated task.
     Delegation(DelegationId),
 }
 
 impl Platform {
-    /// Sends a message for which nobody waits, and sees to what comes of it.
+    /// Sends a message for which no request waits, and processes its answer.
     pub(crate) fn send(&mut self, now: Now, delivery: Delivery) {
         let purpose = delivery.purpose.clone();
         if let Some(response) = self.deliver(now, delivery) {
@@ -56,7 +56,7 @@ impl Platform {
         }
     }
 
-    /// Sends a message: the answer, or `None` while its agent is called.
+    /// Sends a message; returns the answer, or `None` if its agent is being called.
     pub(crate) fn deliver(&mut self, now: Now, delivery: Delivery) -> Option<Response> {
         if let Some(refused) = self.over_budget(&delivery.target) {
             return Some(refused);
@@ -88,7 +88,8 @@ impl Platform {
         }
     }
 
-    /// A poll agent finds the message in its feed, whatever its status; for a removed one nobody will.
+    /// Logs the message in the feed of a poll agent, whatever the agent's status. Nobody reads the feed of a removed
+    /// one.
     fn take_for_poll(&mut self, now: Now, delivery: &Delivery) -> Response {
         self.log_ingest(now, delivery);
         let row = self.message_row(now, delivery, " (queued for poll)");
@@ -103,7 +104,7 @@ impl Platform {
         reply::plain_json(StatusCode::OK, &answer)
     }
 
-    /// What a target without a URL says for itself, if it is one that sleeps or has not come yet.
+    /// The answer for a target without a URL that hibernates or has not registered yet; `None` for any other target.
     fn asleep_or_awaited(&mut self, now: Now, delivery: &Delivery) -> Option<Response> {
         let row = self.workspaces.get_mut(&delivery.target)?;
         if self.urls.get(now.mono, &row.id).is_some() || !row.url.is_empty() {
@@ -121,8 +122,8 @@ impl Platform {
         }
     }
 
-    /// The refusal of calls to a workspace that has spent its budget. Which periods the current server names was never
-    /// seen.
+    /// The refusal for a workspace that has spent its budget. The periods that the current server names were never
+    /// recorded.
     pub(crate) fn over_budget(&self, id: &WorkspaceId) -> Option<Response> {
         let row = self.workspaces.get(id)?;
         if row.reported.monthly_spend < row.budget_limit? {
@@ -133,10 +134,10 @@ impl Platform {
         Some(reply::json(StatusCode::PAYMENT_REQUIRED, &refusal))
     }
 
-    /// The URL at which a workspace is called, or why it is not.
+    /// Returns the URL at which a workspace is called, or the answer that says why it cannot be called.
     pub(crate) fn reach(&self, now: Time, id: &WorkspaceId) -> Result<String, Response> {
         let row = self.workspaces.get(id).ok_or(Refusal::not_found("workspace not found"))?;
-        // Of a removed one as well: only a pause clears it.
+        // This includes the URL of a removed workspace, because only a pause clears it.
         let stored = Some(row.url.as_str()).filter(|url| !url.is_empty());
         let Some(url) = self.urls.get(now, id).or(stored) else {
             let mut refusal = A2aRefusal::new("workspace has no URL");
@@ -160,7 +161,7 @@ impl Platform {
         secret.map(Some).ok_or(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error))
     }
 
-    /// The current server writes the row of a message before anything is done with it.
+    /// Logs a message that has an id. The current server does so before it processes the message.
     fn log_ingest(&mut self, now: Now, delivery: &Delivery) {
         if let Some(id) = delivery.envelope.message_id() {
             let row = self.message_row(now, delivery, " (ingest)");
@@ -168,7 +169,7 @@ impl Platform {
         }
     }
 
-    /// The row of a message, on its target.
+    /// Creates the row of a message in the feed of its target.
     pub(super) fn message_row(&mut self, now: Now, delivery: &Delivery, suffix: &str) -> ActivityRow {
         let name = self.workspaces.get(&delivery.target).map_or("", |row| row.name.as_str());
         let method = delivery.envelope.method();
@@ -182,8 +183,8 @@ impl Platform {
         row
     }
 
-    /// The sender's view shows when it last spoke to another workspace. That a message to a poll agent counts too was
-    /// never seen.
+    /// Notes the time at which the sender last sent a message to another workspace; the sender's view shows it. No
+    /// recording shows that a message to a poll agent counts too.
     pub(super) fn note_outbound(&mut self, now: Now, delivery: &Delivery) {
         let source = delivery.sender.source.as_ref().and_then(|source| self.workspaces.get_mut(source));
         if let Some(row) = source {
@@ -194,7 +195,7 @@ impl Platform {
 
 pub(super) const UNREACHABLE: &str = "failed to reach workspace agent";
 
-/// A sleeping agent is woken by its first message. The words were never seen.
+/// The answer to the first message, which wakes a hibernated agent. Its text was never recorded.
 fn waking() -> Response {
     let mut refusal = A2aRefusal::new("workspace is waking from hibernation — retry shortly");
     refusal.waking = Some(true);

@@ -1,4 +1,4 @@
-//! What is made of the body of a call (contract section 9.3; April 7.1).
+//! The JSON-RPC request that the platform makes from the body of a call (contract section 9.3; April 7.1).
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::random::Random;
 use crate::reply::{self, Refusal, Response};
 
-/// A JSON-RPC request in the form in which an agent gets it.
+/// A JSON-RPC request in the form in which the agent receives it.
 #[derive(Clone)]
 pub(crate) struct Envelope(Map<String, Value>);
 
-/// Why a body is not taken: an ordinary refusal, or one with a hint.
+/// The error of a body: an ordinary refusal, or one with a hint.
 pub(crate) enum BodyRefused {
     Plain(Refusal),
     Hinted(&'static str, &'static str),
@@ -32,7 +32,7 @@ impl From<BodyRefused> for Response {
 }
 
 impl Envelope {
-    /// Reads a body: an object and nothing behind it.
+    /// Parses a body, which must be one object and nothing after it.
     pub(crate) fn read(dialect: Dialect, random: &mut Random, body: &[u8]) -> Result<Self, BodyRefused> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
             return Err(BodyRefused::Plain(Refusal::bad_request("invalid JSON")));
@@ -54,7 +54,7 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// A delegated task. April's server writes its part in the older way.
+    /// Makes the message of a delegated task. April's server writes its part in the older form.
     pub(crate) fn delegation(dialect: Dialect, random: &mut Random, id: &str, task: &str) -> Self {
         let part = match dialect {
             Dialect::April => json!({"type": "text", "text": task}),
@@ -64,8 +64,8 @@ impl Envelope {
         Self(wrapped(random, "message/send".into(), json!({"message": message})))
     }
 
-    /// Names a conversation for what people say, one for all of a target's, and says who they are; the door for third
-    /// parties does not say it.
+    /// Marks a message as a person's. It gets a context id, which is the same for all persons' messages to a target.
+    /// With `says_who` its metadata names the sender too; the route for third parties sends no such metadata.
     pub(crate) fn mark_as_a_persons(&mut self, target: &str, says_who: bool) {
         let Some(message) = self.message_mut() else { return };
         message.entry("contextId").or_insert_with(|| format!("canvas-{target}").into());
@@ -82,17 +82,17 @@ impl Envelope {
         self.0.get_mut("params")?.get_mut("message")?.as_object_mut()
     }
 
-    /// The method, `""` for none.
+    /// The method; `""` if it has none.
     pub(crate) fn method(&self) -> &str {
         self.0.get("method").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The id that its sender gave the message.
+    /// The message id that its sender chose.
     pub(crate) fn message_id(&self) -> Option<&str> {
         text(self.0.get("params")?.get("message")?.as_object()?, "messageId")
     }
 
-    /// Seconds that a copy of it may wait.
+    /// The seconds after which a queued copy expires.
     pub(crate) fn expires_in(&self) -> Option<u64> {
         self.0.get("params")?.get("expires_in_seconds")?.as_u64().filter(|seconds| *seconds > 0)
     }
@@ -101,7 +101,7 @@ impl Envelope {
         Value::Object(self.0.clone())
     }
 
-    /// What is sent: without blanks, keys in order.
+    /// The JSON that is sent: without blanks, keys sorted.
     pub(crate) fn bytes(&self) -> Bytes {
         Bytes::from(serde_json::to_vec(&self.0).expect("a value that was read can be written"))
     }
@@ -116,7 +116,7 @@ fn wrapped(random: &mut Random, method: Value, params: Value) -> Map<String, Val
     ])
 }
 
-/// The current server fills in the role and brings the parts into the form of A2A 0.3.
+/// Fills in the role and converts the parts to the form of A2A 0.3, as the current server does.
 fn normalise(message: &mut Map<String, Value>) -> Result<(), BodyRefused> {
     message.entry("role").or_insert_with(|| "user".into());
     if !message.contains_key("parts") {

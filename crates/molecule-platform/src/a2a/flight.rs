@@ -1,4 +1,4 @@
-//! Calls to agents that are under way, and the answers that wait for them (contract section 9.6; April 7.4).
+//! Calls to agents that are in flight, and the requests that wait for their answers (contract section 9.6; April 7.4).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,32 +16,32 @@ use crate::dispatch::DispatchFault;
 use crate::platform::Platform;
 use crate::reply::{self, Response};
 
-/// The longest that a call of an agent takes.
+/// The longest time that a call from one agent to another may take.
 const CEILING: Duration = Duration::from_secs(30 * 60);
 
-/// Everything that is on its way.
+/// The calls in flight, the requests that wait for them, the queue and the delegations.
 #[derive(Default)]
 pub(crate) struct Mail {
     counter: u64,
-    /// Requests that wait for an answer, and what their rate-limit headers will say.
+    /// The requests that wait for an answer, each with the limit for its rate-limit headers.
     waiting: BTreeMap<Ticket, RateLimit>,
     flights: BTreeMap<DispatchId, Flight>,
-    /// What the driver is told next.
+    /// The next instructions for the driver.
     turns: VecDeque<Turn>,
     pub(crate) queue: Queue,
     pub(crate) delegations: Delegations,
 }
 
-/// A call that is under way.
+/// A call that is in flight.
 pub(super) struct Flight {
     pub(super) delivery: Delivery,
     pub(super) url: String,
     pub(super) started: Now,
-    /// How often April's server followed a redirect.
+    /// The number of redirects that April's server has followed.
     pub(super) hops: u8,
-    /// When it is cut whatever happens.
+    /// The time at which it is cut off in any case; `None` if there is no such time.
     ends: Option<Time>,
-    /// Until when a person waits for the answer.
+    /// The time until which a person waits for the answer.
     patience: Option<Time>,
 }
 
@@ -51,7 +51,7 @@ impl Mail {
         Ticket(self.counter)
     }
 
-    /// Notes that a request waits.
+    /// Adds a request that waits for an answer.
     pub(crate) fn wait(&mut self, ticket: Ticket, limit: RateLimit) {
         self.waiting.insert(ticket, limit);
     }
@@ -69,8 +69,8 @@ impl Mail {
 }
 
 impl Platform {
-    /// Takes what came of a call that [`Turn::Dispatch`] asked for. An unknown id, or one whose call was cut since, changes
-    /// nothing.
+    /// Takes the outcome of a call that [`Turn::Dispatch`] asked for. An unknown id changes nothing, nor does the id of
+    /// a call that was cut off meanwhile.
     pub fn dispatched(&mut self, now: Now, id: DispatchId, outcome: Result<http::Response<Bytes>, DispatchFault>) {
         let now = self.settle(now);
         let Some(flight) = self.mail.flights.remove(&id) else { return };
@@ -81,8 +81,8 @@ impl Platform {
         self.land(now, flight, landing);
     }
 
-    /// The longest body of an agent's answer that is taken, in bytes; a driver need read no more than one byte beyond it.
-    /// The current server throws a longer one away, April's takes its beginning.
+    /// The longest body of an agent's answer that the platform accepts, in bytes. A driver needs to read at most one
+    /// byte more. The current server discards a longer body, April's truncates it.
     pub fn most_reply(&self) -> usize {
         match self.config.dialect {
             Dialect::April => 10 << 20,
@@ -90,7 +90,7 @@ impl Platform {
         }
     }
 
-    /// Calls an agent.
+    /// Starts the call of an agent.
     pub(super) fn take_off(&mut self, now: Now, delivery: Delivery, url: String, request: Request<Bytes>) {
         let in_person = delivery.sender.is_person && matches!(delivery.purpose, Purpose::Call(_));
         let patient = self.config.dialect == Dialect::April;
@@ -112,7 +112,7 @@ impl Platform {
         self.mail.turns.push_back(Turn::Dispatch(id, request));
     }
 
-    /// Cuts calls that took too long, and lets people go who waited too long.
+    /// Cuts off calls that took too long, and answers people who have waited too long.
     pub(crate) fn settle_flights(&mut self, now: Now) {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now.mono);
         let impatient: Vec<DispatchId> =
@@ -134,7 +134,8 @@ impl Platform {
         }
     }
 
-    /// When a call is cut: after its ceiling, or when nothing was heard of its target for too long.
+    /// The time at which a call is cut off: at its ceiling, or after too long a time without a sign of life of its
+    /// target.
     fn cut_at(&self, flight: &Flight) -> Time {
         let row = self.workspaces.get(&flight.delivery.target);
         let limit = row.and_then(|row| row.idle_timeout).unwrap_or(self.config.idle_timeout);
@@ -142,7 +143,7 @@ impl Platform {
         flight.ends.into_iter().fold(heard + limit, Time::min)
     }
 
-    /// When something of this happens next.
+    /// The times of the next events of calls and delegations, each with its reason.
     pub(crate) fn mail_wakes(&self) -> impl Iterator<Item = (Time, &'static str)> {
         let flights = || self.mail.flights.values();
         let patience = flights().filter_map(|flight| flight.patience).map(|at| (at, "a person stops waiting"));
@@ -151,7 +152,7 @@ impl Platform {
         patience.chain(cuts).chain(retries)
     }
 
-    /// Does what an answer is for.
+    /// Passes an answer to its purpose.
     pub(crate) fn conclude(&mut self, now: Now, purpose: Purpose, response: Response) {
         match purpose {
             Purpose::Call(ticket) => self.mail.answer(ticket, response),

@@ -1,5 +1,5 @@
-//! What comes of a call to an agent: the caller's answer and the row on the target (contract sections 9.4 and 10.3; April
-//! 6.1 and 7.2).
+//! The outcome of a call to an agent: the caller's answer and the row in the target's feed (contract sections 9.4 and
+//! 10.3; April 6.1 and 7.2).
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -14,10 +14,10 @@ use crate::dispatch::DispatchFault;
 use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};
 
-/// How often April's server follows redirects of one call.
+/// The most redirects that April's server follows in one call.
 const MOST_HOPS: u8 = 10;
 
-/// How a call ended.
+/// The outcome of a call.
 pub(super) enum Landing {
     Answered(http::Response<Bytes>),
     Failed(DispatchFault),
@@ -25,10 +25,10 @@ pub(super) enum Landing {
     CutOff,
 }
 
-/// What the row of a message says of its call.
+/// The outcome of a call as the row of its message shows it.
 struct Note {
     status: &'static str,
-    /// The agent's answer as JSON; `null` for one that is none.
+    /// The agent's answer as JSON; `None` if it is not JSON.
     answer: Option<Value>,
     error: Option<String>,
 }
@@ -52,7 +52,7 @@ impl Platform {
         self.conclude(now, purpose, response);
     }
 
-    /// April's server follows redirects, wherever they lead; gives back what is none.
+    /// Follows a redirect to any target, as April's server does. Returns an answer that is not a redirect.
     fn follow(
         &mut self,
         mut flight: Flight,
@@ -100,7 +100,7 @@ impl Platform {
         reply::relayed(status, body)
     }
 
-    /// The agent took the connection and did not answer: it may have the message, and gets it again when it has time.
+    /// Queues the message again: the agent accepted the connection and did not answer. It may have the message already.
     fn busy(&mut self, now: Now, flight: &Flight, detail: &str) -> Response {
         let elapsed = elapsed_ms(now, flight);
         if self.config.dialect == Dialect::April {
@@ -126,7 +126,8 @@ impl Platform {
         }
     }
 
-    /// The current server throws an answer away that is too long. The words were never seen.
+    /// The answer in place of an agent's answer that is too long, which the current server discards. The text was never
+    /// recorded.
     fn too_large(&mut self, now: Now, flight: &Flight) -> Response {
         let most = self.most_reply();
         let error = format!("agent response exceeds {most} byte limit");
@@ -142,7 +143,8 @@ impl Platform {
         self.note(now, flight, Note { status: "error", answer: None, error: Some(detail.to_owned()) });
     }
 
-    /// Writes what came of a call to its row. What was delivered late leaves nothing, but for the answer to a person.
+    /// Writes the outcome of a call to the row of its message. A message from the queue writes nothing, except the
+    /// answer to a person on the current server.
     fn note(&mut self, now: Now, flight: &Flight, note: Note) {
         let late = matches!(flight.delivery.purpose, Purpose::Drain(_));
         let april = self.config.dialect == Dialect::April;
@@ -172,7 +174,7 @@ impl Platform {
             }
             detail => {
                 row.error_detail = detail;
-                // On April's server an answer that is no JSON is there, and null.
+                // April's server writes `null` for an answer that is not JSON.
                 let none = if april { Some(json!(null)) } else { None };
                 row.response_body = note.answer.or(none);
             }
@@ -185,7 +187,7 @@ fn elapsed_ms(now: Now, flight: &Flight) -> i64 {
     i64::try_from(now.mono.since(flight.started.mono).as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The words of the server's HTTP client around the cause.
+/// The error text of the server's HTTP client, with its prefix.
 fn posted(url: &str, detail: &str) -> String {
     format!("Post {url:?}: {detail}")
 }

@@ -1,7 +1,8 @@
-//! Messages that wait for a busy agent, and their delivery with its next heartbeat (contract section 11; April 7.5).
+//! The queue of messages for busy agents, and their delivery with the agent's next heartbeat (contract section 11;
+//! April 7.5).
 //!
-//! How failed attempts and silence count together was never seen. The sweeper of servers with a provisioner, which delivers
-//! without a heartbeat, is not modelled.
+//! No recording shows how failed attempts and silence count together. A server with a provisioner also has a sweeper,
+//! which delivers without a heartbeat; it is not modelled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,16 +18,16 @@ use crate::a2a::{Delivery, Envelope, Purpose, Sender};
 use crate::platform::Platform;
 use crate::reply::{self, Response};
 
-/// How often a message is tried.
+/// The most attempts to deliver a message.
 const ATTEMPTS: u32 = 5;
-/// How long after a failed attempt the next one comes at the earliest.
+/// The shortest time between two attempts.
 const BETWEEN: Duration = Duration::from_secs(5);
-/// How long an agent may be out of reach before its messages are given up.
+/// The time after the first failed attempt after which an agent's messages are dropped.
 const SETTLING: Duration = Duration::from_secs(180);
-/// Seconds that a caller is told to wait for an agent that keeps its own queue.
+/// The `Retry-After` in seconds for an agent that has its own queue.
 const BUSY: u64 = 30;
 
-/// Waiting messages, and those that were delivered.
+/// The queued messages, and those that were delivered.
 #[derive(Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<QueueId, Entry>,
@@ -35,7 +36,7 @@ pub(crate) struct Queue {
 
 struct Entry {
     item: QueueItem,
-    /// Its place among those of the same priority.
+    /// Its position among the entries of the same priority.
     place: u64,
     sender: Sender,
     envelope: Envelope,
@@ -56,7 +57,7 @@ impl Entry {
 }
 
 impl Queue {
-    /// The item of a message that is under way to its agent already.
+    /// The item of a message that is already queued or dispatched.
     fn known(&self, delivery: &Delivery) -> Option<QueueId> {
         let id = delivery.envelope.message_id()?;
         let same = |entry: &&Entry| {
@@ -69,7 +70,7 @@ impl Queue {
         self.entries.values().filter(|entry| entry.waits_for(target)).count() as u64
     }
 
-    /// What is delivered next: the highest priority, and of those the oldest.
+    /// The next message to deliver: the oldest of the highest priority.
     fn next(&self, now: Time, target: &WorkspaceId) -> Option<QueueId> {
         let due = self.entries.values().filter(|entry| {
             let alive = entry.expires.is_none_or(|at| now < at);
@@ -78,14 +79,14 @@ impl Queue {
         due.min_by_key(|entry| (-entry.item.priority, entry.place)).map(|entry| entry.item.queue_id.clone())
     }
 
-    /// An item, and who sent its message.
+    /// An item, and the sender of its message.
     pub(crate) fn get(&self, id: &QueueId) -> Option<(&QueueItem, Option<&WorkspaceId>)> {
         self.entries.get(id).map(|entry| (&entry.item, entry.sender.source.as_ref()))
     }
 }
 
 impl Platform {
-    /// Lets a message wait for its agent, and says so to its sender. The same message again has the same item.
+    /// Queues a message for its agent, and returns the answer for its sender. A repeated message keeps its item.
     pub(super) fn wait_in_queue(&mut self, now: Now, delivery: &Delivery, elapsed_ms: i64) -> Response {
         let row = self.workspaces.get(&delivery.target);
         if self.config.dialect == Dialect::April && row.is_some_and(|row| row.has_own_queue) {
@@ -128,7 +129,7 @@ impl Platform {
         id
     }
 
-    /// Delivers one waiting message to an agent that has time.
+    /// Delivers one queued message to an agent that is no longer busy.
     pub(crate) fn drain(&mut self, now: Now, target: &WorkspaceId) {
         let Some(id) = self.mail.queue.next(now.mono, target) else { return };
         let Some(entry) = self.mail.queue.entries.get_mut(&id) else { return };
@@ -144,8 +145,7 @@ impl Platform {
         self.send(now, delivery);
     }
 
-    /// Takes the answer of a message that waited. Where the agent was busy again the message counts as delivered, and is
-    /// lost.
+    /// Takes the answer to a queued message. If the agent was busy again, the message counts as delivered and is lost.
     pub(super) fn drained(&mut self, now: Now, id: &QueueId, response: &Response) {
         let Some(entry) = self.mail.queue.entries.get_mut(id) else { return };
         if !response.status().is_success() {
@@ -164,7 +164,7 @@ impl Platform {
 }
 
 impl Entry {
-    /// An attempt failed: there will be another one, or it was the last.
+    /// Notes a failed attempt, and decides whether there is another one.
     fn missed(&mut self, now: Now, response: &Response) {
         self.item.last_error = match A2aAnswer::read(response.body()) {
             A2aAnswer::Refused(refusal) => Some(refusal.error),
@@ -182,7 +182,7 @@ impl Entry {
     }
 }
 
-/// The agent said that it keeps its own queue.
+/// The answer for an agent that reported its own queue.
 fn busy() -> Response {
     let mut refusal = A2aRefusal::new("workspace agent busy — retry after a short backoff");
     refusal.busy = Some(true);

@@ -1,4 +1,4 @@
-//! The request that an agent gets (contract section 10.1; April 7.4).
+//! The HTTP request that an agent receives (contract section 10.1; April 7.4).
 
 use bytes::Bytes;
 use http::header::{
@@ -7,7 +7,7 @@ use http::header::{
 use http::{Method, Request, Uri};
 use molecule_proto::InboundSecret;
 
-/// A call to exactly the registered URL. `None`: the URL cannot be called at all.
+/// A call to exactly the registered URL; `None` if the URL cannot be called at all.
 pub(super) fn call(url: &str, secret: Option<&InboundSecret>, body: Bytes) -> Option<Request<Bytes>> {
     let mut request = to(Method::POST, url)?;
     let headers = request.headers_mut();
@@ -22,8 +22,8 @@ pub(super) fn call(url: &str, secret: Option<&InboundSecret>, body: Bytes) -> Op
     Some(request)
 }
 
-/// Where April's server follows a redirect to, telling where it comes from: the status says whether the request is sent
-/// again or becomes a mere look.
+/// The target of a redirect and the request to it, with a `Referer`. If `again` is set, the request has the same method
+/// and body, otherwise it is a `GET`. The redirect's status decides which.
 pub(super) fn followed(from: &str, location: &str, again: bool, body: Bytes) -> Option<(String, Request<Bytes>)> {
     let url = joined(from, location)?;
     let mut request = if again { call(&url, None, body)? } else { to(Method::GET, &url)? };
@@ -45,7 +45,7 @@ fn to(method: Method, url: &str) -> Option<Request<Bytes>> {
     Some(request)
 }
 
-/// A URL without its fragment, as it was registered but for what no URI can hold.
+/// A URL as it was registered, without its fragment, and with `%xx` for characters that a URI cannot hold.
 fn uri(url: &str) -> Option<Uri> {
     let url = url.split('#').next().unwrap_or(url);
     let mut text = String::with_capacity(url.len());
@@ -59,7 +59,7 @@ fn uri(url: &str) -> Option<Uri> {
     text.parse().ok()
 }
 
-/// A redirect's target, seen from where it was given.
+/// The target of a redirect, resolved against the URL that redirects.
 fn joined(from: &str, location: &str) -> Option<String> {
     if location.contains("://") {
         return Some(location.to_owned());

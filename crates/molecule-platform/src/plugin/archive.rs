@@ -1,5 +1,4 @@
-//! A plugin as the archive that the server sends: gzip around tar, as Go's standard library writes them (contract section
-//! 15; April 14).
+//! The archive of a plugin: gzip around tar, written as Go's standard library does (contract section 15; April 14).
 
 use std::io::{self, Write};
 
@@ -10,14 +9,14 @@ use tar::{Builder, EntryType, Header};
 
 use super::tree::{Entry, PluginTree};
 
-/// The user and the group that the server runs as.
+/// The user and the group in the archive, under which the server runs.
 const OWNER: &str = "root";
 
-/// Packs a plugin. Every entry is as old as the download, so that two downloads differ in bytes.
+/// Packs a plugin. Every entry has the time of the download, so that two downloads differ in bytes.
 pub(crate) fn pack(tree: &PluginTree, now: UnixTime) -> io::Result<Bytes> {
     let gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::default());
     let mut archive = Builder::new(gzip);
-    // A calendar before 1970 reads as its start.
+    // A calendar before 1970 reads as 1970.
     let mtime = u64::try_from(now.as_secs()).unwrap_or(0);
     for (path, entry) in tree.entries() {
         match entry {
@@ -62,7 +61,7 @@ fn append(
     archive.append(&header, content)
 }
 
-/// The prefix and the name that hold a path, the prefix as long as can be; `None` if they cannot.
+/// Splits a path into prefix and name, with the longest possible prefix; `None` if they cannot hold it.
 fn split(path: &str) -> Option<(&str, &str)> {
     if !path.is_ascii() {
         return None;
@@ -76,7 +75,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
     (!prefix.is_empty() && name.len() <= Field::Name.length()).then_some((prefix, name))
 }
 
-/// Says the path of the next entry in a header of its own, with no other record.
+/// Writes the path of the next entry as a pax header with this record only.
 fn append_path_record(archive: &mut Builder<impl Write>, path: &str) -> io::Result<()> {
     let record = record("path", path);
     let (directory, name) = path.rsplit_once('/').map_or(("", path), |(directory, name)| (directory, name));
@@ -96,7 +95,7 @@ fn append_path_record(archive: &mut Builder<impl Write>, path: &str) -> io::Resu
     archive.append(&header, record.as_bytes())
 }
 
-/// A record of an extension header, whose length counts its own digits too.
+/// A record of a pax header. Its length includes its own digits.
 fn record(key: &str, value: &str) -> String {
     let rest = format!(" {key}={value}\n");
     let mut length = rest.len();
@@ -106,7 +105,7 @@ fn record(key: &str, value: &str) -> String {
     format!("{length}{rest}")
 }
 
-/// What is left of a path without its other characters.
+/// The ASCII characters of a path.
 fn in_ascii(path: &str) -> String {
     path.chars().filter(char::is_ascii).collect()
 }
@@ -126,7 +125,7 @@ impl Field {
     }
 }
 
-/// Writes a text, cut to what fits and to what does not end in a slash.
+/// Writes a text, cut to the length of the field and without slashes at the end.
 fn write_field(header: &mut Header, field: Field, text: &str) {
     let text = &text.as_bytes()[..text.len().min(field.length())];
     let length = text.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
@@ -138,7 +137,7 @@ fn write_field(header: &mut Header, field: Field, text: &str) {
     bytes[..length].copy_from_slice(&text[..length]);
 }
 
-/// Six digits, a NUL and a space, where `tar` itself would write seven digits and a NUL.
+/// Writes the checksum as six digits, a NUL and a space. The `tar` crate would write seven digits and a NUL.
 fn write_checksum(header: &mut Header) {
     header.as_old_mut().cksum = *b"        ";
     let sum: u32 = header.as_bytes().iter().map(|byte| u32::from(*byte)).sum();

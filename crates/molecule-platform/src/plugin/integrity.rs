@@ -1,4 +1,4 @@
-//! `manifest.json`: a digest of the plugin that its author may have put beside it (April contract section 14).
+//! `manifest.json`: a digest of the plugin that its author can add to it (April contract section 14).
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::tree::{Entry, PluginTree};
 
 const FILE: &str = "manifest.json";
 
-/// Whether a plugin is what its `manifest.json` says, or has none, or one without a digest.
+/// Returns whether a plugin has the digest in its `manifest.json`, or has no such file, or one without a digest.
 ///
-/// It is none of the digests that clients know: SHA-256 of each file's path, a NUL and its content, without this file, sorted
-/// as whole texts.
+/// It differs from the digests that clients compute: SHA-256 over each file's path, a NUL and its content, without
+/// `manifest.json`, where path and NUL are sorted as whole strings.
 pub(super) fn holds(tree: &PluginTree) -> bool {
     let manifest = match tree.entry(FILE) {
         None => return true,
@@ -59,7 +59,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Two files whose order differs between whole paths and components: `a.b` stands before `a/c`.
+    /// Two files in a different order as whole paths and as components: as whole paths `a.b` comes before `a/c`.
     fn tree(manifest: &str) -> PluginTree {
         PluginTree::new("x").file("a/c", "2").file("a.b", "1").file(FILE, manifest)
     }

@@ -1,25 +1,25 @@
-//! `plugin.yaml`: what of it is listed, and what is wrong with it.
+//! `plugin.yaml`: the fields that the lists show, and the violations of its schema.
 
 use molecule_proto::AvailablePlugin;
 use serde_json::{Map, Value};
 
 use super::yaml;
 
-/// The name of the manifest, in the plugin's folder itself.
+/// The name of the manifest, which is in the root of the plugin's folder.
 pub(super) const FILE: &str = "plugin.yaml";
 /// A longer manifest is not checked.
 const MOST_BYTES: usize = 1 << 20;
-/// Violations beyond which the server stops looking.
+/// The most violations that the server reports.
 const MOST_VIOLATIONS: usize = 20;
 
-/// Runtimes that a plugin can be made for. A recorded refusal lists them.
+/// The runtimes that a plugin can name. A recorded refusal lists them.
 const RUNTIMES: [&str; 7] = ["claude-code", "codex", "hermes", "openclaw", "crewai", "external", "claude_code"];
 const REQUIRED: [&str; 3] = ["name", "version", "description"];
 const TEXTS: [&str; 8] = ["name", "version", "description", "publisher", "author", "kind", "entrypoint", "sha256"];
 const LISTS: [&str; 5] = ["tags", "runtimes", "skills", "hooks", "rules"];
 const OBJECTS: [&str; 2] = ["engines", "contributes"];
 
-/// What is listed of a plugin; without a readable manifest its name alone.
+/// The list entry of a plugin; without a readable manifest it has only the name.
 pub(super) fn listed(name: &str, manifest: Option<&[u8]>) -> AvailablePlugin {
     let mut listed = AvailablePlugin::new(name);
     let Some(Value::Object(manifest)) = manifest.and_then(|bytes| read(bytes).ok()) else { return listed };
@@ -38,16 +38,16 @@ pub(super) fn listed(name: &str, manifest: Option<&[u8]>) -> AvailablePlugin {
     listed
 }
 
-/// Whether a listed plugin is for a runtime; `-` and `_` are the same.
+/// Returns whether a listed plugin supports a runtime; `-` and `_` are equal.
 pub(super) fn suits(listed: &AvailablePlugin, runtime: &str) -> bool {
     let same = |one: &str| one.replace('-', "_") == runtime.replace('-', "_");
     listed.runtimes.as_ref().is_none_or(|runtimes| runtimes.iter().any(|one| same(one)))
 }
 
-/// What is wrong with a manifest, for people; nothing, or at most so much.
+/// The violations of a manifest, for people: at most 20, or none.
 ///
-/// The contract names the rule and not the schema. Checked are the keys that must be there, the types of those that the
-/// server reads, the form of a version and the names of runtimes. What is inside `contributes` is not looked at.
+/// The contract names the rule, but not the schema. The platform checks the required keys, the types of the keys that
+/// the server reads, the form of a version and the names of runtimes. It does not check the content of `contributes`.
 pub(super) fn violations(manifest: &[u8]) -> Vec<String> {
     if manifest.len() > MOST_BYTES {
         return Vec::new();

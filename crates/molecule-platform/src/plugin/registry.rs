@@ -1,4 +1,4 @@
-//! The plugins that a platform can give out.
+//! The plugins that a platform can serve.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use super::tree::PluginTree;
 use super::{integrity, manifest};
 use crate::platform::Platform;
 
-/// The most that a plugin's files may hold together, in bytes.
+/// The most bytes that all files of a plugin may have together.
 const MOST_BYTES: u64 = 100 << 20;
 
-/// Folders of the server's own, by their names, and repositories that it can reach.
+/// The server's own folders by name, and the repositories that it can reach.
 #[derive(Default)]
 pub(crate) struct Plugins {
     local: BTreeMap<String, PluginTree>,
@@ -23,15 +23,15 @@ pub(crate) struct Plugins {
 /// A plugin that was fetched and passed every check.
 pub(crate) struct Fetched {
     pub(crate) name: String,
-    /// With its scheme.
+    /// The source, with its scheme.
     pub(crate) source: String,
-    /// Without links.
+    /// The files and directories, without links.
     pub(crate) tree: PluginTree,
 }
 
 impl Platform {
-    /// Puts a plugin into the registry, in place of an earlier one of its name. Nothing is checked: like the server, the
-    /// platform lists every folder, and a download says what is wrong with it.
+    /// Adds a plugin to the registry, and replaces an earlier one of the same name. Nothing is checked here: like the
+    /// server, the platform lists every folder, and answers a download with the folder's errors.
     ///
     /// ```
     /// use molecule_platform::{Config, Dialect, Platform, PluginTree};
@@ -47,15 +47,15 @@ impl Platform {
         self.plugins.local.insert(plugin.name().to_owned(), plugin);
     }
 
-    /// Puts a plugin behind a source elsewhere, in place of an earlier one: `github://acme/my-plugin#v1`, and on the current
-    /// server `gitea://acme/plugins/my-plugin#v1` too, where a path in the repository follows its name. A source that was not
-    /// given so does not exist.
+    /// Adds a plugin under the source of a repository, and replaces an earlier one of the same source:
+    /// `github://acme/my-plugin#v1`, or on the current server also `gitea://acme/plugins/my-plugin#v1`, where a path in
+    /// the repository follows its name. A source that was not added does not exist.
     ///
-    /// The plugin's name is the last component before `#`, whatever the tree is named. A `.git` in a whole repository is not
-    /// given out.
+    /// The plugin's name is the last component before `#`, whatever the tree's own name is. A download of a whole
+    /// repository omits `.git`.
     ///
     /// # Errors
-    /// [`SourceRefused`] for what the server would not try to fetch.
+    /// [`SourceRefused`] for a source that the server would not try to fetch.
     pub fn add_plugin_at(&mut self, source: &str, plugin: PluginTree) -> Result<(), SourceRefused> {
         let source = Source::read(self.config.dialect, source).map_err(|(status, _)| match status {
             StatusCode::UNPROCESSABLE_ENTITY => SourceRefused::Unpinned,
@@ -69,19 +69,19 @@ impl Platform {
         Ok(())
     }
 
-    /// Takes a plugin out of the registry; `false` if there is none of this name.
+    /// Removes a plugin from the registry; returns `false` if there is none of this name.
     pub fn remove_plugin(&mut self, name: &str) -> bool {
         self.plugins.local.remove(name).is_some()
     }
 
-    /// The registry, by the names of its folders.
+    /// The plugins of the registry, by folder name.
     pub fn plugins(&self) -> impl Iterator<Item = &PluginTree> {
         self.plugins.local.values()
     }
 }
 
 impl Plugins {
-    /// What is listed, of those for a runtime or of all.
+    /// The list of plugins, either all or those for a runtime.
     pub(crate) fn listed(&self, dialect: Dialect, runtime: Option<&str>) -> Vec<AvailablePlugin> {
         let listed = self.local.iter().map(|(name, tree)| {
             let mut listed = manifest::listed(name, tree.root_file(manifest::FILE).map(AsRef::as_ref));
@@ -91,8 +91,8 @@ impl Plugins {
         listed.filter(|listed| runtime.is_none_or(|runtime| manifest::suits(listed, runtime))).collect()
     }
 
-    /// Fetches what a source names and checks it, in the server's order; `pinned` is the digest of its `plugin.yaml`, where
-    /// the caller has one.
+    /// Fetches the plugin of a source and checks it, in the server's order. `pinned` is the digest of its
+    /// `plugin.yaml`, if the caller sent one.
     pub(crate) fn fetch(&self, dialect: Dialect, source: &str, pinned: Option<&str>) -> Result<Fetched, Refused> {
         let source = Source::read(dialect, source)?;
         let refuse = |status, error: String| (status, PluginRefusal::of_source(error, source.to_string()));
@@ -124,7 +124,7 @@ impl Plugins {
                 return Err(unprocessable(format!("sha256 mismatch: expected {pinned}, got {found}")));
             }
         }
-        // A plugin without a manifest is fine.
+        // A plugin without a manifest has no violations.
         let violations = match (dialect, manifest) {
             (Dialect::Current, Some(manifest)) => manifest::violations(manifest),
             (Dialect::April, _) | (_, None) => Vec::new(),

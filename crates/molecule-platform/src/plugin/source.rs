@@ -1,24 +1,25 @@
-//! Where a plugin is fetched from: `<scheme>://<spec>`.
+//! The source of a plugin: `<scheme>://<spec>`.
 
 use std::fmt;
 
 use http::StatusCode;
 use molecule_proto::{Dialect, PluginRefusal, PluginSources};
 
-/// Why a plugin was not put behind a source.
+/// Why a plugin was not added under a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceRefused {
-    /// Its scheme is none that this server fetches from elsewhere: `github`, and `gitea` on the current server. What has the
-    /// scheme `local` is given by its name.
+    /// The server does not fetch this scheme from a repository. It fetches `github`, and the current server `gitea`
+    /// too. A plugin of the scheme `local` is added by its name.
     Scheme,
-    /// It has no `#` with a tag or a commit behind it, and the server refuses to fetch such a source.
+    /// The source has no `#` with a tag or a commit after it, and the server refuses to fetch such a source.
     Unpinned,
-    /// It names no repository: `<owner>/<repository>#<reference>`, and with `gitea` a path in the repository too.
+    /// The source names no repository: `<owner>/<repository>#<reference>`, and with `gitea` optionally a path in the
+    /// repository.
     Repository,
 }
 
-/// A source that was taken apart.
+/// The parts of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source {
     pub(super) scheme: Scheme,
@@ -36,7 +37,7 @@ pub(super) enum Scheme {
 pub(crate) type Refused = (StatusCode, PluginRefusal);
 
 impl Source {
-    /// Reads a source as far as it can be judged without fetching it.
+    /// Parses a source, and checks it as far as possible without fetching it.
     pub(super) fn read(dialect: Dialect, text: &str) -> Result<Self, Refused> {
         let bad_request = |refusal| (StatusCode::BAD_REQUEST, refusal);
         let (scheme, spec) = text.split_once("://").unwrap_or(("local", text));
@@ -66,8 +67,8 @@ impl Source {
         (StatusCode::UNPROCESSABLE_ENTITY, PluginRefusal::of_source(error, self.to_string()))
     }
 
-    /// The name of the plugin that a well-formed source names: the folder's, or that of the repository or of the last
-    /// component of the path in it.
+    /// The plugin's name in a well-formed source: the folder's, or the last component of the path in the repository, or
+    /// the repository's.
     pub(super) fn plugin_name(&self) -> Option<&str> {
         let segment = |text: &str, most: usize| {
             text.len() <= most
@@ -92,7 +93,7 @@ impl Source {
         (is_reference && well_formed).then_some(segments.last().copied()).flatten()
     }
 
-    /// Whether it names a repository and no path in it.
+    /// Returns whether the source names a repository without a path in it.
     pub(super) fn is_whole_repository(&self) -> bool {
         self.scheme != Scheme::Local && self.spec.split('#').next().is_some_and(|path| path.matches('/').count() == 1)
     }
@@ -105,7 +106,7 @@ impl fmt::Display for Source {
 }
 
 impl Scheme {
-    /// What a server knows, sorted.
+    /// The schemes that a server knows, sorted.
     fn known(dialect: Dialect) -> impl Iterator<Item = Self> {
         let from = match dialect {
             Dialect::April => 1,
@@ -123,17 +124,17 @@ impl Scheme {
     }
 }
 
-/// The schemes that a server knows, as it lists them.
+/// The schemes that a server knows, in the order of its list.
 pub(crate) fn schemes(dialect: Dialect) -> PluginSources {
     PluginSources::new(Scheme::known(dialect).map(Scheme::as_str))
 }
 
-/// Whether a name passes the check that comes before everything else: it only keeps a path from being left.
+/// Returns whether a name passes the first check, which only prevents path traversal.
 pub(crate) fn is_plugin_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '\\']) && !name.contains("..")
 }
 
-/// Whether the server fetches a folder of this name.
+/// Returns whether the server fetches a folder of this name.
 fn is_local_name(name: &str) -> bool {
     let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.len() <= 128

@@ -1,4 +1,4 @@
-//! A plugin as a value: a directory's entries, without a disk.
+//! A plugin as a value: the entries of its folder, without a disk.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use bytes::Bytes;
 use molecule_proto::UnixTime;
 
-/// A plugin: what stands in its folder, by path.
+/// A plugin: the entries of its folder, by path.
 ///
 /// ```
 /// use molecule_platform::PluginTree;
@@ -18,20 +18,20 @@ use molecule_proto::UnixTime;
 /// assert_eq!(paths, ["plugin.yaml", "setup.sh", "skills", "skills/hello", "skills/hello/SKILL.md"]);
 /// ```
 ///
-/// Paths are relative to the plugin's folder and separated by `/`. Directories above an entry come to be with mode 0755. An
-/// entry replaces an earlier one of its path.
+/// Paths are relative to the plugin's folder and separated by `/`. Missing parent directories are created with mode
+/// 0755. An entry replaces an earlier one at the same path.
 ///
 /// # Panics
-/// Every method that takes a path panics on one that no folder could hold: empty, absolute, with `..`, `.`, U+0000 or an
-/// empty component, or below something that is no directory.
+/// Every method with a path panics if no folder could hold the path: it is empty or absolute, has `..`, `.`, U+0000 or
+/// an empty component, or is below an entry that is not a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginTree {
     name: String,
-    /// By the components of their paths, which is the order that a walk of the folder has.
+    /// The entries, sorted by the components of their paths, which is the order of a walk of the folder.
     entries: BTreeMap<Vec<String>, Entry>,
 }
 
-/// What stands at a path.
+/// An entry of a plugin's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry {
@@ -47,20 +47,20 @@ pub enum Entry {
         /// Its content.
         bytes: Bytes,
     },
-    /// A symbolic link. The current server leaves it out. April's sends what it points to if that is a file of the plugin,
-    /// and cannot fetch the plugin otherwise.
+    /// A symbolic link. The current server omits it. April's sends the file that it points to. If it points to anything
+    /// but a file of the plugin, April's server cannot fetch the plugin.
     Link {
-        /// Where it points to, relative to its own directory.
+        /// Its target, relative to its own directory.
         target: String,
     },
 }
 
 impl PluginTree {
-    /// An empty folder of this name. A server lists a plugin under any name, and gives out those that are made of lower-case
+    /// Creates an empty folder of this name. A server lists a plugin of any name, but serves only names of lower-case
     /// letters, digits, `.`, `_` and `-`.
     ///
     /// # Panics
-    /// On a name that no folder can have.
+    /// Panics if no folder can have this name.
     #[track_caller]
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
@@ -87,7 +87,7 @@ impl PluginTree {
         self.with(path, Entry::File { mode: 0o755, bytes: Bytes::copy_from_slice(content.as_ref()) })
     }
 
-    /// Adds a directory with mode 0755, which may stay empty.
+    /// Adds a directory with mode 0755, which may be empty.
     #[must_use]
     #[track_caller]
     pub fn directory(self, path: &str) -> Self {
@@ -101,10 +101,10 @@ impl PluginTree {
         self.with(path, Entry::Link { target: target.to_owned() })
     }
 
-    /// Gives a file or directory other permission bits; those above 0777 do not count.
+    /// Sets the permission bits of a file or directory; bits above 0777 are ignored.
     ///
     /// # Panics
-    /// If there is no file or directory of this path.
+    /// Panics if there is no file or directory at this path.
     #[must_use]
     #[track_caller]
     pub fn mode(mut self, path: &str, bits: u32) -> Self {
@@ -116,22 +116,22 @@ impl PluginTree {
         self
     }
 
-    /// What stands in the folder, in the order of the server's archives: the names in each directory by their bytes, a
-    /// directory before its content.
+    /// The entries of the folder, in the order of the server's archives: the names in each directory are sorted by
+    /// their bytes, and a directory precedes its content.
     pub fn entries(&self) -> impl Iterator<Item = (String, &Entry)> {
         self.entries.iter().map(|(components, entry)| (components.join("/"), entry))
     }
 
-    /// What stands at a path.
+    /// The entry at a path.
     pub fn entry(&self, path: &str) -> Option<&Entry> {
         let components: Vec<String> = path.split('/').map(str::to_owned).collect();
         self.entries.get(&components)
     }
 
-    /// The archive that a server sends for it, links left out, with this time on every entry.
+    /// Makes the archive that a server sends for the plugin, without links and with this time on every entry.
     ///
     /// # Errors
-    /// Those of the archive's writer, which has none for a plugin's paths and sizes.
+    /// The errors of the archive's writer, which returns none for the paths and sizes of a plugin.
     pub fn archive(&self, time: UnixTime) -> io::Result<Bytes> {
         super::archive::pack(self, time)
     }
@@ -144,7 +144,7 @@ impl PluginTree {
         self
     }
 
-    /// Adds an entry and the directories above it, or says why that cannot be.
+    /// Adds an entry and its parent directories, or returns the reason why it cannot.
     pub(crate) fn insert(&mut self, path: &str, entry: Entry) -> Result<(), &'static str> {
         let components: Vec<String> = path.split('/').map(str::to_owned).collect();
         if !components.iter().all(|component| is_component(component)) {
@@ -164,13 +164,13 @@ impl PluginTree {
         Ok(())
     }
 
-    /// The folder without what stands at a path and below it.
+    /// Removes the entry at a path and everything below it.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.entries.retain(|components, _| components[0] != name);
         self
     }
 
-    /// The bytes of its files.
+    /// The total size of its files in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.entries
             .values()
@@ -178,7 +178,7 @@ impl PluginTree {
             .sum()
     }
 
-    /// The content of a file in the folder itself.
+    /// The content of a file in the root of the folder.
     pub(crate) fn root_file(&self, name: &str) -> Option<&Bytes> {
         match self.entry(name)? {
             Entry::File { bytes, .. } => Some(bytes),
@@ -186,13 +186,13 @@ impl PluginTree {
         }
     }
 
-    /// The folder without its links.
+    /// Removes the links.
     pub(crate) fn links_left_out(mut self) -> Self {
         self.entries.retain(|_, entry| !matches!(entry, Entry::Link { .. }));
         self
     }
 
-    /// The folder with the files in place of their links, or `None` if a link points to something else.
+    /// Replaces each link by the file that it points to; returns `None` if a link points to anything else.
     pub(crate) fn links_followed(mut self) -> Option<Self> {
         let followed: Option<Vec<_>> = self
             .entries
@@ -203,13 +203,13 @@ impl PluginTree {
             })
             .collect();
         for (components, bytes) in followed? {
-            // The permission bits of a link, less the usual mask.
+            // A link has mode 0777; the usual umask makes it 0755.
             self.entries.insert(components, Entry::File { mode: 0o755, bytes });
         }
         Some(self)
     }
 
-    /// The content of the file that a path names, links followed as often as an operating system does.
+    /// The content of the file at a path. It follows up to 40 links in a row, as an operating system does.
     fn follow(&self, components: &[String]) -> Option<Bytes> {
         const MOST_LINKS: usize = 40;
         let mut at = components.to_vec();
@@ -224,7 +224,8 @@ impl PluginTree {
     }
 }
 
-/// The path that a link at `components` points to, if it is below the folder. Links in the middle of it are not followed.
+/// The path that a link at `components` points to, if it is inside the folder. Links among its parent directories are
+/// not followed.
 fn beside(components: &[String], target: &str) -> Option<Vec<String>> {
     if target.starts_with('/') {
         return None;

@@ -1,19 +1,19 @@
-//! The first document of a YAML text as a JSON value, as far as manifests need it.
+//! A reader of the first document of a YAML text as a JSON value, with the features that manifests need.
 //!
-//! Plain scalars are read by the rules of YAML 1.2's core schema, and a duplicate key is an error, as with the server's own
-//! reader. Merge keys (`<<`) are keys like any other.
+//! Plain scalars follow the rules of YAML 1.2's core schema, and a duplicate key is an error, as in the server's own
+//! reader. Merge keys (`<<`) are ordinary keys.
 
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 
-/// Levels of lists and mappings in each other.
+/// The most levels of nested lists and mappings.
 const MOST_LEVELS: usize = 64;
-/// Values in a document, aliases written out.
+/// The most values in a document, with aliases expanded.
 const MOST_VALUES: usize = 10_000;
 
-/// The value, or what is wrong with the text, for people.
+/// Returns the value, or a description of the error for people.
 pub(super) fn read(text: &str) -> Result<Value, String> {
     let mut reader = Reader { events: Parser::new_from_str(text), anchored: BTreeMap::new(), values: 0 };
     loop {

@@ -1,4 +1,5 @@
-//! What a workspace may do, as its owner says, and broadcasts (contract sections 16.6 and 18.5). Not on April's server.
+//! The abilities that an owner grants a workspace, and broadcasts (contract sections 16.6 and 18.5). Not on April's
+//! server.
 
 use http::StatusCode;
 use molecule_proto::{ActivityType, ErrorBody, WorkspaceId};
@@ -27,7 +28,8 @@ impl Platform {
         Ok(reply::ok(&json!({"status": "updated"})))
     }
 
-    /// It reaches every other workspace below the same root; the whole text is kept nowhere.
+    /// Sends a broadcast to every other workspace below the same root. The platform stores no more than the beginning
+    /// of the text.
     pub(crate) fn broadcast(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;

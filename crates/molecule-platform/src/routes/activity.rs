@@ -15,17 +15,17 @@ use crate::router;
 
 const DEFAULT_LIMIT: usize = 100;
 const MOST: usize = 500;
-/// How far back `since_secs` looks at most.
+/// The longest time that `since_secs` can look back, in seconds.
 const MOST_SECS: u64 = 30 * 24 * 3600;
 const TYPES: [&str; 7] =
     ["a2a_send", "a2a_receive", "task_update", "agent_log", "skill_promotion", "memory_write", "error"];
 
-/// Which rows are asked for.
+/// The filter of a request for rows.
 struct Wanted {
     activity_type: Option<String>,
-    /// Whether the rows of people are wanted, or those of agents.
+    /// Whether only the rows of people are wanted, or only those of agents.
     of_people: Option<bool>,
-    /// How old they are at most.
+    /// The greatest age of the rows.
     within: Option<Duration>,
     before: Option<UnixTime>,
     peer: Option<WorkspaceId>,
@@ -83,7 +83,7 @@ impl Platform {
         shown
     }
 
-    /// A row that the agent writes itself. What the database cannot take is lost without a word.
+    /// Writes a row that the agent sends. A row that the database cannot store is lost without an error.
     pub(crate) fn post_activity(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         let fields = Fields::read(body)?;
@@ -115,7 +115,7 @@ impl Platform {
         Ok(reply::ok(&PostedAnswer::logged()))
     }
 
-    /// A mark beyond the newest row is taken too, and sticks.
+    /// Sets the mark of the newest row that was read. A mark beyond the newest row is accepted too and stays.
     pub(crate) fn ack_activity(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;
@@ -130,7 +130,7 @@ impl Platform {
     }
 }
 
-/// What both servers understand.
+/// The filters that both servers have.
 fn wanted_april(call: &Call<'_>) -> Result<Wanted, Refusal> {
     let text = |key| router::query_text(call.query, key).filter(|value| !value.is_empty());
     let of_people = match text("source").as_deref() {
@@ -174,7 +174,7 @@ fn wanted_current(call: &Call<'_>) -> Result<Wanted, Refusal> {
     Ok(wanted)
 }
 
-/// The files of a message, or the one of an upload. Of a message's files the server tells no type.
+/// The files of a message, or the file of an upload. For a message's files the server writes no MIME type.
 fn attachments(request: &Value) -> Vec<Attachment> {
     let parts = request.pointer("/params/message/parts").and_then(Value::as_array);
     let files =

@@ -26,7 +26,7 @@ impl Platform {
         if self.database_down || holds_nul(card) || !is_uuid {
             return Err(Refusal::internal("failed to update card"));
         }
-        // Unknown ids are answered like any other, and removed rows are written.
+        // Unknown ids get the same answer, and the row of a removed workspace is changed.
         if let Some(row) = self.row(&id) {
             row.agent_card = Some(card.clone());
             row.updated = call.now.unix;

@@ -1,4 +1,4 @@
-//! The connection block: rotate a workspace's tokens and see it again (contract section 16.2).
+//! The connection block: rotation of a workspace's tokens, and a second look at the block (contract section 16.2).
 
 use http::header::HOST;
 use molecule_proto::{Connection, ConnectionAnswer, Dialect, ROTATE_MARKER, Token, WorkspaceId};
@@ -7,7 +7,7 @@ use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 use crate::routes::create::EXTERNAL_LIKE;
 
-/// The programs that each server shows to people.
+/// The keys of the programs that each server shows to people.
 const APRIL_SNIPPETS: [&str; 2] = ["curl_register_template", "python_snippet"];
 const CURRENT_SNIPPETS: [&str; 8] = [
     "curl_register_template",
@@ -21,14 +21,14 @@ const CURRENT_SNIPPETS: [&str; 8] = [
 ];
 
 impl Platform {
-    /// Revokes all tokens and mints one. A removed workspace gets one too, and it authenticates nothing.
+    /// Revokes all tokens and mints one. A removed workspace gets one too, but it authenticates nothing.
     pub(crate) fn post_rotate(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         let id = self.external_row(call, id)?;
         let token = self.rotate(call.now, &id);
         Ok(reply::ok(&ConnectionAnswer::new(self.connection(call, &id, token))))
     }
 
-    /// Shows the block again, with a placeholder for the token.
+    /// Returns the block again, with a placeholder for the token.
     pub(crate) fn show_connection(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         let id = self.external_row(call, id)?;
         Ok(reply::ok(&ConnectionAnswer::new(self.connection(call, &id, None))))
@@ -39,19 +39,19 @@ impl Platform {
         self.database()?;
         let row = self.row(id).ok_or(Refusal::not_found("workspace not found"))?;
         if !EXTERNAL_LIKE.contains(&row.runtime.as_str()) {
-            // The words were never seen.
+            // The text was never recorded.
             return Err(Refusal::bad_request("workspace runtime is not external"));
         }
         Ok(row.id.clone())
     }
 
-    /// Where clients reach the server, as far as it knows.
+    /// The base URL of the server for clients: the configured one, else the one of the request's `Host`.
     pub(crate) fn public_url(&self, call: &Call<'_>) -> String {
         let host = || call.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         self.config.public_url.clone().unwrap_or_else(|| format!("http://{}", host()))
     }
 
-    /// The block for a workspace; `None` stands for a token that is not shown again.
+    /// The connection block of a workspace; `None` means a token that is not shown again.
     pub(crate) fn connection(&self, call: &Call<'_>, id: &WorkspaceId, token: Option<Token>) -> Connection {
         let url = self.public_url(call);
         let shown = token.as_ref().map_or_else(|| format!("<{ROTATE_MARKER}>"), |token| token.expose().to_owned());

@@ -11,9 +11,9 @@ use crate::reply::{self, Refusal, Response};
 use crate::routes::register::known_mode;
 use crate::tokens::TokenKind;
 
-/// Runtimes whose agents run elsewhere.
+/// The runtimes whose agents run outside the platform.
 pub(super) const EXTERNAL_LIKE: [&str; 3] = ["external", "kimi", "kimi-cli"];
-/// Runtimes that the current server starts in containers.
+/// The runtimes that the current server starts in containers.
 const MANAGED: [&str; 5] = ["claude-code", "codex", "hermes", "langgraph", "openclaw"];
 
 impl From<Malformed> for CreateError {
@@ -22,7 +22,7 @@ impl From<Malformed> for CreateError {
     }
 }
 
-/// A refusal, or an answer of a form of its own.
+/// A refusal, or an answer in another format.
 enum CreateError {
     Refused(Refusal),
     Answered(Box<Response>),
@@ -75,7 +75,8 @@ impl Platform {
         Ok(self.created_external(call, id, has_url))
     }
 
-    /// A workspace with a URL counts as online and is shown no token: its first register mints it.
+    /// The answer for an external workspace. A workspace with a URL counts as online and gets no token here: its first
+    /// register mints it.
     fn created_external(&mut self, call: &Call<'_>, id: WorkspaceId, has_url: bool) -> Response {
         let answer = if has_url {
             CreatedWorkspace::external(id, WorkspaceStatus::Online, None)
@@ -88,7 +89,7 @@ impl Platform {
     }
 }
 
-/// Any runtime goes, and `external` alone does not make one external in the row.
+/// Reads the body by April's rules: it accepts any runtime, and `external` alone does not set the runtime in the row.
 fn plan_april(body: &[u8]) -> Result<(Plan, bool), CreateError> {
     let fields = Fields::read(body)?;
     let runtime = fields.text("runtime")?;

@@ -1,5 +1,5 @@
-//! `POST /workspaces/:self/delegate`, `GET …/delegations`, and reports of an agent's own delegations (contract section 14;
-//! April 8).
+//! `POST /workspaces/:self/delegate`, `GET …/delegations`, and an agent's reports of its own delegations (contract
+//! section 14; April 8).
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::reply::{self, Refusal, Response};
 
 const MALFORMED: &str = "invalid delegation request";
 const NO_TARGET: &str = "target_id must be a valid UUID";
-/// The most rows that are listed.
+/// The most rows of a list.
 const LISTED: usize = 50;
 /// The longest preview, in bytes.
 const PREVIEW: usize = 300;
-/// How long a target may be silent until a delegation counts as stuck.
+/// The silence of a target after which a delegation counts as stuck.
 const STUCK: Duration = Duration::from_secs(600);
-/// How long after its beginning a delegation is given up.
+/// The time after its start at which a delegation is given up.
 const DEADLINE: Duration = Duration::from_secs(6 * 3600);
 
 impl Platform {
@@ -70,7 +70,7 @@ impl Platform {
         reply::json(StatusCode::BAD_REQUEST, &body)
     }
 
-    /// Both rows of each delegation of the workspace's own; those that it was given are not among them.
+    /// Lists both rows of each delegation of which the workspace is the source, but none of which it is the target.
     pub(crate) fn list_delegations(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;
@@ -87,7 +87,8 @@ impl Platform {
         Ok(reply::ok(&rows))
     }
 
-    /// The delegations of a workspace, one row each, those that it was given among them; none where no ledger is kept.
+    /// The delegations of which a workspace is the source or the target, one row each; empty if the server writes no
+    /// ledger.
     fn ledger(&self, now: Now, reader: &WorkspaceId) -> Vec<DelegationRow> {
         if !self.config.delegation_ledger || self.config.dialect == Dialect::April {
             return Vec::new();
@@ -197,7 +198,7 @@ impl Platform {
         Ok(reply::ok(&ReportedDelegation::new(id, status.as_str())))
     }
 
-    /// Writes the end of a delegation to the rows that recorded it.
+    /// Writes the end of a delegation to the rows in which the agent recorded it.
     fn mark_reported(&mut self, source: &WorkspaceId, id: &str, status: &DelegationStatus, error: &str) {
         let recorded = self.feed.newest_first(source).into_iter().filter(|row| {
             let named = row.request_body.as_ref().and_then(|body| body.get("delegation_id"));
@@ -213,7 +214,7 @@ impl Platform {
     }
 }
 
-/// The answer's text, else all that the row holds, as the database writes it: shorter keys first.
+/// The answer's text, else the whole JSON of the row as the database writes it, with shorter keys first.
 fn preview(body: &Value) -> String {
     let text = match body.get("text").and_then(Value::as_str) {
         Some(text) => text.to_owned(),

@@ -37,8 +37,9 @@ impl Platform {
         })
     }
 
-    /// Where a workspace is called, as discovery tells it: its own URL if it is external, also when it was removed, unless a
-    /// pause had cleared it; else what was registered of late, else an address in the platform's own network that is made up.
+    /// The URL of a workspace in discovery's answer. For an external workspace it is the URL in its row, also after its
+    /// removal; only a pause clears it. Otherwise it is the URL that was registered in the last 5 minutes, else an
+    /// invented address in the platform's own network. `None` if the workspace has none of these.
     fn callable_at(&self, now: Time, row: &Workspace) -> Result<Option<String>, Refusal> {
         if row.runtime == "external" && !row.url.is_empty() {
             let unsafe_url = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "workspace URL failed safety check");
@@ -69,7 +70,7 @@ impl Platform {
         }
         let row = self.workspaces.get(&id).ok_or(Refusal::not_found(NO_WORKSPACE))?;
         let wanted = router::query_text(call.query, "q").unwrap_or_default().to_lowercase();
-        // April's server falls over a peer without a role, and answers nothing.
+        // April's server crashes on a peer without a role, and its answer has no body.
         let falls = self.config.dialect == Dialect::April && self.peers_of(row).any(|peer| peer.role.is_none());
         if !wanted.is_empty() && falls {
             return Ok(reply::empty(StatusCode::INTERNAL_SERVER_ERROR));

@@ -12,7 +12,7 @@ use crate::sweep::LIVENESS;
 use crate::workspace::{Pulse, Reported, Workspace};
 
 const FAILED: &str = "failed to update";
-/// The tasks that a workspace works on at once; with fewer it has time for a message that waits.
+/// The tasks that a workspace runs at once. A workspace with fewer active tasks gets a queued message.
 const MOST_TASKS: i64 = 1;
 /// The most that a workspace can have spent, in US cents.
 const MOST_SPEND: i64 = 1_000_000_000_000;
@@ -25,7 +25,7 @@ struct Beat {
     agent_card: Option<Value>,
 }
 
-/// What a heartbeat's metadata say; a beat without them withdraws it.
+/// The settings in a heartbeat's metadata. A heartbeat without them resets them.
 #[derive(Default)]
 struct Announced {
     manages_status: bool,
@@ -42,7 +42,7 @@ impl Platform {
         if self.database_down || !beat.is_storable() {
             return Err(Refusal::internal(FAILED));
         }
-        // An unknown or removed workspace is answered like any other.
+        // An unknown or removed workspace gets the same answer.
         if let Some(row) = self.workspaces.get_mut(&id).filter(|row| !row.is_removed()) {
             let has_time = beat.reported.active_tasks < MOST_TASKS;
             row.take(dialect, call.now, beat);
@@ -80,13 +80,14 @@ impl Workspace {
             self.liveness_key = Some(now.mono + LIVENESS);
         }
         self.beat(dialect, now.mono, &pulse);
-        // What a beat announces counts from the next one.
+        // This setting of a heartbeat applies only from the next one on.
         self.manages_status = beat.announced.manages_status;
     }
 }
 
 impl Beat {
-    /// The database has no U+0000, and counts tasks in 32 bits.
+    /// Returns whether the database can store the heartbeat: it has no U+0000, and stores the number of tasks in 32
+    /// bits.
     fn is_storable(&self) -> bool {
         let texts = [&self.reported.sample_error, &self.reported.current_task];
         !texts.iter().any(|text| text.contains('\0'))

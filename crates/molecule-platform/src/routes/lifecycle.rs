@@ -30,7 +30,7 @@ impl Platform {
         }
     }
 
-    /// The words of the two conflicts were never seen.
+    /// The texts of the two conflicts were never recorded.
     pub(crate) fn post_resume(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;
@@ -49,8 +49,8 @@ impl Platform {
         }
     }
 
-    /// Both servers take it for external workspaces too; on April's nothing comes of it (April contract section 3.1). Its
-    /// refusal was never seen.
+    /// Both servers accept it for external workspaces too; on April's it has no effect (April contract section 3.1).
+    /// Its refusal was never recorded.
     pub(crate) fn post_hibernate(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         self.database()?;
@@ -88,7 +88,7 @@ impl Platform {
         Ok(reply::ok(&DeleteAnswer::new(purge, cascade)))
     }
 
-    /// The current server wants to be told the name of what it deletes.
+    /// The refusal of the current server, if the request does not repeat the name of the workspace to delete.
     fn confirm_name(&self, call: &Call<'_>, id: &WorkspaceId) -> Option<Response> {
         let Some(row) = self.workspaces.get(id) else {
             return Some(Refusal::not_found("workspace not found").into());

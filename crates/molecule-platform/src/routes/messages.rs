@@ -1,5 +1,5 @@
-//! `POST /workspaces/:id/a2a`, its door for third parties, and `GET …/a2a/queue/:queue_id` (contract sections 9 to 11; April
-//! 7.1).
+//! `POST /workspaces/:id/a2a`, `POST …/a2a/inbound` for third parties, and `GET …/a2a/queue/:queue_id` (contract
+//! sections 9 to 11; April 7.1).
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use molecule_proto::{A2aRefusal, Dialect, ErrorBody, QueueId, WorkspaceId};
@@ -10,10 +10,10 @@ use crate::auth::bearer;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 
-/// Asks for more time than agents have for each other; any number that is not 0 takes the limit away.
+/// The header with which an agent asks for more time for its call. Any number above 0 removes the limit of 30 minutes.
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
 
-/// An answer, or the promise of one.
+/// An answer, or the ticket of a later one.
 pub(crate) enum Handled {
     Now(Response),
     Later(Ticket),
@@ -35,7 +35,7 @@ impl Platform {
         self.proxy(call, target, body, sender, true)
     }
 
-    /// The door for third parties that hold the target's inbound secret.
+    /// Handles a message of a third party, which authenticates with the target's inbound secret.
     pub(crate) fn post_a2a_inbound(&mut self, call: &Call<'_>, target: &str, body: &[u8]) -> Result<Handled, Refusal> {
         let presented = bearer(call.headers).ok_or(Refusal::unauthorized("missing Authorization header"))?;
         let secret = self.row(target).and_then(|row| row.inbound_secret.clone());
@@ -61,7 +61,7 @@ impl Platform {
             return Ok(too_large(most).into());
         }
         let id: WorkspaceId = target.parse().map_err(|_| Refusal::internal("lookup failed"))?;
-        // What was registered of late is known without the database.
+        // A URL that was registered in the last 5 minutes is known without the database.
         if self.database_down && self.urls.get(call.now.mono, &id).is_none() {
             return Err(Refusal::internal("lookup failed"));
         }
@@ -69,7 +69,7 @@ impl Platform {
         if let Some(refused) = self.over_budget(&row.id) {
             return Ok(refused.into());
         }
-        // April's server looks for the URL before it reads the body.
+        // April's server looks up the URL before it reads the body.
         if dialect == Dialect::April
             && let Err(response) = self.reach(call.now.mono, &row.id)
         {
@@ -94,7 +94,7 @@ impl Platform {
         })
     }
 
-    /// Only the sender, the target and an administrator may look; the workspace in the path is not compared.
+    /// Answers only the sender, the target and an administrator. The workspace in the path is not checked.
     pub(crate) fn show_queue_item(&mut self, call: &Call<'_>, item: &str) -> Result<Response, Refusal> {
         let caller = self.current_caller(call)?;
         let id: QueueId = item.parse().map_err(|_| Refusal::internal("lookup failed"))?;

@@ -1,4 +1,4 @@
-//! `POST /workspaces/:id/notify`: words for the user (contract section 13.2; April 6.3).
+//! `POST /workspaces/:id/notify`: a message to the user (contract section 13.2; April 6.3).
 
 use http::StatusCode;
 use molecule_proto::{ActivityType, Dialect, ErrorBody, PostedAnswer, WorkspaceId};
@@ -39,8 +39,8 @@ impl Platform {
         Ok(reply::ok(&PostedAnswer::sent()))
     }
 
-    /// The summary of what was said. April's server cuts it at a byte, and one that is cut within a character leaves no
-    /// row. How the current one cuts was seen with delegations alone.
+    /// The summary of a message. April's server cuts it after 80 bytes, and a cut within a character leaves no row. How
+    /// the current server cuts is known from delegations only.
     fn summary(&self, message: &str) -> Option<String> {
         let short = match self.config.dialect {
             _ if message.len() <= SUMMARY => message.to_owned(),
@@ -52,7 +52,7 @@ impl Platform {
     }
 }
 
-/// The files that go with the words, with what the server keeps of them.
+/// The attached files, with the fields that the server stores.
 fn files(attachments: Option<&Value>) -> Result<Vec<Map<String, Value>>, Refusal> {
     let attachments = match attachments {
         None | Some(Value::Null) => return Ok(Vec::new()),

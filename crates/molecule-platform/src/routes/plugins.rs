@@ -11,35 +11,36 @@ use crate::plugin::{self, Fetched};
 use crate::reply::{self, Refusal, Response};
 use crate::router;
 
-/// The longest body of a request to install, in bytes.
+/// The longest body of an install request, in bytes.
 const MOST_BODY: usize = 64 << 10;
 
 impl Platform {
-    /// `GET /plugins`: for anybody.
+    /// `GET /plugins`, which needs no credential.
     pub(crate) fn list_plugins(&self, call: &Call<'_>) -> Response {
         let runtime = router::query_text(call.query, "runtime").filter(|runtime| !runtime.is_empty());
         reply::ok(&self.plugins.listed(self.config.dialect, runtime.as_deref()))
     }
 
-    /// `GET /plugins/sources`: for anybody.
+    /// `GET /plugins/sources`, which needs no credential.
     pub(crate) fn list_plugin_sources(&self) -> Response {
         reply::ok(&plugin::schemes(self.config.dialect))
     }
 
-    /// `GET /workspaces/:id/plugins/available`. A workspace that does not exist has no runtime, and is shown every plugin.
+    /// `GET /workspaces/:id/plugins/available`. For a workspace that does not exist, the list has the plugins of all
+    /// runtimes.
     pub(crate) fn available_plugins(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         let runtime = self.row(id).map(|row| row.runtime.clone());
         Ok(reply::ok(&self.plugins.listed(self.config.dialect, runtime.as_deref())))
     }
 
-    /// `GET /workspaces/:id/plugins`: what is in the workspace's container. No container runs here.
+    /// `GET /workspaces/:id/plugins`: the plugins in the workspace's container. This platform runs no containers.
     pub(crate) fn installed_plugins(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         Ok(reply::ok(&Vec::<AvailablePlugin>::new()))
     }
 
-    /// `GET /workspaces/:id/plugins/compatibility`. The text of its refusal was not recorded.
+    /// `GET /workspaces/:id/plugins/compatibility`. The text of its refusal was never recorded.
     pub(crate) fn plugin_compatibility(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         match router::query_text(call.query, "runtime").filter(|runtime| !runtime.is_empty()) {
@@ -64,8 +65,8 @@ impl Platform {
         }
     }
 
-    /// `POST /workspaces/:id/plugins`: into the workspace's container. External workspaces have none, and no other
-    /// workspace has one here.
+    /// `POST /workspaces/:id/plugins`: installs a plugin into the workspace's container. External workspaces have no
+    /// container, and on this platform no other workspace has one.
     pub(crate) fn install_plugin(&mut self, call: &Call<'_>, id: &str, body: &[u8]) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         if self.manages_its_plugins(id) {
@@ -89,7 +90,7 @@ impl Platform {
         }
     }
 
-    /// `DELETE /workspaces/:id/plugins/:name`: from the workspace's container.
+    /// `DELETE /workspaces/:id/plugins/:name`: removes a plugin from the workspace's container.
     pub(crate) fn uninstall_plugin(&mut self, call: &Call<'_>, id: &str, name: &str) -> Result<Response, Refusal> {
         self.workspace_auth(call.now.unix, call.headers, id)?;
         if self.manages_its_plugins(id) {
@@ -104,7 +105,8 @@ impl Platform {
         Err(no_container())
     }
 
-    /// Whether the current server knows that a workspace's agent runs elsewhere; April's does not ask.
+    /// Returns whether a workspace's agent runs outside the platform, and so has no container. April's server does not
+    /// check this.
     fn manages_its_plugins(&mut self, id: &str) -> bool {
         let is_external = |runtime: &str| EXTERNAL_LIKE.contains(&runtime);
         self.config.dialect == Dialect::Current && self.row(id).is_some_and(|row| is_external(&row.runtime))

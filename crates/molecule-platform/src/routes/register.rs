@@ -13,13 +13,13 @@ use crate::workspace::Workspace;
 
 const FAILED: &str = "registration failed";
 
-/// A body with everything that the server insists on.
+/// The fields of a body, after the checks of its form.
 struct Body {
-    /// As it was sent: perhaps no UUID at all.
+    /// The id as it was sent, which may not be a UUID.
     id: String,
     url: String,
     card: Value,
-    /// `workspace`, `platform` or nothing.
+    /// `workspace`, `platform` or `""`.
     kind: String,
     delivery_mode: Option<DeliveryMode>,
 }
@@ -32,7 +32,7 @@ impl Platform {
         }
     }
 
-    /// The URL is judged before the token, and every refusal has the same words.
+    /// Checks the URL before the token. Every refusal has the same text.
     fn register_april(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
         let body = read_april(body)?;
         url_rules::check_push(&self.config, &body.url).map_err(|_| Malformed)?;
@@ -42,7 +42,8 @@ impl Platform {
         Ok(reply::ok(&minted))
     }
 
-    /// The token comes before the URL, the reason is told, and what an authenticated agent gets wrong degrades it.
+    /// Checks the token before the URL, and a refusal contains the reason. A refused request of an authenticated agent
+    /// degrades its workspace.
     fn register_current(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
         let body = read_current(body)?;
         let proved = self.registry_auth(call.now.unix, call.headers, &body.id)?;
@@ -57,7 +58,7 @@ impl Platform {
         Ok(reply::ok(&minted))
     }
 
-    /// What is left once the caller may register: the kind, the mode and the URLs.
+    /// The checks after the authentication: the kind, the mode and the URLs.
     fn register_known_caller(&mut self, body: &Body) -> Result<(WorkspaceId, String, DeliveryMode), Refusal> {
         let is_platform = self.row(&body.id).is_some_and(|row| row.kind.as_str() == "platform");
         if body.kind == "platform" && !is_platform {
@@ -83,14 +84,14 @@ impl Platform {
         Ok((id, url, delivery_mode))
     }
 
-    /// What the body says, else what the row says, and without a row push. A row always has a mode, so the server's rule
-    /// for runtimes never comes to it (contract section 4.2).
+    /// The mode in the body, else the one in the row, else push. A row always has a mode, so that the server's rule for
+    /// runtimes never applies (contract section 4.2).
     fn delivery_mode_for(&mut self, body: &Body) -> DeliveryMode {
         let stored = self.row(&body.id).map(|row| row.delivery_mode.clone());
         body.delivery_mode.clone().or(stored).unwrap_or(DeliveryMode::Push)
     }
 
-    /// The id, if the database can store this registration.
+    /// Returns the id, if the database can store this registration.
     fn storable(&self, body: &Body) -> Result<WorkspaceId, Refusal> {
         let failed = Refusal::internal(FAILED);
         if self.database_down || holds_nul(&body.card) || body.url.contains('\0') {
@@ -150,7 +151,7 @@ impl Platform {
     }
 }
 
-/// The mode, the kind and a card's URL are not looked at.
+/// Reads the body by April's rules, which ignore the mode, the kind and a card's URL.
 fn read_april(body: &[u8]) -> Result<Body, Malformed> {
     let fields = Fields::read(body)?;
     let (id, url) = (fields.text("id")?, fields.text("url")?);
@@ -177,7 +178,7 @@ fn read_current(body: &[u8]) -> Result<Body, Refusal> {
     Ok(Body { id, url, card, kind, delivery_mode })
 }
 
-/// `push`, `poll` or, for the empty word, nothing.
+/// Parses `push` or `poll`; returns `None` for `""`.
 pub(super) fn known_mode(mode: &str) -> Result<Option<DeliveryMode>, Refusal> {
     match DeliveryMode::from(mode) {
         known @ (DeliveryMode::Push | DeliveryMode::Poll) => Ok(Some(known)),
@@ -186,7 +187,7 @@ pub(super) fn known_mode(mode: &str) -> Result<Option<DeliveryMode>, Refusal> {
     }
 }
 
-/// The current server fills in what a card that is an object lacks.
+/// Adds missing fields to a card that is an object, as the current server does.
 fn filled_in(card: Value, row: &Workspace) -> Value {
     let Value::Object(mut card) = card else { return card };
     fill(&mut card, "name", Some(&row.name));

@@ -8,7 +8,7 @@ use crate::json::{Fields, Malformed};
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 
-/// The one place where values are written.
+/// The only type that serializes secret values.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Values(#[serde(serialize_with = "Secrets::serialize")] Secrets);
@@ -71,7 +71,8 @@ impl Platform {
         Ok(reply::ok(&json!({"status": "deleted", "key": key})))
     }
 
-    /// What a privileged bearer, which no look-up is needed for, meets while the database is down.
+    /// Returns an error while the database is down. It is for requests with a privileged bearer, which passes without a
+    /// look-up.
     pub(crate) fn database(&self) -> Result<(), Refusal> {
         if self.database_down { Err(Refusal::internal("query failed")) } else { Ok(()) }
     }

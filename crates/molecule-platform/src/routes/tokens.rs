@@ -1,4 +1,4 @@
-//! Tokens (contract section 16.3; April 10.2, 11 and 12).
+//! The routes for tokens (contract section 16.3; April 10.2, 11 and 12).
 
 use http::StatusCode;
 use molecule_proto::{MintedToken, RevokedToken, TokenId, TokenList, WorkspaceId};
@@ -11,7 +11,7 @@ use crate::router;
 use crate::tokens::TokenKind;
 
 const MESSAGE: &str = "Save this token now — it cannot be retrieved again.";
-/// Live tokens of a workspace beyond which the owner's route mints none.
+/// The number of live tokens of a workspace at which the owner's route mints no more.
 const MOST_LIVE: usize = 50;
 
 impl Platform {
@@ -57,7 +57,7 @@ impl Platform {
         minted.ok_or(Refusal::not_found("workspace not found"))
     }
 
-    /// `POST /admin/workspaces/:id/revoke-auth-tokens`: any id will do.
+    /// `POST /admin/workspaces/:id/revoke-auth-tokens`, which accepts any id.
     pub(crate) fn admin_revoke_tokens(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         self.admin_auth(call.now.unix, call.headers)?;
         let parsed = id.parse::<WorkspaceId>().map_err(|_| Refusal::bad_request("invalid workspace id"))?;
@@ -65,7 +65,8 @@ impl Platform {
         Ok(reply::ok(&RevokedToken::revoked(Some(id.to_owned()))))
     }
 
-    /// `GET /admin/workspaces/:id/test-token`: April's way to a new token, for anybody where no administrator is set.
+    /// `GET /admin/workspaces/:id/test-token`: mints a token on April's server. It needs no credential if no
+    /// administrator is configured.
     pub(crate) fn test_token(&mut self, call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
         if self.config.admin_token.is_some() {
             self.admin_auth(call.now.unix, call.headers)?;
@@ -84,8 +85,8 @@ impl Platform {
         Some(reply::json(StatusCode::CREATED, &MintedToken::new(token, id.clone(), advice)))
     }
 
-    /// `POST /org/tokens`: a token for every workspace of the organisation. The current server wants an approval for it
-    /// and is not modelled here.
+    /// `POST /org/tokens`: mints a token for every workspace of the organisation. On the current server it needs an
+    /// approval, which is not modelled.
     pub(crate) fn post_org_token(&mut self, call: &Call<'_>, body: &[u8]) -> Result<Response, Refusal> {
         let counted = self.org_token_limiter.count(call.now.mono, call.peer, call.headers);
         let mut response = match counted.refusal() {

@@ -1,4 +1,5 @@
-//! `GET /workspaces/:id`, the open view (contract section 7.2; April 5.3), and the list of all for administrators.
+//! `GET /workspaces/:id`, the open view (contract section 7.2; April 5.3), and the administrator's list of all
+//! workspaces.
 
 use http::StatusCode;
 use molecule_proto::{Dialect, RemovedWorkspace, WorkspaceId};
@@ -26,7 +27,7 @@ impl Platform {
         Ok(reply::ok(&row.view(dialect)))
     }
 
-    /// `GET /workspaces`: those that are not removed, with what the open view hides.
+    /// `GET /workspaces`: the workspaces that are not removed, with fields that the open view hides.
     pub(crate) fn list_workspaces(&mut self, call: &Call<'_>) -> Result<Response, Refusal> {
         self.admin_auth(call.now.unix, call.headers)?;
         let mut rows: Vec<&Workspace> = self.workspaces.values().filter(|row| !row.is_removed()).collect();

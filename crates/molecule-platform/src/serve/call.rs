@@ -1,4 +1,4 @@
-//! Calls agents on loopback addresses, as the platform asks.
+//! The HTTP client that calls agents on loopback addresses.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,19 +18,19 @@ use tokio::time::timeout;
 
 use crate::dispatch::DispatchFault;
 
-/// How long a connection may take.
+/// The timeout of a connection attempt.
 const DIAL: Duration = Duration::from_secs(10);
 
-/// Sends a request to exactly its URI and reads the answer, of its body at most a byte more than `most`.
+/// Sends a request to exactly its URI and reads the answer, with at most `most` + 1 bytes of its body.
 ///
-/// How long that may take is the platform's business, which cancels what takes too long. Whatever is not on a loopback
-/// address counts as out of reach: a test double never calls anybody else.
+/// It has no timeout for the answer, because the platform cancels a call that takes too long. Any host that is not a
+/// loopback address counts as unreachable: a test double never calls another machine.
 pub(super) async fn call(mut request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, DispatchFault> {
     if request.uri().scheme_str() != Some("http") {
         return Err(DispatchFault::Tls);
     }
     let stream = dial(request.uri()).await?;
-    // An answer that is compressed could not be read.
+    // The client cannot read a compressed answer.
     request.headers_mut().remove(ACCEPT_ENCODING);
     let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
@@ -58,7 +58,7 @@ async fn dial(uri: &Uri) -> Result<TcpStream, DispatchFault> {
     Err(DispatchFault::Connect(tried))
 }
 
-/// The loopback addresses that a host stands for; none for any other host.
+/// The loopback addresses of a host; none for any other host.
 fn addresses(host: &str) -> Vec<IpAddr> {
     if host == "localhost" {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -87,7 +87,7 @@ fn fault(error: &hyper::Error) -> DispatchFault {
     if error.is_parse() { DispatchFault::Protocol } else { DispatchFault::Closed }
 }
 
-/// Does work while a connection is driven beside it; both end with the work.
+/// Polls a connection together with the work that uses it. Both end when the work ends.
 async fn beside<T>(work: impl Future<Output = T>, connection: impl Future) -> T {
     let (mut work, mut connection) = (pin!(work), pin!(connection));
     let mut is_open = true;

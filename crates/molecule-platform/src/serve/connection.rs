@@ -1,4 +1,4 @@
-//! Connections: reads a request, lets the rules and the platform have it, writes the answer.
+//! The connections of a server: it reads a request, applies the rules, asks the platform, and writes the answer.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,12 +18,12 @@ use super::Shared;
 use super::rule::{Action, RuleId};
 use crate::answer::Answer;
 
-/// The longest body that is read, in bytes.
+/// The longest request body that is read, in bytes.
 const MOST_BODY: usize = 16 << 20;
-/// How long to wait after an error of the listener, such as too many open files.
+/// The pause after an error of the listener, such as too many open files.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
 
-/// Takes connections until the runtime ends.
+/// Accepts connections until the runtime ends.
 pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     loop {
@@ -37,14 +37,15 @@ pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>)
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    // Small answers are written at once; without this a kept connection waits for the peer's acknowledgement.
+    // Small answers are written at once. Otherwise an answer on a reused connection waits for the peer's
+    // acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| answer(request, peer, &shared));
-    // An error is a peer that went away, or a connection that was closed on purpose.
+    // An error means that the peer closed the connection, or that a rule did.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The connection is closed on purpose.
+/// The error of a connection that a rule closes.
 #[derive(Debug)]
 struct Closed;
 
@@ -80,7 +81,7 @@ async fn answer(
     Ok(response.map(Full::new))
 }
 
-/// Does what the rule says, or lets the platform answer.
+/// Applies the rule, or lets the platform answer.
 async fn ruled(
     request: Request<Bytes>,
     peer: SocketAddr,
@@ -117,7 +118,7 @@ async fn ruled(
     }
 }
 
-/// A request that the platform has taken.
+/// A request that the platform has received.
 enum Begun {
     Answered(Response<Bytes>),
     Waiting(oneshot::Receiver<Response<Bytes>>),
@@ -127,7 +128,7 @@ impl Begun {
     async fn end(self) -> Result<Response<Bytes>, Closed> {
         match self {
             Self::Answered(response) => Ok(response),
-            // Without an answer only when the server stops.
+            // The sender is dropped without an answer only when the server stops.
             Self::Waiting(answer) => answer.await.map_err(|_| Closed),
         }
     }
@@ -150,7 +151,7 @@ fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Begun
     begun
 }
 
-/// Waits until a rule no longer stands.
+/// Waits until a rule is removed.
 async fn released(shared: &Shared, id: RuleId) {
     let mut released = shared.released.subscribe();
     while shared.lock().rules.stands(id) {

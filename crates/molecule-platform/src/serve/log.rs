@@ -1,4 +1,4 @@
-//! The requests that a server saw.
+//! The log of the requests that a server received.
 
 use std::net::SocketAddr;
 
@@ -6,18 +6,18 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use molecule_proto::Now;
 
-/// How many requests are kept.
+/// The number of requests that are always stored. Twice as many may be stored for a while.
 const KEPT: usize = 4096;
 
 /// A request as it was received.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Seen {
-    /// Its place in the order of arrival, from 0.
+    /// Its index in the order of arrival, from 0.
     pub number: u64,
-    /// When its body was complete.
+    /// The time at which its body was complete.
     pub at: Now,
-    /// Where it came from: requests on the same connection have the same port.
+    /// The address of the client: requests on the same connection have the same port.
     pub peer: SocketAddr,
     /// Its method.
     pub method: Method,
@@ -29,7 +29,7 @@ pub struct Seen {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
-    /// What it was answered with, once it was and if it was.
+    /// The status of its answer; `None` if it has no answer, or not yet.
     pub status: Option<StatusCode>,
 }
 
@@ -45,7 +45,7 @@ impl Log {
         &self.seen
     }
 
-    /// Keeps a request, and gives its number.
+    /// Stores a request, and returns its number.
     pub(super) fn add(&mut self, at: Now, peer: SocketAddr, request: &http::Request<Bytes>) -> u64 {
         if self.seen.len() >= 2 * KEPT {
             self.seen.drain(..KEPT);

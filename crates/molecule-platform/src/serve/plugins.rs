@@ -1,4 +1,4 @@
-//! Plugins from a disk.
+//! The loader of plugins from a disk.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::plugin::{Entry, PluginTree};
 
-/// Reads a directory of plugins, one folder for each, as the server's registry is one. Files beside the folders and links to
-/// folders are no plugins.
+/// Reads a directory of plugins, one folder for each, like the server's registry. Files in that directory and links to
+/// folders are not plugins.
 ///
 /// ```no_run
 /// use molecule_platform::{Config, Dialect, Platform, serve};
@@ -21,12 +21,12 @@ use crate::plugin::{Entry, PluginTree};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Everything in a folder is read, dot files too, with its permission bits; where a system has none, files have 0644 and
-/// directories 0755. Symbolic links are kept as what they are.
+/// Everything in a folder is read, dot files too, with its permission bits. On a system without permission bits, files
+/// have 0644 and directories 0755. Symbolic links stay symbolic links.
 ///
 /// # Errors
-/// Those of reading, and [`ErrorKind::InvalidData`] for what no plugin can hold: a name that is not UTF-8, a device, a pipe, a
-/// socket. Each names the path.
+/// The errors of reading, and [`ErrorKind::InvalidData`] for an entry that no plugin can hold: a name that is not
+/// UTF-8, a device, a pipe, a socket. Each error names the path.
 pub fn load_plugins(directory: impl AsRef<Path>) -> io::Result<Vec<PluginTree>> {
     let mut plugins = Vec::new();
     for (name, path) in children(directory.as_ref())? {
@@ -40,7 +40,7 @@ pub fn load_plugins(directory: impl AsRef<Path>) -> io::Result<Vec<PluginTree>> 
 
 fn load(name: String, root: &Path) -> io::Result<PluginTree> {
     let mut plugin = PluginTree::new(name);
-    // Directories whose content is still to be read, by their paths in the plugin.
+    // The directories that are still to be read, each with its path in the plugin.
     let mut waiting = vec![(String::new(), root.to_owned())];
     while let Some((above, directory)) = waiting.pop() {
         for (name, path) in children(&directory)? {
@@ -72,7 +72,7 @@ fn entry(path: &Path) -> io::Result<Entry> {
     }
 }
 
-/// What is in a directory, by name.
+/// The entries of a directory: name and path.
 fn children(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let listed = fs::read_dir(directory).map_err(at(directory))?;
     listed
@@ -96,7 +96,7 @@ fn permissions(metadata: &Metadata) -> u32 {
     if metadata.is_dir() { 0o755 } else { 0o644 }
 }
 
-/// Names the path in an error of the system.
+/// Adds the path to an error of the operating system.
 fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,37 +1,37 @@
-//! Faults on purpose: late, lost and made-up answers.
+//! Rules that inject faults: delayed, dropped and replaced answers.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-/// What happens to a request that a rule matches.
+/// The effect of a rule on a request that it matches.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Action {
-    /// It is held back before the platform sees it, until the rule is released.
+    /// The request stalls before the platform sees it, until the rule is released.
     Stall,
-    /// The platform acts, and the answer is held back until the rule is released.
+    /// The platform handles the request, and its answer stalls until the rule is released.
     StallAnswer,
-    /// It is held back for a while before the platform sees it.
+    /// The request is delayed before the platform sees it.
     Delay(Duration),
-    /// The platform acts, and the answer is held back for a while.
+    /// The platform handles the request, and its answer is delayed.
     DelayAnswer(Duration),
-    /// This is answered, and the platform never sees the request.
+    /// The client gets this answer, and the platform never sees the request.
     Answer(Response<Bytes>),
     /// The connection is closed, and the platform never sees the request.
     CloseBefore,
-    /// The platform acts, and the connection is closed instead of an answer.
+    /// The platform handles the request, and the connection is closed without an answer.
     CloseAfter,
 }
 
-/// Which requests something happens to, and how often.
+/// A rule: the requests that it matches, its action, and how often it applies.
 #[derive(Debug, Clone)]
 pub struct Rule {
     path: Path,
     method: Option<Method>,
     action: Action,
-    /// `None`: as long as the rule stands.
+    /// How many more requests it matches; `None` means any number.
     times: Option<u32>,
 }
 
@@ -43,29 +43,31 @@ enum Path {
 }
 
 impl Rule {
-    /// For every request.
+    /// Matches every request.
     pub fn any(action: Action) -> Self {
         Self { path: Path::Any, method: None, action, times: None }
     }
 
-    /// For requests with exactly this path, the query apart.
+    /// Matches requests with exactly this path; the query does not count.
     pub fn path(path: impl Into<String>, action: Action) -> Self {
         Self { path: Path::Exact(path.into()), ..Self::any(action) }
     }
 
-    /// For requests whose path, the query apart, ends like this: `/state`, `/registry/heartbeat`.
+    /// Matches requests whose path has this suffix; the query does not count. Examples are `/state` and
+    /// `/registry/heartbeat`.
     pub fn path_suffix(suffix: impl Into<String>, action: Action) -> Self {
         Self { path: Path::Suffix(suffix.into()), ..Self::any(action) }
     }
 
-    /// Narrows the rule to one method.
+    /// Restricts the rule to one method.
     #[must_use]
     pub fn method(mut self, method: Method) -> Self {
         self.method = Some(method);
         self
     }
 
-    /// Lets the rule match so many requests and no more. After the last one it still holds what it holds.
+    /// Restricts the rule to this number of requests. After the last one it still stalls the requests that it has
+    /// matched.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -83,11 +85,11 @@ impl Rule {
     }
 }
 
-/// Names a rule that was injected.
+/// The id of an injected rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u64);
 
-/// The rules that stand, oldest first.
+/// The active rules, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     rules: Vec<(RuleId, Rule)>,
@@ -110,7 +112,7 @@ impl Rules {
         self.rules.iter().any(|(other, _)| *other == id)
     }
 
-    /// What happens to a request: the newest matching rule's action, which is counted.
+    /// Finds the newest matching rule, counts the match, and returns its action.
     pub(super) fn take(&mut self, request: &Request<Bytes>) -> Option<(RuleId, Action)> {
         let (id, rule) = self.rules.iter_mut().rev().find(|(_, rule)| rule.matches(request))?;
         rule.times = rule.times.map(|times| times - 1);
