@@ -140,6 +140,8 @@ impl Call {
         let holds = match outcome {
             // April's server passes on the beginning of what is too long, which here is of zeros alone.
             CallOutcome::Replied(Reply::Text(text)) if text.starts_with('\0') => handled,
+            // A body that the network cut is the text that came of it.
+            CallOutcome::Replied(Reply::Text(text)) if is_cut_reply(text, message) => handled,
             CallOutcome::Replied(reply) => handled && format!("{reply:?}").contains(&format!("re: {message}")),
             CallOutcome::Queued { queue_id: Some(id), .. } => {
                 sight.facts.platform.queue_item(id).is_some_and(|item| Some(&item.workspace_id) == peer)
@@ -215,4 +217,10 @@ fn item_of(printed: &str) -> Option<QueueId> {
 
 fn names(body: Option<&serde_json::Value>, message: &str) -> bool {
     body.is_some_and(|body| body["params"]["message"]["messageId"] == message)
+}
+
+/// Whether a text is the beginning of the JSON that answers this message, cut inside the message's id or before it.
+fn is_cut_reply(text: &str, message: &str) -> bool {
+    let id = text.split_once("\"re: ").map(|(_, id)| id);
+    text.starts_with("{\"id\":") && id.is_none_or(|id| message.starts_with(id))
 }
