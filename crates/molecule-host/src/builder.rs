@@ -1,4 +1,4 @@
-//! An agent's options, by the builder of both facades.
+//! The builder of an agent, which both facades share.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,31 +15,31 @@ use crate::listener::OnEvent;
 use crate::session::SharedSession;
 use crate::storage::Storage;
 
-/// A facade's client, as the builder of its agents uses it.
+/// The client of a facade, for the builder of its agents.
 pub trait Client: Sized {
-    /// What the facade calls its agent.
+    /// The facade's agent.
     type Agent;
 
-    /// A client that connects in this way.
+    /// Creates a client with these transport options.
     ///
     /// # Errors
-    /// `Config` if a certificate or the proxy's URL makes no sense.
+    /// `Config` if a certificate or the proxy's URL is invalid.
     fn open(transport: &Transport) -> Result<Self>;
 
-    /// Checks that the client can speak to the platform at this URL.
+    /// Checks that the client can connect to the platform at this URL.
     ///
     /// # Errors
-    /// `Config` if the build has no TLS and the URL needs it, or its proxy cannot be used.
+    /// `Config` if the build has no TLS and the URL needs it, or if the proxy for the URL cannot be used.
     fn check(&self, base_url: &BaseUrl) -> Result<()>;
 
-    /// The agent of this session, which sends its requests by the client.
+    /// Creates the agent of this session, which sends its requests with this client.
     fn agent(self, session: SharedSession, host: Host) -> Self::Agent;
 }
 
-/// The options of an agent. Nothing is checked before [`build`](Self::build).
+/// The options of an agent. They are checked by [`build`](Self::build), not before.
 ///
-/// Agents that are built from clones have a session of their own each. They share the client, if one was given, and a storage of
-/// [`Storage::Custom`].
+/// Agents that are built from clones of a builder have separate sessions. They share the client, if one was given, and
+/// a store of [`Storage::Custom`].
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct AgentBuilder<C> {
@@ -51,26 +51,27 @@ pub struct AgentBuilder<C> {
 }
 
 impl<C> AgentBuilder<C> {
-    /// What `Agent::builder` of each facade gives.
+    /// The constructor behind `Agent::builder` of each facade.
     #[doc(hidden)]
     pub fn new(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> Self {
         Self::with(Options::new(platform, workspace_id))
     }
 
-    /// Options from the environment: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
-    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN` (`off`
-    /// sends none), `MOLECULE_CA_FILE` (certificate authorities in PEM, for [`extra_ca`](Self::extra_ca); a given
-    /// [`client`](Self::client) has its own) and `MOLECULE_HOME` (`:memory:` for [`Storage::Memory`]). An empty variable counts as
-    /// absent.
+    /// Reads the options from the environment: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both required), and
+    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN`
+    /// (`off` sends none), `MOLECULE_CA_FILE` (certificate authorities in PEM, for [`extra_ca`](Self::extra_ca); a
+    /// given [`client`](Self::client) has its own) and `MOLECULE_HOME` (`:memory:` for [`Storage::Memory`]). An empty
+    /// variable counts as absent.
     ///
     /// # Errors
-    /// `Config` if one of the two is missing.
+    /// `Config` if one of the two required variables is missing.
     pub fn from_env() -> Result<Self> {
         Options::from_vars(var).map(Self::with)
     }
 
-    /// Fills the options that were not set from the variables that [`from_env`](Self::from_env) reads. Options that were set stay, also
-    /// the platform's URL and the workspace's id. So a program can name its workspace and leave its token to the environment.
+    /// Fills the options that are not set from the variables that [`from_env`](Self::from_env) reads. Options that are
+    /// set stay, also the platform's URL and the workspace's id. A program can thus name its workspace and leave its
+    /// token to the environment.
     pub fn or_env(self) -> Self {
         self.map(|options| options.or_vars(var))
     }
@@ -89,7 +90,7 @@ impl<C> AgentBuilder<C> {
         self.map(|options| options.reported_url(url))
     }
 
-    /// The organisation's id, by which hosted platforms route.
+    /// The organisation's id, by which hosted platforms route requests.
     pub fn org_id(self, id: impl Into<String>) -> Self {
         self.map(|options| options.org_id(id))
     }
@@ -122,7 +123,7 @@ impl<C> AgentBuilder<C> {
         self.map(|options| options.state_interval(interval))
     }
 
-    /// The limits of calls.
+    /// The timeouts of calls.
     pub fn timeouts(self, timeouts: Timeouts) -> Self {
         self.map(|options| options.timeouts(timeouts))
     }
@@ -132,22 +133,22 @@ impl<C> AgentBuilder<C> {
         self.map(|options| options.on_pause(on_pause))
     }
 
-    /// Starts the loop at a random moment within this time, at most an hour: for many agents of one process.
+    /// Delays the start of the loop by a random time up to this one, at most an hour: for many agents in one process.
     pub fn stagger(self, within: Duration) -> Self {
         self.map(|options| options.stagger(within))
     }
 
-    /// Allows plain `http://` to another machine: the token and the secrets then travel in clear.
+    /// Allows plain `http://` to another machine: the token and the secrets are then sent unencrypted.
     pub fn allow_insecure_http(self) -> Self {
         self.map(Options::allow_insecure_http)
     }
 
-    /// The `User-Agent` header of requests to the platform. Peers that are called directly see the SDK's own name alone.
+    /// The `User-Agent` header of requests to the platform. Peers that are called directly see only the SDK's own name.
     pub fn user_agent(self, name: impl Into<String>) -> Self {
         self.map(|options| options.user_agent(name))
     }
 
-    /// The route of calls to peers; by default directly if it is safe, else through the platform.
+    /// The route of calls to peers: by default directly if that is safe, else through the platform.
     pub fn route(self, route: Route) -> Self {
         self.map(|options| options.route(route))
     }
@@ -177,8 +178,8 @@ impl<C> AgentBuilder<C> {
         self
     }
 
-    /// The directory of plugins; `plugins` in the agent's own directory by default. It is made private, and should lie in a directory of
-    /// the user's own.
+    /// The directory of plugins; by default `plugins` in the agent's own directory. It is made private, and should be
+    /// inside a directory of this user.
     pub fn plugins_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.plugins_dir = Some(directory.into());
         self
@@ -190,8 +191,8 @@ impl<C> AgentBuilder<C> {
         self
     }
 
-    /// Calls this for every event, in order, on the thread or in the task that drives the call. It may use the agent, and should
-    /// return soon: the call waits for it. A panic in it is the call's.
+    /// Calls this function for every event, in order, on the thread or in the task that drives the call. The function
+    /// may use the agent, and should return soon, because the call waits for it. Its panic is a panic of the call.
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(callback));
         self
@@ -204,11 +205,11 @@ impl<C> AgentBuilder<C> {
 }
 
 impl<C: Client> AgentBuilder<C> {
-    /// Checks everything and builds the agent. Nothing is sent, no file is read but the one that `MOLECULE_CA_FILE` names,
-    /// and no runtime is needed.
+    /// Checks all options and builds the agent. It sends nothing, needs no runtime, and reads no file except the one in
+    /// `MOLECULE_CA_FILE`.
     ///
     /// # Errors
-    /// `Config`, for the first option that makes no sense, with its remedy.
+    /// `Config` for the first invalid option, with its remedy.
     pub fn build(self) -> Result<C::Agent> {
         let options = if self.client.is_some() {
             self.options.check_given_client()?;

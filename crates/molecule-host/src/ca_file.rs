@@ -1,4 +1,4 @@
-//! The certificate authorities that the environment names.
+//! The file of certificate authorities in the environment.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use molecule_core::{Error, Options, Result};
 
-/// What every certificate in PEM begins with.
+/// The first line of every certificate in PEM.
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// The bundles of operating systems have a quarter of it.
+/// The most bytes that are read; the bundles of operating systems have a quarter of it.
 const LARGEST: u64 = 1024 * 1024;
 
-/// These options with the certificate authorities of the file that `MOLECULE_CA_FILE` names, if they were made with
+/// Adds the certificate authorities of the file in `MOLECULE_CA_FILE`, if the options were made with
 /// [`or_vars`](Options::or_vars).
 ///
 /// # Errors
-/// `Config` if there is no such file, or it holds no certificate in PEM.
+/// `Config` if there is no such file, or it has no certificate in PEM.
 pub fn with_ca_file(options: Options) -> Result<Options> {
     let Some(path) = options.ca_file() else { return Ok(options) };
     let refused = |cause: String| {
@@ -32,7 +32,7 @@ pub fn with_ca_file(options: Options) -> Result<Options> {
     Ok(options.extra_ca(pem))
 }
 
-/// Reads a file as a whole. Anything else than a file could keep its reader waiting for ever.
+/// Reads a whole regular file. Anything else could block its reader forever.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// Options of an environment that names this file.
+    /// Options from an environment with this file.
     fn naming(path: &Path) -> Result<Options> {
         let vars = |name: &str| (name == "MOLECULE_CA_FILE").then(|| path.display().to_string());
         with_ca_file(Options::new("https://host.example", "7fda77bf-a467-441c-9fab-7d8aba8e6040").or_vars(vars))

@@ -1,12 +1,12 @@
-//! The flag by which a long act is told that nobody waits for it any more.
+//! The flag that cancels an act of the host which takes long.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A flag that is raised once and stays up. Clones share it.
+/// A flag that is set once and never reset. Clones share it.
 ///
-/// An act that takes long, such as a plugin's `setup.sh`, ends soon after it is raised; short acts do not look at it.
+/// A long act, such as a plugin's `setup.sh`, ends soon after the flag is set. Short acts ignore it.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -17,30 +17,31 @@ struct Shared {
 }
 
 impl Cancel {
-    /// A flag that is down.
+    /// Creates a flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Raises the flag.
+    /// Sets the flag.
     pub fn cancel(&self) {
         *self.flag() = true;
         self.0.changed.notify_all();
     }
 
-    /// Whether the flag is up.
+    /// Returns whether the flag is set.
     pub fn is_cancelled(&self) -> bool {
         *self.flag()
     }
 
-    /// Makes whoever waits on this flag look again at what it waits for, which has changed before.
+    /// Wakes the threads in [`wait_until`](Self::wait_until), after the state changed that their `done` checks.
     pub(crate) fn look_again(&self) {
-        // Whoever looks holds the flag, so the change cannot fall between its look and its wait.
+        // A waiting thread checks while it has this lock, so that no change is lost between its check and its wait.
         drop(self.flag());
         self.0.changed.notify_all();
     }
 
-    /// Waits until `done`, which is told whether the flag is up, or until the moment; says whether it was `done`.
+    /// Waits until `done` returns `true`, or until the deadline; returns whether `done` did. The argument of `done` is
+    /// the flag.
     pub(crate) fn wait_until(&self, until: Option<Instant>, done: impl Fn(bool) -> bool) -> bool {
         let mut flag = self.flag();
         loop {

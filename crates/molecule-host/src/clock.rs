@@ -5,17 +5,17 @@ use std::time::{Duration, Instant, SystemTime};
 use molecule_core::machine::Now;
 use molecule_core::proto::{Time, UnixTime};
 
-/// Where the clock begins: far enough from zero that "a while ago" is still a moment.
+/// The first reading of the clock: far enough from zero that an earlier time can be expressed.
 const BASE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A clock that only grows, and the calendar beside it.
+/// A monotonic clock, and the calendar beside it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now. One serves an agent for its whole life.
+    /// Starts a clock. One clock serves an agent for its whole life.
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
@@ -26,7 +26,7 @@ impl Clock {
     }
 }
 
-/// The calendar's moment; before 1970 it is the beginning of 1970.
+/// The calendar time; a time before 1970 becomes the start of 1970.
 fn calendar(time: SystemTime) -> UnixTime {
     UnixTime::from_secs(0) + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
@@ -42,7 +42,7 @@ mod tests {
         assert!(first.mono >= Time::ZERO + BASE);
         let later = clock.now();
         assert!(later.mono >= first.mono);
-        // 2020: whatever machine this runs on, its calendar is later.
+        // 2020: the calendar of any machine that runs this test is later.
         assert!(later.unix.as_secs() > 1_577_836_800);
     }
 

@@ -1,4 +1,4 @@
-//! What the process's surroundings say: variables, proxies, randomness.
+//! The inputs from the process's environment: variables, proxies and randomness.
 
 use std::env;
 use std::process;
@@ -7,11 +7,12 @@ use std::time::SystemTime;
 use molecule_core::plugin::InstallLimits;
 use molecule_core::{Proxy, ProxyRule, Result};
 
-/// A seed from the operating system. Two agents, or two runs of one, never share it: ids that repeat after a restart
-/// are dropped by the server as duplicates.
+/// Returns a seed from the operating system. Two agents, or two runs of one agent, never share a seed: the server drops
+/// ids that repeat after a restart as duplicates.
 pub fn seed() -> u64 {
     random().unwrap_or_else(|| {
-        // A system without randomness still has a calendar and process ids, and these seeds keep nothing secret.
+        // A system without randomness still has a calendar and process ids. That is enough, because the seed keeps
+        // nothing secret.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(process::id()).rotate_left(48)
     })
@@ -29,26 +30,27 @@ fn random() -> Option<u64> {
     getrandom::u64().ok()
 }
 
-/// An environment variable; `None` if it is absent or no Unicode.
+/// The value of an environment variable; `None` if it is absent or not Unicode.
 pub fn var(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// The limits of an install as the environment has them: `MOLECULE_PLUGIN_MAX_ARCHIVE_BYTES` and the like, one for each field of
-/// [`InstallLimits`]. Nothing else reads these variables; hand the limits to a plugin that they are meant for.
+/// The install limits from the environment: `MOLECULE_PLUGIN_MAX_ARCHIVE_BYTES` and the like, one variable for each
+/// field of [`InstallLimits`]. Nothing else reads these variables; pass the limits to the plugin that they are meant
+/// for.
 ///
 /// # Errors
-/// `Config` if a variable is no whole number.
+/// `Config` if a variable is not a whole number.
 pub fn install_limits_from_env() -> Result<InstallLimits> {
     Ok(InstallLimits::from_vars(var)?)
 }
 
-/// Which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and `NO_PROXY`, each in upper or else
-/// in lower case; an empty variable counts as absent, and one that cannot be used concerns nobody who needs no proxy
-/// ([`ProxyRule::check`]).
+/// Returns the rule that decides which requests go through a proxy. [`Proxy::Environment`] reads `HTTPS_PROXY` and
+/// `NO_PROXY`, each in upper case, or else in lower case. An empty variable counts as absent. An unusable one is an
+/// error only for requests that need the proxy ([`ProxyRule::check`]).
 ///
 /// # Errors
-/// `Config` if the URL of [`Proxy::Explicit`] is not one.
+/// `Config` if the URL of [`Proxy::Explicit`] is invalid.
 pub fn proxy_rule(proxy: &Proxy) -> Result<ProxyRule> {
     proxy.rule(var)
 }

@@ -1,4 +1,4 @@
-//! The store that keeps each slot in a private file.
+//! The store that writes each slot to a private file.
 
 mod directory;
 mod guard;
@@ -27,16 +27,16 @@ pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 use self::guard::{failed, judge_all, judge_file, open_private};
 use crate::store::{Store, StoreError};
 
-/// The file that the agent's lock is taken on.
+/// The file on which the agent's lock is taken.
 const LOCK: &str = ".lock";
 
 /// The most bytes that are read from a slot: a token has 43, and at most 4096.
 const MAX_CONTENT: u64 = 64 * 1024;
 
-/// How many files of one second may have been set aside.
+/// The most damaged files with the same second in their name.
 const MAX_ASIDE: u32 = 100;
 
-/// The store of one workspace's directory. Each act looks at the directory and at the file anew.
+/// The store in one workspace's directory. Each method checks the directory and the file again.
 pub(crate) struct FileStore {
     directory: PathBuf,
 }
@@ -78,14 +78,15 @@ impl Store for FileStore {
 }
 
 impl FileStore {
-    /// The directory and all files in it that are the agent's.
+    /// The directory, and all files in it that belong to the agent.
     fn paths(&self) -> impl Iterator<Item = (PathBuf, Wanted)> {
         let files = Slot::ALL.iter().map(|slot| slot.file_name()).chain([LOCK]);
         let files = files.map(|name| (self.directory.join(name), Wanted::File));
         std::iter::once((self.directory.clone(), Wanted::Directory)).chain(files)
     }
 
-    /// A refusal as it is, or one of everything that is refused.
+    /// Returns an error unchanged, except a refusal: that becomes one refusal of everything in the directory that is
+    /// refused.
     fn all_that_is_refused(&self, error: StoreError) -> StoreError {
         if error.kind() != io::ErrorKind::PermissionDenied || error.is_of_system() {
             return error;
@@ -95,7 +96,7 @@ impl FileStore {
     }
 }
 
-/// The acts, each of which says the first thing that it meets.
+/// The acts of the store. Each returns its first error.
 impl FileStore {
     fn prepare_now(&self) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
@@ -114,7 +115,7 @@ impl FileStore {
         let Some((file, length)) = open_private(&path, File::options().read(true))? else {
             return Ok(None);
         };
-        // With room for all of it from the start, so that no half-filled buffer is left behind unwiped.
+        // The buffer has room for everything from the start, because a buffer that grows leaves an unwiped copy behind.
         let room = usize::try_from(length.min(MAX_CONTENT)).unwrap_or_default() + 64;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_CONTENT + 1).read_to_end(&mut bytes).map_err(|error| failed(&path, "read", error))?;
@@ -129,7 +130,7 @@ impl FileStore {
     fn replace_now(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
         let path = self.path(slot);
-        // A rename would not follow a link, but it would put a file where its owner wanted the link.
+        // A rename does not follow a link, but it would replace the owner's link by a file.
         judge_file(&path)?;
         temporary::replace(&self.directory, slot.file_name(), content)
     }
@@ -144,14 +145,14 @@ impl FileStore {
         for count in 1..=MAX_ASIDE {
             let suffix = if count == 1 { String::new() } else { format!("-{count}") };
             let aside = self.directory.join(format!("{}.damaged-{seconds}{suffix}", slot.file_name()));
-            // An empty file takes the name first, so that the rename replaces that one and no other.
+            // An empty file reserves the name, so that the rename replaces only that file.
             match system::create_new(&aside) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(&aside, "created", error)),
             }
             if let Err(error) = fs::rename(&path, &aside) {
-                // Nothing but the empty file would be lost with it.
+                // Only the empty file would be lost.
                 let _ = fs::remove_file(&aside);
                 return Err(failed(&path, "set aside", error));
             }
@@ -167,7 +168,7 @@ impl FileStore {
         directory::ensure(&self.directory)?;
         let path = self.directory.join(LOCK);
         let file = match system::create_new(&path) {
-            // Writable, because network file systems ask that of whoever takes such a lock.
+            // The file is opened for writing, because network file systems require that for an exclusive lock.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let opened = open_private(&path, File::options().read(true).write(true))?;
                 opened.map(|(file, _)| file).ok_or(io::Error::from(io::ErrorKind::NotFound))
@@ -186,13 +187,13 @@ impl FileStore {
     }
 }
 
-/// The lock while it is held. Its file stays: a file that is removed while another waits for it locks out nobody.
+/// The guard of the lock. The file stays: after a removal, another process could lock a new file of the same name.
 struct Held(File);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Closing is not enough while a child that is just being started has a copy of the handle. An error changes
-        // nothing: the operating system gives the lock back with the last handle.
+        // Closing the file is not enough while a child process that is just starting has a copy of the handle. An error
+        // changes nothing: the operating system releases the lock with the last handle.
         let _ = self.0.unlock();
     }
 }

@@ -1,4 +1,4 @@
-//! The performer of host acts, which both drivers use.
+//! The host, which performs the host acts of both drivers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,9 +17,9 @@ use crate::plugins::{ChosenBy, Plugins, Unpacking};
 use crate::receiving::Receiving;
 use crate::store::{Store, StoreError};
 
-/// Performs the host acts of one agent on its store, and keeps the locks that were taken.
+/// Performs the host acts of one agent on its store, and holds the locks that it took.
 ///
-/// Clones share the store and the locks. When the last clone is dropped, every lock is given back.
+/// Clones share the store and the locks. When the last clone is dropped, every lock is released.
 #[derive(Clone)]
 pub struct Host(Arc<Shared>);
 
@@ -33,17 +33,17 @@ struct Shared {
 struct Locks {
     taken: u64,
     held: BTreeMap<LockId, Box<dyn Send>>,
-    /// Which of them is the agent's own.
+    /// The agent's own lock among them.
     agent: Option<LockId>,
 }
 
 impl Host {
-    /// A host for the agent whose store this is. It has no place for plugins.
+    /// Creates the host of the agent with this store. It has no directory for plugins.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self::of(store, None)
     }
 
-    /// The same with this directory for plugins. It is made when the first one is installed.
+    /// Creates a host on the same store with this directory for plugins, which is created by the first install.
     #[must_use]
     pub fn with_plugins(&self, directory: PathBuf, chosen_by: ChosenBy) -> Self {
         Self::of(Arc::clone(&self.0.store), Some(Plugins::new(directory, chosen_by)))
@@ -53,19 +53,19 @@ impl Host {
         Self(Arc::new(Shared { store, plugins, locks: Mutex::default() }))
     }
 
-    /// A host on the same store with locks of its own. Whoever drives a machine drops it with the machine, so that no lock
-    /// outlives the run that took it, however that ended.
+    /// Creates a host on the same store with separate locks. The driver of a machine drops it with the machine, so that
+    /// no lock outlives the run that took it, however the run ended.
     #[must_use]
     pub fn apart(&self) -> Self {
         Self::of(Arc::clone(&self.0.store), self.0.plugins.clone())
     }
 
-    /// Performs an act; waits for the disk and for a `setup.sh`, never for a lock. A failure is an outcome too.
+    /// Performs an act. It waits for the disk and for a `setup.sh`, never for a lock. A failure is an outcome too.
     pub fn perform(&self, op: HostOp) -> Outcome {
         self.perform_until(op, &Cancel::default())
     }
 
-    /// The same for an act that may take long: once the flag is raised, a `setup.sh` is ended.
+    /// Performs an act that may take long: once the flag is set, a `setup.sh` is ended.
     pub fn perform_until(&self, op: HostOp, cancel: &Cancel) -> Outcome {
         match self.act(op, cancel) {
             Ok(result) => Outcome::Host(result),
@@ -73,24 +73,25 @@ impl Host {
         }
     }
 
-    /// A new staging directory for a plugin, to unpack its archive into.
+    /// Creates a staging directory for a plugin, into which its archive is unpacked.
     ///
     /// # Errors
-    /// A fault of the kind `Host` if there is no place for plugins, or it cannot be written.
+    /// A fault of the kind `Host` if there is no directory for plugins, or it cannot be written.
     pub fn stage(&self, name: &PluginName, policy: &UnpackPolicy) -> Result<Unpacking, Fault> {
         self.plugins()?.stage(name, policy)
     }
 
-    /// Lets the body that follows this head flow to its destination.
+    /// Starts to receive the body after this head into its destination.
     ///
     /// # Errors
-    /// As of [`stage`](Self::stage), and a fault of the kind `Archive` if the head announces what cannot be taken.
+    /// The errors of [`stage`](Self::stage), and a fault of the kind `Archive` if the head announces an archive that
+    /// cannot be accepted.
     pub fn receive(&self, dest: Dest, head: Response<()>) -> Result<Receiving, Fault> {
         Receiving::start(self, dest, head)
     }
 
-    /// Undoes an outcome that nobody takes any more: a lock is given back, a stage removed. Nothing else needs undoing, and
-    /// what was loaded is wiped as it is dropped.
+    /// Undoes an outcome that is not delivered: it releases a lock and removes a stage. Nothing else needs to be
+    /// undone, and loaded content is wiped when it is dropped.
     pub fn dispose(&self, outcome: Outcome) {
         match outcome {
             Outcome::Host(HostResult::Locked(id) | HostResult::Plugin(PluginResult::Locked(id))) => self.release(id),
@@ -115,8 +116,8 @@ impl Host {
         }
     }
 
-    /// Gives the agent's own lock back, if it is held: whoever drove the loop is gone, though acts of it may still be under
-    /// way and hold clones of this host.
+    /// Releases the agent's own lock, if it is held. The driver of the loop is gone, but its acts may still be running
+    /// and hold clones of this host.
     pub fn give_the_lock_back(&self) {
         let lock = self.locks().agent.take();
         if let Some(lock) = lock {
@@ -168,10 +169,11 @@ impl Host {
         id
     }
 
-    /// Gives a lock back; one that was given back already, or never taken, changes nothing.
+    /// Releases a lock; an id that was released already, or is unknown, changes nothing.
     fn release(&self, id: LockId) {
         let lock = self.locks().held.remove(&id);
-        // Dropped here, with the table free: a store's own `Drop` may take its time. There is nobody to tell of a panic in it.
+        // The lock is dropped while the table is unlocked, because a store's own `Drop` may take long. A panic in it
+        // has no one to be reported to.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(lock)));
     }
 
@@ -180,8 +182,8 @@ impl Host {
     }
 }
 
-/// Performs an act of a store that may be the author's own: its panic is an error. What it panicked with may be anything, so it
-/// is not quoted.
+/// Performs an act of a store that an author may have written: its panic is an error. The panic's value can be
+/// anything, so the error does not quote it.
 fn survived<T>(act: &str, perform: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(perform)).unwrap_or_else(|_| {
         let sentence = format!(

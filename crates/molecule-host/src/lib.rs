@@ -1,28 +1,28 @@
-//! What a Molecule AI remote agent asks of the machine that it runs on: a private store, its lock, a clock, a seed, and a
-//! place for plugins.
+//! The machine's side of a Molecule AI remote agent: a private store, its lock, a clock, a seed, and a directory for
+//! plugins.
 //!
-//! Both facades perform their host acts with [`Host`], hand their users [`Storage`], and build their agents with
-//! [`AgentBuilder`]. Everything here is synchronous:
-//! a file that is read or written takes as long as the disk takes, and whoever must not wait calls it from a thread.
+//! Both facades perform their host acts with [`Host`], offer their users [`Storage`], and build their agents with
+//! [`AgentBuilder`]. Everything here is synchronous: a read or write takes as long as the disk takes, and a caller that
+//! must not block calls it on a separate thread.
 //!
-//! The store of [`Storage::Dir`] keeps one directory per workspace below a home (`~/.molecule`, or `MOLECULE_HOME`):
+//! The store of [`Storage::Dir`] has one directory per workspace below a home (`~/.molecule`, or `MOLECULE_HOME`):
 //!
 //! | file | content |
 //! |---|---|
 //! | `.auth_token` | the workspace's bearer token, as raw text |
 //! | `.platform_inbound_secret` | the secret with which the platform authenticates to the agent, as raw text |
 //! | `.lock` | nothing; the loop holds an advisory lock on it |
-//! | `….tmp` | half of a write that is under way; what a crash leaves of one is removed ten minutes later |
-//! | `….damaged-<seconds>` | what was set aside because it was no token |
-//! | `plugins/<name>` | a plugin, whole: a new version takes the place of the old one at once |
-//! | `plugins/.lock-<name>` | nothing; whoever installs or removes the plugin holds an advisory lock on it |
-//! | `plugins/.receipts/<name>.json` | what was installed, and where it came from |
-//! | `plugins/.staging-…`, `.old-…`, `.keep-…` | what is under way; what a crash leaves of it is put back or removed by the next install |
+//! | `….tmp` | an unfinished write; one that a crash left is removed after ten minutes |
+//! | `….damaged-<seconds>` | the damaged content of a slot, which was not a credential |
+//! | `plugins/<name>` | a complete plugin; a new version replaces the old one as a whole |
+//! | `plugins/.lock-<name>` | nothing; an install or removal of the plugin holds an advisory lock on it |
+//! | `plugins/.receipts/<name>.json` | the plugin's receipt: what was installed, and from which source |
+//! | `plugins/.staging-…`, `.old-…`, `.keep-…` | work in progress; the next install restores or removes what a crash left |
 //!
-//! Directories are made with mode 0700 and files with 0600, whatever the umask says. Links, files and directories of
-//! another user, and what others may write to are refused, with the path and the remedy in the error. On systems
-//! without such modes only links are. A plugin's own directory has mode 0700 as well; what is in it is made with 0755 or
-//! 0644, less the umask.
+//! Directories are created with mode 0700 and files with 0600, whatever the umask is. Links, files and directories of
+//! another user, and those that others may write to are refused; the error names the path and the remedy. Systems
+//! without such modes refuse only links. A plugin's own directory has mode 0700 as well; its content is created with
+//! 0755 or 0644, less the umask.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! The store that keeps everything in memory and nothing beyond the process.
+//! The store in memory, whose content is lost with the process.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::store::{Store, StoreError};
 
-/// What people are told about where things are.
+/// The place that error texts name.
 const PLACE: &str = "the agent's memory";
 
 /// Slots in memory, wiped when they are replaced or dropped.
@@ -40,7 +40,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    /// Drops the content: there is no second place in memory where anybody would look for it.
+    /// Drops the content: memory has no second place in which anybody would look for it.
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
         match self.slots().remove(&slot) {
             Some(_) => Ok(format!("nowhere: it was dropped from {PLACE}")),
@@ -61,7 +61,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// The lock while it is held.
+/// The guard of the lock.
 struct Held(Arc<AtomicBool>);
 
 impl Drop for Held {

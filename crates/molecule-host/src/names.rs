@@ -1,26 +1,27 @@
-//! Where the addresses of names come from.
+//! The resolver of host names.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 
-/// The operating system's look-up, or a function that stands for it in a test. Clones share that.
+/// The operating system's look-up, or a function that replaces it in a test. Clones share the function.
 #[derive(Clone, Default)]
 pub struct Names(Option<Arc<Given>>);
 
 type Given = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 impl Names {
-    /// Those of this function.
+    /// Creates a resolver from a function.
     pub fn given(names: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(names)))
     }
 
-    /// The addresses of a host and port. It may wait for long, where no name server answers, and cannot be given a limit.
+    /// Looks up the addresses of a host and port. Without a reachable name server it may block for long, and it takes
+    /// no timeout.
     ///
     /// # Errors
-    /// What the operating system says, or the function.
+    /// The error of the operating system, or of the function.
     pub fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         match &self.0 {
             None => Ok((host, port).to_socket_addrs()?.collect()),

@@ -1,7 +1,8 @@
-//! What stands for [`tls`](crate::tls) in a facade that is built without it: `https` is refused when a client or an agent is
-//! built.
+//! The replacement of [`tls`](crate::tls) in a facade that is built without TLS: it refuses `https` when a client or an
+//! agent is built.
 //!
-//! For the two drivers alone, and outside semver. It is there with TLS too: one facade of a program may speak it, and the other not.
+//! It is only for the two drivers, and outside semver. It is compiled with TLS too, because one facade of a program may
+//! have TLS and the other not.
 
 use std::io;
 
@@ -10,13 +11,13 @@ use molecule_core::{BaseUrl, Error, Result};
 
 const REMEDY: &str = "turn on the feature rustls or platform-verifier";
 
-/// Nothing.
+/// No TLS.
 #[derive(Debug)]
 pub struct Tls(());
 
 impl Tls {
     /// # Errors
-    /// `Config` if an authority is to be trusted: nobody would ask it.
+    /// `Config` if there is an extra certificate authority, because it would never be used.
     pub fn new(extra_ca: &[Vec<u8>]) -> Result<Self> {
         if extra_ca.is_empty() {
             return Ok(Self(()));
@@ -34,12 +35,12 @@ impl Tls {
     }
 }
 
-/// What a handshake came to: none ever begins.
+/// The kind of a failed handshake; without TLS there is no handshake.
 pub fn failure(_: &io::Error) -> FaultKind {
     FaultKind::Tls
 }
 
-/// Whether an error is TLS's own: none ever is.
+/// Returns whether an error is TLS's own; without TLS none is.
 pub fn is_alert(_: &io::Error) -> bool {
     false
 }

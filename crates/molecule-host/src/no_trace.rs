@@ -1,49 +1,49 @@
-//! What stands for the log where the feature `tracing` is off: nothing.
+//! The replacement of the log without the feature `tracing`: it does nothing.
 
 use molecule_core::Event;
 use molecule_core::effect::Effect;
 use molecule_core::proto::WorkspaceId;
 
-/// Nothing.
+/// The log of an agent, which does nothing.
 #[derive(Debug, Clone)]
 pub struct Trace;
 
 impl Trace {
-    /// Nothing.
+    /// Does nothing.
     pub fn new(_: &WorkspaceId) -> Self {
         Self
     }
 
-    /// Nothing.
+    /// Returns an empty span.
     pub fn span(&self, _: &'static str) -> Span {
         Span
     }
 
-    /// Says nothing.
+    /// Does nothing.
     pub fn event(&self, _: &Event) {}
 }
 
-/// Nothing.
+/// A span, which is empty.
 #[derive(Debug, Clone)]
 pub struct Span;
 
 impl Span {
-    /// Nothing.
+    /// Returns an empty span.
     pub fn none() -> Self {
         Self
     }
 
-    /// Nothing.
+    /// Returns an empty span.
     pub fn effect(&self, _: &Effect) -> Self {
         Self
     }
 
-    /// Does something.
+    /// Runs a function.
     pub fn in_scope<T>(&self, act: impl FnOnce() -> T) -> T {
         act()
     }
 
-    /// The work itself.
+    /// Returns the same work.
     pub fn around<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         work
     }

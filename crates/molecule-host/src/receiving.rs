@@ -1,4 +1,4 @@
-//! A fetched body on its way to where its machine wants it.
+//! The body of a fetched answer, while it is written to its destination.
 
 use http::Response;
 use molecule_core::effect::{Dest, Fault, Outcome, Staged};
@@ -7,9 +7,10 @@ use molecule_core::unpack::Progress;
 use crate::host::Host;
 use crate::plugins::Unpacking;
 
-/// The body of a fetched answer, which flows to its destination piece by piece. Nothing is left there unless it is finished.
+/// The body of a fetched answer, which is written to its destination piece by piece. An unfinished body leaves nothing
+/// there.
 ///
-/// Every call may wait for the disk.
+/// Every call may block on the disk.
 pub struct Receiving {
     head: Response<()>,
     unpacking: Unpacking,
@@ -23,19 +24,19 @@ impl Receiving {
         Ok(Self { head, unpacking })
     }
 
-    /// Takes the next bytes, and returns how far it is.
+    /// Writes the next bytes, and returns the progress.
     ///
     /// # Errors
-    /// As of [`Unpacking::push`].
+    /// The errors of [`Unpacking::push`].
     pub fn push(&mut self, piece: &[u8]) -> Result<Progress, Fault> {
         self.unpacking.push(piece)?;
         Ok(self.unpacking.progress())
     }
 
-    /// The body has ended.
+    /// Finishes the body after its last byte.
     ///
     /// # Errors
-    /// As of [`Unpacking::finish`].
+    /// The errors of [`Unpacking::finish`].
     pub fn finish(self) -> Result<Outcome, Fault> {
         let (stage, unpacked) = self.unpacking.finish()?;
         Ok(Outcome::Staged(stage, Staged { head: self.head, unpacked }))

@@ -1,4 +1,4 @@
-//! One agent's session as its calls and its loops share it.
+//! The session of one agent, which its calls and its loops share.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,8 @@ use crate::listener::{Listener, OnEvent};
 use crate::stopper::Stopper;
 use crate::trace::Span;
 
-/// One agent's session, the clock by which its machines are polled, whom it tells what happens, and the loops that it wakes when it
-/// changes. Clones are the same session.
+/// The session of one agent, with the clock for its machines, the listener for its events, and the loops that are woken
+/// when the session changes. Clones are the same session.
 #[derive(Clone)]
 pub struct SharedSession(Arc<Shared>);
 
@@ -27,27 +27,27 @@ struct Shared {
     loops: Mutex<Vec<LookAgain>>,
 }
 
-/// Has a loop look at the session again, and returns whether it still runs.
+/// Makes a loop look at the session again, and returns whether the loop still runs.
 type LookAgain = Box<dyn Fn() -> bool + Send>;
 
-/// Performs what a machine asks for.
+/// Performs the effects of a machine.
 pub trait Perform {
-    /// Performs an effect, whose outcome is to be fed under the same id.
+    /// Starts an effect. The driver feeds its outcome to the machine under the same id.
     fn start(&mut self, id: EffectId, effect: Effect);
 
-    /// An effect's outcome no longer matters. It is still to be fed.
+    /// Cancels an effect whose outcome no longer matters. The driver still feeds its outcome.
     fn cancel(&mut self, id: EffectId);
 }
 
 impl SharedSession {
-    /// The session of a new agent of this configuration.
+    /// Creates the session of an agent with this configuration.
     pub fn new(config: Config, on_event: Option<OnEvent>) -> Self {
         let listener = Listener::new(on_event, &config);
         let session = Mutex::new(Session::new(config, seed()));
         Self(Arc::new(Shared { session, clock: Clock::start(), listener, loops: Mutex::default() }))
     }
 
-    /// The session, for an act that waits for nothing.
+    /// Locks the session, for an act that does not wait.
     pub fn lock(&self) -> MutexGuard<'_, Session> {
         self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,20 +57,20 @@ impl SharedSession {
         self.0.clock.now()
     }
 
-    /// A call or a loop begins, below the span that its caller is in.
+    /// Creates the span of a call or a loop, as a child of its caller's span.
     pub fn span(&self, operation: &'static str) -> Span {
         self.0.listener.span(operation)
     }
 
-    /// Lets a machine decide, with the session locked for this one act: at a moment that the driver has read, or at the one that is
-    /// read once the session is locked.
+    /// Locks the session for one act of a machine. `now` is the time that the driver has read; with `None` it is read
+    /// after the session is locked.
     pub fn decide<T>(&self, now: Option<Now>, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
         let mut session = self.lock();
         act(&mut Cx { now: now.unwrap_or_else(|| self.now()), session: &mut session })
     }
 
-    /// Polls a machine until it is done (`Break`), or idle until its wake or something else comes (`Continue`). A moment that the
-    /// driver has read holds for every poll, until the application had its turn.
+    /// Polls a machine until it is done (`Break`), or idle until its wake or another input (`Continue`). A given `now`
+    /// is used for every poll, until the application's callback has run; then the time is read again.
     pub fn advance<M: Machine>(
         &self,
         machine: &mut M,
@@ -94,19 +94,20 @@ impl SharedSession {
         ControlFlow::Continue(Some(Wake { at, why: "too many steps" }))
     }
 
-    /// A loop begins, which this function has look at the session again; it returns whether the loop still runs.
+    /// Registers a loop that starts. `look_again` makes it look at the session again, and returns whether it still
+    /// runs.
     pub fn add_loop(&self, look_again: impl Fn() -> bool + Send + 'static) {
-        // Forgets the loops that ended; one that runs takes no harm from a look.
+        // This removes the loops that have ended; a running loop is not harmed by an additional look.
         self.look_again();
         self.loops().push(Box::new(look_again));
     }
 
-    /// Has every loop that runs look at the session again, which has changed.
+    /// Makes every running loop look at the session again, after a change of the session.
     pub fn look_again(&self) {
         self.loops().retain(|look_again| look_again());
     }
 
-    /// A handle that ends the loops of the agent.
+    /// Creates a handle that stops the agent's loops.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.clone())
     }
@@ -146,7 +147,7 @@ mod tests {
         assert!(session.stopper().is_stopped());
     }
 
-    /// Asks for two effects, tells an event, gives one up, and is idle; then it is done.
+    /// Starts two effects, reports an event, cancels an effect, and is idle; then it is done.
     #[derive(Default)]
     struct Asking(u64, Vec<Now>);
 

@@ -1,14 +1,15 @@
-//! What the sockets of both facades have in common: options that std cannot set, and how an end of a connection is told.
+//! Socket options that std cannot set, and the errors of a closed connection; both facades use them.
 
 use std::io;
 
 use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
 
-/// Has the operating system find out, by itself, that the other end of a connection is gone: behind a router that forgot it, or
-/// after a sleep. While it is idle the other end is asked ([`KEEPALIVE_IDLE`], [`KEEPALIVE_INTERVAL`]); where nothing is
-/// acknowledged for [`UNACKNOWLEDGED`](molecule_core::connection::UNACKNOWLEDGED), it is given up.
+/// Turns on TCP keepalive, so that the operating system detects by itself that the peer is gone, for example behind a
+/// router that lost the connection, or after this machine slept. It probes an idle connection ([`KEEPALIVE_IDLE`],
+/// [`KEEPALIVE_INTERVAL`]), and closes a connection on which nothing is acknowledged for
+/// [`UNACKNOWLEDGED`](molecule_core::connection::UNACKNOWLEDGED).
 ///
-/// A system that does not know one of these does without it.
+/// An option that the system does not know is skipped.
 #[cfg(unix)]
 pub fn keep_alive(socket: &impl std::os::fd::AsFd) {
     use rustix::net::sockopt;
@@ -28,7 +29,7 @@ pub fn keep_alive(socket: &impl std::os::fd::AsFd) {
     }
 }
 
-/// Has the operating system ask the other end of an idle connection whether it is there ([`KEEPALIVE_IDLE`],
+/// Turns on TCP keepalive: the operating system probes the peer of an idle connection ([`KEEPALIVE_IDLE`],
 /// [`KEEPALIVE_INTERVAL`]).
 #[cfg(windows)]
 pub fn keep_alive(socket: &impl std::os::windows::io::AsSocket) {
@@ -36,7 +37,7 @@ pub fn keep_alive(socket: &impl std::os::windows::io::AsSocket) {
     let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&asking);
 }
 
-/// Whether an error is that of a connection whose other end is gone.
+/// Returns whether an error means that the peer of the connection is gone.
 pub fn is_cut(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)

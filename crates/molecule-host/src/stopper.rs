@@ -1,4 +1,4 @@
-//! Ends the loop from outside.
+//! The handle that stops an agent's loop from outside.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use molecule_core::StopLevel;
 
 use crate::session::SharedSession;
 
-/// A handle that ends an agent's loop, of the agent's `stopper()`.
+/// A handle that stops an agent's loop; the agent's `stopper()` returns it.
 ///
-/// A stop is a latch, which is never lowered: after it, a loop that starts ends at once. The methods wait for nothing and need no
-/// runtime, so that any thread may call them, also one that serves signals.
+/// A stop is a latch that is never reset: a loop that starts after it ends at once. The methods do not block and need
+/// no runtime, so that any thread may call them, also a signal handler's thread.
 #[derive(Clone)]
 pub struct Stopper(pub(crate) SharedSession);
 
 impl Stopper {
-    /// Ends the loop within 100 ms, even while a request is in flight. Only a register that may mint a token is finished first, and the
-    /// token stored. A second call is [`stop_now`](Self::stop_now).
+    /// Ends the loop within 100 ms, even while a request is in flight. Only a register that may mint a token is
+    /// completed first, and the token is stored. A second call has the effect of [`stop_now`](Self::stop_now).
     pub fn stop(&self) {
         self.raise(false);
     }
 
-    /// Whether [`stop`](Self::stop) or [`stop_now`](Self::stop_now) was called.
+    /// Returns whether [`stop`](Self::stop) or [`stop_now`](Self::stop_now) was called.
     pub fn is_stopped(&self) -> bool {
         self.0.lock().stop_level() != StopLevel::None
     }
@@ -30,7 +30,7 @@ impl Stopper {
         self.raise(true);
     }
 
-    /// Raises the latch, which a loop that starts later finds, and wakes the loops that run.
+    /// Sets the latch, which later loops check, and wakes the running loops.
     fn raise(&self, now: bool) {
         self.0.lock().raise_stop(now);
         self.0.look_again();

@@ -1,4 +1,4 @@
-//! The choice of a store, as an agent's author makes it.
+//! The author's choice of a store for an agent.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,27 +15,27 @@ use crate::memory::MemoryStore;
 use crate::plugins::ChosenBy;
 use crate::store::Store;
 
-/// Where an agent keeps its token and its inbound secret.
+/// The place of an agent's token and inbound secret.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Storage {
-    /// In files below this home, one directory per workspace. The Python SDK's files are found and used.
+    /// Files below this home, one directory per workspace. Files of the Python SDK are found and used.
     ///
-    /// A relative path counts from the directory in which the process works when the agent is built.
+    /// A relative path is resolved against the working directory at the time when the agent is built.
     Dir(PathBuf),
-    /// In memory alone: the token is lost when the process ends, and with it the access to the workspace, unless it is
-    /// given again at the next start.
+    /// Memory only. The token is lost when the process ends, and with it the access to the workspace, unless the author
+    /// passes the token again at the next start.
     Memory,
-    /// Somewhere of the author's own, such as a keyring.
+    /// The author's own store, such as a keyring.
     Custom(Arc<dyn Store>),
 }
 
-/// What `MOLECULE_HOME` says where nothing is to be kept on a disk.
+/// The value of `MOLECULE_HOME` that means no disk.
 const MEMORY: &str = ":memory:";
 
 impl Storage {
     /// Files below `MOLECULE_HOME`, or else below `.molecule` in the user's home directory. An empty variable counts as
-    /// absent; `:memory:` stands for [`Storage::Memory`].
+    /// absent, and `:memory:` selects [`Storage::Memory`].
     pub fn from_env() -> Self {
         match env::var_os("MOLECULE_HOME") {
             Some(home) if home == MEMORY => Self::Memory,
@@ -43,14 +43,15 @@ impl Storage {
         }
     }
 
-    /// The store for a workspace's agent. Touches no file yet.
+    /// Opens the store for a workspace's agent. It touches no file yet.
     ///
     /// # Errors
-    /// `Config` if the home is an empty path, which is what [`from_env`](Self::from_env) gives where there is none.
+    /// `Config` if the home is an empty path, which [`from_env`](Self::from_env) returns if there is no home.
     pub fn open(self, id: &WorkspaceId) -> Result<Arc<dyn Store>> {
         match self {
             Self::Dir(home) => {
-                // An absolute path, so that a later change of the working directory moves nothing, and messages are complete.
+                // The path is made absolute, so that a later change of the working directory has no effect, and error
+                // texts are complete.
                 let home = std::path::absolute(&home).map_err(|_| {
                     Error::config(
                         "there is no directory for the agent's files",
@@ -66,9 +67,9 @@ impl Storage {
 }
 
 impl Storage {
-    /// The performer of a workspace's agent. Its plugins lie in the directory that is given, or else in
-    /// `<home>/<workspace id>/plugins`, as the Python SDK has them; where the agent's files are in none, it has no place for
-    /// them. Touches no file yet.
+    /// Creates the host of a workspace's agent. Its plugins are in `plugins_dir` if that is given, or else in
+    /// `<home>/<workspace id>/plugins`, as in the Python SDK. If the agent's own files are in no directory, the host
+    /// has no directory for plugins. It touches no file yet.
     ///
     /// # Errors
     /// `Config` if the home or the directory is an empty path.
@@ -86,7 +87,8 @@ impl Storage {
         Ok(host.with_plugins(directory, chosen_by))
     }
 
-    /// What chose it: a home that the author gave looks the same as the environment's unless it is another one.
+    /// The option that chose the home. A home that the author gave counts as chosen only if it differs from the
+    /// environment's.
     fn chosen_by(&self) -> ChosenBy {
         match (self, Self::from_env()) {
             (Self::Dir(home), Self::Dir(default)) if *home == default => ChosenBy::Home,
@@ -96,7 +98,7 @@ impl Storage {
 }
 
 impl Default for Storage {
-    /// As [`Storage::from_env`].
+    /// The same as [`Storage::from_env`].
     fn default() -> Self {
         Self::from_env()
     }

@@ -1,4 +1,4 @@
-//! What every store can do, and what it says when it cannot.
+//! The interface of every store, and its error.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,54 +6,55 @@ use std::io;
 
 use molecule_core::effect::{Fault, FaultKind, Sent, Slot, Stored};
 
-/// Where an agent keeps what must outlive it.
+/// The store of an agent's credentials, which outlive the agent.
 ///
-/// Acts may come from several threads at once, and from several processes where the place is shared. What is stored is
-/// secret: an implementation keeps it private, and says nothing of it in an error. They come on threads that may wait, with a
-/// stack of 2 MiB (the caller's own thread in a blocking call; a tokio runtime may be told otherwise), and a panic is an error.
+/// Methods may be called from several threads at once, and from several processes if they share the place. The content
+/// is secret: an implementation keeps it private, and never quotes it in an error. The methods are called on threads
+/// that may block, with a stack of 2 MiB (in a blocking call it is the caller's own thread; a tokio runtime can be
+/// configured otherwise). A panic counts as an error.
 ///
-/// An act that comes with a later version has a default, so that a store of today goes on compiling: one that answers
-/// [`StoreError::unsupported`], or does nothing where that loses nothing. A [`Slot`] of a later version is either kept like the
-/// others, or refused with the same error.
+/// A method that a later version adds has a default, so that today's stores still compile. The default returns
+/// [`StoreError::unsupported`], or does nothing if that loses nothing. A store handles a [`Slot`] of a later version
+/// like the others, or refuses it with the same error.
 pub trait Store: Send + Sync {
-    /// Makes sure that the store exists, is private, and can be written right now. A token is minted only after this.
+    /// Makes sure that the store exists, is private, and can be written now. A token is minted only after this.
     ///
     /// # Errors
     /// If a [`replace`](Self::replace) would fail.
     fn prepare(&self) -> Result<(), StoreError>;
 
-    /// Makes what is stored private again where it can be, such as files that others may read. It comes before each
-    /// [`prepare`](Self::prepare), and tells what it did or could not do: a sentence for each thing.
+    /// Makes the content private again where possible, such as files that others may read. It is called before each
+    /// [`prepare`](Self::prepare), and returns a sentence for each thing that it did or could not do.
     fn make_private(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Reads a slot; `None` where nothing is stored.
+    /// Reads a slot; `None` if nothing is stored.
     ///
     /// # Errors
-    /// If there is something that cannot or must not be read. What cannot be read is never taken for absent.
+    /// If there is content that cannot or must not be read. Unreadable content never counts as absent.
     fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError>;
 
-    /// Replaces a slot's content as a whole and durably: after a crash the old or the new content is there.
+    /// Replaces a slot's content atomically and durably: after a crash either the old or the new content is there.
     ///
     /// # Errors
-    /// If the new content may not be there to stay.
+    /// If it is not certain that the new content is stored durably.
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError>;
 
-    /// Keeps a damaged slot's content under another name and leaves the slot empty. Tells the other name, for people.
+    /// Moves a damaged slot's content to another name, so that the slot is empty. Returns that name, for people.
     ///
     /// # Errors
-    /// If the slot is empty already, or its content cannot be moved.
+    /// If the slot is already empty, or its content cannot be moved.
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError>;
 
-    /// Takes the agent's lock, without waiting. Dropping what is returned gives it back.
+    /// Takes the agent's lock, without waiting. The lock is released when the returned value is dropped.
     ///
     /// # Errors
-    /// [`StoreError::locked`] if it is held, and any other if it cannot be taken.
+    /// [`StoreError::locked`] if another agent holds it, and any other error if it cannot be taken.
     fn lock(&self) -> Result<Box<dyn Send>, StoreError>;
 }
 
-/// Why a store failed: one sentence that names the place and the remedy, and never what is stored there.
+/// The error of a store: one sentence that names the place and the remedy, and never the content.
 #[derive(Debug)]
 pub struct StoreError {
     kind: io::ErrorKind,
@@ -63,41 +64,41 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// A failure, as a sentence that begins with the place and ends with the remedy.
+    /// Creates an error from a sentence that begins with the place and ends with the remedy.
     pub fn new(kind: io::ErrorKind, sentence: impl Into<String>) -> Self {
         Self { kind, locked: false, sentence: sentence.into(), source: None }
     }
 
-    /// The lock is held by another agent; the sentence names it.
+    /// Creates the error for a lock that another agent holds; the sentence names the lock.
     pub fn locked(sentence: impl Into<String>) -> Self {
         Self { kind: io::ErrorKind::WouldBlock, locked: true, sentence: sentence.into(), source: None }
     }
 
-    /// The store does not know how to do this, such as `keep ".auth_token"`: an act or a slot that is newer than the store.
+    /// Creates the error for an act or a slot that is newer than the store. `act` completes the sentence "this store
+    /// cannot …", such as `keep ".auth_token"`.
     pub fn unsupported(act: impl fmt::Display) -> Self {
         let sentence = format!("this store cannot {act}; use a newer version of it, or files (`Storage::Dir`)");
         Self::new(io::ErrorKind::Unsupported, sentence)
     }
 
-    /// The same with the error behind it.
+    /// Adds the error that caused it.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What kind of failure it was: `PermissionDenied` for what is not private, `WouldBlock` for a held lock, `Unsupported`
-    /// for what the store does not know, and what
-    /// the operating system says for everything else.
+    /// The kind of the error: `PermissionDenied` for something that is not private, `WouldBlock` for a held lock,
+    /// `Unsupported` for something that the store does not know, and otherwise the operating system's kind.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }
 
-    /// Whether an error of the operating system is behind it, and not what a store thinks of a file.
+    /// Returns whether an error of the operating system caused it, rather than a check of the store.
     pub(crate) fn is_of_system(&self) -> bool {
         self.source.is_some()
     }
 
-    /// Whether another agent holds the lock.
+    /// Returns whether another agent holds the lock.
     pub fn is_locked(&self) -> bool {
         self.locked
     }

@@ -1,6 +1,6 @@
-//! TLS by rustls, with ring as its one provider: whom connections trust, and why a handshake failed.
+//! TLS with rustls and ring as its only provider: the trusted certificates, and the kinds of failed handshakes.
 //!
-//! For the two drivers alone: it names rustls's types, and is outside semver.
+//! It is only for the two drivers: it exposes rustls's types, and is outside semver.
 
 use std::fmt;
 use std::io;
@@ -17,33 +17,33 @@ use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 
 use crate::socket::is_cut;
 
-/// Whose certificates are trusted. A facade chooses by its own features: other crates of the program may have turned on more
-/// of them here.
+/// The trusted certificate authorities. A facade chooses them by its own features, because other crates of the program
+/// may have enabled more features of this crate.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Roots {
-    /// Those of Mozilla's authorities, as compiled in.
+    /// Mozilla's authorities, which are compiled in.
     #[cfg(feature = "rustls")]
     Mozilla,
-    /// Those that the operating system trusts.
+    /// The authorities that the operating system trusts.
     #[cfg(feature = "platform-verifier")]
     System,
 }
 
-/// What connections are secured with.
+/// The TLS configurations of a client.
 pub struct Tls {
-    /// To hosts that the agent's owner chose.
+    /// For hosts that the agent's owner chose.
     owners: Arc<ClientConfig>,
-    /// To hosts that strangers chose. No session is resumed there: its ticket would tell a peer who calls, and let whoever sits
-    /// at another address of the same name skip its certificate.
+    /// For hosts that strangers chose. It resumes no session: the ticket would identify the agent to a peer, and would
+    /// let a server at another address of the same name skip the certificate.
     strangers: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// Trusts these authorities and the extra ones, each in PEM.
+    /// Creates configurations that trust these authorities and the extra ones, each in PEM.
     ///
     /// # Errors
-    /// `Config` if one of the extra ones is no certificate.
+    /// `Config` if an extra authority is not a certificate.
     pub fn new(roots: Roots, extra_ca: &[Vec<u8>]) -> Result<Self> {
         let mut extra = Vec::new();
         for pem in extra_ca {
@@ -65,7 +65,7 @@ impl Tls {
         Ok(Self { owners: Arc::new(owners), strangers: Arc::new(strangers) })
     }
 
-    /// What a connection to a host is secured with that a request may reach so.
+    /// The configuration for a connection of a request with this reach.
     pub fn config(&self, reach: Reach) -> Arc<ClientConfig> {
         match reach {
             Reach::Anywhere => self.owners.clone(),
@@ -86,16 +86,16 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// The name that a host's certificate must have, of the host as it stands in a URL.
+/// The name that a host's certificate must have, for a host as it is written in a URL.
 ///
 /// # Errors
-/// If no certificate can be for it.
+/// If no certificate can be issued for the host.
 pub fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     ServerName::try_from(bare_host(host).to_owned()).map_err(io::Error::other)
 }
 
-/// What a handshake came to that failed: refused, or only cut, as by a balancer that restarts. Then there is no connection, and
-/// the next one may be good.
+/// The kind of a failed handshake. A handshake that was only cut off, for example by a restarting load balancer, is a
+/// failed connection attempt, because the next attempt may succeed.
 pub fn failure(error: &io::Error) -> FaultKind {
     use rustls::{CertificateError as Certificate, Error as E, InvalidMessage};
     if is_cut(error) {
@@ -108,14 +108,14 @@ pub fn failure(error: &io::Error) -> FaultKind {
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. },
         )) => FaultKind::CertificateTime,
-        // The first byte of what came is no TLS record's: plain HTTP, as a rule.
+        // The first byte that was received is not that of a TLS record: usually the server speaks plain HTTP.
         Some(E::InvalidMessage(InvalidMessage::InvalidContentType)) => FaultKind::NotTls,
         _ => FaultKind::Tls,
     }
 }
 
-/// Whether an error is TLS's own and not the connection's: after the handshake an alert, such as TLS 1.3 has for a client that is
-/// not trusted.
+/// Returns whether an error comes from TLS and not from the connection: after the handshake it is an alert, which TLS
+/// 1.3 sends to a client that is not trusted.
 pub fn is_alert(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
 }
@@ -142,7 +142,7 @@ fn trusting_system(
     extra: Vec<CertificateDer<'static>>,
 ) -> Result<ClientConfig, rustls::Error> {
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)?;
-    // "Dangerous" in general; this one verifies.
+    // The API is called dangerous because a verifier can accept everything; this one verifies.
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 

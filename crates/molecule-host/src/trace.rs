@@ -1,7 +1,7 @@
-//! What an agent tells `tracing`: its events, and a span for each call, each loop and each request.
+//! The output of an agent to `tracing`: its events, and a span for each call, each loop and each request.
 //!
-//! All of it has the target `molecule` and says which agent it is about. A call's span lies below its caller's own, also where a
-//! task or a thread of the driver's goes on with it.
+//! Everything has the target `molecule` and names the agent. The span of a call is a child of its caller's span, also
+//! if a task or a thread of the driver continues the call.
 
 use http::Request;
 use molecule_core::Event;
@@ -9,26 +9,26 @@ use molecule_core::effect::{Attempt, Effect};
 use molecule_core::proto::WorkspaceId;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-/// One agent, as its log names it.
+/// The name of one agent in its log.
 #[derive(Debug, Clone)]
 pub struct Trace {
     workspace_id: WorkspaceId,
 }
 
 impl Trace {
-    /// Of the agent of this workspace.
+    /// The log of the agent of this workspace.
     pub fn new(workspace_id: &WorkspaceId) -> Self {
         Self { workspace_id: workspace_id.clone() }
     }
 
-    /// A call or a loop begins, below the span that the caller is in.
+    /// Creates the span of a call or a loop, as a child of its caller's span.
     pub fn span(&self, operation: &'static str) -> Span {
         Span(info_span!(target: "molecule", "call", workspace_id = %self.workspace_id, operation))
     }
 
-    /// Says an event: its name, its fields, and its sentence as the message.
+    /// Logs an event: its name, its fields, and its sentence as the message.
     pub fn event(&self, event: &Event) {
-        /// One event of the log; its fields are known when it is compiled.
+        /// Logs one event; the fields are fixed at compile time.
         macro_rules! say {
             ($level:ident, $name:literal $(, $field:ident = $value:expr)*) => {
                 $level!(
@@ -84,25 +84,25 @@ impl Trace {
             }
             Event::PluginSetup(plugin) => say!(info, "plugin_setup", plugin = display(plugin)),
             Event::Warning(_) => say!(warn, "warning"),
-            // One that has no fields of its own here yet is told by its sentence.
+            // An event without fields of its own here is logged with its sentence only.
             other if other.is_warning() => say!(warn, "other"),
             _ => say!(info, "other"),
         }
     }
 }
 
-/// A span; a clone is the same one.
+/// A span; a clone is the same span.
 #[derive(Debug, Clone)]
 pub struct Span(tracing::Span);
 
 impl Span {
-    /// No span at all.
+    /// Returns an empty span.
     pub fn none() -> Self {
         Self(tracing::Span::none())
     }
 
-    /// Where an effect of the call is performed: for a request a span below this one, which says the operation that it is part of,
-    /// and which attempt it is; anything else is done in this one.
+    /// Returns the span for an effect of the call. A request gets a child span with its operation and the number of its
+    /// attempt; any other effect has this span.
     pub fn effect(&self, effect: &Effect) -> Self {
         match effect {
             Effect::Http(request, _) | Effect::Fetch(request, ..) => self.request(request),
@@ -116,12 +116,12 @@ impl Span {
         Self(info_span!(target: "molecule", parent: &self.0, "request", operation, attempt = number, method))
     }
 
-    /// Does something in this span.
+    /// Runs a function in this span.
     pub fn in_scope<T>(&self, act: impl FnOnce() -> T) -> T {
         self.0.in_scope(act)
     }
 
-    /// The same work, whose every step is done in this span.
+    /// Runs work in this span: every poll of it is inside the span.
     pub fn around<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         work.instrument(self.0)
     }

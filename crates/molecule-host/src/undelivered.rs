@@ -1,23 +1,23 @@
-//! An outcome on its way to its machine.
+//! An outcome that is not yet delivered to its machine.
 
 use molecule_core::effect::Outcome;
 
 use crate::host::Host;
 
-/// An outcome that nobody has taken yet. It is disposed of when this is dropped, wherever that is: by a channel too, whose other end
-/// is gone.
+/// An outcome that is not yet delivered. If it is dropped, the host disposes of it, for example when it is in a channel
+/// whose receiver is gone.
 pub struct Undelivered {
     host: Host,
     outcome: Option<Outcome>,
 }
 
 impl Undelivered {
-    /// An outcome of an effect that this host performed, or might have to undo.
+    /// Wraps the outcome of an effect that this host performed, or might have to undo.
     pub fn new(host: &Host, outcome: Outcome) -> Self {
         Self { host: host.clone(), outcome: Some(outcome) }
     }
 
-    /// Takes the outcome to its machine.
+    /// Returns the outcome, for delivery to its machine.
     pub fn take(mut self) -> Outcome {
         self.outcome.take().expect("it is taken once, by value")
     }

@@ -1,4 +1,4 @@
-//! The agent's directory: looked at before each act, made where it is missing.
+//! The agent's directory: it is checked before each act, and created if it is missing.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use super::guard::{Kind, failed, judge};
 use super::system;
 use crate::store::StoreError;
 
-/// Whether the directory is there; an error if it is not private.
+/// Returns whether the directory exists; an error if it is not private.
 pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
     match fs::symlink_metadata(directory) {
         Ok(metadata) => judge(directory, &metadata, Kind::Directory).map(|()| true),
@@ -17,20 +17,20 @@ pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Makes the directory if it is missing, with what is missing above it. What exists keeps its modes.
+/// Creates the directory and its parents if they are missing. Existing directories keep their modes.
 pub(super) fn ensure(directory: &Path) -> Result<(), StoreError> {
     if check(directory)? {
         return Ok(());
     }
     make(directory).map_err(|error| failed(directory, "created", error))?;
-    // Another process may have been faster, and another user too.
+    // Another process, also one of another user, may have created it first.
     if check(directory)? {
         return Ok(());
     }
     Err(failed(directory, "created", io::Error::from(io::ErrorKind::NotFound)))
 }
 
-/// Makes a private directory, with what is missing above it.
+/// Creates a private directory and its missing parents.
 pub(crate) fn make(directory: &Path) -> io::Result<()> {
     match make_one(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! What is refused, and the sentences that say so.
+//! The checks that refuse files and directories, and their error texts.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -7,22 +7,22 @@ use std::path::Path;
 use super::system;
 use crate::store::StoreError;
 
-/// What a path is meant to be.
+/// The expected kind of a path.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     File,
     Directory,
 }
 
-/// Opens a private file, and tells its length; `None` if there is nothing at the path.
+/// Opens a private file, and returns it with its length; `None` if nothing exists at the path.
 ///
-/// A link is not followed, and a pipe is not waited for.
+/// It follows no link, and does not wait for a pipe.
 pub(super) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<Option<(File, u64)>, StoreError> {
     let file = match system::open(path, options) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            // A link and a socket cannot be opened at all; what they are says more than the error.
+            // A link or a socket cannot be opened, and its kind says more than the error.
             judge_file(path)?;
             return Err(failed(path, "opened", error));
         }
@@ -32,7 +32,7 @@ pub(super) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<Opt
     Ok(Some((file, metadata.len())))
 }
 
-/// Whether anything stands at the path; an error if it is no private file.
+/// Returns whether a private file exists at the path; an error if it is anything else.
 pub(super) fn judge_file(path: &Path) -> Result<bool, StoreError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => judge(path, &metadata, Kind::File).map(|()| true),
@@ -41,7 +41,7 @@ pub(super) fn judge_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Refuses links, other kinds of things, another user's things, and what others may write to.
+/// Refuses links, other kinds of files, another user's files, and files that others may write to.
 pub(crate) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), StoreError> {
     let shown = path.display();
     match kind {
@@ -68,7 +68,7 @@ pub(crate) fn judge(path: &Path, metadata: &Metadata, kind: Kind) -> Result<(), 
     Err(refused(path, &fault.to_string(), &remedy))
 }
 
-/// The command that makes something fit again.
+/// The command that corrects the fault.
 fn act_against(fault: &system::Fault, kind: Kind, shown: &str) -> String {
     match (fault, kind) {
         (system::Fault::Foreign { us, .. }, _) => format!("chown {us} {shown}"),
@@ -77,7 +77,7 @@ fn act_against(fault: &system::Fault, kind: Kind, shown: &str) -> String {
     }
 }
 
-/// Who most likely opened it to its group.
+/// A hint at who most likely made it writable for its group.
 fn by_whom(fault: &system::Fault) -> &'static str {
     match fault {
         system::Fault::Writable { mode } if mode & 0o020 != 0 && mode & 0o002 == 0 => {
@@ -87,7 +87,8 @@ fn by_whom(fault: &system::Fault) -> &'static str {
     }
 }
 
-/// One refusal of all these that are unfit, so that nobody has to mend one after the other; `None` where at most one is.
+/// Refuses all of these paths in one error, so that a user can correct them together; `None` if at most one is at
+/// fault.
 pub(super) fn judge_all<'a>(paths: impl Iterator<Item = (&'a Path, Kind)>) -> Option<StoreError> {
     let (mut whats, mut acts, mut hint) = (Vec::new(), Vec::new(), "");
     for (path, kind) in paths {
@@ -110,7 +111,8 @@ pub(super) fn judge_all<'a>(paths: impl Iterator<Item = (&'a Path, Kind)>) -> Op
     Some(StoreError::new(io::ErrorKind::PermissionDenied, sentence))
 }
 
-/// Refuses a directory in which others than root could put something in our place; links to it are nobody's harm.
+/// Refuses a parent directory in which another user, except root, could replace our directory. Links to the parent are
+/// allowed.
 pub(crate) fn judge_above(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if !metadata.is_dir() {
         return Err(refused(path, "it is no directory", "remove it, or move it away"));
@@ -127,7 +129,7 @@ fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
     StoreError::new(io::ErrorKind::PermissionDenied, format!("{} is refused: {why}; {remedy}", path.display()))
 }
 
-/// The sentence for an error of the operating system.
+/// The error text for an error of the operating system.
 pub(super) fn failed(path: &Path, act: &str, error: io::Error) -> StoreError {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

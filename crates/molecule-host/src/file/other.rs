@@ -1,4 +1,4 @@
-//! Systems without owners and modes of Unix: their user directories are private by themselves.
+//! Systems without Unix owners and modes: a user's directories are private there by default.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::guard::Kind;
 
-/// Why a file or a directory is not private; here it never shows.
+/// Why a file or a directory is not private; this system never reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "the sentences about them are written once, for every system")]
 pub(super) enum Fault {
@@ -21,32 +21,32 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What makes it unfit, if anything does.
+/// The fault that makes a file or directory unusable; none on this system.
 pub(super) fn fault(_: &Metadata) -> Option<Fault> {
     None
 }
 
-/// There is nothing to take from others.
+/// Does nothing, because others have no access.
 pub(super) fn make_private(_: &Path, _: Kind) -> Option<String> {
     None
 }
 
-/// What makes it unfit to hold something private of ours, if anything does.
+/// The fault that makes a parent directory unusable; none on this system.
 pub(super) fn fault_above(_: &Metadata) -> Option<Fault> {
     None
 }
 
-/// Makes one directory.
+/// Creates one directory.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Creates a file; an error if anything stands there.
+/// Creates a file; an error if anything exists at the path.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// Opens what is no link.
+/// Opens a file that is not a link.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if fs::symlink_metadata(path)?.is_symlink() {
         return Err(io::Error::other("it is a link"));
@@ -54,7 +54,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
-/// Directories cannot be synced here; the file system's journal keeps their entries.
+/// Does nothing: directories cannot be synced on this system, and the file system's journal keeps their entries.
 pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Files that become another file or nothing: how content is replaced as a whole.
+//! Temporary files, with which content is replaced as a whole.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,13 +11,14 @@ use crate::environment::seed;
 use crate::store::StoreError;
 use molecule_core::effect::Slot;
 
-/// What the trial file is named after.
+/// The beginning of the trial file's name.
 const PROBE: &str = ".probe";
 
-/// More than any token, and more than what a file system keeps beside the name of a file.
+/// The content of the trial file: more than any token, and more than a file system stores inline with the file's
+/// metadata.
 const PROBE_BYTES: [u8; 8 * 1024] = [b'#'; 8 * 1024];
 
-/// After this a temporary file is nobody's any more: a write takes moments.
+/// The age at which a temporary file counts as left over by a crash: a write takes moments.
 const LEFT_OVER: Duration = Duration::from_secs(10 * 60);
 
 /// Replaces the file `target` in the directory as a whole, with mode 0600, and waits until the disk has it.
@@ -25,7 +26,7 @@ pub(super) fn replace(directory: &Path, target: &str, content: &[u8]) -> Result<
     replace_with(directory, target, content, system::sync_directory)
 }
 
-/// The same with another way to have the directory's entries on the disk.
+/// The same with another function to sync the directory.
 fn replace_with(
     directory: &Path,
     target: &str,
@@ -39,13 +40,13 @@ fn replace_with(
     sync_directory(directory).map_err(|error| failed(directory, "written to disk", error))
 }
 
-/// Writes a trial file and removes it, so that a full or read-only disk shows before anything depends on it.
+/// Writes a trial file and removes it, so that a full or read-only disk is detected before anything depends on it.
 pub(super) fn probe(directory: &Path) -> Result<(), StoreError> {
     let temporary = Temporary::create(directory, PROBE)?;
     temporary.write(&PROBE_BYTES).map_err(|error| failed(directory, "written to", error))
 }
 
-/// Removes what crashes left of earlier writes. What cannot be removed stays: it is in nobody's way.
+/// Removes the temporary files that crashes left. A file that cannot be removed stays and does no harm.
 pub(super) fn sweep(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
@@ -56,13 +57,13 @@ pub(super) fn sweep(directory: &Path) {
     }
 }
 
-/// Of the directory entry itself, which is not followed if it is a link.
+/// Returns whether a directory entry is left over. The metadata is that of the entry itself, also if it is a link.
 fn is_left_over(metadata: &fs::Metadata) -> bool {
     let age = metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
     metadata.is_file() && system::fault(metadata).is_none() && age.is_some_and(|age| age > LEFT_OVER)
 }
 
-/// Whether [`temporary_name`] makes such names.
+/// Returns whether a name has the form of [`temporary_name`].
 fn is_temporary(file_name: &str) -> bool {
     Slot::ALL.iter().map(|slot| slot.file_name()).chain([PROBE]).any(|target| {
         let between = file_name.strip_prefix(target).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
@@ -74,7 +75,7 @@ fn temporary_name(target: &str) -> String {
     format!("{target}.{:016x}.tmp", seed())
 }
 
-/// A file that goes when this is dropped, unless it was renamed.
+/// A file that is removed when this is dropped, unless it was renamed.
 struct Temporary {
     file: Option<File>,
     path: PathBuf,
@@ -94,7 +95,7 @@ impl Temporary {
     }
 
     fn rename(mut self, target: &Path) -> io::Result<()> {
-        // Closed first, because an open file cannot be renamed everywhere.
+        // The file is closed first, because not every system can rename an open file.
         let file = self.file.take();
         drop(file);
         let renamed = fs::rename(&self.path, target);
@@ -119,7 +120,7 @@ impl Drop for Temporary {
 mod tests {
     use super::*;
 
-    /// A rename that is not on the disk yet is lost with a power cut, and the token with it.
+    /// A power cut reverts a rename that is not on the disk yet, and the token is lost.
     #[test]
     fn the_directory_is_on_the_disk_after_the_rename_and_not_before() {
         let directory = std::env::temp_dir().join(format!("molecule-replace-{:016x}", seed()));
@@ -134,7 +135,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(synced, [directory.as_path()]);
-        // Who cannot wait for the disk does not say that the token is stored.
+        // If the directory cannot be synced, the token is not reported as stored.
         let error = replace_with(&directory, target, b"newer", |_| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
         assert!(error.to_string().contains("cannot be written to disk"), "{error}");
         fs::remove_dir_all(directory).unwrap();

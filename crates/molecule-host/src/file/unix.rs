@@ -1,4 +1,4 @@
-//! Owners, modes and flags of Unix.
+//! The checks of Unix owners and modes, and the flags of `open`.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -16,7 +16,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 const OTHERS_WRITE: u32 = 0o022;
 const OTHERS: u32 = 0o077;
 
-/// Where it is set, only its owner may rename a thing or remove it.
+/// With this bit on a directory, only the owner of an entry may rename or remove it.
 const STICKY: u32 = 0o1000;
 
 const ROOT: u32 = 0;
@@ -37,13 +37,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What makes it unfit, if anything does.
+/// The fault that makes a file or directory unusable, if there is one.
 pub(super) fn fault(metadata: &Metadata) -> Option<Fault> {
     fault_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
 }
 
-/// Takes from others the right to read something of ours, and says so; `None` where there was nothing to do. What they may even
-/// write to is left as it is, since its content may be theirs.
+/// Removes others' right to read one of our files, and returns a sentence about it; `None` if there was nothing to do.
+/// A file that others can write to is left unchanged, because its content may be theirs.
 pub(super) fn make_private(path: &Path, kind: Kind) -> Option<String> {
     let (flags, wanted) = match kind {
         Kind::File => (flags(), FILE_MODE),
@@ -70,7 +70,7 @@ pub(super) fn make_private(path: &Path, kind: Kind) -> Option<String> {
     }
 }
 
-/// What makes it unfit to hold something private of ours, if anything does: others who can put things in its place.
+/// The fault that makes a parent directory unusable, if there is one: others can replace its entries.
 pub(super) fn fault_above(metadata: &Metadata) -> Option<Fault> {
     fault_above_of(metadata.uid(), metadata.mode() & 0o7777, geteuid().as_raw())
 }
@@ -95,38 +95,38 @@ fn fault_of(owner: u32, mode: u32, us: u32) -> Option<Fault> {
     }
 }
 
-/// Makes one directory that only this user can enter, whatever the umask says.
+/// Creates one directory that only this user can enter, whatever the umask is.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(DIRECTORY_MODE).create(path)?;
-    // A umask can only have taken bits away, and hardly any does.
+    // A umask can only have removed bits, and hardly any does.
     if fs::symlink_metadata(path)?.mode() & 0o777 == DIRECTORY_MODE {
         return Ok(());
     }
     fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE))
 }
 
-/// Creates a file that only this user can open, whatever the umask says; an error if anything stands there.
+/// Creates a file that only this user can open, whatever the umask is; an error if anything exists at the path.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).custom_flags(flags()).open(path)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     Ok(file)
 }
 
-/// Opens what is no link.
+/// Opens a file that is not a link.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.custom_flags(flags()).open(path)
 }
 
-/// Neither a link is followed, nor a pipe waited for, nor a terminal adopted.
+/// The flags with which `open` follows no link, does not wait for a pipe, and adopts no controlling terminal.
 fn flags() -> i32 {
-    // The bits are the operating system's own; as an `int` they are what `open` takes.
+    // The bits are those of the operating system; `open` takes them as an `int`.
     (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed()
 }
 
-/// Waits until the disk has the directory's entries.
+/// Waits until the directory's entries are on the disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match File::open(path).and_then(|directory| directory.sync_all()) {
-        // Some file systems cannot, and a directory above ours need not be readable.
+        // Some file systems cannot do this, and a parent of our directory may not be readable.
         Err(error)
             if matches!(
                 error.kind(),
