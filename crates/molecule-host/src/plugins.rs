@@ -1,4 +1,4 @@
-//! The plugins of an agent, as directories.
+//! The directory of an agent's plugins, and the acts on it.
 
 mod dir;
 mod durable;
@@ -37,9 +37,10 @@ pub use self::unpacking::Unpacking;
 use crate::cancel::Cancel;
 use crate::store::StoreError;
 
-/// The directory of an agent's plugins, and what is staged in it.
+/// The directory of an agent's plugins, and its stages.
 ///
-/// Clones share the stages. When the last clone is dropped, the stages that were neither committed nor discarded are removed.
+/// Clones share the stages. When the last clone is dropped, the stages that were neither committed nor discarded are
+/// removed.
 #[derive(Clone)]
 pub struct Plugins(Arc<Shared>);
 
@@ -55,16 +56,17 @@ struct Stages {
 }
 
 impl Plugins {
-    /// The plugins in this directory, which is in the agent's own unless its author chose another. Touches no file yet.
+    /// Creates a handle for the plugins in this directory, which is in the agent's own unless the author chose another
+    /// one. It touches no file yet.
     pub fn new(directory: PathBuf, chosen_by: ChosenBy) -> Self {
         Self(Arc::new(Shared { place: Place::new(directory, chosen_by), stages: Mutex::default() }))
     }
 
-    /// Performs an act; waits for the disk and for a `setup.sh`, never for a lock. A lock that was taken goes to `keep`, and
-    /// is given back when what that was given is dropped. A raised flag ends a `setup.sh`; no other act looks at it.
+    /// Performs an act. It waits for the disk and for a `setup.sh`, never for a lock. A taken lock is passed to `keep`;
+    /// it is released when its owner drops it. Setting the flag ends a `setup.sh`; no other act checks the flag.
     ///
     /// # Errors
-    /// [`StoreError::locked`] if a lock is held, and any other if the act failed.
+    /// [`StoreError::locked`] if the lock is held, and any other error if the act failed.
     pub fn perform(
         &self,
         op: PluginOp,
@@ -92,17 +94,18 @@ impl Plugins {
         })
     }
 
-    /// A new staging directory for the plugin, to unpack its archive into. The plugin's lock is held.
+    /// Creates a staging directory for the plugin, into which its archive is unpacked. The caller holds the plugin's
+    /// lock.
     ///
     /// # Errors
-    /// A fault of the kind `Host` if the directory cannot be made.
+    /// A fault of the kind `Host` if the directory cannot be created.
     pub fn stage(&self, plugin: &PluginName, policy: &UnpackPolicy) -> Result<Unpacking, Fault> {
         Ok(Unpacking::start(self, plugin, policy)?)
     }
 
-    /// Removes a stage that nobody takes any more; one that is gone already changes nothing.
+    /// Removes a stage that is no longer needed; a stage that is gone already changes nothing.
     pub fn discard(&self, stage: StageId) {
-        // What cannot be removed, the next sweep removes.
+        // The next sweep removes what cannot be removed now.
         let _ = self.remove_stage(stage);
     }
 
@@ -118,9 +121,9 @@ impl Plugins {
         id
     }
 
-    /// Puts a stage in its plugin's place. The earlier version stays for the next sweep.
+    /// Puts a stage in its plugin's place. The next sweep removes the earlier version.
     fn commit(&self, id: StageId, durability: Durability) -> Result<Committed, StoreError> {
-        // Taken out, so that nothing waits for the disk with the table locked.
+        // The stage is taken out of the table, so that the table is not locked while this waits for the disk.
         let Some(mut stage) = self.stages().kept.remove(&id) else {
             let sentence =
                 format!("{} has no such stage any more; install the plugin again", self.place().path("").display());
@@ -158,7 +161,7 @@ impl Plugins {
         let mut names: Vec<PluginName> = directories().filter_map(|name| name.to_str()?.parse().ok()).collect();
         names.sort();
         let left: BTreeSet<PluginName> = directories().filter_map(|name| Left::parse(name)).map(|(_, it)| it).collect();
-        // One receipt that cannot be read hides no other plugin, nor its own.
+        // A receipt that cannot be read hides no plugin, not even its own.
         let found = names.into_iter().map(|name| {
             let receipt = receipt::read(place, &dir, &name).map_err(|error| error.to_string());
             Found { path: place.path(name.as_str()).into_path(), name, receipt }
@@ -166,7 +169,7 @@ impl Plugins {
         Ok(Listed { found: found.collect(), left: left.into_iter().collect() })
     }
 
-    /// The plugin is gone at once, whatever stays of its files for the next sweep.
+    /// Removes the plugin at once; the next sweep removes any of its files that remain.
     fn remove(&self, plugin: &PluginName) -> Result<bool, StoreError> {
         let place = self.place();
         let Some(dir) = place.open()? else { return Ok(false) };
@@ -175,7 +178,7 @@ impl Plugins {
         let mut garbage = Left::Staging.name(plugin);
         if existed {
             match dir.rename(OsStr::new(plugin.as_str()), &garbage) {
-                // A layer below an overlay: there is no other way than to remove it where it is.
+                // A directory in a lower layer of an overlay cannot be renamed, so it is removed in its place.
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => garbage = plugin.as_str().into(),
                 renamed => renamed.map_err(|error| failed(&path, "removed", error))?,
             }

@@ -1,4 +1,4 @@
-//! One directory, and what can be done with the names in it: one component at a time, no link followed.
+//! An open directory, and the operations on its entries: names are single components, and no link is followed.
 
 #[cfg(not(unix))]
 mod other;
@@ -10,7 +10,7 @@ pub(super) use other::{Dir, Id, TELLS_EXECUTABLES, is_executable};
 #[cfg(unix)]
 pub(super) use unix::{Dir, Id, TELLS_EXECUTABLES, is_executable};
 
-/// What stands at a name, links not followed.
+/// The kind of an entry; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
@@ -20,10 +20,10 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The modes that things are made with; the umask takes its part.
+/// The mode of a new file or directory, less the umask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// For this user alone: 0600, and 0700 for a directory.
+    /// Only for this user: 0600, and 0700 for a directory.
     Private,
     /// 0644, and 0755 for a directory.
     Plain,

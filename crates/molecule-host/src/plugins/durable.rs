@@ -1,4 +1,4 @@
-//! Waiting until the disk has a tree.
+//! The sync of a directory tree to the disk.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use super::dir::{Dir, Kind};
 use super::walk::{Step, Walk};
 
-/// Waits until the disk has the directory with all that is in it.
+/// Waits until the directory and everything in it are on the disk.
 pub(super) fn sync_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
     let root = parent.open(name)?;
     if root.sync_file_system()? {

@@ -1,4 +1,4 @@
-//! What is installed, hashed as it lies there.
+//! The hash of an installed plugin, over its files on the disk.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -18,8 +18,8 @@ use crate::store::StoreError;
 
 const PIECE: usize = 128 * 1024;
 
-/// Hashes the plugin's files; `None` if it is not installed. Links are told and not followed. What cannot be read is an
-/// error: nothing hides from being hashed.
+/// Hashes the plugin's files; `None` if it is not installed. Links are reported and not followed. An unreadable file is
+/// an error, so that nothing can avoid being hashed.
 pub(super) fn hash(place: &Place, plugin: &PluginName) -> Result<Option<Hashed>, StoreError> {
     let Some(dir) = place.open()? else { return Ok(None) };
     if !place.holds(&dir, plugin)? {
@@ -56,7 +56,7 @@ fn path(walk: &Walk, name: &OsString) -> PathBuf {
     walk.path().chain([name.as_os_str()]).collect()
 }
 
-/// The path as a tree has it, if it can be one of its lines.
+/// The path in the form of a tree's line; `None` if it cannot have that form.
 fn plain(path: &std::path::Path) -> Option<String> {
     let components: Option<Vec<&str>> = path.iter().map(OsStr::to_str).collect();
     let path = components?.join("/");
@@ -67,7 +67,7 @@ fn shown(path: &std::path::Path) -> String {
     plain(path).unwrap_or_else(|| path.to_string_lossy().escape_debug().to_string())
 }
 
-/// What a tree has of the file; `None` if it is none any more.
+/// The file's line in a tree; `None` if it is no longer a regular file.
 fn line(walk: &Walk, name: &OsStr, buffer: &mut [u8]) -> io::Result<Option<Line>> {
     let mut file = walk.here().open_file(name)?;
     if !file.metadata()?.is_file() {

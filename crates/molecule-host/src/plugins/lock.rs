@@ -1,4 +1,4 @@
-//! One act at a time on a plugin, among all processes of this machine.
+//! The lock of a plugin, which all processes of this machine share: one act at a time.
 
 use std::fs::{File, TryLockError};
 
@@ -8,10 +8,11 @@ use super::name;
 use super::place::{Place, failed, judge_file, not_opened};
 use crate::store::StoreError;
 
-/// How often the file may be taken away between its opening and its locking.
+/// The most attempts, if the file is removed each time between its opening and its locking.
 const TRIES: u32 = 10;
 
-/// Takes the plugin's lock, without waiting. Dropping what is returned gives it back, and so does the end of the process.
+/// Takes the plugin's lock, without waiting. It is released when the returned value is dropped, or when the process
+/// ends.
 pub(super) fn take(place: &Place, plugin: &PluginName) -> Result<Box<dyn Send>, StoreError> {
     let dir = place.ensure()?;
     let name = name::lock(plugin);
@@ -31,7 +32,7 @@ pub(super) fn take(place: &Place, plugin: &PluginName) -> Result<Box<dyn Send>, 
             }
             Err(TryLockError::Error(error)) => return Err(failed(&path, "locked", error)),
         }
-        // A lock on a file that has been removed keeps nobody out who opens the name.
+        // A lock on a removed file does not exclude others, who open a new file of that name.
         if dir.still_names(&name, &file).map_err(|error| failed(&path, "looked at", error))? {
             return Ok(Box::new(Held(file)));
         }
@@ -39,13 +40,13 @@ pub(super) fn take(place: &Place, plugin: &PluginName) -> Result<Box<dyn Send>, 
     Err(failed(&path, "locked", std::io::Error::other("it is removed again and again")))
 }
 
-/// The lock while it is held. Its file stays.
+/// The guard of the lock. Its file stays.
 struct Held(File);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Closing is not enough while a child that is just being started has a copy of the handle. An error changes
-        // nothing: the operating system gives the lock back with the last handle.
+        // Closing the file is not enough while a child process that is just starting has a copy of the handle. An error
+        // changes nothing: the operating system releases the lock with the last handle.
         let _ = self.0.unlock();
     }
 }

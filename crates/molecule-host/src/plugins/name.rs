@@ -1,14 +1,15 @@
-//! What things in the plugins directory are called. The names say what a crash left, so there is no journal:
+//! The names of the entries in the plugins directory. A name alone says what a crash left, so that no journal is
+//! needed:
 //!
 //! | name | what it is | what a sweep does with it |
 //! |---|---|---|
-//! | `.staging-<plugin>-<id>` | half of something: being filled, or being removed | removes it |
-//! | `.old-<plugin>-<id>` | a whole earlier version that made room for a new one | puts it back if its place is empty, else removes it |
-//! | `.keep-<plugin>-<id>` | a whole earlier version whose place holds half of something | puts it back in any case |
+//! | `.staging-<plugin>-<id>` | an incomplete version, which is being filled or removed | removes it |
+//! | `.old-<plugin>-<id>` | a complete earlier version, moved away for a new one | moves it back if the plugin's place is empty, else removes it |
+//! | `.keep-<plugin>-<id>` | a complete earlier version, while the plugin's place has an incomplete one | moves it back in any case |
 //! | `.lock-<plugin>` | the plugin's lock | nothing |
 //! | `.receipts/<plugin>.json` | the plugin's receipt | nothing |
-//! | `.receipts/<plugin>.json.<id>.tmp` | half of a receipt | removes it |
-//! | `.receipts/<plugin>.json.<mark>.old` | the receipt of the version with this mark, while that is being replaced | gives it back to that version if this is in its place, else removes it |
+//! | `.receipts/<plugin>.json.<id>.tmp` | an incomplete receipt | removes it |
+//! | `.receipts/<plugin>.json.<mark>.old` | the receipt of the version with this mark, while that version is being replaced | restores it if that version is installed, else removes it |
 
 use std::ffi::{OsStr, OsString};
 
@@ -16,13 +17,13 @@ use molecule_core::proto::PluginName;
 
 use crate::environment::seed;
 
-/// Where receipts are; no plugin's name begins with a dot.
+/// The directory of receipts; no plugin's name begins with a dot.
 pub(super) const RECEIPTS: &str = ".receipts";
 
-/// Hexadecimal digits of an id.
+/// The number of hexadecimal digits of an id.
 const ID: usize = 16;
 
-/// What a name of the form `.<what>-<plugin>-<id>` stands for.
+/// The kind of a directory with the name `.<kind>-<plugin>-<id>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Staging,
@@ -33,13 +34,13 @@ pub(super) enum Left {
 const PREFIXES: [(Left, &str); 3] = [(Left::Staging, ".staging-"), (Left::Old, ".old-"), (Left::Keep, ".keep-")];
 
 impl Left {
-    /// A name of this kind that nothing has yet.
+    /// Makes a new name of this kind.
     pub(super) fn name(self, plugin: &PluginName) -> OsString {
         let prefix = PREFIXES.iter().find(|(left, _)| *left == self).map_or("", |(_, prefix)| prefix);
         format!("{prefix}{plugin}-{:016x}", seed()).into()
     }
 
-    /// What the name stands for, and whose it is; `None` for every name that [`Left::name`] does not make.
+    /// Parses a name into its kind and plugin; `None` for any name that [`Left::name`] does not make.
     pub(super) fn parse(name: &OsStr) -> Option<(Self, PluginName)> {
         let name = name.to_str()?;
         let (left, rest) = PREFIXES.iter().find_map(|(left, prefix)| Some((*left, name.strip_prefix(prefix)?)))?;
@@ -53,27 +54,27 @@ pub(super) fn lock(plugin: &PluginName) -> OsString {
     format!(".lock-{plugin}").into()
 }
 
-/// A plugin's receipt, in the directory [`RECEIPTS`].
+/// The file of a plugin's receipt, in the directory [`RECEIPTS`].
 pub(super) fn receipt(plugin: &PluginName) -> OsString {
     format!("{plugin}.json").into()
 }
 
-/// What a plugin's receipt is called while it is written.
+/// The name of a plugin's receipt while it is being written.
 pub(super) fn temporary_receipt(plugin: &PluginName) -> OsString {
     format!("{plugin}.json.{:016x}.tmp", seed()).into()
 }
 
-/// Whether the name is one of [`temporary_receipt`], for this plugin.
+/// Returns whether the name is a [`temporary_receipt`] of this plugin.
 pub(super) fn is_temporary_receipt(name: &OsStr, plugin: &PluginName) -> bool {
     receipt_id(name, plugin, ".tmp").is_some()
 }
 
-/// What the receipt of a version with this mark is called while that is being replaced.
+/// The name of the receipt of the version with this mark, while that version is being replaced.
 pub(super) fn receipt_aside(plugin: &PluginName, mark: u64) -> OsString {
     format!("{plugin}.json.{mark:016x}.old").into()
 }
 
-/// The mark in a name of [`receipt_aside`], for this plugin.
+/// The mark in a name of [`receipt_aside`] of this plugin.
 pub(super) fn mark_of_receipt(name: &OsStr, plugin: &PluginName) -> Option<u64> {
     receipt_id(name, plugin, ".old").and_then(|id| u64::from_str_radix(id, 16).ok())
 }
@@ -83,7 +84,7 @@ fn receipt_id<'a>(name: &'a OsStr, plugin: &PluginName, end: &str) -> Option<&'a
     is_id(id).then_some(id)
 }
 
-/// The id at the end of a name of [`Left::name`].
+/// The id at the end of a name that [`Left::name`] makes.
 pub(super) fn id(name: &OsStr) -> Option<u64> {
     let (_, id) = name.to_str()?.rsplit_once('-')?;
     is_id(id).then(|| u64::from_str_radix(id, 16).ok())?

@@ -1,4 +1,4 @@
-//! The plugins directory: looked at before each act, and made where it is missing.
+//! The plugins directory: it is checked before each act, and created if it is missing.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,15 +14,15 @@ use super::name::RECEIPTS;
 use crate::file::{self, Wanted};
 use crate::store::StoreError;
 
-/// Where an agent's plugins are: a private directory, in the agent's own unless its author chose another place.
+/// The plugins directory of an agent: a private directory, in the agent's own unless the author chose another place.
 #[derive(Debug, Clone)]
 pub(super) struct Place(At);
 
-/// What chose the directory of an agent's plugins, which is what helps where that is the wrong one.
+/// The option that chose the plugins directory. Error texts name it, because it is the remedy for a wrong directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChosenBy {
-    /// `MOLECULE_HOME`, or that it is not set.
+    /// `MOLECULE_HOME`, or its default.
     Home,
     /// The author's `storage(…)`.
     Storage,
@@ -40,7 +40,7 @@ impl fmt::Display for ChosenBy {
     }
 }
 
-/// A path of something in the directory, for people, who are told what chose it.
+/// A path in the directory for error texts, with the option that chose the directory.
 #[derive(Debug, Clone)]
 pub(super) struct At {
     path: PathBuf,
@@ -60,7 +60,7 @@ impl At {
         self.path
     }
 
-    /// What helps against an error of the operating system here.
+    /// The remedy for an error of the operating system at this path.
     pub(super) fn remedy(&self, kind: io::ErrorKind) -> String {
         let first = match kind {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -93,12 +93,12 @@ impl Place {
         Self(At { path: directory, chosen_by })
     }
 
-    /// The path of what has this name in the directory, for people.
+    /// The path of an entry, for error texts.
     pub(super) fn path(&self, name: impl AsRef<OsStr>) -> At {
         self.0.join(name.as_ref())
     }
 
-    /// The directory, if it is there; an error if it is not private, or others may put another one in its place.
+    /// Opens the directory; `None` if it is missing. An error if it is not private, or if others may replace it.
     pub(super) fn open(&self) -> Result<Option<Dir>, StoreError> {
         if !self.has_above()? {
             return Ok(None);
@@ -106,7 +106,7 @@ impl Place {
         judged(Dir::open_path(&self.0), &self.0)
     }
 
-    /// The directory, which is made if it is missing, with what is missing above it.
+    /// Opens the directory, and creates it and its parents if they are missing.
     pub(super) fn ensure(&self) -> Result<Dir, StoreError> {
         if let Some(dir) = self.open()? {
             return Ok(dir);
@@ -116,7 +116,7 @@ impl Place {
         };
         if !self.has_above()? {
             file::make_directory(above).map_err(|error| failed(&self.0.is(above), "created", error))?;
-            // Another process may have been faster, and another user too.
+            // Another process, also one of another user, may have created it first.
             self.has_above()?;
         }
         let made = Dir::open_above(above).and_then(|above| make(&above, name));
@@ -124,7 +124,7 @@ impl Place {
         self.open()?.ok_or_else(|| failed(&self.0, "created", io::ErrorKind::NotFound.into()))
     }
 
-    /// Whether there is a directory for it to be in.
+    /// Returns whether its parent directory exists.
     fn has_above(&self) -> Result<bool, StoreError> {
         let Some(above) = self.0.parent() else { return Ok(true) };
         match fs::metadata(above) {
@@ -134,12 +134,12 @@ impl Place {
         }
     }
 
-    /// The directory of receipts, if it is there; an error if it is not private.
+    /// Opens the directory of receipts; `None` if it is missing. An error if it is not private.
     pub(super) fn receipts(&self, dir: &Dir) -> Result<Option<Dir>, StoreError> {
         judged(dir.open(OsStr::new(RECEIPTS)), &self.path(RECEIPTS))
     }
 
-    /// The directory of receipts, which is made if it is missing.
+    /// Opens the directory of receipts, and creates it if it is missing.
     pub(super) fn ensure_receipts(&self, dir: &Dir) -> Result<Dir, StoreError> {
         if let Some(receipts) = self.receipts(dir)? {
             return Ok(receipts);
@@ -149,7 +149,7 @@ impl Place {
         self.receipts(dir)?.ok_or_else(|| failed(&path, "created", io::ErrorKind::NotFound.into()))
     }
 
-    /// Whether the plugin is there; an error if something else has its name.
+    /// Returns whether the plugin exists; an error if its name belongs to something else.
     pub(super) fn holds(&self, dir: &Dir, plugin: &PluginName) -> Result<bool, StoreError> {
         let path = self.path(plugin.as_str());
         match dir.kind(OsStr::new(plugin.as_str())) {
@@ -162,7 +162,7 @@ impl Place {
     }
 }
 
-/// Makes a private directory; one that another process has just made is as good.
+/// Creates a private directory; a directory that another process has just created is accepted.
 fn make(dir: &Dir, name: &OsStr) -> io::Result<()> {
     match dir.make(name, Mode::Private) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -175,7 +175,7 @@ fn judged(opened: io::Result<Dir>, path: &At) -> Result<Option<Dir>, StoreError>
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            // A link cannot be opened at all; what it is says more than the error.
+            // A link cannot be opened, and its kind says more than the error.
             if let Ok(metadata) = fs::symlink_metadata(path) {
                 file::judge(path, &metadata, Wanted::Directory)?;
             }
@@ -187,12 +187,12 @@ fn judged(opened: io::Result<Dir>, path: &At) -> Result<Option<Dir>, StoreError>
     Ok(Some(dir))
 }
 
-/// Refuses an opened file that is no private one.
+/// Refuses an open file that is not private.
 pub(super) fn judge_file(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     file::judge(path, metadata, Wanted::File)
 }
 
-/// The sentence for a file that could not be opened: what stands there says more than the error.
+/// The error for a file that could not be opened. The kind of the file says more than the operating system's error.
 pub(super) fn not_opened(path: &At, error: io::Error) -> StoreError {
     let judged = fs::symlink_metadata(path).map(|metadata| judge_file(path, &metadata));
     match judged {
@@ -205,7 +205,7 @@ fn refused(path: &Path, why: &str, remedy: &str) -> StoreError {
     StoreError::new(io::ErrorKind::PermissionDenied, format!("{} is refused: {why}; {remedy}", path.display()))
 }
 
-/// The sentence for an error of the operating system.
+/// The error text for an error of the operating system.
 pub(super) fn failed(path: &At, act: &str, error: io::Error) -> StoreError {
     let sentence = format!("{} cannot be {act}: {error}; {}", path.display(), path.remedy(error.kind()));
     StoreError::new(error.kind(), sentence).with_source(error)

@@ -1,4 +1,4 @@
-//! Receipts: what the core wants to know of a plugin later, beside the plugins and never in one.
+//! Receipts: the core's records of installed plugins, which are stored beside the plugins and never inside one.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -13,8 +13,8 @@ use super::place::{Place, failed, judge_file, not_opened};
 use super::swap::Renames;
 use crate::store::StoreError;
 
-/// Replaces the plugin's receipt as a whole. With `Sync` the disk has it in the end, and the plugin's own place as well, so
-/// that nothing of an install is left to be written.
+/// Replaces the plugin's receipt as a whole. With `Sync` it waits until the receipt and the plugin's own rename are on
+/// the disk, so that the install is complete there.
 pub(super) fn write(
     place: &Place,
     plugin: &PluginName,
@@ -25,12 +25,12 @@ pub(super) fn write(
     let receipts = place.ensure_receipts(&dir)?;
     let (target, temporary) = (name::receipt(plugin), name::temporary_receipt(plugin));
     let path = place.path(RECEIPTS).join(&target);
-    // A rename would not follow a link, but it would put a file where its owner wanted the link.
+    // A rename does not follow a link, but it would replace the owner's link by a file.
     open(&receipts, &target, place)?;
     let synced = durability == Durability::Sync;
     let written = write_new(&receipts, &temporary, content, synced).and_then(|()| receipts.rename(&temporary, &target));
     written.map_err(|error| {
-        // Nothing but half of a receipt is lost with it, and the next sweep removes what is left of it.
+        // Only an incomplete receipt is lost, and the next sweep removes its rest.
         let _ = receipts.remove_file(&temporary);
         failed(&path, "written", error)
     })?;
@@ -46,7 +46,7 @@ fn write_new(receipts: &Dir, temporary: &OsStr, content: &[u8], synced: bool) ->
     if synced { file.sync_all() } else { Ok(()) }
 }
 
-/// Whether anything has the name of the plugin's receipt.
+/// Returns whether the name of the plugin's receipt exists.
 pub(super) fn exists(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<bool, StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(false) };
     let target = name::receipt(plugin);
@@ -57,7 +57,7 @@ pub(super) fn exists(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<bo
     }
 }
 
-/// The plugin's receipt, if it has one.
+/// Reads the plugin's receipt; `None` if it has none.
 pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(None) };
     let target = name::receipt(plugin);
@@ -73,14 +73,15 @@ pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Opti
     Ok(Some(content))
 }
 
-/// A receipt whose plugin is about to be replaced: it has another name, which says of which version it is.
+/// The receipt of a plugin that is being replaced, under a backup name that identifies its version.
 pub(super) struct Aside {
     receipts: Dir,
     target: OsString,
     aside: OsString,
 }
 
-/// Takes the plugin's receipt away for a while, if it has one, so that the stage of this name can take the plugin's place.
+/// Renames the plugin's receipt to its backup name, so that this stage can take the plugin's place; `None` if there is
+/// no receipt.
 pub(super) fn set_aside(
     renames: &impl Renames,
     place: &Place,
@@ -94,7 +95,7 @@ pub(super) fn set_aside(
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         mark => mark.map_err(|error| failed(&place.path(plugin.as_str()), "looked at", error))?,
     };
-    // Where a version has no mark, its receipt is named by the stage: while that is there, nothing was replaced.
+    // A version without a mark has its receipt named by the stage: while the stage exists, nothing was replaced.
     let aside = name::receipt_aside(plugin, mark.or_else(|| name::id(stage)).unwrap_or_default());
     match renames.rename(&receipts, &target, &aside) {
         Ok(()) => Ok(Some(Aside { receipts, target, aside })),
@@ -104,12 +105,12 @@ pub(super) fn set_aside(
 }
 
 impl Aside {
-    /// The plugin stayed. What cannot be given back now, the next sweep gives back.
+    /// Restores the receipt of a plugin that was not replaced. If that fails, the next sweep restores it.
     pub(super) fn put_back(&self, renames: &impl Renames) {
         let _ = renames.rename(&self.receipts, &self.aside, &self.target);
     }
 
-    /// The plugin was replaced. What cannot be removed, the next sweep removes.
+    /// Removes the receipt of a replaced version. If that fails, the next sweep removes it.
     pub(super) fn remove(&self, renames: &impl Renames) {
         let _ = renames.remove_file(&self.receipts, &self.aside);
     }
@@ -127,18 +128,19 @@ pub(super) fn remove(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<()
     }
 }
 
-/// What a sweep found of the plugin itself.
+/// The state of the plugin in a sweep.
 pub(super) struct Sweeping<'a> {
-    /// Whether it is in its place.
+    /// Whether the plugin is installed.
     pub(super) installed: bool,
-    /// Whether it was put back there just now.
+    /// Whether the sweep has just restored it.
     pub(super) restored: bool,
-    /// Its stages, before they were removed.
+    /// Its stages, before their removal.
     pub(super) stages: &'a [OsString],
 }
 
-/// Gives a receipt that a crash left aside back to its version, if that is in its place, and removes every other one that is
-/// not whole or not of this version. What cannot be moved or removed stays for the next sweep: it is in nobody's way.
+/// Restores a receipt that a crash left under its backup name, if its version is installed. Removes every other receipt
+/// that is incomplete or of another version. A file that cannot be moved or removed stays for the next sweep and does
+/// no harm.
 pub(super) fn sweep(place: &Place, dir: &Dir, plugin: &PluginName, swept: &Sweeping<'_>) -> Result<(), StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(()) };
     let path = place.path(plugin.as_str());

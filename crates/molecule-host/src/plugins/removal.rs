@@ -1,4 +1,4 @@
-//! Trees that go away.
+//! The removal of a directory tree.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,10 +6,11 @@ use std::io;
 use super::dir::Dir;
 use super::walk::{self, Step, Walk};
 
-/// Removes a directory with all that is in it: links themselves, never what they lead to, and nothing on another file
-/// system. What is not there counts as removed.
+/// Removes a directory and everything in it. It removes links but never their targets, and nothing on another file
+/// system. A missing directory counts as removed.
 ///
-/// Whatever can be removed is, and the error is the first one. The depth of the tree costs neither stack nor descriptors.
+/// It removes as much as possible and returns the first error. A deep tree uses no more stack or descriptors than a
+/// flat one.
 pub(super) fn remove(parent: &Dir, name: &OsStr) -> io::Result<()> {
     let root = match walk::open(parent, name, true) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -22,7 +23,7 @@ pub(super) fn remove(parent: &Dir, name: &OsStr) -> io::Result<()> {
             Step::Entry(name, _) => gone(walk.here().remove_file(&name)),
             Step::Enter(_) => Ok(()),
             Step::Leave(name) => gone(walk.here().remove_dir(&name)),
-            // An empty one needs no entering.
+            // An empty directory can be removed without being entered.
             Step::Closed(name, error) => gone(walk.here().remove_dir(&name).map_err(|_| error)),
         };
         first = first.and(removed);

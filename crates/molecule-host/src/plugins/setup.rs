@@ -1,6 +1,7 @@
-//! A plugin's `setup.sh` in a cage that keeps it from hanging, flooding, or being told secrets by accident.
+//! A plugin's `setup.sh`, with limits that keep it from hanging, from flooding its output, and from reading secrets in
+//! its environment by accident.
 //!
-//! It runs arbitrary code as the user, and nothing here contains it: it can read whatever the user can read.
+//! The script runs arbitrary code as the user. This is no sandbox: it can read whatever the user can read.
 
 #[cfg(not(unix))]
 mod alone;
@@ -32,23 +33,24 @@ use crate::store::StoreError;
 
 const SCRIPT: &str = "setup.sh";
 
-/// How long the script may take to end after it was asked to.
+/// The time between the request to end and the kill.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long its outputs are read after its end, while something that it left behind holds them open.
+/// The time for which its outputs are read after its end, while a process that it left holds them open.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long its outputs are read after everything in its group was killed.
+/// The time for which its outputs are read after its group was killed.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// How long a killed process may take to end; one that waits for a dead disk may take for ever.
+/// The time for which a killed process is awaited; one that waits for a broken disk may never end.
 const DEATH: Duration = Duration::from_secs(5);
 
 /// Runs the plugin's `setup.sh`, if it has one, with `bash` and in the plugin's directory.
 ///
-/// It is over when the script ends, whatever the script left running; what is left in its process group is killed. After
-/// `plan.timeout` the group is asked to end, and killed 5 s later (or as much later as it had time, if that was less). When
-/// the flag is raised it is killed at once. A process that has made a group of its own is left alone.
+/// The run ends when the script ends, also if the script left processes running; those in its process group are killed
+/// then. After `plan.timeout` the group is asked to end, and killed 5 s later, or after another `plan.timeout` if that
+/// is shorter. When the flag is set, the group is killed at once. A process that created a group of its own is not
+/// killed.
 pub(super) fn run(
     place: &Place,
     plugin: &PluginName,
@@ -71,7 +73,7 @@ pub(super) fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     match watched(command, plan, cancel) {
-        // The directory is missing, and not bash.
+        // The directory is missing, not bash.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() => Err(not_run(&directory, error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SetupOutcome::NoBash),
         Err(error) => Err(not_run(&directory, error)),
@@ -79,7 +81,7 @@ pub(super) fn run(
     }
 }
 
-/// Whether there is a regular file of that name, no link to one.
+/// Returns whether `setup.sh` is a regular file and not a link.
 fn has_script(place: &Place, plugin: &PluginName) -> Result<bool, StoreError> {
     let Some(dir) = place.open()? else { return Ok(false) };
     if !place.holds(&dir, plugin)? {
@@ -95,7 +97,7 @@ fn has_script(place: &Place, plugin: &PluginName) -> Result<bool, StoreError> {
 
 fn not_run(directory: &At, error: io::Error) -> StoreError {
     let help = match error.kind() {
-        // EAGAIN of fork, or of a thread.
+        // The error is EAGAIN of a fork or of a new thread.
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
             "this user may start no more processes and threads, or the machine has no room for them: see `ulimit -u`, and \
              install the plugin again"
@@ -107,9 +109,9 @@ fn not_run(directory: &At, error: io::Error) -> StoreError {
     StoreError::new(error.kind(), sentence).with_source(error)
 }
 
-/// Starts the command and sees it to its end. `NotFound` if there is no such program.
+/// Starts the command and waits for its end. `NotFound` if there is no such program.
 fn watched(mut command: Command, plan: &SetupPlan, cancel: &Cancel) -> io::Result<SetupRun> {
-    // Whoever fails from here on drops the group, which kills it.
+    // An error from here on drops the group, which kills it.
     let mut group = Group::start(&mut command)?;
     let stdout = Output::drain(group.stdout(), plan.output_bytes, cancel)?;
     let stderr = Output::drain(group.stderr(), plan.output_bytes, cancel)?;
@@ -127,7 +129,7 @@ fn watched(mut command: Command, plan: &SetupPlan, cancel: &Cancel) -> io::Resul
         (false, false) => {
             group.ask();
             let patience = Instant::now() + GRACE.min(plan.timeout);
-            // What it started may need the time even if the script itself is gone.
+            // The processes that the script started may need the time, even after the script's own end.
             cancel.wait_until(Some(patience), |cancelled| cancelled || (exit.is_over() && is_drained()));
             Some(SetupEnd::TimedOut)
         }

@@ -1,4 +1,4 @@
-//! A staging directory: made beside the plugins, filled, put in a plugin's place or removed.
+//! A staging directory: it is created beside the plugins, filled, and then put in a plugin's place or removed.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,18 +14,18 @@ use super::swap::{self, System};
 use super::{durable, removal};
 use crate::store::StoreError;
 
-/// A directory in the plugins directory that is removed when this is dropped, unless it has a plugin's place by then.
+/// A directory in the plugins directory. It is removed when this is dropped, unless it has become a plugin.
 pub(super) struct Stage {
     place: Place,
     dir: Dir,
     plugin: PluginName,
-    /// What it is called; `None` once it is no stage any more.
+    /// Its name; `None` once it is no longer a stage.
     name: Option<OsString>,
 }
 
 impl Stage {
-    /// Makes an empty one, for this user alone. It stays private as a plugin: what others may read is not for an archive to
-    /// say.
+    /// Creates an empty stage that only this user can enter. It stays private as a plugin, because an archive does not
+    /// decide what others may read.
     pub(super) fn make(place: &Place, plugin: &PluginName) -> Result<(Self, Dir), StoreError> {
         let dir = place.ensure()?;
         let name = Left::Staging.name(plugin);
@@ -37,10 +37,10 @@ impl Stage {
         }
     }
 
-    /// Puts the stage in the plugin's place. An earlier version is garbage from then on, which the next sweep removes.
+    /// Puts the stage in the plugin's place. The earlier version becomes garbage, which the next sweep removes.
     ///
-    /// With `Sync` the disk has the files first, and the place with the receipt that follows: an error means that the plugin is
-    /// as it was.
+    /// With `Sync` the files are on the disk before the rename, and the rename is synced together with the receipt that
+    /// follows. An error means that the plugin is unchanged.
     pub(super) fn commit(&mut self, durability: Durability) -> Result<Committed, StoreError> {
         let path = self.place.path(self.plugin.as_str());
         let Some(name) = &self.name else {
@@ -58,13 +58,13 @@ impl Stage {
         swap::swap(&System, &self.place, &self.dir, name, &self.plugin)
     }
 
-    /// Removes it.
+    /// Removes the stage.
     pub(super) fn remove(mut self) -> Result<(), StoreError> {
         let Some(name) = self.name.take() else { return Ok(()) };
         removal::remove(&self.dir, &name).map_err(|error| failed(&self.place.path(&name), "removed", error))
     }
 
-    /// Where it is, for people.
+    /// Its path, for error texts.
     pub(super) fn path(&self) -> At {
         self.place.path(self.name.as_deref().unwrap_or_default())
     }
@@ -73,7 +73,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
-            // Nobody is left to tell; the next sweep tries again.
+            // There is no caller to report to; the next sweep tries again.
             let _ = removal::remove(&self.dir, &name);
         }
     }

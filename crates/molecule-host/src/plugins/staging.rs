@@ -1,4 +1,4 @@
-//! What an unpacker writes to: the files of a stage.
+//! The unpacker's output: the files of a stage.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,11 +8,11 @@ use molecule_core::unpack::{EntryPath, Sink, TakenBy};
 
 use super::dir::{Dir, Mode};
 
-/// How many directories are held open.
+/// The most directories that are open at once.
 const OPEN: usize = 16;
 
-/// A stage that is being filled: files and directories are made one component at a time below its root, with the modes that
-/// [`Mode`] names and nothing else of what the archive says of them.
+/// The content of a stage. Files and directories are created below its root one component at a time, with the modes of
+/// [`Mode`]. No other attribute in the archive is used.
 pub(super) struct Staging {
     file: Option<File>,
     parents: Parents,
@@ -42,13 +42,13 @@ impl Sink for Staging {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // A close that fails tells nobody on most systems; what must be on the disk is synced before the commit.
+        // On most systems a failed close is not reported. Content that must be on the disk is synced before the commit.
         self.file = None;
         Ok(())
     }
 }
 
-/// The error for a name that is taken, with the one that the file system has there: it may fold more than case.
+/// The error for a name that exists already, with the name that the file system has: it may fold more than case.
 fn taken(parent: &Dir, name: &OsStr, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::AlreadyExists {
         return error;
@@ -59,15 +59,15 @@ fn taken(parent: &Dir, name: &OsStr, error: io::Error) -> io::Error {
     }
 }
 
-/// Directories of a stage that were used last, so that a file costs no more than its own opening.
+/// The most recently used directories of a stage. They stay open, so that creating a file needs only one `open`.
 struct Parents {
     root: Dir,
-    /// By path, the one that was used last at the end.
+    /// By path, the most recently used one last.
     open: Vec<(String, Dir)>,
 }
 
 impl Parents {
-    /// The directory at this path, which was made before.
+    /// The directory at this path, which was created before.
     fn of(&mut self, path: Option<&str>) -> io::Result<&Dir> {
         let Some(path) = path else { return Ok(&self.root) };
         if self.open.last().is_none_or(|(last, _)| last != path) {
@@ -77,7 +77,7 @@ impl Parents {
         Ok(last.unwrap_or(&self.root))
     }
 
-    /// Puts the directory at the end, and opens it first where it is not open: from the nearest one above it that is.
+    /// Moves the directory to the end. If it is not open, it is opened from its nearest open parent.
     fn bring_forward(&mut self, path: &str) -> io::Result<()> {
         if let Some(at) = self.open.iter().rposition(|(open, _)| open == path) {
             self.open[at..].rotate_left(1);
@@ -91,7 +91,7 @@ impl Parents {
             }
         }
         let known = self.open.iter().any(|(open, _)| open == from);
-        // The names below the one that is open, or all of them.
+        // Opens the components below the open parent, or all components.
         let mut end = if known { from.len() } else { 0 };
         while end < path.len() {
             let start = if end == 0 { 0 } else { end + 1 };
@@ -121,7 +121,7 @@ mod tests {
     use crate::environment::seed;
     use std::collections::BTreeSet;
 
-    /// As a file system does that takes two names for one: here a hard link stands for both.
+    /// This test imitates a file system that treats two names as one: a hard link has both names.
     #[cfg(unix)]
     #[test]
     fn a_name_that_is_taken_is_told_with_the_other_one() {
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(open.iter().collect::<BTreeSet<_>>().len(), open.len(), "{open:?}");
             assert_eq!(*open[open.len() - 1], path);
         }
-        // The one that was used longest ago makes room.
+        // The least recently used directory is closed.
         parents.of(Some("b7/c")).unwrap();
         for branch in 10..10 + OPEN / 2 {
             assert!(parents.open.iter().any(|(open, _)| open == "b7/c"), "{branch}");

@@ -1,4 +1,4 @@
-//! A stage takes its plugin's place, as a whole: at once where the system can do that, else as nearly so as it can.
+//! The swap: a stage takes its plugin's place as a whole, atomically if the system can do that, else almost so.
 
 mod copy;
 #[cfg(test)]
@@ -18,14 +18,15 @@ use super::receipt::{self, Aside};
 use super::removal;
 use crate::store::StoreError;
 
-/// How often the plugin may come or go between a look and the act that follows it.
+/// The most attempts, if the plugin appears or disappears each time between a check and the act that follows.
 const TRIES: u32 = 5;
 
-/// Gives the stage of this name the plugin's place. Tells whether there was an earlier version, which is garbage now, for the
-/// next sweep. After an error the earlier version is where it was with its receipt, unless the error is [`Displaced`].
+/// Puts the stage of this name in the plugin's place. Returns whether there was an earlier version, which is now
+/// garbage for the next sweep. After an error the earlier version is in its place with its receipt, unless the error is
+/// [`Displaced`].
 ///
-/// A receipt must not outlive the version that it is about, whatever happens in between: it steps aside first, under a name
-/// that says of which version it is, and a sweep after a crash gives it back to that or removes it.
+/// A receipt must never outlive its version, whatever happens in between. It is therefore renamed first, to a backup
+/// name that identifies its version. After a crash a sweep restores it for that version or removes it.
 pub(super) fn swap(
     renames: &impl Renames,
     place: &Place,
@@ -38,14 +39,14 @@ pub(super) fn swap(
     let swapped = swap.swap();
     match &swapped {
         Ok(_) => swap.aside.iter().for_each(|aside| aside.remove(renames)),
-        // Whoever puts the earlier version back finds its receipt, too.
+        // A later sweep that restores the earlier version also finds its receipt.
         Err(error) if error.source().is_some_and(|source| source.is::<Displaced>()) => {}
         Err(_) => swap.give_receipt_back(),
     }
     swapped
 }
 
-/// What changes places.
+/// The operands of a swap.
 struct Swap<'a, R> {
     renames: &'a R,
     place: &'a Place,
@@ -56,12 +57,15 @@ struct Swap<'a, R> {
 }
 
 impl<R: Renames> Swap<'_, R> {
-    /// 1. The two change places at once (Linux, macOS). There is no moment without the plugin.
-    /// 2. Where the file system cannot, the earlier version makes room first and comes back if the stage cannot follow. For
-    ///    microseconds there is no plugin; after a crash in them the next sweep puts the earlier version back.
-    /// 3. Where a directory cannot even be renamed (a layer below an overlay), the earlier version is copied, removed, and
-    ///    comes back from the copy if the stage cannot follow. This takes as long as the copy is large; after a crash the
-    ///    next sweep puts the copy in place.
+    /// Replaces the plugin in the first of these ways that the file system supports:
+    ///
+    /// 1. It exchanges the two directories atomically (Linux, macOS). The plugin exists at every moment.
+    /// 2. It renames the earlier version and then the stage, and renames the earlier version back if the stage cannot
+    ///    be renamed. For microseconds there is no plugin; after a crash in between the next sweep restores the earlier
+    ///    version.
+    /// 3. If a directory cannot be renamed at all (a lower layer of an overlay), it copies the earlier version and
+    ///    removes the original, and restores it from the copy if the stage cannot be renamed. The time depends on the
+    ///    size of the copy; after a crash the next sweep puts the copy in place.
     fn swap(&self) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             if self.place.holds(self.dir, self.plugin)? {
@@ -86,7 +90,7 @@ impl<R: Renames> Swap<'_, R> {
         Err(failed(&self.path(), "replaced", io::Error::other("it comes and goes")))
     }
 
-    /// The earlier version steps aside, and back if the stage cannot take its place.
+    /// Renames the earlier version and puts the stage in its place; renames it back if that fails.
     fn make_room(&self) -> Result<(), StoreError> {
         let old = Left::Old.name(self.plugin);
         match self.rename(self.target(), &old) {
@@ -96,7 +100,7 @@ impl<R: Renames> Swap<'_, R> {
         }
         match self.rename(self.stage, self.target()) {
             Ok(()) => {
-                // Under its name it is garbage, too, now that its place is taken.
+                // Its name alone marks it as garbage too, now that its place is taken.
                 let _ = self.give_up(&old);
                 Ok(())
             }
@@ -104,7 +108,7 @@ impl<R: Renames> Swap<'_, R> {
         }
     }
 
-    /// The earlier version steps aside as a copy of itself, and back if the stage cannot take its place.
+    /// Copies the earlier version and puts the stage in its place; restores it from the copy if that fails.
     fn replace_by_copy(&self) -> Result<(), StoreError> {
         let (half, keep) = (Left::Staging.name(self.plugin), Left::Keep.name(self.plugin));
         let copied = copy::copy(self.dir, self.target(), &half);
@@ -118,19 +122,20 @@ impl<R: Renames> Swap<'_, R> {
         match removed.and_then(|()| self.rename(self.stage, self.target())) {
             Ok(()) => self.give_up(&keep).map_err(|error| self.comes_back(&keep, &error)),
             Err(error) => {
-                // What is left of it is only in the way of the copy now.
+                // The rest of the earlier version is only an obstacle for the copy now.
                 let _ = removal::remove(self.dir, self.target());
                 Err(self.rolled_back(&keep, error))
             }
         }
     }
 
-    /// Says by its name that the earlier version is garbage.
+    /// Renames the earlier version to a name that marks it as garbage.
     fn give_up(&self, earlier: &OsStr) -> io::Result<()> {
         self.rename(earlier, &Left::Staging.name(self.plugin))
     }
 
-    /// Brings the earlier version back after `error`, its receipt first: it may be a copy, which a sweep would not know it by.
+    /// Restores the earlier version after `error`. Its receipt comes first: the version may be a copy, which a sweep
+    /// could not match with the receipt.
     fn rolled_back(&self, earlier: &OsStr, error: io::Error) -> StoreError {
         self.give_receipt_back();
         match self.rename(earlier, self.target()) {
@@ -149,7 +154,8 @@ impl<R: Renames> Swap<'_, R> {
         }
     }
 
-    /// The new version is in its place, and what brings the earlier one back cannot be taken away.
+    /// The error if the new version is in its place, but the copy of the earlier one keeps the name with which a sweep
+    /// restores it.
     fn comes_back(&self, keep: &OsStr, error: &io::Error) -> StoreError {
         let (path, keep) = (self.path(), self.place.path(keep));
         let sentence = format!(
@@ -178,7 +184,7 @@ impl<R: Renames> Swap<'_, R> {
     }
 }
 
-/// The renames of the operating system, and what ends one of them; tests put others in their place.
+/// The renames of the operating system, and the removal that completes one; tests replace them.
 pub(super) trait Renames {
     fn exchange(&self, dir: &Dir, one: &OsStr, other: &OsStr) -> io::Result<()>;
     fn rename_new(&self, dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()>;
@@ -186,7 +192,7 @@ pub(super) trait Renames {
     fn remove_file(&self, dir: &Dir, name: &OsStr) -> io::Result<()>;
 }
 
-/// Those of this system.
+/// The renames of this system.
 pub(super) struct System;
 
 impl Renames for System {
@@ -207,7 +213,7 @@ impl Renames for System {
         dir.rename(from, to)
     }
 
-    /// A file that somebody has open in it, such as a virus scanner, holds a directory for a moment.
+    /// An open file in a directory, such as one of a virus scanner, blocks the directory's rename for a moment.
     #[cfg(windows)]
     fn rename(&self, dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
         const SHARING_VIOLATION: i32 = 32;
@@ -228,9 +234,9 @@ impl Renames for System {
     }
 }
 
-/// Whether the system, or this file system, has no such rename.
+/// Returns whether the system or this file system does not support the rename.
 fn is_unable(error: &io::Error) -> bool {
-    // EINVAL, ENOSYS and ENOTSUP, EPERM, EXDEV.
+    // The errors are EINVAL, ENOSYS and ENOTSUP, EPERM, EXDEV.
     matches!(
         error.kind(),
         io::ErrorKind::InvalidInput

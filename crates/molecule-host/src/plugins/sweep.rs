@@ -1,4 +1,4 @@
-//! What crashes left in the plugins directory is put back or removed.
+//! The sweep of the plugins directory, which restores or removes what crashes left.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,11 +13,11 @@ use super::receipt::{self, Sweeping};
 use super::removal;
 use crate::store::StoreError;
 
-/// Puts back an earlier version of the plugin that lost its place, with its receipt, and removes halves of it. The plugin's lock is held, so
-/// nothing of this is at work any more, however young it is.
+/// Restores an earlier version of the plugin that lost its place, with its receipt, and removes incomplete ones. The
+/// caller holds the plugin's lock, so that none of them is in use, however recent it is.
 ///
-/// Only directories whose names say that they are this plugin's are touched. What cannot be removed stays under a name that
-/// the next sweep knows; it keeps no install from going on.
+/// It touches only directories whose names mark them as this plugin's. A directory that cannot be removed stays under a
+/// name that the next sweep recognises, and does not block an install.
 pub(super) fn sweep(place: &Place, plugin: &PluginName) -> Result<Swept, StoreError> {
     let Some(dir) = place.open()? else { return Ok(Swept::default()) };
     let left = left_overs(&dir, plugin).map_err(|error| failed(&place.path(""), "read", error))?;
@@ -32,7 +32,7 @@ pub(super) fn sweep(place: &Place, plugin: &PluginName) -> Result<Swept, StoreEr
     if !swept.installed {
         receipt::remove(place, &dir, plugin)?;
     }
-    // Before the stages go, some of which tell what was replaced.
+    // This precedes the removal of the stages, because some of them show what was replaced.
     let stages: Vec<OsString> = names(Left::Staging).cloned().collect();
     let sweeping = Sweeping { installed: swept.installed, restored: swept.restored, stages: &stages };
     receipt::sweep(place, &dir, plugin, &sweeping)?;
@@ -51,7 +51,7 @@ fn left_overs(dir: &Dir, plugin: &PluginName) -> io::Result<Vec<(Left, OsString)
     Ok(ours)
 }
 
-/// Gives an earlier version its place again if that is empty, or if what is there is half of something.
+/// Moves an earlier version back to its place, if the place is empty or its content is incomplete.
 fn put_back(place: &Place, dir: &Dir, plugin: &PluginName, name: &OsStr) -> Result<bool, StoreError> {
     let target = OsStr::new(plugin.as_str());
     let path = place.path(target);
@@ -65,7 +65,7 @@ fn put_back(place: &Place, dir: &Dir, plugin: &PluginName, name: &OsStr) -> Resu
     Ok(true)
 }
 
-/// Removes a whole version; its name says first that it is none any more.
+/// Removes a complete version, after a rename that marks it as incomplete.
 pub(super) fn throw_away(dir: &Dir, plugin: &PluginName, name: &OsStr) -> io::Result<()> {
     let half = Left::Staging.name(plugin);
     dir.rename(name, &half)?;

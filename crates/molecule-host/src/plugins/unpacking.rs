@@ -1,4 +1,4 @@
-//! An archive on its way into a stage.
+//! The unpacking of an archive into a stage.
 
 use std::io;
 
@@ -14,23 +14,23 @@ use super::stage::Stage;
 use super::staging::Staging;
 use crate::store::StoreError;
 
-/// A plugin's archive that is unpacked into a staging directory while it arrives. The directory is removed with the first
-/// error, and when this is dropped before it was finished.
+/// A plugin's archive, which is unpacked into a staging directory while it arrives. The directory is removed after the
+/// first error, and when this is dropped before it is finished.
 ///
-/// Every call may wait for the disk.
+/// Every call may block on the disk.
 pub struct Unpacking {
     plugins: Plugins,
     state: Result<Good, Failed>,
 }
 
-/// So far nothing was wrong.
+/// The state before an error.
 struct Good {
-    // Dropped in this order: a file that is open in a stage may keep it from being removed.
+    // The fields are dropped in this order: an open file in a stage can prevent the stage's removal.
     unpacker: Unpacker<Staging>,
     stage: Stage,
 }
 
-/// What is said by every call after the first error.
+/// The first error, which every later call returns.
 struct Failed {
     failure: Failure,
     progress: Progress,
@@ -48,24 +48,24 @@ impl Unpacking {
         Ok(Self { plugins: plugins.clone(), state: Ok(Good { unpacker, stage }) })
     }
 
-    /// Looks at the headers that came before the archive.
+    /// Checks the headers of the answer with the archive.
     ///
     /// # Errors
-    /// A fault of the kind `Archive` if they announce what cannot be taken.
+    /// A fault of the kind `Archive` if they announce an archive that cannot be accepted.
     pub fn head(&mut self, headers: &HeaderMap) -> Result<(), Fault> {
         self.advance(|unpacker| unpacker.head(headers))
     }
 
-    /// Takes the next bytes of the archive.
+    /// Unpacks the next bytes of the archive.
     ///
     /// # Errors
-    /// A fault of the kind `Archive` whose source is the [`Refusal`], or of the kind `Host` if the disk failed; every call
-    /// after it says the same. What could not be removed then is told with it.
+    /// A fault of the kind `Archive` whose source is the [`Refusal`], or of the kind `Host` if the disk failed. Every
+    /// later call returns the same fault. If the stage could not be removed then, the fault says so too.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
         self.advance(|unpacker| unpacker.push(piece))
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn progress(&self) -> Progress {
         match &self.state {
             Ok(good) => good.unpacker.progress(),
@@ -73,10 +73,10 @@ impl Unpacking {
         }
     }
 
-    /// The archive has ended. A whole one is kept as a stage until that is committed or discarded.
+    /// Finishes the archive after its last byte. A complete archive becomes a stage until it is committed or discarded.
     ///
     /// # Errors
-    /// As of [`push`](Self::push).
+    /// The errors of [`push`](Self::push).
     pub fn finish(self) -> Result<(StageId, Unpacked), Fault> {
         let Good { unpacker, stage } = self.state.map_err(|failed| failed.failure.fault())?;
         match unpacker.finish() {
@@ -106,7 +106,7 @@ impl Unpacking {
             drop(unpacker);
             failed.failure.remove(stage);
         }
-        // Failed now, it says why.
+        // The state has the failure now, so that this returns it.
         self.push(&[])
     }
 }
@@ -126,7 +126,7 @@ impl Failure {
         }
     }
 
-    /// Removes the stage, and adds why that failed if it did.
+    /// Removes the stage, and adds the error to the failure if that fails.
     fn remove(&mut self, stage: Stage) {
         if let Err(left) = stage.remove() {
             match self {

@@ -1,11 +1,11 @@
-//! A tree, visited with one directory open at a time, however deep it is, and without following a link.
+//! The walk of a directory tree, with one open directory at a time whatever its depth, and without following a link.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 
 use super::dir::{Dir, Id, Kind};
 
-/// A visit of everything below a directory. Where a directory has gone elsewhere meanwhile, the visit ends with an error.
+/// A walk over everything below a directory. It ends with an error if a directory is moved away meanwhile.
 pub(super) struct Walk {
     here: Dir,
     levels: Vec<Level>,
@@ -13,31 +13,31 @@ pub(super) struct Walk {
 }
 
 struct Level {
-    /// What it is called in the directory above it; the root has no name.
+    /// Its name in its parent directory; the root has no name.
     name: OsString,
     id: Id,
     left: Vec<(OsString, Kind)>,
 }
 
-/// What the visit has come to.
+/// A step of the walk.
 pub(super) enum Step {
-    /// Something that is no directory.
+    /// An entry that is not a directory.
     Entry(OsString, Kind),
-    /// A directory of this name, which is now [`Walk::here`].
+    /// The start of a directory with this name, which is now [`Walk::here`].
     Enter(OsString),
-    /// The end of a directory of this name; [`Walk::here`] is the one that it is in.
+    /// The end of a directory with this name; [`Walk::here`] is its parent.
     Leave(OsString),
     /// A directory that cannot be entered.
     Closed(OsString, io::Error),
 }
 
 impl Walk {
-    /// A visit that leaves everything as it is.
+    /// Starts a walk that changes nothing.
     pub(super) fn new(root: Dir) -> io::Result<Self> {
         Self::start(root, false)
     }
 
-    /// A visit that opens directories whose mode keeps this user out of them.
+    /// Starts a walk that also enters directories whose mode does not allow this user to; it changes their mode.
     pub(super) fn forced(root: Dir) -> io::Result<Self> {
         Self::start(root, true)
     }
@@ -47,17 +47,17 @@ impl Walk {
         Ok(Self { here: root, levels: vec![level], force })
     }
 
-    /// The directory that the visit is in.
+    /// The current directory of the walk.
     pub(super) fn here(&self) -> &Dir {
         &self.here
     }
 
-    /// The components from the root to here.
+    /// The components from the root to the current directory.
     pub(super) fn path(&self) -> impl Iterator<Item = &OsStr> {
         self.levels.iter().skip(1).map(|level| level.name.as_os_str())
     }
 
-    /// The next step, or `None` at the end.
+    /// The next step; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Step>> {
         let Some(level) = self.levels.last_mut() else { return Ok(None) };
         match level.left.pop() {
@@ -94,7 +94,7 @@ impl Walk {
     }
 }
 
-/// Opens a directory, with force also one whose mode keeps this user out.
+/// Opens a directory; with `force` also one whose mode does not allow this user to, after a change of its mode.
 pub(super) fn open(parent: &Dir, name: &OsStr, force: bool) -> io::Result<Dir> {
     match parent.open(name) {
         Err(error) if force && error.kind() == io::ErrorKind::PermissionDenied => {
@@ -103,7 +103,7 @@ pub(super) fn open(parent: &Dir, name: &OsStr, force: bool) -> io::Result<Dir> {
         }
         Ok(dir) => {
             if force && !dir.is_unlocked()? {
-                // If it is another user's, what is tried in it says so.
+                // If it belongs to another user, the operations in it return the error.
                 let _ = parent.unlock(name);
             }
             Ok(dir)

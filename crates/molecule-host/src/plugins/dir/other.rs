@@ -1,4 +1,4 @@
-//! Directories of systems where a directory cannot be held open to work in, by path.
+//! Directories by path, for systems that have no operations relative to an open directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -11,19 +11,19 @@ use super::{Kind, Mode};
 #[derive(Debug)]
 pub(in crate::plugins) struct Dir(PathBuf);
 
-/// Which directory it is. Nothing but its path says so here.
+/// The identity of a directory. On this system only its path identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plugins) struct Id {
     pub(in crate::plugins) device: u64,
 }
 
 impl Dir {
-    /// Opens a directory by its path, whose last component is no link.
+    /// Opens a directory by its path, whose last component must not be a link.
     pub(in crate::plugins) fn open_path(path: &Path) -> io::Result<Self> {
         if kind_of(&fs::symlink_metadata(path)?) != Kind::Directory {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        // In the long form, so that no path is too long and no name means a device.
+        // The canonical form has no limit of length, and none of its names means a device.
         Ok(Self(fs::canonicalize(path)?))
     }
 
@@ -40,7 +40,7 @@ impl Dir {
         Ok(Self(path))
     }
 
-    /// The directory that this one is in.
+    /// The parent directory.
     pub(in crate::plugins) fn parent(&self) -> io::Result<Self> {
         let parent = self.0.parent().ok_or(io::ErrorKind::NotFound)?;
         Ok(Self(parent.to_owned()))
@@ -50,7 +50,7 @@ impl Dir {
         Ok(Id { device: 0 })
     }
 
-    /// A number that stays with a directory in it through every rename; this system has none.
+    /// The number of an entry that stays the same through every rename; this system has none.
     pub(in crate::plugins) fn mark(&self, _: &OsStr) -> io::Result<Option<u64>> {
         Ok(None)
     }
@@ -63,7 +63,7 @@ impl Dir {
         Ok(kind_of(&fs::symlink_metadata(self.0.join(name))?))
     }
 
-    /// All names in it, in no order.
+    /// All entries, in no order.
     pub(in crate::plugins) fn entries(&self) -> io::Result<Vec<(OsString, Kind)>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.0)? {
@@ -73,30 +73,30 @@ impl Dir {
         Ok(entries)
     }
 
-    /// The name that is kept for what stands at this one, where that is another: names differ here by case alone.
+    /// The other name under which the file system has the entry of this name; here the two differ only in case.
     pub(in crate::plugins) fn other_name(&self, name: &OsStr) -> io::Result<Option<OsString>> {
         let lower = name.to_string_lossy().to_lowercase();
         let others = self.entries()?.into_iter().map(|(other, _)| other);
         Ok(others.filter(|other| other != name).find(|other| other.to_string_lossy().to_lowercase() == lower))
     }
 
-    /// Makes a directory; an error if anything stands there.
+    /// Creates a directory; an error if the name exists.
     pub(in crate::plugins) fn make(&self, name: &OsStr, _: Mode) -> io::Result<()> {
         fs::create_dir(self.0.join(name))
     }
 
-    /// Creates a file to write to; an error if anything stands there.
+    /// Creates a file for writing; an error if the name exists.
     pub(in crate::plugins) fn create(&self, name: &OsStr, _: Mode) -> io::Result<File> {
         File::create_new(self.0.join(name))
     }
 
-    /// Opens what should be a file, to be read.
+    /// Opens a file for reading.
     pub(in crate::plugins) fn open_file(&self, name: &OsStr) -> io::Result<File> {
         self.no_link(name)?;
         File::open(self.0.join(name))
     }
 
-    /// Opens what should be a file that a lock can be taken on, and makes it if it is missing.
+    /// Opens a file for locking, and creates it if it is missing.
     pub(in crate::plugins) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         self.no_link(name)?;
         File::options().read(true).write(true).create(true).truncate(false).open(self.0.join(name))
@@ -111,14 +111,15 @@ impl Dir {
         }
     }
 
-    /// Whether the name stands for this very file: one that is open cannot be removed here.
+    /// Returns whether the name is still this file's. It always is, because an open file cannot be removed on this
+    /// system.
     pub(in crate::plugins) fn still_names(&self, _: &OsStr, _: &File) -> io::Result<bool> {
         Ok(true)
     }
 
     pub(in crate::plugins) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         let path = self.0.join(name);
-        // A link to a directory is a directory to whoever removes it here.
+        // This system removes a link to a directory like a directory.
         fs::remove_file(&path).or_else(|error| fs::remove_dir(&path).map_err(|_| error))
     }
 
@@ -127,56 +128,57 @@ impl Dir {
         fs::remove_dir(self.0.join(name))
     }
 
-    /// There is nothing to unlock: modes do not keep this user out.
+    /// Does nothing: on this system modes do not keep this user out.
     pub(in crate::plugins) fn unlock(&self, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
 
-    /// Whether this user may read it, write to it and enter it, as far as its mode says.
+    /// Returns whether this user may read, write and enter it, according to its mode.
     pub(in crate::plugins) fn is_unlocked(&self) -> io::Result<bool> {
         Ok(true)
     }
 
-    /// Gives a name another name, and replaces a file that has it already.
+    /// Renames an entry; a file that has the new name is replaced.
     pub(in crate::plugins) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         fs::rename(self.0.join(from), self.0.join(to))
     }
 
-    /// Gives a name another name, which is free.
+    /// Renames an entry to a name that does not exist.
     pub(in crate::plugins) fn rename_new(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Lets two names change what they stand for, at once.
+    /// Exchanges two names atomically.
     pub(in crate::plugins) fn exchange(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Makes a link with the same target as another one elsewhere.
+    /// Copies a link from another directory; the copy has the same target.
     pub(in crate::plugins) fn copy_link(&self, _: &Self, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Directories cannot be synced here; the file system's journal keeps their entries.
+    /// Does nothing: directories cannot be synced on this system, and the file system's journal keeps their entries.
     pub(in crate::plugins) fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Waits until the disk has the content of a file in it.
+    /// Waits until the content of a file is on the disk.
     pub(in crate::plugins) fn sync_file(&self, name: &OsStr) -> io::Result<()> {
         File::options().write(true).open(self.0.join(name))?.sync_all()
     }
 
-    /// Waits until the disk has everything that was written to the file system; false where there is no such act.
+    /// Waits until everything that was written to the file system is on the disk; returns `false` if the system has no
+    /// such operation.
     pub(in crate::plugins) fn sync_file_system(&self) -> io::Result<bool> {
         Ok(false)
     }
 }
 
-/// Whether this system has an answer to [`is_executable`].
+/// Whether [`is_executable`] is meaningful on this system.
 pub(in crate::plugins) const TELLS_EXECUTABLES: bool = false;
 
-/// Nothing says here whether a file may be executed.
+/// Returns `false`: this system does not mark executable files.
 pub(in crate::plugins) fn is_executable(_: &File) -> io::Result<bool> {
     Ok(false)
 }

@@ -1,4 +1,4 @@
-//! Directories of Unix, by descriptor.
+//! Directories by descriptor, for Unix.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -12,7 +12,7 @@ use super::{Kind, Mode};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Neither a link is followed, nor a pipe waited for, nor a terminal adopted.
+/// The flags follow no link, do not wait for a pipe, and adopt no controlling terminal.
 const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
@@ -23,7 +23,7 @@ const CREATE: OFlags =
 #[derive(Debug)]
 pub(in crate::plugins) struct Dir(File);
 
-/// Which directory it is, whatever it is called: file system and inode.
+/// The identity of a directory, independent of its name: file system and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plugins) struct Id {
     pub(in crate::plugins) device: u64,
@@ -31,7 +31,7 @@ pub(in crate::plugins) struct Id {
 }
 
 impl Dir {
-    /// Opens a directory by its path, whose last component is no link.
+    /// Opens a directory by its path, whose last component must not be a link.
     pub(in crate::plugins) fn open_path(path: &Path) -> io::Result<Self> {
         Ok(Self(File::from(fs::open(path, DIRECTORY, fs::Mode::empty())?)))
     }
@@ -45,21 +45,21 @@ impl Dir {
         Ok(Self(File::from(fs::openat(&self.0, name, DIRECTORY, fs::Mode::empty())?)))
     }
 
-    /// The directory that this one is in.
+    /// The parent directory.
     pub(in crate::plugins) fn parent(&self) -> io::Result<Self> {
         self.open(OsStr::new(".."))
     }
 
     pub(in crate::plugins) fn id(&self) -> io::Result<Id> {
         let stat = fs::fstat(&self.0)?;
-        // The type of a device's number is another one on each system; it is only ever compared.
+        // The type of a device number differs between systems; the number is only compared.
         #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
         Ok(Id { device: stat.st_dev as u64, inode: stat.st_ino })
     }
 
-    /// A number that stays with a directory in it through every rename, and that nothing else beside it has.
+    /// The number of an entry that stays the same through every rename, and that no other entry has: its inode.
     pub(in crate::plugins) fn mark(&self, name: &OsStr) -> io::Result<Option<u64>> {
-        // The type of an inode's number is another one on each system.
+        // The type of an inode number differs between systems.
         #[allow(clippy::unnecessary_cast)]
         Ok(Some(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino as u64))
     }
@@ -73,7 +73,7 @@ impl Dir {
         Ok(kind_of(FileType::from_raw_mode(stat.st_mode)))
     }
 
-    /// All names in it but `.` and `..`, in no order.
+    /// All entries except `.` and `..`, in no order.
     pub(in crate::plugins) fn entries(&self) -> io::Result<Vec<(OsString, Kind)>> {
         let mut entries = Vec::new();
         for entry in fs::Dir::read_from(&self.0)? {
@@ -83,7 +83,7 @@ impl Dir {
                 continue;
             }
             let kind = match entry.file_type() {
-                // Not every file system says.
+                // Some file systems do not return the type.
                 FileType::Unknown => match self.kind(name) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     kind => kind?,
@@ -95,7 +95,8 @@ impl Dir {
         Ok(entries)
     }
 
-    /// The name that is kept for what stands at this one, where that is another: a file system may take many names for one.
+    /// The other name under which the file system has the entry of this name: a file system may treat several names as
+    /// one.
     pub(in crate::plugins) fn other_name(&self, name: &OsStr) -> io::Result<Option<OsString>> {
         let named = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         for (other, _) in self.entries()? {
@@ -107,7 +108,7 @@ impl Dir {
         Ok(None)
     }
 
-    /// Makes a directory; an error if anything stands there.
+    /// Creates a directory; an error if the name exists.
     pub(in crate::plugins) fn make(&self, name: &OsStr, mode: Mode) -> io::Result<()> {
         let mode = match mode {
             Mode::Private => 0o700,
@@ -116,7 +117,7 @@ impl Dir {
         Ok(fs::mkdirat(&self.0, name, fs::Mode::from_raw_mode(mode))?)
     }
 
-    /// Creates a file to write to; an error if anything stands there.
+    /// Creates a file for writing; an error if the name exists.
     pub(in crate::plugins) fn create(&self, name: &OsStr, mode: Mode) -> io::Result<File> {
         let mode = match mode {
             Mode::Private => 0o600,
@@ -126,19 +127,19 @@ impl Dir {
         Ok(File::from(fs::openat(&self.0, name, CREATE, fs::Mode::from_raw_mode(mode))?))
     }
 
-    /// Opens what should be a file, to be read.
+    /// Opens a file for reading.
     pub(in crate::plugins) fn open_file(&self, name: &OsStr) -> io::Result<File> {
         Ok(File::from(fs::openat(&self.0, name, READ, fs::Mode::empty())?))
     }
 
-    /// Opens what should be a file that a lock can be taken on, and makes it if it is missing.
+    /// Opens a file for locking, and creates it if it is missing.
     pub(in crate::plugins) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
-        // Writable, because network file systems ask that of whoever takes such a lock.
+        // The file is opened for writing, because network file systems require that for an exclusive lock.
         let flags = READ.union(OFlags::RDWR).union(OFlags::CREATE);
         Ok(File::from(fs::openat(&self.0, name, flags, fs::Mode::from_raw_mode(0o600))?))
     }
 
-    /// Whether the name stands for this very file.
+    /// Returns whether the name is still this file's.
     pub(in crate::plugins) fn still_names(&self, name: &OsStr, file: &File) -> io::Result<bool> {
         let opened = fs::fstat(file)?;
         match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -157,26 +158,26 @@ impl Dir {
         Ok(fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Lets this user read, write and enter a directory in it whose mode says otherwise.
+    /// Lets this user read, write and enter a subdirectory whose mode does not allow it.
     pub(in crate::plugins) fn unlock(&self, name: &OsStr) -> io::Result<()> {
-        // `chmod` follows links; what is none a moment before can only be made one by this user.
+        // `chmod` follows links. Only this user could replace the directory by a link after this check.
         if self.kind(name)? != Kind::Directory {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(fs::chmodat(&self.0, name, fs::Mode::RWXU, AtFlags::empty())?)
     }
 
-    /// Whether this user may read it, write to it and enter it, as far as its mode says.
+    /// Returns whether this user may read, write and enter it, according to its mode.
     pub(in crate::plugins) fn is_unlocked(&self) -> io::Result<bool> {
         Ok(fs::Mode::from_raw_mode(fs::fstat(&self.0)?.st_mode).contains(fs::Mode::RWXU))
     }
 
-    /// Gives a name another name, and replaces a file that has it already.
+    /// Renames an entry; a file that has the new name is replaced.
     pub(in crate::plugins) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(fs::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Gives a name another name, which is free.
+    /// Renames an entry to a name that does not exist.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     pub(in crate::plugins) fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(fs::renameat_with(&self.0, from, &self.0, to, fs::RenameFlags::NOREPLACE)?)
@@ -187,7 +188,7 @@ impl Dir {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Lets two names change what they stand for, at once.
+    /// Exchanges two names atomically.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     pub(in crate::plugins) fn exchange(&self, one: &OsStr, other: &OsStr) -> io::Result<()> {
         Ok(fs::renameat_with(&self.0, one, &self.0, other, fs::RenameFlags::EXCHANGE)?)
@@ -198,27 +199,28 @@ impl Dir {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Makes a link with the same target as another one elsewhere.
+    /// Copies a link from another directory; the copy has the same target.
     pub(in crate::plugins) fn copy_link(&self, from: &Self, name: &OsStr) -> io::Result<()> {
         let target = fs::readlinkat(&from.0, name, Vec::new())?;
         Ok(fs::symlinkat(target, &self.0, name)?)
     }
 
-    /// Waits until the disk has its entries.
+    /// Waits until its entries are on the disk.
     pub(in crate::plugins) fn sync(&self) -> io::Result<()> {
         match self.0.sync_all() {
-            // Some file systems cannot.
+            // Some file systems cannot do this.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             synced => synced,
         }
     }
 
-    /// Waits until the disk has the content of a file in it.
+    /// Waits until the content of a file is on the disk.
     pub(in crate::plugins) fn sync_file(&self, name: &OsStr) -> io::Result<()> {
         self.open_file(name)?.sync_all()
     }
 
-    /// Waits until the disk has everything that was written to the file system; false where there is no such act.
+    /// Waits until everything that was written to the file system is on the disk; returns `false` if the system has no
+    /// such operation.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(in crate::plugins) fn sync_file_system(&self) -> io::Result<bool> {
         fs::syncfs(&self.0)?;
@@ -231,10 +233,10 @@ impl Dir {
     }
 }
 
-/// Whether this system has an answer to [`is_executable`].
+/// Whether [`is_executable`] is meaningful on this system.
 pub(in crate::plugins) const TELLS_EXECUTABLES: bool = true;
 
-/// Whether its owner may execute the file.
+/// Returns whether the owner may execute the file.
 pub(in crate::plugins) fn is_executable(file: &File) -> io::Result<bool> {
     Ok(fs::Mode::from_raw_mode(fs::fstat(file)?.st_mode).contains(fs::Mode::XUSR))
 }

@@ -1,4 +1,4 @@
-//! A process of systems without process groups: it is ended alone, and what it started is not.
+//! A process on systems without process groups: only the process itself is killed, not the processes that it started.
 
 use std::io;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
@@ -11,7 +11,7 @@ use molecule_core::plugin::SetupEnd;
 
 use crate::cancel::Cancel;
 
-/// How often the process is looked at.
+/// The interval of the checks whether the process has ended.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// `bash <script>`.
@@ -21,12 +21,12 @@ pub(super) fn command(script: &str) -> Command {
     command
 }
 
-/// How a process ended that nobody of us ended.
+/// The end of a process that was not killed here.
 pub(super) fn end(status: ExitStatus) -> SetupEnd {
     SetupEnd::Exited(status.code().unwrap_or(-1))
 }
 
-/// A process, which is killed when this is dropped.
+/// A process. It is killed when this is dropped.
 pub(super) struct Group(Arc<Mutex<Child>>);
 
 impl Group {
@@ -42,7 +42,7 @@ impl Group {
         self.child().stderr.take()
     }
 
-    /// Looks out for its end, and makes whoever waits on `cancel` look again.
+    /// Starts a thread that waits for the end of the process and then wakes the threads that wait on `cancel`.
     pub(super) fn watch(&self, cancel: &Cancel) -> io::Result<Exit> {
         let exit = Exit(Arc::new(AtomicBool::new(false)));
         let (theirs, cancel, child) = (Arc::clone(&exit.0), cancel.clone(), Arc::clone(&self.0));
@@ -56,18 +56,18 @@ impl Group {
         Ok(exit)
     }
 
-    /// There is no way to ask.
+    /// Kills the process, because this system has no request to end.
     pub(super) fn ask(&self) {
         self.kill();
     }
 
-    /// Ends it.
+    /// Kills the process.
     pub(super) fn kill(&self) {
-        // The only error is that it has ended.
+        // The only error means that it has ended.
         let _ = self.child().kill();
     }
 
-    /// How it ended, which it has.
+    /// The exit status of the process, which has ended.
     pub(super) fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child().wait().map(Some)
     }

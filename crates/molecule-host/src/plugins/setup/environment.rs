@@ -1,4 +1,4 @@
-//! What a `setup.sh` sees of this process's environment: what it needs, and what the caller adds.
+//! The environment variables of a `setup.sh`: those that it needs, and those that the caller adds.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use molecule_core::plugin::act::SetupPlan;
 use molecule_core::proto::PluginName;
 
-/// Variables that every script sees. A list of those that none sees would miss the next secret.
+/// The variables that every script gets. This is an allow-list, because a deny-list would miss the next secret.
 const SEEN: [&str; 14] = [
     "PATH",
     "HOME",
@@ -20,18 +20,18 @@ const SEEN: [&str; 14] = [
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    // Without these no program of Windows starts.
+    // No Windows program starts without these.
     "SystemRoot",
     "PATHEXT",
 ];
 
-/// Those of them that may hold a password.
+/// The variables that may contain a password.
 const PROXIES: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
 
-/// The beginning of those about the language.
+/// The prefix of the variables for the language.
 const LOCALE: &str = "LC_";
 
-/// The environment of the plugin's script, chosen from this process's.
+/// The environment of the plugin's script, selected from this process's.
 pub(super) fn of(
     variables: impl Iterator<Item = (OsString, OsString)>,
     plan: &SetupPlan,
@@ -47,7 +47,8 @@ pub(super) fn of(
     seen
 }
 
-/// What the script sees of a variable, if it does. A proxy's credentials are seen only if the variable was asked for by name.
+/// The value of a variable for the script; `None` if the script does not get it. It gets a proxy's credentials only if
+/// the caller added the variable by name.
 fn shown(name: &str, value: OsString, added: &[String]) -> Option<OsString> {
     if !SetupPlan::may_show(name) {
         return None;
@@ -61,7 +62,7 @@ fn shown(name: &str, value: OsString, added: &[String]) -> Option<OsString> {
     (SEEN.contains(&name) || name.starts_with(LOCALE)).then_some(value)
 }
 
-/// A proxy's URL, or its host and port, without user and password. A password may hold any character, an `@` too.
+/// A proxy's URL, or its host and port, without user and password. A password may contain any character, also an `@`.
 fn without_user_info(proxy: &str) -> String {
     let (scheme, rest) = proxy.split_once("://").map_or(("", proxy), |(scheme, rest)| (scheme, rest));
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);

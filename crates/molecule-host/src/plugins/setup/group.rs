@@ -1,4 +1,4 @@
-//! A process in a group of its own.
+//! A process in a process group of its own.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -17,9 +17,10 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::cancel::Cancel;
 
-/// Closes what an earlier owner of this process left open and inheritable, which `exec` alone would pass on; gives signals that it
-/// has this process ignore their defaults back, where there is an `env` that can (GNU's: a shell cannot, and the mask is clean
-/// already); then the shell becomes `bash <script>`, with nothing open but its standard streams.
+/// Closes the inheritable descriptors that an earlier program in this process left open, because `exec` alone would
+/// pass them on. Then it resets ignored signals to their defaults, if there is an `env` with that option (GNU's; a
+/// shell cannot do it, and the signal mask is clean already). Finally the shell executes `bash <script>`, with only its
+/// standard streams open.
 const CLOSE_AND_RUN: &str = "for fd in /dev/fd/*; do fd=${fd##*/}; case $fd in *[!0-9]*|'') ;; \
     *) if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi ;; esac; done; \
     if env --default-signal true 2>/dev/null; then exec env --default-signal bash \"$0\"; fi; exec bash \"$0\"";
@@ -31,7 +32,7 @@ pub(super) fn command(script: &str) -> Command {
     command
 }
 
-/// How a process ended that nobody of us ended.
+/// The end of a process that was not killed here.
 pub(super) fn end(status: ExitStatus) -> SetupEnd {
     match (status.code(), status.signal()) {
         (Some(code), _) => SetupEnd::Exited(code),
@@ -39,24 +40,24 @@ pub(super) fn end(status: ExitStatus) -> SetupEnd {
     }
 }
 
-/// A process that leads a group. The group is killed when this is dropped.
+/// The leader of a process group. The group is killed when this is dropped.
 pub(super) struct Group {
     child: Child,
-    /// The leader's, and as long as nobody has reaped it, the group's.
+    /// The leader's process id, which is also the group's until the leader is reaped.
     pid: Option<Pid>,
     hold: Hold,
-    /// Whether the leader has ended and was not kept for us: its number may be another one's now.
+    /// Whether the leader has ended and was reaped elsewhere: its process id may belong to another process now.
     lost: Arc<AtomicBool>,
 }
 
-/// What keeps a signal from reaching somebody else.
+/// The guarantee that a signal does not reach another process.
 enum Hold {
-    /// A leader that has ended keeps its number until it is reaped, which is done after the last signal.
+    /// A leader that has ended keeps its process id until it is reaped, which happens after the last signal.
     Number,
-    /// Nothing keeps the number. Signals go to the leader alone, by this handle of its.
+    /// The process id is not reserved. Signals go only to the leader, through its pidfd.
     #[cfg(target_os = "linux")]
     Leader(OwnedFd),
-    /// Nothing does, and there is no handle: no signal is sent.
+    /// The process id is not reserved, and there is no pidfd: no signal is sent.
     #[cfg(target_os = "linux")]
     Nothing,
 }
@@ -76,7 +77,8 @@ impl Group {
         self.child.stderr.take()
     }
 
-    /// Looks out for the leader's end, without reaping it, and makes whoever waits on `cancel` look again.
+    /// Starts a thread that waits for the leader's end, without reaping it, and then wakes the threads that wait on
+    /// `cancel`.
     pub(super) fn watch(&self, cancel: &Cancel) -> io::Result<Exit> {
         let pid = self.pid.ok_or_else(|| io::Error::other("its process id is none"))?;
         let exit = Exit(Arc::new(AtomicBool::new(false)));
@@ -88,7 +90,7 @@ impl Group {
                     ended => break ended,
                 }
             };
-            // There was nothing left to wait for: SIGCHLD is ignored, or somebody else has waited.
+            // An error means that the leader was reaped elsewhere: SIGCHLD is ignored, or another thread waited for it.
             lost.store(ended.is_err(), Ordering::Release);
             theirs.store(true, Ordering::Release);
             cancel.look_again();
@@ -96,19 +98,19 @@ impl Group {
         Ok(exit)
     }
 
-    /// Asks everything in the group to end.
+    /// Sends SIGTERM to the group.
     pub(super) fn ask(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Ends everything in the group.
+    /// Sends SIGKILL to the group.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
     fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid.filter(|_| !self.is_lost()) else { return };
-        // The only errors are that nobody is left in the group, or nobody who may be signalled.
+        // The only errors mean that the group is empty, or that no process in it may be signalled.
         let _ = match &self.hold {
             Hold::Number => kill_process_group(pid, signal),
             #[cfg(target_os = "linux")]
@@ -122,14 +124,14 @@ impl Group {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// How the leader ended, which has; `None` where that went elsewhere.
+    /// Reaps the leader, which has ended, and returns its exit status; `None` if it was reaped elsewhere.
     pub(super) fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
         self.pid = None;
         if self.is_lost() {
             return Ok(None);
         }
         match self.child.wait() {
-            // Somebody else was faster.
+            // It was reaped elsewhere.
             Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => Ok(None),
             status => status.map(Some),
         }
@@ -140,7 +142,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if self.pid.is_some() && !self.is_lost() {
             self.kill();
-            // Reaped if it is dead already; one that is not yet is the init process's when this one ends.
+            // This reaps it if it is dead already. Otherwise the init process reaps it after the end of this process.
             let _ = self.child.try_wait();
         }
     }
@@ -148,7 +150,8 @@ impl Drop for Group {
 
 #[cfg(not(target_os = "linux"))]
 impl Hold {
-    /// Nothing tells here whether dead children are kept; they are, unless whoever started this process saw to it.
+    /// This system cannot tell whether dead children are kept for their parent. They are, unless the program that
+    /// started this process changed that.
     fn on(_: Option<Pid>) -> Self {
         Self::Number
     }
@@ -162,7 +165,7 @@ impl Hold {
             return Self::Number;
         }
         let Some(leader) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return Self::Nothing };
-        // Only of a child of ours there is anything to wait for: by now the number may be another process's.
+        // `waitid` accepts only a child of this process. The process id may belong to another process by now.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::PidFd(leader.as_fd()), options) {
             Ok(_) => Self::Leader(leader),
@@ -171,7 +174,7 @@ impl Hold {
     }
 }
 
-/// Whether a process of this `/proc/<pid>/status` ignores the signal.
+/// Returns whether a process with this `/proc/<pid>/status` ignores the signal.
 #[cfg(target_os = "linux")]
 fn ignores(status: &str, signal: Signal) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -200,7 +203,7 @@ mod tests {
         Group::start(Command::new(program).arg(argument)).unwrap()
     }
 
-    /// Its number may be another process's by now, which this one stands for.
+    /// Its process id may belong to another process by now, for which the child stands in this test.
     #[test]
     fn a_leader_that_nobody_kept_for_us_is_neither_signalled_nor_waited_for() {
         let mut group = start("sleep", "1");

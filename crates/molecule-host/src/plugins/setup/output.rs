@@ -1,4 +1,4 @@
-//! One output of a script: read to its end, of which so many bytes are kept.
+//! One output stream of a script: it is read to its end, and a limited number of its last bytes is stored.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,11 @@ use std::thread;
 
 use crate::cancel::Cancel;
 
-/// What a pipe holds on most systems.
+/// The size of a pipe's buffer on most systems.
 const PIECE: usize = 64 * 1024;
 
-/// An output that a thread of its own reads. Dropping this does not end the thread: a process that the script left behind
-/// goes on writing, and must not fail for it.
+/// An output that a separate thread reads. Dropping this does not end the thread: a process that the script left can
+/// write on without an error.
 pub(super) struct Output(Arc<Shared>);
 
 struct Shared {
@@ -20,7 +20,7 @@ struct Shared {
 }
 
 impl Output {
-    /// Reads until the last writer is gone, and then makes whoever waits on `cancel` look again.
+    /// Reads until the last writer has closed the pipe, and then wakes the threads that wait on `cancel`.
     pub(super) fn drain(pipe: Option<impl Read + Send + 'static>, keep: usize, cancel: &Cancel) -> io::Result<Self> {
         let pipe = pipe.ok_or_else(|| io::Error::other("it was started without a pipe"))?;
         let shared = Arc::new(Shared { tail: Mutex::new(Tail::new(keep)), over: AtomicBool::new(false) });
@@ -33,12 +33,12 @@ impl Output {
         Ok(Self(shared))
     }
 
-    /// Whether the last writer is gone and everything is read.
+    /// Returns whether the last writer has closed the pipe and everything is read.
     pub(super) fn is_over(&self) -> bool {
         self.0.over.load(Ordering::Acquire)
     }
 
-    /// The last bytes so far.
+    /// The last bytes so far, at most `keep`.
     pub(super) fn tail(&self) -> Vec<u8> {
         self.0.tail().last().to_vec()
     }
@@ -57,13 +57,13 @@ fn read(mut pipe: impl Read, shared: &Shared) {
             Ok(0) => return,
             Ok(length) => shared.tail().push(&piece[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What was read before is what is known of it.
+            // After an error, the bytes read so far are the output.
             Err(_) => return,
         }
     }
 }
 
-/// The last bytes of something, in at most twice the room and a piece.
+/// The last `keep` bytes of a stream, in a buffer of at most twice `keep`, or `keep` and one piece.
 struct Tail {
     bytes: Vec<u8>,
     keep: usize,

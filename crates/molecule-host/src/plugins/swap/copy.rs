@@ -1,4 +1,4 @@
-//! A copy of a tree, for where a directory cannot be renamed.
+//! The copy of a directory tree, for directories that cannot be renamed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,8 +8,8 @@ use crate::plugins::dir::{Dir, Kind, Mode, is_executable};
 use crate::plugins::durable;
 use crate::plugins::walk::{Step, Walk};
 
-/// Copies the directory `from` to the new name `to` and waits until the disk has the copy. Links are copied as such, and
-/// what is neither file, directory nor link is left out.
+/// Copies the directory `from` to the new name `to` and waits until the copy is on the disk. Links are copied as links.
+/// Entries that are neither file, directory nor link are omitted.
 pub(super) fn copy(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     dir.make(to, Mode::Private)?;
     let mut there = dir.open(to)?;

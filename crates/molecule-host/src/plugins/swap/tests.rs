@@ -1,4 +1,4 @@
-//! The ways of a swap that this machine's file system does not need, and a crash at each of their renames.
+//! Tests of the ways of a swap that this machine's file system does not need, with a crash at each of their renames.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
@@ -21,20 +21,20 @@ const HOME: &str = "MOLECULE_HOST_TEST_HOME";
 const CRASH: &str = "MOLECULE_HOST_TEST_CRASH";
 const CRASHED: i32 = 7;
 
-/// Renames of this system or of a poorer one, one of which may fail or be the last thing that the process does. Those of
-/// receipts are counted apart where they fail, so that the directories' keep their numbers.
+/// The renames of this system or of a less capable one. One of them can fail, or be the last act of the process.
+/// Failures of receipts' renames are counted separately, so that the numbers of the directories' renames stay the same.
 struct Poor {
-    /// What an exchange says; `None` where there is one.
+    /// The error of an exchange; `None` if the system supports it.
     exchange: Option<io::ErrorKind>,
-    /// Whether a directory of the old version can be renamed.
+    /// Whether the old version is in a lower layer, so that its directory cannot be renamed.
     layered: bool,
-    /// Which of the plain renames, counted from 1, fail.
+    /// The plain renames that fail, counted from 1.
     failing: &'static [u32],
-    /// Before which act of all, those on receipts among them, the process ends.
+    /// The act before which the process ends, counted over all acts, also those on receipts.
     crash: u32,
     count: Cell<u32>,
     acts: Cell<u32>,
-    /// Whether the receipts' own acts fail once one of the directories' did.
+    /// Whether the acts on receipts fail after an act on a directory.
     receipts_fail: bool,
 }
 
@@ -66,14 +66,14 @@ impl Poor {
         }
     }
 
-    /// Of a directory.
+    /// Counts an act on a directory.
     fn step(&self) -> io::Result<()> {
         self.act();
         self.count.set(self.count.get() + 1);
         if self.failing.contains(&self.count.get()) { Err(io::Error::other("broken disk")) } else { Ok(()) }
     }
 
-    /// Of a receipt.
+    /// Counts an act on a receipt.
     fn receipts(&self) -> io::Result<()> {
         self.act();
         if self.receipts_fail && self.count.get() > 0 { Err(io::Error::other("broken disk")) } else { Ok(()) }
@@ -117,7 +117,7 @@ fn is_receipt(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with("p.json"))
 }
 
-/// A plugins directory with an old version and a stage, which goes with it.
+/// A plugins directory with an old version and a stage. It is removed when this is dropped.
 struct Scene {
     home: PathBuf,
     ours: bool,
@@ -161,19 +161,19 @@ impl Scene {
         sweep(&self.place(), &plugin()).unwrap()
     }
 
-    /// What lies among the receipts: names, and what the plugin's own says.
+    /// The files among the receipts, and the content of the plugin's own receipt.
     fn receipts(&self) -> (Vec<String>, Option<String>) {
         let receipts = self.path(RECEIPTS);
         (names_in(&receipts), fs::read_to_string(receipts.join("p.json")).ok())
     }
 
-    /// The earlier version is in its place with its receipt, as if nothing had been tried.
+    /// Asserts that the earlier version is in its place with its receipt, as if nothing had been tried.
     fn assert_kept(&self) {
         assert_eq!(version(&self.path("p")).as_deref(), Some("old"));
         assert_eq!(self.receipts(), (vec!["p.json".to_owned()], Some("old".to_owned())));
     }
 
-    /// The new version is in its place, and the old one whole under a name that the next sweep takes for garbage.
+    /// Asserts that the new version is in its place, and that the old one is complete under a name of garbage.
     fn assert_replaced(&self) {
         assert_eq!(version(&self.path("p")).as_deref(), Some("new"));
         assert_eq!(self.receipts(), (Vec::new(), None), "the old receipt is about another version");
@@ -209,7 +209,7 @@ impl Drop for Scene {
     }
 }
 
-/// Which version it is, if it is a whole one.
+/// The version of the plugin, if it is complete.
 fn version(root: &Path) -> Option<String> {
     let version = fs::read_to_string(root.join("plugin.yaml")).ok()?;
     let expected: BTreeMap<PathBuf, String> =
@@ -277,7 +277,7 @@ fn a_receipt_that_cannot_come_back_at_once_comes_with_the_next_sweep() {
         let restored = scene.sweep().restored;
         assert!(!restored, "nothing but the receipt is out of its place");
         if failed.layered {
-            // What came back is a copy, of which nobody knows.
+            // The restored version is a copy, to which no receipt belongs.
             assert_eq!(scene.receipts(), (Vec::new(), None));
         } else {
             scene.assert_kept();
@@ -298,7 +298,7 @@ fn an_old_version_that_cannot_come_back_is_named_and_the_next_sweep_brings_it() 
         assert_eq!(told, Some(&Displaced(scene.path(aside))), "{error}");
         let moved = format!("its earlier version was moved to {}", scene.path(aside).display());
         assert!(error.to_string().contains(&moved), "{error}");
-        // A machine finds it through the fault as well.
+        // A machine finds it in the fault as well.
         let source = Fault::from(error).source.unwrap();
         assert!(source.source().is_some_and(|source| source.is::<Displaced>()));
         assert!(scene.sweep().restored);
@@ -323,7 +323,7 @@ fn a_copy_is_like_what_it_was_made_of() {
     fs::set_permissions(root.join("plugin.yaml"), PermissionsExt::from_mode(0o755)).unwrap();
     let earlier = scene.swap(&Poor { failing: &[2], ..Poor::layered() }).unwrap_err();
     assert!(earlier.to_string().contains("broken disk"));
-    // It came back, from the copy.
+    // It was restored from the copy.
     assert_eq!(version(&root).as_deref(), Some("old"));
     assert_eq!(fs::metadata(root.join("plugin.yaml")).unwrap().mode() & 0o777, 0o755);
     assert_eq!(fs::metadata(root.join("old/deep/file")).unwrap().mode() & 0o777, 0o644);
@@ -364,7 +364,7 @@ fn a_crash_before_any_rename_leaves_the_old_version_with_its_receipt_or_the_new_
             assert!(matches!(left.as_deref(), Some("old" | "new")), "{told}");
             crashes += 1;
         }
-        // Each act was crashed before once: the directories' renames, and two on the receipt.
+        // The process crashed before each act once: the directories' renames, and two acts on the receipt.
         assert_eq!(crashes, if *way == "rich" { 3 } else { 5 }, "{way}");
     }
 }
