@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use flate2::read::MultiGzDecoder;
 use molecule_core::effect::LockId;
+use molecule_core::effect::plugin::PluginOp;
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::PluginOp;
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 use molecule_host::{Cancel, ChosenBy, Plugins};

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use molecule_e2e::core::endpoint::{Endpoint, Mismatch, Repeat};
+use molecule_e2e::core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::WorkspaceId;
-use molecule_e2e::core::session::{Auth, Draft};
 use molecule_e2e::core::{CallOutcome, PeerCall, Result, Route};
 use molecule_e2e::{Manner, Peer, scenario};
 

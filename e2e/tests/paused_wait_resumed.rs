@@ -1,9 +1,8 @@
 //! An agent that waits while its workspace is paused.
 
 use bytes::Bytes;
-use molecule_e2e::core::endpoint::{Endpoint, Mismatch, Repeat};
+use molecule_e2e::core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus, path};
-use molecule_e2e::core::session::{Auth, Draft};
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane, OnPause, Result};
 use molecule_e2e::{Agent, Running, World, route, scenario};
 

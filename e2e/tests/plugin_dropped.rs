@@ -1,13 +1,12 @@
 //! The caller of an async install goes away.
 
-use std::fs;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Instant;
+use std::{fs, thread};
 
 use molecule_conformance::Peer;
 use molecule_e2e::core::effect::LockId;
-use molecule_e2e::core::plugin::act::PluginOp;
+use molecule_e2e::core::effect::plugin::PluginOp;
 use molecule_e2e::core::plugin::{Plugin, Setup};
 use molecule_e2e::core::proto::UnixTime;
 use molecule_e2e::host::{Cancel, ChosenBy, Plugins};

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use molecule_core::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEPT, UNACKNOWLEDGED};
+use molecule_core::effect::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEPT, UNACKNOWLEDGED};
 use molecule_core::endpoint::{self, Endpoint};
-use molecule_core::peer::{CAPACITY, NEGATIVE_TTL, TTL};
+use molecule_core::machine::peer_cache::{CAPACITY, NEGATIVE_TTL, TTL};
 use molecule_core::plugin::InstallLimits;
 use molecule_core::{Dialect, Intervals, RateBudget, Timeouts, figures};
 

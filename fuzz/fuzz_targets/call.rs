@@ -4,7 +4,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use molecule_core::{Beat, Call, Recover, Recovery, Register, endpoint};
+use molecule_core::machines::{Beat, Call, Recover, Register};
+use molecule_core::{Recovery, endpoint};
 use molecule_fuzz::{Happening, Setup, TOKEN, drive};
 
 #[derive(Debug, Arbitrary)]

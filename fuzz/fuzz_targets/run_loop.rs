@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use molecule_core::Run;
+use molecule_core::machines::Run;
 use molecule_fuzz::{Happening, Setup, drive};
 
 fuzz_target!(|input: (Setup, Vec<Happening>)| {

@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use molecule_core::Options;
 use molecule_core::effect::{Effect, HostOp, HostResult, Outcome, Slot, Stored};
-use molecule_core::machine::{Cx, Machine, Now, Step};
-use molecule_core::session::Session;
-use molecule_core::{Options, Register};
+use molecule_core::machine::{Cx, Machine, Now, Session, Step};
+use molecule_core::machines::Register;
 use molecule_proto::{Time, UnixTime};
 use zeroize::Zeroizing;
 

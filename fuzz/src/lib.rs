@@ -9,8 +9,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use molecule_core::effect::{
     Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Phase, Sent, Stored,
 };
-use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step};
-use molecule_core::session::Session;
+use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Session, Step};
 use molecule_core::{OnPause, Options};
 use molecule_proto::{Time, UnixTime};
 use zeroize::Zeroizing;

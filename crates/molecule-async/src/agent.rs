@@ -3,15 +3,18 @@
 use std::fmt;
 
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
-use molecule_core::plugin::{Install, Installed, InstalledPlugin, ListPlugins, Plugin, PluginTask, Verification};
+use molecule_core::machines::{
+    Ask, Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins,
+    PluginTask, QueuedItem, Recover, Register, Wait,
+};
+use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
     AgentCard, AvailablePlugin, DelegationId, HeartbeatAnswer, InboundSecret, Peer, QueueItem, Secrets, StateAnswer,
     WorkspaceId,
 };
 use molecule_core::{
-    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, Delegation, DelegationOf, DelegationView, Delegations,
-    DiscoverPeer, Ended, Health, ListPeers, PeerCall, PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery,
-    Register, Registration, Report, Result, Wait, WaitFor,
+    CallOutcome, Delegation, DelegationView, Ended, Health, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery,
+    Registration, Report, Result, WaitFor,
 };
 use molecule_host::{SharedSession, Stopper};
 

@@ -5,8 +5,8 @@
 
 use http::Uri;
 use http::uri::Scheme;
-use molecule_core::connection::Reach;
 use molecule_core::effect::Fault;
+use molecule_core::effect::connection::Reach;
 use molecule_core::{BaseUrl, ProxyRule, Result, Transport};
 use molecule_host::Names;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use molecule_core::connection::{Reach, STAGGER, bare_host};
+use molecule_core::effect::connection::{Reach, STAGGER, bare_host};
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_host::keep_alive;
 use tokio::net::TcpStream;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
-use molecule_core::machine::{Machine, Now, Wake};
-use molecule_core::{Ended, Result, Run, StopLevel};
+use molecule_core::machine::{Machine, Now, StopLevel, Wake};
+use molecule_core::machines::Run;
+use molecule_core::{Ended, Result};
 use molecule_host::trace::Span;
 use molecule_host::{Host, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};

@@ -1,6 +1,6 @@
 //! What stands for TLS in a build without it.
 
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 pub(crate) use molecule_host::no_tls::{Tls, is_alert};
 use tokio::net::TcpStream;

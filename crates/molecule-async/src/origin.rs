@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use tokio::runtime::{Handle, Id};
 
 /// The origin that a connection leads to, the addresses that it may reach, and the runtime that it belongs to. It is of no use on

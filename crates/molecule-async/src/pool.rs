@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use molecule_core::connection::KEPT;
+use molecule_core::effect::connection::KEPT;
 use molecule_core::machine::Now;
 use tokio::task::yield_now;
 
@@ -154,7 +154,7 @@ mod tests {
     use std::sync::Arc;
 
     use http::{Request, Uri};
-    use molecule_core::connection::{HEARD, Reach};
+    use molecule_core::effect::connection::{HEARD, Reach};
     use molecule_core::effect::{Phase, Sent};
     use tokio::net::{TcpListener, TcpStream};
 

@@ -1,7 +1,7 @@
 //! TLS under tokio.
 
 use molecule_core::Result;
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_host::tls::{Roots, failure, server_name};
 pub(crate) use molecule_host::tls::{Tls, is_alert};

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use http::Uri;
 use molecule_core::ProxyRule;
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_host::Clock;
 use ureq::unversioned::transport::{ConnectionDetails, LazyBuffers, Transport};

@@ -1,12 +1,11 @@
 //! A TCP connection to a host and port, at whichever of its addresses answers first.
 
-use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use molecule_core::connection::{Reach, STAGGER};
+use molecule_core::effect::connection::{Reach, STAGGER};
 use molecule_core::effect::{Fault, FaultKind, Phase, Sent};
 use molecule_core::machine::Now;
 use molecule_host::keep_alive;

@@ -10,7 +10,8 @@ use std::thread;
 
 use molecule_core::effect::{Effect, EffectId, Outcome};
 use molecule_core::machine::{Machine, Wake};
-use molecule_core::{Ended, Result, Run};
+use molecule_core::machines::Run;
+use molecule_core::{Ended, Result};
 use molecule_host::trace::Span;
 use molecule_host::{Host, Perform, SharedSession, Undelivered};
 

@@ -120,12 +120,8 @@ pub use ::http;
 #[doc(no_inline)]
 pub use bytes::Bytes;
 #[doc(inline)]
-pub use molecule_core::connection::Reach;
+pub use molecule_core::effect::{Slot, Stored};
 #[doc(inline)]
-pub use molecule_core::effect::{Limits, Slot, Stored};
-#[doc(inline)]
-pub use molecule_core::endpoint::{Endpoint, JsonEndpoint, Mints, Mismatch, Repeat, json};
-#[doc(inline)]
-pub use molecule_core::session::{Auth, Draft};
+pub use molecule_core::endpoint::{Auth, Draft, Endpoint, JsonEndpoint, Limits, Mints, Mismatch, Reach, Repeat, json};
 #[doc(inline)]
 pub use molecule_host::{Store, StoreError};

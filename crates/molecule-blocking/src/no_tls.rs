@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 pub(crate) use molecule_host::no_tls::{Tls, failure, is_alert};
 use ureq::unversioned::transport::{ConnectionDetails, Transport};
 

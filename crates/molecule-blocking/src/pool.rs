@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
-use molecule_core::connection::{KEPT, Reach};
+use molecule_core::effect::connection::{KEPT, Reach};
 use molecule_core::machine::Now;
 use ureq::unversioned::transport::Transport;
 

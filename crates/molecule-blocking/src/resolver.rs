@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use molecule_core::connection::bare_host;
+use molecule_core::effect::connection::bare_host;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::machine::Now;
 use molecule_host::Names;

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use molecule_core::Result;
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_host::tls::{Roots, server_name};
 pub(crate) use molecule_host::tls::{Tls, failure, is_alert};
 use rustls::{ClientConnection, StreamOwned};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
 use rustls::HandshakeKind;
 

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::{Method, Response};
 use molecule_core::Result;
-use molecule_core::endpoint::{Endpoint, Mismatch, Repeat};
+use molecule_core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_core::proto::WorkspaceId;
-use molecule_core::session::{Auth, Draft};
 
 use super::act::Act;
 use super::peer::Received;

@@ -1,4 +1,5 @@
-//! What machines ask for, and what comes of it.
+//! What machines ask for, and what comes of it. It may change in any release, but for what the facades' module `extend`
+//! re-exports.
 
 pub mod connection;
 pub(crate) mod decode;

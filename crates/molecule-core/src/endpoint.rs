@@ -1,16 +1,15 @@
 //! The platform's endpoints: what each sends, what it may answer, and whether it may be sent again.
 //!
 //! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called. An ordinary one is
-//! a short declaration, a [`JsonEndpoint`]; what an implementation needs stands in the facades' module `extend`, inside semantic
-//! versioning:
+//! a short declaration, a [`JsonEndpoint`]; the facades' module `extend` has what an implementation needs. All of it is inside
+//! semantic versioning:
 //!
 //! ```
 //! use std::borrow::Cow;
 //! use std::collections::BTreeMap;
 //!
-//! use molecule_core::endpoint::{Endpoint, JsonEndpoint, Repeat};
+//! use molecule_core::endpoint::{Auth, Endpoint, JsonEndpoint, Repeat};
 //! use molecule_core::proto::WorkspaceId;
-//! use molecule_core::session::Auth;
 //!
 //! /// `GET /health`, by which an operator's probe asks whether the server is up.
 //! #[derive(Clone)]
@@ -45,11 +44,12 @@ use http::Response;
 use molecule_proto::WorkspaceId;
 
 use crate::config::Timeouts;
-pub use crate::effect::connection::Repeat;
+pub use crate::effect::Limits;
+pub use crate::effect::connection::{Reach, Repeat};
 use crate::effect::plugin::StageId;
-use crate::effect::{Dest, Limits, Staged};
+use crate::effect::{Dest, Staged};
 use crate::error::{Error, Result};
-use crate::session::Draft;
+pub use crate::session::{Auth, Draft};
 
 mod delegation;
 mod json;

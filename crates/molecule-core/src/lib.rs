@@ -5,8 +5,9 @@
 //! driver performs them. `molecule-blocking` and `molecule-async` are two such drivers with the same facade on top, and
 //! what both say to their users is here: [`Error`], [`Options`], [`Event`], [`Health`] and the outcomes of calls.
 //!
-//! [`Error`], options and outcomes follow semantic versioning. [`machine`], [`effect`], [`connection`], [`session`] and
-//! [`endpoint`] are for drivers and may change in any release, but for what the facades' module `extend` re-exports.
+//! What stands at the root, and in [`plugin`] and [`endpoint`], follows semantic versioning: options, values, errors, events and
+//! outcomes. [`machine`], [`machines`] and [`effect`] are for drivers and may change in any release, but for what the facades'
+//! module `extend` re-exports.
 //!
 //! # Writing a driver
 //!
@@ -19,9 +20,9 @@
 //!
 //! use bytes::Bytes;
 //! use molecule_core::effect::{Effect, Fault, HostOp, HostResult, LockId, Outcome, Slot, Stored};
-//! use molecule_core::machine::{Cx, Machine, Now, Step};
-//! use molecule_core::session::Session;
-//! use molecule_core::{Event, Options, Register, TokenUse};
+//! use molecule_core::machine::{Cx, Machine, Now, Session, Step};
+//! use molecule_core::machines::Register;
+//! use molecule_core::{Options, TokenUse};
 //! use molecule_core::proto::Time;
 //!
 //! /// Sends a request, and says what became of it: a table from the client's errors belongs here.
@@ -113,35 +114,32 @@ pub mod figures;
 mod flow;
 mod life;
 pub mod machine;
-pub mod peer;
+pub mod machines;
+mod peer;
 pub mod plugin;
 mod run;
-pub mod session;
+mod session;
 mod text;
 
-pub use call::Call;
-pub use call::ask::{Ask, Begin, Question};
 pub use config::base_url::BaseUrl;
 pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use config::proxy::{HttpProxy, ProxyRule};
+pub use config::route::Route;
 pub use config::{Config, Intervals, Timeouts};
-pub use delegation::queue::{QueueOutcome, QueuedItem};
-pub use delegation::wait::{Awaited, Wait, WaitFor};
-pub use delegation::{
-    Delegate, Delegation, DelegationEnd, DelegationOf, DelegationView, Delegations, python_idempotency_key,
-};
-pub use effect::connection;
+pub use delegation::queue::QueueOutcome;
+pub use delegation::wait::WaitFor;
+pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
-pub use life::beat::Beat;
-pub use life::recover::{Recover, Recovered, Recovery};
-pub use life::register::{Register, Registration, TokenUse};
-pub use peer::{CallOutcome, CallPeer, DiscoverPeer, ListPeers, PeerCall, PeerUrl, Route};
-pub use run::{Ended, Run};
+pub use life::recover::{Recovered, Recovery};
+pub use life::register::{Registration, TokenUse};
+pub use molecule_proto::Dialect;
+pub use peer::{CallOutcome, PeerCall};
+pub use run::Ended;
 pub use session::health::{Counters, Health};
+pub use session::peer_url::PeerUrl;
 pub use session::rate::RateBudget;
 pub use session::report::Report;
-pub use session::{Dialect, StopLevel};
 
 #[doc(inline)]
 pub use molecule_plugin::{digest, unpack};

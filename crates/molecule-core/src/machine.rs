@@ -1,4 +1,4 @@
-//! The protocol that every machine speaks, and that every driver honours.
+//! The protocol that every machine speaks, and that every driver honours. It may change in any release.
 //!
 //! A machine is polled for [`Step`]s. It never performs: it asks for effects, and whoever drives it performs them and
 //! feeds the outcomes back. The contract:
@@ -18,9 +18,10 @@
 
 pub use molecule_proto::{Now, Wake};
 
+pub use crate::session::{Session, StopLevel, peer_cache};
+
 use crate::effect::{Effect, EffectId, Outcome};
 use crate::event::Event;
-use crate::session::Session;
 
 /// The most steps that a machine gives without new input.
 pub const MAX_STEPS: usize = 64;

@@ -1,4 +1,4 @@
-//! Peers: who they are, and where they are called. Outside semver, as far as the crate's root does not name it again.
+//! Peers: who they are, and where they are called.
 
 mod call;
 mod direct;
@@ -8,9 +8,6 @@ mod outcome;
 mod outgoing;
 mod proxy;
 
-pub use crate::config::route::Route;
-pub use crate::session::peer_cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
-pub use crate::session::peer_url::PeerUrl;
 pub use call::CallPeer;
 pub use discover::DiscoverPeer;
 pub use list::ListPeers;

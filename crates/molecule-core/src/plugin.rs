@@ -1,30 +1,29 @@
-//! Plugins: what an author asks for, and what comes of it.
+//! Plugins: what an author asks for, and what comes of it. It follows semantic versioning.
 
 mod acts;
-mod install;
-mod list;
+pub(crate) mod install;
+pub(crate) mod list;
 mod lock;
 mod order;
-mod task;
+pub(crate) mod task;
 
 use std::fmt;
 use std::time::Duration;
 
 use molecule_proto::PluginName;
 
-pub use crate::effect::plugin as act;
 pub use crate::effect::plugin::Durability;
 pub use crate::effect::setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use crate::error::{EarlierVersion, InstallFailure};
 use crate::printable::ShownUrl;
-pub use install::{Install, Installed};
-pub use list::{InstalledPlugin, ListPlugins, ReceiptState};
+pub use install::Installed;
+pub use list::{InstalledPlugin, ReceiptState};
 pub use molecule_plugin::unpack::LinkPolicy;
 pub use molecule_plugin::{
     ContentSha256, DigestError, EntryRef, InstallLimits, LimitError, Line, PluginManifest, Refusal, Rule, Tree,
     TreeDiff, TreeDigest, TreeError, Verified,
 };
-pub use task::{PluginTask, Verification};
+pub use task::Verification;
 
 /// A plugin to install: a name, and what is out of the ordinary about it.
 ///

@@ -4,7 +4,7 @@ pub(crate) mod credential;
 pub(crate) mod discoveries;
 pub(crate) mod draft;
 pub(crate) mod health;
-pub(crate) mod peer_cache;
+pub mod peer_cache;
 pub(crate) mod peer_url;
 pub(crate) mod rate;
 pub(crate) mod report;
@@ -18,12 +18,11 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request};
-pub use molecule_proto::Dialect;
+pub(crate) use molecule_proto::Dialect;
 use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
-use crate::config::Config;
 use crate::config::options::{check_card, check_reported_url};
-use crate::config::workspace_id;
+use crate::config::{Config, workspace_id};
 use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,8 +36,7 @@ use crate::session::rate::RateBudget;
 use crate::session::report::Report;
 use crate::session::turn::Turns;
 use crate::text::remedy::give_token;
-use molecule_proto::Now;
-use molecule_proto::Time;
+use molecule_proto::{Now, Time};
 
 /// The most headers that a request usually has.
 const HEADERS: usize = 9;

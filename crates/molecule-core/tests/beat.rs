@@ -4,7 +4,8 @@
 
 mod support;
 
-use molecule_core::{Beat, ErrorKind, Event};
+use molecule_core::machines::Beat;
+use molecule_core::{ErrorKind, Event};
 use serde_json::json;
 use support::platform::HEARTBEAT;
 use support::*;

@@ -5,11 +5,9 @@
 mod support;
 
 use molecule_core::endpoint::{Secrets, View};
+use molecule_core::machines::{Ask, Beat, Call, ListPeers, QueuedItem, Wait};
 use molecule_core::proto::Peer;
-use molecule_core::session::Dialect;
-use molecule_core::{
-    Ask, Beat, Call, Error, ErrorKind, ListPeers, PeerCall, QueueOutcome, QueuedItem, Result, Route, Wait,
-};
+use molecule_core::{Dialect, Error, ErrorKind, PeerCall, QueueOutcome, Result, Route};
 use serde_json::json;
 use support::calls::{Called, call, caller, word};
 use support::platform::A2A;

@@ -5,10 +5,10 @@
 mod support;
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Phase, Sent};
-use molecule_core::endpoint::{CheckAccess, Endpoint, Existence, ListTokens, Secrets, State, View};
+use molecule_core::endpoint::{Auth, CheckAccess, Endpoint, Existence, ListTokens, Secrets, State, View};
+use molecule_core::machines::{Call, Register};
 use molecule_core::proto::Token;
-use molecule_core::session::Auth;
-use molecule_core::{Call, Error, ErrorKind, Register};
+use molecule_core::{Error, ErrorKind};
 use serde_json::json;
 use std::error::Error as _;
 use support::probe::Harmless;

@@ -6,10 +6,10 @@
 mod support;
 
 use molecule_core::effect::FaultKind;
-use molecule_core::endpoint::{ListTokens, Secrets, State};
+use molecule_core::endpoint::{Auth, ListTokens, Secrets, State};
+use molecule_core::machines::{Ask, Call, CallPeer, Delegations, Wait};
 use molecule_core::proto::Message;
-use molecule_core::session::{Auth, Dialect};
-use molecule_core::{Ask, Call, CallOutcome, CallPeer, Delegations, Error, ErrorKind, PeerCall, Route, Wait};
+use molecule_core::{CallOutcome, Dialect, Error, ErrorKind, PeerCall, Route};
 use serde_json::json;
 use support::platform::{A2A, DELEGATIONS, PEER, SECRETS, STATE, VIEW};
 use support::*;
@@ -152,7 +152,7 @@ fn call(dialect: Option<Dialect>, answer: Answer, view: fn() -> Reply) -> (molec
     // A view that is open tells which server it is.
     if dialect == Some(Dialect::Current) {
         let shown = json!({"id": ID, "status": "paused", "kind": "workspace"});
-        run(&mut agent, molecule_core::Register::new(), |_| Answer::json(200, shown.clone()).into()).unwrap();
+        run(&mut agent, molecule_core::machines::Register::new(), |_| Answer::json(200, shown.clone()).into()).unwrap();
     }
     let message = PeerCall::new(Message::text("hello")).route(Route::Proxy);
     let mut sent = 0;

@@ -6,7 +6,8 @@
 mod support;
 
 use molecule_core::effect::{FaultKind, Outcome, Phase};
-use molecule_core::{Beat, CallOutcome, ErrorKind, PeerCall, Route};
+use molecule_core::machines::Beat;
+use molecule_core::{CallOutcome, ErrorKind, PeerCall, Route};
 use serde_json::{Value, json};
 use support::calls::{Called, call, caller, word};
 use support::platform::{A2A, VIEW};

@@ -6,7 +6,7 @@
 mod support;
 
 use molecule_core::effect::{Effect, FaultKind, Limits, Outcome, Phase};
-use molecule_core::peer::TTL;
+use molecule_core::machine::peer_cache::TTL;
 use molecule_core::proto::Reply as PeerReply;
 use molecule_core::{CallOutcome, ErrorKind, PeerCall, Route};
 use serde_json::json;
@@ -294,7 +294,7 @@ fn a_cancelled_call_sends_nothing_more() {
     use molecule_core::machine::Machine;
     for stages in 0..3 {
         let mut agent = caller();
-        let mut driven = Driven::new(molecule_core::CallPeer::new(support::platform::PEER, "hello").unwrap());
+        let mut driven = Driven::new(molecule_core::machines::CallPeer::new(support::platform::PEER, "hello").unwrap());
         let mut answers = vec![Answer::empty(401).outcome(), found(URL).outcome()];
         driven.settle(&mut agent);
         for _ in 0..stages {
@@ -310,7 +310,7 @@ fn a_cancelled_call_sends_nothing_more() {
 }
 
 /// What the one request under way may take.
-fn limits(driven: &Driven<molecule_core::CallPeer>) -> Limits {
+fn limits(driven: &Driven<molecule_core::machines::CallPeer>) -> Limits {
     match driven.in_flight.values().collect::<Vec<_>>()[..] {
         [Effect::Http(_, limits)] => *limits,
         ref other => panic!("{other:?}"),
@@ -323,7 +323,8 @@ fn no_request_of_a_call_may_take_longer_than_what_is_left_of_it() {
         for route in [Route::Auto, Route::Direct, Route::Proxy] {
             let mut agent = caller();
             let options = auto().route(route).timeout(limit);
-            let mut driven = Driven::new(molecule_core::CallPeer::new(support::platform::PEER, options).unwrap());
+            let mut driven =
+                Driven::new(molecule_core::machines::CallPeer::new(support::platform::PEER, options).unwrap());
             driven.settle(&mut agent);
             assert_eq!(limits(&driven).total, limit, "{route:?}");
             let id = *driven.in_flight.keys().next().unwrap();

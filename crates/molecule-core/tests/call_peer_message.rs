@@ -6,8 +6,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use molecule_core::machines::{Beat, CallPeer};
 use molecule_core::proto::{FileContent, Message, Part};
-use molecule_core::{Beat, CallOutcome, CallPeer, ErrorKind, PeerCall, Route};
+use molecule_core::{CallOutcome, ErrorKind, PeerCall, Route};
 use serde_json::{Value, json};
 use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{DISCOVER, PEER};

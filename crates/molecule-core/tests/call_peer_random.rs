@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Phase, Sent};
 use molecule_core::machine::Machine;
-use molecule_core::{Beat, CallPeer, PeerCall, Route};
+use molecule_core::machines::{Beat, CallPeer};
+use molecule_core::{PeerCall, Route};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -5,9 +5,10 @@
 
 mod support;
 
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Effect, FaultKind};
-use molecule_core::{CallPeer, PeerCall, Route};
+use molecule_core::machines::CallPeer;
+use molecule_core::{PeerCall, Route};
 use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{A2A, DISCOVER, PEER};
 use support::*;

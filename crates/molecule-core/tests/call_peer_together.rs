@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::Effect;
 use molecule_core::machine::Machine;
-use molecule_core::{Ask, CallPeer, DiscoverPeer, ErrorKind, PeerCall, Route};
+use molecule_core::machines::{Ask, CallPeer, DiscoverPeer};
+use molecule_core::{ErrorKind, PeerCall, Route};
 use serde_json::json;
 use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{A2A, DISCOVER, PEER};

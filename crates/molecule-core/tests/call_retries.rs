@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::{Effect, Fault, FaultKind, Outcome, Phase, Sent};
 use molecule_core::endpoint::Endpoint;
-use molecule_core::{Call, Error, ErrorKind, Timeouts};
+use molecule_core::machines::Call;
+use molecule_core::{Error, ErrorKind, Timeouts};
 use serde_json::json;
 use support::probe::{Costly, Harmless};
 use support::*;

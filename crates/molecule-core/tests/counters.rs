@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, Counters, Event};
+use molecule_core::machines::Call;
+use molecule_core::{Counters, Event};
 use serde_json::json;
 use support::*;
 

@@ -7,8 +7,9 @@ mod support;
 use std::collections::BTreeSet;
 
 use molecule_core::effect::FaultKind;
+use molecule_core::machines::{Ask, Delegate};
 use molecule_core::proto::{DelegationId, UnixTime};
-use molecule_core::{Ask, Delegate, Delegation, ErrorKind, Event, Result};
+use molecule_core::{Delegation, ErrorKind, Event, Result};
 use serde_json::{Value, json};
 use support::calls::caller;
 use support::platform::{DELEGATE, PEER, VIEW};

@@ -6,8 +6,9 @@ mod support;
 
 use std::fmt::Write;
 
+use molecule_core::machines::{Ask, DelegationOf, Delegations};
 use molecule_core::proto::{DelegationStatus, Direction};
-use molecule_core::{Ask, DelegationEnd, DelegationOf, DelegationView, Delegations, ErrorKind, Event};
+use molecule_core::{DelegationEnd, DelegationView, ErrorKind, Event};
 use serde_json::{Value, json};
 use support::calls::caller;
 use support::platform::{DELEGATIONS, PEER};

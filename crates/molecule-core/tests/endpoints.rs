@@ -7,11 +7,11 @@ mod support;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use molecule_core::Call;
 use molecule_core::effect::Effect;
+use molecule_core::endpoint::Auth;
 use molecule_core::endpoint::*;
+use molecule_core::machines::Call;
 use molecule_core::proto::{AgentCard, HeartbeatRequest, Token};
-use molecule_core::session::Auth;
 use serde::Serialize;
 use serde_json::{Value, json};
 use support::platform::PEER;

@@ -5,7 +5,8 @@
 mod support;
 
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, Event, Recover, Recovery, Register, Run};
+use molecule_core::machines::{Call, Recover, Register, Run};
+use molecule_core::{Event, Recovery};
 use support::platform::REGISTER;
 use support::*;
 

@@ -5,9 +5,9 @@
 mod support;
 
 use molecule_core::effect::{FaultKind, HostOp};
+use molecule_core::machines::{Install, ListPlugins, PluginTask};
 use molecule_core::plugin::{
-    Durability, EarlierVersion, Install, InstallLimits, ListPlugins, Plugin, PluginTask, Rule, Setup as SetupPolicy,
-    SetupEnd, SetupOutcome,
+    Durability, EarlierVersion, InstallLimits, Plugin, Rule, Setup as SetupPolicy, SetupEnd, SetupOutcome,
 };
 use molecule_core::{ErrorKind, Event, Result};
 use support::shelf::{archive, plugin};
@@ -465,7 +465,7 @@ fn a_download_asks_for_no_encoding_and_leaves_the_platform_its_time_to_pack() {
     let is_lock = |effect: &molecule_core::effect::Effect| {
         matches!(
             effect,
-            molecule_core::effect::Effect::Host(HostOp::Plugin(molecule_core::plugin::act::PluginOp::Lock(_)))
+            molecule_core::effect::Effect::Host(HostOp::Plugin(molecule_core::effect::plugin::PluginOp::Lock(_)))
         )
     };
     assert!(!driven.in_flight.values().any(is_lock));

@@ -11,14 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use http::{Method, Response};
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Outcome, Sent};
-use molecule_core::endpoint::{Endpoint, Mismatch, Repeat, json};
+use molecule_core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat, json};
 use molecule_core::machine::{Machine, Step};
+use molecule_core::machines::{Call, CallPeer};
 use molecule_core::proto::WorkspaceId;
-use molecule_core::session::{Auth, Draft};
-use molecule_core::{Call, CallOutcome, CallPeer, ErrorKind, PeerCall, Result, Route};
+use molecule_core::{CallOutcome, ErrorKind, PeerCall, Result, Route};
 use support::calls::{DIRECT, call, call_direct, caller};
-use support::platform::VIEW;
-use support::platform::{A2A, PEER};
+use support::platform::{A2A, PEER, VIEW};
 use support::*;
 
 /// The limit between small and large, in bytes.

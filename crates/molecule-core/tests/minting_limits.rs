@@ -6,9 +6,10 @@ mod support;
 
 use std::time::Duration;
 
+use molecule_core::Recovery;
 use molecule_core::effect::Effect;
 use molecule_core::machine::Machine;
-use molecule_core::{Recover, Recovery, Register};
+use molecule_core::machines::{Recover, Register};
 use support::platform::{MINT, REGISTER, ROTATE};
 use support::*;
 

@@ -6,13 +6,10 @@
 mod support;
 
 use molecule_core::effect::Outcome;
-use molecule_core::endpoint::{AvailablePlugins, ListTokens, Secrets, View};
+use molecule_core::endpoint::{Auth, AvailablePlugins, ListTokens, Secrets, View};
+use molecule_core::machines::{Ask, Call, Delegations, ListPeers, Recover, Register};
 use molecule_core::proto::{Peer, Reply as PeerReply};
-use molecule_core::session::{Auth, Dialect};
-use molecule_core::{
-    Ask, Call, CallOutcome, Delegations, Error, ErrorKind, Event, ListPeers, PeerCall, Recover, Recovered, Recovery,
-    Register, Route, TokenUse,
-};
+use molecule_core::{CallOutcome, Dialect, Error, ErrorKind, Event, PeerCall, Recovered, Recovery, Route, TokenUse};
 use serde_json::json;
 use support::calls::{call, call_direct, caller};
 use support::platform::{HEARTBEAT, MINT, REGISTER, ROTATE, VIEW};
@@ -68,7 +65,7 @@ fn ones_own_odd_card_stops_neither_register_nor_the_loop() {
             let current = if kind.is_empty() { Dialect::April } else { Dialect::Current };
             assert_eq!(agent.session.health().dialect, Some(current));
             let mut platform = Platform::current();
-            let mut looped = Driven::new(molecule_core::Run::new());
+            let mut looped = Driven::new(molecule_core::machines::Run::new());
             looped.drive_for(&mut agent, secs(600), &mut |seen| match seen {
                 seen if seen.is(VIEW) => Answer::text(200, view.clone()).into(),
                 seen => platform.serve(seen),
@@ -95,7 +92,7 @@ fn a_row_that_makes_no_sense_is_given_up_alone_in_every_list() {
     let item = format!(
         r#"{{"queue_id":"{OTHER}","workspace_id":"{OTHER}","status":"completed","x":1e400,"response_body":{{"result":{{"kind":"message","parts":[{{"kind":"text","text":"done \ud83d"}}]}}}}}}"#
     );
-    let wait = molecule_core::Wait::for_queue_item(OTHER).unwrap();
+    let wait = molecule_core::machines::Wait::for_queue_item(OTHER).unwrap();
     let end = run(&mut caller(), wait, |_| Answer::text(200, item.clone()).into()).unwrap();
     assert_eq!(end.to_string(), "replied: done \u{fffd}");
 }

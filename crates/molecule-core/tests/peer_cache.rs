@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use molecule_core::PeerUrl;
 use molecule_core::machine::Now;
-use molecule_core::peer::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
+use molecule_core::machine::peer_cache::{CAPACITY, Known, NEGATIVE_TTL, PeerCache, TTL};
 use molecule_core::proto::{Peer, Time, UnixTime, WorkspaceId, WorkspaceStatus};
 use persisted::persisted;
 use proptest::collection::vec;

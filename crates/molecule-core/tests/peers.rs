@@ -5,8 +5,9 @@
 mod support;
 
 use molecule_core::endpoint::CheckAccess;
+use molecule_core::machines::{Ask, Beat, Call, DiscoverPeer, ListPeers};
 use molecule_core::proto::{Peer, WorkspaceStatus};
-use molecule_core::{Ask, Beat, Call, DiscoverPeer, ErrorKind, Event, ListPeers, PeerUrl, Result};
+use molecule_core::{ErrorKind, Event, PeerUrl, Result};
 use serde_json::{Value, json};
 use support::platform::VIEW;
 use support::*;

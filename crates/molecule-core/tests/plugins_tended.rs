@@ -5,7 +5,8 @@
 mod support;
 
 use molecule_core::ErrorKind;
-use molecule_core::plugin::{Install, Line, ListPlugins, PluginTask, ReceiptState, Verification};
+use molecule_core::machines::{Install, ListPlugins, PluginTask};
+use molecule_core::plugin::{Line, ReceiptState, Verification};
 use support::shelf::plugin;
 use support::*;
 

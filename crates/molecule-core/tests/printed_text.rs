@@ -7,9 +7,10 @@ mod support;
 use http::StatusCode;
 use molecule_core::effect::Effect;
 use molecule_core::endpoint::{Endpoint, Secrets};
+use molecule_core::machines::Call;
 use molecule_core::plugin::Plugin;
 use molecule_core::proto::{Reply, WorkspaceStatus};
-use molecule_core::{Call, CallOutcome, DelegationEnd, Error, ErrorKind, Event, PeerUrl, QueueOutcome, Timeouts};
+use molecule_core::{CallOutcome, DelegationEnd, Error, ErrorKind, Event, PeerUrl, QueueOutcome, Timeouts};
 use serde_json::json;
 use support::*;
 

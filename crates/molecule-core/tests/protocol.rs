@@ -8,11 +8,11 @@ mod support;
 
 use std::fmt::Debug;
 
+use molecule_core::Result;
 use molecule_core::effect::{Effect, EffectId, FaultKind, HostResult, LockId, Outcome};
-use molecule_core::machine::Machine;
+use molecule_core::machine::{Machine, StopLevel};
+use molecule_core::machines::Run;
 use molecule_core::proto::Time;
-use molecule_core::session::StopLevel;
-use molecule_core::{Result, Run};
 use support::*;
 
 /// What the machine did, without what was fed.

@@ -4,8 +4,9 @@
 
 mod support;
 
+use molecule_core::machines::{Ask, Beat, QueuedItem};
 use molecule_core::proto::{QueueItem, QueueStatus};
-use molecule_core::{Ask, Beat, ErrorKind, QueuedItem, Result};
+use molecule_core::{ErrorKind, Result};
 use serde_json::json;
 use support::calls::caller;
 use support::*;

@@ -9,11 +9,12 @@ mod support;
 
 use std::fmt::Debug;
 
+use molecule_core::effect::plugin::PluginOp;
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Phase, Sent};
 use molecule_core::machine::Machine;
-use molecule_core::plugin::act::PluginOp;
+use molecule_core::machines::Run;
 use molecule_core::proto::Time;
-use molecule_core::{Report, Result, Run};
+use molecule_core::{Report, Result};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

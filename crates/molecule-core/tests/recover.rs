@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::FaultKind;
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, Error, ErrorKind, Event, Recover, Recovered, Recovery};
+use molecule_core::machines::{Call, Recover};
+use molecule_core::{Error, ErrorKind, Event, Recovered, Recovery};
 use serde_json::json;
 use support::platform::{MINT, ROTATE, TOKENS, VIEW};
 use support::*;

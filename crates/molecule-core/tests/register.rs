@@ -6,9 +6,9 @@ mod support;
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Sent};
 use molecule_core::endpoint::Secrets;
+use molecule_core::machines::{Call, Register};
 use molecule_core::proto::DeliveryMode;
-use molecule_core::session::Dialect;
-use molecule_core::{Call, ErrorKind, Event, Register, TokenUse};
+use molecule_core::{Dialect, ErrorKind, Event, TokenUse};
 use serde_json::json;
 use support::platform::{REGISTER, VIEW};
 use support::*;

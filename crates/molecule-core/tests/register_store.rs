@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::{HostOp, Slot};
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, ErrorKind, Event, Register};
+use molecule_core::machines::{Call, Register};
+use molecule_core::{ErrorKind, Event};
 use serde_json::json;
 use support::platform::REGISTER;
 use support::*;

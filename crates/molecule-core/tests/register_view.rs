@@ -4,9 +4,9 @@
 
 mod support;
 
+use molecule_core::machines::Register;
 use molecule_core::proto::WorkspaceStatus;
-use molecule_core::session::Dialect;
-use molecule_core::{Error, ErrorKind, Register};
+use molecule_core::{Dialect, Error, ErrorKind};
 use serde_json::json;
 use support::platform::{REGISTER, VIEW};
 use support::*;

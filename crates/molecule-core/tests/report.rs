@@ -4,8 +4,9 @@
 
 mod support;
 
+use molecule_core::machines::Beat;
 use molecule_core::proto::{Capabilities, RuntimeMetadata, RuntimeState};
-use molecule_core::{Beat, ErrorKind, Report};
+use molecule_core::{ErrorKind, Report};
 use serde_json::{Value, json};
 use support::platform::HEARTBEAT;
 use support::*;

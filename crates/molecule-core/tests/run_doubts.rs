@@ -4,7 +4,8 @@
 
 mod support;
 
-use molecule_core::{Ended, Error, ErrorKind, Event, Lane, OnPause, Register};
+use molecule_core::machines::Register;
+use molecule_core::{Ended, Error, ErrorKind, Event, Lane, OnPause};
 use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;

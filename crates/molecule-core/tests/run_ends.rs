@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::FaultKind;
 use molecule_core::endpoint::Secrets;
-use molecule_core::{Call, Ended, ErrorKind, Event, Recover, Recovery};
+use molecule_core::machines::{Call, Recover};
+use molecule_core::{Ended, ErrorKind, Event, Recovery};
 use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, SECRETS, STATE, VIEW};
 use support::*;

@@ -5,8 +5,7 @@
 mod support;
 
 use molecule_core::proto::{DeliveryMode, RateLimit, WorkspaceStatus};
-use molecule_core::session::Dialect;
-use molecule_core::{Event, Lane};
+use molecule_core::{Dialect, Event, Lane};
 use support::platform::{HEARTBEAT, STATE};
 use support::*;
 

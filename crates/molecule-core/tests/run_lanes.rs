@@ -6,7 +6,8 @@
 mod support;
 
 use molecule_core::effect::FaultKind;
-use molecule_core::{Call, ErrorKind, Event, Lane, Run};
+use molecule_core::machines::{Call, Run};
+use molecule_core::{ErrorKind, Event, Lane};
 use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE};
 use support::probe::Relayed;

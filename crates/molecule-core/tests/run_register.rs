@@ -6,7 +6,8 @@ mod support;
 
 use molecule_core::effect::FaultKind;
 use molecule_core::machine::Machine;
-use molecule_core::{Event, Lane, Register, Run};
+use molecule_core::machines::{Register, Run};
+use molecule_core::{Event, Lane};
 use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;

@@ -5,9 +5,9 @@
 mod support;
 
 use molecule_core::effect::{HostResult, LockId, Outcome};
-use molecule_core::machine::Machine;
-use molecule_core::session::StopLevel;
-use molecule_core::{Ended, Event, Run};
+use molecule_core::machine::{Machine, StopLevel};
+use molecule_core::machines::Run;
+use molecule_core::{Ended, Event};
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 

@@ -4,7 +4,8 @@
 
 mod support;
 
-use molecule_core::{Ended, ErrorKind, Event, Run};
+use molecule_core::machines::Run;
+use molecule_core::{Ended, ErrorKind, Event};
 use support::*;
 
 fn warnings(events: &[Event]) -> Vec<&str> {

@@ -4,7 +4,8 @@
 
 mod support;
 
-use molecule_core::{ErrorKind, Event, Recover, Recovery, Register, Run};
+use molecule_core::machines::{Recover, Register, Run};
+use molecule_core::{ErrorKind, Event, Recovery};
 use support::platform::ROTATE;
 use support::*;
 

@@ -5,7 +5,8 @@
 mod support;
 
 use molecule_core::machine::Machine;
-use molecule_core::{Recover, Recovered, Recovery, Register, Run};
+use molecule_core::machines::{Recover, Register, Run};
+use molecule_core::{Recovered, Recovery};
 use support::platform::{REGISTER, ROTATE, VIEW};
 use support::*;
 

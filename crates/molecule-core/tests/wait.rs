@@ -6,8 +6,9 @@ mod support;
 
 use molecule_core::effect::{Effect, FaultKind};
 use molecule_core::machine::Machine;
+use molecule_core::machines::Wait;
 use molecule_core::proto::{QueueItem, Reply as PeerReply, Time, UnixTime};
-use molecule_core::{DelegationEnd, ErrorKind, QueueOutcome, Wait, WaitFor};
+use molecule_core::{DelegationEnd, ErrorKind, QueueOutcome, WaitFor};
 use serde_json::{Value, json};
 use support::calls::caller;
 use support::platform::{DELEGATIONS, PEER};

@@ -5,14 +5,15 @@
 mod support;
 
 use molecule_core::machine::Machine;
+use molecule_core::machines::Wait;
 use molecule_core::proto::Time;
-use molecule_core::{DelegationView, ErrorKind, Wait, WaitFor};
+use molecule_core::{DelegationView, ErrorKind, WaitFor};
 use serde_json::{Value, json};
 use support::calls::caller;
 use support::platform::DELEGATIONS;
 use support::*;
 
-type Waiting = Driven<Wait<molecule_core::DelegationOf>>;
+type Waiting = Driven<Wait<molecule_core::machines::DelegationOf>>;
 
 fn id(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
@@ -217,7 +218,7 @@ fn a_refusal_is_everybodys_and_a_failure_that_passes_nobodys_end() {
 fn a_look_of_a_single_delegation_asks_for_itself() {
     let mut agent = caller();
     let (_first, _) = looking(&mut agent, 1);
-    let look = molecule_core::Ask::new(molecule_core::DelegationOf::new(id(0)));
+    let look = molecule_core::machines::Ask::new(molecule_core::machines::DelegationOf::new(id(0)));
     let view = run(&mut agent, look, |_| Answer::json(200, json!([row(0, "completed")])).into());
     assert!(view.unwrap().is_over());
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Response;
+use molecule_core::effect::plugin::PluginResult;
 use molecule_core::effect::{Dest, Fault, HostOp, HostResult, LockId, Outcome};
-use molecule_core::plugin::act::PluginResult;
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 

@@ -22,9 +22,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use molecule_core::effect::plugin::{Committed, Found, Listed, PluginOp, PluginResult, StageId};
 use molecule_core::effect::{Fault, LockId};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{Committed, Found, Listed, PluginOp, PluginResult, StageId};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use molecule_core::Config;
 use molecule_core::effect::{Effect, EffectId};
-use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Step, Wake};
-use molecule_core::session::Session;
+use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Session, Step, Wake};
 
 use crate::clock::Clock;
 use crate::environment::seed;

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use molecule_core::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
+use molecule_core::effect::connection::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
 
 /// Turns on TCP keepalive, so that the operating system detects by itself that the peer is gone, for example behind a
 /// router that lost the connection, or after this machine slept. It probes an idle connection ([`KEEPALIVE_IDLE`],
 /// [`KEEPALIVE_INTERVAL`]), and closes a connection on which nothing is acknowledged for
-/// [`UNACKNOWLEDGED`](molecule_core::connection::UNACKNOWLEDGED).
+/// [`UNACKNOWLEDGED`](molecule_core::effect::connection::UNACKNOWLEDGED).
 ///
 /// An option that the system does not know is skipped.
 #[cfg(unix)]
@@ -18,7 +18,7 @@ pub fn keep_alive(socket: &impl std::os::fd::AsFd) {
     let _ = sockopt::set_socket_keepalive(socket, true);
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd"))]
     {
-        use molecule_core::connection::UNACKNOWLEDGED;
+        use molecule_core::effect::connection::UNACKNOWLEDGED;
 
         let unanswered = UNACKNOWLEDGED.saturating_sub(KEEPALIVE_IDLE).as_secs() / KEEPALIVE_INTERVAL.as_secs().max(1);
         let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE);
@@ -48,7 +48,7 @@ pub fn is_cut(error: &io::Error) -> bool {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use molecule_core::connection::UNACKNOWLEDGED;
+    use molecule_core::effect::connection::UNACKNOWLEDGED;
     use rustix::net::sockopt;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use molecule_core::StopLevel;
+use molecule_core::machine::StopLevel;
 
 use crate::session::SharedSession;
 

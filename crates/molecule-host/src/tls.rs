@@ -2,12 +2,11 @@
 //!
 //! It is only for the two drivers: it exposes rustls's types, and is outside semver.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io};
 
-use molecule_core::connection::{Reach, bare_host};
 use molecule_core::effect::FaultKind;
+use molecule_core::effect::connection::{Reach, bare_host};
 use molecule_core::{BaseUrl, Error, Result};
 use rustls::client::Resumption;
 use rustls::crypto::ring;

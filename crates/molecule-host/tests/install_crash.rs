@@ -5,15 +5,12 @@
 mod plugin;
 mod scene;
 
-use std::env;
-use std::fs;
-use std::process;
 use std::process::Stdio;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
 
+use molecule_core::effect::plugin::PluginOp;
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::PluginOp;
 use molecule_core::unpack::UnpackPolicy;
 use molecule_host::{Cancel, Plugins};
 use plugin::{commit, install, lock, name, path, perform, place, plan, set_up_with, sweep, version, whole_version};

@@ -5,9 +5,8 @@
 mod plugin;
 mod scene;
 
-use std::fs;
-use std::io;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use molecule_core::effect::FaultKind;
 use molecule_host::StoreError;
@@ -92,7 +91,7 @@ fn a_version_of_a_lower_layer_is_removed_and_a_kept_one_put_in_its_place() {
 #[test]
 #[ignore = "started by a_version_of_a_lower_layer_is_removed_and_a_kept_one_put_in_its_place"]
 fn child_removes_a_lower_layer() {
-    use molecule_core::plugin::act::{PluginOp, PluginResult};
+    use molecule_core::effect::plugin::{PluginOp, PluginResult};
     let scene = Scene::inherited();
     let plugins = scene.plugins();
     // A crash between the copy and the end of a replacement.

@@ -8,8 +8,8 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{PluginOp, PluginResult};
 use plugin::{commit, install, name, path, perform, place, read_tree, stage, sweep, version, whole_version, write};
 use scene::{Scene, assert_says, names_in};
 

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use molecule_core::effect::LockId;
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{PluginOp, PluginResult};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 use molecule_host::{Cancel, Plugins};

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use molecule_core::effect::LockId;
-use molecule_core::plugin::act::{PluginOp, PluginResult};
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::proto::PluginName;
 use molecule_host::{Cancel, Slot};
 use scene::{Scene, assert_passes, assert_says, text};

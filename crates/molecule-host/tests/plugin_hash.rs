@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
+use molecule_core::effect::plugin::{Hashed, PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{Hashed, PluginOp, PluginResult};
 use plugin::{archive, commit, name, path, perform, stage, write};
 use scene::Scene;
 

@@ -10,9 +10,9 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use molecule_core::effect::plugin::PluginOp;
 use molecule_core::effect::{HostOp, Outcome};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::PluginOp;
 use molecule_host::{ChosenBy, Storage, StoreError};
 use plugin::{lock, name, path, perform, place, write};
 use rustix::process::geteuid;

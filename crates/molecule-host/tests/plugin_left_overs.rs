@@ -8,8 +8,8 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
 

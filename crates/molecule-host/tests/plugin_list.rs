@@ -8,8 +8,8 @@ mod scene;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use molecule_core::effect::plugin::{Found, Listed, PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{Found, Listed, PluginOp, PluginResult};
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
 

@@ -5,16 +5,15 @@
 mod plugin;
 mod scene;
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use molecule_core::effect::LockId;
-use molecule_core::plugin::act::PluginOp;
+use molecule_core::effect::plugin::PluginOp;
 use molecule_host::Cancel;
 use plugin::{lock, place};
 use scene::{Scene, assert_passes, assert_says};

@@ -5,14 +5,12 @@
 mod plugin;
 mod scene;
 
-use std::env;
-use std::fs;
-use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::{env, fs, io};
 
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::{PluginOp, PluginResult};
 use molecule_host::StoreError;
 use plugin::{USER, as_user, name, path, perform, place, write};
 use rustix::process::{Resource, Rlimit, geteuid, setrlimit};

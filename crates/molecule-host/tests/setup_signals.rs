@@ -5,17 +5,16 @@
 mod plugin;
 mod scene;
 
-use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use molecule_core::effect::LockId;
+use molecule_core::effect::plugin::PluginOp;
 use molecule_core::plugin::SetupEnd;
-use molecule_core::plugin::act::PluginOp;
 use molecule_host::Cancel;
 use plugin::{as_user, name, plan, ran, set_up, set_up_with, with_script};
 use rustix::fs::OFlags;

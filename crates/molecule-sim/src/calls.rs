@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use molecule_core::endpoint::CheckAccess;
-use molecule_core::{
-    CallPeer, Delegate, Delegation, DiscoverPeer, PeerCall, QueuedItem, Recovery, Route, Wait, WaitFor,
-};
+use molecule_core::machines::{CallPeer, Delegate, DiscoverPeer, QueuedItem, Wait};
+use molecule_core::{Delegation, PeerCall, Recovery, Route, WaitFor};
 use molecule_proto::{AgentCard, DelegationId, QueueId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 

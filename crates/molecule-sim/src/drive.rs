@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use molecule_core::machine::{MAX_STEPS, Step};
-use molecule_core::{CallOutcome, Ended, Error, StopLevel};
+use molecule_core::machine::{MAX_STEPS, Step, StopLevel};
+use molecule_core::{CallOutcome, Ended, Error};
 
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};

@@ -3,10 +3,11 @@
 use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
+use molecule_core::machines::{
+    Ask, Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, Run, Wait,
+};
 use molecule_core::{
-    Ask, Beat, Call, CallOutcome, CallPeer, Delegate, DelegationView, Delegations, DiscoverPeer, Ended, ListPeers,
-    PeerUrl, QueueOutcome, QueuedItem, Recover, Recovered, Recovery, Register, Registration, Result, Run, Wait,
-    WaitFor,
+    CallOutcome, DelegationView, Ended, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Result, WaitFor,
 };
 use molecule_proto::{AgentCard, DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use molecule_core::connection::KEPT;
+use molecule_core::effect::connection::KEPT;
 use molecule_core::machine::Now;
 
 /// Idle connections by origin, each origin's in the order in which they were heard.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use molecule_core::connection::Reach;
+use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_proto::UnixTime;
 use serde_json::json;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use molecule_core::Config;
 use molecule_core::effect::{EffectId, HostOp, Outcome};
-use molecule_core::machine::{Cx, Now, Step};
-use molecule_core::session::Session;
+use molecule_core::machine::{Cx, Now, Session, Step};
 use molecule_host::Host;
 use molecule_proto::{DelegationId, QueueId};
 

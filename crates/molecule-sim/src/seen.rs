@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use molecule_core::Event;
 use molecule_core::effect::{EffectId, FaultKind, HostOp, HostResult, Outcome, Sent};
-use molecule_core::machine::Now;
-use molecule_core::{Event, StopLevel};
+use molecule_core::machine::{Now, StopLevel};
 use molecule_platform::Platform;
 use molecule_proto::{Time, WorkspaceId};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use molecule_core::Options;
 use molecule_core::effect::{Effect, Outcome};
-use molecule_core::machine::{Cx, Machine, Now, Step};
-use molecule_core::peer::CAPACITY;
+use molecule_core::machine::peer_cache::CAPACITY;
+use molecule_core::machine::{Cx, Machine, Now, Session, Step};
+use molecule_core::machines::{Ask, DiscoverPeer};
 use molecule_core::proto::{Time, UnixTime, WorkspaceId};
-use molecule_core::session::Session;
-use molecule_core::{Ask, DiscoverPeer, Options};
 
 const PEERS: u32 = 50_000;
 

@@ -1,8 +1,8 @@
 //! Names, addresses, and peers that hang up before they say anything.
 
-use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind::{Connect, Interrupted, OutOfReach, Resolve, Timeout};
 use molecule_core::effect::Phase;
+use molecule_core::effect::connection::Reach;
 
 use crate::act::Act;
 use crate::case::{Ask, Case, Names, maybe, unsent};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind::{Interrupted, OutOfReach, Timeout};
 use molecule_core::effect::Phase;
+use molecule_core::effect::connection::Reach;
 
 use crate::act::Act::{self, Listen, Notice, Pause, Secure, Slam, Take};
 use crate::act::Certificate::Good;

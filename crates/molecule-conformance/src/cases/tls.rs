@@ -1,7 +1,7 @@
 //! Handshakes that fail, and connections that are cut without a goodbye.
 
-use molecule_core::connection::Reach;
 use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Protocol, Tls};
+use molecule_core::effect::connection::Reach;
 use rustls::HandshakeKind::{Full, Resumed};
 
 use crate::act::Act::{self, Cut, Listen, Notice, Secure, Slam, Take};

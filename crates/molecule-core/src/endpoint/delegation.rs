@@ -12,7 +12,7 @@ use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// `POST /workspaces/:self/delegate` (contract section 14.1). Use [`Delegate`](crate::Delegate), which gives every
+/// `POST /workspaces/:self/delegate` (contract section 14.1). Use [`Delegate`](crate::machines::Delegate), which gives every
 /// delegation a key.
 ///
 /// It may be sent again because of that key: the platform answers the second with the first delegation.

@@ -10,7 +10,7 @@ use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::ListPeers), which remembers
+/// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::machines::ListPeers), which remembers
 /// the URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ impl JsonEndpoint for Peers {
     }
 }
 
-/// `GET /registry/discover/:id` (contract section 6.2). Use [`DiscoverPeer`](crate::DiscoverPeer), which remembers the
+/// `GET /registry/discover/:id` (contract section 6.2). Use [`DiscoverPeer`](crate::machines::DiscoverPeer), which remembers the
 /// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discover(pub WorkspaceId);

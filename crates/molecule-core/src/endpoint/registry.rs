@@ -13,7 +13,7 @@ use super::{JsonEndpoint, Mints, Mismatch, Repeat, json};
 use crate::error::{Error, Result};
 use crate::session::Draft;
 
-/// `POST /registry/register` (contract section 4). Use [`Register`](crate::Register), which decides whether to send it.
+/// `POST /registry/register` (contract section 4). Use [`Register`](crate::machines::Register), which decides whether to send it.
 ///
 /// It may be sent again: if a first one minted a token and its answer was lost, the second is a 401 that says so, and
 /// nothing is worse than before.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::session::{Auth, Draft};
 
 /// `POST /workspaces/:id/external/rotate` (contract section 16.2): revokes every token and mints one, so a lost answer is a
-/// dead credential. Not on April's server. Use [`Recover`](crate::Recover).
+/// dead credential. Not on April's server. Use [`Recover`](crate::machines::Recover).
 #[derive(Debug, Clone)]
 pub struct Rotate(pub Auth);
 

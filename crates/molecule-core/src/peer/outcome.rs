@@ -18,7 +18,7 @@ use crate::text::record::{maybe_seconds, maybe_status};
 ///
 /// None of it says that the peer's workspace still exists. A push agent whose workspace was removed without having been
 /// paused before keeps its URL: the platform discovers it and delivers to it for ever (contract sections 6.2 and 9.4).
-/// [`ListPeers`](crate::ListPeers) shows no removed ones.
+/// [`ListPeers`](crate::machines::ListPeers) shows no removed ones.
 ///
 /// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
 /// [`Error`](crate::Error) instead.

@@ -19,7 +19,7 @@ use crate::session::{Auth, Draft};
 pub(crate) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 
 /// `POST /workspaces/:id/a2a`. Its status may be the peer's, relayed, so that only the platform's own words count as such.
-/// Use [`CallPeer`](crate::CallPeer).
+/// Use [`CallPeer`](crate::machines::CallPeer).
 ///
 /// It is sent again only where it certainly was not handled: the platform would deliver it once more to a push agent, under
 /// the same id.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use molecule_core::machine::{Cx, Now};
+use molecule_core::machine::{Cx, Now, Session};
 use molecule_core::proto::{AgentCard, Time, UnixTime};
-use molecule_core::session::Session;
 use molecule_core::{Config, Options};
 
 use super::store::Store;

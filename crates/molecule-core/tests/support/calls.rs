@@ -1,7 +1,8 @@
 //! Calls of one peer, its platform and the peer itself.
 
+use molecule_core::machines::CallPeer;
 use molecule_core::proto::Reply as PeerReply;
-use molecule_core::{CallOutcome, CallPeer, Event, PeerCall, Result};
+use molecule_core::{CallOutcome, Event, PeerCall, Result};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, secret};

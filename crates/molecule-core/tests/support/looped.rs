@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use molecule_core::machines::Run;
 use molecule_core::proto::Time;
-use molecule_core::{Ended, Event, OnPause, Options, Result, Run};
+use molecule_core::{Ended, Event, OnPause, Options, Result};
 
 use super::agent::{Agent, secret};
 use super::drive::{Driven, Next};

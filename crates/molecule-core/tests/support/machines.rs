@@ -2,13 +2,13 @@
 
 use std::fmt::Debug;
 
-use molecule_core::endpoint::{MintToken, Secrets};
+use molecule_core::endpoint::{Auth, MintToken, Secrets};
 use molecule_core::machine::Machine;
-use molecule_core::plugin::{Install, ListPlugins, PluginTask};
-use molecule_core::session::Auth;
-use molecule_core::{
-    Ask, Beat, Call, CallPeer, Delegate, DiscoverPeer, Event, ListPeers, Recover, Recovery, Register, Result, Run, Wait,
+use molecule_core::machines::{
+    Ask, Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, PluginTask, Recover, Register,
+    Run, Wait,
 };
+use molecule_core::{Event, Recovery, Result};
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};

@@ -9,9 +9,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{Method, Request};
+use molecule_core::Dialect;
 use molecule_core::machine::Now;
 use molecule_core::proto::Time;
-use molecule_core::session::Dialect;
 use serde_json::{Value, json};
 
 use super::agent::{ID, ORIGIN, secret};

@@ -5,10 +5,11 @@ use std::io;
 use std::path::PathBuf;
 
 use http::Response;
+use molecule_core::effect::plugin::{
+    Committed, Displaced, Found, Hashed, Listed, PluginOp, PluginResult, StageId, Swept,
+};
 use molecule_core::effect::{Dest, Fault, FaultKind, HostResult, LockId, Outcome, Sent, Staged};
-use molecule_core::plugin::SetupOutcome;
-use molecule_core::plugin::act::{Committed, Displaced, Found, Hashed, Listed, PluginOp, PluginResult, StageId, Swept};
-use molecule_core::plugin::{SetupEnd, SetupRun, Tree};
+use molecule_core::plugin::{SetupEnd, SetupOutcome, SetupRun, Tree};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::{EntryPath, Sink, UnpackError, Unpacker};
 

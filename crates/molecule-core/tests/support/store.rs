@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::shelf::Shelf;
+use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent, Slot, Stored};
-use molecule_core::plugin::act::{PluginOp, PluginResult};
 
 /// What is stored, and which acts fail.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use molecule_core::plugin::act::Hashed;
+use molecule_core::effect::plugin::Hashed;
 use molecule_core::plugin::{Line, Tree};
 use molecule_core::proto::PluginName;
 use sha2::{Digest, Sha256};

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 
+use molecule_core::effect::plugin::MAX_RECEIPT_BYTES;
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::MAX_RECEIPT_BYTES;
 use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Mode};

@@ -20,7 +20,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use molecule_core::plugin::act::SetupPlan;
+use molecule_core::effect::plugin::SetupPlan;
 use molecule_core::plugin::{SetupEnd, SetupOutcome, SetupRun};
 use molecule_core::proto::PluginName;
 

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 
+use molecule_core::effect::plugin::Committed;
 use molecule_core::plugin::Durability;
-use molecule_core::plugin::act::Committed;
 use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Mode};

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::ffi::OsStr;
 use std::io;
 
-use molecule_core::plugin::act::Displaced;
+use molecule_core::effect::plugin::Displaced;
 use molecule_core::proto::PluginName;
 
 use super::dir::Dir;

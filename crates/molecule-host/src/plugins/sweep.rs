@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use molecule_core::plugin::act::Swept;
+use molecule_core::effect::plugin::Swept;
 use molecule_core::proto::PluginName;
 
 use super::dir::{Dir, Kind};

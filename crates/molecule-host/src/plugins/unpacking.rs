@@ -3,9 +3,9 @@
 use std::io;
 
 use http::HeaderMap;
+use molecule_core::effect::plugin::StageId;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use molecule_core::plugin::Refusal;
-use molecule_core::plugin::act::StageId;
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::{Progress, UnpackError, UnpackPolicy, Unpacked, Unpacker};
 

@@ -2,17 +2,15 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use std::{env, fs};
 
-use molecule_core::effect::Fault;
-use molecule_core::effect::LockId;
-use molecule_core::plugin::act::{Committed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
+use molecule_core::effect::plugin::{Committed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
+use molecule_core::effect::{Fault, LockId};
 use molecule_core::plugin::{Durability, SetupEnd, SetupOutcome, SetupRun};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::{UnpackPolicy, Unpacked};

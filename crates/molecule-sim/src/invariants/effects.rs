@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use molecule_core::StopLevel;
 use molecule_core::effect::EffectId;
+use molecule_core::machine::StopLevel;
 
 use super::{Invariant, Known, is_dead};
 use crate::seen::{Seen, Sight, Taken};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use molecule_core::effect::HostOp;
-use molecule_core::{Ended, Error, ErrorKind, Event, StopLevel};
+use molecule_core::machine::StopLevel;
+use molecule_core::{Ended, Error, ErrorKind, Event};
 use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, Known, is_dead, of};

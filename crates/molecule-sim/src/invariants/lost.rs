@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use molecule_core::effect::EffectId;
-use molecule_core::{Ended, Event, StopLevel};
+use molecule_core::machine::StopLevel;
+use molecule_core::{Ended, Event};
 use molecule_proto::Token;
 
 use super::repeats::may_have_arrived;

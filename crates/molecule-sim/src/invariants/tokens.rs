@@ -89,7 +89,7 @@ impl Invariant for NoTokenIsLost {
                     Some(_) | None => Ok(()),
                 }
             }
-            Seen::Stopping(molecule_core::StopLevel::Now) => {
+            Seen::Stopping(molecule_core::machine::StopLevel::Now) => {
                 self.hurried.insert(who.process);
                 Ok(())
             }

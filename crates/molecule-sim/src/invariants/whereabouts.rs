@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molecule_core::effect::Sent;
-use molecule_core::peer::CAPACITY;
+use molecule_core::machine::peer_cache::CAPACITY;
 use molecule_proto::{Time, WorkspaceId};
 
 use super::{Invariant, Known, is_dead};

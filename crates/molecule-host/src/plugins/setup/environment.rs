@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use molecule_core::plugin::act::SetupPlan;
+use molecule_core::effect::plugin::SetupPlan;
 use molecule_core::proto::PluginName;
 
 /// The variables that every script gets. This is an allow-list, because a deny-list would miss the next secret.

@@ -3,10 +3,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
+use std::{env, fs};
 
 use molecule_core::effect::Fault;
 use molecule_core::plugin::Durability;
@@ -157,7 +156,7 @@ impl Scene {
         swap(renames, &place, &dir, OsStr::new(STAGE), &plugin())
     }
 
-    fn sweep(&self) -> molecule_core::plugin::act::Swept {
+    fn sweep(&self) -> molecule_core::effect::plugin::Swept {
         sweep(&self.place(), &plugin()).unwrap()
     }
 

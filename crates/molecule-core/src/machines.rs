@@ -1,0 +1,18 @@
+//! All machines, for drivers. They may change in any release.
+//!
+//! A driver that polls one is polling a [`Machine`](crate::machine::Machine); what a machine ends with, and what it is made of,
+//! are values at the crate's root.
+
+pub use crate::call::Call;
+pub use crate::call::ask::{Ask, Begin, Question};
+pub use crate::delegation::queue::QueuedItem;
+pub use crate::delegation::wait::{Awaited, Wait};
+pub use crate::delegation::{Delegate, DelegationOf, Delegations};
+pub use crate::life::beat::Beat;
+pub use crate::life::recover::Recover;
+pub use crate::life::register::Register;
+pub use crate::peer::{CallPeer, DiscoverPeer, ListPeers};
+pub use crate::plugin::install::Install;
+pub use crate::plugin::list::ListPlugins;
+pub use crate::plugin::task::PluginTask;
+pub use crate::run::Run;
