@@ -7,6 +7,7 @@ mod contract;
 mod dependencies;
 mod drivers;
 mod line_ends;
+mod machines;
 mod manifests;
 mod mentions;
 mod openness;
@@ -77,6 +78,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         paths::check(&tree),
         line_ends::check(&tree),
         openness::check(&tree),
+        machines::check(&tree),
         packages::check(&tree, &metadata),
         contract::check(&tree),
         commands::check(&tree),
