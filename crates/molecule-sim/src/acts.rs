@@ -8,11 +8,11 @@ use molecule_core::effect::Slot;
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
 use crate::job::{self, JobKind};
-use crate::scenario::{Act, Moment};
-use crate::seen::Seen;
+use crate::scenario::{Moment, ScenarioAction};
+use crate::seen::TraceEvent;
 use crate::world::{Happening, SECRET_MARK, World};
 
-impl Act {
+impl ScenarioAction {
     /// Whether it happens on the agent's computer, and waits while that sleeps.
     pub(crate) fn is_of_the_agent(&self) -> bool {
         match self {
@@ -58,60 +58,60 @@ impl World<'_> {
         if agent >= self.agents.len() {
             return;
         }
-        self.see(self.program(agent), Seen::Acted(&timed.act));
+        self.see(self.program(agent), TraceEvent::Acted(&timed.act));
         let now = platform_now(self.now);
         let workspace = self.agents[agent].workspace.clone();
         match &timed.act {
             // What the owner is refused changes nothing.
-            Act::Pause => drop(self.platform.pause(now, &workspace, false)),
-            Act::Resume => drop(self.platform.resume(now, &workspace, false)),
-            Act::Rotate => self.rotate(agent, false),
-            Act::HandOver => self.rotate(agent, true),
-            Act::RevokeAll => drop(self.platform.revoke_tokens(&workspace)),
-            Act::Delete { purge } => drop(self.platform.delete(now, &workspace, *purge)),
-            Act::SetSecret(value) => {
+            ScenarioAction::Pause => drop(self.platform.pause(now, &workspace, false)),
+            ScenarioAction::Resume => drop(self.platform.resume(now, &workspace, false)),
+            ScenarioAction::Rotate => self.rotate(agent, false),
+            ScenarioAction::HandOver => self.rotate(agent, true),
+            ScenarioAction::RevokeAll => drop(self.platform.revoke_tokens(&workspace)),
+            ScenarioAction::Delete { purge } => drop(self.platform.delete(now, &workspace, *purge)),
+            ScenarioAction::SetSecret(value) => {
                 self.platform.set_secret(now, &workspace, "KEY", &format!("{SECRET_MARK}-{value}"));
             }
-            Act::Hibernate => drop(self.platform.hibernate(now, &workspace)),
-            Act::Broke(broke) => drop(self.platform.set_budget(&workspace, broke.then_some(0))),
-            Act::Muted(muted) => drop(self.platform.set_can_delegate(&workspace, !muted)),
-            Act::Door(door) => self.peers.set(agent, door),
-            Act::Database { up } => {
+            ScenarioAction::Hibernate => drop(self.platform.hibernate(now, &workspace)),
+            ScenarioAction::Broke(broke) => drop(self.platform.set_budget(&workspace, broke.then_some(0))),
+            ScenarioAction::Muted(muted) => drop(self.platform.set_can_delegate(&workspace, !muted)),
+            ScenarioAction::Door(door) => self.peers.set(agent, door),
+            ScenarioAction::Database { up } => {
                 self.platform.set_database_down(!up);
                 self.database_up = *up;
             }
-            Act::Weather(weather) => self.weather = weather.clone(),
-            Act::Strike { route, gust } => self.agents[agent].strikes.push_back((*route, gust.clone())),
-            Act::ConnectionsDie => {
+            ScenarioAction::Weather(weather) => self.weather = weather.clone(),
+            ScenarioAction::Strike { route, gust } => self.agents[agent].strikes.push_back((*route, gust.clone())),
+            ScenarioAction::ConnectionsDie => {
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
-                own.for_each(|process| process.kept.die());
+                own.for_each(|process| process.idle.die());
             }
-            Act::Call { call, gives_up_ms, dies } => self.call(agent, *call, *gives_up_ms, *dies),
-            Act::Report(tasks) => self.report(agent, *tasks),
-            Act::SetUrl(number) => self.set_url(agent, *number),
-            Act::Forget(peer) => self.forget_peer(agent, *peer),
-            Act::Stop => self.stop(agent, false),
-            Act::StopNow => self.stop(agent, true),
-            Act::SecondLoop => self.second_loop(agent),
-            Act::Start => self.start_anew(agent),
-            Act::Crash(crash) if crash.after_effects == 0 && crash.moment == Moment::Before => {
+            ScenarioAction::Call { call, gives_up_ms, dies } => self.call(agent, *call, *gives_up_ms, *dies),
+            ScenarioAction::Report(tasks) => self.report(agent, *tasks),
+            ScenarioAction::SetUrl(number) => self.set_url(agent, *number),
+            ScenarioAction::Forget(peer) => self.forget_peer(agent, *peer),
+            ScenarioAction::Stop => self.stop(agent, false),
+            ScenarioAction::StopNow => self.stop(agent, true),
+            ScenarioAction::SecondLoop => self.second_loop(agent),
+            ScenarioAction::Start => self.start_anew(agent),
+            ScenarioAction::Crash(crash) if crash.after_effects == 0 && crash.moment == Moment::Before => {
                 self.crash(agent, *crash)
             }
-            Act::Crash(crash) => self.agents[agent].doom = Some(*crash),
-            Act::Disk(mood) => self.agents[agent].disk.set_mood(*mood),
-            Act::SetCalendar(by) => {
+            ScenarioAction::Crash(crash) => self.agents[agent].doom = Some(*crash),
+            ScenarioAction::Disk(mood) => self.agents[agent].disk.set_mood(*mood),
+            ScenarioAction::SetCalendar(by) => {
                 let at = self.now;
                 self.agents[agent].clock.set_calendar(at, (*by).into());
             }
-            Act::ClockJumps(by) => {
+            ScenarioAction::ClockJumps(by) => {
                 let at = self.now;
                 self.agents[agent].clock.jump(at, Duration::from_secs((*by).into()));
             }
-            Act::ClockStands(secs) => self.stand_still(agent, *secs),
-            Act::Sleep { secs, counted } => {
+            ScenarioAction::ClockStands(secs) => self.stand_still(agent, *secs),
+            ScenarioAction::Sleep { secs, counted } => {
                 // What its connections go through has forgotten them when it wakes.
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
-                own.for_each(|process| process.kept.die());
+                own.for_each(|process| process.idle.die());
                 self.agents[agent].asleep_until = self.now + Duration::from_secs((*secs).into());
                 if !counted {
                     self.stand_still(agent, *secs);
@@ -126,7 +126,7 @@ impl World<'_> {
         self.watch().knows(token.expose());
         if hand_over {
             self.agents[agent].disk.put(Slot::Token, token.expose());
-            self.see(self.program(agent), Seen::Handed(token.expose()));
+            self.see(self.program(agent), TraceEvent::Handed(token.expose()));
         }
     }
 

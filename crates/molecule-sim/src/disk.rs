@@ -11,10 +11,10 @@ use crate::scenario::Mood;
 
 /// One agent's disk. Clones are the same disk; it outlives the processes that use it.
 #[derive(Debug, Clone, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub struct Disk(Arc<Mutex<DiskState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct DiskState {
     mood: Mood,
     /// What a process reads.
     written: BTreeMap<Slot, Vec<u8>>,
@@ -39,7 +39,7 @@ pub enum Progress {
 }
 
 impl Disk {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DiskState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,7 +93,7 @@ impl Disk {
     }
 }
 
-impl State {
+impl DiskState {
     fn keep(&mut self, slot: Slot, content: &[u8]) {
         self.written.insert(slot, content.to_vec());
         self.synced.insert(slot, content.to_vec());

@@ -10,7 +10,7 @@ use crate::job::{self, Ending, Job, JobKind};
 use crate::process::Process;
 use crate::sabotage::Sabotaged;
 use crate::scenario::{AfterError, Crash};
-use crate::seen::{Seen, Who};
+use crate::seen::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
 /// How long a program waits after an error before it tries again.
@@ -30,7 +30,7 @@ impl World<'_> {
                 None => return,
                 Some(Step::Start(id, effect)) => self.start_effect(who, id, effect),
                 Some(Step::Cancel(id)) => self.cancel_effect(who, id),
-                Some(Step::Event(event)) => self.see(who, Seen::Told(&event)),
+                Some(Step::Event(event)) => self.see(who, TraceEvent::Told(&event)),
                 Some(Step::Idle(wake)) => {
                     let in_flight = process.in_flight(job);
                     let armed = process.arm(job);
@@ -40,11 +40,11 @@ impl World<'_> {
                     }
                     let in_vain = self.process(number).is_some_and(|process| process.waits_in_vain(job));
                     let wake = wake.map(|wake| wake.at);
-                    self.see(who, Seen::Rested { steps, wake, in_flight, in_vain });
+                    self.see(who, TraceEvent::Rested { steps, wake, in_flight, in_vain });
                     return self.print_some(who);
                 }
                 Some(Step::Done(ending)) => {
-                    self.see(who, Seen::Ended(&ending));
+                    self.see(who, TraceEvent::Ended(&ending));
                     if let Ending::CallPeer(Ok(outcome)) = &ending {
                         self.came_to(outcome);
                     }
@@ -59,7 +59,7 @@ impl World<'_> {
             && let Some(kind) = process.kind(job)
         {
             let who = Who { agent: process.agent, process: number, job, kind };
-            self.see(who, Seen::Raced);
+            self.see(who, TraceEvent::Raced);
         }
     }
 
@@ -69,7 +69,7 @@ impl World<'_> {
             && let Some(process) = self.process(who.process)
         {
             let printed = process.printed();
-            self.see(who, Seen::Printed(&printed));
+            self.see(who, TraceEvent::Printed(&printed));
         }
     }
 
@@ -82,7 +82,7 @@ impl World<'_> {
         let process = self.process_mut(number)?;
         let agent = process.agent;
         let job = process.begin(kind, job);
-        self.see(Who { agent, process: number, job, kind }, Seen::Began);
+        self.see(Who { agent, process: number, job, kind }, TraceEvent::Began);
         self.drive(number, job);
         Some(job)
     }
@@ -178,7 +178,7 @@ impl World<'_> {
         let Some(number) = self.agents[agent].process else { return };
         let Some(process) = self.process_mut(number) else { return };
         let level = process.session.raise_stop(at_once);
-        self.see(self.program(agent), Seen::StopRaised);
+        self.see(self.program(agent), TraceEvent::StopRaised);
         self.look_again(number, Some(level));
         if let Program::Waiting(_) | Program::Registering | Program::NotStarted = self.agents[agent].program {
             self.agents[agent].program = Program::Finished(Ended::Stopped);
@@ -191,7 +191,7 @@ impl World<'_> {
         let agent = process.agent;
         for job in process.jobs(JobKind::Run) {
             if let Some(level) = raised {
-                self.see(Who { agent, process: number, job, kind: JobKind::Run }, Seen::Stopping(level));
+                self.see(Who { agent, process: number, job, kind: JobKind::Run }, TraceEvent::Stopping(level));
             }
             self.drive(number, job);
         }
@@ -204,7 +204,7 @@ impl World<'_> {
         if let Some(process) = self.process_mut(number) {
             process.cancel(job, now);
         }
-        self.see(Who { agent, process: number, job, kind }, Seen::GivenUp);
+        self.see(Who { agent, process: number, job, kind }, TraceEvent::GivenUp);
         self.drive(number, job);
     }
 
@@ -213,7 +213,7 @@ impl World<'_> {
         let Some(process) = self.process_mut(number) else { return };
         let (agent, Some(kind)) = (process.agent, process.kind(job)) else { return };
         process.drop_job(job);
-        self.see(Who { agent, process: number, job, kind }, Seen::Dropped);
+        self.see(Who { agent, process: number, job, kind }, TraceEvent::Dropped);
     }
 
     pub(crate) fn crash(&mut self, agent: usize, crash: Crash) {
@@ -240,6 +240,6 @@ impl World<'_> {
         if self.agents[agent].process == Some(number) {
             self.agents[agent].process = None;
         }
-        self.see(Who { agent, process: number, job: 0, kind: JobKind::Run }, Seen::Died { power });
+        self.see(Who { agent, process: number, job: 0, kind: JobKind::Run }, TraceEvent::Died { power });
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use molecule_proto::WorkspaceStatus;
 
 use crate::agent::Program;
-use crate::scenario::{Act, AfterError};
-use crate::seen::Seen;
+use crate::scenario::{AfterError, ScenarioAction};
+use crate::seen::TraceEvent;
 use crate::weather::Weather;
 use crate::world::{Happening, World};
 
@@ -21,7 +21,7 @@ impl World<'_> {
             agent.strikes.clear();
             agent.doom = None;
         }
-        self.see_all(|_| Seen::Finale);
+        self.see_all(|_| TraceEvent::Finale);
         for agent in 0..self.agents.len() {
             if !matches!(self.agents[agent].program, Program::Finished(_)) {
                 self.plan(self.now, Happening::Starts(agent));
@@ -41,14 +41,14 @@ impl World<'_> {
     }
 
     pub(crate) fn stop_all(&mut self) {
-        self.see_all(|_| Seen::Tick);
+        self.see_all(|_| TraceEvent::Tick);
         for agent in 0..self.agents.len() {
             self.agents[agent].setup.after_error = AfterError::End;
             self.stop(agent, false);
         }
         // What was called last may take this long.
         let limits = self.scenario.acts.iter().map(|timed| match timed.act {
-            Act::Call { call, .. } => call.limit_s(),
+            ScenarioAction::Call { call, .. } => call.limit_s(),
             _ => 0,
         });
         let longest = limits.max().unwrap_or_default();

@@ -7,12 +7,12 @@ use molecule_core::effect::{EffectId, HostOp};
 use crate::disk::Progress;
 use crate::job::JobKind;
 use crate::scenario::{Crash, Moment};
-use crate::seen::{Seen, Who};
+use crate::seen::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
 impl World<'_> {
     pub(crate) fn perform(&mut self, who: Who, id: EffectId, op: HostOp, crash: Option<Crash>) {
-        self.see(who, Seen::HostAsked(id, &op));
+        self.see(who, TraceEvent::HostAsked(id, &op));
         if let Some(crash) = crash {
             if crash.moment == Moment::During {
                 self.interrupt(who.agent, &op);

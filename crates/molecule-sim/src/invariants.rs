@@ -28,7 +28,7 @@ use crate::agent::Agent;
 use crate::clock::BEGINNING;
 use crate::job::JobKind;
 use crate::scenario::Mood;
-use crate::seen::{Facts, Seen, Sight, Taken, Who};
+use crate::seen::{Facts, Sight, Taken, TraceEvent, Who};
 use crate::world::{ADMIN, SECRET_MARK};
 
 /// Something that must hold. It is shown everything that happens and keeps what it needs of it.
@@ -94,7 +94,7 @@ impl Known {
 
     fn note(&mut self, sight: &Sight<'_>) {
         match &sight.seen {
-            Seen::Landed(landing, Taken::Yes) => {
+            TraceEvent::Landed(landing, Taken::Yes) => {
                 if let Some(token) = &landing.token {
                     self.brought.entry(sight.who.process).or_default().insert(token.clone());
                 }
@@ -183,6 +183,6 @@ fn of(agent: usize) -> std::ops::RangeInclusive<Who> {
 }
 
 /// Whether a machine of a dead process is meant: whatever is kept of it can go.
-fn is_dead(seen: &Seen<'_>) -> bool {
-    matches!(seen, Seen::Died { .. })
+fn is_dead(seen: &TraceEvent<'_>) -> bool {
+    matches!(seen, TraceEvent::Died { .. })
 }

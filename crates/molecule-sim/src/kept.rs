@@ -8,7 +8,7 @@ use molecule_core::machine::Now;
 
 /// Idle connections by origin, each origin's in the order in which they were heard.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(BTreeMap<String, Vec<Connection>>);
+pub(crate) struct IdleConnections(BTreeMap<String, Vec<Connection>>);
 
 /// One that waits.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub(crate) enum Onto {
     Dead(Duration),
 }
 
-impl Kept {
+impl IdleConnections {
     /// The connection to an origin that was heard last, within this time by the larger of both clocks' advances.
     pub(crate) fn take(&mut self, origin: &str, now: Now, max_idle: Duration) -> Onto {
         let Some(all) = self.0.get_mut(origin) else { return Onto::New };

@@ -11,7 +11,7 @@ use molecule_proto::{DelegationId, QueueId};
 
 use crate::disk::Disk;
 use crate::job::{Ending, Job, JobKind};
-use crate::kept::Kept;
+use crate::kept::IdleConnections;
 use crate::scenario::Crash;
 use crate::seen::Taken;
 
@@ -30,7 +30,7 @@ pub(crate) struct Process {
     pub(crate) delegation: Option<DelegationId>,
     pub(crate) queued: Option<QueueId>,
     /// Its open connections that wait.
-    pub(crate) kept: Kept,
+    pub(crate) idle: IdleConnections,
     /// A second process beside the program's own, which ends when it has the lock.
     pub(crate) is_rival: bool,
 }
@@ -55,7 +55,7 @@ impl Process {
             fatal: None,
             delegation: None,
             queued: None,
-            kept: Kept::default(),
+            idle: IdleConnections::default(),
             is_rival: false,
         }
     }

@@ -13,7 +13,7 @@ use crate::agent::is_made_up;
 use crate::clock::platform_now;
 use crate::net::{self, End};
 use crate::peers::{By, Speech};
-use crate::seen::Seen;
+use crate::seen::TraceEvent;
 use crate::weather::{Gust, Part, Route};
 use crate::world::{Happening, World};
 
@@ -146,7 +146,7 @@ impl World<'_> {
             By::Direct(who) | By::Relayed(who) => who,
             By::Platform => self.program(agent),
         };
-        self.see(who, Seen::Reached(&reached));
+        self.see(who, TraceEvent::Reached(&reached));
         (speech, thinks)
     }
 

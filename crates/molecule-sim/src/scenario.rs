@@ -106,12 +106,12 @@ pub struct Timed {
     #[serde(default, skip_serializing_if = "is_first")]
     pub agent: usize,
     /// What happens.
-    pub act: Act,
+    pub act: ScenarioAction,
 }
 
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Act {
+pub enum ScenarioAction {
     /// The owner pauses the workspace.
     Pause,
     /// The owner resumes it; refused without a provisioner.

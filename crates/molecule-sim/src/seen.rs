@@ -15,7 +15,7 @@ use molecule_proto::{Time, WorkspaceId};
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
 use crate::peers::{Peers, Reached};
-use crate::scenario::Act;
+use crate::scenario::ScenarioAction;
 use crate::weather::{Gust, Route};
 
 /// One thing that happened, to whom and when, and the world as it is then.
@@ -27,7 +27,7 @@ pub struct Sight<'a> {
     /// The clocks of that agent's computer.
     pub clock: Now,
     /// What happened.
-    pub seen: Seen<'a>,
+    pub seen: TraceEvent<'a>,
     /// The world around.
     pub facts: Facts<'a>,
     /// How many peers the process remembers.
@@ -61,17 +61,17 @@ pub struct Facts<'a> {
 }
 
 /// Something that happened.
-pub enum Seen<'a> {
+pub enum TraceEvent<'a> {
     /// A machine begins.
     Began,
     /// It asks for a request.
-    Asked(&'a Ask),
+    Asked(&'a RequestRecord),
     /// It asks for an act of the host.
     HostAsked(EffectId, &'a HostOp),
     /// It cancels an effect.
     Cancelled(EffectId),
     /// The server answers a request.
-    Answered(&'a Ask, StatusCode, Option<&'a str>),
+    Answered(&'a RequestRecord, StatusCode, Option<&'a str>),
     /// A message comes to an agent's server; of the one who sent it, where that is known.
     Reached(&'a Reached),
     /// An outcome is handed over.
@@ -109,7 +109,7 @@ pub enum Seen<'a> {
     /// Somebody wants the program to stop.
     StopRaised,
     /// A scenario's act.
-    Acted(&'a Act),
+    Acted(&'a ScenarioAction),
     /// The owner or somebody else put a token into the store.
     Handed(&'a str),
     /// Everything is well again and stays so.
@@ -122,7 +122,7 @@ pub enum Seen<'a> {
 
 /// A request that a machine asked for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct RequestRecord {
     /// Its effect.
     pub id: EffectId,
     /// Where it goes; `None` for what no machine should ask for.
@@ -159,7 +159,7 @@ pub struct Landing {
     /// The effect.
     pub id: EffectId,
     /// The request, if it was one.
-    pub ask: Option<Ask>,
+    pub ask: Option<RequestRecord>,
     /// The answer's status, also of one whose body passes the cap.
     pub status: Option<StatusCode>,
     /// The fault.
@@ -230,7 +230,7 @@ impl Landing {
         }
     }
 
-    pub(crate) fn of(id: EffectId, ask: Option<Ask>, outcome: &Outcome, clock: Now) -> Self {
+    pub(crate) fn of(id: EffectId, ask: Option<RequestRecord>, outcome: &Outcome, clock: Now) -> Self {
         let mut landing = Self {
             id,
             ask,
@@ -260,7 +260,7 @@ impl Landing {
     }
 }
 
-impl fmt::Debug for Seen<'_> {
+impl fmt::Debug for TraceEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Began => f.write_str("begins"),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::calls::{CallKind, PeerAsk, PeerWay};
 use crate::door::{Door, Manner};
-use crate::scenario::{Act, AfterError, AgentSetup, Crash, Moment, Mood, Scenario, Setup, Timed, TokenAt};
+use crate::scenario::{AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt};
 use crate::weather::{Asked, Gust, Part, Route, Weather};
 
 /// Minutes to an hour in which much happens.
@@ -28,19 +28,19 @@ fn of(lasts_s: u32, most: usize) -> impl Strategy<Value = Scenario> {
 
 /// When an act happens.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Timing {
     At(u64),
     /// So many milliseconds after the act before it: much goes wrong only where two things meet.
     Soon(u64),
 }
 
-fn placed(acts: Vec<(Place, usize, Act)>) -> Vec<Timed> {
+fn placed(acts: Vec<(Timing, usize, ScenarioAction)>) -> Vec<Timed> {
     let mut before = 0;
     let mut placed = Vec::new();
     for (place, agent, act) in acts {
         before = match place {
-            Place::At(at_ms) => at_ms,
-            Place::Soon(after) => before + after,
+            Timing::At(at_ms) => at_ms,
+            Timing::Soon(after) => before + after,
         };
         placed.push(Timed { at_ms: before, agent, act });
     }
@@ -88,61 +88,61 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
     )
 }
 
-fn timed(until_ms: u64) -> impl Strategy<Value = (Place, usize, Act)> {
+fn timed(until_ms: u64) -> impl Strategy<Value = (Timing, usize, ScenarioAction)> {
     let place = prop_oneof![
-        4 => (0..until_ms).prop_map(Place::At),
+        4 => (0..until_ms).prop_map(Timing::At),
         // Much of what is interesting happens while the agent starts.
-        1 => (0..5_000u64.min(until_ms)).prop_map(Place::At),
-        2 => (0..12_000u64).prop_map(Place::Soon),
-        1 => (0..200u64).prop_map(Place::Soon),
+        1 => (0..5_000u64.min(until_ms)).prop_map(Timing::At),
+        2 => (0..12_000u64).prop_map(Timing::Soon),
+        1 => (0..200u64).prop_map(Timing::Soon),
     ];
     let agent = prop_oneof![4 => Just(0usize), 1 => 0usize..3];
     (place, agent, act())
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = ScenarioAction> {
     prop_oneof![
         6 => owner(),
-        5 => weather().prop_map(Act::Weather),
-        2 => Just(Act::Weather(Weather::fair())),
-        5 => (route(), gust()).prop_map(|(route, gust)| Act::Strike { route, gust }),
+        5 => weather().prop_map(ScenarioAction::Weather),
+        2 => Just(ScenarioAction::Weather(Weather::fair())),
+        5 => (route(), gust()).prop_map(|(route, gust)| ScenarioAction::Strike { route, gust }),
         5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)], any::<bool>())
-            .prop_map(|(call, gives_up_ms, dies)| Act::Call { call, gives_up_ms, dies: dies && gives_up_ms.is_some() }),
+            .prop_map(|(call, gives_up_ms, dies)| ScenarioAction::Call { call, gives_up_ms, dies: dies && gives_up_ms.is_some() }),
         3 => program(),
-        3 => door().prop_map(Act::Door),
-        3 => crash().prop_map(Act::Crash),
+        3 => door().prop_map(ScenarioAction::Door),
+        3 => crash().prop_map(ScenarioAction::Crash),
         3 => prop_oneof![
             3 => Just(Mood::Fine), 2 => Just(Mood::Full), 1 => Just(Mood::ReadOnly), 1 => Just(Mood::Broken)
-        ].prop_map(Act::Disk),
+        ].prop_map(ScenarioAction::Disk),
         2 => clock(),
     ]
 }
 
-fn owner() -> impl Strategy<Value = Act> {
+fn owner() -> impl Strategy<Value = ScenarioAction> {
     prop_oneof![
-        3 => Just(Act::Pause),
-        3 => Just(Act::Resume),
-        1 => Just(Act::Rotate),
-        2 => Just(Act::HandOver),
-        2 => Just(Act::RevokeAll),
-        1 => any::<bool>().prop_map(|purge| Act::Delete { purge }),
-        1 => any::<u8>().prop_map(Act::SetSecret),
-        1 => any::<bool>().prop_map(Act::Broke),
-        1 => any::<bool>().prop_map(Act::Muted),
-        3 => any::<bool>().prop_map(|up| Act::Database { up }),
+        3 => Just(ScenarioAction::Pause),
+        3 => Just(ScenarioAction::Resume),
+        1 => Just(ScenarioAction::Rotate),
+        2 => Just(ScenarioAction::HandOver),
+        2 => Just(ScenarioAction::RevokeAll),
+        1 => any::<bool>().prop_map(|purge| ScenarioAction::Delete { purge }),
+        1 => any::<u8>().prop_map(ScenarioAction::SetSecret),
+        1 => any::<bool>().prop_map(ScenarioAction::Broke),
+        1 => any::<bool>().prop_map(ScenarioAction::Muted),
+        3 => any::<bool>().prop_map(|up| ScenarioAction::Database { up }),
     ]
 }
 
-fn program() -> impl Strategy<Value = Act> {
+fn program() -> impl Strategy<Value = ScenarioAction> {
     prop_oneof![
-        2 => (0u8..5).prop_map(Act::Report),
-        2 => proptest::option::of(0u8..5).prop_map(Act::SetUrl),
-        1 => peer().prop_map(Act::Forget),
-        1 => Just(Act::Stop),
-        1 => Just(Act::StopNow),
-        1 => Just(Act::SecondLoop),
-        2 => Just(Act::ConnectionsDie),
-        3 => Just(Act::Start),
+        2 => (0u8..5).prop_map(ScenarioAction::Report),
+        2 => proptest::option::of(0u8..5).prop_map(ScenarioAction::SetUrl),
+        1 => peer().prop_map(ScenarioAction::Forget),
+        1 => Just(ScenarioAction::Stop),
+        1 => Just(ScenarioAction::StopNow),
+        1 => Just(ScenarioAction::SecondLoop),
+        2 => Just(ScenarioAction::ConnectionsDie),
+        3 => Just(ScenarioAction::Start),
     ]
 }
 
@@ -152,12 +152,12 @@ fn crash() -> impl Strategy<Value = Crash> {
         .prop_map(|(after_effects, moment, power, restart_s)| Crash { after_effects, moment, power, restart_s })
 }
 
-fn clock() -> impl Strategy<Value = Act> {
+fn clock() -> impl Strategy<Value = ScenarioAction> {
     prop_oneof![
-        (-100_000i32..100_000).prop_map(Act::SetCalendar),
-        (1u32..40_000).prop_map(Act::ClockJumps),
-        (1u32..600).prop_map(Act::ClockStands),
-        (1u32..30_000, any::<bool>()).prop_map(|(secs, counted)| Act::Sleep { secs, counted }),
+        (-100_000i32..100_000).prop_map(ScenarioAction::SetCalendar),
+        (1u32..40_000).prop_map(ScenarioAction::ClockJumps),
+        (1u32..600).prop_map(ScenarioAction::ClockStands),
+        (1u32..30_000, any::<bool>()).prop_map(|(secs, counted)| ScenarioAction::Sleep { secs, counted }),
     ]
 }
 

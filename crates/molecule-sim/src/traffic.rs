@@ -17,14 +17,14 @@ use crate::net::{self, End};
 use crate::peers::{By, Speech};
 use crate::relay::Exchange;
 use crate::scenario::{Crash, Moment};
-use crate::seen::{Ask, Landing, Seen, Who};
+use crate::seen::{Landing, RequestRecord, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 use crate::world::{Happening, World};
 
 /// A request that is under way.
 pub(crate) struct Flight {
     pub(crate) who: Who,
-    ask: Ask,
+    ask: RequestRecord,
     /// Until it reaches the server, if it does.
     request: Option<Request<Bytes>>,
     answer: Option<Response<Bytes>>,
@@ -102,9 +102,9 @@ impl World<'_> {
         let about = crate::read::about(route, &request).map(Rc::new);
         let shut = if home { None } else { self.door_at(request.uri()).err() };
         let effect = Effect::Http(request, limits);
-        let ask = Ask { id, route, origin, bearer, printed: format!("{effect:?}"), gust, dead, about };
+        let ask = RequestRecord { id, route, origin, bearer, printed: format!("{effect:?}"), gust, dead, about };
         let Effect::Http(mut request, _) = effect else { return };
-        self.see(who, Seen::Asked(&ask));
+        self.see(who, TraceEvent::Asked(&ask));
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
             return self.crash(who.agent, crash);
         }
@@ -145,7 +145,7 @@ impl World<'_> {
     /// What a request to this origin goes onto.
     fn connection(&mut self, who: Who, origin: &str, limits: &Limits) -> Onto {
         let clock = self.clock(who.agent);
-        self.process_mut(who.process).map_or(Onto::New, |process| process.kept.take(origin, clock, limits.max_idle))
+        self.process_mut(who.process).map_or(Onto::New, |process| process.idle.take(origin, clock, limits.max_idle))
     }
 
     /// What becomes of its connection when a request is over.
@@ -153,8 +153,8 @@ impl World<'_> {
         let clock = self.clock(who.agent);
         let Some(process) = self.process_mut(who.process) else { return };
         match outcome {
-            Outcome::Response(_) => process.kept.give(origin, clock),
-            _ if is_kept => process.kept.forget(origin),
+            Outcome::Response(_) => process.idle.give(origin, clock),
+            _ if is_kept => process.idle.forget(origin),
             _ => {}
         }
     }
@@ -262,7 +262,7 @@ impl World<'_> {
         }
         let status = answer.status();
         self.comes_back(number, None, Some(answer));
-        self.see(who, Seen::Answered(&ask, status, token.as_deref()));
+        self.see(who, TraceEvent::Answered(&ask, status, token.as_deref()));
         self.forget(number);
     }
 
@@ -306,7 +306,7 @@ impl World<'_> {
 
     /// A cancelled effect's performer may stop, or it may not.
     pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
-        self.see(who, Seen::Cancelled(id));
+        self.see(who, TraceEvent::Cancelled(id));
         if self.rng.bool() {
             return;
         }
@@ -323,7 +323,7 @@ impl World<'_> {
         }
     }
 
-    pub(crate) fn hand_over(&mut self, who: Who, id: EffectId, ask: Option<Ask>, outcome: Outcome) {
+    pub(crate) fn hand_over(&mut self, who: Who, id: EffectId, ask: Option<RequestRecord>, outcome: Outcome) {
         if let Some((_, crash)) =
             self.process(who.process).and_then(|process| process.fatal.filter(|(of, _)| *of == id))
         {
@@ -334,7 +334,7 @@ impl World<'_> {
         let Some(process) = self.process_mut(who.process) else { return };
         let process_is_rival = process.is_rival;
         let taken = process.feed(who.job, clock, id, outcome);
-        self.see(who, Seen::Landed(&landing, taken));
+        self.see(who, TraceEvent::Landed(&landing, taken));
         // A second loop that got the lock, or runs without one, has shown what it can show.
         let without_lock = landing.fault.is_some_and(|(_, kind)| matches!(kind, FaultKind::Host(_)));
         if process_is_rival && (landing.locked || without_lock) {

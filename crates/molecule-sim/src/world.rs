@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::relay::{Exchange, Mail};
 use crate::sabotage::Saboteurs;
 use crate::scenario::{AgentSetup, Scenario};
-use crate::seen::{Facts, Seen, Sight, Who};
+use crate::seen::{Facts, Sight, TraceEvent, Who};
 use crate::traffic::Flight;
 use crate::weather::Weather;
 
@@ -59,7 +59,7 @@ pub(crate) struct World<'a> {
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// An act of the scenario.
-    Act(usize),
+    ScenarioAction(usize),
     /// A machine wanted to be polled.
     Wake { process: usize, job: u32, wake: u64 },
     /// A request reaches the server.
@@ -181,7 +181,7 @@ impl<'a> World<'a> {
         }
         let lasts_ms = u64::from(scenario.lasts_s) * 1000;
         for (number, timed) in scenario.acts.iter().enumerate().filter(|(_, timed)| timed.at_ms <= lasts_ms) {
-            world.plan(BEGINNING + Duration::from_millis(timed.at_ms), Happening::Act(number));
+            world.plan(BEGINNING + Duration::from_millis(timed.at_ms), Happening::ScenarioAction(number));
         }
         world.plan(BEGINNING + TICK, Happening::Tick);
         world.plan(BEGINNING + Duration::from_secs(scenario.lasts_s.into()), Happening::Finale);
@@ -194,7 +194,7 @@ impl<'a> World<'a> {
         {
             self.now = at;
             if matches!(what, Happening::Over) {
-                self.see_all(|_| Seen::Over);
+                self.see_all(|_| TraceEvent::Over);
                 break;
             }
             self.happens(what);
@@ -216,7 +216,7 @@ impl<'a> World<'a> {
             return self.plan(until, what);
         }
         match what {
-            Happening::Act(number) => {
+            Happening::ScenarioAction(number) => {
                 self.act(number);
                 self.pump(By::Platform);
             }
@@ -244,7 +244,7 @@ impl<'a> World<'a> {
             Happening::Tick => {
                 self.plan(self.now + TICK, Happening::Tick);
                 self.count_absences();
-                self.see_all(|_| Seen::Tick);
+                self.see_all(|_| TraceEvent::Tick);
             }
             Happening::Finale => self.finale(),
             Happening::StopAll => self.stop_all(),
@@ -255,7 +255,7 @@ impl<'a> World<'a> {
     /// Until when the computer sleeps on which this would happen.
     fn sleeper(&self, what: &Happening) -> Option<Time> {
         let agent = match what {
-            Happening::Act(number) => {
+            Happening::ScenarioAction(number) => {
                 let timed = &self.scenario.acts[*number];
                 timed.act.is_of_the_agent().then_some(timed.agent)?
             }
@@ -312,9 +312,9 @@ impl<'a> World<'a> {
     }
 
     /// Shows something to every invariant.
-    pub(crate) fn see(&mut self, who: Who, seen: Seen<'_>) {
+    pub(crate) fn see(&mut self, who: Who, seen: TraceEvent<'_>) {
         if let Some(trace) = &mut self.trace
-            && !matches!(seen, Seen::Tick | Seen::Printed(_))
+            && !matches!(seen, TraceEvent::Tick | TraceEvent::Printed(_))
         {
             if trace.lines.len() == trace.most {
                 trace.lines.pop_front();
@@ -339,7 +339,7 @@ impl<'a> World<'a> {
     }
 
     /// Shows something that concerns no machine to the invariants, for each agent.
-    pub(crate) fn see_all(&mut self, seen: impl Fn(usize) -> Seen<'static>) {
+    pub(crate) fn see_all(&mut self, seen: impl Fn(usize) -> TraceEvent<'static>) {
         for agent in 0..self.agents.len() {
             self.see(self.program(agent), seen(agent));
         }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use molecule_conformance::host::{self, Condition, Place};
+use molecule_conformance::host::{self, Condition, TestDisk};
 use molecule_host::Store;
 use molecule_sim::{Disk, Mood};
 
 struct Simulated(Disk);
 
-impl Place for Simulated {
+impl TestDisk for Simulated {
     fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.0.clone())
     }

@@ -55,15 +55,15 @@ impl Arrows {
     }
 }
 
-type Place = Vec<String>;
+type ModulePath = Vec<String>;
 
 /// The modules of a crate by their paths; the root's is empty.
 #[derive(Default)]
 struct Modules {
     files: Vec<String>,
     /// The module that each file is.
-    places: Vec<Place>,
-    modules: BTreeMap<Place, Module>,
+    places: Vec<ModulePath>,
+    modules: BTreeMap<ModulePath, Module>,
 }
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl Module {
 }
 
 impl Modules {
-    fn enter(&mut self, tree: &Tree, src: &str, file: &str, place: Place) {
+    fn enter(&mut self, tree: &Tree, src: &str, file: &str, place: ModulePath) {
         // What is no Rust is another check's finding.
         let Some(source) = tree.source(&format!("{src}/{file}")) else { return };
         self.files.push(file.to_owned());
@@ -91,7 +91,7 @@ impl Modules {
         self.add(tree, src, number, place, &source.file.items);
     }
 
-    fn add(&mut self, tree: &Tree, src: &str, file: usize, place: Place, items: &[Item]) {
+    fn add(&mut self, tree: &Tree, src: &str, file: usize, place: ModulePath, items: &[Item]) {
         let mut module = Module { file, ..Module::default() };
         for item in items {
             match item {
@@ -180,7 +180,7 @@ impl Modules {
     }
 
     /// The module that a whole path names.
-    fn place_of(&self, place: &[String], path: &[String], steps: usize) -> Option<Place> {
+    fn place_of(&self, place: &[String], path: &[String], steps: usize) -> Option<ModulePath> {
         if steps > MOST_STEPS {
             return None;
         }
@@ -192,7 +192,7 @@ impl Modules {
     }
 
     /// Follows a path as long as it names modules; a last name that is an item as well stands for the item.
-    fn enter_modules<'a>(&self, place: &[String], path: &'a [String]) -> (Place, &'a [String]) {
+    fn enter_modules<'a>(&self, place: &[String], path: &'a [String]) -> (ModulePath, &'a [String]) {
         let mut inside = place.to_vec();
         let mut rest = path;
         while let Some((name, behind)) = rest.split_first() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Invariant, Known};
-use crate::seen::{Seen, Sight};
+use crate::seen::{Sight, TraceEvent};
 use crate::weather::Route;
 
 /// How long ago such a connection may have been heard.
@@ -24,7 +24,7 @@ impl Invariant for SentOnceSentAlive {
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
-        let Seen::Asked(ask) = &sight.seen else { return Ok(()) };
+        let TraceEvent::Asked(ask) = &sight.seen else { return Ok(()) };
         let is_once = matches!(ask.route, Some(Route::Rotate | Route::Mint | Route::A2a | Route::Direct));
         match ask.dead {
             Some(idle) if is_once && idle >= WITHIN => {

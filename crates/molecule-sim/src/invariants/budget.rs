@@ -11,7 +11,7 @@ use super::lanes::Lane;
 use super::{Invariant, Known, is_dead};
 use crate::agent::Agent;
 use crate::job::JobKind;
-use crate::seen::{Ask, Landing, Says, Seen, Sight, Who};
+use crate::seen::{Landing, RequestRecord, Says, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -68,33 +68,35 @@ impl Invariant for WithinBudgetAndBackoff {
         let agent = &sight.facts.agents[sight.who.agent];
         let who = sight.who;
         match &sight.seen {
-            Seen::Asked(ask) => match who.kind {
+            TraceEvent::Asked(ask) => match who.kind {
                 JobKind::Run => self.of_the_loop(sight, agent, ask)?,
                 _ => self.of_a_call(sight, ask)?,
             },
-            Seen::HostAsked(_, HostOp::Prepare) => {
+            TraceEvent::HostAsked(_, HostOp::Prepare) => {
                 self.prepared.insert(who, sight.clock.mono);
             }
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 // A loop has no first register where another machine of its process had one before.
                 if landing.locked && self.registered.contains(&who.process) {
                     self.opened.insert(who);
                 }
                 self.landed(sight, agent, landing);
             }
-            Seen::Told(Event::Registered { .. }) => self.registered(who),
+            TraceEvent::Told(Event::Registered { .. }) => self.registered(who),
             // The platform took the agent in; only the store did not take its token.
-            Seen::Told(Event::Warning(text)) if text.contains("not be stored") && self.taken_in.contains(&who) => {
+            TraceEvent::Told(Event::Warning(text))
+                if text.contains("not be stored") && self.taken_in.contains(&who) =>
+            {
                 self.registered(who);
             }
-            Seen::Told(Event::Resumed) => {
+            TraceEvent::Told(Event::Resumed) => {
                 self.lanes.remove(&(who, Lane::Heartbeat));
             }
             // Also where a good state made the register needless.
-            Seen::Told(Event::Recovered { lane: molecule_core::Lane::Register, .. }) => {
+            TraceEvent::Told(Event::Recovered { lane: molecule_core::Lane::Register, .. }) => {
                 self.lanes.remove(&(who, Lane::Register));
             }
-            Seen::Ended(_) | Seen::Dropped => self.forget(|of| of == who),
+            TraceEvent::Ended(_) | TraceEvent::Dropped => self.forget(|of| of == who),
             seen if is_dead(seen) => {
                 self.forget(|of| of.process == who.process);
                 self.blocked.remove(&who.process);
@@ -108,7 +110,7 @@ impl Invariant for WithinBudgetAndBackoff {
 }
 
 impl WithinBudgetAndBackoff {
-    fn of_the_loop(&mut self, sight: &Sight<'_>, agent: &Agent, ask: &Ask) -> Result<(), String> {
+    fn of_the_loop(&mut self, sight: &Sight<'_>, agent: &Agent, ask: &RequestRecord) -> Result<(), String> {
         self.not_a_storm(sight, agent)?;
         let (who, now) = (sight.who, sight.clock.mono);
         let lane = Lane::of(who, ask);
@@ -163,7 +165,7 @@ impl WithinBudgetAndBackoff {
         Ok(())
     }
 
-    fn of_a_call(&mut self, sight: &Sight<'_>, ask: &Ask) -> Result<(), String> {
+    fn of_a_call(&mut self, sight: &Sight<'_>, ask: &RequestRecord) -> Result<(), String> {
         let Some(route) = ask.route else { return Ok(()) };
         let count = self.calls.entry((sight.who, route)).or_default();
         *count += 1;

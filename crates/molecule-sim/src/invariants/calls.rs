@@ -9,19 +9,19 @@ use molecule_proto::{QueueId, QueueStatus, Reply, Time};
 use super::doubles::peer_of;
 use super::{Invariant, Known, is_dead, of};
 use crate::job::{Ending, JobKind};
-use crate::scenario::Act;
-use crate::seen::{Landing, Seen, Sight, Who};
+use crate::scenario::ScenarioAction;
+use crate::seen::{Landing, Sight, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct CallsEndInTimeAndTruthfully {
-    calls: BTreeMap<Who, Call>,
+    calls: BTreeMap<Who, OpenCall>,
 }
 
 /// A call or a wait.
 #[derive(Debug, Default)]
-struct Call {
+struct OpenCall {
     /// By when it must have ended.
     ends_by: Time,
     message: Option<String>,
@@ -53,30 +53,30 @@ impl Invariant for CallsEndInTimeAndTruthfully {
         let who = sight.who;
         self.in_time(sight)?;
         match &sight.seen {
-            Seen::Began => {
+            TraceEvent::Began => {
                 if let Some(limit) = limit(who.kind) {
                     let agent = &sight.facts.agents[who.agent];
                     let counts_from = sight.at.max(agent.still_until).max(agent.asleep_until);
-                    self.calls.insert(who, Call { ends_by: counts_from + limit, ..Call::default() });
+                    self.calls.insert(who, OpenCall { ends_by: counts_from + limit, ..OpenCall::default() });
                 }
             }
-            Seen::Asked(ask) => {
+            TraceEvent::Asked(ask) => {
                 if let Some(call) = self.calls.get_mut(&who) {
                     let about = ask.about.as_ref();
                     call.message = about.and_then(|about| about.message.clone()).or(call.message.take());
                     call.item = call.item.take().or_else(|| item_of(&ask.printed));
                 }
             }
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 if let Some(call) = self.calls.get_mut(&who) {
                     call.landed(landing);
                 }
             }
-            Seen::Acted(Act::Sleep { secs, .. } | Act::ClockStands(secs)) => {
+            TraceEvent::Acted(ScenarioAction::Sleep { secs, .. } | ScenarioAction::ClockStands(secs)) => {
                 let by = Duration::from_secs((*secs).into());
                 self.calls.range_mut(of(who.agent)).for_each(|(_, call)| call.ends_by = call.ends_by + by);
             }
-            Seen::Ended(ending) => {
+            TraceEvent::Ended(ending) => {
                 let Some(call) = self.calls.remove(&who) else { return Ok(()) };
                 return match ending {
                     Ending::CallPeer(Ok(outcome)) => call.told(sight, outcome),
@@ -85,7 +85,7 @@ impl Invariant for CallsEndInTimeAndTruthfully {
                     _ => Ok(()),
                 };
             }
-            Seen::Dropped => drop(self.calls.remove(&who)),
+            TraceEvent::Dropped => drop(self.calls.remove(&who)),
             seen if is_dead(seen) => self.calls.retain(|of, _| of.process != who.process),
             _ => {}
         }
@@ -105,7 +105,7 @@ impl CallsEndInTimeAndTruthfully {
     }
 }
 
-impl Call {
+impl OpenCall {
     fn landed(&mut self, landing: &Landing) {
         let Some(ask) = &landing.ask else { return };
         if !matches!(ask.route, Some(Route::A2a | Route::Direct)) {

@@ -7,7 +7,7 @@ use molecule_core::effect::Sent;
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
 use crate::peers::By;
-use crate::seen::{About, Ask, Landing, Seen, Sight, Who};
+use crate::seen::{About, Landing, RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -49,12 +49,12 @@ impl Invariant for NoDoubles {
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
-            Seen::Asked(ask) => match (ask.route, &ask.about) {
+            TraceEvent::Asked(ask) => match (ask.route, &ask.about) {
                 (Some(Route::A2a | Route::Direct), Some(about)) => self.sends(who, ask, about),
                 (Some(Route::Delegate), Some(about)) => self.delegates(who, about),
                 _ => Ok(()),
             },
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 if let Some(message) = self.calls.get_mut(&who)
                     && may_be_handled(landing)
                 {
@@ -62,7 +62,7 @@ impl Invariant for NoDoubles {
                 }
                 Ok(())
             }
-            Seen::Reached(reached) if reached.handled => {
+            TraceEvent::Reached(reached) if reached.handled => {
                 let handled = sight.facts.peers.handled(reached.target, &reached.message);
                 let ours = handled.iter().filter(|by| matches!(by, By::Direct(_) | By::Relayed(_))).count();
                 if ours > 1 {
@@ -73,7 +73,7 @@ impl Invariant for NoDoubles {
                 }
                 Ok(())
             }
-            Seen::Answered(ask, ..) if ask.route == Some(Route::Delegate) => self.made_one(sight),
+            TraceEvent::Answered(ask, ..) if ask.route == Some(Route::Delegate) => self.made_one(sight),
             seen if is_dead(seen) => {
                 self.calls.retain(|of, _| of.process != who.process);
                 self.delegations.retain(|of, _| of.process != who.process);
@@ -85,7 +85,7 @@ impl Invariant for NoDoubles {
 }
 
 impl NoDoubles {
-    fn sends(&mut self, who: Who, ask: &Ask, about: &About) -> Result<(), String> {
+    fn sends(&mut self, who: Who, ask: &RequestRecord, about: &About) -> Result<(), String> {
         let id = about.message.clone().unwrap_or_default();
         let body = about.request.body().clone();
         if *self.senders.entry(id.clone()).or_insert(who) != who {

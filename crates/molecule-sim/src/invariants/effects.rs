@@ -6,7 +6,7 @@ use molecule_core::effect::EffectId;
 use molecule_core::machine::StopLevel;
 
 use super::{Invariant, Known, is_dead};
-use crate::seen::{Seen, Sight, Taken};
+use crate::seen::{Sight, Taken, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
@@ -36,9 +36,9 @@ impl Invariant for EveryStartEndsOnce {
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         let process = sight.who.process;
         match &sight.seen {
-            Seen::Asked(ask) => self.begins(process, ask.id),
-            Seen::HostAsked(id, _) => self.begins(process, *id),
-            Seen::Cancelled(id) => match self.open.get_mut(&(process, *id)) {
+            TraceEvent::Asked(ask) => self.begins(process, ask.id),
+            TraceEvent::HostAsked(id, _) => self.begins(process, *id),
+            TraceEvent::Cancelled(id) => match self.open.get_mut(&(process, *id)) {
                 Some(open @ Open::Wanted) => {
                     *open = Open::Cancelled;
                     Ok(())
@@ -46,7 +46,7 @@ impl Invariant for EveryStartEndsOnce {
                 Some(Open::Cancelled) => Err(format!("effect {} is cancelled twice", id.0)),
                 None => Err(format!("effect {} is cancelled and is not under way", id.0)),
             },
-            Seen::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
+            TraceEvent::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
                 (None, _) => Err(format!("effect {} ends and was not under way", landing.id.0)),
                 (Some(Open::Cancelled), Taken::Yes) => Err(format!("effect {} was cancelled and taken", landing.id.0)),
                 (Some(Open::Wanted), Taken::GivenBack) if !self.hurried.contains(&process) => {
@@ -54,11 +54,11 @@ impl Invariant for EveryStartEndsOnce {
                 }
                 (Some(_), _) => Ok(()),
             },
-            Seen::Stopping(StopLevel::Now) | Seen::Dropped => {
+            TraceEvent::Stopping(StopLevel::Now) | TraceEvent::Dropped => {
                 self.hurried.insert(process);
                 Ok(())
             }
-            Seen::Over => {
+            TraceEvent::Over => {
                 let left: Vec<u64> =
                     self.open.keys().filter(|(of, _)| *of == process).map(|(_, effect)| effect.0).collect();
                 if !left.is_empty() {

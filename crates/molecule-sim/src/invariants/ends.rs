@@ -11,8 +11,8 @@ use molecule_proto::{Time, WorkspaceStatus};
 use super::{Invariant, Known, is_dead, of};
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
-use crate::scenario::Act;
-use crate::seen::{Landing, Says, Seen, Sight, Taken, Who};
+use crate::scenario::ScenarioAction;
+use crate::seen::{Landing, Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -63,13 +63,13 @@ impl Invariant for EndsForAReason {
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
-            Seen::StopRaised => {
+            TraceEvent::StopRaised => {
                 self.stopped.insert(who.process);
             }
-            Seen::Told(Event::Registered { .. }) => {
+            TraceEvent::Told(Event::Registered { .. }) => {
                 self.registered.insert(who.process);
             }
-            Seen::Acted(Act::Sleep { secs, .. }) => {
+            TraceEvent::Acted(ScenarioAction::Sleep { secs, .. }) => {
                 let asleep = Duration::from_secs((*secs).into());
                 let lives = self.loops.range_mut(of(who.agent));
                 lives.for_each(|(_, life)| life.ends_by = life.ends_by.map(|by| by + asleep));
@@ -84,11 +84,11 @@ impl Invariant for EndsForAReason {
         }
         self.ends_in_time(sight)?;
         match &sight.seen {
-            Seen::Began => {
+            TraceEvent::Began => {
                 let was_registered = self.registered.contains(&who.process);
                 self.loops.insert(who, Life { was_registered, ..Life::default() });
             }
-            Seen::Ended(Ending::Run(result)) => {
+            TraceEvent::Ended(Ending::Run(result)) => {
                 let Some(life) = self.loops.remove(&who) else { return Ok(()) };
                 return match result {
                     Ok(ended) => self.ended(sight, known, &life, *ended),
@@ -97,8 +97,8 @@ impl Invariant for EndsForAReason {
             }
             seen => {
                 if let Some(life) = self.loops.get_mut(&who) {
-                    let apart = apart(&sight.facts.agents[who.agent]);
-                    life.see(sight.at, sight.clock.mono, apart, seen);
+                    let end_interval = end_interval(&sight.facts.agents[who.agent]);
+                    life.see(sight.at, sight.clock.mono, end_interval, seen);
                 }
             }
         }
@@ -126,7 +126,7 @@ impl EndsForAReason {
             Ended::Paused => (life.paused && !agent.setup.waits_on_pause, "nothing said that the workspace is paused"),
             Ended::Deleted => {
                 let gone = matches!(platform.status(&agent.workspace), None | Some(WorkspaceStatus::Removed));
-                let twice = life.gone.is_some_and(|(first, last)| last.since(first) >= apart(agent));
+                let twice = life.gone.is_some_and(|(first, last)| last.since(first) >= end_interval(agent));
                 (
                     twice && gone,
                     "nothing said twice and an interval apart that the workspace was deleted, or it was not",
@@ -147,19 +147,19 @@ impl EndsForAReason {
 }
 
 impl Life {
-    fn see(&mut self, at: Time, clock: Time, apart: Duration, seen: &Seen<'_>) {
+    fn see(&mut self, at: Time, clock: Time, end_interval: Duration, seen: &TraceEvent<'_>) {
         match seen {
-            Seen::Asked(ask) => {
+            TraceEvent::Asked(ask) => {
                 self.asked = true;
                 if ask.route == Some(Route::Register) {
                     self.register_under_way = true;
                 }
             }
-            Seen::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
-            Seen::Told(Event::Registered { .. }) => (self.refused, self.refused_at) = (0, None),
-            Seen::Landed(landing, taken) => self.landed(landing, *taken, clock, apart),
-            Seen::Stopping(StopLevel::Now) => self.ends_by = Some(at + AT_ONCE),
-            Seen::Stopping(StopLevel::Finish) => {
+            TraceEvent::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
+            TraceEvent::Told(Event::Registered { .. }) => (self.refused, self.refused_at) = (0, None),
+            TraceEvent::Landed(landing, taken) => self.landed(landing, *taken, clock, end_interval),
+            TraceEvent::Stopping(StopLevel::Now) => self.ends_by = Some(at + AT_ONCE),
+            TraceEvent::Stopping(StopLevel::Finish) => {
                 let finishing = self.register_under_way || self.storing;
                 self.ends_by = Some(at + if finishing { FINISHING } else { AT_ONCE });
             }
@@ -167,7 +167,7 @@ impl Life {
         }
     }
 
-    fn landed(&mut self, landing: &Landing, taken: Taken, clock: Time, apart: Duration) {
+    fn landed(&mut self, landing: &Landing, taken: Taken, clock: Time, end_interval: Duration) {
         let Some(ask) = &landing.ask else {
             self.storing = false;
             return;
@@ -176,7 +176,7 @@ impl Life {
             self.register_under_way = false;
             let refused = landing.status.is_some_and(|status| status.as_u16() == 401)
                 && landing.error.as_ref().is_some_and(|error| error.ends_with("workspace auth token"));
-            if refused && self.refused_at.is_none_or(|last| clock.since(last) >= apart) {
+            if refused && self.refused_at.is_none_or(|last| clock.since(last) >= end_interval) {
                 self.refused += 1;
                 self.refused_at = Some(clock);
             }
@@ -191,7 +191,7 @@ impl Life {
 }
 
 /// How far apart the signs of an end must be: a heartbeat's interval, and no gateway's hiccup.
-pub(super) fn apart(agent: &Agent) -> Duration {
+pub(super) fn end_interval(agent: &Agent) -> Duration {
     agent.heartbeat().max(Duration::from_secs(15))
 }
 

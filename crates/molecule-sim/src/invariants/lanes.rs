@@ -6,7 +6,7 @@ use molecule_core::effect::EffectId;
 
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
-use crate::seen::{Ask, Seen, Sight, Who};
+use crate::seen::{RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -26,7 +26,7 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    pub(super) fn of(who: Who, ask: &Ask) -> Self {
+    pub(super) fn of(who: Who, ask: &RequestRecord) -> Self {
         match (who.kind, ask.route) {
             (JobKind::Run, Some(Route::Heartbeat)) => Self::Heartbeat,
             (JobKind::Run, Some(Route::State)) => Self::State,
@@ -58,15 +58,15 @@ impl Invariant for OneRequestPerLane {
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         match &sight.seen {
-            Seen::Asked(ask) => {
+            TraceEvent::Asked(ask) => {
                 let lane = Lane::of(sight.who, ask);
                 if let Some(other) = self.open.insert((sight.who, lane), ask.id) {
                     return Err(format!("{lane:?}: {} while {other:?} is under way", ask.printed));
                 }
             }
-            Seen::Landed(landing, _) => self.close(sight.who, Some(landing.id)),
-            Seen::Cancelled(id) => self.close(sight.who, Some(*id)),
-            Seen::Ended(_) | Seen::Dropped => self.close(sight.who, None),
+            TraceEvent::Landed(landing, _) => self.close(sight.who, Some(landing.id)),
+            TraceEvent::Cancelled(id) => self.close(sight.who, Some(*id)),
+            TraceEvent::Ended(_) | TraceEvent::Dropped => self.close(sight.who, None),
             seen if is_dead(seen) => self.open.retain(|(who, _), _| who.process != sight.who.process),
             _ => {}
         }

@@ -11,7 +11,7 @@ use super::repeats::may_have_arrived;
 use super::tokens::says_how;
 use super::{Invariant, Known, is_dead};
 use crate::job::{Ending, JobKind};
-use crate::seen::{Landing, Seen, Sight, Who};
+use crate::seen::{Landing, Sight, TraceEvent, Who};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
@@ -55,19 +55,21 @@ impl Invariant for LostTokensAreToldOf {
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
-            Seen::Answered(ask, _, Some(token)) => {
+            TraceEvent::Answered(ask, _, Some(token)) => {
                 let key = (who.process, ask.id);
                 if let Some(Asked::Fruitless) = self.asked.remove(&key) {
                     return self.lost(sight, known, token);
                 }
                 self.asked.insert(key, Asked::Minted((*token).to_owned()));
             }
-            Seen::Landed(landing, _) => self.landed(who, landing),
-            Seen::Told(Event::Degraded { error, .. } | Event::Warning(error)) if says_how(error).is_ok() => {
+            TraceEvent::Landed(landing, _) => self.landed(who, landing),
+            TraceEvent::Told(Event::Degraded { error, .. } | Event::Warning(error)) if says_how(error).is_ok() => {
                 self.machine(who).said = true;
             }
-            Seen::GivenUp | Seen::Dropped | Seen::Stopping(StopLevel::Now) => self.machine(who).alone = true,
-            Seen::Ended(ending) => return self.ended(sight, known, ending),
+            TraceEvent::GivenUp | TraceEvent::Dropped | TraceEvent::Stopping(StopLevel::Now) => {
+                self.machine(who).alone = true
+            }
+            TraceEvent::Ended(ending) => return self.ended(sight, known, ending),
             seen if is_dead(seen) => {
                 self.asked.retain(|(process, _), _| *process != who.process);
                 self.machines.retain(|other, _| other.process != who.process);

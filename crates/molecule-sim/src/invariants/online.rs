@@ -7,14 +7,14 @@ use molecule_core::effect::EffectId;
 use molecule_core::{ErrorKind, Event};
 use molecule_proto::{Time, WorkspaceStatus};
 
-use super::ends::apart;
+use super::ends::end_interval;
 use super::{Invariant, Known, is_dead};
 use crate::acts::task;
 use crate::agent::{Agent, Program};
 use crate::drive::PATIENCE;
 use crate::job::{Ending, JobKind};
-use crate::scenario::{Act, Mood};
-use crate::seen::{Landing, Seen, Sight};
+use crate::scenario::{Mood, ScenarioAction};
+use crate::seen::{Landing, Sight, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -66,14 +66,18 @@ impl Invariant for OnlineAgainSoon {
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
-        if let Seen::Acted(Act::Weather(_) | Act::Database { .. }) = sight.seen {
+        if let TraceEvent::Acted(ScenarioAction::Weather(_) | ScenarioAction::Database { .. }) = sight.seen {
             self.agents.values_mut().for_each(|calm| calm.since = calm.since.max(sight.at));
         }
         let agent = &sight.facts.agents[sight.who.agent];
         let calm = self.agents.entry(sight.who.agent).or_default();
         calm.disturb(sight, agent);
         calm.note(sight, agent);
-        if matches!(sight.seen, Seen::Tick) { calm.judge(sight, agent, truth(sight, known, agent)) } else { Ok(()) }
+        if matches!(sight.seen, TraceEvent::Tick) {
+            calm.judge(sight, agent, truth(sight, known, agent))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -81,12 +85,12 @@ impl Calm {
     fn disturb(&mut self, sight: &Sight<'_>, agent: &Agent) {
         let now = sight.at;
         let until = match &sight.seen {
-            Seen::Asked(ask) if ask.gust.is_some() => {
+            TraceEvent::Asked(ask) if ask.gust.is_some() => {
                 self.gusty.insert((sight.who.process, ask.id));
                 now
             }
-            Seen::Landed(landing, _) => self.landed(sight, agent, landing),
-            Seen::Ended(ending) if is_program(sight, agent) => match ending {
+            TraceEvent::Landed(landing, _) => self.landed(sight, agent, landing),
+            TraceEvent::Ended(ending) if is_program(sight, agent) => match ending {
                 Ending::Run(Err(error)) | Ending::Register(Err(error)) if is_hopeless(error.kind()) => {
                     self.hopeless = Some(error.kind());
                     self.since
@@ -103,12 +107,12 @@ impl Calm {
                     now
                 }
             },
-            Seen::Began if is_program(sight, agent) && self.hopeless.is_none() => now,
+            TraceEvent::Began if is_program(sight, agent) && self.hopeless.is_none() => now,
             // What is waited for takes longer by as much.
-            Seen::Acted(Act::ClockStands(secs) | Act::Sleep { secs, counted: false }) => {
+            TraceEvent::Acted(ScenarioAction::ClockStands(secs) | ScenarioAction::Sleep { secs, counted: false }) => {
                 self.since.max(now) + Duration::from_secs((*secs).into())
             }
-            Seen::Acted(_) | Seen::Handed(_) | Seen::Finale => now,
+            TraceEvent::Acted(_) | TraceEvent::Handed(_) | TraceEvent::Finale => now,
             seen if is_dead(seen) => {
                 self.gusty.retain(|(process, _)| *process != sight.who.process);
                 self.reported = None;
@@ -153,18 +157,18 @@ impl Calm {
 
     fn note(&mut self, sight: &Sight<'_>, agent: &Agent) {
         match &sight.seen {
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 let is_beat = landing.ask.as_ref().is_some_and(|ask| ask.route == Some(Route::Heartbeat));
                 if is_beat && landing.is_good() {
                     self.last_beat = sight.at;
                 }
             }
-            Seen::Acted(Act::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
-            Seen::Told(Event::Registered { .. }) => self.hopeless = None,
-            Seen::Told(Event::Paused) => self.hopeless = None,
-            Seen::Told(Event::Resumed) => self.since = self.since.max(sight.at),
-            Seen::Acted(Act::Pause | Act::Resume) => self.needs_a_look = true,
-            Seen::Tick if is_online(sight, agent) => self.needs_a_look = false,
+            TraceEvent::Acted(ScenarioAction::Report(tasks)) if agent.process.is_some() => self.reported = Some(*tasks),
+            TraceEvent::Told(Event::Registered { .. }) => self.hopeless = None,
+            TraceEvent::Told(Event::Paused) => self.hopeless = None,
+            TraceEvent::Told(Event::Resumed) => self.since = self.since.max(sight.at),
+            TraceEvent::Acted(ScenarioAction::Pause | ScenarioAction::Resume) => self.needs_a_look = true,
+            TraceEvent::Tick if is_online(sight, agent) => self.needs_a_look = false,
             _ => {}
         }
     }
@@ -178,9 +182,9 @@ impl Calm {
         let slower = agent.heartbeat().max(agent.state());
         let most = match truth {
             // A dead credential is refused three times, an interval apart.
-            Truth::Locked => 2 * slower + 2 * apart(agent) + slower,
+            Truth::Locked => 2 * slower + 2 * end_interval(agent) + slower,
             // Only a look at the state tells of an end, a pause, or its end; of an end twice, an interval apart.
-            Truth::Gone => 2 * slower + apart(agent),
+            Truth::Gone => 2 * slower + end_interval(agent),
             Truth::Paused => 2 * slower,
             Truth::Live if self.needs_a_look => 2 * slower,
             Truth::Live => 2 * agent.heartbeat(),

@@ -7,7 +7,7 @@ use super::secrets::leaked;
 use super::{Invariant, Known};
 use crate::agent::{Agent, ORIGIN};
 use crate::job::JobKind;
-use crate::seen::{Ask, Seen, Sight};
+use crate::seen::{RequestRecord, Sight, TraceEvent};
 use crate::weather::Route;
 use crate::world::ADMIN;
 
@@ -27,7 +27,7 @@ impl Invariant for BearerStaysAtHome {
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
-        let Seen::Asked(ask) = sight.seen else { return Ok(()) };
+        let TraceEvent::Asked(ask) = sight.seen else { return Ok(()) };
         if ask.origin != ORIGIN {
             return self.abroad(sight, known, ask);
         }
@@ -42,7 +42,7 @@ impl Invariant for BearerStaysAtHome {
 }
 
 impl BearerStaysAtHome {
-    fn abroad(&self, sight: &Sight<'_>, known: &Known, ask: &Ask) -> Result<(), String> {
+    fn abroad(&self, sight: &Sight<'_>, known: &Known, ask: &RequestRecord) -> Result<(), String> {
         let (JobKind::CallPeer(call), Some(about)) = (sight.who.kind, &ask.about) else {
             return Err(format!("a request to {}", ask.origin));
         };

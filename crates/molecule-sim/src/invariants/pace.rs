@@ -8,8 +8,8 @@ use molecule_proto::Time;
 
 use super::{Invariant, Known, is_dead, of};
 use crate::job::JobKind;
-use crate::scenario::Act;
-use crate::seen::{Seen, Sight, Who};
+use crate::scenario::ScenarioAction;
+use crate::seen::{Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -65,7 +65,7 @@ impl Invariant for HeartbeatsKeepTheirPace {
             self.of_the_loop(sight, agent.heartbeat())?;
         }
         match &sight.seen {
-            Seen::Landed(landing, _)
+            TraceEvent::Landed(landing, _)
                 if landing.is_about_the_agent() && landing.status.is_some_and(|status| status.as_u16() == 429) =>
             {
                 // Calls beside the loop come again when their application wants it.
@@ -79,7 +79,12 @@ impl Invariant for HeartbeatsKeepTheirPace {
                     },
                 );
             }
-            Seen::Acted(Act::SetCalendar(_) | Act::ClockJumps(_) | Act::ClockStands(_) | Act::Sleep { .. }) => {
+            TraceEvent::Acted(
+                ScenarioAction::SetCalendar(_)
+                | ScenarioAction::ClockJumps(_)
+                | ScenarioAction::ClockStands(_)
+                | ScenarioAction::Sleep { .. },
+            ) => {
                 self.each(sight.who.agent, |_| true, |pace| pace.free = false);
             }
             seen if is_dead(seen) => self.loops.retain(|who, _| who.process != sight.who.process),
@@ -92,7 +97,7 @@ impl Invariant for HeartbeatsKeepTheirPace {
 impl HeartbeatsKeepTheirPace {
     fn of_the_loop(&mut self, sight: &Sight<'_>, interval: Duration) -> Result<(), String> {
         match &sight.seen {
-            Seen::Asked(ask) if ask.route == Some(Route::Heartbeat) && !self.resting.contains(&sight.who) => {
+            TraceEvent::Asked(ask) if ask.route == Some(Route::Heartbeat) && !self.resting.contains(&sight.who) => {
                 let free = ask.gust.is_none();
                 let pace = Pace { last: sight.at, free, throttled: false };
                 if let Some(before) = self.loops.insert(sight.who, pace) {
@@ -102,21 +107,21 @@ impl HeartbeatsKeepTheirPace {
                     }
                 }
             }
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 let is_beat = landing.ask.as_ref().is_some_and(|ask| ask.route == Some(Route::Heartbeat));
                 let limited = landing.status.is_some_and(|status| status.as_u16() == 429);
                 if is_beat && !landing.is_good() && !limited {
                     self.each(sight.who.agent, |who| who == sight.who, |pace| pace.free = false);
                 }
             }
-            Seen::Told(Event::Paused) | Seen::Stopping(_) => {
+            TraceEvent::Told(Event::Paused) | TraceEvent::Stopping(_) => {
                 self.loops.remove(&sight.who);
                 self.resting.insert(sight.who);
             }
-            Seen::Told(Event::Resumed) => {
+            TraceEvent::Told(Event::Resumed) => {
                 self.resting.remove(&sight.who);
             }
-            Seen::Ended(_) => {
+            TraceEvent::Ended(_) => {
                 self.loops.remove(&sight.who);
             }
             _ => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
-use crate::seen::{Says, Seen, Sight, Taken, Who};
+use crate::seen::{Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -25,17 +25,17 @@ impl Invariant for NeverRegistersWhilePaused {
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         match &sight.seen {
-            Seen::Landed(landing, Taken::Yes) => {
+            TraceEvent::Landed(landing, Taken::Yes) => {
                 if let (Some(ask), Some(says)) = (&landing.ask, landing.says)
                     && (ask.route == Some(Route::View) || (sight.who.kind == JobKind::Run && says == Says::Paused))
                 {
                     self.told.insert(sight.who, says);
                 }
             }
-            Seen::Asked(ask) if ask.route == Some(Route::View) => {
+            TraceEvent::Asked(ask) if ask.route == Some(Route::View) => {
                 self.told.remove(&sight.who);
             }
-            Seen::Asked(ask) if ask.route == Some(Route::Register) => match self.told.get(&sight.who) {
+            TraceEvent::Asked(ask) if ask.route == Some(Route::Register) => match self.told.get(&sight.who) {
                 Some(Says::Present) => {}
                 Some(Says::Paused) => return Err("it registers a paused workspace".to_owned()),
                 Some(Says::Gone) => return Err("it registers a workspace that is gone".to_owned()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molecule_core::effect::Sent;
 
 use super::{Invariant, Known, is_dead};
-use crate::seen::{Landing, Seen, Sight, Who};
+use crate::seen::{Landing, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -29,14 +29,14 @@ impl Invariant for NothingIsDoneTwice {
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         match &sight.seen {
-            Seen::Asked(ask) => {
+            TraceEvent::Asked(ask) => {
                 if let Some(route) = ask.route
                     && let Some(became) = self.maybe.get(&(sight.who, route))
                 {
                     return Err(format!("{} again, after {became}", ask.printed));
                 }
             }
-            Seen::Landed(landing, _) => {
+            TraceEvent::Landed(landing, _) => {
                 if let Some(route) = landing.ask.as_ref().and_then(|ask| ask.route)
                     && route.acts_each_time()
                     && may_have_arrived(landing)
@@ -44,7 +44,7 @@ impl Invariant for NothingIsDoneTwice {
                     self.maybe.insert((sight.who, route), landing.printed.clone());
                 }
             }
-            Seen::Answered(ask, status, _) => {
+            TraceEvent::Answered(ask, status, _) => {
                 if let Some(route) = ask.route
                     && route.acts_each_time()
                     && status.is_success()

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 
 use super::{Invariant, Known};
-use crate::seen::{Seen, Sight};
+use crate::seen::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
@@ -27,12 +27,12 @@ impl Invariant for NoSecretIsPrinted {
         let text = &mut self.text;
         // Writing to a text cannot fail.
         let _ = match &sight.seen {
-            Seen::Asked(ask) => text.write_str(&ask.printed),
-            Seen::HostAsked(_, op) => write!(text, "{op:?}"),
-            Seen::Landed(landing, _) => text.write_str(&landing.printed),
-            Seen::Told(event) => write!(text, "{event:?}"),
-            Seen::Printed(printed) => text.write_str(printed),
-            Seen::Ended(ending) => write!(text, "{ending:?}").and_then(|()| {
+            TraceEvent::Asked(ask) => text.write_str(&ask.printed),
+            TraceEvent::HostAsked(_, op) => write!(text, "{op:?}"),
+            TraceEvent::Landed(landing, _) => text.write_str(&landing.printed),
+            TraceEvent::Told(event) => write!(text, "{event:?}"),
+            TraceEvent::Printed(printed) => text.write_str(printed),
+            TraceEvent::Ended(ending) => write!(text, "{ending:?}").and_then(|()| {
                 let Some(error) = ending.error() else { return Ok(()) };
                 write!(text, "{error}")?;
                 let mut cause = error.source();

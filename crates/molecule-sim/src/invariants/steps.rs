@@ -3,7 +3,7 @@
 use molecule_core::machine::MAX_STEPS;
 
 use super::{Invariant, Known};
-use crate::seen::{Seen, Sight};
+use crate::seen::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug)]
@@ -21,12 +21,12 @@ impl Invariant for StepsAreBounded {
 
     fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
         match sight.seen {
-            Seen::Raced => Err(format!("more than {MAX_STEPS} steps")),
-            Seen::Rested { wake: None, in_flight: 0, .. } => Err("it rests for ever".to_owned()),
-            Seen::Rested { wake: Some(wake), .. } if wake <= sight.clock.mono => {
+            TraceEvent::Raced => Err(format!("more than {MAX_STEPS} steps")),
+            TraceEvent::Rested { wake: None, in_flight: 0, .. } => Err("it rests for ever".to_owned()),
+            TraceEvent::Rested { wake: Some(wake), .. } if wake <= sight.clock.mono => {
                 Err(format!("it wants to be woken {:?} ago", sight.clock.mono.since(wake)))
             }
-            Seen::Rested { in_vain: true, .. } => Err("it waits for a turn that nobody has".to_owned()),
+            TraceEvent::Rested { in_vain: true, .. } => Err("it waits for a turn that nobody has".to_owned()),
             _ => Ok(()),
         }
     }

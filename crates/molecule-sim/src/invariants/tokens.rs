@@ -8,8 +8,8 @@ use molecule_core::{ErrorKind, Event};
 use molecule_proto::Time;
 
 use super::{Invariant, Known, is_dead};
-use crate::scenario::{Act, Mood};
-use crate::seen::{Landing, Seen, Sight, Taken, Who};
+use crate::scenario::{Mood, ScenarioAction};
+use crate::seen::{Landing, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -51,26 +51,26 @@ impl Invariant for NoTokenIsLost {
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
-            Seen::Asked(ask) => {
+            TraceEvent::Asked(ask) => {
                 if ask.route == Some(Route::View) {
                     self.looked.insert(who, sight.at);
                 }
                 self.stores_first(who, &ask.printed)
             }
-            Seen::HostAsked(id, HostOp::Replace(Slot::Token, content)) => self.stores(sight, known, *id, content),
-            Seen::HostAsked(_, op) => self.stores_first(who, &format!("{op:?}")),
-            Seen::Landed(landing, taken) => self.landed(sight, landing, *taken),
-            Seen::Told(Event::Warning(text)) if text.contains("cannot be stored") => {
+            TraceEvent::HostAsked(id, HostOp::Replace(Slot::Token, content)) => self.stores(sight, known, *id, content),
+            TraceEvent::HostAsked(_, op) => self.stores_first(who, &format!("{op:?}")),
+            TraceEvent::Landed(landing, taken) => self.landed(sight, landing, *taken),
+            TraceEvent::Told(Event::Warning(text)) if text.contains("cannot be stored") => {
                 self.warned.insert(who.process);
                 self.untold.remove(&who);
                 says_how(text)
             }
-            Seen::Told(Event::Warning(text)) if text.contains("could not be stored") => {
+            TraceEvent::Told(Event::Warning(text)) if text.contains("could not be stored") => {
                 self.untold.remove(&who);
                 says_how(text)
             }
-            Seen::Told(Event::Registered { minted: false, .. }) => self.registered(sight),
-            Seen::Ended(ending) => {
+            TraceEvent::Told(Event::Registered { minted: false, .. }) => self.registered(sight),
+            TraceEvent::Ended(ending) => {
                 if self.to_store.remove(&who).is_some() {
                     return Err("it ends and has not stored the token that it was given".to_owned());
                 }
@@ -89,22 +89,22 @@ impl Invariant for NoTokenIsLost {
                     Some(_) | None => Ok(()),
                 }
             }
-            Seen::Stopping(molecule_core::machine::StopLevel::Now) => {
+            TraceEvent::Stopping(molecule_core::machine::StopLevel::Now) => {
                 self.hurried.insert(who.process);
                 Ok(())
             }
-            Seen::Dropped => {
+            TraceEvent::Dropped => {
                 self.hurried.insert(who.process);
                 self.to_store.remove(&who);
                 self.untold.remove(&who);
                 self.storing.retain(|_, (of, _)| *of != who);
                 Ok(())
             }
-            Seen::Acted(Act::Disk(_)) | Seen::Finale => {
+            TraceEvent::Acted(ScenarioAction::Disk(_)) | TraceEvent::Finale => {
                 self.disk_since.insert(who.agent, sight.at);
                 Ok(())
             }
-            Seen::Tick => store_holds_a_token(sight, known),
+            TraceEvent::Tick => store_holds_a_token(sight, known),
             seen if is_dead(seen) => {
                 self.forget(who.process);
                 store_holds_a_token(sight, known)

@@ -10,8 +10,8 @@ use molecule_proto::{Time, WorkspaceId};
 use super::{Invariant, Known, is_dead};
 use crate::calls::{PeerAsk, PeerWay};
 use crate::job::JobKind;
-use crate::scenario::Act;
-use crate::seen::{Ask, Landing, Seen, Sight, Taken};
+use crate::scenario::ScenarioAction;
+use crate::seen::{Landing, RequestRecord, Sight, Taken, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -48,15 +48,15 @@ impl Invariant for PeersAreWhereTheyWereSaidToBe {
             return Err(format!("{} peers are remembered", sight.remembered));
         }
         match &sight.seen {
-            Seen::Asked(ask) if ask.route == Some(Route::Direct) => match sight.who.kind {
+            TraceEvent::Asked(ask) if ask.route == Some(Route::Direct) => match sight.who.kind {
                 JobKind::CallPeer(call) => self.calls(sight, ask, call),
                 _ => Ok(()),
             },
-            Seen::Landed(landing, Taken::Yes) => {
+            TraceEvent::Landed(landing, Taken::Yes) => {
                 self.landed(sight, landing);
                 Ok(())
             }
-            Seen::Acted(Act::Forget(peer)) => {
+            TraceEvent::Acted(ScenarioAction::Forget(peer)) => {
                 if let Some(peer) = sight.facts.agents.get(usize::from(*peer)) {
                     self.told.remove(&(sight.who.process, peer.workspace.clone()));
                 }
@@ -72,7 +72,7 @@ impl Invariant for PeersAreWhereTheyWereSaidToBe {
 }
 
 impl PeersAreWhereTheyWereSaidToBe {
-    fn calls(&self, sight: &Sight<'_>, ask: &Ask, call: PeerAsk) -> Result<(), String> {
+    fn calls(&self, sight: &Sight<'_>, ask: &RequestRecord, call: PeerAsk) -> Result<(), String> {
         let now = sight.clock.mono;
         let Some(peer) = sight.facts.agents.get(usize::from(call.to)) else {
             return Err("a workspace that does not exist is called directly".to_owned());
