@@ -17,7 +17,7 @@ use std::path::Path;
 use molecule_bench::child::Role;
 use molecule_bench::meter::{peak_kib, resident_kib};
 use molecule_bench::{ID, Outcome, TOKEN};
-use molecule_conformance::Peer;
+use molecule_conformance::ScriptedPeer;
 use molecule_core::plugin::{Durability, Installed, Plugin, Setup};
 use molecule_core::proto::UnixTime;
 use molecule_host::Storage;
@@ -37,7 +37,7 @@ fn main() -> Outcome {
 fn figures() -> Outcome {
     let archive = large().archive(UnixTime::from_secs(1_795_383_587))?;
     println!("An archive of {:.1} MiB.\n", archive.len() as f64 / MIB as f64);
-    let server = Peer::start(move |connection| {
+    let server = ScriptedPeer::start(move |connection| {
         while let Some(request) = connection.request() {
             let body: &[u8] = if request.path().contains("/download") { &archive } else { b"{}" };
             connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));

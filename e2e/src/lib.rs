@@ -17,7 +17,7 @@ mod world;
 pub use facade::{Agent, Facade, Setup, Stopper};
 pub use home::Home;
 pub use log::{Log, PATIENCE};
-pub use peer::{Heard, Manner, Peer};
+pub use peer::{Heard, Manner, PeerServer};
 pub use running::Running;
 pub use scenario::Stage;
 pub use store::Brittle;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use molecule_conformance::{self as conformance, Act, Certificate, Connection, Received};
+use molecule_conformance::{self as conformance, Certificate, Connection, PeerAction, Received};
 use molecule_core::proto::{Message, RpcAnswer, RpcRequest};
 use serde_json::Value;
 
@@ -51,8 +51,8 @@ impl From<&Received> for Heard {
 
 /// A port of loopback on which an agent can be called.
 #[derive(Debug)]
-pub struct Peer {
-    port: conformance::Peer,
+pub struct PeerServer {
+    port: conformance::ScriptedPeer,
     scheme: &'static str,
     shared: Arc<Shared>,
 }
@@ -63,7 +63,7 @@ struct Shared {
     heard: Log<Heard>,
 }
 
-impl Peer {
+impl PeerServer {
     /// One that answers in this manner.
     ///
     /// # Panics
@@ -84,8 +84,8 @@ impl Peer {
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared { manner: Mutex::new(manner), heard: Log::default() });
         let serving = Arc::clone(&shared);
-        let port = conformance::Peer::start(move |connection| {
-            connection.perform(certificate.map(Act::Secure));
+        let port = conformance::ScriptedPeer::start(move |connection| {
+            connection.perform(certificate.map(PeerAction::Secure));
             if let Some(request) = connection.request() {
                 serving.answer(connection, &Heard::from(&request));
             }
@@ -120,8 +120,8 @@ impl Shared {
             }
             Manner::EchoTo(_) => answer(401, "", r#"{"error":"unauthorized"}"#),
             Manner::Answer(status, headers, body) => answer(status, headers, body),
-            Manner::Close => Act::Cut,
-            Manner::Hang => Act::Listen,
+            Manner::Close => PeerAction::Cut,
+            Manner::Hang => PeerAction::Listen,
             Manner::Flood(megabytes) => return flood(connection, megabytes),
         };
         connection.perform([act]);
@@ -129,8 +129,8 @@ impl Shared {
 }
 
 /// The reply to a message; what is none gets no answer.
-fn echo(heard: &Heard) -> Act {
-    let Ok(request) = serde_json::from_value::<RpcRequest>(heard.body.clone()) else { return Act::Close };
+fn echo(heard: &Heard) -> PeerAction {
+    let Ok(request) = serde_json::from_value::<RpcRequest>(heard.body.clone()) else { return PeerAction::Close };
     let message = request.send_params().map(|params| params.message);
     let text = message.iter().flat_map(Message::texts).collect::<Vec<_>>().join(" ");
     let reply = Message::reply(format!("got {text}")).with_id("r-1");
@@ -139,8 +139,8 @@ fn echo(heard: &Heard) -> Act {
     answer(200, "Content-Type: application/json\r\n", &reply)
 }
 
-fn answer(status: u16, headers: &str, body: &str) -> Act {
-    Act::answer_with(&format!("{status} Because"), &format!("{headers}Connection: close\r\n"), body)
+fn answer(status: u16, headers: &str, body: &str) -> PeerAction {
+    PeerAction::answer_with(&format!("{status} Because"), &format!("{headers}Connection: close\r\n"), body)
 }
 
 fn flood(connection: &mut Connection, megabytes: u64) {

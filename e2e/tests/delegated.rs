@@ -1,11 +1,11 @@
 //! Tasks that a peer takes over, and how they end.
 
 use molecule_e2e::core::{Delegation, DelegationEnd, ErrorKind};
-use molecule_e2e::{Manner, Peer, route, scenario};
+use molecule_e2e::{Manner, PeerServer, route, scenario};
 
 scenario!(a_delegation_is_followed_to_its_answer, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let delegation = alpha.delegate(beta.workspace_id(), "index the docs").unwrap();
     let view = alpha.wait_delegation(&delegation).unwrap();
@@ -18,7 +18,7 @@ scenario!(a_delegation_is_followed_to_its_answer, [April, Current], |stage| {
 
 scenario!(an_answer_that_is_lost_is_asked_for_again_and_the_task_is_done_once, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let lost = world.lose_answer(1, route::DELEGATE);
     let delegation = alpha.delegate(beta.workspace_id(), "index the docs").unwrap();
@@ -30,7 +30,7 @@ scenario!(an_answer_that_is_lost_is_asked_for_again_and_the_task_is_done_once, [
 
 scenario!(one_key_is_one_delegation_and_never_another_peers, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let (gamma, _) = world.workspace();
     let task = || Delegation::new("index the docs").idempotency_key("docs");
@@ -45,7 +45,7 @@ scenario!(one_key_is_one_delegation_and_never_another_peers, [April, Current], |
 
 scenario!(what_cannot_be_delivered_fails_later, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Answer(500, "", "{}"));
+    let port = PeerServer::new(Manner::Answer(500, "", "{}"));
     let (alpha, beta) = world.pair(&port.url());
     let delegation = alpha.delegate(beta.workspace_id(), "index the docs").unwrap();
     let view = alpha.wait_delegation(&delegation).unwrap();
@@ -59,7 +59,7 @@ scenario!(what_cannot_be_delivered_fails_later, [April, Current], |stage| {
 
 scenario!(a_poll_peer_accepts_and_its_answer_is_a_message_of_its_own, [Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let delegation = beta.delegate(alpha.workspace_id(), "index the docs").unwrap();
     assert_eq!(beta.wait_delegation(&delegation).unwrap().end(), Some(DelegationEnd::AcceptedForPoll));

@@ -2,7 +2,7 @@
 
 use molecule_conformance::{Certificate, trusted};
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
-use molecule_e2e::{Agent, Manner, Peer, World, route, scenario};
+use molecule_e2e::{Agent, Manner, PeerServer, World, route, scenario};
 
 /// An agent that trusts the tests' authority, and one that is called at this URL.
 fn pair(world: &World, url: &str) -> (Agent, Agent) {
@@ -15,7 +15,7 @@ fn pair(world: &World, url: &str) -> (Agent, Agent) {
 
 scenario!(a_message_goes_over_tls_and_nothing_of_the_agent_with_it, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::secure(Manner::Echo, Certificate::Good);
+    let port = PeerServer::secure(Manner::Echo, Certificate::Good);
     let (alpha, beta) = pair(&world, &port.url());
     for text in ["hello", "again"] {
         let outcome = alpha.call_peer(beta.workspace_id(), text).unwrap();
@@ -32,7 +32,7 @@ scenario!(a_message_goes_over_tls_and_nothing_of_the_agent_with_it, [April, Curr
 scenario!(a_peer_that_cannot_show_who_it_is_gets_nothing, [April, Current], |stage| {
     for certificate in [Certificate::OtherName, Certificate::Expired, Certificate::UnknownAuthority] {
         let world = stage.world();
-        let port = Peer::secure(Manner::Echo, certificate);
+        let port = PeerServer::secure(Manner::Echo, certificate);
         let (alpha, beta) = pair(&world, &port.url());
         let direct = PeerCall::new("hello").route(Route::Direct);
         assert_eq!(alpha.call_peer(beta.workspace_id(), direct).unwrap(), CallOutcome::Unreachable);

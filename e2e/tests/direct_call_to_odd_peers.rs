@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use molecule_e2e::core::{CallOutcome, ErrorKind, PeerCall, Route};
-use molecule_e2e::{Manner, Peer, World, route, scenario};
+use molecule_e2e::{Manner, PeerServer, World, route, scenario};
 
 /// Calls a peer of this manner in the agent's own way, and tells the end in a line.
 fn call(world: &World, manner: Manner, limit: Duration) -> String {
-    let port = Peer::new(manner.clone());
+    let port = PeerServer::new(manner.clone());
     let (alpha, beta) = world.pair(&port.url());
     let relayed = world.count(route::A2A);
     let end = alpha.call_peer(beta.workspace_id(), PeerCall::new("hello").timeout(limit));
@@ -61,7 +61,7 @@ scenario!(a_message_goes_out_once_whatever_comes_back, [April, Current], |stage|
 scenario!(a_door_that_is_closed_to_it_sends_the_message_through_the_platform, [April, Current], |stage| {
     let world = stage.world();
     for status in [401, 403, 404, 405] {
-        let port = Peer::new(Manner::Answer(status, "", "{}"));
+        let port = PeerServer::new(Manner::Answer(status, "", "{}"));
         let (alpha, beta) = world.pair(&port.url());
         let relayed = world.count(route::A2A);
         let outcome = alpha.call_peer(beta.workspace_id(), "hello").unwrap();
@@ -77,7 +77,7 @@ scenario!(a_door_that_is_closed_to_it_sends_the_message_through_the_platform, [A
 
 scenario!(where_nobody_listens_the_platform_is_asked_and_says_so, [April, Current], |stage| {
     let world = stage.world();
-    let url = Peer::new(Manner::Echo).url();
+    let url = PeerServer::new(Manner::Echo).url();
     let (alpha, beta) = world.pair(&url);
     assert_eq!(alpha.call_peer(beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
     assert_eq!(world.count(route::A2A), 1);
@@ -85,7 +85,7 @@ scenario!(where_nobody_listens_the_platform_is_asked_and_says_so, [April, Curren
 
 scenario!(a_message_that_no_server_could_keep_is_sent_nowhere, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let error = alpha.call_peer(beta.workspace_id(), "a\0b").unwrap_err();
     super::assert_told(&error, ErrorKind::Config, "U+0000", "remove it");
@@ -94,7 +94,7 @@ scenario!(a_message_that_no_server_could_keep_is_sent_nowhere, [April, Current],
 
 scenario!(a_discovery_that_hangs_does_not_outlast_the_call, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let id = beta.workspace_id();
     let hangs = world.stall(&format!("/registry/discover/{id}"));

@@ -7,7 +7,7 @@ use std::process::Command;
 use molecule_conformance::{Certificate, trusted};
 use molecule_e2e::core::proto::WorkspaceStatus;
 use molecule_e2e::core::{Error, ErrorKind};
-use molecule_e2e::{Home, Manner, Peer, scenario};
+use molecule_e2e::{Home, Manner, PeerServer, scenario};
 use tokio::runtime::Builder;
 
 /// Runs one of the tests below in a process with these variables and no other that an agent reads.
@@ -69,7 +69,8 @@ const STATE: &str =
 
 #[test]
 fn the_authorities_of_a_file_are_trusted_and_a_file_that_is_none_is_named() {
-    let platform = Peer::secure(Manner::Answer(200, "content-type: application/json\r\n", STATE), Certificate::Good);
+    let platform =
+        PeerServer::secure(Manner::Answer(200, "content-type: application/json\r\n", STATE), Certificate::Good);
     let home = Home::new();
     let (url, file) = (platform.url(), home.path().join("authorities.pem"));
     fs::write(&file, trusted()).unwrap();

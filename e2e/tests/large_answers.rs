@@ -10,7 +10,7 @@ use http::{Method, Response};
 use molecule_e2e::core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::WorkspaceId;
 use molecule_e2e::core::{CallOutcome, PeerCall, Result, Route};
-use molecule_e2e::{Manner, Peer, scenario};
+use molecule_e2e::{Manner, PeerServer, scenario};
 
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 const OTHER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
@@ -49,8 +49,8 @@ impl Endpoint for Slow {
 }
 
 /// A server whose every answer is this long.
-fn server(bytes: usize) -> Peer {
-    Peer::new(Manner::Answer(200, JSON, format!("\"{}\"", "x".repeat(bytes)).leak()))
+fn server(bytes: usize) -> PeerServer {
+    PeerServer::new(Manner::Answer(200, JSON, format!("\"{}\"", "x".repeat(bytes)).leak()))
 }
 
 scenario!(while_a_large_answer_is_read_the_agent_can_be_asked, [Current], |stage| {
@@ -98,7 +98,7 @@ scenario!(a_large_reply_comes_whole, [Current], |stage| {
     let reply = format!(
         r#"{{"jsonrpc":"2.0","id":1,"result":{{"kind":"message","parts":[{{"kind":"text","text":"{text}\ud83d"}}]}}}}"#
     );
-    let server = Peer::new(Manner::Answer(200, JSON, reply.leak()));
+    let server = PeerServer::new(Manner::Answer(200, JSON, reply.leak()));
     let token = molecule_e2e::core::proto::Token::new("token").unwrap();
     let agent = world.setup_for(ID).platform(&server.url()).token(&token).build().unwrap();
     let call = PeerCall::new("hello").route(Route::Proxy).timeout(Duration::from_secs(60));

@@ -3,11 +3,11 @@
 
 use molecule_e2e::core::{CallOutcome, ErrorKind, PeerCall, QueueOutcome, Route};
 use molecule_e2e::platform::Dialect;
-use molecule_e2e::{Manner, Peer, route, scenario};
+use molecule_e2e::{Manner, PeerServer, route, scenario};
 
 scenario!(the_platform_queues_what_a_busy_peer_drops_and_delivers_it_with_the_next_beat, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Close);
+    let port = PeerServer::new(Manner::Close);
     let (alpha, beta) = world.pair(&port.url());
     let call = PeerCall::new("hello").route(Route::Proxy);
     let outcome = alpha.call_peer(beta.workspace_id(), call).unwrap();
@@ -38,7 +38,7 @@ scenario!(the_platform_queues_what_a_busy_peer_drops_and_delivers_it_with_the_ne
 
 scenario!(a_direct_call_that_is_dropped_is_sent_no_other_way, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Close);
+    let port = PeerServer::new(Manner::Close);
     let (alpha, beta) = world.pair(&port.url());
     let error = alpha.call_peer(beta.workspace_id(), "hello").unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, false), "{error}");

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 use std::{fs, thread};
 
-use molecule_conformance::Peer;
+use molecule_conformance::ScriptedPeer;
 use molecule_e2e::core::effect::LockId;
 use molecule_e2e::core::effect::plugin::PluginOp;
 use molecule_e2e::core::plugin::{Plugin, Setup};
@@ -42,7 +42,7 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
     let (tell, told) = mpsc::channel();
-    let downloads = Peer::start(move |connection| {
+    let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
         let archive = archive();
         head(connection, archive.len());
@@ -80,7 +80,7 @@ scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [C
     let agent = with_earlier_version(&world, good());
     let many = (0..FILES).fold(mine(), |tree, number| tree.file(&format!("many/{number:05}.md"), "x"));
     let archive = many.archive(UnixTime::from_secs(1_795_383_587)).unwrap().to_vec();
-    let downloads = Peer::start(move |connection| {
+    let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
         head(connection, archive.len());
         connection.send(&archive[..archive.len() - 1]);

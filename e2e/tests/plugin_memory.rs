@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use molecule_conformance::Peer;
+use molecule_conformance::ScriptedPeer;
 use molecule_e2e::core::plugin::{Installed, Plugin, Setup};
 use molecule_e2e::core::proto::UnixTime;
 use molecule_e2e::host::{Storage, seed};
@@ -23,7 +23,7 @@ const MIB: usize = 1 << 20;
 fn an_install_of_200_mib_takes_at_most_4_mib_blocking_and_8_mib_async() {
     // No platform packs more than 100 MiB, so a server of the test's own sends it.
     let archive = large().archive(UnixTime::from_secs(1_795_383_587)).unwrap();
-    let downloads = Peer::start(move |connection| {
+    let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
         connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len()));
         connection.send(&archive);

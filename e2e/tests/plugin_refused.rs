@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use molecule_conformance::{Connection, Peer};
+use molecule_conformance::{Connection, ScriptedPeer};
 use molecule_e2e::core::plugin::{EarlierVersion, InstallLimits, Plugin, Rule};
 use molecule_e2e::core::proto::{Token, UnixTime};
 use molecule_e2e::core::{Error, ErrorKind};
@@ -81,14 +81,14 @@ scenario!(limits_of_the_callers_own_hold, [Current], |stage| {
 });
 
 /// The same agent at a server that sends what it likes.
-pub(crate) fn at(world: &World, agent: &Agent, downloads: &Peer) -> Agent {
+pub(crate) fn at(world: &World, agent: &Agent, downloads: &ScriptedPeer) -> Agent {
     let (id, token) = (agent.workspace_id(), Token::new("a-token-that-nobody-checks").unwrap());
     world.setup(&id).token(&token).platform(&downloads.url()).call_limit(Duration::from_secs(5)).build().unwrap()
 }
 
 fn refused_from(world: &World, answer: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Agent, Error) {
     let agent = with_earlier_version(world, good());
-    let downloads = Peer::start(move |connection| {
+    let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
         answer(connection);
     });
@@ -159,7 +159,7 @@ scenario!(a_download_that_stalls_ends, [Current], |stage| {
 scenario!(a_download_without_an_end_is_cut_off, [Current], |stage| {
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
-    let downloads = Peer::start(|connection| {
+    let downloads = ScriptedPeer::start(|connection| {
         connection.request();
         connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let mut archive = archive();
@@ -185,7 +185,7 @@ scenario!(a_download_that_its_head_refuses_is_not_waited_for, [Current], |stage|
     let world = stage.world();
     let agent = with_earlier_version(&world, good());
     let (tell, told) = mpsc::channel();
-    let downloads = Peer::start(move |connection| {
+    let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
         head(connection, 101 << 20);
         let _ = tell.send(connection.is_left());

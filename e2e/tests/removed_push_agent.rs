@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
-use molecule_e2e::{Manner, Peer, scenario};
+use molecule_e2e::{Manner, PeerServer, scenario};
 
 scenario!(one_that_was_never_paused_is_discovered_and_delivered_to, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let id = beta.workspace_id();
     world.platform(|platform, now| platform.delete(now, &id, false)).unwrap();
@@ -21,7 +21,7 @@ scenario!(one_that_was_never_paused_is_discovered_and_delivered_to, [April, Curr
 
 scenario!(one_that_was_paused_before_has_no_url, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let id = beta.workspace_id();
     world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
 use molecule_e2e::host::{Storage, seed};
-use molecule_e2e::{Manner, Peer};
+use molecule_e2e::{Manner, PeerServer};
 
 const URL: &str = "MOLECULE_E2E_URL";
 /// A file in which the child leaves what it came to, and its figure in KiB.
@@ -30,7 +30,7 @@ fn reply(parts: usize) -> String {
 fn a_reply_of_16_mib_takes_at_most_four_times_its_length() {
     let most = (LENGTH - 100) / r#"{"text":""},"#.len();
     for (name, parts, expected) in [("a text", 0, "replied"), ("both", 8_000, "replied"), ("parts", most, "lost")] {
-        let peer = Peer::new(Manner::Answer(200, "Content-Type: application/json\r\n", reply(parts).leak()));
+        let peer = PeerServer::new(Manner::Answer(200, "Content-Type: application/json\r\n", reply(parts).leak()));
         for facade in ["blocking", "asynchronous"] {
             let told = env::temp_dir().join(format!("molecule-e2e-{:016x}", seed()));
             let test = format!("reply_memory::child_is_{facade}");

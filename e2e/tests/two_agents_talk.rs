@@ -4,11 +4,11 @@ use std::thread;
 
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
 use molecule_e2e::platform::Dialect;
-use molecule_e2e::{Manner, Peer, route, scenario};
+use molecule_e2e::{Manner, PeerServer, route, scenario};
 
 scenario!(the_peer_is_found_and_answers_a_direct_call_that_says_nothing_about_the_caller, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let id = beta.workspace_id();
 
@@ -29,7 +29,7 @@ scenario!(the_peer_is_found_and_answers_a_direct_call_that_says_nothing_about_th
 
 scenario!(calls_at_once_share_one_discovery, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let id = beta.workspace_id();
     let discovery = format!("/registry/discover/{id}");
@@ -48,7 +48,7 @@ scenario!(calls_at_once_share_one_discovery, [April, Current], |stage| {
 
 scenario!(through_the_platform_the_peer_hears_the_platform, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let call = PeerCall::new("hello").route(Route::Proxy);
     let outcome = alpha.call_peer(beta.workspace_id(), call).unwrap();
@@ -62,7 +62,7 @@ scenario!(through_the_platform_the_peer_hears_the_platform, [April, Current], |s
 
 scenario!(a_peer_that_wants_its_secret_is_called_through_the_platform, [Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     port.behave(Manner::EchoTo(beta.inbound_secret().unwrap().expose().to_owned()));
 
@@ -80,7 +80,7 @@ scenario!(a_peer_that_wants_its_secret_is_called_through_the_platform, [Current]
 
 scenario!(a_poll_agent_finds_messages_in_its_feed_and_april_has_none, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     // Alpha polls: beta calls it.
     let outcome = beta.call_peer(alpha.workspace_id(), "hello").unwrap();
@@ -94,7 +94,7 @@ scenario!(a_poll_agent_finds_messages_in_its_feed_and_april_has_none, [April, Cu
 
 scenario!(who_may_not_talk_is_denied, [April, Current], |stage| {
     let world = stage.world();
-    let port = Peer::new(Manner::Echo);
+    let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
     let below = beta.workspace_id();
     let (nephew, _) = world.platform(|platform, now| platform.create_workspace_below(now, "nephew", &below)).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// One act. After a script's last one the peer says goodbye (under TLS too), and reads until the client closes.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub enum PeerAction {
     /// Waits until something has arrived, and leaves it unread.
     Notice,
     /// Reads a request's head, and its body as far as its length says.
@@ -47,7 +47,7 @@ pub enum Certificate {
     AsksForOne,
 }
 
-impl Act {
+impl PeerAction {
     /// Sends a text.
     pub fn send(text: &'static str) -> Self {
         Self::Send(text.as_bytes().into())

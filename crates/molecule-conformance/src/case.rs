@@ -10,7 +10,7 @@ use molecule_core::effect::connection::Reach;
 use molecule_core::effect::{Fault, FaultKind, Limits, Sent};
 use rustls::HandshakeKind;
 
-use super::act::Act;
+use super::act::PeerAction;
 
 /// The name that stands for a platform on another machine: such a one goes through a proxy.
 pub(super) const ELSEWHERE: &str = "platform.example";
@@ -28,8 +28,8 @@ pub struct Case {
     pub name: &'static str,
     /// Why more than one thing may come of it.
     pub because: Option<&'static str>,
-    pub(super) connections: Vec<Vec<Act>>,
-    pub(super) asks: Vec<Ask>,
+    pub(super) connections: Vec<Vec<PeerAction>>,
+    pub(super) asks: Vec<CaseRequest>,
     pub(super) https: bool,
     pub(super) host: Option<&'static str>,
     pub(super) names: Names,
@@ -74,7 +74,7 @@ pub enum Proxy {
 
 /// One request of a case.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct CaseRequest {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) body: Bytes,
@@ -137,25 +137,25 @@ impl Case {
     }
 
     /// The peer does this with the next connection.
-    pub(super) fn peer(mut self, acts: impl Into<Vec<Act>>) -> Self {
+    pub(super) fn peer(mut self, acts: impl Into<Vec<PeerAction>>) -> Self {
         self.connections.push(acts.into());
         self
     }
 
     /// This is asked next.
-    pub(super) fn ask(mut self, ask: Ask) -> Self {
+    pub(super) fn ask(mut self, ask: CaseRequest) -> Self {
         self.asks.push(ask);
         self
     }
 
     /// A `GET` is asked next, of which nothing but this may come.
     pub(super) fn gives(self, seen: CaseOutcome) -> Self {
-        self.ask(Ask::get().gives(&[seen]))
+        self.ask(CaseRequest::get().gives(&[seen]))
     }
 
     /// A `GET` is asked next, and this is its answer.
     pub(super) fn answers(self, status: u16, body: &str) -> Self {
-        self.ask(Ask::get().answers(status, body))
+        self.ask(CaseRequest::get().answers(status, body))
     }
 
     pub(super) fn because(mut self, reason: &'static str) -> Self {
@@ -214,7 +214,7 @@ impl Case {
     }
 }
 
-impl Ask {
+impl CaseRequest {
     /// A `GET` with limits that nothing reaches, and at most 64 KiB back.
     pub(super) fn get() -> Self {
         Self::new(Method::GET, Bytes::new())

@@ -6,7 +6,7 @@ use molecule_core::Result;
 use molecule_core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_core::proto::WorkspaceId;
 
-use super::act::Act;
+use super::act::PeerAction;
 use super::peer::Received;
 
 /// The workspace.
@@ -34,26 +34,26 @@ impl Endpoint for Once {
 
 /// What the current server says to an agent of the workspace [`ID`] that has a token, with one secret,
 /// `OPENAI_API_KEY=sk-1`.
-pub fn welcome(request: &Received) -> Vec<Act> {
+pub fn welcome(request: &Received) -> Vec<PeerAction> {
     vec![if request.is("POST /registry/register") {
-        Act::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
+        PeerAction::json(r#"{"status":"registered","delivery_mode":"poll"}"#)
     } else if request.is("POST /registry/heartbeat") {
-        Act::json(r#"{"status":"ok"}"#)
+        PeerAction::json(r#"{"status":"ok"}"#)
     } else if request.is(&format!("GET /workspaces/{ID}/state")) {
-        Act::json(&format!(r#"{{"workspace_id":"{ID}","status":"online","paused":false,"deleted":false}}"#))
+        PeerAction::json(&format!(r#"{{"workspace_id":"{ID}","status":"online","paused":false,"deleted":false}}"#))
     } else if request.is(&format!("GET /workspaces/{ID}/secrets/values")) {
-        Act::json(r#"{"OPENAI_API_KEY":"sk-1"}"#)
+        PeerAction::json(r#"{"OPENAI_API_KEY":"sk-1"}"#)
     } else if request.is(&format!("GET /workspaces/{ID}")) {
-        Act::json(&format!(r#"{{"id":"{ID}","name":"w","status":"online","kind":"workspace"}}"#))
+        PeerAction::json(&format!(r#"{{"id":"{ID}","name":"w","status":"online","kind":"workspace"}}"#))
     } else {
-        Act::answer("404 Not Found", "")
+        PeerAction::answer("404 Not Found", "")
     }]
 }
 
 /// The same to an agent without a token, which gets `minted` with its register.
-pub fn mint(request: &Received) -> Vec<Act> {
+pub fn mint(request: &Received) -> Vec<PeerAction> {
     if request.is("POST /registry/register") {
-        return vec![Act::json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)];
+        return vec![PeerAction::json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)];
     }
     welcome(request)
 }

@@ -1,7 +1,7 @@
 //! One suite of acts on the store that every disk must pass, so that a simulated disk does only what a real one does.
 //!
 //! A [`Course`] is data: who does what in which order, what becomes of the disk meanwhile, and what comes of each act.
-//! A [`Place`] is what it runs on: a real directory below `molecule-host`, or a simulated disk.
+//! A [`TestDisk`] is what it runs on: a real directory below `molecule-host`, or a simulated disk.
 
 mod courses;
 
@@ -79,7 +79,7 @@ pub enum Condition {
 }
 
 /// Where a course runs.
-pub trait Place {
+pub trait TestDisk {
     /// The agent's store, as one more process opens it.
     fn store(&self) -> Arc<dyn Store>;
 
@@ -95,7 +95,7 @@ impl Course {
     }
 
     /// Runs it, and tells every act of which something else came than the course says.
-    pub fn run(&self, place: &mut impl Place) -> Vec<String> {
+    pub fn run(&self, place: &mut impl TestDisk) -> Vec<String> {
         let mut agents = Agents { hosts: [None, None], last: [None, None] };
         let mut complaints = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
@@ -127,7 +127,7 @@ struct Agents {
 }
 
 impl Agents {
-    fn host(&mut self, agent: Agent, place: &impl Place) -> &Host {
+    fn host(&mut self, agent: Agent, place: &impl TestDisk) -> &Host {
         self.hosts[agent as usize].get_or_insert_with(|| Host::new(place.store()))
     }
 }

@@ -9,7 +9,7 @@
 //! [`SEEN`] is the other direction: the faults that real drivers gave here. A simulated network may produce these and
 //! no others. The module [`host`] does the same for acts on the store.
 //!
-//! A [`Peer`] does what a script says: it drips, stalls, cuts, floods, speaks TLS with any [`Certificate`], stands for a
+//! A [`ScriptedPeer`] does what a script says: it drips, stalls, cuts, floods, speaks TLS with any [`Certificate`], stands for a
 //! proxy, and keeps what it received. Tests of drivers and facades that are about something else than a case use it too.
 
 mod act;
@@ -24,12 +24,12 @@ mod run;
 mod seen;
 mod wire;
 
-pub use act::{Act, Certificate};
-pub use case::{Ask, Case, CaseOutcome, Names, Proxy};
+pub use act::{Certificate, PeerAction};
+pub use case::{Case, CaseOutcome, CaseRequest, Names, Proxy};
 pub use cases::all;
 pub use certificate::trusted;
 pub use facades::{ID, Once, mint, welcome};
-pub use peer::{ClosedPort, Connection, Log, Peer, Received, Watch};
+pub use peer::{ClosedPort, Connection, Log, Received, ScriptedPeer, Watch};
 pub use report::Report;
 pub use run::{Driver, Lookup, Sighting, run};
 pub use seen::SEEN;

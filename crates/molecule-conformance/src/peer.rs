@@ -1,6 +1,6 @@
 //! The scripted peer of all tests: a server on a loopback port that does what a script says, a thread for each connection.
 //!
-//! Every wait is bounded, and dropping a [`Peer`] ends its threads and closes its connections.
+//! Every wait is bounded, and dropping a [`ScriptedPeer`] ends its threads and closes its connections.
 
 mod connection;
 mod log;
@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::log::Shared;
-use super::act::Act;
+use super::act::PeerAction;
 
 pub use connection::Connection;
 pub use log::{Log, Received, Watch};
@@ -22,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A peer that is at work.
 #[derive(Debug)]
-pub struct Peer {
+pub struct ScriptedPeer {
     address: SocketAddr,
     shared: Arc<Shared>,
     listener: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
 
-impl Peer {
+impl ScriptedPeer {
     /// Starts a peer that runs this script for each connection, from its first byte on.
     ///
     /// # Panics
@@ -46,7 +46,7 @@ impl Peer {
     ///
     /// # Panics
     /// If no loopback port is free.
-    pub fn answering(script: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) -> Self {
+    pub fn answering(script: impl Fn(&Received) -> Vec<PeerAction> + Send + Sync + 'static) -> Self {
         Self::start(move |connection| connection.answer(&script))
     }
 
@@ -54,13 +54,13 @@ impl Peer {
     /// closed at once.
     ///
     /// `secret`: only what is said under TLS belongs to a request.
-    pub(crate) fn scripted(scripts: Vec<Vec<Act>>, secret: bool) -> Self {
+    pub(crate) fn scripted(scripts: Vec<Vec<PeerAction>>, secret: bool) -> Self {
         Self::start(move |connection| {
             if secret {
                 connection.expect_tunnel();
             }
             let script = scripts.get(connection.number() - 1).cloned();
-            connection.perform(script.unwrap_or_else(|| vec![Act::Slam]));
+            connection.perform(script.unwrap_or_else(|| vec![PeerAction::Slam]));
         })
     }
 
@@ -126,7 +126,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for ScriptedPeer {
     fn drop(&mut self) {
         self.stop(Shared::cut_all);
     }

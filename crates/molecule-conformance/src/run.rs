@@ -9,9 +9,9 @@ use http::{Request, Response};
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Proxy as ProxyChoice, Transport};
 
-use super::case::{Ask, Case, CaseOutcome, Names};
+use super::case::{Case, CaseOutcome, CaseRequest, Names};
 use super::certificate::{idle_authority, trusted};
-use super::peer::{ClosedPort, Log, Peer, Received};
+use super::peer::{ClosedPort, Log, Received, ScriptedPeer};
 use super::wire::{SECRETS, judge_request, judge_tunnel, proxy_url};
 
 /// How much later than its limits say a request may end: the machine may be busy.
@@ -54,7 +54,7 @@ pub struct Sighting {
 /// # Panics
 /// If the machine has no ports or threads left.
 pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
-    let peer = Peer::scripted(case.connections.clone(), case.https);
+    let peer = ScriptedPeer::scripted(case.connections.clone(), case.https);
     let closed = ClosedPort::new();
     let places = Places { peer: peer.address(), closed: closed.address() };
     let client = driver.client(&places.transport(case), places.lookup(case.names));
@@ -120,7 +120,7 @@ impl Places {
 }
 
 /// A limit passes when it says, neither earlier nor much later.
-fn judge_time(ask: &Ask, came: CaseOutcome, took: Duration) -> Option<String> {
+fn judge_time(ask: &CaseRequest, came: CaseOutcome, took: Duration) -> Option<String> {
     let limits = &ask.limits;
     let (least, most) = match came {
         CaseOutcome::Fault(FaultKind::Timeout(phase), _) => {
@@ -139,7 +139,7 @@ fn judge_time(ask: &Ask, came: CaseOutcome, took: Duration) -> Option<String> {
     (took < least || took > most).then(|| format!("{came} after {took:?}"))
 }
 
-fn judge(ask: &Ask, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
+fn judge(ask: &CaseRequest, outcome: &Result<Response<Bytes>, Fault>) -> Vec<String> {
     let mut complaints = Vec::new();
     let came = CaseOutcome::from(outcome);
     if !ask.allowed.contains(&came) {

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use molecule_conformance::{Act, Certificate, ClosedPort, Peer, trusted};
+use molecule_conformance::{Certificate, ClosedPort, PeerAction, ScriptedPeer, trusted};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn connect(peer: &Peer) -> TcpStream {
+fn connect(peer: &ScriptedPeer) -> TcpStream {
     let stream = TcpStream::connect(peer.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -31,7 +31,9 @@ fn ask(mut stream: impl Read + Write) -> io::Result<String> {
 
 #[test]
 fn a_request_is_kept_as_it_came() {
-    let peer = Peer::answering(|request| vec![Act::answer("200 OK", &request.connection.to_string()), Act::Close]);
+    let peer = ScriptedPeer::answering(|request| {
+        vec![PeerAction::answer("200 OK", &request.connection.to_string()), PeerAction::Close]
+    });
     assert!(ask(connect(&peer)).unwrap().ends_with("\r\n\r\n1"));
     assert!(ask(connect(&peer)).unwrap().ends_with("\r\n\r\n2"));
     let requests = peer.requests();
@@ -43,14 +45,14 @@ fn a_request_is_kept_as_it_came() {
 
 #[test]
 fn an_assertion_of_a_script_fails_the_test() {
-    let peer = Peer::start(|connection| assert!(connection.request().unwrap().is("GET /other")));
+    let peer = ScriptedPeer::start(|connection| assert!(connection.request().unwrap().is("GET /other")));
     let _ = ask(connect(&peer));
     catch_unwind(AssertUnwindSafe(|| drop(peer))).expect_err("the script has panicked");
 }
 
 #[test]
 fn a_peer_that_is_dropped_closes_its_connections_and_its_port() {
-    let peer = Peer::answering(|_| vec![Act::Hold]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::Hold]);
     let (address, mut stream) = (peer.address(), connect(&peer));
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert!(peer.watch().wait(|log| log.requests.len() == 1));
@@ -62,8 +64,8 @@ fn a_peer_that_is_dropped_closes_its_connections_and_its_port() {
 
 #[test]
 fn a_slam_is_a_reset_where_something_is_unread() {
-    let peer = Peer::start(|connection| {
-        connection.perform([Act::Notice, Act::Slam]);
+    let peer = ScriptedPeer::start(|connection| {
+        connection.perform([PeerAction::Notice, PeerAction::Slam]);
     });
     let end = ask(connect(&peer)).unwrap_err().kind();
     // Windows has a word of its own for it.
@@ -73,8 +75,9 @@ fn a_slam_is_a_reset_where_something_is_unread() {
 #[test]
 fn a_client_that_leaves_ends_a_script() {
     let (tell, told) = channel();
-    let peer = Peer::start(move |connection| {
-        let open = connection.perform([Act::Take, Act::Drip("x".repeat(1 << 20).into_bytes().into(), PATIENCE)]);
+    let peer = ScriptedPeer::start(move |connection| {
+        let open =
+            connection.perform([PeerAction::Take, PeerAction::Drip("x".repeat(1 << 20).into_bytes().into(), PATIENCE)]);
         tell.send((open, connection.send("more"))).unwrap();
     });
     let mut stream = connect(&peer);
@@ -92,10 +95,15 @@ fn only_a_cut_leaves_out_the_goodbye_of_tls() {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
-    for (last, ends_well) in [(Act::Close, true), (Act::Cut, false)] {
+    for (last, ends_well) in [(PeerAction::Close, true), (PeerAction::Cut, false)] {
         let name = format!("{last:?}");
-        let peer = Peer::start(move |connection| {
-            connection.perform([Act::Secure(Certificate::Good), Act::Take, Act::ok(), last.clone()]);
+        let peer = ScriptedPeer::start(move |connection| {
+            connection.perform([
+                PeerAction::Secure(Certificate::Good),
+                PeerAction::Take,
+                PeerAction::ok(),
+                last.clone(),
+            ]);
         });
         let client = ClientConnection::new(config.clone(), "localhost".try_into().unwrap()).unwrap();
         let end = ask(StreamOwned::new(client, connect(&peer)));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use molecule_conformance::host::{self, Condition, Course, Place};
+use molecule_conformance::host::{self, Condition, Course, TestDisk};
 use molecule_host::{Storage, Store, seed};
 
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
@@ -41,7 +41,7 @@ impl Real {
     }
 }
 
-impl Place for Real {
+impl TestDisk for Real {
     fn store(&self) -> Arc<dyn Store> {
         Storage::Dir(self.home()).open(&ID.parse().unwrap()).unwrap()
     }

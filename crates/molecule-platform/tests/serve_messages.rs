@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use molecule_conformance::{Act, ClosedPort, Peer};
+use molecule_conformance::{ClosedPort, PeerAction, ScriptedPeer};
 use molecule_platform::{Config, Dialect, Platform, Server, serve};
 use molecule_proto::{Token, WorkspaceId, path};
 use serde_json::{Value, json};
@@ -33,15 +33,15 @@ fn ask(server: &Server, line: &str, bearer: &Token, body: &Value) -> (u16, Value
 }
 
 /// An agent that does this with each request, one a connection.
-fn agent(replies: Vec<Act>) -> Peer {
-    Peer::start(move |connection| {
+fn agent(replies: Vec<PeerAction>) -> ScriptedPeer {
+    ScriptedPeer::start(move |connection| {
         let reply = replies[connection.number() - 1].clone();
-        connection.perform([Act::Take, reply]);
+        connection.perform([PeerAction::Take, reply]);
     })
 }
 
-fn hello() -> Act {
-    Act::answer_with("200 OK", "Content-Type: text/plain\r\n", r#"{"result":"hello"}"#)
+fn hello() -> PeerAction {
+    PeerAction::answer_with("200 OK", "Content-Type: text/plain\r\n", r#"{"result":"hello"}"#)
 }
 
 /// A served platform with a caller and an agent that is registered at a URL.
@@ -81,7 +81,7 @@ fn a_message_goes_to_the_registered_url_with_the_agents_secret() {
 
 #[test]
 fn a_closed_connection_lets_the_message_wait_for_the_next_beat() {
-    let agent = agent(vec![Act::Close, hello()]);
+    let agent = agent(vec![PeerAction::Close, hello()]);
     let (server, one, other) = world(Config::new(Dialect::Current), &format!("{}/", agent.url()));
     let (status, answer) = tell(&server, &one, &other.0);
     assert_eq!((status, &answer["queued"]), (202, &json!(true)), "{answer}");
@@ -96,7 +96,7 @@ fn a_closed_connection_lets_the_message_wait_for_the_next_beat() {
 
 #[test]
 fn an_agent_that_hangs_is_cut_off() {
-    let agent = agent(vec![Act::Listen]);
+    let agent = agent(vec![PeerAction::Listen]);
     let config = Config::new(Dialect::Current).idle_timeout(Duration::from_millis(50));
     let (server, one, other) = world(config, &format!("{}/", agent.url()));
     assert_eq!(tell(&server, &one, &other.0).0, 202);
@@ -127,7 +127,7 @@ fn a_port_where_nobody_listens_is_out_of_reach() {
 #[test]
 fn what_is_no_http_is_out_of_reach_and_a_body_that_breaks_off_is_a_lost_reply() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{";
-    let agent = agent(vec![Act::send("junk\r\n\r\n"), Act::send(cut)]);
+    let agent = agent(vec![PeerAction::send("junk\r\n\r\n"), PeerAction::send(cut)]);
     let (server, one, other) = world(Config::new(Dialect::Current), &format!("{}/", agent.url()));
     assert_eq!(tell(&server, &one, &other.0), (502, json!({"error": "failed to reach workspace agent"})));
     let (status, answer) = tell(&server, &one, &other.0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use molecule_async::core::effect::{Slot, Stored};
 use molecule_async::{Agent, Storage, Store, StoreError, WorkspaceId};
-use molecule_conformance::{Act, ID, Once, Peer, mint};
+use molecule_conformance::{ID, Once, PeerAction, ScriptedPeer, mint};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use crate::support::{SOON, agent, builder, closed, requests};
 
 #[tokio::test]
 async fn a_call_that_is_dropped_closes_its_connection() {
-    let peer = Peer::answering(|_| vec![Act::Listen]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::Listen]);
     let agent = agent(peer.url());
     let call = tokio::spawn(async move { agent.send(&Once).await });
     requests(&peer, 1).await;
@@ -56,7 +56,7 @@ fn a_register_that_is_dropped_outside_its_runtime_stores_its_token() {
 
 #[test]
 fn a_call_that_outlives_its_runtime_may_be_dropped() {
-    let peer = Peer::answering(|_| vec![Act::Listen]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::Listen]);
     let agent = agent(peer.url());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut call = Box::pin(agent.send(&Once));
@@ -74,7 +74,7 @@ fn a_call_that_outlives_its_runtime_may_be_dropped() {
 
 #[tokio::test]
 async fn a_call_that_was_never_awaited_sends_nothing() {
-    let peer = Peer::answering(|_| vec![Act::Listen]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::Listen]);
     let agent = agent(peer.url());
     drop(agent.send(&Once));
     tokio::task::yield_now().await;
@@ -83,7 +83,7 @@ async fn a_call_that_was_never_awaited_sends_nothing() {
 
 #[tokio::test]
 async fn a_loop_that_is_dropped_gives_its_lock_back() {
-    let peer = Peer::answering(|_| vec![Act::Listen]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::Listen]);
     let home = Home::new("dropped-loop");
     let agent = || builder(peer.url()).storage(Storage::Dir(home.0.clone())).build().unwrap();
     let (first, second) = (agent(), agent());
@@ -106,7 +106,7 @@ async fn a_loop_that_is_dropped_gives_its_lock_back() {
 /// A platform that has a register's request and mints, and answers once it may.
 struct Minting {
     agent: Agent,
-    peer: Peer,
+    peer: ScriptedPeer,
     go: std::sync::mpsc::Sender<()>,
     replaced: UnboundedReceiver<Slot>,
     home: Home,
@@ -116,7 +116,7 @@ impl Minting {
     fn start(name: &str) -> Self {
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let peer = Peer::answering(move |request| {
+        let peer = ScriptedPeer::answering(move |request| {
             if request.is("POST /registry/register") {
                 gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
             }

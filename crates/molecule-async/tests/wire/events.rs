@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use molecule_async::{Agent, Event};
-use molecule_conformance::{Act, ID, Peer, mint, welcome};
+use molecule_conformance::{ID, PeerAction, ScriptedPeer, mint, welcome};
 
 use crate::support::{SOON, builder, closed, timeouts};
 
 #[tokio::test]
 async fn the_callback_may_ask_the_agent() {
-    let peer = Peer::answering(mint);
+    let peer = ScriptedPeer::answering(mint);
     let agent = Arc::new(OnceLock::<Agent>::new());
     let told = Arc::new(Mutex::new(Vec::new()));
     let built = builder(peer.url()).on_event({
@@ -33,7 +33,7 @@ async fn the_callback_may_ask_the_agent() {
 
 #[tokio::test]
 async fn a_panic_in_the_callback_is_the_callers() {
-    let peer = Peer::answering(mint);
+    let peer = ScriptedPeer::answering(mint);
     let agent =
         builder(peer.url()).on_event(|_| std::panic::resume_unwind(Box::new("the application's own"))).build().unwrap();
     let calling = tokio::spawn({
@@ -50,13 +50,13 @@ async fn a_panic_in_the_callback_is_the_callers() {
 async fn a_panic_in_the_callback_leaves_no_request_behind() {
     let (asked, state_is_asked) = channel();
     let state_is_asked = Mutex::new(state_is_asked);
-    let peer = Peer::answering(move |request| {
+    let peer = ScriptedPeer::answering(move |request| {
         if request.is("POST /registry/heartbeat") {
             state_is_asked.lock().unwrap().recv_timeout(SOON).unwrap();
-            vec![Act::answer("500 Internal Server Error", "")]
+            vec![PeerAction::answer("500 Internal Server Error", "")]
         } else if request.is(&format!("GET /workspaces/{ID}/state")) {
             asked.send(()).unwrap();
-            vec![Act::Listen]
+            vec![PeerAction::Listen]
         } else {
             welcome(request)
         }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use molecule_async::{Client, Transport};
-use molecule_conformance::{Peer, mint};
+use molecule_conformance::{ScriptedPeer, mint};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ use crate::support::{SOON, builder};
 
 #[test]
 fn a_token_is_stored_behind_many_look_ups_that_hang() {
-    let peer = Peer::answering(mint);
+    let peer = ScriptedPeer::answering(mint);
     let here = peer.address();
     let (go, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);

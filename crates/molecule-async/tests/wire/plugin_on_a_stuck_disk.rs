@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use molecule_async::{ErrorKind, Plugin};
-use molecule_conformance::Peer;
+use molecule_conformance::ScriptedPeer;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
@@ -25,7 +25,7 @@ fn a_download_ends_at_its_limit_and_leaves_nothing() {
     let (stuck, is_stuck) = mpsc::channel::<()>();
     let is_stuck = Mutex::new(is_stuck);
     let (sent, mut ended) = unbounded_channel();
-    let server = Peer::start(move |connection| {
+    let server = ScriptedPeer::start(move |connection| {
         connection.request().unwrap();
         asked.send(()).unwrap();
         is_stuck.lock().unwrap().recv().unwrap();

@@ -1,13 +1,13 @@
 //! Connections are kept for the next request, also among many threads and many agents.
 
 use molecule_async::{Client, Transport};
-use molecule_conformance::{Act, Once, Peer};
+use molecule_conformance::{Once, PeerAction, ScriptedPeer};
 
 use crate::support::{agent, builder};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_calls_one_after_the_other_share_a_connection_on_many_threads() {
-    let peer = Peer::answering(|_| vec![Act::json("{}")]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::json("{}")]);
     let agent = agent(peer.url());
     for _ in 0..200 {
         agent.send(&Once).await.unwrap();
@@ -17,7 +17,9 @@ async fn many_calls_one_after_the_other_share_a_connection_on_many_threads() {
 
 #[tokio::test]
 async fn calls_side_by_side_do_not_wait_for_each_other() {
-    let peer = Peer::answering(|request| vec![if request.is("POST /once") { Act::Listen } else { Act::json("{}") }]);
+    let peer = ScriptedPeer::answering(|request| {
+        vec![if request.is("POST /once") { PeerAction::Listen } else { PeerAction::json("{}") }]
+    });
     let agent = agent(peer.url());
     let stalled = tokio::spawn({
         let agent = agent.clone();
@@ -30,7 +32,7 @@ async fn calls_side_by_side_do_not_wait_for_each_other() {
 
 #[tokio::test]
 async fn agents_with_one_client_share_its_connections() {
-    let peer = Peer::answering(|_| vec![Act::json("{}")]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::json("{}")]);
     let client = Client::new(&Transport::default()).unwrap();
     for _ in 0..3 {
         builder(peer.url()).client(client.clone()).build().unwrap().send(&Once).await.unwrap();

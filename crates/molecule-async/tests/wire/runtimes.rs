@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use molecule_async::{Client, ErrorKind, Transport};
-use molecule_conformance::{Act, Once, Peer};
+use molecule_conformance::{Once, PeerAction, ScriptedPeer};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{agent, builder};
@@ -15,7 +15,7 @@ fn both_kinds() -> [Runtime; 2] {
 
 #[test]
 fn both_kinds_of_runtime_serve() {
-    let peer = Peer::answering(|_| vec![Act::json("{}")]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::json("{}")]);
     for runtime in both_kinds() {
         runtime.block_on(agent(peer.url()).pull_secrets()).unwrap();
     }
@@ -23,7 +23,7 @@ fn both_kinds_of_runtime_serve() {
 
 #[test]
 fn an_agent_outlives_the_runtime_that_opened_its_connections() {
-    let peer = Peer::answering(|_| vec![Act::json("{}")]);
+    let peer = ScriptedPeer::answering(|_| vec![PeerAction::json("{}")]);
     let client = Client::new(&Transport::default()).unwrap();
     let agent = builder(peer.url()).client(client).build().unwrap();
     for runtime in both_kinds() {

@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use molecule_async::Ended;
-use molecule_conformance::{Act, ID, Peer, welcome};
+use molecule_conformance::{ID, PeerAction, ScriptedPeer, welcome};
 
 use crate::support::{SOON, builder, closed, requests};
 
 /// A platform that takes the agent in, and answers neither a heartbeat nor a look at the state.
-fn stalling() -> Peer {
+fn stalling() -> ScriptedPeer {
     let state = format!("GET /workspaces/{ID}/state");
-    Peer::answering(move |request| {
-        if request.is("POST /registry/heartbeat") || request.is(&state) { vec![Act::Listen] } else { welcome(request) }
+    ScriptedPeer::answering(move |request| {
+        if request.is("POST /registry/heartbeat") || request.is(&state) {
+            vec![PeerAction::Listen]
+        } else {
+            welcome(request)
+        }
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_async::{Agent, AgentBuilder, Storage, Timeouts};
-use molecule_conformance::{ID, Log, Peer};
+use molecule_conformance::{ID, Log, ScriptedPeer};
 
 /// Longer than any limit of a scenario, and shorter than any patience.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -25,17 +25,17 @@ pub(crate) fn timeouts(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
 }
 
 /// Waits until so many requests have come, at most 10 s.
-pub(crate) async fn requests(peer: &Peer, count: usize) {
+pub(crate) async fn requests(peer: &ScriptedPeer, count: usize) {
     assert!(wait(peer, move |log| log.requests.len() >= count).await, "{count} requests: {:?}", peer.requests());
 }
 
 /// Waits until so many connections are over, at most 10 s.
-pub(crate) async fn closed(peer: &Peer, count: usize) {
+pub(crate) async fn closed(peer: &ScriptedPeer, count: usize) {
     assert!(wait(peer, move |log| log.closed >= count).await, "{count} connections were due to close");
 }
 
 /// On a thread of its own, so that the runtime under test goes on.
-async fn wait(peer: &Peer, until: impl Fn(&Log) -> bool + Send + 'static) -> bool {
+async fn wait(peer: &ScriptedPeer, until: impl Fn(&Log) -> bool + Send + 'static) -> bool {
     let watch = peer.watch();
     tokio::task::spawn_blocking(move || watch.wait(until)).await.unwrap()
 }

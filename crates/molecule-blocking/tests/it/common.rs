@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_blocking::{Agent, AgentBuilder, Storage, Timeouts};
-use molecule_conformance::{Act, ID, Peer};
+use molecule_conformance::{ID, PeerAction, ScriptedPeer};
 
 /// Nothing in these tests takes longer, whatever goes wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +24,6 @@ pub(crate) fn patient() -> Timeouts {
 }
 
 /// Answers every request like this.
-pub(crate) fn saying(text: &'static str) -> Peer {
-    Peer::answering(move |_| vec![Act::answer("200 OK", text)])
+pub(crate) fn saying(text: &'static str) -> ScriptedPeer {
+    ScriptedPeer::answering(move |_| vec![PeerAction::answer("200 OK", text)])
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use molecule_blocking::{Agent, Ended, Event};
-use molecule_conformance::{Peer, welcome};
+use molecule_conformance::{ScriptedPeer, welcome};
 
 use crate::common::*;
 
 #[test]
 fn a_callback_may_use_the_agent() {
-    let peer = Peer::answering(welcome);
+    let peer = ScriptedPeer::answering(welcome);
     let slot: Arc<OnceLock<Agent>> = Arc::default();
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let (inside, events) = (slot.clone(), heard.clone());
@@ -34,7 +34,7 @@ fn a_callback_may_use_the_agent() {
 
 #[test]
 fn the_loop_tells_and_beats_and_the_agent_can_be_used_beside_it() {
-    let peer = Peer::answering(welcome);
+    let peer = ScriptedPeer::answering(welcome);
     let (sender, events) = channel();
     let sender = Mutex::new(sender);
     let agent = builder(&peer.url())

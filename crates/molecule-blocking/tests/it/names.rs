@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use molecule_blocking::core::effect::Limits;
 use molecule_blocking::{Client, Transport};
-use molecule_conformance::{Act, ClosedPort, Once, Peer};
+use molecule_conformance::{ClosedPort, Once, PeerAction, ScriptedPeer};
 
 use crate::common::*;
 
@@ -36,10 +36,10 @@ fn a_failover_by_dns_is_found_by_the_next_request() {
 #[test]
 fn a_kept_connection_needs_no_lookup_and_a_new_one_none_within_a_minute() {
     // The second answer on a connection is its last.
-    let last = || Act::answer_with("200 OK", "connection: close\r\n", "ok");
+    let last = || PeerAction::answer_with("200 OK", "connection: close\r\n", "ok");
     let (peer, closed) = (
-        Peer::start(move |connection| {
-            connection.perform([Act::Take, Act::ok(), Act::Take, last(), Act::Listen]);
+        ScriptedPeer::start(move |connection| {
+            connection.perform([PeerAction::Take, PeerAction::ok(), PeerAction::Take, last(), PeerAction::Listen]);
         }),
         ClosedPort::new(),
     );

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use molecule_blocking::{Ended, Event, Stopper};
-use molecule_conformance::{Act, Certificate, Peer, trusted, welcome};
+use molecule_conformance::{Certificate, PeerAction, ScriptedPeer, trusted, welcome};
 
 use crate::common::*;
 
 #[test]
 fn the_loop_runs_over_tls_on_its_small_stacks() {
-    let peer = Peer::start(|connection| {
-        connection.perform([Act::Secure(Certificate::Good)]);
+    let peer = ScriptedPeer::start(|connection| {
+        connection.perform([PeerAction::Secure(Certificate::Good)]);
         connection.answer(welcome);
     });
     let stopper: Arc<Mutex<Option<Stopper>>> = Arc::default();

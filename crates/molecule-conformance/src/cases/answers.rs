@@ -2,77 +2,89 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::act::Act::{self, Listen, Notice, Slam, Take};
-use crate::case::{Ask, Case, CaseOutcome, maybe, unsent};
+use crate::act::PeerAction::{self, Listen, Notice, Slam, Take};
+use crate::case::{Case, CaseOutcome, CaseRequest, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("404 with HTML").peer([Take, Act::answer("404 Not Found", "<html>")]).answers(404, "<html>"),
-        Case::new("403 without a body").peer([Take, Act::answer("403 Forbidden", "")]).answers(403, ""),
+        Case::new("404 with HTML").peer([Take, PeerAction::answer("404 Not Found", "<html>")]).answers(404, "<html>"),
+        Case::new("403 without a body").peer([Take, PeerAction::answer("403 Forbidden", "")]).answers(403, ""),
         Case::new("401 that asks for credentials")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 2\r\n\r\nno"),
+                PeerAction::send("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 2\r\n\r\nno"),
             ])
-            .ask(Ask::get().answers(401, "no").header("www-authenticate", "Basic")),
+            .ask(CaseRequest::get().answers(401, "no").header("www-authenticate", "Basic")),
         Case::new("407 from the server itself")
-            .peer([Take, Act::answer("407 Proxy Authentication Required", "")])
+            .peer([Take, PeerAction::answer("407 Proxy Authentication Required", "")])
             .answers(407, ""),
-        Case::new("500 with text").peer([Take, Act::answer("500 Internal Server Error", "oh")]).answers(500, "oh"),
+        Case::new("500 with text")
+            .peer([Take, PeerAction::answer("500 Internal Server Error", "oh")])
+            .answers(500, "oh"),
         Case::new("503 with Retry-After")
-            .peer([Take, Act::send("HTTP/1.1 503 Service Unavailable\r\nretry-after: 15\r\ncontent-length: 0\r\n\r\n")])
-            .ask(Ask::get().answers(503, "").header("retry-after", "15")),
+            .peer([
+                Take,
+                PeerAction::send("HTTP/1.1 503 Service Unavailable\r\nretry-after: 15\r\ncontent-length: 0\r\n\r\n"),
+            ])
+            .ask(CaseRequest::get().answers(503, "").header("retry-after", "15")),
         Case::new("204, and the connection is kept")
-            .peer([Take, Act::send("HTTP/1.1 204 No Content\r\n\r\n"), Take, Act::ok()])
+            .peer([Take, PeerAction::send("HTTP/1.1 204 No Content\r\n\r\n"), Take, PeerAction::ok()])
             .answers(204, "")
             .answers(200, "ok"),
         Case::new("304, and the connection is kept")
-            .peer([Take, Act::send("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"), Take, Act::ok()])
+            .peer([
+                Take,
+                PeerAction::send("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
+                Take,
+                PeerAction::ok(),
+            ])
             .answers(304, "")
             .answers(200, "ok"),
-        Case::new("an empty answer").peer([Take, Act::answer("200 OK", "")]).answers(200, ""),
-        Case::new("an answer without a reason").peer([Take, Act::answer("200", "ok")]).answers(200, "ok"),
-        Case::new("a status nobody knows").peer([Take, Act::answer("799 Odd", "ok")]).answers(799, "ok"),
+        Case::new("an empty answer").peer([Take, PeerAction::answer("200 OK", "")]).answers(200, ""),
+        Case::new("an answer without a reason").peer([Take, PeerAction::answer("200", "ok")]).answers(200, "ok"),
+        Case::new("a status nobody knows").peer([Take, PeerAction::answer("799 Odd", "ok")]).answers(799, "ok"),
         Case::new("a body that is labelled gzip")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\x00"),
+                PeerAction::send(
+                    "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\x00",
+                ),
             ])
-            .ask(Ask::get().answers(200, "\x1f\x0b\x08\x00").header("content-encoding", "gzip")),
+            .ask(CaseRequest::get().answers(200, "\x1f\x0b\x08\x00").header("content-encoding", "gzip")),
         Case::new("a cookie, which does not come back")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nok"),
+                PeerAction::send("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nok"),
                 Take,
-                Act::ok(),
+                PeerAction::ok(),
             ])
             .answers(200, "ok")
             .answers(200, "ok"),
         Case::new("100 before the answer")
-            .peer([Take, Act::send("HTTP/1.1 100 Continue\r\n\r\n"), Act::ok()])
+            .peer([Take, PeerAction::send("HTTP/1.1 100 Continue\r\n\r\n"), PeerAction::ok()])
             .answers(200, "ok"),
         Case::new("102 and 103 before the answer")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
-                Act::ok(),
+                PeerAction::send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
+                PeerAction::ok(),
             ])
             .answers(200, "ok"),
         Case::new("100 with a header before the answer")
-            .peer([Take, Act::send("HTTP/1.1 100 Continue\r\nvia: gateway\r\n\r\n"), Act::ok()])
-            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), maybe(Protocol)]).body("ok"))
+            .peer([Take, PeerAction::send("HTTP/1.1 100 Continue\r\nvia: gateway\r\n\r\n"), PeerAction::ok()])
+            .ask(CaseRequest::get().gives(&[CaseOutcome::Answer(200), maybe(Protocol)]).body("ok"))
             .because("ureq allows no header there"),
-        Case::new("answered before the request is read").peer([Notice, Act::ok()]).answers(200, "ok"),
+        Case::new("answered before the request is read").peer([Notice, PeerAction::ok()]).answers(200, "ok"),
         Case::new("answered before the request is sent")
-            .peer([Act::ok()])
-            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), unsent(Interrupted)]).body("ok"))
+            .peer([PeerAction::ok()])
+            .ask(CaseRequest::get().gives(&[CaseOutcome::Answer(200), unsent(Interrupted)]).body("ok"))
             .because("hyper refuses an answer that comes before it has written anything"),
         Case::new("refused while a large request is sent, and read to its end")
             .peer([Notice, refused(), Listen])
-            .ask(Ask::post(large()).answers(413, "no")),
+            .ask(CaseRequest::post(large()).answers(413, "no")),
         Case::new("refused while a large request is sent, and closed")
             .peer([Notice, refused(), Slam])
-            .ask(Ask::post(large()).gives(&[CaseOutcome::Answer(413), maybe(Interrupted)]))
+            .ask(CaseRequest::post(large()).gives(&[CaseOutcome::Answer(413), maybe(Interrupted)]))
             .because("what is written into a closed connection makes it a reset, which may overtake the answer"),
     ];
     cases.extend(redirects());
@@ -82,30 +94,30 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn redirects() -> Vec<Case> {
     let elsewhere = "https://elsewhere.example/x?y=1";
-    let redirect = |name, status: &str, ask: Ask, code| {
+    let redirect = |name, status: &str, ask: CaseRequest, code| {
         let head = format!("HTTP/1.1 {status}\r\nlocation: {elsewhere}\r\ncontent-length: 4\r\n\r\ngone");
         Case::new(name)
-            .peer([Take, Act::send_bytes(head), Take, Act::ok()])
+            .peer([Take, PeerAction::send_bytes(head), Take, PeerAction::ok()])
             .ask(ask.answers(code, "gone").header("location", elsewhere))
             .answers(200, "ok")
     };
     vec![
-        redirect("301 is not followed", "301 Moved Permanently", Ask::get(), 301),
-        redirect("302 is not followed", "302 Found", Ask::get(), 302),
-        redirect("302 after a POST is not followed", "302 Found", Ask::post("{}"), 302),
-        redirect("303 after a POST is not followed", "303 See Other", Ask::post("{}"), 303),
-        redirect("307 after a POST is not followed", "307 Temporary Redirect", Ask::post("{}"), 307),
-        redirect("308 after a POST is not followed", "308 Permanent Redirect", Ask::post("{}"), 308),
+        redirect("301 is not followed", "301 Moved Permanently", CaseRequest::get(), 301),
+        redirect("302 is not followed", "302 Found", CaseRequest::get(), 302),
+        redirect("302 after a POST is not followed", "302 Found", CaseRequest::post("{}"), 302),
+        redirect("303 after a POST is not followed", "303 See Other", CaseRequest::post("{}"), 303),
+        redirect("307 after a POST is not followed", "307 Temporary Redirect", CaseRequest::post("{}"), 307),
+        redirect("308 after a POST is not followed", "308 Permanent Redirect", CaseRequest::post("{}"), 308),
         Case::new("302 without a body")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n"),
+                PeerAction::send("HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n"),
                 Take,
-                Act::ok(),
+                PeerAction::ok(),
             ])
-            .ask(Ask::get().answers(302, "").header("location", "/login"))
+            .ask(CaseRequest::get().answers(302, "").header("location", "/login"))
             .answers(200, "ok"),
-        Case::new("302 without a location").peer([Take, Act::answer("302 Found", "?")]).answers(302, "?"),
+        Case::new("302 without a location").peer([Take, PeerAction::answer("302 Found", "?")]).answers(302, "?"),
     ]
 }
 
@@ -113,9 +125,9 @@ fn redirects() -> Vec<Case> {
 fn too_many_requests() -> Vec<Case> {
     let limited = |name, headers: &str, body: &str, back: &[(&'static str, &'static str)]| {
         let answer = format!("HTTP/1.1 429 Too Many Requests\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
-        let mut ask = Ask::get().answers(429, body);
+        let mut ask = CaseRequest::get().answers(429, body);
         ask.headers_back = back.to_vec();
-        Case::new(name).peer([Take, Act::send_bytes(answer)]).ask(ask)
+        Case::new(name).peer([Take, PeerAction::send_bytes(answer)]).ask(ask)
     };
     let json = r#"{"error":"rate limit exceeded","retry_after":59}"#;
     vec![
@@ -145,8 +157,8 @@ fn too_many_requests() -> Vec<Case> {
     ]
 }
 
-fn refused() -> Act {
-    Act::send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno")
+fn refused() -> PeerAction {
+    PeerAction::send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno")
 }
 
 fn large() -> Vec<u8> {

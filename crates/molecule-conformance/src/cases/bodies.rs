@@ -2,8 +2,8 @@
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
-use crate::act::Act::{self, Flood, Listen, Notice, Slam, Take};
-use crate::case::{Ask, Case, CaseOutcome, maybe};
+use crate::act::PeerAction::{self, Flood, Listen, Notice, Slam, Take};
+use crate::case::{Case, CaseOutcome, CaseRequest, maybe};
 
 /// What one of the large bodies holds.
 const LARGE: u64 = 300 << 20;
@@ -14,67 +14,67 @@ const BUFFERED: u64 = 24 << 20;
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::new("cut at half of its length")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")])
             .gives(maybe(Interrupted)),
         Case::new("reset at half of its length")
-            .peer([Notice, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Slam])
+            .peer([Notice, PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"), Slam])
             .gives(maybe(Interrupted)),
         Case::new("longer than its length")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhello")])
-            .peer([Take, Act::ok()])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhello")])
+            .peer([Take, PeerAction::ok()])
             .answers(200, "hel")
             .answers(200, "ok"),
-        Case::new("without a length").peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nhello")]).answers(200, "hello"),
+        Case::new("without a length").peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\n\r\nhello")]).answers(200, "hello"),
         Case::new("without a length, reset")
-            .peer([Notice, Act::send("HTTP/1.1 200 OK\r\n\r\nhello"), Slam])
+            .peer([Notice, PeerAction::send("HTTP/1.1 200 OK\r\n\r\nhello"), Slam])
             .gives(maybe(Interrupted)),
         Case::new("as large as allowed")
-            .peer([Take, Act::answer("200 OK", "0123456789")])
-            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+            .peer([Take, PeerAction::answer("200 OK", "0123456789")])
+            .ask(CaseRequest::get().max_body(10).answers(200, "0123456789")),
         Case::new("as large as allowed, in chunks")
             .peer([Take, chunked("5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n")])
-            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+            .ask(CaseRequest::get().max_body(10).answers(200, "0123456789")),
         Case::new("as large as allowed, without a length")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
-            .ask(Ask::get().max_body(10).answers(200, "0123456789")),
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
+            .ask(CaseRequest::get().max_body(10).answers(200, "0123456789")),
         Case::new("one byte too large, and says so")
-            .peer([Take, Act::answer("200 OK", "0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
+            .peer([Take, PeerAction::answer("200 OK", "0123456789")])
+            .ask(CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("one byte too large, in chunks")
             .peer([Take, chunked("a\r\n0123456789\r\n0\r\n\r\n")])
-            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
+            .ask(CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("one byte too large, without a length")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
-            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\n\r\n0123456789")])
+            .ask(CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("too large by its length, and then silence")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"), Listen])
-            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"), Listen])
+            .ask(CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("too large in chunks of one byte, and then silence")
             .peer([Take, chunked(&"1\r\nx\r\n".repeat(10)), Listen])
-            .ask(Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
+            .ask(CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(200)])),
         Case::new("an error's page that is too large, and says so")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-type: text/html\r\ncontent-length: 10\r\n\r\n"),
+                PeerAction::send("HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-type: text/html\r\ncontent-length: 10\r\n\r\n"),
             ])
             .ask(refused_at_length(503).header("retry-after", "7").header("content-type", "text/html")),
         Case::new("a redirect's page that is too large, in chunks")
             .peer([
                 Take,
-                Act::send(
+                PeerAction::send(
                     "HTTP/1.1 302 Found\r\nlocation: /sign-in\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
                 ),
             ])
             .ask(refused_at_length(302).header("location", "/sign-in")),
         Case::new("a 401 that is too large, without a length")
-            .peer([Take, Act::send("HTTP/1.1 401 Unauthorized\r\n\r\n0123456789")])
+            .peer([Take, PeerAction::send("HTTP/1.1 401 Unauthorized\r\n\r\n0123456789")])
             .ask(refused_at_length(401)),
         Case::new("300 MB, and says so")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\ncontent-length: 314572800\r\n\r\n"), Flood(LARGE)])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 314572800\r\n\r\n"), Flood(LARGE)])
             .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB without a length")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\n"), Flood(LARGE)])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\n\r\n"), Flood(LARGE)])
             .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB in one chunk")
@@ -82,7 +82,7 @@ pub(super) fn cases() -> Vec<Case> {
             .gives(CaseOutcome::TooLarge(200))
             .writes_at_most(BUFFERED),
         Case::new("300 MB of head")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\nlong: "), Flood(LARGE)])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\nlong: "), Flood(LARGE)])
             .gives(maybe(Protocol))
             .writes_at_most(BUFFERED),
     ];
@@ -91,26 +91,26 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// At most nine bytes back, and what comes passes them.
-fn refused_at_length(status: u16) -> Ask {
-    Ask::get().max_body(9).gives(&[CaseOutcome::TooLarge(status)])
+fn refused_at_length(status: u16) -> CaseRequest {
+    CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(status)])
 }
 
 fn in_chunks() -> Vec<Case> {
     let broken = |name, body, kind| Case::new(name).peer([Take, chunked(body)]).gives(maybe(kind));
     vec![
         Case::new("in chunks")
-            .peer([Take, chunked("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"), Take, Act::ok()])
+            .peer([Take, chunked("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"), Take, PeerAction::ok()])
             .answers(200, "hello")
             .answers(200, "ok"),
         Case::new("in chunks with extensions")
             .peer([Take, chunked("5;name=value\r\nhello\r\n0;last\r\n\r\n")])
             .answers(200, "hello"),
         Case::new("in chunks with trailers")
-            .peer([Take, chunked("5\r\nhello\r\n0\r\nx-checksum: abc\r\nx-more: d\r\n\r\n"), Take, Act::ok()])
+            .peer([Take, chunked("5\r\nhello\r\n0\r\nx-checksum: abc\r\nx-more: d\r\n\r\n"), Take, PeerAction::ok()])
             .answers(200, "hello")
             .answers(200, "ok"),
         Case::new("no chunk but the last")
-            .peer([Take, chunked("0\r\n\r\n"), Take, Act::ok()])
+            .peer([Take, chunked("0\r\n\r\n"), Take, PeerAction::ok()])
             .answers(200, "")
             .answers(200, "ok"),
         broken("cut in a chunk", "5\r\nhel", Interrupted),
@@ -119,7 +119,7 @@ fn in_chunks() -> Vec<Case> {
         broken("cut in the trailers", "5\r\nhello\r\n0\r\nx-check", Interrupted),
         Case::new("cut before the last empty line")
             .peer([Take, chunked("5\r\nhello\r\n0\r\n")])
-            .ask(Ask::get().gives(&[CaseOutcome::Answer(200), maybe(Interrupted)]).body("hello"))
+            .ask(CaseRequest::get().gives(&[CaseOutcome::Answer(200), maybe(Interrupted)]).body("hello"))
             .because("the last chunk says that the body is whole, and ureq is content with it"),
         broken("a chunk's size that is no number", "zz\r\nhello\r\n0\r\n\r\n", Protocol),
         Case::new("a chunk's size that is no number, and then silence")
@@ -132,6 +132,6 @@ fn in_chunks() -> Vec<Case> {
     ]
 }
 
-fn chunked(body: &str) -> Act {
-    Act::send_bytes(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}"))
+fn chunked(body: &str) -> PeerAction {
+    PeerAction::send_bytes(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}"))
 }

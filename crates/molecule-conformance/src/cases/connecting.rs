@@ -4,59 +4,64 @@ use molecule_core::effect::FaultKind::{Connect, Interrupted, OutOfReach, Resolve
 use molecule_core::effect::Phase;
 use molecule_core::effect::connection::Reach;
 
-use crate::act::Act;
-use crate::case::{Ask, Case, Names, maybe, unsent};
+use crate::act::PeerAction;
+use crate::case::{Case, CaseRequest, Names, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("connection refused").ask(Ask::get().gives(&[unsent(Connect)]).naming("refused")),
+        Case::new("connection refused").ask(CaseRequest::get().gives(&[unsent(Connect)]).naming("refused")),
         Case::new("a name that does not resolve")
             .named("no-such-host.invalid", Names::System)
-            .ask(Ask::get().gives(&[unsent(Resolve), unsent(Timeout(Phase::Connect))]))
+            .ask(CaseRequest::get().gives(&[unsent(Resolve), unsent(Timeout(Phase::Connect))]))
             .because("a resolver that cannot ask anybody may take longer than the connect limit to say so"),
         // Where it has two addresses, the peer has only the second.
-        Case::new("localhost").named("localhost", Names::System).peer([Act::Take, Act::ok()]).answers(200, "ok"),
+        Case::new("localhost")
+            .named("localhost", Names::System)
+            .peer([PeerAction::Take, PeerAction::ok()])
+            .answers(200, "ok"),
         Case::new("a lookup that fails").named("host.example", Names::Fails).gives(unsent(Resolve)),
         Case::new("a name without addresses").named("host.example", Names::Nothing).gives(unsent(Resolve)),
         Case::new("every address of a name refuses").named("host.example", Names::Closed).gives(unsent(Connect)),
         Case::new("the first address refuses, the second is good")
             .named("host.example", Names::ClosedThenPeer)
-            .peer([Act::Take, Act::ok()])
+            .peer([PeerAction::Take, PeerAction::ok()])
             .answers(200, "ok"),
         Case::new("twenty addresses refuse, the last is good")
             .named("host.example", Names::ManyClosedThenPeer)
-            .peer([Act::Take, Act::ok()])
+            .peer([PeerAction::Take, PeerAction::ok()])
             .answers(200, "ok"),
         Case::new("a name that the lookup knows")
             .named("host.example", Names::Peer)
-            .peer([Act::Take, Act::ok()])
+            .peer([PeerAction::Take, PeerAction::ok()])
             .answers(200, "ok"),
         Case::new("a name that leads to this machine is no peer's")
             .named("peer.example", Names::Peer)
-            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("127.0.0.1")),
+            .ask(CaseRequest::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("127.0.0.1")),
         Case::new("a name that leads to a private network and to this machine is no peer's")
             .named("peer.example", Names::PrivateThenPeer)
-            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("peer.example")),
+            .ask(CaseRequest::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)]).naming("peer.example")),
         Case::new("a name that leads to a private network and to this machine is called here beside the platform")
             .named("peer.example", Names::PrivateThenPeer)
-            .peer([Act::Take, Act::ok()])
-            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
+            .peer([PeerAction::Take, PeerAction::ok()])
+            .ask(CaseRequest::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
         Case::new("an address of this machine is no peer's")
-            .ask(Ask::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
+            .ask(CaseRequest::post("{}").reach(Reach::Public).gives(&[unsent(OutOfReach)])),
         Case::new("a name that leads to this machine is a peer's beside the platform")
             .named("peer.example", Names::Peer)
-            .peer([Act::Take, Act::ok()])
-            .ask(Ask::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
+            .peer([PeerAction::Take, PeerAction::ok()])
+            .ask(CaseRequest::post("{}").reach(Reach::PublicOrLoopback).answers(200, "ok")),
         Case::new("accepted and closed at once")
-            .peer([Act::Slam])
-            .ask(Ask::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
+            .peer([PeerAction::Slam])
+            .ask(CaseRequest::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
             .because(HYPER_LOOKS_FIRST),
         Case::new("accepted and closed for sending at once")
             .peer([])
-            .ask(Ask::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
+            .ask(CaseRequest::get().gives(&[maybe(Interrupted), unsent(Interrupted)]))
             .because(HYPER_LOOKS_FIRST),
-        Case::new("closed when the request arrives, unread").peer([Act::Notice, Act::Slam]).gives(maybe(Interrupted)),
-        Case::new("closed after the request").peer([Act::Take]).gives(maybe(Interrupted)),
+        Case::new("closed when the request arrives, unread")
+            .peer([PeerAction::Notice, PeerAction::Slam])
+            .gives(maybe(Interrupted)),
+        Case::new("closed after the request").peer([PeerAction::Take]).gives(maybe(Interrupted)),
     ]
 }
 

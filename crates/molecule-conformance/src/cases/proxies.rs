@@ -2,52 +2,57 @@
 
 use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, ProxyAuth, Tls};
 
-use crate::act::Act::{self, Notice, Secure, Slam, Take};
 use crate::act::Certificate::{Good, UnknownAuthority};
-use crate::case::{Ask, Case, ELSEWHERE, Names, Proxy, maybe, unsent};
+use crate::act::PeerAction::{self, Notice, Secure, Slam, Take};
+use crate::case::{Case, CaseRequest, ELSEWHERE, Names, Proxy, maybe, unsent};
 
 pub(super) fn cases() -> Vec<Case> {
     let through = |name| Case::new(name).through(Proxy::Peer);
     vec![
-        through("proxy").peer([Take, agreed(), Secure(Good), Take, Act::ok()]).answers(200, "ok"),
+        through("proxy").peer([Take, agreed(), Secure(Good), Take, PeerAction::ok()]).answers(200, "ok"),
         Case::new("proxy with credentials")
             .through(Proxy::PeerWithCredentials)
-            .peer([Take, agreed(), Secure(Good), Take, Act::ok()])
+            .peer([Take, agreed(), Secure(Good), Take, PeerAction::ok()])
             .answers(200, "ok"),
         through("proxy: the tunnel is kept")
-            .peer([Take, agreed(), Secure(Good), Take, Act::ok(), Take, Act::ok()])
+            .peer([Take, agreed(), Secure(Good), Take, PeerAction::ok(), Take, PeerAction::ok()])
             .answers(200, "ok")
             .answers(200, "ok"),
         through("proxy refuses with 403")
-            .peer([Take, Act::answer("403 Forbidden", "no")])
-            .ask(Ask::get().gives(&[unsent(ProxyFault)]).naming("403")),
+            .peer([Take, PeerAction::answer("403 Forbidden", "no")])
+            .ask(CaseRequest::get().gives(&[unsent(ProxyFault)]).naming("403")),
         through("proxy refuses with 407")
-            .peer([Take, Act::send("HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n")])
-            .ask(Ask::get().gives(&[unsent(ProxyAuth)]).naming("407")),
+            .peer([
+                Take,
+                PeerAction::send("HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n"),
+            ])
+            .ask(CaseRequest::get().gives(&[unsent(ProxyAuth)]).naming("407")),
         Case::new("proxy refuses our credentials")
             .through(Proxy::PeerWithCredentials)
-            .peer([Take, Act::answer("407 Proxy Authentication Required", "")])
-            .ask(Ask::get().gives(&[unsent(ProxyAuth)]).naming("407")),
+            .peer([Take, PeerAction::answer("407 Proxy Authentication Required", "")])
+            .ask(CaseRequest::get().gives(&[unsent(ProxyAuth)]).naming("407")),
         Case::new("this machine is reached without the proxy")
             .beside(Proxy::Closed)
-            .peer([Take, Act::ok()])
+            .peer([Take, PeerAction::ok()])
             .answers(200, "ok"),
-        through("proxy answers 502").peer([Take, Act::answer("502 Bad Gateway", "")]).gives(unsent(ProxyFault)),
+        through("proxy answers 502").peer([Take, PeerAction::answer("502 Bad Gateway", "")]).gives(unsent(ProxyFault)),
         through("proxy redirects")
             .peer([
                 Take,
-                Act::send("HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\ncontent-length: 0\r\n\r\n"),
+                PeerAction::send("HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\ncontent-length: 0\r\n\r\n"),
             ])
             .gives(unsent(ProxyFault)),
         through("proxy closes").peer([Take]).gives(unsent(ProxyFault)),
         through("proxy closes at once").peer([Slam]).gives(unsent(ProxyFault)),
         through("proxy resets").peer([Notice, Slam]).gives(unsent(ProxyFault)),
-        through("proxy speaks no HTTP").peer([Take, Act::send("SSH-2.0-OpenSSH_9.6\r\n")]).gives(unsent(ProxyFault)),
+        through("proxy speaks no HTTP")
+            .peer([Take, PeerAction::send("SSH-2.0-OpenSSH_9.6\r\n")])
+            .gives(unsent(ProxyFault)),
         through("proxy agrees and says more")
-            .peer([Take, Act::send("HTTP/1.1 200 OK\r\n\r\nwelcome")])
+            .peer([Take, PeerAction::send("HTTP/1.1 200 OK\r\n\r\nwelcome")])
             .gives(unsent(ProxyFault)),
         through("proxy agrees with 100 headers")
-            .peer([Take, agreed_with(100), Secure(Good), Take, Act::ok()])
+            .peer([Take, agreed_with(100), Secure(Good), Take, PeerAction::ok()])
             .answers(200, "ok"),
         through("proxy agrees with more headers than anybody reads")
             .peer([Take, agreed_with(101)])
@@ -61,7 +66,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("proxy with a name")
             .through(Proxy::Named)
             .named(ELSEWHERE, Names::Peer)
-            .peer([Take, agreed(), Secure(Good), Take, Act::ok()])
+            .peer([Take, agreed(), Secure(Good), Take, PeerAction::ok()])
             .answers(200, "ok"),
         through("proxy: the platform's authority is unknown")
             .peer([Take, agreed(), Secure(UnknownAuthority)])
@@ -70,11 +75,11 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-fn agreed_with(headers: usize) -> Act {
+fn agreed_with(headers: usize) -> PeerAction {
     let headers: String = (0..headers).map(|number| format!("x-{number}: of a proxy's own\r\n")).collect();
-    Act::send_bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n"))
+    PeerAction::send_bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n"))
 }
 
-fn agreed() -> Act {
-    Act::send("HTTP/1.1 200 Connection established\r\n\r\n")
+fn agreed() -> PeerAction {
+    PeerAction::send("HTTP/1.1 200 Connection established\r\n\r\n")
 }

@@ -10,7 +10,7 @@ use rustls::{ServerConnection, StreamOwned};
 
 use super::PATIENCE;
 use super::log::{Received, Shared};
-use crate::act::{Act, Certificate};
+use crate::act::{Certificate, PeerAction};
 
 /// One connection of a peer. When its client is gone or an act has closed it, nothing more happens on it.
 pub struct Connection {
@@ -62,7 +62,7 @@ impl Connection {
     }
 
     /// Performs acts in their order; returns whether the connection is still open.
-    pub fn perform(&mut self, acts: impl IntoIterator<Item = Act>) -> bool {
+    pub fn perform(&mut self, acts: impl IntoIterator<Item = PeerAction>) -> bool {
         for act in acts {
             if let Some(Some(end)) = self.attempt(|connection| connection.act(act)) {
                 self.ended = Some(end);
@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// Performs these acts for each request, until the connection is closed.
-    pub fn answer(&mut self, script: impl Fn(&Received) -> Vec<Act>) {
+    pub fn answer(&mut self, script: impl Fn(&Received) -> Vec<PeerAction>) {
         while let Some(request) = self.request() {
             self.perform(script(&request));
         }
@@ -106,25 +106,25 @@ impl Connection {
         done.ok()
     }
 
-    fn act(&mut self, act: Act) -> io::Result<Option<End>> {
+    fn act(&mut self, act: PeerAction) -> io::Result<Option<End>> {
         match act {
-            Act::Notice => drop(self.stream.socket()?.peek(&mut [0])?),
-            Act::Take => drop(self.take()?),
-            Act::Send(bytes) => self.write(&bytes)?,
-            Act::Drip(bytes, every) => {
+            PeerAction::Notice => drop(self.stream.socket()?.peek(&mut [0])?),
+            PeerAction::Take => drop(self.take()?),
+            PeerAction::Send(bytes) => self.write(&bytes)?,
+            PeerAction::Drip(bytes, every) => {
                 for byte in bytes.iter() {
                     self.write(&[*byte])?;
                     self.pause(every)?;
                 }
             }
-            Act::Flood(amount) => self.flood(amount)?,
-            Act::Pause(time) => self.pause(time)?,
-            Act::Listen => while self.read_patiently()? > 0 {},
-            Act::Hold => drop(self.shared.wait(|_| false)),
-            Act::Secure(certificate) => self.secure(certificate)?,
-            Act::Close => return Ok(Some(End::Goodbye)),
-            Act::Cut => return Ok(Some(End::Cut)),
-            Act::Slam => return Ok(Some(End::Slam)),
+            PeerAction::Flood(amount) => self.flood(amount)?,
+            PeerAction::Pause(time) => self.pause(time)?,
+            PeerAction::Listen => while self.read_patiently()? > 0 {},
+            PeerAction::Hold => drop(self.shared.wait(|_| false)),
+            PeerAction::Secure(certificate) => self.secure(certificate)?,
+            PeerAction::Close => return Ok(Some(End::Goodbye)),
+            PeerAction::Cut => return Ok(Some(End::Cut)),
+            PeerAction::Slam => return Ok(Some(End::Slam)),
         }
         Ok(None)
     }

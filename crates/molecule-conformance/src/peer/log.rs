@@ -80,12 +80,12 @@ impl Watch {
 /// What the threads of a peer share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PeerState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PeerState {
     log: Log,
     /// By their numbers.
     open: BTreeMap<usize, TcpStream>,
@@ -94,7 +94,7 @@ struct State {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PeerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +111,7 @@ impl Shared {
 
     /// Waits until the log is so or the peer is over, at most [`PATIENCE`]; returns whether the log is so.
     pub(super) fn wait(&self, until: impl Fn(&Log) -> bool) -> bool {
-        let waiting = |state: &mut State| !state.over && !until(&state.log);
+        let waiting = |state: &mut PeerState| !state.over && !until(&state.log);
         let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, waiting);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         until(&state.log)
