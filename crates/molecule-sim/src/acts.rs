@@ -9,7 +9,7 @@ use crate::agent::{Program, url};
 use crate::clock::platform_now;
 use crate::job::{self, JobKind};
 use crate::scenario::{Moment, ScenarioAction};
-use crate::seen::TraceEvent;
+use crate::trace::TraceEvent;
 use crate::world::{Happening, SECRET_MARK, World};
 
 impl ScenarioAction {

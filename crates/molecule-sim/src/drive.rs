@@ -10,7 +10,7 @@ use crate::job::{self, Ending, Job, JobKind};
 use crate::process::Process;
 use crate::sabotage::Sabotaged;
 use crate::scenario::{AfterError, Crash};
-use crate::seen::{TraceEvent, Who};
+use crate::trace::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
 /// How long a program waits after an error before it tries again.

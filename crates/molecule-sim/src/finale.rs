@@ -6,7 +6,7 @@ use molecule_proto::WorkspaceStatus;
 
 use crate::agent::Program;
 use crate::scenario::{AfterError, ScenarioAction};
-use crate::seen::TraceEvent;
+use crate::trace::TraceEvent;
 use crate::weather::Weather;
 use crate::world::{Happening, World};
 

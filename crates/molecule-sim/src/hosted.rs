@@ -7,7 +7,7 @@ use molecule_core::effect::{EffectId, HostOp};
 use crate::disk::Progress;
 use crate::job::JobKind;
 use crate::scenario::{Crash, Moment};
-use crate::seen::{TraceEvent, Who};
+use crate::trace::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
 impl World<'_> {

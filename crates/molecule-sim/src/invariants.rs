@@ -28,7 +28,7 @@ use crate::agent::Agent;
 use crate::clock::BEGINNING;
 use crate::job::JobKind;
 use crate::scenario::Mood;
-use crate::seen::{Facts, Sight, Taken, TraceEvent, Who};
+use crate::trace::{Facts, Sight, Taken, TraceEvent, Who};
 use crate::world::{ADMIN, SECRET_MARK};
 
 /// Something that must hold. It is shown everything that happens and keeps what it needs of it.

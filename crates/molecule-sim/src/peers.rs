@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::door::{Door, Manner};
 use crate::net::{self, edge};
-use crate::seen::Who;
+use crate::trace::Who;
 
 /// The servers of all agents, each with what it has handled.
 #[derive(Debug, Default)]

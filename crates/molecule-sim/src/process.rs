@@ -10,10 +10,10 @@ use molecule_host::Host;
 use molecule_proto::{DelegationId, QueueId};
 
 use crate::disk::Disk;
+use crate::idle::IdleConnections;
 use crate::job::{Ending, Job, JobKind};
-use crate::kept::IdleConnections;
 use crate::scenario::Crash;
-use crate::seen::Taken;
+use crate::trace::Taken;
 
 /// A process while it lives.
 pub(crate) struct Process {

@@ -9,7 +9,7 @@ use molecule_core::machine::Now;
 use molecule_proto::WorkspaceId;
 use serde_json::Value;
 
-use crate::seen::{About, Landing, Says};
+use crate::trace::{About, Landing, Says};
 use crate::weather::Route;
 
 /// Fills in what an answer tells.

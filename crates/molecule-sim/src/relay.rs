@@ -13,7 +13,7 @@ use crate::agent::is_made_up;
 use crate::clock::platform_now;
 use crate::net::{self, End};
 use crate::peers::{By, Speech};
-use crate::seen::TraceEvent;
+use crate::trace::TraceEvent;
 use crate::weather::{Gust, Part, Route};
 use crate::world::{Happening, World};
 

@@ -12,12 +12,12 @@ use molecule_proto::Time;
 
 use crate::agent::ORIGIN;
 use crate::clock::platform_now;
-use crate::kept::Onto;
+use crate::idle::Onto;
 use crate::net::{self, End};
 use crate::peers::{By, Speech};
 use crate::relay::Exchange;
 use crate::scenario::{Crash, Moment};
-use crate::seen::{Landing, RequestRecord, TraceEvent, Who};
+use crate::trace::{Landing, RequestRecord, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 use crate::world::{Happening, World};
 

@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::relay::{Exchange, Mail};
 use crate::sabotage::Saboteurs;
 use crate::scenario::{AgentSetup, Scenario};
-use crate::seen::{Facts, Sight, TraceEvent, Who};
+use crate::trace::{Facts, Sight, TraceEvent, Who};
 use crate::traffic::Flight;
 use crate::weather::Weather;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Invariant, Known};
-use crate::seen::{Sight, TraceEvent};
+use crate::trace::{Sight, TraceEvent};
 use crate::weather::Route;
 
 /// How long ago such a connection may have been heard.

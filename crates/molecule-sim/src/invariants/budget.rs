@@ -11,7 +11,7 @@ use super::lanes::Lane;
 use super::{Invariant, Known, is_dead};
 use crate::agent::Agent;
 use crate::job::JobKind;
-use crate::seen::{Landing, RequestRecord, Says, Sight, TraceEvent, Who};
+use crate::trace::{Landing, RequestRecord, Says, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

@@ -10,7 +10,7 @@ use super::doubles::peer_of;
 use super::{Invariant, Known, is_dead, of};
 use crate::job::{Ending, JobKind};
 use crate::scenario::ScenarioAction;
-use crate::seen::{Landing, Sight, TraceEvent, Who};
+use crate::trace::{Landing, Sight, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 
 /// See [`Invariant::sentence`].

@@ -7,7 +7,7 @@ use molecule_core::effect::Sent;
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
 use crate::peers::By;
-use crate::seen::{About, Landing, RequestRecord, Sight, TraceEvent, Who};
+use crate::trace::{About, Landing, RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

@@ -6,7 +6,7 @@ use molecule_core::effect::EffectId;
 use molecule_core::machine::StopLevel;
 
 use super::{Invariant, Known, is_dead};
-use crate::seen::{Sight, Taken, TraceEvent};
+use crate::trace::{Sight, Taken, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]

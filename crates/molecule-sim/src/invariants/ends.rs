@@ -12,7 +12,7 @@ use super::{Invariant, Known, is_dead, of};
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
 use crate::scenario::ScenarioAction;
-use crate::seen::{Landing, Says, Sight, Taken, TraceEvent, Who};
+use crate::trace::{Landing, Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

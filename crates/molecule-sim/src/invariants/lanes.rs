@@ -6,7 +6,7 @@ use molecule_core::effect::EffectId;
 
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
-use crate::seen::{RequestRecord, Sight, TraceEvent, Who};
+use crate::trace::{RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

@@ -11,7 +11,7 @@ use super::repeats::may_have_arrived;
 use super::tokens::says_how;
 use super::{Invariant, Known, is_dead};
 use crate::job::{Ending, JobKind};
-use crate::seen::{Landing, Sight, TraceEvent, Who};
+use crate::trace::{Landing, Sight, TraceEvent, Who};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]

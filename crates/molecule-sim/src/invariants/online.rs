@@ -14,7 +14,7 @@ use crate::agent::{Agent, Program};
 use crate::drive::PATIENCE;
 use crate::job::{Ending, JobKind};
 use crate::scenario::{Mood, ScenarioAction};
-use crate::seen::{Landing, Sight, TraceEvent};
+use crate::trace::{Landing, Sight, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

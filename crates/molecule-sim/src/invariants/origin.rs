@@ -7,7 +7,7 @@ use super::secrets::leaked;
 use super::{Invariant, Known};
 use crate::agent::{Agent, ORIGIN};
 use crate::job::JobKind;
-use crate::seen::{RequestRecord, Sight, TraceEvent};
+use crate::trace::{RequestRecord, Sight, TraceEvent};
 use crate::weather::Route;
 use crate::world::ADMIN;
 

@@ -9,7 +9,7 @@ use molecule_proto::Time;
 use super::{Invariant, Known, is_dead, of};
 use crate::job::JobKind;
 use crate::scenario::ScenarioAction;
-use crate::seen::{Sight, TraceEvent, Who};
+use crate::trace::{Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

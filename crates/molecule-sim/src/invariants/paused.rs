@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Invariant, Known, is_dead};
 use crate::job::JobKind;
-use crate::seen::{Says, Sight, Taken, TraceEvent, Who};
+use crate::trace::{Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molecule_core::effect::Sent;
 
 use super::{Invariant, Known, is_dead};
-use crate::seen::{Landing, Sight, TraceEvent, Who};
+use crate::trace::{Landing, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

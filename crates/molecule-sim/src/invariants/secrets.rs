@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 
 use super::{Invariant, Known};
-use crate::seen::{Sight, TraceEvent};
+use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use molecule_core::machine::MAX_STEPS;
 
 use super::{Invariant, Known};
-use crate::seen::{Sight, TraceEvent};
+use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use molecule_proto::Time;
 
 use super::{Invariant, Known, is_dead};
 use crate::scenario::{Mood, ScenarioAction};
-use crate::seen::{Landing, Sight, Taken, TraceEvent, Who};
+use crate::trace::{Landing, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].

@@ -11,7 +11,7 @@ use super::{Invariant, Known, is_dead};
 use crate::calls::{PeerAsk, PeerWay};
 use crate::job::JobKind;
 use crate::scenario::ScenarioAction;
-use crate::seen::{Landing, RequestRecord, Sight, Taken, TraceEvent};
+use crate::trace::{Landing, RequestRecord, Sight, Taken, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
