@@ -70,11 +70,11 @@ pub(super) fn is_temporary_receipt(name: &OsStr, plugin: &PluginName) -> bool {
 }
 
 /// The name of the receipt of the version with this mark, while that version is being replaced.
-pub(super) fn receipt_aside(plugin: &PluginName, mark: u64) -> OsString {
+pub(super) fn receipt_backup(plugin: &PluginName, mark: u64) -> OsString {
     format!("{plugin}.json.{mark:016x}.old").into()
 }
 
-/// The mark in a name of [`receipt_aside`] of this plugin.
+/// The mark in a name of [`receipt_backup`] of this plugin.
 pub(super) fn mark_of_receipt(name: &OsStr, plugin: &PluginName) -> Option<u64> {
     receipt_id(name, plugin, ".old").and_then(|id| u64::from_str_radix(id, 16).ok())
 }
@@ -144,16 +144,16 @@ mod tests {
         assert!(!is_temporary_receipt(&temporary_receipt(&b), &a));
         assert!(!is_temporary_receipt(&receipt(&a), &a));
         assert!(!is_temporary_receipt(OsStr::new("a.json.0123456789abcdef.tmp.json"), &a));
-        assert!(!is_temporary_receipt(&receipt_aside(&a, 1), &a));
+        assert!(!is_temporary_receipt(&receipt_backup(&a, 1), &a));
     }
 
     #[test]
     fn a_receipt_that_stepped_aside_says_of_which_version_it_is() {
         let (a, b): (PluginName, PluginName) = ("a".parse().unwrap(), "a.json".parse().unwrap());
         for mark in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
-            assert_eq!(mark_of_receipt(&receipt_aside(&a, mark), &a), Some(mark));
-            assert_eq!(mark_of_receipt(&receipt_aside(&a, mark), &b), None);
-            assert_eq!(mark_of_receipt(&receipt_aside(&b, mark), &a), None);
+            assert_eq!(mark_of_receipt(&receipt_backup(&a, mark), &a), Some(mark));
+            assert_eq!(mark_of_receipt(&receipt_backup(&a, mark), &b), None);
+            assert_eq!(mark_of_receipt(&receipt_backup(&b, mark), &a), None);
         }
         assert_eq!(mark_of_receipt(&temporary_receipt(&a), &a), None);
         assert_eq!(mark_of_receipt(&receipt(&a), &a), None);

@@ -74,21 +74,21 @@ pub(super) fn read(place: &Place, dir: &Dir, plugin: &PluginName) -> Result<Opti
 }
 
 /// The receipt of a plugin that is being replaced, under a backup name that identifies its version.
-pub(super) struct Aside {
+pub(super) struct Backup {
     receipts: Dir,
     target: OsString,
-    aside: OsString,
+    backup: OsString,
 }
 
 /// Renames the plugin's receipt to its backup name, so that this stage can take the plugin's place; `None` if there is
 /// no receipt.
-pub(super) fn set_aside(
+pub(super) fn back_up(
     renames: &impl Renames,
     place: &Place,
     dir: &Dir,
     stage: &OsStr,
     plugin: &PluginName,
-) -> Result<Option<Aside>, StoreError> {
+) -> Result<Option<Backup>, StoreError> {
     let Some(receipts) = place.receipts(dir)? else { return Ok(None) };
     let target = name::receipt(plugin);
     let mark = match dir.mark(OsStr::new(plugin.as_str())) {
@@ -96,23 +96,23 @@ pub(super) fn set_aside(
         mark => mark.map_err(|error| failed(&place.path(plugin.as_str()), "looked at", error))?,
     };
     // A version without a mark has its receipt named by the stage: while the stage exists, nothing was replaced.
-    let aside = name::receipt_aside(plugin, mark.or_else(|| name::id(stage)).unwrap_or_default());
-    match renames.rename(&receipts, &target, &aside) {
-        Ok(()) => Ok(Some(Aside { receipts, target, aside })),
+    let backup = name::receipt_backup(plugin, mark.or_else(|| name::id(stage)).unwrap_or_default());
+    match renames.rename(&receipts, &target, &backup) {
+        Ok(()) => Ok(Some(Backup { receipts, target, backup })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(&place.path(RECEIPTS).join(&target), "set aside", error)),
     }
 }
 
-impl Aside {
+impl Backup {
     /// Restores the receipt of a plugin that was not replaced. If that fails, the next sweep restores it.
     pub(super) fn put_back(&self, renames: &impl Renames) {
-        let _ = renames.rename(&self.receipts, &self.aside, &self.target);
+        let _ = renames.rename(&self.receipts, &self.backup, &self.target);
     }
 
     /// Removes the receipt of a replaced version. If that fails, the next sweep removes it.
     pub(super) fn remove(&self, renames: &impl Renames) {
-        let _ = renames.remove_file(&self.receipts, &self.aside);
+        let _ = renames.remove_file(&self.receipts, &self.backup);
     }
 }
 

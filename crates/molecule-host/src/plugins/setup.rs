@@ -37,13 +37,13 @@ const SCRIPT: &str = "setup.sh";
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The time for which its outputs are read after its end, while a process that it left holds them open.
-const REST: Duration = Duration::from_secs(1);
+const DRAIN_AFTER_EXIT: Duration = Duration::from_secs(1);
 
 /// The time for which its outputs are read after its group was killed.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const DRAIN_AFTER_KILL: Duration = Duration::from_millis(100);
 
 /// The time for which a killed process is awaited; one that waits for a broken disk may never end.
-const DEATH: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the plugin's `setup.sh`, if it has one, with `bash` and in the plugin's directory.
 ///
@@ -122,21 +122,21 @@ fn watched(mut command: Command, plan: &SetupPlan, cancel: &Cancel) -> io::Resul
     let on_its_own = cancel.wait_until(deadline, |cancelled| cancelled || exit.is_over());
     let forced = match (on_its_own, exit.is_over()) {
         (_, true) => {
-            cancel.wait_until(Some(Instant::now() + REST), |cancelled| cancelled || is_drained());
+            cancel.wait_until(Some(Instant::now() + DRAIN_AFTER_EXIT), |cancelled| cancelled || is_drained());
             None
         }
         (true, false) => Some(SetupEnd::Cancelled),
         (false, false) => {
             group.ask();
-            let patience = Instant::now() + GRACE.min(plan.timeout);
+            let kill_at = Instant::now() + GRACE.min(plan.timeout);
             // The processes that the script started may need the time, even after the script's own end.
-            cancel.wait_until(Some(patience), |cancelled| cancelled || (exit.is_over() && is_drained()));
+            cancel.wait_until(Some(kill_at), |cancelled| cancelled || (exit.is_over() && is_drained()));
             Some(SetupEnd::TimedOut)
         }
     };
     group.kill();
-    let dead = cancel.wait_until(Some(Instant::now() + DEATH), |_| exit.is_over());
-    cancel.wait_until(Some(Instant::now() + LAST_WORDS), |_| is_drained());
+    let dead = cancel.wait_until(Some(Instant::now() + KILL_TIMEOUT), |_| exit.is_over());
+    cancel.wait_until(Some(Instant::now() + DRAIN_AFTER_KILL), |_| is_drained());
     let ended = if dead { group.reap()? } else { None };
     let end = match (forced, ended) {
         (Some(forced), _) => forced,

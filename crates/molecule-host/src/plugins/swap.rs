@@ -14,7 +14,7 @@ use molecule_core::proto::PluginName;
 use super::dir::Dir;
 use super::name::Left;
 use super::place::{At, Place, failed};
-use super::receipt::{self, Aside};
+use super::receipt::{self, Backup};
 use super::removal;
 use crate::store::StoreError;
 
@@ -34,11 +34,11 @@ pub(super) fn swap(
     stage: &OsStr,
     plugin: &PluginName,
 ) -> Result<bool, StoreError> {
-    let aside = receipt::set_aside(renames, place, dir, stage, plugin)?;
-    let swap = Swap { renames, place, dir, stage, plugin, aside };
+    let backup = receipt::back_up(renames, place, dir, stage, plugin)?;
+    let swap = Swap { renames, place, dir, stage, plugin, backup };
     let swapped = swap.swap();
     match &swapped {
-        Ok(_) => swap.aside.iter().for_each(|aside| aside.remove(renames)),
+        Ok(_) => swap.backup.iter().for_each(|backup| backup.remove(renames)),
         // A later sweep that restores the earlier version also finds its receipt.
         Err(error) if error.source().is_some_and(|source| source.is::<Displaced>()) => {}
         Err(_) => swap.give_receipt_back(),
@@ -53,7 +53,7 @@ struct Swap<'a, R> {
     dir: &'a Dir,
     stage: &'a OsStr,
     plugin: &'a PluginName,
-    aside: Option<Aside>,
+    backup: Option<Backup>,
 }
 
 impl<R: Renames> Swap<'_, R> {
@@ -168,7 +168,7 @@ impl<R: Renames> Swap<'_, R> {
     }
 
     fn give_receipt_back(&self) {
-        self.aside.iter().for_each(|aside| aside.put_back(self.renames));
+        self.backup.iter().for_each(|backup| backup.put_back(self.renames));
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
