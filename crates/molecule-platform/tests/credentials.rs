@@ -1,4 +1,4 @@
-//! Who may do what, where the recordings do not reach.
+//! The authentication rules that the recordings do not cover.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Servers that keep a ledger of delegations, or push their results to the feed (contract sections 12.3 and 14.2).
+//! Servers that write a ledger of delegations, or write their results to the feed (contract sections 12.3 and 14.2).
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Delegations: what becomes of them, and what their rows say (contract section 14; April 8).
+//! Delegations: their outcomes and their rows (contract section 14; April 8).
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ fn delegate(bench: &mut Bench, from: &Agent, to: &WorkspaceId, key: &str) -> (u1
     bench.post(&path::delegate(&from.0), Some(from.1.expose()), &body)
 }
 
-/// Delegates, and gives the outcome of the call that comes of it.
+/// Delegates a task, ends the agent's call with this outcome, and returns the delegation's id.
 fn carried_out(bench: &mut Bench, from: &Agent, to: &WorkspaceId, key: &str, outcome: Outcome) -> Value {
     let (status, answer) = delegate(bench, from, to, key);
     assert_eq!((status, &answer["status"]), (202, &json!("delegated")));
@@ -32,7 +32,7 @@ fn carried_out(bench: &mut Bench, from: &Agent, to: &WorkspaceId, key: &str, out
     answer["delegation_id"].clone()
 }
 
-/// Status, error and preview of each row, the newest first.
+/// The status, error and preview of each row, newest first.
 fn rows(bench: &mut Bench, of: &Agent) -> Vec<(String, Option<String>, Option<String>)> {
     let (status, rows) = bench.get(&path::delegations(&of.0), Some(of.1.expose()));
     assert_eq!(status, 200);

@@ -1,4 +1,5 @@
-//! Who is listed, who may talk to whom, and where they are called (contract sections 6.2 to 6.5; April 4.4 to 4.6).
+//! Discovery: the peers of a workspace, who may talk to whom, and the URLs (contract sections 6.2 to 6.5; April 4.4 to
+//! 4.6).
 
 #![allow(clippy::unwrap_used)]
 
@@ -88,7 +89,7 @@ fn a_removed_push_agent_is_not_listed_and_keeps_its_url_for_ever_unless_it_was_p
         let list = bench.get(&path::peers(&one), Some(token.expose())).1;
         assert!(!names(&list).contains(&"other"), "{dialect:?}");
         let gone = json!({"error": "workspace not available", "status": "removed"});
-        // What was registered is forgotten by then, and the row's own URL is not.
+        // The cached URL has expired by then, but not the URL in the row.
         bench.wait(330);
         let expected = if paused { (503, gone) } else { (200, found) };
         assert_eq!(discover(&mut bench), expected, "{dialect:?}, paused: {paused}");

@@ -1,4 +1,4 @@
-//! Agents that fall silent, and those that never came.
+//! Agents that become silent, and agents that never registered.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn the_current_server_awaits_an_agent_that_is_silent_for_180_seconds() {
     assert_eq!(bench.beat(&id, Some(&token)).0, 200);
     bench.wait(179);
     assert_eq!(bench.status(&id), Online);
-    // The sweep comes every 15 seconds.
+    // The sweep runs every 15 seconds.
     bench.wait(16);
     assert_eq!(bench.status(&id), AwaitingAgent);
     bench.beat(&id, Some(&token));

@@ -1,4 +1,4 @@
-//! Plugins are read from a directory as they lie there.
+//! Plugins are read from a directory without a change.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use molecule_platform::serve::load_plugins;
 
-/// A directory of the test's own, which goes with it.
+/// A temporary directory, which is removed when this is dropped.
 struct Place(PathBuf);
 
 impl Place {

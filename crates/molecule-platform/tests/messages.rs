@@ -1,4 +1,4 @@
-//! Messages between agents: how they reach their targets, and what comes back (contract sections 9 and 10; April 7).
+//! Messages between agents: their delivery and their answers (contract sections 9 and 10; April 7).
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use molecule_platform::{Answer, Dialect, DispatchFault, Now};
 use molecule_proto::{Token, WorkspaceId, path};
 use serde_json::{Value, json};
 
-/// Two agents that may talk to each other; the other one is called.
+/// Two push agents that may talk to each other.
 fn two(dialect: Dialect) -> (Bench, (WorkspaceId, Token), (WorkspaceId, Token)) {
     let mut bench = Bench::new(dialect);
     let one = bench.push_agent("one");
@@ -160,7 +160,7 @@ fn a_call_is_cut_in_silence_and_each_beat_of_its_target_begins_it_anew() {
     let turns = bench.turns_after(1);
     assert_eq!(turns.cancelled, [id]);
     assert_eq!(turns.answer(ticket).1["queued"], json!(true));
-    // What comes of it later no longer matters.
+    // A later outcome no longer matters.
     bench.platform.dispatched(bench.now, id, said("too late"));
     assert!(bench.turns().answers.is_empty());
 }

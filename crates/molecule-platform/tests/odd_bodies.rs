@@ -1,4 +1,4 @@
-//! Bodies that clients should not send, and what the servers make of them.
+//! Invalid and unusual bodies, and the servers' answers to them.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The database is away: what each server says to a valid token.
+//! The answers of each server to a valid token while the database is down.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,7 +34,7 @@ fn aprils_server_calls_valid_tokens_invalid_and_only_the_view_tells() {
     assert_eq!(bench.state(&id, &token).0, 200);
 }
 
-/// Nobody can count the tokens, so whoever comes passes, and meets what fails then.
+/// Nobody can look up the tokens, so every caller passes the check and gets the error of the operation itself.
 #[test]
 fn registry_and_discovery_let_everybody_through_to_the_failure() {
     for dialect in [Dialect::April, Dialect::Current] {
@@ -60,7 +60,7 @@ fn registry_and_discovery_let_everybody_through_to_the_failure() {
     assert_eq!(bench.tell_now(&stale, &other.0, &message("m", "x")), (403, denied));
 }
 
-/// The check itself passes, since it needs no look-up; what comes behind it fails, and changes nothing.
+/// The check passes, because it needs no look-up. The operation after it fails, and changes nothing.
 #[test]
 fn a_privileged_bearer_meets_a_failed_query_on_every_route_of_a_workspace() {
     for dialect in [Dialect::April, Dialect::Current] {
@@ -109,7 +109,7 @@ fn a_privileged_bearer_meets_a_failed_query_on_every_route_of_a_workspace() {
     }
 }
 
-/// April's way to a new token, which asks nobody who he is where no administrator is set.
+/// April's route for a new token needs no credential if no administrator is configured.
 #[test]
 fn aprils_test_token_is_a_failed_query_too() {
     let mut bench = Bench::with(Config::new(Dialect::April));

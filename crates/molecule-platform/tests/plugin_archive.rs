@@ -1,4 +1,4 @@
-//! The archive of a plugin is, apart from its times, the one that the genuine server sent for the same folder.
+//! The archive of a plugin equals the one that the real server sent for the same folder, except for the times.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const BLOCK: usize = 512;
-/// Where a header says when, and sums itself up.
+/// The bytes of a header with the modification time; the checksum follows.
 const TIMES: std::ops::Range<usize> = 136..148;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
@@ -29,7 +29,7 @@ fn inflate(archive: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// The folder that the recorded archive was made of, with the three links that the server left out.
+/// The folder of the recorded archive, with the three links that the server omitted.
 fn kitchen() -> PluginTree {
     let stream = inflate(&fixture("plugin-current.tar.gz"));
     let mut archive = tar::Archive::new(stream.as_slice());
@@ -41,7 +41,7 @@ fn kitchen() -> PluginTree {
         entry.read_to_end(&mut content).unwrap();
         entries.push((path, entry.header().entry_type().is_dir(), entry.header().mode().unwrap(), content));
     }
-    // The other way round, so that their order is the platform's own.
+    // The entries are added in reverse order, so that the order in the archive is the platform's own.
     let tree = PluginTree::new("kitchen")
         .link("link-to-file", "rules/hi.md")
         .link("link-to-folder", "rules")
@@ -59,7 +59,7 @@ fn download(bench: &mut Bench, name: &str) -> http::Response<Bytes> {
     bench.platform.handle(bench.now, None, request).ready().unwrap()
 }
 
-/// Takes the times out of every header of an archive, and the sums that depend on them.
+/// Clears the times in every header of an archive, and the checksums, which depend on them.
 fn without_times(mut stream: Vec<u8>) -> Vec<u8> {
     let mut at = 0;
     while stream[at] != 0 {
@@ -69,7 +69,7 @@ fn without_times(mut stream: Vec<u8>) -> Vec<u8> {
         let written = block[CHECKSUM].to_vec();
         block[CHECKSUM].fill(b' ');
         assert_eq!(block.iter().map(|byte| u32::from(*byte)).sum::<u32>(), sum, "at {at}");
-        // Its form stays: how many digits, and what follows them.
+        // The form of the checksum stays: the number of digits, and the bytes after them.
         let form = written.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte });
         block[CHECKSUM].copy_from_slice(&form.collect::<Vec<_>>());
         block[TIMES].fill(0);
@@ -84,7 +84,7 @@ fn every_byte_but_the_times_is_the_recorded_one() {
     let mut bench = Bench::new(Dialect::Current);
     bench.platform.add_plugin(kitchen());
     let answer = download(&mut bench, "kitchen");
-    // Magic, method, flags, time, level and system of the one member.
+    // The header of the gzip member: magic, method, flags, time, level and system.
     assert_eq!(answer.body()[..10], recorded[..10]);
     let (ours, recorded) = (without_times(inflate(answer.body())), without_times(inflate(&recorded)));
     assert_eq!(ours.len(), recorded.len());
@@ -101,7 +101,7 @@ fn the_headers_are_the_recorded_ones() {
     let answer = download(&mut bench, "kitchen");
     for (name, value) in recorded["response"]["headers"].as_object().unwrap() {
         let ours = answer.headers().get(name).unwrap().to_str().unwrap();
-        // Two compressors make different lengths of the same content.
+        // Two compressors produce different lengths for the same content.
         let expected =
             if name == "Content-Length" { answer.body().len().to_string() } else { value.as_str().unwrap().into() };
         assert_eq!(ours, expected, "{name}");

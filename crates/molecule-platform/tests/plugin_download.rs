@@ -1,4 +1,4 @@
-//! What is given out of a plugin, and why it is not, in the order in which the server asks.
+//! The download of a plugin and its refusals, in the order of the server's checks.
 
 #![allow(clippy::unwrap_used)]
 
@@ -30,7 +30,7 @@ impl Asker {
         Self { bench, id, token }
     }
 
-    /// The status and the body of a refusal; an archive's body is `null`.
+    /// The status and the body of a refusal; the body of an archive is `null`.
     fn download(&mut self, name: &str, source: Option<&str>) -> (u16, Value) {
         let (status, body) = self.archive(name, source);
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
@@ -98,7 +98,7 @@ fn a_plugin_that_another_name_is_asked_for_is_checked_before_the_names_are_compa
 fn a_plugin_of_more_than_100_mib_is_too_large() {
     for dialect in BOTH {
         let mut asker = Asker::new(dialect);
-        // The next check fails, so that nothing has to be packed.
+        // The next check fails, so that the test need not pack the plugin.
         let full = PluginTree::new("full").file("manifest.json", "{").file("rest", vec![0; (100 << 20) - 1]);
         asker.bench.platform.add_plugin(full.clone());
         assert_eq!(asker.download("full", None).0, 422);
@@ -181,7 +181,7 @@ fn a_source_elsewhere_is_what_was_put_there() {
         assert_eq!(put, if dialect == Dialect::Current { Ok(()) } else { Err(SourceRefused::Scheme) });
         let (status, _) = asker.download("my-plugin", Some("gitea://acme/plugins/deep/my-plugin%23tag:v1"));
         assert_eq!(status, if dialect == Dialect::Current { 200 } else { 400 });
-        // None of them is in the registry.
+        // None of the plugins is in the registry.
         assert_eq!(asker.bench.get("/plugins", None).1.as_array().unwrap().len(), 1);
     }
 }

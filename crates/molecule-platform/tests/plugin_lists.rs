@@ -1,4 +1,4 @@
-//! What plugins are listed, and to whom.
+//! The lists of plugins for each caller.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Messages that wait for a busy agent (contract section 11; April 7.5).
+//! The queue of messages for busy agents (contract section 11; April 7.5).
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 type Agent = (WorkspaceId, Token);
 
-/// Two agents, and a message from one that the other was too busy for.
+/// Two agents, and a queued message from the first to the second, which was busy.
 fn waiting(dialect: Dialect, body: &Value) -> (Bench, Agent, Agent, QueueId) {
     let mut bench = Bench::new(dialect);
     let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
@@ -28,7 +28,8 @@ fn item(bench: &mut Bench, of: &Agent, id: &QueueId) -> Value {
     item
 }
 
-/// A beat of an agent, and the outcome of the call that comes of it, if one does.
+/// Sends a heartbeat of an agent. If it causes a call, the call ends with this outcome. Returns whether there was a
+/// call.
 fn beat(bench: &mut Bench, of: &Agent, outcome: Outcome) -> bool {
     bench.beat(&of.0, Some(&of.1));
     let mut calls = bench.turns().calls;

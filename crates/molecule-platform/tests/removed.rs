@@ -1,4 +1,4 @@
-//! What is left of a removed workspace.
+//! The remains of a removed workspace.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,9 +1,9 @@
-//! The judge: every exchange of the six recordings is played, in order, against the model, and compared.
+//! The replay: every exchange of the six recordings is sent to the model, in order, and the answers are compared.
 //!
 //! Status, content type, location, `Retry-After`, rate-limit headers, the keys at every depth, the types and the values
-//! must agree. Ids, tokens and secrets are matched up as they appear and must stay matched; times need only be times. What
-//! the recorder's push agents got is compared as well. Two milliseconds lie between any two requests, and the waits that
-//! the script took for something to happen.
+//! must agree. Ids, tokens and secrets are paired at their first appearance and must stay paired; a time need only be a
+//! time. The requests that the recorder's push agents received are compared as well. Two milliseconds lie between any
+//! two requests, in addition to the script's own waits.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,16 +36,16 @@ use exchange::{Exchange, Line, Matched, recording};
 use known::{DISAGREEING, SHOWING, UNBUILT};
 use world::World;
 
-/// Steps after which the script waited for something to happen: a delegation is tried again after eight seconds.
+/// The steps after which the script waited: the platform retries a delegation after eight seconds.
 const WAITS: [(&str, Duration); 1] = [("delegate long key", Duration::from_secs(9))];
 
-/// A recording, and how its server was set up.
+/// A recording, and the configuration of its server.
 struct Setup {
     file: &'static str,
     config: Config,
-    /// Requests that came from the recorder's address before the first recorded one.
+    /// The number of requests from the recorder's address before the first recorded one.
     earlier: u32,
-    /// Whether `Remaining` and `Reset` are compared: no waiting step, no unrecorded request.
+    /// Whether the values of `Remaining` and `Reset` are compared: only without a wait and without unrecorded requests.
     numbers: Numbers,
 }
 
@@ -66,19 +66,19 @@ fn setup(file: &'static str) -> Setup {
     Setup { file, config, earlier, numbers }
 }
 
-/// A step at which an agent got something that was not recorded.
+/// A step at which an agent received a request that was not recorded.
 const UNSEEN: &str = "a2a to deleted";
 
-/// What one recording gave.
+/// The result of one recording.
 #[derive(Default)]
 struct Outcome {
     built: u32,
-    /// By line and label.
+    /// The disagreements by line and label.
     disagreements: BTreeMap<(usize, String), String>,
-    /// How often a pattern of the list of routes that are not built was played, and whether the model answered as if
-    /// there were no such route each time, and the server did not.
+    /// For each pattern of an unbuilt route: the number of its exchanges, whether the model answered any of them as an
+    /// existing route, and whether the server did.
     unbuilt: BTreeMap<&'static str, Unbuilt>,
-    /// Exchanges that show what routes that are not built left, and whether they agree all the same.
+    /// The exchanges that show results of unbuilt routes, and whether they agree all the same.
     showing: BTreeMap<String, bool>,
 }
 
@@ -166,7 +166,7 @@ fn judge(file: &'static str) {
     let outcome = play(setup);
     let unbuilt: u32 = outcome.unbuilt.values().map(|pattern| pattern.exchanges).sum();
     let agree = outcome.built - u32::try_from(outcome.disagreements.len()).unwrap();
-    // Written past the test harness, which would keep it to itself when all is well.
+    // This bypasses the test harness, which hides the output of a test that passes.
     let mut summary = format!("{file}: {agree}/{} agree ({unbuilt} exchanges of routes not built)\n", outcome.built);
     for (pattern, seen) in &outcome.unbuilt {
         summary.push_str(&format!("  not built: {pattern} ({} exchanges)\n", seen.exchanges));
@@ -188,7 +188,7 @@ fn judge(file: &'static str) {
     for (label, _) in outcome.showing.iter().filter(|(_, agrees)| **agrees) {
         wrong.push(format!("[{label}] agrees: take it off the list"));
     }
-    // In the other recordings the tenant gate and the rate limit answer for routes that are not there.
+    // In the other recordings the tenant gate and the rate limit also answer requests for routes that do not exist.
     for (pattern, seen) in outcome.unbuilt.iter().filter(|_| known::is_full(file)) {
         if seen.answered {
             wrong.push(format!("{pattern} is built: take it off the list"));

@@ -1,4 +1,4 @@
-//! What a resume does, with and without something that can start containers.
+//! A resume, on a server that can start containers and on one that cannot.
 
 #![allow(clippy::unwrap_used)]
 

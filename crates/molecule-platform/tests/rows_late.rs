@@ -1,4 +1,5 @@
-//! Rows of a feed that become visible later than they were made, as on the real servers: a cursor at the newest row loses some.
+//! Rows of a feed that become visible after their creation, as on the real servers: a cursor at the newest row misses
+//! some.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +16,8 @@ use serde_json::Value;
 
 const MESSAGES: u32 = 40;
 
-/// Sends messages a second apart, reads the feed after each, and gives what a reader has seen that follows the newest row.
+/// Sends messages one second apart and reads the feed after each, from a cursor at the newest row. Returns the ids that
+/// the reader saw, and all ids.
 fn seen_by_a_cursor_at_the_newest_row(late: Duration) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut bench = Bench::new(Dialect::Current);
     let (one, other) = (bench.push_agent("one"), bench.poll_agent("other"));

@@ -1,4 +1,4 @@
-//! The platform on a port: clients over TCP, waits without sleep, faults on purpose.
+//! The platform on a port: clients over TCP, waits without sleep, injected faults.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use molecule_platform::serve::{Action, Rule};
 use molecule_platform::{Config, Dialect, Server, serve};
 use molecule_proto::{Token, WorkspaceId, WorkspaceStatus, path};
 
-/// More than any test should need, and less than a hang.
+/// A timeout above the duration of any test.
 const LONG: Duration = Duration::from_secs(20);
 
 fn server() -> Server {
@@ -34,7 +34,7 @@ fn send(stream: &mut TcpStream, method: &str, path: &str, token: Option<&Token>,
     stream.write_all(text.as_bytes()).unwrap();
 }
 
-/// The whole answer, or `None` if the connection ended without one.
+/// The whole answer; `None` if the connection ended without one.
 fn receive(mut stream: TcpStream) -> Option<String> {
     let mut answer = String::new();
     match stream.read_to_string(&mut answer) {
@@ -173,7 +173,7 @@ fn a_body_beyond_16_mib_is_refused() -> io::Result<()> {
     write!(stream, "POST /registry/heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")?;
     let mut status = [0; 13];
     stream.write_all(&vec![b'x'; length]).or_else(|error| match error.kind() {
-        // The server has answered and closed before it read everything.
+        // The server has answered, and closed the connection before it read everything.
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Ok(()),
         _ => Err(error),
     })?;

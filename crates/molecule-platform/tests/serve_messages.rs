@@ -1,4 +1,4 @@
-//! A served platform calls agents on loopback ports, over HTTP (contract section 10).
+//! A served platform calls agents on loopback ports over HTTP (contract section 10).
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use molecule_platform::{Config, Dialect, Platform, Server, serve};
 use molecule_proto::{Token, WorkspaceId, path};
 use serde_json::{Value, json};
 
-/// The longest that anything here may take.
+/// The timeout of every step.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends a request and reads the answer.
@@ -32,7 +32,7 @@ fn ask(server: &Server, line: &str, bearer: &Token, body: &Value) -> (u16, Value
     (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
 }
 
-/// An agent that does this with each request, one a connection.
+/// An agent that performs one of these actions per connection, after it has read the request.
 fn agent(replies: Vec<PeerAction>) -> ScriptedPeer {
     ScriptedPeer::start(move |connection| {
         let reply = replies[connection.number() - 1].clone();
@@ -44,7 +44,7 @@ fn hello() -> PeerAction {
     PeerAction::answer_with("200 OK", "Content-Type: text/plain\r\n", r#"{"result":"hello"}"#)
 }
 
-/// A served platform with a caller and an agent that is registered at a URL.
+/// A served platform with a caller, and with an agent that is registered at this URL.
 fn world(config: Config, url: &str) -> (Server, (WorkspaceId, Token), (WorkspaceId, Token)) {
     let server = serve(Platform::new(config), "127.0.0.1:0").unwrap();
     let (one, other) =
@@ -118,7 +118,7 @@ fn a_port_where_nobody_listens_is_out_of_reach() {
     let url = format!("http://localhost:{}/", closed.address().port());
     let (server, one, other) = world(Config::new(Dialect::April), &url);
     let line = format!("POST {}", path::a2a(&other.0));
-    // Without a header that names the caller nobody is asked who calls.
+    // On April's server, a request without the caller's header needs no credential.
     assert_eq!(ask(&server, &line, &one.1, &message()), (502, json!({"error": "failed to reach workspace agent"})));
     let (status, rows) = ask(&server, &format!("GET {}", path::activity(&other.0)), &other.1, &json!({}));
     assert_eq!((status, &rows[0]["status"]), (200, &json!("error")));

@@ -1,4 +1,4 @@
-//! Agents that the platform calls, in tests that turn its clock themselves.
+//! Agents that the platform calls, for tests that set its clock themselves.
 
 use bytes::Bytes;
 use molecule_platform::{Answer, DispatchFault, DispatchId, Ticket, Turn};
@@ -9,7 +9,7 @@ use super::Bench;
 
 pub(crate) type Outcome = Result<http::Response<Bytes>, DispatchFault>;
 
-/// What the platform asked for, in order.
+/// The platform's instructions, in order.
 #[derive(Default)]
 pub(crate) struct Turns {
     pub(crate) calls: Vec<(DispatchId, http::Request<Bytes>)>,
@@ -39,14 +39,14 @@ pub(crate) fn message(id: &str, text: &str) -> Value {
 }
 
 impl Bench {
-    /// A push agent that has registered.
+    /// Creates a push agent and registers it.
     pub(crate) fn push_agent(&mut self, name: &str) -> (WorkspaceId, Token) {
         let (id, token) = self.create(name);
         assert_eq!(self.register(&id, Some(&token)).0, 200);
         (id, token)
     }
 
-    /// A poll agent that has registered.
+    /// Creates a poll agent and registers it.
     pub(crate) fn poll_agent(&mut self, name: &str) -> (WorkspaceId, Token) {
         let (id, token) = self.create(name);
         let body = json!({"id": id, "agent_card": {}, "url": "", "delivery_mode": "poll"});
@@ -54,7 +54,7 @@ impl Bench {
         (id, token)
     }
 
-    /// Sends a message as an agent; both servers want the header, one of them the bearer.
+    /// Sends a message as an agent. Both servers require the header with the caller's id, one of them the bearer too.
     pub(crate) fn tell(&mut self, from: &(WorkspaceId, Token), to: &WorkspaceId, body: &Value) -> Answer {
         let request = http::Request::post(path::a2a(to))
             .header("host", "127.0.0.1:1")
@@ -71,7 +71,7 @@ impl Bench {
         read(&answer)
     }
 
-    /// Sends a message, for which exactly one agent is called.
+    /// Sends a message for which exactly one agent is called, and returns the final answer.
     pub(crate) fn tell_agent(
         &mut self,
         from: &(WorkspaceId, Token),
@@ -85,7 +85,7 @@ impl Bench {
         self.turns().answer(ticket)
     }
 
-    /// What the platform asks for now.
+    /// Polls the platform; returns its instructions.
     pub(crate) fn turns(&mut self) -> Turns {
         let mut turns = Turns::default();
         loop {
@@ -99,14 +99,14 @@ impl Bench {
         }
     }
 
-    /// Lets time pass, and says what the platform asks for then.
+    /// Lets time pass, and returns the platform's instructions after that.
     pub(crate) fn turns_after(&mut self, millis: u64) -> Turns {
         let time = std::time::Duration::from_millis(millis);
         self.now = molecule_platform::Now { mono: self.now.mono + time, unix: self.now.unix + time };
         self.turns()
     }
 
-    /// The rows of a feed, the newest first.
+    /// The rows of a feed, newest first.
     pub(crate) fn feed(&mut self, of: &(WorkspaceId, Token), about: &str) -> Vec<Value> {
         let (status, rows) = self.get(&format!("{}?type={about}", path::activity(&of.0)), Some(of.1.expose()));
         assert_eq!(status, 200);
@@ -115,7 +115,7 @@ impl Bench {
 }
 
 impl Turns {
-    /// The answer of the only request that was answered.
+    /// The answer to the only request that was answered.
     pub(crate) fn answer(&self, ticket: Ticket) -> (u16, Value) {
         let [(answered, response)] = self.answers.as_slice() else { panic!("{} answers", self.answers.len()) };
         assert_eq!(*answered, ticket);

@@ -1,6 +1,6 @@
-//! A platform with a clock that the test turns, and requests in one line each.
+//! A platform whose clock the test sets, with one-line requests.
 
-#![allow(dead_code, clippy::unwrap_used)] // Each test file uses its own part of it.
+#![allow(dead_code, clippy::unwrap_used)] // Each test file uses a different part of it.
 
 pub(crate) mod mail;
 
@@ -47,7 +47,7 @@ impl Bench {
         self.platform.status(id).unwrap()
     }
 
-    /// Sends a request; the answer's body is JSON, or `null`, or the text as a JSON string.
+    /// Sends a request; returns the status and the body as JSON, as `null`, or as a JSON string if it is other text.
     pub(crate) fn send(&mut self, method: &str, path: &str, bearer: Option<&str>, body: &str) -> (u16, Value) {
         self.send_as(method, path, bearer, None, body)
     }

@@ -1,4 +1,4 @@
-//! The recorder's push agents: they reply to what they are told, and a word of it or the step of the script says how.
+//! The recorder's push agents. A word in the message or the step of the script decides their reply.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,28 +13,28 @@ use crate::exchange::Line;
 
 type Outcome = Result<http::Response<Bytes>, DispatchFault>;
 
-/// Steps at which an agent closes the connection instead of an answer.
+/// The steps at which an agent closes the connection without an answer.
 const CLOSING: [&str; 4] = [
     "a2a agent closes",
     "a2a agent closes, same id",
     "heartbeat while the agent still closes",
     "a2a agent closes, person",
 ];
-/// Steps at which an agent takes its time.
+/// The steps at which an agent answers late, with the delay in milliseconds.
 const SLOW: [(&str, u64); 5] = [
     ("a2a agent slow", 60_000),
     ("a2a person, agent slower than the budget", 1_800),
     ("a2a agent caller, same delay", 1_800),
-    // Both are under way at once, and end in the order in which they began.
+    // Both calls are in flight at once, and end in the order in which they started.
     ("delegate no key twice 1", 4),
     ("delegate no key twice 2", 4),
 ];
 
-/// Where agents listen.
+/// The hosts and ports at which agents listen.
 pub(crate) struct Agents(BTreeSet<String>);
 
 impl Agents {
-    /// Those who got something in a recording.
+    /// The agents that received a request in a recording.
     pub(crate) fn of(lines: &[Line]) -> Self {
         let hosts = lines.iter().filter_map(|line| match line {
             Line::Received(received) => Some(received.headers["host"].clone()),
@@ -43,12 +43,12 @@ impl Agents {
         Self(hosts.collect())
     }
 
-    /// Whether somebody listens there.
+    /// Returns whether an agent listens at the request's host.
     pub(crate) fn listen_at(&self, request: &http::Request<Bytes>) -> bool {
         self.0.contains(request.headers()["host"].to_str().unwrap())
     }
 
-    /// What comes of a call at a step of the script, and after how long.
+    /// The outcome of a call at a step of the script, and the delay until it comes.
     pub(crate) fn answer(&self, step: &str, request: &http::Request<Bytes>) -> (Duration, Outcome) {
         if !self.listen_at(request) {
             let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), request.uri().port_u16().unwrap());
@@ -69,7 +69,7 @@ fn reply(request: &http::Request<Bytes>) -> http::Response<Bytes> {
     let text = body.pointer("/params/message/parts/0/text").and_then(Value::as_str).unwrap_or_default();
     let id = &body["id"];
     let said = |id: &Value, text: &str| {
-        // As the recorder's language writes it: a delegation's preview shows the very text.
+        // The JSON has the format of the recorder's language, because a delegation's preview shows the exact text.
         format!(
             "{{\"jsonrpc\": \"2.0\", \"id\": {id}, \"result\": {{\"kind\": \"message\", \"role\": \"agent\", \"messageId\": \
              \"r-1\", \"parts\": [{{\"kind\": \"text\", \"text\": {}}}]}}}}",

@@ -1,4 +1,5 @@
-//! Whether an archive is the recorded one. Of that the first bytes were kept; inflated, they are a good part of it.
+//! The comparison of an archive with the recorded one, of which only the first bytes were recorded; inflated, they are
+//! a good part of it.
 
 use std::io::{ErrorKind, Read};
 
@@ -7,10 +8,10 @@ use flate2::read::GzDecoder;
 use crate::compare::Result;
 
 const BLOCK: usize = 512;
-/// Where a header says when, and sums itself up.
+/// The bytes of a header that may differ: the modification time and the checksum.
 const CHANGING: std::ops::Range<usize> = 136..156;
 
-/// Compares the beginning of an archive, a character for each byte, with a whole one. Times may differ.
+/// Compares the beginning of an archive, recorded as one character per byte, with a complete archive. Times may differ.
 pub(crate) fn same_beginning(recorded: &str, ours: &[u8]) -> Result {
     let recorded: Vec<u8> = recorded.chars().map(|byte| u8::try_from(u32::from(byte)).unwrap()).collect();
     if recorded[..10] != ours[..10] {
@@ -36,7 +37,7 @@ pub(crate) fn same_beginning(recorded: &str, ours: &[u8]) -> Result {
     }
 }
 
-/// As much as can be inflated.
+/// Inflates as much as possible.
 fn inflate(bytes: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     match GzDecoder::new(bytes).read_to_end(&mut stream) {

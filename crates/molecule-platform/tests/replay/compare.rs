@@ -1,4 +1,4 @@
-//! Whether an answer of the model is the recorded one.
+//! The comparison of the model's answer with the recorded one.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use serde_json::{Number, Value};
 use crate::archive;
 use crate::exchange::{Exchange, Matched, Received};
 
-/// How the changing rate-limit headers are compared.
+/// The comparison of the rate-limit headers that change with time.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Numbers {
-    /// Each number equal.
+    /// The numbers must be equal.
     Equal,
-    /// Present on both sides or on neither.
+    /// A header must be present on both sides or on neither.
     Presence,
 }
 
 pub(crate) type Result = std::result::Result<(), String>;
 
-/// Compares an answer with the recorded one, and matches up what is new in both.
+/// Compares an answer with the recorded one, and pairs the ids and tokens that are new in both.
 pub(crate) fn answers(
     exchange: &Exchange,
     answer: &http::Response<Bytes>,
@@ -68,7 +68,7 @@ pub(crate) fn answers(
     let mut recorded = recorded;
     let mut ours: Value = serde_json::from_str(&text).map_err(|_| format!("{text:?} instead of {recorded}"))?;
     if exchange.path.contains("/peers") {
-        // Their order is undefined, and changed between two calls of the recorder.
+        // The order of peers is undefined, and changed between two calls of the recorder.
         [&mut recorded, &mut ours].into_iter().filter_map(Value::as_array_mut).for_each(|peers| {
             peers.sort_by_key(|peer| peer["name"].to_string() + &peer["id"].to_string());
         });
@@ -76,7 +76,7 @@ pub(crate) fn answers(
     values("", &recorded, &ours, matched)
 }
 
-/// Compares what an agent was sent with what the recorder's agent got: method, path, every header and the body.
+/// Compares a request to an agent with the recorded one: method, path, every header and the body.
 pub(crate) fn received(recorded: &Received, ours: &http::Request<Bytes>, matched: &mut Matched) -> Result {
     let place = (ours.method().as_str(), ours.uri().path_and_query().map_or("", |path| path.as_str()));
     if place != (recorded.method.as_str(), recorded.path.as_str()) {
@@ -122,7 +122,8 @@ fn values(at: &str, recorded: &Value, ours: &Value, matched: &mut Matched) -> Re
     }
 }
 
-/// A duration is as long up to the pace of the recorder's machine.
+/// Compares numbers. A duration may differ by less than 50 ms, because it depends on the speed of the recorder's machine.
+/// The numbers of rows are paired.
 fn numbers(at: &str, recorded: &Number, ours: &Number, matched: &mut Matched) -> bool {
     let ints = recorded.as_i64().zip(ours.as_i64());
     recorded.as_f64() == ours.as_f64()
@@ -142,14 +143,14 @@ fn texts(at: &str, recorded: &str, ours: &str, matched: &mut Matched) -> bool {
         || matched.pair(recorded, ours)
 }
 
-/// Whether both are addresses that the server made of the first characters of an id.
+/// Returns whether both are addresses that the server made from the first characters of an id.
 fn are_made_up_addresses(recorded: &str, ours: &str, matched: &Matched) -> bool {
     let short_id = |url: &str| Some(url.strip_prefix("http://ws-")?.strip_suffix(":8000")?.to_owned());
     let ids = short_id(recorded).zip(short_id(ours));
     ids.is_some_and(|(recorded, ours)| matched.are_prefixes(&recorded, &ours))
 }
 
-/// Whether both begin so. What follows are the words of somebody's YAML parser.
+/// Returns whether both have this beginning. The text after it comes from a YAML parser, and may differ.
 fn same_up_to(recorded: &str, ours: &str, beginning: &str) -> bool {
     recorded.starts_with(beginning) && ours.starts_with(beginning)
 }

@@ -1,4 +1,4 @@
-//! Recorded exchanges, and what their ids, tokens and secrets are called in this run.
+//! Recorded exchanges, and the pairs of recorded ids, tokens and secrets with those of this run.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// A recorded request and its answer.
 pub(crate) struct Exchange {
-    /// Where it stands in its recording, from 1.
+    /// Its line number in the recording, from 1.
     pub(crate) line: usize,
     pub(crate) label: String,
     pub(crate) method: String,
@@ -19,9 +19,9 @@ pub(crate) struct Exchange {
     pub(crate) answer: Value,
 }
 
-/// What a push agent got from the server.
+/// A request that a push agent received from the server.
 pub(crate) struct Received {
-    /// Where it stands in its recording, from 1.
+    /// Its line number in the recording, from 1.
     pub(crate) line: usize,
     pub(crate) label: String,
     pub(crate) method: String,
@@ -44,7 +44,7 @@ pub(crate) fn recording(file: &str) -> Vec<Line> {
     lines.map(|(index, line)| Line::read(index + 1, &line)).collect()
 }
 
-/// Where the recorder reached the server, as its connection blocks say.
+/// The host at which the recorder reached the server, from a connection block.
 pub(crate) fn host(lines: &[Line]) -> String {
     let urls = lines.iter().filter_map(|line| match line {
         Line::Exchange(exchange) => exchange.answer.pointer("/connection/platform_url"),
@@ -88,7 +88,7 @@ impl Exchange {
         }
     }
 
-    /// The request as this run has to send it.
+    /// The request with the ids and tokens of this run.
     pub(crate) fn request(&self, host: &str, matched: &mut Matched) -> http::Request<Bytes> {
         let (body, rest) = match &self.body {
             Value::Null => (String::new(), String::new()),
@@ -110,32 +110,32 @@ impl Exchange {
     }
 }
 
-/// What was kept of a body that is no JSON.
+/// The recorded beginning of a body that is not JSON.
 fn head_of(body: &Value) -> Option<String> {
     body.get("_bytes")?;
     Some(body.get("_head")?.as_str()?.to_owned())
 }
 
-/// The rest of a message of which only the beginning was kept, at its recorded length: one text.
+/// The rest of a message of which only the beginning was recorded: one text part of the recorded length.
 fn rest_of(body: &Value) -> Option<String> {
     let (head, tail) = (head_of(body)?, ("[{\"kind\": \"text\", \"text\": \"", "\"}]}}}"));
     let length = usize::try_from(body["_bytes"].as_u64()?).ok()?;
     let rest = length.checked_sub(head.len() + 1 + tail.0.len() + tail.1.len())?;
-    // The shortest of them was answered, so its text is known.
+    // The shortest of these messages was answered, so that its text is known.
     let text = if rest == 2 { "ct".to_owned() } else { "x".repeat(rest) };
     head.ends_with("\"parts\":").then(|| format!(" {}{text}{}", tail.0, tail.1))
 }
 
-/// The recorded names of things, and those of this run.
+/// The recorded ids, tokens and secrets, and their partners in this run.
 #[derive(Clone, Default)]
 pub(crate) struct Matched {
     names: BTreeMap<String, String>,
-    /// Numbers of rows: the recorded counter counts rows of routes that are not built as well.
+    /// The pairs of row numbers. They differ because the recorded counter also counts rows of unbuilt routes.
     numbers: BTreeMap<i64, i64>,
 }
 
 impl Matched {
-    /// A text with every recorded name replaced.
+    /// Replaces every recorded id, token and secret in a text.
     pub(crate) fn rewrite(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (recorded, ours) in &self.names {
@@ -150,7 +150,7 @@ impl Matched {
         text
     }
 
-    /// An id that a request brings up is nobody else's: it keeps its name.
+    /// Pairs every unpaired id in a request with itself, because no answer of this run has made it.
     fn meet(&mut self, text: &str) {
         for word in text.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).filter(|word| is_uuid(word)) {
             let word = word.to_lowercase();
@@ -158,8 +158,8 @@ impl Matched {
         }
     }
 
-    /// Matches a recorded id, token or secret with one of ours, perhaps behind the same word and a colon; `false` if
-    /// either has another partner.
+    /// Pairs a recorded id, token or secret with one of this run, also after an equal prefix with a colon; returns
+    /// `false` if either has another partner.
     pub(crate) fn pair(&mut self, recorded: &str, ours: &str) -> bool {
         if let (Some((word, recorded)), Some((same, ours))) = (recorded.split_once(':'), ours.split_once(':')) {
             return word == same && self.pair(recorded, ours);
@@ -175,13 +175,13 @@ impl Matched {
         alike && !taken
     }
 
-    /// Matches the recorded number of a row with one of ours; `false` if either has another partner.
+    /// Pairs the recorded number of a row with one of this run; returns `false` if either has another partner.
     pub(crate) fn pair_numbers(&mut self, recorded: i64, ours: i64) -> bool {
         let partner = *self.numbers.entry(recorded).or_insert(ours);
         partner == ours && self.numbers.values().filter(|number| **number == ours).count() == 1
     }
 
-    /// Whether these are the first characters of an id or a token and of its partner.
+    /// Returns whether these are the first characters of an id or a token and of its partner.
     pub(crate) fn are_prefixes(&self, recorded: &str, ours: &str) -> bool {
         recorded.len() >= 8
             && ours.len() == recorded.len()

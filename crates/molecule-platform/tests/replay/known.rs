@@ -1,13 +1,13 @@
-//! What the judge knows beforehand: three lists that may only get shorter.
+//! The known differences between model and recordings: three lists that may only become shorter.
 
 use molecule_platform::Dialect;
 
 use crate::exchange::{Exchange, Received};
 
-/// A route that the server has and the model has not.
+/// A route of the server that the model does not have.
 pub(crate) struct Route {
     on: On,
-    /// Method and path; a word after a colon stands for any one segment.
+    /// The method and path; a word after a colon matches any one segment.
     pub(crate) pattern: &'static str,
 }
 
@@ -16,7 +16,7 @@ enum On {
     Current,
 }
 
-/// An exchange of a route that is built, and does not agree yet.
+/// An exchange of a built route that does not agree yet.
 pub(crate) struct Disagreeing {
     pub(crate) file: &'static str,
     pub(crate) label: &'static str,
@@ -77,7 +77,7 @@ pub(crate) const UNBUILT: &[Route] = &[
 /// The exchanges of built routes that do not agree yet.
 pub(crate) const DISAGREEING: &[Disagreeing] = &[];
 
-/// Exchanges of built routes that show what one of a route that is not built left: they are played, and not compared.
+/// The exchanges of built routes that show results of unbuilt routes: they are sent, but need not agree.
 pub(crate) const SHOWING: &[Disagreeing] = &[
     showing("activity after upload", "the row of an uploaded file"),
     showing("feed upload rows", "rows of uploaded files"),
@@ -105,18 +105,18 @@ impl Route {
     }
 }
 
-/// Whether a recording goes through the whole script.
+/// Returns whether a recording contains the whole script.
 pub(crate) fn is_full(file: &str) -> bool {
     matches!(file, "april-2026.jsonl" | "current-2026.jsonl")
 }
 
-/// The entry of the list that an exchange falls under.
+/// The pattern of the unbuilt route that an exchange matches.
 pub(crate) fn unbuilt(dialect: Dialect, exchange: &Exchange) -> Option<&'static str> {
     let mut routes = UNBUILT.iter().filter(|route| route.applies(dialect));
     routes.find(|route| route.matches(exchange)).map(|route| route.pattern)
 }
 
-/// Whether an agent was called for a route that is not built: files and schedules live below its URL.
+/// Returns whether an agent was called for an unbuilt route: files and schedules have paths below `/internal/`.
 pub(crate) fn is_of_an_unbuilt_route(received: &Received) -> bool {
     received.path.contains("/internal/")
 }

@@ -1,12 +1,12 @@
-//! The plugins in the registry of the recorded servers, as far as their answers tell.
+//! The plugins in the registry of the recorded servers, as far as the recorded answers show them.
 
 use molecule_platform::PluginTree;
 
-/// The folders that the registry lists, with what was seen of their archives.
+/// The folders in the registry's list, with the content that the recorded archives show.
 pub(crate) fn of_the_recorder() -> Vec<PluginTree> {
     let described = |name: &str| manifest(name, "test plugin");
     vec![
-        // Listed, and refused for its name.
+        // It is listed, but its download is refused because of its name.
         PluginTree::new("UPPER").file("plugin.yaml", described("UPPER")),
         PluginTree::new("badmf")
             .file("plugin.yaml", "name: badmf\ndescription: no version here\nruntimes: [klingon]\n"),
@@ -19,7 +19,7 @@ pub(crate) fn of_the_recorder() -> Vec<PluginTree> {
             .file("plugin.yaml", manifest("demo", "d"))
             .executable("setup.sh", "#!/bin/bash\n")
             .file("skills/hello/SKILL.md", "hello\n"),
-        // April's server cannot fetch it: one of its links points to a folder.
+        // April's server cannot fetch it, because one of its links points to a folder.
         PluginTree::new("kitchen")
             .file(".git/HEAD", "ref: refs/heads/main\n")
             .file("plugin.yaml", described("kitchen"))

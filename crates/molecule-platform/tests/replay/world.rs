@@ -1,4 +1,4 @@
-//! A platform with a clock of its own, and agents around it that it calls.
+//! A platform with its own clock, and the agents that it calls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,9 +16,9 @@ pub(crate) struct World {
     pub(crate) platform: Platform,
     pub(crate) now: Now,
     agents: Agents,
-    /// What agents got, oldest first.
+    /// The requests that agents received, oldest first.
     pub(crate) received: VecDeque<http::Request<Bytes>>,
-    /// What agents will answer, and when.
+    /// The outcomes of the calls in flight, and the times at which they come.
     pending: BTreeMap<DispatchId, (Time, Result<http::Response<Bytes>, DispatchFault>)>,
     answers: BTreeMap<Ticket, http::Response<Bytes>>,
 }
@@ -55,7 +55,7 @@ impl World {
         }
     }
 
-    /// Whether an agent got what the recorder's got. Two calls at once may arrive in either order.
+    /// Compares a recorded request with those that agents received. Two concurrent calls may arrive in either order.
     pub(crate) fn was_received(&mut self, recorded: &Received, matched: &mut Matched) -> compare::Result {
         let mut reason = "nothing was sent".to_owned();
         for index in 0..self.received.len().min(2) {
@@ -80,7 +80,7 @@ impl World {
         self.turn(step);
     }
 
-    /// Goes to the next moment at which something happens.
+    /// Advances to the next time at which something happens.
     fn advance(&mut self, step: &str, wake: Option<Wake>) -> Option<Wake> {
         let answers = self.pending.values().map(|(at, _)| *at);
         let at = answers.chain(wake.map(|wake| wake.at)).min().expect("somebody will answer");
@@ -94,7 +94,7 @@ impl World {
         self.turn(step)
     }
 
-    /// Does what the platform says, until it has nothing to say.
+    /// Executes the platform's instructions until it is idle.
     fn turn(&mut self, step: &str) -> Option<Wake> {
         loop {
             match self.platform.poll(self.now) {
