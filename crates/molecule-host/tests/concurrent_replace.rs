@@ -1,4 +1,4 @@
-//! A reader beside a writer sees a whole content, never a part of one and never none.
+//! A concurrent reader sees either the old or the new content: never a part, and never nothing.
 #![allow(clippy::unwrap_used)]
 
 mod scene;
@@ -14,7 +14,7 @@ const ROUNDS: u8 = 60;
 #[test]
 fn a_reader_never_sees_half_a_token() {
     let scene = Scene::new();
-    // Of different lengths, so that a mixture of two shows.
+    // The contents have different lengths, so that a mixture of two is detected.
     let content = |round: u8| vec![b'a' + round % 26; 16 + usize::from(round) * 64];
     scene.store().replace(Slot::Token, &content(0)).unwrap();
     let done = AtomicBool::new(false);

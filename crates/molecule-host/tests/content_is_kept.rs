@@ -1,4 +1,4 @@
-//! What is stored is found again, in every store; what is set aside is not lost.
+//! Every store returns the content that was stored, and does not lose damaged content that is moved away.
 #![allow(clippy::unwrap_used)]
 
 mod scene;
@@ -75,7 +75,7 @@ fn preparing_makes_what_is_missing_and_leaves_nothing_else() {
 fn a_relative_home_is_made_absolute_when_the_store_is_opened() {
     let store = store_in("target/of-nothing".as_ref());
     let place = std::env::current_dir().unwrap().join("target/of-nothing").join(ID);
-    // An act that fails names the whole path and makes nothing.
+    // A failed act names the full path and creates nothing.
     let error = store.set_aside(Slot::Token).unwrap_err();
     scene::assert_says(&error, &place, &["cannot be"]);
 }

@@ -1,4 +1,4 @@
-//! Stores of an author's own: one that panics, and one that was written for the first version of the trait.
+//! Stores of an author: one that panics, and one that implements only the first version of the trait.
 #![allow(clippy::unwrap_used)]
 
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use molecule_core::effect::{FaultKind, HostOp, HostResult, Outcome};
 use molecule_host::{Host, Slot, Store, StoreError, Stored};
 
-/// Panics at every act, but for the lock if it is to panic when that is given back.
+/// A store that panics in every act, except in the lock if the release of the lock is to panic.
 struct Broken {
     locks: bool,
 }
@@ -70,8 +70,8 @@ fn a_panic_of_a_lock_that_is_given_back_stays_there() {
     host.dispose(taken);
 }
 
-/// Has the acts that had to be written in the first version, and keeps the one slot that its author knew. A later act without a
-/// default does not compile here.
+/// A store with the required methods of the trait's first version, and the only slot of that version. A later method
+/// without a default would not compile here.
 #[derive(Default)]
 struct Oldest {
     token: Mutex<Option<Vec<u8>>>,

@@ -1,4 +1,4 @@
-//! Each host act has its outcome, a failure is one too, and nothing of the content is in it.
+//! Each host act has its outcome, also a failed one, and no outcome contains the content.
 #![allow(clippy::unwrap_used)]
 
 mod scene;

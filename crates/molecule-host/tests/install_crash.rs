@@ -1,4 +1,5 @@
-//! A process that ends at any moment of an install leaves the old or the new version whole, and the next install cleans up.
+//! A process that ends at any moment of an install leaves the old or the new version complete, and the next install
+//! cleans up.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +21,7 @@ const LAST_ACT: &str = "MOLECULE_HOST_TEST_LAST_ACT";
 const ENDED: i32 = 7;
 const FILES: usize = 40;
 
-/// The acts of an install in their order, after each of which a crash may come.
+/// The acts of an install in their order; a crash can follow each of them.
 const ACTS: [&str; 12] = [
     "lock",
     "sweep",
@@ -36,7 +37,7 @@ const ACTS: [&str; 12] = [
     "none",
 ];
 
-/// The archive of a version, long enough that half of it holds files, with a script.
+/// The archive of a version with a script. It is so long that half of it contains files.
 fn archive_of(version: &str) -> Vec<u8> {
     let noise: Vec<u8> = (0..400_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     let noise: String = noise.iter().map(|byte| format!("{byte:x}")).collect();
@@ -48,7 +49,7 @@ fn archive_of(version: &str) -> Vec<u8> {
     plugin::archive(&entries)
 }
 
-/// The version that is there as a whole.
+/// The installed version, if it is complete.
 fn whole(root: &std::path::Path) -> Option<String> {
     let mut tree = plugin::read_tree(root);
     let (noise, setup) = (tree.remove("noise")?, tree.remove("setup.sh")?);
@@ -79,7 +80,7 @@ fn a_crash_after_any_act_leaves_a_whole_version_and_the_next_start_cleans_up() {
             assert_eq!(whole(&path(&scene)).as_deref(), expected, "{act}");
             assert_eq!(path(&scene).exists(), expected.is_some(), "{act}");
 
-            // The lock went with its holder.
+            // The lock was released with its holder.
             let plugins = scene.plugins();
             let held = lock(&plugins).unwrap();
             assert_eq!(sweep(&plugins).installed, expected.is_some());
@@ -87,7 +88,7 @@ fn a_crash_after_any_act_leaves_a_whole_version_and_the_next_start_cleans_up() {
             let mut left = names_in(&place(&scene));
             left.retain(|name| !matches!(name.as_str(), ".lock-demo-plugin" | ".receipts"));
             assert_eq!(left, expected.map(|_| "demo-plugin".to_owned()).into_iter().collect::<Vec<_>>(), "{act}");
-            // The earlier version has its receipt; the new one has its own once that was written, and no other before.
+            // The earlier version has its receipt. The new one has only its own receipt, once that was written.
             let receipts = place(&scene).join(".receipts");
             let receipt = fs::read_to_string(receipts.join("demo-plugin.json")).ok();
             assert_eq!(receipt.as_deref(), if act == "commit" { None } else { expected }, "{act}");
@@ -139,7 +140,7 @@ fn child_ends_after_an_act() {
     process::exit(ENDED);
 }
 
-/// At moments that nobody chose: a process that updates for ever is killed again and again.
+/// The moments are random: a process that updates in an endless loop is killed again and again.
 #[test]
 fn a_process_that_is_killed_at_any_moment_leaves_a_whole_version() {
     let scene = Scene::new();
@@ -158,7 +159,7 @@ fn a_process_that_is_killed_at_any_moment_leaves_a_whole_version() {
         child.wait().unwrap();
         let plugins = scene.plugins();
         let held = lock(&plugins).unwrap();
-        // On Linux there is a whole one before anybody cleans up.
+        // On Linux a complete version exists before any clean-up.
         if cfg!(target_os = "linux") {
             assert!(whole_version(&path(&scene), FILES).is_some(), "round {round}");
         }

@@ -1,4 +1,4 @@
-//! Disks of other kinds: a full one, and one of layers, where a directory of a lower layer cannot be renamed.
+//! Other disks: a full one, and an overlay, in which a directory of a lower layer cannot be renamed.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -13,8 +13,8 @@ use molecule_host::StoreError;
 use plugin::{archive, install, path, place, read_tree, stage, sweep, version, whole_version};
 use scene::{Scene, assert_passes, assert_says, names_in};
 
-/// Runs a test in a mount namespace of its own, after a script that mounts what it needs at `$0`; says so where that is not
-/// allowed.
+/// Runs a test in a separate mount namespace, after a script that mounts its file systems at `$0`. Prints a note if the
+/// system does not allow that.
 #[allow(clippy::print_stdout)]
 fn mounted(scene: &Scene, script: &str, test: &str) {
     let allowed = |namespace: &str| {
@@ -48,12 +48,12 @@ fn child_fills_the_disk() {
     assert_says(&error, &place(&scene), &["entry 2 (`large`) cannot be written", "make room there", "MOLECULE_HOME"]);
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
     assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some("old"));
-    // What fits still goes through.
+    // Content that fits can still be installed.
     install(&plugins, &version("new", 5));
     assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some("new"));
 }
 
-/// The plugins directory lies on an overlay whose lower layer holds the old version, as in a container's image.
+/// The plugins directory is on an overlay whose lower layer has the old version, as in a container's image.
 const LAYERS: &str = r#"mount -t tmpfs none "$0" && cd "$0" && umask 077 &&
     mkdir -p lower/demo-plugin/skills upper work 7fda77bf-a467-441c-9fab-7d8aba8e6040/plugins &&
     for file in plugin.yaml skills/0.md skills/1.md; do printf old > lower/demo-plugin/$file; done &&
@@ -71,13 +71,13 @@ fn child_replaces_a_lower_layer() {
     let scene = Scene::inherited();
     let plugins = scene.plugins();
     assert_eq!(read_tree(&path(&scene)).len(), 3);
-    // This is what makes it special.
+    // This is the special case: the directory cannot be renamed.
     let renamed = fs::rename(path(&scene), place(&scene).join("elsewhere"));
     assert_eq!(renamed.unwrap_err().kind(), io::ErrorKind::CrossesDevices);
     assert!(install(&plugins, &version("new", 5)).replaced);
     assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some("new"));
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
-    // It lies in the upper layer now, where names are exchanged.
+    // The plugin is in the upper layer now, where names can be exchanged.
     assert!(install(&plugins, &version("newer", 5)).replaced);
     assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some("newer"));
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
@@ -94,7 +94,7 @@ fn child_removes_a_lower_layer() {
     use molecule_core::effect::plugin::{PluginOp, PluginResult};
     let scene = Scene::inherited();
     let plugins = scene.plugins();
-    // A crash between the copy and the end of a replacement.
+    // The state after a crash between the copy and the end of a replacement.
     let keep = place(&scene).join(".keep-demo-plugin-0123456789abcdef");
     fs::create_dir(&keep).unwrap();
     fs::write(keep.join("plugin.yaml"), "kept").unwrap();

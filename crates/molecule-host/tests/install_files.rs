@@ -1,4 +1,4 @@
-//! An archive becomes files: what they hold, what modes they have, and nothing else of what the archive says of them.
+//! The files of an unpacked archive: their content and their modes. No other attribute in the archive is used.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -45,7 +45,7 @@ fn files_and_directories_are_made_as_the_archive_has_them() {
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
 }
 
-/// With a umask that takes nothing away, in a process of its own.
+/// The test runs in a separate process with umask 0.
 #[test]
 fn modes_are_fixed_whatever_the_archive_says() {
     let scene = Scene::new();
@@ -112,7 +112,7 @@ fn a_stage_is_private_while_it_is_filled() {
 #[test]
 fn sixty_four_levels_in_an_order_that_no_cache_likes() {
     let scene = Scene::new();
-    // Each level in turn from ten branches, so that no directory is used twice in a row.
+    // Each level comes from ten branches in turn, so that no directory is used twice in a row.
     let name = |branch: usize, depth: usize| format!("branch-{branch}/{}file", "d/".repeat(depth));
     let mut names: Vec<String> = (0..30).flat_map(|depth| (0..10).map(move |branch| name(branch, depth))).collect();
     names.push(name(3, 62));
@@ -153,7 +153,7 @@ fn what_is_no_archive_leaves_nothing() {
 fn after_an_error_every_call_says_the_same() {
     let scene = Scene::new();
     let mut unpacking = scene.plugins().stage(&name(), &UnpackPolicy::default()).unwrap();
-    // Long enough for the error to come before the end.
+    // The archive is so long that the error comes before its end.
     let hostile = archive(&[("a/b", b"", 0o644), ("a", b"", 0o644), ("c", &[7; 300_000], 0o644)]);
     let says = |fault: molecule_core::effect::Fault| fault.source.unwrap().to_string();
     let first = says(unpacking.push(&hostile).unwrap_err());
@@ -165,7 +165,7 @@ fn after_an_error_every_call_says_the_same() {
     assert_eq!(says(unpacking.finish().unwrap_err()), first);
 }
 
-/// As a user for whom modes count.
+/// The test runs as a user who is not root, because modes do not restrict root.
 #[test]
 fn a_stage_that_cannot_be_removed_is_told_with_the_refusal() {
     as_user("child_may_not_remove", |_| {});
@@ -233,7 +233,7 @@ fn a_stage_is_committed_once() {
 
 #[test]
 fn names_that_the_file_system_takes_for_one_are_refused() {
-    // Only where it does; elsewhere both are made.
+    // This applies only to file systems that fold case; others create both files.
     let scene = Scene::new();
     let staged = stage(&scene.plugins(), &archive(&[("README", b"1", 0o644), ("readme", b"2", 0o644)]));
     match staged {
@@ -248,7 +248,7 @@ fn names_that_the_file_system_takes_for_one_are_refused() {
 
 #[test]
 fn a_directory_that_lost_its_mode_is_still_a_plugin_that_installs() {
-    // Modes of the earlier version do not matter to the next.
+    // The modes of the earlier version do not affect the next one.
     let scene = Scene::new();
     let plugins = scene.plugins();
     let root = install(&plugins, &archive(&[("a/b", b"1", 0o644)])).path;

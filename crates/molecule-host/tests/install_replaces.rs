@@ -1,4 +1,4 @@
-//! A new version takes the old one's place as a whole, or not at all.
+//! A new version replaces the old one as a whole, or not at all.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -73,7 +73,7 @@ fn what_is_in_the_way_is_refused_and_the_stage_can_be_discarded() {
     assert_eq!(fs::read(path(&scene)).unwrap(), b"in the way");
     perform(&plugins, PluginOp::Discard(id)).unwrap();
     assert_eq!(names_in(&place(&scene)), ["demo-plugin"]);
-    // The remedy helps.
+    // The remedy in the error helps.
     fs::remove_file(path(&scene)).unwrap();
     install(&plugins, &version("new", 5));
     assert_eq!(whole_version(&path(&scene), 5).as_deref(), Some("new"));
@@ -90,7 +90,7 @@ fn a_receipt_does_not_outlive_its_version() {
     };
     install(&plugins, &version("one", 5));
     perform(&plugins, PluginOp::WriteReceipt(name(), b"one".to_vec(), Durability::None)).unwrap();
-    // A commit that fails leaves both.
+    // A failed commit leaves both the receipt and the stage.
     let (id, _) = stage(&plugins, &version("two", 5)).unwrap();
     let aside = scene.home.join("aside");
     fs::rename(path(&scene), &aside).unwrap();

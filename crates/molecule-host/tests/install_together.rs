@@ -1,4 +1,5 @@
-//! Many installers at once: of one plugin one after the other, of different ones side by side, and readers never wait.
+//! Concurrent installs: those of one plugin run one after the other, those of different plugins in parallel, and
+//! readers never wait.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -23,10 +24,10 @@ use scene::{Scene, assert_passes, names_in};
 
 const FILES: usize = 15;
 
-/// Far more than anything here takes.
+/// A timeout far above the duration of any step.
 const LONG: Duration = Duration::from_secs(120);
 
-/// A whole install as the machine orders it, which asks for the lock until it is free.
+/// A complete install in the machine's order, which retries the lock until it is free.
 fn install(plugins: &Plugins, name: &PluginName, archive: &[u8]) {
     let until = Instant::now() + LONG;
     let mut held = None;
@@ -75,7 +76,7 @@ fn ten_installers_of_ten_plugins_do_not_meet() {
     let names: Vec<PluginName> = (0..10).map(|number| format!("plugin-{number}").parse().unwrap()).collect();
     thread::scope(|scope| {
         for name in &names {
-            // One process's plugins, as a program with many installs has them.
+            // The plugins handle of one process, as in a program with many installs.
             let plugins = scene.plugins();
             scope.spawn(move || {
                 for round in 0..5 {
@@ -116,7 +117,7 @@ fn child_installs() {
     }
 }
 
-/// A thousand updates while a reader looks at one file all the time.
+/// A thousand updates while a reader continuously reads one file.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_reader_never_finds_the_plugin_missing() {
@@ -145,7 +146,7 @@ fn a_reader_never_finds_the_plugin_missing() {
     assert!(looks > 1000, "it looked {looks} times");
 }
 
-/// The lock is held while an archive arrives, so nobody sweeps the stage away.
+/// The lock is held while an archive arrives, so that no other install sweeps the stage away.
 #[test]
 fn a_stage_that_is_filled_is_not_swept_by_another_installer() {
     let scene = Scene::new();
@@ -156,7 +157,7 @@ fn a_stage_that_is_filled_is_not_swept_by_another_installer() {
     unpacking.push(&archive[..archive.len() / 2]).unwrap();
     let other = PluginOp::Lock(name());
     assert!(scene.plugins().perform(other, &Cancel::new(), |_| LockId(0)).unwrap_err().is_locked());
-    // Another plugin's sweep leaves it alone.
+    // A sweep for another plugin does not touch the stage.
     let sweep = PluginOp::Sweep("demo".parse().unwrap());
     let PluginResult::Swept(swept) = scene.plugins().perform(sweep, &Cancel::new(), |_| LockId(0)).unwrap() else {
         panic!()

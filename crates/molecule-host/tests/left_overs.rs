@@ -1,4 +1,4 @@
-//! What a crash leaves of a write is removed once it is old, and nothing else is.
+//! Old temporary files of crashed writes are removed, and no other files.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! One loop at a time: the lock is refused with its file's name, and always given back.
+//! Only one loop runs at a time: a held lock is refused with its file's name, and the lock is always released.
 #![allow(clippy::unwrap_used)]
 
 mod scene;
@@ -30,7 +30,7 @@ fn is_held(store: &Arc<dyn Store>) -> bool {
     }
 }
 
-/// Both stores, each as a first agent and a second one see it.
+/// Both stores, each opened twice: by a first agent and by a second one.
 fn pairs(scene: &Scene) -> [(Arc<dyn Store>, Arc<dyn Store>); 2] {
     let memory = Storage::Memory.open(&ID.parse().unwrap()).unwrap();
     [(Arc::clone(&memory), memory), (scene.store(), scene.store())]
@@ -117,7 +117,7 @@ fn another_process_is_refused_too_and_its_end_gives_the_lock_back() {
     let held = scene.store().lock().unwrap();
     assert_passes(scene.rerun("", &[], "child_is_refused"));
     drop(held);
-    // The child ends without giving the lock back itself.
+    // The child ends without releasing the lock itself.
     let status = scene.rerun("", &[], "child_dies_with_the_lock").stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert_eq!(status.unwrap().code(), Some(7));
     drop(scene.store().lock().unwrap());

@@ -1,4 +1,4 @@
-//! Directories are private and files too, from their creation and whatever the umask says.
+//! Directories and files are private from their creation on, whatever the umask is.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// The only test of this file: the umask is the whole process's.
+/// This is the only test of its file, because the umask belongs to the whole process.
 #[test]
 fn modes_do_not_depend_on_the_umask() {
     for mask in [0o000, 0o022, 0o277, 0o777] {
@@ -40,7 +40,7 @@ fn modes_do_not_depend_on_the_umask() {
         for file in [".auth_token", ".platform_inbound_secret", ".lock"] {
             assert_eq!(mode(&home.join(ID).join(file)), 0o600, "{file} under umask {mask:o}");
         }
-        // What was there before keeps its mode.
+        // A directory that existed before keeps its mode.
         assert_eq!(mode(&scene.home), 0o755);
     }
 }

@@ -1,4 +1,4 @@
-//! A disk that is full or read-only shows when the store is prepared, and costs no token.
+//! A full or read-only disk is detected when the store is prepared, before a token is minted.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use molecule_core::proto::PluginName;
 use molecule_host::{Cancel, Slot};
 use scene::{Scene, assert_passes, assert_says, text};
 
-/// Longer than what a limited process can write, so that its write succeeds in part and then fails.
+/// More than a limited process can write, so that its write succeeds in part and then fails.
 const LONG: [u8; 4000] = [b'n'; 4000];
 
 #[test]
@@ -38,11 +38,11 @@ fn child_writes_too_much() {
     assert!(!error.to_string().contains("nnn"));
     let error = store.prepare().unwrap_err();
     assert_says(&error, &scene.directory(), &["cannot be written", "make room", "MOLECULE_HOME"]);
-    // What fits still goes through.
+    // Content that fits can still be stored.
     store.replace(Slot::Token, b"old").unwrap();
 }
 
-/// Runs a test on a small file system of its own, in a mount namespace of its own; says so where that is not allowed.
+/// Runs a test on a small file system in a separate mount namespace. Prints a note if the system does not allow that.
 #[allow(clippy::print_stdout)]
 fn on_a_small_disk(scene: &Scene, script: &str, test: &str) {
     let allowed = |namespace: &str| {
@@ -80,7 +80,7 @@ fn child_fills_the_disk() {
     assert_says(&error, &scene.file(".auth_token"), &["make room", "MOLECULE_HOME"]);
     assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
     assert_eq!(scene.names(), [".auth_token"]);
-    // The remedy helps.
+    // The remedy in the error helps.
     drop(filler);
     fs::remove_file(scene.home.join("filler")).unwrap();
     store.prepare().unwrap();
@@ -112,7 +112,7 @@ fn child_reads_only() {
     let error = store.lock().map(drop).unwrap_err();
     assert_eq!((error.kind(), error.is_locked()), (io::ErrorKind::ReadOnlyFilesystem, false), "{error}");
 
-    // A plugin's lock cannot be taken either; what verifies it can do without.
+    // A plugin's lock cannot be taken either; a verification does not need it.
     let act = |op: fn(PluginName) -> PluginOp| {
         scene.plugins().perform(op("demo".parse().unwrap()), &Cancel::new(), |_| LockId(0))
     };

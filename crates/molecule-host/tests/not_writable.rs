@@ -1,4 +1,4 @@
-//! A place that cannot be written to is an error with the path and the remedy, and is never taken for an empty one.
+//! A place that cannot be written to causes an error with the path and the remedy, and never counts as empty.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use molecule_host::Slot;
 use rustix::process::geteuid;
 use scene::{ID, Scene, assert_passes, assert_says, store_in, text};
 
-/// A user that is not root, for whom modes count.
+/// A user who is not root, because modes do not restrict root.
 const USER: u32 = 12345;
 
 #[test]
@@ -46,7 +46,8 @@ fn a_directory_without_the_right_to_write_is_refused() {
     if !geteuid().is_root() {
         assert_passes(scene.rerun("", &[], "child_may_not_write"));
     } else {
-        // Modes do not hold root, so another user does the same, with a copy of this program in reach.
+        // Modes do not restrict root. Another user therefore runs the test, with a copy of this program in an
+        // accessible place.
         fs::set_permissions(&scene.home, PermissionsExt::from_mode(0o755)).unwrap();
         let program = scene.home.join("program");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
@@ -79,7 +80,7 @@ fn child_may_not_write() {
         assert_says(&error, &scene.directory(), &["let this user write", "MOLECULE_HOME", "in memory"]);
     }
     assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
-    // What cannot be read is an error, not an empty slot.
+    // An unreadable file is an error, not an empty slot.
     fs::set_permissions(scene.file(".auth_token"), PermissionsExt::from_mode(0o200)).unwrap();
     let error = store.load(Slot::Token).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");

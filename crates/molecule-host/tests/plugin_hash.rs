@@ -1,4 +1,4 @@
-//! What is installed is hashed as it lies there; what is no file is told, and nothing hides.
+//! An installed plugin is hashed over its files on the disk. Other entries are reported, and nothing avoids the hash.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -75,7 +75,7 @@ fn what_is_no_file_is_told_and_not_followed() {
     symlink(&outside, root.join("deep/directory")).unwrap();
     symlink(outside.join("secret"), root.join("link")).unwrap();
     drop(UnixListener::bind(root.join("deep/socket")).unwrap());
-    // A tree's lines could not hold these names.
+    // A line of a tree cannot contain these names.
     write(&root.join("two\nlines"), b"", 0o644);
     write(&root.join(OsStr::from_bytes(b"no-text-\xff")), b"", 0o644);
     let hashed = hash(&scene).unwrap();

@@ -1,4 +1,4 @@
-//! What is in a plugin's way and is not this agent's is refused, with its path and what helps, and left as it is.
+//! Files that block a plugin and are not this agent's are refused with their path and the remedy, and stay unchanged.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use plugin::{lock, name, path, perform, place, write};
 use rustix::process::geteuid;
 use scene::{Scene, assert_says, names_in};
 
-/// Every act that looks at the plugins directory, with what it says.
+/// The error of every act that uses the plugins directory.
 fn all_acts(scene: &Scene) -> Vec<StoreError> {
     let plugins = scene.plugins();
     let acts = [
@@ -33,7 +33,7 @@ fn all_acts(scene: &Scene) -> Vec<StoreError> {
     errors.chain([lock(&plugins).map(drop).unwrap_err()]).collect()
 }
 
-/// The acts that look at what has the plugin's name.
+/// The errors of the acts that check the entry with the plugin's name.
 fn acts_on_the_plugin(scene: &Scene) -> Vec<StoreError> {
     let plugins = scene.plugins();
     let plan = plugin::plan(Duration::from_secs(60));
@@ -72,7 +72,7 @@ fn a_plugins_directory_that_others_may_write_to_is_refused() {
             assert_says(&error, &directory, &["is refused: others may write to it", "chmod 700"]);
         }
     }
-    // The remedy helps.
+    // The remedy in the error helps.
     fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
     drop(lock(&scene.plugins()).unwrap());
 }
@@ -110,7 +110,7 @@ fn a_directory_above_in_which_others_may_put_things_is_refused() {
     for error in all_acts(&scene) {
         assert_says(&error, &scene.directory(), &["is refused: others may write to it", "chmod go-w"]);
     }
-    // In a sticky one they may not.
+    // In a directory with the sticky bit others cannot do this.
     fs::set_permissions(scene.directory(), PermissionsExt::from_mode(0o1777)).unwrap();
     drop(lock(&scene.plugins()).unwrap());
     if geteuid().is_root() {
@@ -155,7 +155,7 @@ fn the_remedy_names_what_chose_the_place() {
         let remedy = format!("move it away, or choose another place with {chosen_by}");
         assert!(said.contains(file.to_str().unwrap()) && said.ends_with(&remedy), "{said}");
     }
-    // What is made above it is told alike.
+    // The error for a parent directory that cannot be created has the same form.
     let proc = Storage::Memory.host(&id, Some("/proc/none/deep/plugins".into())).unwrap();
     let said = said(proc);
     assert!(said.contains("/proc/none") && said.ends_with("choose another place with plugins_dir(…)"), "{said}");
@@ -197,7 +197,7 @@ fn a_file_with_the_plugins_name_is_refused() {
     assert_eq!(fs::read(path(&scene)).unwrap(), b"in the way");
 }
 
-/// Puts a link, a directory, and a file that others may write to where a private file should be.
+/// Puts a link, a directory, and a file that others may write to in the place of a private file, one after the other.
 fn each_wrong_file(scene: &Scene, file: &Path, act: impl Fn() -> StoreError) {
     let outside = scene.home.join("outside");
     write(&outside, b"{}", 0o600);

@@ -1,4 +1,4 @@
-//! What crashes left of a plugin is put back or removed by the next sweep, and nothing else is touched.
+//! The next sweep restores or removes what crashes left of a plugin, and touches nothing else.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use molecule_core::plugin::Durability;
 use plugin::{name, path, perform, place, write};
 use scene::{Scene, names_in};
 
-/// Whether an earlier version was put back, and how much was removed.
+/// Sweeps; returns whether an earlier version was restored, and the number of removed directories.
 fn sweep(scene: &Scene) -> (bool, u32) {
     let PluginResult::Swept(swept) = perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap() else { panic!() };
     let place = scene.directory().join("plugins");
@@ -21,7 +21,7 @@ fn sweep(scene: &Scene) -> (bool, u32) {
     (swept.restored, swept.removed)
 }
 
-/// A directory in the plugins directory that holds one file of this content.
+/// Creates a directory in the plugins directory, with one file of this content.
 fn put(scene: &Scene, name: &str, content: &str) {
     let directory = place(scene).join(name);
     fs::create_dir(&directory).unwrap();
@@ -126,7 +126,7 @@ fn what_is_no_directory_is_not_touched_and_no_link_is_followed() {
         symlink(&outside, place(&scene).join(name)).unwrap();
     }
     write(&place(&scene).join(".staging-demo-plugin-00000000000000aa"), b"file", 0o600);
-    // In a stage a link goes, and not what it leads to.
+    // The removal of a stage removes a link in it, but not the link's target.
     put(&scene, ".staging-demo-plugin-00000000000000bb", "half");
     symlink(&outside, place(&scene).join(".staging-demo-plugin-00000000000000bb/link")).unwrap();
     assert_eq!(sweep(&scene), (false, 1));

@@ -1,4 +1,4 @@
-//! What is installed: directories with a plugin's name, in order, with their receipts.
+//! The list of installed plugins: directories with a plugin's name, sorted, with their receipts.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -90,7 +90,7 @@ fn a_receipt_that_cannot_be_read_says_why_and_hides_no_plugin() {
         let op = PluginOp::WriteReceipt(name.parse().unwrap(), b"{}".to_vec(), Durability::None);
         perform(&scene.plugins(), op).unwrap();
     }
-    // One of absurd size, which is not read into memory, and one that is a link.
+    // One receipt is far too large and is not read into memory, and one is a link.
     let large = receipts.join("a.json");
     fs::OpenOptions::new().write(true).open(&large).unwrap().set_len(20 * 1024 * 1024).unwrap();
     fs::remove_file(receipts.join("b.json")).unwrap();

@@ -1,4 +1,4 @@
-//! One act at a time on a plugin, among threads and processes; other plugins do not wait.
+//! Threads and processes perform one act at a time on a plugin; other plugins do not wait.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ fn a_second_lock_is_refused_and_names_the_file() {
     assert_says(&error, &file, &["demo-plugin", "wait until it is done"]);
     drop(first);
     drop(lock(&scene.plugins()).unwrap());
-    // The file stays, for this user alone.
+    // The file stays, and only this user can open it.
     assert_eq!(fs::metadata(file).unwrap().mode() & 0o777, 0o600);
 }
 

@@ -1,4 +1,4 @@
-//! Trees go away whatever is in them: deep ones, large ones, and those whose modes keep their owner out.
+//! Every directory tree can be removed: deep ones, large ones, and those whose modes exclude their owner.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -60,7 +60,7 @@ fn links_go_and_what_they_lead_to_stays() {
     assert_eq!(names_in(&outside), ["file"]);
 }
 
-/// Deeper than there are descriptors, in a process of its own.
+/// The tree is deeper than the number of descriptors; the test runs in a separate process.
 #[test]
 fn depth_costs_neither_descriptors_nor_stack() {
     let scene = Scene::new();
@@ -82,7 +82,7 @@ fn child_removes_a_deep_tree() {
     }
     env::set_current_dir(&scene.home).unwrap();
     setrlimit(Resource::Nofile, Rlimit { current: Some(32), maximum: Some(32) }).unwrap();
-    // Less than a frame with a name for each level.
+    // The stack is too small for a frame with a name for each level.
     let removed = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || remove(&scene).unwrap());
     assert!(removed.unwrap().join().unwrap());
 }
@@ -92,7 +92,7 @@ fn twenty_thousand_files_and_sixty_four_levels_are_removed() {
     let scene = Scene::new();
     let mut level = path(&scene);
     fs::create_dir(&level).unwrap();
-    // Names of one file, because some file systems take their time to make so many.
+    // All names are links to one file, because some file systems create files slowly.
     let file = scene.home.join("file");
     write(&file, b"content", 0o644);
     for depth in 0..64 {
@@ -110,7 +110,7 @@ fn twenty_thousand_files_and_sixty_four_levels_are_removed() {
     assert!(file.exists());
 }
 
-/// As a user for whom modes count.
+/// The test runs as a user who is not root, because modes do not restrict root.
 #[test]
 fn modes_that_keep_the_owner_out_keep_nothing_from_going() {
     as_user("child_removes_what_is_closed", |_| {});
@@ -132,7 +132,8 @@ fn child_removes_what_is_closed() {
     }
 }
 
-/// What another user's directory holds cannot be removed; the plugin is gone all the same, and the error names the rest.
+/// The content of another user's directory cannot be removed. The plugin is removed all the same, and the error names
+/// the rest.
 #[test]
 fn what_cannot_be_removed_is_named_and_the_rest_goes() {
     if !geteuid().is_root() {
@@ -158,7 +159,7 @@ fn child_removes_what_is_anothers() {
     assert!(left[0].starts_with(".staging-demo-plugin-"), "{left:?}");
     scene::assert_says(&error, &place(&scene).join(&left[0]), &["cannot be removed"]);
     assert_eq!(names_in(&place(&scene).join(&left[0])), ["foreign"]);
-    // It is in nobody's way, and swept in vain.
+    // The rest does no harm, and a sweep cannot remove it either.
     perform(&scene.plugins(), PluginOp::Sweep(name())).unwrap();
     assert!(!remove(&scene).unwrap());
 }

@@ -1,4 +1,4 @@
-//! What is not private is refused by every act, with the path and the remedy, and stays as it is.
+//! Every act refuses files that are not private, with the path and the remedy, and leaves them unchanged.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// A scene with a token and a lock's file.
+/// A scene with a token and a lock file.
 fn with_token() -> Scene {
     let scene = Scene::new();
     scene.store().replace(Slot::Token, b"old").unwrap();
@@ -33,7 +33,7 @@ fn with_token() -> Scene {
     scene
 }
 
-/// What each act that uses the token's file says.
+/// The errors of all acts that use the token's file.
 fn acts_on_token(store: &dyn Store) -> [(&'static str, StoreError); 4] {
     [
         ("prepare", store.prepare().unwrap_err()),
@@ -51,7 +51,7 @@ fn assert_refused(act: &str, error: &StoreError, path: &Path, parts: &[&str]) {
     assert!(!error.to_string().contains("old"), "{act}: {error}");
 }
 
-/// Whether the test may give files away; says so where it may not.
+/// Returns whether the test may change a file's owner; prints a note if not.
 #[allow(clippy::print_stdout)]
 fn may_chown() -> bool {
     let root = geteuid().is_root();
@@ -104,7 +104,7 @@ fn a_file_that_others_may_write_to_is_refused() {
             let remedy = format!("`chmod 600 {}`", token.display());
             assert_refused(act, &error, &token, &["others may write", &format!("{mode:04o}"), &remedy]);
         }
-        // The remedy helps.
+        // The remedy in the error helps.
         set_mode(&token, 0o600);
         assert_eq!(text(&*scene.store(), Slot::Token).as_deref(), Some("old"));
     }
@@ -145,12 +145,12 @@ fn what_others_may_merely_read_is_set_right_and_told() {
     store.prepare().unwrap();
     assert_eq!(text(&*store, Slot::Token).as_deref(), Some("old"));
 
-    // The performer says it with the store's preparation.
+    // The host reports it with the store's preparation.
     set_mode(&lock, 0o604);
     let Outcome::Host(HostResult::SetRight(said)) = Host::new(scene.store()).perform(HostOp::Prepare) else { panic!() };
     assert!(said.len() == 1 && said[0].contains(".lock"), "{said:?}");
 
-    // What others may write to may hold what they wrote, and links lead elsewhere.
+    // A file that others can write to may have their content, and a link leads elsewhere: neither is changed.
     set_mode(&token, 0o666);
     fs::remove_file(&lock).unwrap();
     let elsewhere = scene.home.join("elsewhere");
@@ -162,7 +162,8 @@ fn what_others_may_merely_read_is_set_right_and_told() {
     assert_eq!(fs::metadata(&elsewhere).unwrap().permissions().mode() & 0o7777, 0o644);
 }
 
-/// As Kubernetes leaves a volume with `fsGroup`: one message names all that has to be mended, and what does it.
+/// Kubernetes leaves a volume with `fsGroup` in this state. One message names all the files, and the command that
+/// corrects them.
 #[test]
 fn everything_that_is_refused_is_named_at_once() {
     let scene = with_token();
@@ -179,7 +180,7 @@ fn everything_that_is_refused_is_named_at_once() {
         });
         assert!(error.to_string().contains(&format!("{command}`")), "{act}: {error}");
     }
-    // The remedy helps.
+    // The remedy in the error helps.
     set_mode(&scene.directory(), 0o2700);
     files.iter().for_each(|file| set_mode(file, 0o600));
     scene.store().prepare().unwrap();
@@ -243,7 +244,7 @@ fn what_is_no_file_in_the_tokens_place_is_refused_without_waiting_for_it() {
         fs::remove_file(&token).unwrap();
         make(&token);
         set_mode(&token, 0o700);
-        // On a thread of its own, because what waits for a pipe waits for ever.
+        // The act runs on a separate thread, because a wait for a pipe never ends.
         let (done, waits) = mpsc::channel();
         let store = scene.store();
         thread::spawn(move || done.send(acts_on_token(&*store)));

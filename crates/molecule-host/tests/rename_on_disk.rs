@@ -1,5 +1,5 @@
-//! A rename is on the disk only with its directory, which is opened and synced after each: a power cut must not lose a token that
-//! was told to be stored.
+//! A rename is on the disk only after its directory is synced, so that each rename is followed by a sync: a power cut
+//! must not lose a token that was reported as stored.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use scene::{ID, Scene};
 
 const SYNCED: &str = "directory opened";
 
-/// What happens to the entries of one directory, and when the directory itself is opened.
+/// Watches the events of the entries of one directory, and each time the directory itself is opened.
 struct Watch(OwnedFd);
 
 impl Watch {
@@ -27,7 +27,7 @@ impl Watch {
         Self(inotify)
     }
 
-    /// Since the last call, in order. Opened files are left out.
+    /// The events since the last call, in order, except opened files.
     fn seen(&self) -> Vec<String> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = Reader::new(&self.0, &mut buffer);

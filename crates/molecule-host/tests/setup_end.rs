@@ -1,4 +1,4 @@
-//! How a `setup.sh` ends: by itself, when its time is over, or when nobody waits for it any more; its group ends with it.
+//! The end of a `setup.sh`: by itself, after its timeout, or by a cancel; its process group ends with it.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use molecule_host::Cancel;
 use plugin::{lock, plan, ran, set_up, set_up_with, with_script};
 use scene::Scene;
 
-/// Far more than anything here takes, and far less than the scripts would.
+/// A timeout far above the duration of any step, and far below the duration of the scripts.
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
@@ -43,7 +43,7 @@ fn a_child_that_left_the_group_lives_and_is_not_waited_for() {
     assert_eq!(run.stdout(), "done\n");
     let daemon = read_pid(&path.join("daemon"));
     assert!(is_alive(daemon));
-    // It has not got the lock with it.
+    // The script's processes have not inherited the lock.
     drop(held);
     drop(lock(&scene.plugins()).unwrap());
     end(daemon);
@@ -121,7 +121,7 @@ fn no_process_of_ours_stays_as_a_zombie() {
     assert!(!Path::new(&format!("/proc/{leader}")).exists());
 }
 
-/// The number that the script writes to the file, once it has.
+/// The process id that the script writes to the file; waits for it.
 fn read_pid(file: &Path) -> u32 {
     let until = Instant::now() + LONG;
     loop {
@@ -133,7 +133,7 @@ fn read_pid(file: &Path) -> u32 {
     }
 }
 
-/// A process that was killed takes a moment to die.
+/// Asserts that a killed process dies; it takes a moment.
 fn assert_is_dead(file: &Path) {
     let pid = read_pid(file);
     let until = Instant::now() + LONG;
@@ -143,7 +143,7 @@ fn assert_is_dead(file: &Path) {
     }
 }
 
-/// Whether it runs; one that is dead and not reaped does not.
+/// Returns whether a process runs; a dead one that is not reaped does not.
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());

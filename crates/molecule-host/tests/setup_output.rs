@@ -1,4 +1,4 @@
-//! What a `setup.sh` prints: its end is kept, whatever it is and however much.
+//! The output of a `setup.sh`: its last bytes are stored, whatever it contains and however long it is.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -52,7 +52,7 @@ fn only_so_many_bytes_of_the_end_are_kept() {
     assert_eq!(run.stdout(), "line 4999\nline 5000\n");
 }
 
-/// In a process of its own, whose memory is measured.
+/// The test runs in a separate process, whose memory is measured.
 #[test]
 #[cfg(target_os = "linux")]
 fn six_hundred_megabytes_cost_no_memory() {

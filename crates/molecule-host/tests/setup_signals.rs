@@ -1,4 +1,5 @@
-//! A `setup.sh` under whoever started us: what it inherits of their signals, what is known of its end, and what could not run.
+//! A `setup.sh` below different parent programs: the signals that it inherits, the knowledge of its end, and processes
+//! that cannot start.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +23,8 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, setrlimit, wait};
 use scene::{Scene, assert_passes};
 
-/// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` that can.
+/// Runs an ignored test of this file in a process that ignores these signals from its start, if there is an `env` with
+/// that option.
 #[allow(clippy::print_stdout)]
 fn ignoring(signals: &[&str], test: &str) {
     let ignore: Vec<String> = signals.iter().map(|signal| format!("--ignore-signal={signal}")).collect();
@@ -48,7 +50,7 @@ fn child_whose_children_are_not_kept() {
     let run = ran(set_up(&scene), SetupEnd::Unknown);
     assert_eq!(run.stdout(), "said\n");
     assert_listens(&path);
-    // Whose time is over is ended all the same, by a handle that is its own.
+    // A script that exceeds its timeout is ended all the same, through its own pidfd.
     fs::write(path.join("setup.sh"), format!("{LISTENER} & echo $$ > leader; exec sleep 300")).unwrap();
     let start = Instant::now();
     ran(set_up_with(&scene, plan(Duration::from_secs(3)), &Cancel::new()), SetupEnd::TimedOut);
@@ -59,10 +61,10 @@ fn child_whose_children_are_not_kept() {
     assert_listens(&path);
 }
 
-/// A child that goes on after its script, and says that it lives.
+/// A child that outlives its script, and copies a word from `gate` to `heard` to show that it runs.
 const LISTENER: &str = "rm -f heard; (read -r word < gate; echo \"$word\" > heard) >/dev/null 2>&1";
 
-/// The child that the script left runs on: its group's number was nobody's to signal.
+/// Asserts that the child that the script left still runs: its process group could not be signalled safely.
 fn assert_listens(plugin: &Path) {
     let mut gate = eventually("nobody listens", || {
         let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -72,7 +74,7 @@ fn assert_listens(plugin: &Path) {
     eventually("nobody heard it", || fs::read(plugin.join("heard")).ok().filter(|heard| heard == b"word\n"));
 }
 
-/// What comes in the end, within 20 s.
+/// Waits up to 20 s for a value.
 fn eventually<T>(otherwise: &str, look: impl Fn() -> Option<T>) -> T {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
@@ -119,12 +121,12 @@ fn child_without_processes() {
     let path = with_script(&scene, "touch ran; exec sleep 300");
     set_up_among(&scene, 0);
     assert!(!path.join("ran").exists());
-    // The script gets the last process that this user may start, and whoever should read its outputs none.
+    // The script gets the last process that this user may start, so that the threads for its outputs cannot start.
     set_up_among(&scene, fs::read_dir("/proc/self/task").unwrap().count() as u64 + 1);
     eventually("the script runs on", || match wait(WaitOptions::NOHANG) {
         Ok(None) => None,
         Ok(Some((_, status))) => {
-            // What lost its outputs would end by itself once it writes.
+            // A script without readers for its outputs would end by itself at its next write.
             assert_eq!(status.terminating_signal(), Some(Signal::KILL.as_raw()), "nobody ended it");
             None
         }
@@ -132,7 +134,7 @@ fn child_without_processes() {
     });
 }
 
-/// Fails to run the script, since this user may have so many processes and threads.
+/// Fails to run the script, because this user may have only this number of processes and threads.
 fn set_up_among(scene: &Scene, most: u64) {
     let limit = getrlimit(Resource::Nproc);
     setrlimit(Resource::Nproc, Rlimit { current: Some(most), ..limit }).unwrap();

@@ -1,4 +1,4 @@
-//! What a `setup.sh` finds around it: its plugin, a few variables, and nothing that is somebody else's.
+//! The surroundings of a `setup.sh`: its plugin, a few variables, and nothing that belongs to another program.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -58,7 +58,7 @@ fn only_a_regular_file_is_run() {
     assert_eq!(set_up(&scene), SetupOutcome::NotRun);
 }
 
-/// In a process whose environment is the test's.
+/// The test runs in a process with an environment of its own.
 #[test]
 fn neither_the_token_nor_the_callers_environment_is_visible() {
     let scene = Scene::new();
@@ -83,7 +83,7 @@ fn child_prints_the_environment() {
     let mut plan = plan(Duration::from_secs(60));
     plan.env = ["ADDED", "BASH_ENV", "ENV", "MOLECULE_WORKSPACE_TOKEN"].map(str::to_owned).to_vec();
     let run = ran(set_up_with(&scene, plan, &Cancel::new()), SetupEnd::Exited(0));
-    // The zeros between them come escaped, as all control characters do.
+    // The NULs between the variables are printed escaped, like all control characters.
     let printed = run.stdout();
     let seen: BTreeMap<&str, &str> = printed.split("\\u{0}").filter_map(|line| line.split_once('=')).collect();
     let plugin = path(&scene);
@@ -100,7 +100,7 @@ fn child_prints_the_environment() {
     }
 }
 
-/// In a process that was started with an open descriptor that its children inherit.
+/// The process was started with an open descriptor that its children inherit.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_descriptor_above_the_standard_ones_is_open() {
@@ -128,7 +128,7 @@ fn child_has_descriptors() {
     assert_eq!((run.stdout().as_str(), run.stderr().as_str()), ("0\n1\n2\n", ""));
 }
 
-/// In a process that finds no `bash` on its path.
+/// The process has no `bash` in its `PATH`.
 #[test]
 fn without_bash_nothing_is_run_and_that_is_told() {
     let scene = Scene::new();

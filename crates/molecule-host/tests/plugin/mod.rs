@@ -22,19 +22,19 @@ pub(crate) fn name() -> PluginName {
     "demo-plugin".parse().unwrap()
 }
 
-/// The directory of the plugins, made as an agent makes it.
+/// The plugins directory, created as an agent creates it.
 pub(crate) fn place(scene: &Scene) -> PathBuf {
     let place = scene.directory().join("plugins");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&place).unwrap();
     place
 }
 
-/// Where the plugin is.
+/// The plugin's path.
 pub(crate) fn path(scene: &Scene) -> PathBuf {
     place(scene).join(name().as_str())
 }
 
-/// Puts the plugin there by hand, with this `setup.sh`.
+/// Creates the plugin by hand, with this `setup.sh`.
 pub(crate) fn with_script(scene: &Scene, script: &str) -> PathBuf {
     let path = path(scene);
     fs::create_dir(&path).unwrap();
@@ -48,12 +48,12 @@ pub(crate) fn write(path: &Path, content: &[u8], mode: u32) {
     file.write_all(content).unwrap();
 }
 
-/// An act that takes no lock.
+/// Performs an act that takes no lock.
 pub(crate) fn perform(plugins: &Plugins, op: PluginOp) -> Result<PluginResult, StoreError> {
     plugins.perform(op, &Cancel::new(), |_| LockId(0))
 }
 
-/// A lock that is given back when it is dropped.
+/// Takes the lock, which is released when the returned value is dropped.
 pub(crate) fn lock(plugins: &Plugins) -> Result<Box<dyn Send>, StoreError> {
     let mut held = None;
     plugins.perform(PluginOp::Lock(name()), &Cancel::new(), |lock| {
@@ -63,10 +63,10 @@ pub(crate) fn lock(plugins: &Plugins) -> Result<Box<dyn Send>, StoreError> {
     Ok(held.unwrap())
 }
 
-/// A file of an archive: its path, its content, its mode. A path that ends with `/` is a directory's.
+/// A file of an archive: its path, content and mode. A path with `/` at its end is a directory's.
 pub(crate) type Entry<'a> = (&'a str, &'a [u8], u32);
 
-/// The gzip'd tar of these.
+/// Makes a gzip'd tar with these entries.
 pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
@@ -81,7 +81,7 @@ pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     tar.into_inner().unwrap().finish().unwrap()
 }
 
-/// A plugin of so many files whose every file says which version it is.
+/// Makes the archive of a plugin with this number of files. Every file contains the version.
 pub(crate) fn version(version: &str, files: usize) -> Vec<u8> {
     let names: Vec<String> = (0..files).map(|number| format!("skills/{}/{number}.md", number % 7)).collect();
     let mut entries: Vec<Entry<'_>> = vec![("plugin.yaml", version.as_bytes(), 0o644)];
@@ -89,7 +89,7 @@ pub(crate) fn version(version: &str, files: usize) -> Vec<u8> {
     archive(&entries)
 }
 
-/// The one version that every file of the plugin says; `None` where there is none, or a mixture, or only a part.
+/// The version in every file of the plugin; `None` if there is none, a mixture, or only a part.
 pub(crate) fn whole_version(path: &Path, files: usize) -> Option<String> {
     let tree = read_tree(path);
     let version = tree.get("plugin.yaml")?;
@@ -116,7 +116,7 @@ pub(crate) fn read_tree(root: &Path) -> BTreeMap<String, String> {
     tree
 }
 
-/// Unpacks an archive into a stage, in pieces as they come from a socket.
+/// Unpacks an archive into a stage, in pieces as a socket delivers them.
 pub(crate) fn stage(plugins: &Plugins, archive: &[u8]) -> Result<(StageId, Unpacked), Fault> {
     let mut unpacking = plugins.stage(&name(), &UnpackPolicy::default())?;
     for piece in archive.chunks(64 * 1024) {
@@ -139,7 +139,7 @@ pub(crate) fn sweep(plugins: &Plugins) -> Swept {
     }
 }
 
-/// All acts of an install but the lock's and the script's.
+/// Performs all acts of an install except the lock and the script.
 pub(crate) fn install(plugins: &Plugins, archive: &[u8]) -> Committed {
     sweep(plugins);
     let (id, _) = stage(plugins, archive).unwrap();
@@ -152,7 +152,7 @@ pub(crate) fn plan(timeout: Duration) -> SetupPlan {
     SetupPlan { timeout, output_bytes: 64 * 1024, env: Vec::new() }
 }
 
-/// Runs the `setup.sh` with a limit that it does not reach.
+/// Runs the `setup.sh` with a timeout that it does not reach.
 pub(crate) fn set_up(scene: &Scene) -> SetupOutcome {
     set_up_with(scene, plan(Duration::from_secs(60)), &Cancel::new())
 }
@@ -164,7 +164,7 @@ pub(crate) fn set_up_with(scene: &Scene, plan: SetupPlan, cancel: &Cancel) -> Se
     }
 }
 
-/// The run of a script that was run and ended like this.
+/// Returns the run of a script that was run and ended in this way.
 pub(crate) fn ran(outcome: SetupOutcome, end: SetupEnd) -> SetupRun {
     match outcome {
         SetupOutcome::Ran(run) => {
@@ -175,10 +175,10 @@ pub(crate) fn ran(outcome: SetupOutcome, end: SetupEnd) -> SetupRun {
     }
 }
 
-/// A user that is not root, for whom modes count.
+/// A user who is not root, because modes do not restrict root.
 pub(crate) const USER: u32 = 12345;
 
-/// Runs an ignored test of this file as a user for whom modes count, in a scene that belongs to that user.
+/// Runs an ignored test of this file as a user who is not root, in a scene that belongs to that user.
 pub(crate) fn as_user(test: &str, prepare: impl FnOnce(&Scene)) {
     let scene = Scene::new();
     place(&scene);

@@ -1,4 +1,4 @@
-//! A home of the test's own, which goes with it, and the test program once more as another process.
+//! A temporary home for a test, and a way to run the test program again as another process.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::env;
@@ -12,7 +12,7 @@ use molecule_host::{ChosenBy, Plugins, Slot, Storage, Store, StoreError, seed};
 
 pub(crate) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
-/// Where a test finds the home that the process before it made.
+/// The variable with the home that the first process created.
 const HOME: &str = "MOLECULE_HOST_TEST_HOME";
 
 pub(crate) struct Scene {
@@ -32,7 +32,7 @@ impl Scene {
         Self { home: env::var_os(HOME).expect("started by another test").into(), ours: false }
     }
 
-    /// A store of the agent, as another process would open it too.
+    /// Opens the agent's store again, as another process would.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         store_in(&self.home)
     }
@@ -45,17 +45,17 @@ impl Scene {
         self.directory().join(name)
     }
 
-    /// What is in the agent's directory, in order.
+    /// The names in the agent's directory, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         names_in(&self.directory())
     }
 
-    /// The agent's plugins, as another process would see them too.
+    /// Opens the agent's plugins again, as another process would.
     pub(crate) fn plugins(&self) -> Plugins {
         Plugins::new(self.directory().join("plugins"), ChosenBy::Home)
     }
 
-    /// A program's arguments that run one ignored test of this file on this scene.
+    /// A command that runs one ignored test of this file on this scene, through `program` with the arguments `before`.
     pub(crate) fn rerun(&self, program: &str, before: &[&str], test: &str) -> Command {
         let exe = env::current_exe().unwrap();
         let mut command = Command::new(if program.is_empty() { exe.as_os_str() } else { program.as_ref() });
@@ -76,7 +76,7 @@ impl Drop for Scene {
     }
 }
 
-/// What is in a directory, in order.
+/// The names in a directory, sorted.
 pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -89,13 +89,13 @@ pub(crate) fn store_in(home: &Path) -> Arc<dyn Store> {
     Storage::Dir(home.to_owned()).open(&id).unwrap()
 }
 
-/// The slot's content as text.
+/// The content of a slot as text.
 pub(crate) fn text(store: &dyn Store, slot: Slot) -> Option<String> {
     let stored = store.load(slot).unwrap()?;
     Some(String::from_utf8(stored.bytes.to_vec()).unwrap())
 }
 
-/// The sentence names the path and the remedy, and stays one sentence.
+/// Asserts that the sentence names the path and the remedy, and is one sentence.
 pub(crate) fn assert_says(error: &StoreError, path: &Path, parts: &[&str]) {
     let sentence = error.to_string();
     assert!(sentence.contains(path.to_str().unwrap()), "{sentence:?} does not name {}", path.display());
@@ -105,7 +105,7 @@ pub(crate) fn assert_says(error: &StoreError, path: &Path, parts: &[&str]) {
     assert!(!sentence.contains('\n') && !sentence.contains(". "), "{sentence:?}");
 }
 
-/// Waits for the process and fails with what it printed unless its one test passed.
+/// Waits for the process, and fails with its output unless its one test passed.
 pub(crate) fn assert_passes(mut command: Command) {
     let output = command.output().unwrap();
     let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
