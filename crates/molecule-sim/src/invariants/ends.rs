@@ -37,8 +37,8 @@ struct Life {
     /// Registers in a row that the platform refused with 401, at least an interval apart, and when the last of them was.
     refused: u32,
     refused_at: Option<Time>,
-    /// What it must finish before it can stop.
-    register_under_way: bool,
+    /// What it must finish before it can stop: a register, which may take so long, and an act of the store.
+    register_under_way: Option<Duration>,
     storing: bool,
     /// By when it must have ended.
     ends_by: Option<Time>,
@@ -46,8 +46,10 @@ struct Life {
 
 /// Stopping takes so long at most, the moment for the lock included.
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// A register that is under way has its limit, and what it mints is stored.
+/// A request that is under way has its limit, and a moment to be stored.
 const FINISHING: Duration = Duration::from_secs(31);
+/// A register without a bearer may mint a token, and has the limit of its whole call.
+const FINISHING_A_MINT: Duration = Duration::from_secs(91);
 
 impl Invariant for EndsForAReason {
     fn name(&self) -> &'static str {
@@ -152,7 +154,7 @@ impl Life {
             TraceEvent::Asked(ask) => {
                 self.asked = true;
                 if ask.route == Some(Route::Register) {
-                    self.register_under_way = true;
+                    self.register_under_way = Some(if ask.bearer.is_some() { FINISHING } else { FINISHING_A_MINT });
                 }
             }
             TraceEvent::HostAsked(_, HostOp::Replace(..)) => self.storing = true,
@@ -160,8 +162,8 @@ impl Life {
             TraceEvent::Landed(landing, taken) => self.landed(landing, *taken, clock, end_interval),
             TraceEvent::Stopping(StopLevel::Now) => self.ends_by = Some(at + AT_ONCE),
             TraceEvent::Stopping(StopLevel::Finish) => {
-                let finishing = self.register_under_way || self.storing;
-                self.ends_by = Some(at + if finishing { FINISHING } else { AT_ONCE });
+                let storing = if self.storing { FINISHING } else { AT_ONCE };
+                self.ends_by = Some(at + self.register_under_way.unwrap_or(storing));
             }
             _ => {}
         }
@@ -173,7 +175,7 @@ impl Life {
             return;
         };
         if ask.route == Some(Route::Register) {
-            self.register_under_way = false;
+            self.register_under_way = None;
             let refused = landing.status.is_some_and(|status| status.as_u16() == 401)
                 && landing.error.as_ref().is_some_and(|error| error.ends_with("workspace auth token"));
             if refused && self.refused_at.is_none_or(|last| clock.since(last) >= end_interval) {
