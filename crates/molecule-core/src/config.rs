@@ -1,4 +1,4 @@
-//! An agent's options once they were checked.
+//! The checked configuration of an agent.
 
 pub(crate) mod base_url;
 pub(crate) mod http_url;
@@ -18,7 +18,8 @@ use crate::config::route::Route;
 use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
 
-/// What an agent works by. Made by [`Options::build`](crate::Options::build) alone, so it holds no nonsense.
+/// The configuration of an agent. Only [`Options::build`](crate::Options::build) makes one, so every value in it has
+/// been checked.
 ///
 /// `Debug` shows no credential, and URLs without their query.
 #[derive(Clone)]
@@ -60,24 +61,24 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Where the platform is.
+    /// Returns the platform's base URL.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url
     }
 
-    /// Which workspace the agent is.
+    /// Returns the id of the agent's workspace.
     pub fn workspace_id(&self) -> &WorkspaceId {
         &self.workspace_id
     }
 }
 
-/// How often the loop's lanes go.
+/// The intervals of the heartbeat loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Intervals {
-    /// Between heartbeats; 30 s unless told otherwise.
+    /// The time between two heartbeats; 30 s by default.
     pub heartbeat: Duration,
-    /// Between looks at the state; 30 s unless told otherwise.
+    /// The time between two polls of the state; 30 s by default.
     pub state: Duration,
 }
 
@@ -87,21 +88,22 @@ impl Default for Intervals {
     }
 }
 
-/// How long a call may take.
+/// The time limits of requests and calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// Resolving and connecting, TLS included; 10 s.
+    /// Resolving the host's name and connecting, TLS included; 10 s.
     pub connect: Duration,
-    /// From the request's end to the answer's head; 10 s.
+    /// From the end of the request to the head of the answer; 10 s.
     pub answer: Duration,
-    /// Between two pieces of an answer; 10 s.
+    /// Between two pieces of the answer's body; 10 s.
     pub read: Duration,
     /// One request as a whole; 30 s.
     pub request: Duration,
     /// One call with all its requests and waits; 90 s.
     pub call: Duration,
-    /// One call of a peer, which may think for long before it answers; 300 s. The platform gives up after half an hour.
+    /// One call of a peer; 300 s, since a peer may work for minutes before it answers. The platform gives up after 30
+    /// minutes.
     pub peer: Duration,
 }
 
@@ -119,26 +121,26 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Limits resolving and connecting, TLS included.
+    /// Limits the time to resolve the host's name and connect, TLS included.
     #[must_use]
     pub fn connect(mut self, limit: Duration) -> Self {
         self.connect = limit;
         self
     }
 
-    /// Limits the time from the request's end to the answer's head.
+    /// Limits the time from the end of the request to the head of the answer.
     #[must_use]
     pub fn answer(mut self, limit: Duration) -> Self {
         self.answer = limit;
         self
     }
 
-    /// Limits the time between two pieces of an answer.
+    /// Limits the time between two pieces of the answer's body.
     #[must_use]
     pub fn read(mut self, limit: Duration) -> Self {
         self.read = limit;
@@ -167,7 +169,7 @@ impl Timeouts {
     }
 }
 
-/// Reads the id of a workspace that somebody gave.
+/// Parses a workspace id that a caller of this operation gave.
 pub(crate) fn workspace_id(operation: &'static str, id: impl AsRef<str>) -> Result<WorkspaceId> {
     id.as_ref().trim().parse().map_err(|error: IdError| {
         Error::config(error.to_string(), "use the id that the list of peers shows for the workspace").during(operation)

@@ -1,4 +1,4 @@
-//! The one error of the SDK.
+//! The error type of the SDK.
 
 pub(crate) mod fault;
 mod install;
@@ -19,16 +19,16 @@ use crate::printable::{Printable, is_deceptive, line};
 use fault::{Fault, FaultKind, Phase};
 pub use install::{EarlierVersion, InstallFailure};
 
-/// A result with the SDK's one error.
+/// A result whose error is [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call of an agent failed: one sentence with the operation, the cause, and the remedy where there is one.
+/// An error of the SDK: one sentence with the operation, the cause, and the remedy where there is one.
 ///
-/// No credential and no secret is ever part of it, and no type of an HTTP client. Programs look at
-/// [`kind`](Self::kind) and the other accessors; people read `Display`, which `Debug` repeats, so that a `main` that returns
-/// it prints the sentence. `source()` is what the sentence does not say. As JSON it is an object with `message` (the
-/// sentence), `kind`, `operation`, `attempts`, `retryable`, and, where there are any, `status`, `code`, `server_message`,
-/// `location`, `retry_after_secs` and `message_id`.
+/// It never contains a credential, a secret, or a type of an HTTP client. Programs look at [`kind`](Self::kind) and the
+/// other accessors. People read `Display`; `Debug` prints the same sentence, so that a `main` that returns the error
+/// prints it. `source()` is the first cause that the sentence does not contain. As JSON it is an object with `message`
+/// (the sentence), `kind`, `operation`, `attempts`, `retryable`, and, where there are any, `status`, `code`,
+/// `server_message`, `location`, `retry_after_secs` and `message_id`.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -49,61 +49,62 @@ struct Inner {
     message_id: Option<String>,
     idempotency_key: Option<String>,
     install: Option<InstallFailure>,
-    /// What went wrong after that, while cleaning up.
+    /// A second error, of the clean-up after the first one.
     also: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of failure it was. `Display` is its name in words (`token not held`), as JSON it is `token_not_held`.
+/// The kind of an error. `Display` is its name in words (`token not held`), as JSON it is `token_not_held`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option makes no sense; nothing was sent.
+    /// An option is not valid; nothing was sent.
     Config,
-    /// The agent's store refused: a file that is not private, a full disk, an unreadable token.
+    /// The agent's store failed: a file that is not private, a full disk, an unreadable token.
     Storage,
-    /// Another agent of the same workspace runs; the message names the lock's file.
+    /// Another agent of the same workspace is running; the message names the lock's file.
     Locked,
     /// No connection to the platform: name, address or proxy.
     Unreachable,
-    /// A limit passed.
+    /// A time limit passed.
     Timeout,
     /// The connection broke before the answer was complete.
     Interrupted,
     /// The TLS handshake or the certificate was refused.
     Tls,
-    /// The answer was not HTTP, or not the JSON that was due.
+    /// The answer was not HTTP, or not the JSON that the endpoint's contract asks for.
     Protocol,
     /// The answer was larger than this endpoint's cap.
     TooLarge,
     /// The platform answered with a redirect, which is never followed; see [`Error::location`].
     Redirected,
-    /// Something else than the platform answered: a missing `Origin` or organisation id, or a wrong base URL.
+    /// The answer came from something other than the platform: the `Origin` or the organisation id is missing, or the
+    /// base URL is wrong.
     Routing,
     /// The platform refused the `Origin` header.
     OriginRefused,
     /// The platform refused the bearer.
     Unauthorized,
-    /// The platform already issued a token for this workspace and none is held here.
+    /// The platform has already issued a token for this workspace, and the agent does not hold it.
     TokenNotHeld,
-    /// The token that is held was revoked.
+    /// The token that the agent holds was revoked.
     Revoked,
-    /// A token was minted or rotated and could not be stored; it is held in memory until the process ends.
+    /// A minted or rotated token could not be stored. The agent holds it in memory until the process ends.
     TokenNotSaved,
     /// The workspace was deleted.
     Removed,
-    /// There is no workspace with this id.
+    /// No workspace has this id.
     NotCreated,
-    /// There is no such delegation, queued message or plugin.
+    /// The delegation, the queued message or the plugin does not exist.
     NotFound,
-    /// The server does not offer this (an older one, usually).
+    /// The server does not offer this; usually it is an older one.
     Unsupported,
-    /// The platform answered with another error of the caller's (4xx).
+    /// The platform answered with a 4xx status that no other kind describes.
     Refused,
-    /// The rate limit was hit; see [`Error::retry_after`].
+    /// The rate limit is spent; see [`Error::retry_after`].
     RateLimited,
-    /// The platform answered with an error of its own (5xx).
+    /// The platform answered with a 5xx status.
     Unavailable,
     /// The plugin's archive, its manifest or its digest was refused; see [`Error::install`].
     PluginRefused,
@@ -134,13 +135,12 @@ impl Error {
         }))
     }
 
-    /// An option that makes no sense, for drivers and facades, whose own options (a certificate, a proxy) can be wrong
-    /// too.
+    /// Makes a `Config` error. Drivers and facades use it for options of their own, such as a certificate or a proxy.
     pub fn config(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, "configuration", cause).remedy(remedy)
     }
 
-    /// The call that this error ended was cancelled, as a driver says it whose task was torn down.
+    /// Makes a `Cancelled` error. A driver uses it when the task of a call was torn down.
     pub fn cancelled(operation: &'static str) -> Self {
         Self::new(ErrorKind::Cancelled, operation, "it was cancelled")
     }
@@ -150,7 +150,7 @@ impl Error {
         self
     }
 
-    /// The same failure, told as another kind.
+    /// Returns the same error with another kind and cause.
     pub(crate) fn of_kind(mut self, kind: ErrorKind, cause: impl Into<String>) -> Self {
         self.0.kind = kind;
         self.0.cause = cause.into();
@@ -162,7 +162,7 @@ impl Error {
         self
     }
 
-    /// Keeps what the server's error body says, bounded and escaped.
+    /// Adds the code and the message of the server's error body, bounded and escaped.
     pub(crate) fn with_body(mut self, code: Option<&str>, message: Option<&str>) -> Self {
         self.0.code = code.map(printable);
         self.0.server_message = message.map(printable);
@@ -194,7 +194,7 @@ impl Error {
         self
     }
 
-    /// Whether the server may have acted on one of the requests, of which no answer came that tells.
+    /// Returns whether the server may have acted on a request although no answer says so.
     pub(crate) fn may_have_acted(&self) -> bool {
         self.0.may_have_acted
     }
@@ -214,7 +214,7 @@ impl Error {
         self
     }
 
-    /// What the rules for plugins refuse.
+    /// Makes the error for a plugin that a rule refuses.
     pub(crate) fn refused_plugin(operation: &'static str, refusal: Refusal) -> Self {
         let mut error = Self::new(ErrorKind::PluginRefused, operation, refusal.to_string());
         error.0.install =
@@ -222,26 +222,27 @@ impl Error {
         error
     }
 
-    /// The same failure, with what became of the version that was installed before.
+    /// Adds what became of the version that was installed before.
     pub(crate) fn with_earlier_version(mut self, earlier: EarlierVersion, earlier_at: Option<PathBuf>) -> Self {
         let refusal = self.0.install.take().and_then(|install| install.refusal);
         self.0.install = Some(InstallFailure { refusal, earlier, earlier_at });
         self
     }
 
-    /// The same failure, and that cleaning up after it failed too.
+    /// Adds an error of the clean-up after this one.
     pub(crate) fn and_also(mut self, other: &Self) -> Self {
         self.0.also = Some(other.0.cause.clone());
         self
     }
 
-    /// The same failure as part of another operation: a register that could not read the view failed to register.
+    /// Returns the same error under the name of the operation that it is a part of: a register whose view could not be
+    /// read failed to register.
     pub(crate) fn during(mut self, operation: &'static str) -> Self {
         self.0.operation = operation;
         self
     }
 
-    /// The failure that a driver's or a store's fault amounts to.
+    /// Makes an error of the fault of a driver or a store.
     pub(crate) fn from_fault(operation: &'static str, fault: Fault) -> Self {
         let Fault { kind, source, .. } = fault;
         let source = match source.map(|source| source.downcast::<Refusal>()) {
@@ -271,7 +272,7 @@ impl Error {
                 format!("the proxy wants credentials, or other ones than its URL holds{detail}"),
                 "check user and password in HTTPS_PROXY or proxy(…), as in http://user:password@host:port",
             ),
-            // Only requests to peers may not reach all addresses, and they tell it as an outcome.
+            // Only requests to peers are restricted to some addresses, and a call of a peer reports this as an outcome.
             FaultKind::OutOfReach => (
                 ErrorKind::Unreachable,
                 format!("the host has no address that may be called{detail}"),
@@ -317,7 +318,7 @@ impl Error {
                 "the answer is larger than this endpoint's cap".to_owned(),
                 "check that the platform URL names the platform and not some other site",
             ),
-            // The refusal itself was lost on the way.
+            // Reached only when the fault's source is no `Refusal`, so that the rule is unknown.
             FaultKind::Archive => {
                 let cause = format!("the archive was refused{detail}");
                 return Self::new(ErrorKind::PluginRefused, operation, cause).with_source(source);
@@ -337,76 +338,79 @@ impl Error {
         Self::new(error_kind, operation, cause).remedy(remedy).with_source(source)
     }
 
-    /// What went wrong, without operation and remedy.
+    /// Returns the cause, without operation and remedy.
     pub(crate) fn cause(&self) -> &str {
         &self.0.cause
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation that failed: `register`, `heartbeat`, `pull secrets` ….
+    /// Returns the operation that failed: `register`, `heartbeat`, `pull secrets` ….
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// The HTTP status, if the platform (or something before it) answered.
+    /// Returns the HTTP status, if the platform or a gateway before it answered.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
 
-    /// The `code` of the server's error body.
+    /// Returns the `code` of the server's error body.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The text of the server's error body, at most 300 characters, control characters escaped.
+    /// Returns the message of the server's error body: at most 300 characters, with control characters escaped.
     pub fn server_message(&self) -> Option<&str> {
         self.0.server_message.as_deref()
     }
 
-    /// Where a redirect pointed, if that was the answer.
+    /// Returns the target of a redirect, if the answer was one.
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    /// How long the server asked to wait, kept within 1 to 60 seconds.
+    /// Returns how long the server asked to wait, clamped to 1 to 60 s.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The id of the message that a call of a peer was about. Should it be sent once more, then under this id
-    /// ([`Message::with_id`](molecule_proto::Message::with_id)): who got it before knows it by that.
+    /// Returns the id of the message that a call of a peer sent. Send it again only under this id
+    /// ([`Message::with_id`](molecule_proto::Message::with_id)): a peer that already has the message recognises it by
+    /// the id.
     pub fn message_id(&self) -> Option<&str> {
         self.0.message_id.as_deref()
     }
 
-    /// The key of the delegation that failed. Should its task be delegated once more, then under this key
-    /// ([`Delegation::idempotency_key`](crate::Delegation::idempotency_key)): where the platform has taken it before, both
-    /// are one.
+    /// Returns the idempotency key of the delegation that failed. Delegate the task again only under this key
+    /// ([`Delegation::idempotency_key`](crate::Delegation::idempotency_key)): if the platform has already taken the
+    /// delegation, the second one is the same as the first.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.0.idempotency_key.as_deref()
     }
 
-    /// What only an install has to say: the rule that was broken, by which entry, and what became of the version before.
+    /// Returns the details of a failed install: the rule that was broken, the entry that broke it, and what became of
+    /// the earlier version.
     pub fn install(&self) -> Option<&InstallFailure> {
         self.0.install.as_ref()
     }
 
-    /// How many requests were sent.
+    /// Returns how many requests were sent.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Returns whether the same call may succeed later although nobody changes anything.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 }
 
-/// A server's text, made fit to print: bounded, and with what is not simply shown escaped.
+/// Makes a server's text fit to print: at most 300 characters, with control characters and other deceptive ones
+/// escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for (count, char) in text.chars().enumerate() {
@@ -428,7 +432,7 @@ impl From<NulError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        // Paths, plugins and causes of other libraries are text from outside, too.
+        // Paths, names of plugins and errors of other libraries are untrusted text too.
         let mut f = Printable::line(f);
         write!(f, "{} failed: {}", inner.operation, inner.cause)?;
         if let Some(message) = &inner.server_message {
@@ -456,7 +460,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// A `Config` error with its remedy.
+/// Makes a `Config` error with its remedy.
 impl From<LimitError> for Error {
     fn from(error: LimitError) -> Self {
         Self::config(error.to_string(), "set it to digits alone, or leave it out")
@@ -464,7 +468,7 @@ impl From<LimitError> for Error {
 }
 
 impl StdError for Error {
-    /// The first cause whose words are not in the sentence already.
+    /// Returns the first cause whose text the sentence does not contain.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let first = self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static));
         let told = first.map(|_| self.to_string())?;
@@ -559,7 +563,7 @@ mod tests {
         assert_eq!(format!("{error:#?}"), error.to_string());
     }
 
-    /// An error whose own words hide the cause below it.
+    /// An error whose text does not contain its cause.
     #[derive(Debug)]
     struct Outer(io::Error);
 

@@ -1,4 +1,4 @@
-//! What every room says: remedies, and how values are written where their own form would not do.
+//! Text that all rooms share: remedies, and the form of values in log records.
 
 pub(crate) mod record;
 pub(crate) mod remedy;

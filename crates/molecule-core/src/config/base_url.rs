@@ -1,4 +1,4 @@
-//! Where the platform is.
+//! The platform's base URL.
 
 use core::net::IpAddr;
 use std::borrow::Cow;
@@ -10,21 +10,21 @@ use http::{HeaderValue, Uri};
 use crate::config::http_url::{HttpUrl, bare_host};
 use crate::error::{Error, Result};
 
-/// The platform's base URL, read once: the bearer goes to this origin and nowhere else.
+/// The platform's base URL, parsed once. The bearer goes to its origin and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     scheme: Scheme,
-    /// The host in lower case, an IPv6 address with its brackets; and the port, only where it is not the scheme's own.
+    /// The host in lower case, an IPv6 address in brackets; then the port, unless it is the scheme's default.
     authority: Authority,
-    /// Without a slash at its end; empty for the root.
+    /// The path without its trailing slash; empty for the root.
     base_path: String,
 }
 
 impl BaseUrl {
-    /// Reads a base URL. Plain `http://` to a host that is not loopback is refused unless `allow_insecure`.
+    /// Parses a base URL. Plain `http://` to a host other than loopback is refused unless `allow_insecure` is set.
     ///
     /// # Errors
-    /// `Config`, with the part that is wrong.
+    /// `Config`; the message names the part of the URL that is wrong.
     pub fn parse(url: &str, allow_insecure: bool) -> Result<Self> {
         let remedy = "give the platform's base URL, such as https://your-platform.example.com";
         let invalid = |cause: &str| Error::config(format!("the platform URL {cause}"), remedy);
@@ -55,22 +55,22 @@ impl BaseUrl {
         Ok(base_url)
     }
 
-    /// Whether requests are encrypted.
+    /// Returns whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1.
+    /// Returns whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1.
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.authority.host())
     }
 
-    /// The origin: scheme, lower-case host, and the port if it is not the scheme's own.
+    /// Returns the origin: the scheme, the host in lower case, and the port unless it is the scheme's default.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)
     }
 
-    /// Whether a URL is of the same origin.
+    /// Returns whether a URL has the platform's origin.
     pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
         let own_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = uri.port_u16().filter(|port| *port != own_port);
@@ -78,7 +78,7 @@ impl BaseUrl {
         uri.scheme() == Some(&self.scheme) && same_host && port == self.authority.port_u16()
     }
 
-    /// The URL of a path of the platform, which begins with a slash.
+    /// Returns the URL of a path on the platform. The path begins with a slash.
     pub(crate) fn url(&self, path: Cow<'static, str>) -> Result<Uri> {
         let invalid = |path: &str, remedy: &str| Error::config(format!("the path {path:?} is not valid"), remedy);
         if !path.starts_with('/') || has_dot_segment(&path) {
@@ -104,13 +104,13 @@ fn has_dot_segment(path: &str) -> bool {
     path.contains('.') && path.split(['/', '?']).any(|segment| matches!(segment, "." | ".."))
 }
 
-/// Whether a host, as it stands in a URL, is this machine.
+/// Returns whether a host, written as in a URL, is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = bare_host(host);
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The value of an `Origin` header; sensitive to nothing, but it must be a header value.
+/// Makes the value of an `Origin` header.
 pub(crate) fn origin_value(origin: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(origin)
         .map_err(|_| Error::config("the Origin is no header value", "give scheme, host and port, or turn it off"))

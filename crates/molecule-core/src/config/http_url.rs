@@ -1,32 +1,32 @@
-//! The one reader of URLs: the platform's, a proxy's, a peer's, an agent's own.
+//! The parser of all URLs: the platform's, a proxy's, a peer's, and the agent's own.
 //!
-//! [`Uri`] alone takes what follows a host for granted: a port that is none (`:80800`, `:8080x`) counts as absent there, and
-//! a request goes to the scheme's own port, which nobody named.
+//! [`Uri`] alone is not strict enough: it treats an invalid port (`:80800`, `:8080x`) as absent. The request would then
+//! go to the scheme's default port, which nobody named.
 
 use core::net::Ipv6Addr;
 
 use http::Uri;
 use http::uri::Scheme;
 
-/// An absolute `http` or `https` URL with a host, behind which stands nothing but a port.
+/// An absolute `http` or `https` URL, whose authority is a host and perhaps a valid port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl {
-    /// As it was written, without its fragment.
+    /// The URL as it was written, without its fragment.
     pub(crate) uri: Uri,
     /// `http` or `https`.
     pub(crate) scheme: Scheme,
-    /// In lower case, an IPv6 address with its brackets.
+    /// The host in lower case, an IPv6 address in brackets.
     pub(crate) host: String,
-    /// As it was written: 1 to 65535.
+    /// The port, if one was written: 1 to 65535.
     pub(crate) port: Option<u16>,
-    /// Whether a user name or a password stands before the host.
+    /// Whether the URL has a user name or a password before the host.
     pub(crate) has_user_info: bool,
-    /// Whether a `#` ended it.
+    /// Whether the URL has a fragment.
     pub(crate) has_fragment: bool,
 }
 
-/// Why a text is no such URL, or not the one that was asked for, as the end of a sentence about it. It quotes nothing but a scheme, since a URL may hold a
-/// password.
+/// Why a text is not a URL that can be used here. `Display` is the end of a sentence whose subject is the URL. It
+/// quotes nothing but a scheme, since a URL may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
     #[error("is empty")]
@@ -51,18 +51,19 @@ pub(crate) enum UrlError {
     UserInfo,
 }
 
-/// A host as it stands in a URL, without the brackets of an IPv6 address.
+/// Returns a URL's host without the brackets of an IPv6 address.
 pub fn bare_host(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl HttpUrl {
-    /// Reads a URL, around which there are no blanks.
+    /// Parses a URL that has no blanks around it.
     pub(crate) fn read(text: &str) -> Result<Self, UrlError> {
         if text.is_empty() {
             return Err(UrlError::Empty);
         }
-        // A password with one of these characters moves the host to where it begins.
+        // A raw `/`, `?` or `#` in a password ends the authority early: a part of the password is then taken for the
+        // host.
         let behind = text.split_once("://").map_or(text, |(_, rest)| rest);
         let behind = behind.find(['/', '?', '#']).map_or("", |end| &behind[end..]);
         let cut_short = |error| if behind.contains('@') { UrlError::UserInfo } else { error };
@@ -88,18 +89,18 @@ impl HttpUrl {
         Ok(Self { scheme, host, port, has_user_info, has_fragment: fragment.is_some(), uri })
     }
 
-    /// Whether it is `https`.
+    /// Returns whether the scheme is `https`.
     pub(crate) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// What stands behind the host and its port.
+    /// Returns what follows the authority: path and query.
     pub(crate) fn rest(&self) -> &str {
         self.uri.path_and_query().map_or("", |rest| rest.as_str())
     }
 }
 
-/// Host and port, and nothing else.
+/// Splits an authority without user info into host and port.
 fn split(place: &str) -> Result<(&str, Option<u16>), UrlError> {
     let (host, rest) = match place.strip_prefix('[').map(|inner| inner.split_once(']')) {
         Some(Some((address, rest))) if address.parse::<Ipv6Addr>().is_ok() => (&place[..address.len() + 2], rest),
@@ -113,7 +114,7 @@ fn split(place: &str) -> Result<(&str, Option<u16>), UrlError> {
         None if rest.is_empty() => None,
         None => return Err(UrlError::Port),
         Some("") => return Err(UrlError::NoPort),
-        // `parse` takes a sign.
+        // `u16::from_str` accepts a leading `+`.
         Some(digits) if !digits.bytes().all(|byte| byte.is_ascii_digit()) => return Err(UrlError::Port),
         Some(digits) => Some(digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?),
     };

@@ -1,4 +1,4 @@
-//! An agent's options as its author gives them.
+//! The options that an author gives an agent.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,11 @@ use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
 use crate::text::remedy::{give_org_id, give_token};
 
-/// What the `User-Agent` header says unless an agent's author says otherwise; to peers always.
+/// The default `User-Agent`. Peers always see this one, whatever name the author gives.
 pub(crate) const SDK: &str = concat!("molecule-rust/", env!("CARGO_PKG_VERSION"));
 
-/// What an agent is built from. Nothing is checked until [`build`](Self::build), so that a builder's methods can be chained.
+/// The options that an agent is built from. Nothing is checked before [`build`](Self::build), so that the methods can
+/// be chained.
 ///
 /// `Debug` shows no credential, and URLs without user info and query.
 #[derive(Clone)]
@@ -42,58 +43,58 @@ pub struct Options {
     route: Route,
     transport: Transport,
     ca_file: Option<PathBuf>,
-    /// Two options that cannot both hold.
+    /// Two options that were given and contradict each other.
     contradiction: Option<[&'static str; 2]>,
 }
 
-/// What the `Origin` header says.
+/// The value of the `Origin` header.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginHeader {
-    /// The platform's own origin, which hosted platforms want to see.
+    /// The platform's own origin, which hosted platforms require.
     #[default]
     Derived,
     /// No header.
     Off,
-    /// This one: scheme, host and port, without a path.
+    /// This origin: scheme, host and port, without a path.
     Explicit(String),
 }
 
-/// What the loop does when the workspace is paused.
+/// How the loop reacts to a pause of the workspace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnPause {
-    /// It ends with `Ended::Paused`.
+    /// The loop ends with `Ended::Paused`.
     #[default]
     End,
-    /// It stays, watches the state, and registers again after a resume.
+    /// The loop goes on polling the state, and registers again after a resume.
     Wait,
 }
 
-/// How a client connects; shared by every agent that uses the same client.
+/// How an HTTP client connects. Every agent that uses the same client shares it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transport {
-    /// Certificate authorities to trust besides the built-in ones, each in PEM.
+    /// Certificate authorities to trust in addition to the built-in ones, each in PEM.
     pub extra_ca: Vec<Vec<u8>>,
-    /// Which proxy to use.
+    /// The proxy to use.
     pub proxy: Proxy,
 }
 
 impl Transport {
-    /// The built-in certificate authorities, and the environment's proxy.
+    /// Returns the defaults: the built-in certificate authorities, and the proxy of the environment.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Trusts a certificate authority besides the built-in ones; PEM.
+    /// Trusts a certificate authority in PEM, in addition to the built-in ones.
     #[must_use]
     pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.extra_ca.push(pem.into());
         self
     }
 
-    /// Says which proxy to use.
+    /// Sets the proxy to use.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = proxy;
@@ -101,16 +102,16 @@ impl Transport {
     }
 }
 
-/// Which proxy `https` requests go through. Requests to this machine and plain `http` never do.
+/// The proxy of `https` requests. Requests to this machine and plain `http` never go through a proxy.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Proxy {
-    /// What `HTTPS_PROXY` and `NO_PROXY` say.
+    /// The one that `HTTPS_PROXY` names, with the exceptions of `NO_PROXY`.
     #[default]
     Environment,
-    /// None.
+    /// No proxy.
     Off,
-    /// This one: `http://[user:password@]host:port`.
+    /// The proxy at this URL: `http://[user:password@]host:port`.
     Explicit(String),
 }
 
@@ -148,10 +149,10 @@ impl fmt::Debug for OriginHeader {
 }
 
 impl Proxy {
-    /// Which requests go through a proxy, by the variables of a process.
+    /// Returns the rule for which requests go through a proxy. `var` reads an environment variable.
     ///
     /// # Errors
-    /// `Config` if the URL of [`Proxy::Explicit`] is not one.
+    /// `Config` if the URL of [`Proxy::Explicit`] is not valid.
     pub fn rule(&self, var: impl Fn(&str) -> Option<String>) -> Result<ProxyRule> {
         let either = |upper: &str| {
             let set = |name: &str| var(name).filter(|value| !value.trim().is_empty());
@@ -178,7 +179,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Options {
-    /// Options for the agent of a workspace of the platform at a base URL.
+    /// Returns the options of the agent of a workspace. `platform` is the platform's base URL.
     pub fn new(platform: impl Into<String>, workspace_id: impl AsRef<str>) -> Self {
         Self {
             platform: platform.into(),
@@ -202,12 +203,12 @@ impl Options {
         }
     }
 
-    /// Options from variables: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both needed), and
-    /// `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`, `MOLECULE_ORIGIN`
-    /// (`off` sends none). An empty variable counts as absent.
+    /// Reads the options from environment variables: `MOLECULE_PLATFORM_URL` and `MOLECULE_WORKSPACE_ID` (both
+    /// required), and `MOLECULE_WORKSPACE_TOKEN`, `MOLECULE_AGENT_NAME`, `MOLECULE_REPORTED_URL`, `MOLECULE_ORG_ID`,
+    /// `MOLECULE_ORIGIN` (`off` sends no `Origin` header) and `MOLECULE_CA_FILE`. An empty variable counts as absent.
     ///
     /// # Errors
-    /// `Config` if one of the two is missing.
+    /// `Config` if one of the two required variables is missing.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| set(&var, name);
         let need = |name: &'static str, what: &str| {
@@ -219,7 +220,8 @@ impl Options {
         Ok(Self::new(platform, id).or_vars(var))
     }
 
-    /// Fills what was not said from the variables that [`from_vars`](Self::from_vars) reads; what was said stays.
+    /// Fills the options that were not given from the variables that [`from_vars`](Self::from_vars) reads. Options that
+    /// were given stay as they are.
     pub fn or_vars(mut self, var: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| set(&var, name);
         self.token = self.token.or_else(|| get("MOLECULE_WORKSPACE_TOKEN").map(|token| Token::new(&token)));
@@ -238,70 +240,72 @@ impl Options {
         self
     }
 
-    /// The agent's card. Without one the platform shows the workspace's own name.
+    /// Sets the agent's card. Without one, the platform shows the workspace's own name.
     pub fn card(mut self, card: AgentCard) -> Self {
         self.card = Some(card);
         self
     }
 
-    /// The URL under which the platform reaches the agent (push). Without one the agent polls.
+    /// Sets the URL at which the platform reaches the agent (push mode). Without one, the agent polls.
     pub fn reported_url(mut self, url: impl Into<String>) -> Self {
         self.reported_url = Some(url.into());
         self
     }
 
-    /// The organisation's id, which hosted platforms route by.
+    /// Sets the organisation's id, by which hosted platforms route requests.
     pub fn org_id(mut self, id: impl Into<String>) -> Self {
         self.org_id = Some(id.into());
         self
     }
 
-    /// What the `Origin` header says.
+    /// Sets the value of the `Origin` header.
     pub fn origin(mut self, origin: OriginHeader) -> Self {
         self.origin = Some(origin);
         self
     }
 
-    /// A token to begin with. Once the platform accepted it, a register stores it, so that the next start needs none. On a 401
-    /// the stored one is tried; what is minted or rotated later is stored and wins.
+    /// Sets the agent's first token. A register stores it once the platform has accepted it, so that the next start
+    /// needs no token. After a 401 the agent tries the stored token instead. A token that is minted or rotated later is
+    /// stored and replaces this one.
     pub fn token(mut self, token: impl AsRef<str>) -> Self {
         self.token = Some(Token::given(token.as_ref()));
         self
     }
 
-    /// Whether a register stores the token that was [given](Self::token), once the platform accepted it; it does by default.
-    /// What is minted or rotated is stored in any case.
+    /// Sets whether a register stores the [given](Self::token) token once the platform has accepted it; `true` by
+    /// default. A token that is minted or rotated is always stored.
     pub fn store_given_token(mut self, store: bool) -> Self {
         self.store_given_token = store;
         self
     }
 
-    /// Between heartbeats: at most 60 s, and less than 1 s only against this machine.
+    /// Sets the time between heartbeats: at most 60 s, and at least 1 s unless the platform is on this machine.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
         self.intervals.heartbeat = interval;
         self
     }
 
-    /// Between looks at the state: at most an hour, and less than 1 s only against this machine.
+    /// Sets the time between polls of the state: at most an hour, and at least 1 s unless the platform is on this
+    /// machine.
     pub fn state_interval(mut self, interval: Duration) -> Self {
         self.intervals.state = interval;
         self
     }
 
-    /// How long calls may take.
+    /// Sets the time limits of requests and calls.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// What the loop does when the workspace is paused.
+    /// Sets how the loop reacts to a pause of the workspace.
     pub fn on_pause(mut self, on_pause: OnPause) -> Self {
         self.on_pause = on_pause;
         self
     }
 
-    /// Has the loop begin at a random moment within this time, so that many agents of one process do not all register at
-    /// once; at most an hour, nothing by default.
+    /// Makes the loop begin after a random delay of at most this time, so that the agents of one process do not all
+    /// register at once. At most an hour; zero by default.
     pub fn stagger(mut self, within: Duration) -> Self {
         self.stagger = within;
         self
@@ -313,25 +317,25 @@ impl Options {
         self
     }
 
-    /// What the `User-Agent` header says to the platform. Peers that are called directly see the SDK's own name alone.
+    /// Sets the `User-Agent` that the platform sees. Peers that are called directly see only the SDK's own name.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = Some(name.into());
         self
     }
 
-    /// Which way calls go to peers; each call may say otherwise.
+    /// Sets the route of calls to peers. A call may name another one for itself.
     pub fn route(mut self, route: Route) -> Self {
         self.route = route;
         self
     }
 
-    /// Trusts a certificate authority besides the built-in ones; PEM.
+    /// Trusts a certificate authority in PEM, in addition to the built-in ones.
     pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.transport.extra_ca.push(pem.into());
         self
     }
 
-    /// Sends `https` requests through this proxy, whatever the environment says.
+    /// Sends `https` requests through this proxy and ignores the environment's.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         if self.transport.proxy == Proxy::Off {
             self.contradiction = Some(["proxy(…)", "no_proxy()"]);
@@ -340,7 +344,7 @@ impl Options {
         self
     }
 
-    /// Sends every request directly, whatever the environment says.
+    /// Sends every request directly and ignores the environment's proxy.
     pub fn no_proxy(mut self) -> Self {
         if matches!(self.transport.proxy, Proxy::Explicit(_)) {
             self.contradiction = Some(["proxy(…)", "no_proxy()"]);
@@ -349,10 +353,10 @@ impl Options {
         self
     }
 
-    /// The agent uses a client that it is given, which was told already how to connect.
+    /// Checks that these options fit a given client, which was configured when it was made.
     ///
     /// # Errors
-    /// `Config` if an option says how the agent's own client connects: nobody would follow it.
+    /// `Config` if an option says how the agent's own client connects: it would have no effect.
     pub fn check_given_client(&self) -> Result<()> {
         let Transport { extra_ca, proxy } = &self.transport;
         let option = match proxy {
@@ -367,20 +371,21 @@ impl Options {
         ))
     }
 
-    /// The file in PEM that `MOLECULE_CA_FILE` names, for the facade to read; `None` if authorities were given, or none is named.
+    /// Returns the PEM file that `MOLECULE_CA_FILE` names; the facade reads it. `None` if certificate authorities were
+    /// given, or if the variable is not set.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// How the agent's own client connects; not used where a shared client is given.
+    /// Returns how the agent's own client connects. It has no effect where a client is given.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// Checks everything.
+    /// Checks all options and makes the configuration.
     ///
     /// # Errors
-    /// `Config`, for the first option that makes no sense, with its remedy.
+    /// `Config` for the first option that is not valid, with its remedy.
     pub fn build(self) -> Result<Config> {
         let workspace_id: WorkspaceId =
             self.workspace_id.trim().parse().map_err(|error: molecule_proto::IdError| {
@@ -434,7 +439,7 @@ impl Options {
     }
 }
 
-/// A variable's value; an empty one counts as absent.
+/// Returns a variable's value, trimmed. An empty one counts as absent.
 fn set(var: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -480,7 +485,7 @@ fn check_timeouts(timeouts: Timeouts) -> Result<()> {
         .try_for_each(|(name, limit)| check_limit(name, limit))
 }
 
-/// A limit that makes sense: more than nothing, and at most an hour.
+/// Checks a time limit: more than zero, and at most an hour.
 pub(crate) fn check_limit(name: &str, limit: Duration) -> Result<()> {
     if limit.is_zero() || limit > Duration::from_secs(3600) {
         return Err(Error::config(
@@ -491,14 +496,14 @@ pub(crate) fn check_limit(name: &str, limit: Duration) -> Result<()> {
     Ok(())
 }
 
-/// A card that the platform cannot store would be answered with 500.
+/// Refuses a card that the platform cannot store: it would answer 500.
 pub(crate) fn check_card(card: &AgentCard) -> Result<()> {
     let text = serde_json::to_string(card)
         .map_err(|_| Error::config("the card is not JSON", "use text keys and finite numbers"))?;
     Ok(refuse_nul_in_json("the card", &text)?)
 }
 
-/// A URL under which the platform could call the agent. What the platform itself refuses beyond this, it says.
+/// Checks the syntax of a URL for push mode. The platform itself refuses more, and its answer says why.
 pub(crate) fn check_reported_url(url: &str) -> Result<()> {
     let invalid = |cause: &str| {
         Error::config(

@@ -1,4 +1,4 @@
-//! Which requests go through a proxy, decided in one place for both drivers.
+//! The rule for which requests go through a proxy, the same for both drivers.
 
 mod tunnel;
 
@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 
 pub use tunnel::HttpProxy;
 
-/// Which requests go through a proxy.
+/// The rule for which requests go through a proxy.
 ///
-/// Only `https` does, and never to this machine: a proxy sees the target's name and nothing else. `Debug` does not show
-/// the proxy's credentials.
+/// Only `https` requests to other machines go through a proxy, which then sees the target's host and port alone.
+/// `Debug` does not show the proxy's credentials.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyRule {
     proxy: Choice,
@@ -31,11 +31,12 @@ enum Choice {
     #[default]
     Direct,
     Through(HttpProxy),
-    /// The environment names one that cannot be used, for this reason. That concerns nobody who needs none.
+    /// The environment's proxy URL is not valid, for this reason. It is an error only for a request that needs the
+    /// proxy.
     Unusable(UrlError),
 }
 
-/// One item of `NO_PROXY`.
+/// An item of `NO_PROXY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Exception {
     hosts: Hosts,
@@ -45,27 +46,28 @@ struct Exception {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hosts {
     All,
-    /// This address, or a whole network of them.
+    /// An address or a network.
     Net(IpNet),
-    /// This name and all below it.
+    /// A domain with all its subdomains.
     Domain(String),
 }
 
 impl ProxyRule {
-    /// No proxy.
+    /// Returns a rule without a proxy.
     pub fn direct() -> Self {
         Self::default()
     }
 
-    /// The proxy at `url` (`http://[user:password@]host[:port]`, whose user and password are percent-encoded) for every host
-    /// that `no_proxy` does not name.
+    /// Returns the rule of the proxy at `url` (`http://[user:password@]host[:port]`, user and password percent-encoded)
+    /// for every host that `no_proxy` does not name.
     ///
-    /// `no_proxy` is a list with commas or blanks between its items: `*`, names (each with all below it, with or without a
-    /// leading `.` or `*.`), IPv4 and IPv6 addresses, networks in CIDR notation (`10.0.0.0/8`, `fd00::/8`); each with a port or
-    /// without, before which an IPv6 address stands in brackets. An item that is none of these excepts nothing.
+    /// `no_proxy` is a list whose items are separated by commas or blanks. An item is `*`, a domain (it covers its
+    /// subdomains too, with or without a leading `.` or `*.`), an IPv4 or IPv6 address, or a network in CIDR notation
+    /// (`10.0.0.0/8`, `fd00::/8`). Each may have a port, for which an IPv6 address stands in brackets. An item of
+    /// another form is ignored.
     ///
     /// # Errors
-    /// `Config` if the proxy's URL is not one.
+    /// `Config` if the proxy's URL is not valid.
     pub fn new(url: Option<&str>, no_proxy: Option<&str>) -> Result<Self> {
         let rule = Self::from_environment(url, no_proxy);
         match &rule.proxy {
@@ -76,8 +78,8 @@ impl ProxyRule {
         }
     }
 
-    /// The same of variables, whose author may not have thought of this program: a proxy that cannot be used is an error only
-    /// where one is needed.
+    /// Returns the same rule from environment variables, which may have been set for other programs. An invalid proxy
+    /// URL is therefore an error only where a request needs the proxy.
     pub fn from_environment(url: Option<&str>, no_proxy: Option<&str>) -> Self {
         let proxy = match url.map(str::trim).filter(|url| !url.is_empty()).map(HttpProxy::read) {
             None => Choice::Direct,
@@ -88,10 +90,10 @@ impl ProxyRule {
         Self { proxy, exceptions: items.filter_map(Exception::read).collect() }
     }
 
-    /// The proxy for a request, if it goes through one.
+    /// Returns the proxy of a request; `None` if the request goes out directly.
     ///
     /// # Errors
-    /// `Proxy`, for a request that would go through one that cannot be used.
+    /// `Proxy` if the request needs a proxy whose URL is not valid.
     pub fn proxy_for(&self, uri: &Uri) -> Result<Option<&HttpProxy>, Fault> {
         match &self.proxy {
             _ if !self.concerns(uri) => Ok(None),
@@ -103,10 +105,10 @@ impl ProxyRule {
         }
     }
 
-    /// Whether the platform can be reached under this rule.
+    /// Checks that requests to the platform can be sent under this rule.
     ///
     /// # Errors
-    /// `Config` if that needs a proxy that cannot be used.
+    /// `Config` if they need a proxy whose URL is not valid.
     pub fn check(&self, base_url: &BaseUrl) -> Result<()> {
         match &self.proxy {
             Choice::Unusable(error) if self.concerns(&base_url.url("/".into())?) => Err(unusable(
@@ -117,7 +119,7 @@ impl ProxyRule {
         }
     }
 
-    /// Whether a request is one for a proxy, whichever there is.
+    /// Returns whether a request goes through the proxy, if there is one.
     fn concerns(&self, uri: &Uri) -> bool {
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let host = host.trim_end_matches('.');
@@ -134,7 +136,7 @@ fn unusable(error: &UrlError, remedy: &str) -> Error {
 }
 
 impl Exception {
-    /// Reads one item; `None` if there is nothing in it.
+    /// Parses an item; `None` if it is empty or not valid.
     fn read(item: &str) -> Option<Self> {
         let item = item.to_ascii_lowercase();
         if let Some(net) = net(&item) {
@@ -160,13 +162,13 @@ impl Exception {
         Some(Self { hosts, port })
     }
 
-    /// Whether it names a host, in lower case and without a dot at its end, at this port.
+    /// Returns whether this exception covers a host at this port. The host is in lower case and has no trailing dot.
     fn covers(&self, host: &str, port: u16) -> bool {
         let address = bare_host(host).parse::<IpAddr>();
         let names_host = match (&self.hosts, address.map(|address| address.to_canonical())) {
             (Hosts::All, _) => true,
             (Hosts::Net(net), Ok(address)) => net.contains(&address),
-            // Digits that end like an address are no part of it.
+            // A domain never covers an address: `0.0.1` is not a parent domain of 10.0.0.1.
             (Hosts::Net(_), Err(_)) | (Hosts::Domain(_), Ok(_)) => false,
             (Hosts::Domain(name), Err(_)) => {
                 host.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -176,7 +178,7 @@ impl Exception {
     }
 }
 
-/// An address or a network, the address with brackets or without.
+/// Parses an address or a network. The address may stand in brackets.
 fn net(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
     let address = match address.strip_prefix('[') {
@@ -275,7 +277,7 @@ mod tests {
             ("*.a.example", &["https://x.a.example", "https://a.example"], &["https://xa.example"]),
             ("*:8443", &["https://any.example:8443"], &["https://any.example"]),
             ("*", &["https://any.example", "https://10.0.0.1"], &[]),
-            // What looks like the end of an address, and what is none of these.
+            // The end of an address, and items that are not valid.
             ("0.0.1", &[], &["https://10.0.0.1"]),
             ("example", &["https://host.example"], &["https://notexample"]),
             (

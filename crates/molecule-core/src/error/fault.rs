@@ -1,10 +1,10 @@
-//! Why an effect has no good outcome.
+//! Faults: why an effect failed.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-/// Why there is no answer, or none that was read as a whole.
+/// Why an effect failed: there is no answer, or it could not be read to its end.
 ///
 /// `Debug` shows the head's status, never a header.
 pub struct Fault {
@@ -12,76 +12,78 @@ pub struct Fault {
     pub sent: Sent,
     /// What failed.
     pub kind: FaultKind,
-    /// Of [`FaultKind::TooLarge`]: the answer's head. What its status says holds, however long its body is.
+    /// The answer's head, for [`FaultKind::TooLarge`]. Its status is valid whatever the length of the body.
     pub head: Option<Box<http::Response<()>>>,
-    /// The client's or the store's own error.
+    /// The error of the HTTP client or the store.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Fault {
-    /// A fault without a source.
+    /// Makes a fault without a source.
     pub fn new(sent: Sent, kind: FaultKind) -> Self {
         Self { sent, kind, head: None, source: None }
     }
 
-    /// The fault of an answer with this head, whose body passes [`Limits::max_body`](crate::effect::Limits::max_body).
+    /// Makes the fault of an answer whose body is longer than [`Limits::max_body`](crate::effect::Limits::max_body).
+    /// `head` is the answer's head.
     pub fn too_large(head: http::Response<()>) -> Self {
         Self { head: Some(Box::new(head)), ..Self::new(Sent::Maybe, FaultKind::TooLarge) }
     }
 
-    /// A fault with the error behind it.
+    /// Makes a fault with the error that caused it.
     pub fn with_source(sent: Sent, kind: FaultKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..Self::new(sent, kind) }
     }
 }
 
-/// Whether a request may have reached the other side. `No` only when that is certain.
+/// Whether a request may have reached the other side. `No` is used only where that is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
-    /// Nothing of the request left this process.
+    /// No byte of the request left this process.
     No,
-    /// It may have arrived, and the server may have acted.
+    /// The request may have arrived, and the server may have acted on it.
     Maybe,
 }
 
-/// What failed.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// The host's name has no address.
+    /// The host's name could not be resolved.
     Resolve,
-    /// No connection: refused, unreachable, or cut before it was secured.
+    /// The connection was refused, unreachable, or cut before TLS was set up.
     Connect,
-    /// The TLS handshake was refused, or the certificate.
+    /// The TLS handshake failed, or the certificate was refused.
     Tls,
-    /// The certificate is not valid at this machine's time: it is expired, or not valid yet.
+    /// By this machine's clock the certificate is expired or not valid yet.
     CertificateTime,
-    /// What answers speaks no TLS.
+    /// The other side does not speak TLS.
     NotTls,
     /// The proxy refused or failed.
     Proxy,
-    /// The proxy wants credentials, or other ones than its URL holds: it answered 407.
+    /// The proxy answered 407: its URL has no credentials, or wrong ones.
     ProxyAuth,
     /// The host has no address that [`Limits::reach`](crate::effect::Limits::reach) admits.
     OutOfReach,
-    /// A limit of [`Limits`](crate::effect::Limits) passed.
+    /// A time limit of [`Limits`](crate::effect::Limits) passed.
     Timeout(Phase),
-    /// The connection ended before the answer did.
+    /// The connection ended before the answer was complete.
     Interrupted,
-    /// The answer was no HTTP.
+    /// The answer was not HTTP.
     Protocol,
-    /// The answer's body passed [`Limits::max_body`](crate::effect::Limits::max_body); [`Fault::head`] is its head.
+    /// The answer's body is longer than [`Limits::max_body`](crate::effect::Limits::max_body). [`Fault::head`] is the
+    /// answer's head.
     TooLarge,
     /// The archive was refused; the source is a [`Refusal`](crate::plugin::Refusal).
     Archive,
-    /// The host's act failed.
+    /// An operation of the host failed.
     Host(io::ErrorKind),
-    /// The lock is held by somebody else.
+    /// Another holder has the lock.
     Locked,
     /// The effect was cancelled.
     Cancelled,
 }
 
-/// Which limit passed.
+/// The time limit that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// [`Limits::connect`](crate::effect::Limits::connect).

@@ -1,59 +1,59 @@
-//! Why an install failed, and what became of the version before.
+//! The details of a failed install: the broken rule, and what became of the earlier version.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use molecule_plugin::{EntryRef, Refusal, Rule};
 
-/// The part of an [`Error`](crate::Error) that only installs have.
+/// The part of an [`Error`](crate::Error) that only a failed install has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallFailure {
     pub(super) refusal: Option<Refusal>,
     pub(super) earlier: EarlierVersion,
-    /// Where it is, if that is not its place.
+    /// Where the earlier version is, if it is not in its place.
     pub(super) earlier_at: Option<PathBuf>,
 }
 
-/// What became of the version that was installed before.
+/// What became of the version that was installed before the failed install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EarlierVersion {
-    /// It is where it was, byte for byte. If it had to make room, it was put back.
+    /// It is in its place, byte for byte. If it was moved, it was put back.
     Kept,
-    /// It made room and could not be put back: it is whole, but [elsewhere](InstallFailure::earlier_at). Whatever is done
-    /// with the plugin next puts it back first.
+    /// It was moved and could not be put back: it is complete, but in [another place](InstallFailure::earlier_at). The
+    /// next operation on the plugin puts it back first.
     Displaced,
-    /// There was none, and there is none now.
+    /// No version was installed before, and none is installed now.
     None,
-    /// The new version is in its place; the failure came after that.
+    /// The new version is in its place; the install failed after that.
     Replaced,
-    /// Nobody looked: the failure came first. Nothing was touched.
+    /// Unknown: the install failed before it looked for an earlier version. Nothing was changed.
     Unseen,
 }
 
 impl InstallFailure {
-    /// The rule that the archive broke; `None` where something else failed, such as the network or the disk.
+    /// Returns the rule that the archive broke; `None` if something else failed, such as the network or the disk.
     pub fn rule(&self) -> Option<Rule> {
         self.refusal.as_ref().map(Refusal::rule)
     }
 
-    /// The entry of the archive that broke it, where it was one.
+    /// Returns the entry of the archive that broke the rule, if it was an entry.
     pub fn entry(&self) -> Option<&EntryRef> {
         self.refusal.as_ref().and_then(Refusal::entry)
     }
 
-    /// What became of the version before.
+    /// Returns what became of the earlier version.
     pub fn earlier(&self) -> EarlierVersion {
         self.earlier
     }
 
-    /// Where that version lies while it is [`Displaced`](EarlierVersion::Displaced).
+    /// Returns the path of the earlier version while it is [`Displaced`](EarlierVersion::Displaced).
     pub fn earlier_at(&self) -> Option<&Path> {
         self.earlier_at.as_deref()
     }
 }
 
-/// What became of the version before, as a clause.
+/// Writes what became of the earlier version, as a clause.
 impl fmt::Display for InstallFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.earlier_at {

@@ -1,16 +1,16 @@
-//! How values that programs log are written where their own form would not do.
+//! Serializers of values whose own serialized form does not suit a log record.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serializer;
 
-/// A duration as a number of seconds.
+/// Serializes a duration as a number of seconds.
 pub(crate) fn seconds<S: Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(wait.as_secs_f64())
 }
 
-/// The same, or null.
+/// Serializes a duration as a number of seconds, `None` as null.
 pub(crate) fn maybe_seconds<S: Serializer>(wait: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match wait {
         Some(wait) => seconds(wait, serializer),
@@ -18,7 +18,7 @@ pub(crate) fn maybe_seconds<S: Serializer>(wait: &Option<Duration>, serializer: 
     }
 }
 
-/// A status as its number, or null.
+/// Serializes a status as its number, `None` as null.
 pub(crate) fn maybe_status<S: Serializer>(status: &Option<StatusCode>, serializer: S) -> Result<S::Ok, S::Error> {
     match status {
         Some(status) => serializer.serialize_u16(status.as_u16()),

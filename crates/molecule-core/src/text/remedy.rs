@@ -1,24 +1,24 @@
-//! Remedies that name an option name both ways of giving it: by the builder's method and by the environment.
+//! Remedies that name an option. They name both ways to give it: the builder's method and the environment variable.
 
 use std::fmt::Display;
 
-/// How an option is given, as a clause: `give token(…), or set MOLECULE_WORKSPACE_TOKEN and build with from_env() or or_env()`.
-/// A builder reads no environment by itself, so that the variable alone would change nothing.
+/// Returns how an option is given, as a clause: `give token(…), or set MOLECULE_WORKSPACE_TOKEN and build with
+/// from_env() or or_env()`. The variable alone has no effect, since a builder reads no environment by itself.
 pub(crate) fn give(method: impl Display, variable: impl Display) -> String {
     format!("give {method}, or set {variable} and build with from_env() or or_env()")
 }
 
-/// The same for the workspace's token.
+/// Returns the same clause for the workspace's token.
 pub(crate) fn give_token() -> String {
     give("token(…)", "MOLECULE_WORKSPACE_TOKEN")
 }
 
-/// The same for the organisation's id.
+/// Returns the same clause for the organisation's id.
 pub(crate) fn give_org_id() -> String {
     give("org_id(…)", "MOLECULE_ORG_ID")
 }
 
-/// What to do where something else than the platform answers.
+/// Returns the remedy for an answer that does not come from the platform.
 pub(crate) fn check_route() -> String {
     format!(
         "check the platform URL; hosted platforms also need the organisation id ({}) and an Origin header (origin(…) and \

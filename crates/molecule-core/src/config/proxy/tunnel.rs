@@ -1,4 +1,4 @@
-//! A proxy, and what it is told: the name of the host behind it, its own credentials, and nothing else.
+//! The HTTP proxy. It gets the host and port of the target and its own credentials, and nothing else.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use crate::config::http_url::{HttpUrl, UrlError};
 use crate::effect::{Fault, FaultKind, Sent};
 
-/// A proxy that tunnels by `CONNECT`. `Debug` does not show its credentials.
+/// An HTTP proxy that opens tunnels by `CONNECT`. `Debug` does not show its credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpProxy {
     host: String,
@@ -21,14 +21,14 @@ pub struct HttpProxy {
 }
 
 impl HttpProxy {
-    /// Reads `[http://][user:password@]host[:port]`, whose user and password are percent-encoded.
+    /// Parses `[http://][user:password@]host[:port]`, user and password percent-encoded.
     pub(super) fn read(url: &str) -> Result<Self, UrlError> {
         let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let url = HttpUrl::read(&with_scheme)?;
         if url.is_https() {
             return Err(UrlError::Scheme("https".to_owned()));
         }
-        // A proxy has no path, so this is the rest of a password.
+        // A proxy's URL has no path: an `@` there means that the password holds a raw `/`, `?` or `#`.
         if url.rest().contains('@') {
             return Err(UrlError::UserInfo);
         }
@@ -36,17 +36,17 @@ impl HttpProxy {
         Ok(Self { host: url.host, port: url.port.unwrap_or(80), authorization })
     }
 
-    /// Its host, an IPv6 address with its brackets.
+    /// Returns the proxy's host, an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Its port; 80 unless its URL says otherwise.
+    /// Returns the proxy's port; 80 by default.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What it is asked for a tunnel to the host of this URL.
+    /// Returns the `CONNECT` request for a tunnel to the host of this URL.
     pub fn connect(&self, uri: &Uri) -> Request<()> {
         let own_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let target = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(own_port));
@@ -65,10 +65,11 @@ impl HttpProxy {
         request
     }
 
-    /// Whether it agreed. A 407 is final: more tries with the same credentials lock an account.
+    /// Judges the status of the proxy's answer to `CONNECT`. A 407 is final: repeated tries with wrong credentials can
+    /// lock an account.
     ///
     /// # Errors
-    /// `ProxyAuth` or `Proxy`, and nothing was sent through it.
+    /// `ProxyAuth` or `Proxy`, if the tunnel was refused. The request was not sent then.
     pub fn judge(&self, status: StatusCode) -> Result<(), Fault> {
         let kind = match status {
             _ if status.is_success() => return Ok(()),
@@ -79,7 +80,7 @@ impl HttpProxy {
     }
 }
 
-/// `Basic` credentials (RFC 7617), where the proxy's URL holds a user.
+/// Returns `Basic` credentials (RFC 7617) if the proxy's URL has a user.
 fn credentials(authority: &Authority) -> Option<Result<HeaderValue, UrlError>> {
     let (info, _) = authority.as_str().rsplit_once('@')?;
     let (user, password) = info.split_once(':').unwrap_or((info, ""));
