@@ -1,5 +1,5 @@
-//! What machines ask for, and what comes of it. It may change in any release, but for what the facades' module `extend`
-//! re-exports.
+//! Effects, which machines ask for, and their outcomes. The module may change in any release, except for what the
+//! facades' module `extend` re-exports.
 
 pub mod connection;
 pub(crate) mod decode;
@@ -20,64 +20,66 @@ pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
 use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
 
-/// The name of one effect, unique within an agent.
+/// The id of an effect, unique within an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EffectId(pub u64);
 
-/// An act that a driver performs.
+/// An operation that a driver performs.
 ///
 /// `Debug` shows method, URL without its query, and lengths, never a header or a body.
 pub enum Effect {
     /// Send the request and read the whole answer, whatever its status. Redirects are not followed.
     Http(http::Request<Bytes>, Limits),
-    /// Send the request and let a 200's body flow to its destination, piece by piece, while it arrives; any other answer is
-    /// read as a whole, at most [`Limits::max_body`] bytes of it.
+    /// Send the request and stream the body of a 200 to its destination while it arrives. Any other answer is read as a
+    /// whole, at most [`Limits::max_body`] bytes of it.
     Fetch(http::Request<Bytes>, Limits, Dest),
-    /// An act on the agent's own store or its plugins, performed by `molecule-host`.
+    /// An operation on the agent's store or its plugins, performed by `molecule-host`.
     Host(HostOp),
-    /// Read a large answer, with the session unlocked and on no thread that others wait for.
+    /// Decode a large answer, with the session unlocked and on a thread that no other work waits for.
     Decode(Decode),
 }
 
-/// Which request of a call this is: an extension of every request that a machine asks for, for logs.
+/// The number of a request within its call. Every request of a machine carries it as an extension, for logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// What the call does, as [`Error::operation`](crate::Error::operation) names it.
+    /// The call's operation, as [`Error::operation`](crate::Error::operation) names it.
     pub operation: &'static str,
-    /// Counted from 1.
+    /// The number of the request, counted from 1.
     pub number: u32,
 }
 
-/// Where the body of a fetched answer goes.
+/// The destination of a fetched body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dest {
-    /// Into a staging directory of this plugin, by an [`Unpacker`](crate::unpack::Unpacker) with this policy.
+    /// A staging directory of this plugin; an [`Unpacker`](crate::unpack::Unpacker) with this policy fills it.
     Unpack(PluginName, UnpackPolicy),
 }
 
-/// An act on the agent's store.
+/// An operation on the agent's store.
 ///
 /// `Debug` shows lengths, never content.
 #[derive(PartialEq, Eq)]
 pub enum HostOp {
-    /// Make sure that the store exists, is private, and can be written right now: before a token is minted.
+    /// Make sure that the store exists, is private, and can be written now. A machine asks for this before a token is
+    /// minted.
     Prepare,
     /// Read a slot.
     Load(Slot),
-    /// Replace a slot's content as a whole and durably: the old or the new content survives a crash, never a mixture.
+    /// Replace a slot's content atomically and durably: after a crash the slot holds the old or the new content, never
+    /// a mixture.
     Replace(Slot, Zeroizing<Vec<u8>>),
-    /// Keep a damaged slot's content under another name and leave the slot empty.
+    /// Move a damaged slot's content to another name and leave the slot empty.
     SetAside(Slot),
     /// Take the agent's advisory lock.
     Lock,
-    /// Give it back, or a plugin's lock ([`PluginOp::Lock`]).
+    /// Release the agent's lock, or a plugin's ([`PluginOp::Lock`]).
     Unlock(LockId),
-    /// An act on the agent's plugins.
+    /// An operation on the agent's plugins.
     Plugin(PluginOp),
 }
 
 impl HostOp {
-    /// Which results answer this act.
+    /// Returns the predicate of the results that answer this operation.
     pub(crate) fn fitting(&self) -> fn(&HostResult) -> bool {
         match self {
             Self::Prepare => |result| matches!(result, HostResult::Prepared | HostResult::SetRight(_)),
@@ -91,7 +93,7 @@ impl HostOp {
     }
 }
 
-/// What is kept for an agent, each in a file of its own.
+/// A slot of the store. Each is a file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Slot {
@@ -102,10 +104,10 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// All of them: what is private, what is swept and what is judged goes over this list.
+    /// All slots. The checks of privacy, the sweeps and the tests go through this list.
     pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret];
 
-    /// The name of the slot's file, as the Python SDK has it; other stores may take it for a key.
+    /// Returns the name of the slot's file, the same as in the Python SDK. Other stores may use it as a key.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Token => ".auth_token",
@@ -114,57 +116,58 @@ impl Slot {
     }
 }
 
-/// The name of a lock that was taken.
+/// The id of a lock that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockId(pub u64);
 
-/// What came of an effect.
+/// The outcome of an effect.
 ///
 /// `Debug` shows status and lengths, never a header or a body.
 pub enum Outcome {
     /// An answer, whatever its status.
     Response(http::Response<Bytes>),
-    /// A fetched answer of status 200 whose body is unpacked, as a whole.
+    /// A fetched answer of status 200, whose body was unpacked completely.
     Staged(StageId, Staged),
-    /// How far a fetch has come; it is not its final outcome.
+    /// The progress of a fetch. It is not the final outcome.
     Progress(Progress),
-    /// A host's act that succeeded.
+    /// An operation of the host succeeded.
     Host(HostResult),
-    /// Of [`Effect::Decode`].
+    /// The result of [`Effect::Decode`].
     Decoded(Decoded),
-    /// No answer, or an act that failed.
+    /// No answer came, or the operation failed.
     Failed(Fault),
 }
 
-/// A fetched answer and what was unpacked from its body.
+/// A fetched answer and a summary of what was unpacked from its body.
 #[derive(Debug)]
 pub struct Staged {
     /// The answer's head.
     pub head: http::Response<()>,
-    /// What was in the archive.
+    /// The summary of the archive.
     pub unpacked: Unpacked,
 }
 
-/// What came of an act on the store.
+/// The result of an operation on the store.
 ///
 /// `Debug` shows lengths, never content.
 #[derive(PartialEq, Eq)]
 pub enum HostResult {
-    /// Of [`HostOp::Prepare`].
+    /// The result of [`HostOp::Prepare`].
     Prepared,
-    /// The same, where something was not as private as it has to be: a sentence for each thing that was set right.
+    /// The result of [`HostOp::Prepare`] where something was not private enough: one sentence for each thing that was
+    /// corrected.
     SetRight(Vec<String>),
-    /// Of [`HostOp::Load`]: the content, or `None` where nothing is stored.
+    /// The result of [`HostOp::Load`]: the content, or `None` if nothing is stored.
     Loaded(Option<Stored>),
-    /// Of [`HostOp::Replace`].
+    /// The result of [`HostOp::Replace`].
     Replaced,
-    /// Of [`HostOp::SetAside`]: where the content is now, for people.
+    /// The result of [`HostOp::SetAside`]: where the content is now, as text for people.
     SetAside(String),
-    /// Of [`HostOp::Lock`].
+    /// The result of [`HostOp::Lock`].
     Locked(LockId),
-    /// Of [`HostOp::Unlock`].
+    /// The result of [`HostOp::Unlock`].
     Unlocked,
-    /// Of [`HostOp::Plugin`].
+    /// The result of [`HostOp::Plugin`].
     Plugin(PluginResult),
 }
 
@@ -172,14 +175,14 @@ pub enum HostResult {
 #[derive(PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// The bytes as they are kept.
+    /// The bytes as they are stored.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Where they are kept, for people: a path, or a keyring's name.
+    /// Where the bytes are stored, as text for people: a path, or the name of a keyring.
     pub place: String,
 }
 
 impl Stored {
-    /// A slot's content, and where it is kept, for people.
+    /// Makes a slot's content. `place` says where it is stored, as text for people.
     pub fn new(bytes: impl Into<Zeroizing<Vec<u8>>>, place: impl Into<String>) -> Self {
         Self { bytes: bytes.into(), place: place.into() }
     }
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_slot_is_in_the_list_and_has_a_file_of_its_own() {
-        // A slot that is added breaks this match, so that nobody forgets the list.
+        // A new slot breaks this match, which reminds its author of the list.
         let listed = |slot| match slot {
             Slot::Token | Slot::InboundSecret => Slot::ALL.contains(&slot),
         };

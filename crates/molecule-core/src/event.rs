@@ -1,4 +1,4 @@
-//! What an agent tells its application while it works.
+//! The events that an agent reports to its application.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -10,92 +10,92 @@ use crate::printable::Printable;
 use crate::text::record::seconds;
 use crate::unpack::Progress;
 
-/// Something that happened. No event carries a credential or a secret.
+/// An event of an agent. No event carries a credential or a secret.
 ///
-/// `Display` is a sentence. As JSON it is an object with `event`, the variant's name (`status_changed`), and `detail`, its
-/// fields, where it has any; durations are in seconds. Variants and fields may be added: a `match` has an arm for what it does
-/// not know, and `..` in its patterns.
+/// `Display` is a sentence. As JSON it is an object with `event`, the variant's name (`status_changed`), and `detail`,
+/// its fields, where it has any; durations are in seconds. Variants and fields may be added: give a `match` an arm for
+/// unknown variants, and its patterns `..`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The platform took the agent in.
+    /// The platform accepted a register.
     #[non_exhaustive]
     Registered {
-        /// How messages reach it; `None` on April's server, which knows push alone.
+        /// How messages reach the agent; `None` on April's server, which knows push mode only.
         delivery_mode: Option<DeliveryMode>,
-        /// Whether a token was minted (and stored).
+        /// Whether a token was minted. It is stored then.
         minted: bool,
     },
-    /// A request failed in a way that may pass, and is sent again after a wait. The loop's heartbeats and looks at the state
-    /// are told as [`Degraded`](Self::Degraded) instead: they have a pace of their own.
+    /// A request failed for a reason that may pass, and is sent again after a wait. Failed heartbeats and state polls
+    /// of the loop are reported as [`Degraded`](Self::Degraded) instead, since each lane has its own interval.
     #[non_exhaustive]
     Retrying {
         /// The operation, as [`Error::operation`](crate::Error::operation) names it.
         operation: &'static str,
         /// Which request of the call failed, counted from 1.
         attempt: u32,
-        /// How long is waited before the next one.
+        /// How long the call waits before the next request.
         #[serde(rename = "wait_secs", serialize_with = "seconds")]
         wait: Duration,
-        /// Why, in a sentence.
+        /// The error, in a sentence.
         error: String,
     },
-    /// The first good heartbeat since the start or since the agent was last cut off.
+    /// The first good heartbeat since the start, or since the agent was last cut off.
     Online,
-    /// A lane of the loop failed; it goes on with backoff.
+    /// A lane of the loop failed. It goes on with backoff.
     #[non_exhaustive]
     Degraded {
-        /// Which one.
+        /// The lane.
         lane: Lane,
-        /// How many times in a row.
+        /// How many times the lane failed in a row.
         failures: u32,
-        /// Why, in a sentence.
+        /// The error, in a sentence.
         error: String,
     },
-    /// A lane works again.
+    /// A lane of the loop works again.
     #[non_exhaustive]
     Recovered {
-        /// Which one.
+        /// The lane.
         lane: Lane,
-        /// How many times it had failed.
+        /// How many times the lane had failed in a row.
         failures: u32,
     },
-    /// The platform shows another status than before.
+    /// The status that the platform shows has changed.
     StatusChanged(WorkspaceStatus),
     /// The workspace was paused.
     Paused,
     /// The workspace is no longer paused.
     Resumed,
-    /// The agent holds another token now: a minted, rotated, or newly stored one.
+    /// The agent now holds another token: a minted, a rotated, or a newly stored one.
     TokenChanged,
-    /// The token is stored, which failed before.
+    /// The token is stored now, after an earlier save failed.
     TokenStored,
-    /// The platform announced another inbound secret, which is stored.
+    /// The platform announced a new inbound secret, which is stored.
     InboundSecretChanged,
-    /// April's server knows no poll mode: the agent registered under a placeholder URL, and messages reach it at best as
-    /// failed rows of its feed.
+    /// The agent registered under a placeholder URL, since April's server has no poll mode. Messages reach it at best
+    /// as failed rows of its feed.
     #[non_exhaustive]
     PollUnsupported {
         /// The URL that was registered.
         placeholder: String,
     },
-    /// A plugin arrives; told at most four times a second.
+    /// A plugin's archive is being received; reported at most four times a second.
     #[non_exhaustive]
     PluginProgress {
-        /// Which one.
+        /// The plugin.
         plugin: PluginName,
-        /// How far it has come.
+        /// The progress.
         progress: Progress,
     },
-    /// A plugin is in its place, and its `setup.sh` is run now.
+    /// A plugin is in its place, and its `setup.sh` starts now.
     PluginSetup(PluginName),
-    /// Something that the agent goes on without, in a sentence.
+    /// A problem that does not stop the agent, in a sentence.
     Warning(String),
 }
 
 impl Event {
-    /// Whether an operator should look at it: something failed, or works less well than it should.
+    /// Returns whether an operator should look at the event: something failed, or works less well than it should.
     pub fn is_warning(&self) -> bool {
         match self {
             Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::Warning(_) => true,
@@ -117,7 +117,7 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Statuses and causes are text from outside.
+        // Statuses and errors contain untrusted text.
         let mut f = Printable::line(f);
         match self {
             Self::Registered { delivery_mode, minted } => {
@@ -152,7 +152,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// A part of the loop that goes at its own pace.
+/// A lane of the loop: a request that the loop repeats at its own interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -161,7 +161,7 @@ pub enum Lane {
     Heartbeat,
     /// `GET /workspaces/:id/state`.
     State,
-    /// Registering again, when something asks for it.
+    /// `POST /registry/register`, sent again when there is a reason to.
     Register,
 }
 

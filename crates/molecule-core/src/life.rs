@@ -1,4 +1,4 @@
-//! An agent's life with its platform: it registers, gets a token back, and beats.
+//! The machines of an agent's life: register, heartbeat, and the token's way in and out of the store.
 
 pub(crate) mod beat;
 pub(crate) mod load_token;

@@ -1,4 +1,4 @@
-//! Which connection a request may go onto, and which addresses it may reach: rules that both drivers keep.
+//! The rules for which connection may carry a request and which addresses it may reach, the same for both drivers.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -6,51 +6,53 @@ use std::time::Duration;
 pub use crate::config::http_url::bare_host;
 use crate::error::fault::{Fault, FaultKind, Sent};
 
-/// How long an idle connection is kept: longer than any two heartbeats are apart, shorter than most servers keep one.
+/// How long a connection may be idle before it is closed: longer than the interval of heartbeats, shorter than most
+/// servers keep one open.
 pub const KEPT: Duration = Duration::from_secs(90);
 
-/// How old the last answer on a kept connection may be where a request must not meet a dead one.
+/// How long ago the last answer on a pooled connection may be for a request that must not be sent on a dead one.
 pub const HEARD: Duration = Duration::from_secs(5);
 
-/// How long one address of a host is tried alone before the next one is tried beside it.
+/// How long the connect to one address of a host runs alone before the connect to the next address starts beside it.
 pub const STAGGER: Duration = Duration::from_millis(250);
 
-/// How long a TCP connection is idle before its other end is asked whether it is there.
+/// How long a TCP connection is idle before the first keepalive probe (`TCP_KEEPIDLE`).
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// How long after such a question the next one follows.
+/// The time between two keepalive probes (`TCP_KEEPINTVL`).
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long data, or such a question, may stay without an acknowledgement before the connection is given up, where the
-/// operating system has such a limit (`TCP_USER_TIMEOUT`).
+/// How long data or a keepalive probe may stay unacknowledged before the connection is given up, on operating systems
+/// that have such a limit (`TCP_USER_TIMEOUT`).
 pub const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Whether a request that may have arrived may be sent again: a property of the endpoint, not of its method.
+/// Whether a request that may have arrived may be sent again. This is a property of the endpoint, not of its method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Repeat {
-    /// It does no harm.
+    /// It may be sent again: to repeat it does no harm.
     Always,
-    /// Only a request that certainly was not sent, or that the server turned away unhandled.
+    /// It may be sent again only if it certainly was not sent, or if the server turned it away unhandled.
     OnlyUnsent,
 }
 
-/// Which addresses a request may reach. A driver asks for each address that a name resolved to, and once more when it is
-/// connected.
+/// Which addresses a request may reach. A driver checks each address that a name resolved to, and checks again once it
+/// is connected.
 ///
-/// A proxy's own address is its owner's choice. What a name leads to behind a proxy, only the proxy knows.
+/// The address of a proxy is not checked, since the agent's owner chose it. Only the proxy knows the addresses of the
+/// hosts behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// All: the agent's owner chose the host.
+    /// All addresses: the agent's owner chose the host.
     Anywhere,
     /// Public addresses of other machines: a stranger chose the host.
     Public,
-    /// Public addresses, and this machine: a stranger chose the host, and the platform is on this machine too.
+    /// Public addresses and this machine: a stranger chose the host, and the platform is on this machine too.
     PublicOrLoopback,
 }
 
 impl Reach {
-    /// Whether an address may be connected to.
+    /// Returns whether an address may be connected to.
     pub fn admits(self, remote: IpAddr) -> bool {
         match self {
             Self::Anywhere => true,
@@ -59,16 +61,16 @@ impl Reach {
         }
     }
 
-    /// Whether a request may be sent over a connection between these two addresses. Both are the same where a machine calls
-    /// itself at a public address of its own.
+    /// Returns whether a request may be sent over a connection between these two addresses. They are equal where a
+    /// machine connects to itself at a public address of its own.
     pub fn admits_connection(self, local: IpAddr, remote: IpAddr) -> bool {
         self.admits(remote) && (self != Self::Public || local.to_canonical() != remote.to_canonical())
     }
 
-    /// Those of a host's addresses that may be connected to, in their order.
+    /// Returns those of a host's addresses that may be connected to, in the given order.
     ///
     /// # Errors
-    /// `Resolve` if there is no address, `OutOfReach` if none of them may be.
+    /// `Resolve` if there is no address, `OutOfReach` if none of them may be connected to.
     pub fn admitted(self, host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Fault> {
         let Some(first) = addresses.first().copied() else {
             return Err(Fault::with_source(Sent::No, FaultKind::Resolve, "it has no address"));
@@ -77,10 +79,10 @@ impl Reach {
         if addresses.is_empty() { Err(self.fault(host, first.ip())) } else { Ok(addresses) }
     }
 
-    /// Checks the two ends of a connection to a host before a request is sent over it.
+    /// Checks the two ends of a connection to a host. A driver calls it before it sends a request over the connection.
     ///
     /// # Errors
-    /// `OutOfReach` if it may not be.
+    /// `OutOfReach` if the request may not be sent.
     pub fn check_connection(self, host: &str, local: IpAddr, remote: IpAddr) -> Result<(), Fault> {
         if self.admits_connection(local, remote) { Ok(()) } else { Err(self.fault(host, remote)) }
     }
@@ -91,8 +93,8 @@ impl Reach {
     }
 }
 
-/// Whether an address may be one of another machine in the internet: not this machine's, not a private network's, not one of a
-/// cloud's metadata, and not one at which nobody lives.
+/// Returns whether an address may belong to another machine on the internet. Addresses of this machine, of private
+/// networks, of cloud metadata services and of reserved ranges do not.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -101,14 +103,14 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    // The address at which every machine of Azure finds its metadata.
+    // Azure's metadata service has this address on every machine.
     const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     let is_special = match address.octets() {
-        // This network, private, loopback.
+        // "This network" (0/8), private (10/8), loopback.
         [0 | 10 | 127, ..] => true,
-        // Shared by the customers of a carrier; one cloud has its metadata there.
+        // Carrier-grade NAT (100.64/10); one cloud has its metadata service there.
         [100, second, ..] => second & 0xc0 == 64,
-        // Link-local, where most clouds have their metadata.
+        // Link-local; most clouds have their metadata service there.
         [169, 254, ..] => true,
         [172, second, ..] => second & 0xf0 == 16,
         // Protocol assignments, documentation, private.
@@ -128,12 +130,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match address.segments() {
-        // NAT64 and 6to4 lead to the IPv4 address inside.
+        // NAT64 and 6to4 addresses lead to the IPv4 address that they contain.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
         // Protocol assignments (Teredo among them), documentation.
         [0x2001, second, ..] => second > 0x1ff && second != 0xdb8,
         [0x3fff, second, ..] => second > 0xfff,
-        // Global unicast; of the rest nothing is another machine's in the internet.
+        // Global unicast (2000::/3). No other range belongs to other machines on the internet.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

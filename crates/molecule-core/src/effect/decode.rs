@@ -1,15 +1,16 @@
-//! Reading a large answer, as an effect: it takes its time, and needs nothing of the session.
+//! The effect that decodes a large answer. It takes time, and needs nothing of the session.
 
 use std::any::Any;
 use std::fmt;
 
 use crate::effect::Outcome;
 
-/// From how many bytes of its body on an answer is large. A smaller one is read at once, while the session is locked.
+/// An answer whose body is longer than this many bytes is large. A smaller one is decoded at once, while the session is
+/// locked.
 pub(crate) const LARGE: usize = 256 * 1024;
 
-/// Reads a large answer. A driver [performs](Self::perform) it while the session is not locked, and on no thread that others
-/// wait for: a body of 16 MiB takes some tenths of a second.
+/// Decodes a large answer. A driver [performs](Self::perform) it while the session is unlocked, on a thread that no
+/// other work waits for: a body of 16 MiB takes some tenths of a second.
 #[must_use = "an answer that nobody reads ends no call"]
 pub struct Decode(Box<dyn FnOnce() -> Decoded + Send>);
 
@@ -18,18 +19,18 @@ impl Decode {
         Self(Box::new(move || Decoded(Box::new(read()))))
     }
 
-    /// Reads the answer.
+    /// Decodes the answer.
     pub fn perform(self) -> Outcome {
         Outcome::Decoded((self.0)())
     }
 }
 
-/// What was read; the machine that asked for it knows its type.
+/// A decoded answer. The machine that asked for it knows its type.
 pub struct Decoded(Box<dyn Any + Send>);
 
 impl Decoded {
     /// # Errors
-    /// Gives it back if it is of another type.
+    /// Gives the answer back if it has another type.
     pub(crate) fn take<T: 'static>(self) -> Result<T, Self> {
         self.0.downcast().map(|read| *read).map_err(Self)
     }

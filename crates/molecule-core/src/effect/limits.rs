@@ -1,88 +1,90 @@
-//! How long a request may take, how much may come back, and onto which connection it may go.
+//! The limits of a request: its time, the size of its answer, the connections and addresses that it may use.
 
 use std::time::Duration;
 
 use crate::config::Timeouts;
 use crate::effect::connection::{HEARD, KEPT, Reach, Repeat};
 
-/// An answer that may take longer than this is waited for on a connection that is certainly alive.
+/// A request whose answer may take longer than this goes onto a connection that was recently heard.
 const LONG: Duration = Duration::from_secs(30);
 
-/// How long each part of a request may take, how much may come back, and which connection it may go onto.
+/// The limits of a request: the time of each phase, the size of the answer, and which connections and addresses it may
+/// use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Resolving the name and connecting, TLS included.
+    /// The time to resolve the name and connect, TLS included.
     pub connect: Duration,
-    /// From the request's end to the answer's head.
+    /// The time from the end of the request to the head of the answer.
     pub head: Duration,
-    /// Between two pieces of the answer's body.
+    /// The time between two pieces of the answer's body.
     pub read: Duration,
-    /// Everything together.
+    /// The time of the whole request.
     pub total: Duration,
-    /// Bytes of the answer's body, after decoding.
+    /// The most bytes of the answer's body, after decoding.
     pub max_body: u64,
-    /// How long ago a kept connection may have been heard to carry the request, by the larger of both clocks' advances
-    /// ([`Now::since`](crate::machine::Now::since)). Where all are older, a new one is opened.
+    /// How long ago the last answer on a pooled connection may be for the connection to carry the request, measured by
+    /// the larger of both clocks' advances ([`Now::since`](crate::machine::Now::since)). If all pooled connections are
+    /// older, the driver opens a new one.
     ///
-    /// Whatever this says: when a limit passes on a kept connection, the driver closes all idle ones of the origin, so that the
-    /// next request opens a new one.
+    /// Independent of this limit: when a time limit passes on a pooled connection, the driver closes all idle
+    /// connections of the origin, so that the next request opens a new one.
     pub max_idle: Duration,
-    /// Which addresses the request may reach.
+    /// The addresses that the request may reach.
     pub reach: Reach,
 }
 
 impl Limits {
-    /// Limits of which each phase may take all, towards a host of the owner's, on any kept connection.
+    /// Makes limits in which each phase may take the total time. They allow every address and every pooled connection.
     pub const fn of(total: Duration, max_body: u64) -> Self {
         let reach = Reach::Anywhere;
         Self { connect: total, head: total, read: total, total, max_body, max_idle: KEPT, reach }
     }
 
-    /// The same for a request of this kind. One that may not be repeated, or whose answer may take minutes, goes onto a
-    /// connection that was heard within seconds or onto a new one: on a dead one it would be lost, or nobody would notice
-    /// before its limit.
+    /// Returns the limits for a request of this kind. A request that may not be repeated, or whose answer may take
+    /// minutes, goes onto a connection that was heard within [`HEARD`] or onto a new one. On a dead connection it would
+    /// be lost, or nobody would notice before the limit passes.
     pub(crate) fn repeated(self, repeat: Repeat) -> Self {
         let needs_life = repeat == Repeat::OnlyUnsent || self.head > LONG;
         if needs_life { Self { max_idle: self.max_idle.min(HEARD), ..self } } else { self }
     }
 
-    /// Limits resolving and connecting.
+    /// Limits the time to resolve the name and connect.
     #[must_use]
     pub fn connect(mut self, limit: Duration) -> Self {
         self.connect = limit;
         self
     }
 
-    /// Limits the time to the answer's head.
+    /// Limits the time from the end of the request to the head of the answer.
     #[must_use]
     pub fn head(mut self, limit: Duration) -> Self {
         self.head = limit;
         self
     }
 
-    /// Limits the time between two pieces of the body.
+    /// Limits the time between two pieces of the answer's body.
     #[must_use]
     pub fn read(mut self, limit: Duration) -> Self {
         self.read = limit;
         self
     }
 
-    /// Limits everything together.
+    /// Limits the time of the whole request.
     #[must_use]
     pub fn total(mut self, limit: Duration) -> Self {
         self.total = limit;
         self
     }
 
-    /// Limits how long ago a kept connection may have been heard.
+    /// Limits how long ago the last answer on a pooled connection may be.
     #[must_use]
     pub fn max_idle(mut self, limit: Duration) -> Self {
         self.max_idle = limit;
         self
     }
 
-    /// Says which addresses may be reached.
+    /// Sets the addresses that the request may reach.
     #[must_use]
     pub fn reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
@@ -91,7 +93,7 @@ impl Limits {
 }
 
 impl Timeouts {
-    /// The limits of one request of which `left` is left of its call.
+    /// Returns the limits of one request of a call that has `left` of its time left.
     pub(crate) fn limits(&self, left: Duration, max_body: u64) -> Limits {
         let total = self.request.min(left);
         Limits {

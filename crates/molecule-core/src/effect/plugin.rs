@@ -1,4 +1,4 @@
-//! Acts on the directory of an agent's plugins, which `molecule-host` performs.
+//! Operations on the directory of an agent's plugins, which `molecule-host` performs.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,49 +12,53 @@ use molecule_proto::PluginName;
 use crate::effect::setup::SetupOutcome;
 use crate::effect::{HostResult, LockId};
 
-/// What of a plugin survives a power cut.
+/// How much of a plugin survives a power cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Whatever the operating system has written by then: files of a plugin that was just installed may be empty. It can be
-    /// fetched again.
+    /// Only what the operating system has written by then: files of a plugin that was just installed may be empty. The
+    /// plugin can be fetched again.
     #[default]
     None,
-    /// All of it: everything is written to the disk before the plugin is put in its place, and its place before the install
-    /// ends.
+    /// All of the plugin: its files are flushed to the disk before it is put in its place, and the rename is flushed
+    /// before the install ends.
     Sync,
 }
 
-/// An act on the directory of an agent's plugins.
+/// An operation on the directory of an agent's plugins.
 ///
 /// `Debug` shows lengths, never content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PluginOp {
-    /// Look whether anything of the plugin is there: itself, its receipt, or what an interrupted act left of it. Makes nothing.
+    /// Check whether anything of the plugin exists: the plugin, its receipt, or what an interrupted operation left of
+    /// it. Creates nothing.
     Look(PluginName),
-    /// Take the plugin's lock, without waiting: the fault is `Locked` where it is held. Given back by
-    /// [`HostOp::Unlock`](crate::effect::HostOp::Unlock).
+    /// Take the plugin's lock without waiting. The fault is `Locked` if another holder has it.
+    /// [`HostOp::Unlock`](crate::effect::HostOp::Unlock) releases it.
     Lock(PluginName),
-    /// Remove what an earlier act left, or put an earlier version back that lost its place. The lock is held.
+    /// Remove what an earlier operation left, or put an earlier version back that was moved from its place. The lock is
+    /// held.
     Sweep(PluginName),
-    /// Put a stage in the plugin's place, as a whole, with `Sync` only once its files are on the disk. The lock is held.
+    /// Put a staging directory in the plugin's place atomically; with `Sync` only after its files are on the disk. The
+    /// lock is held.
     Commit(StageId, Durability),
-    /// Remove a stage.
+    /// Remove a staging directory.
     Discard(StageId),
-    /// Replace the plugin's receipt as a whole, with `Sync` so that it and what was committed before survive a power cut.
+    /// Replace the plugin's receipt atomically; with `Sync` so that the receipt and what was committed before survive a
+    /// power cut.
     WriteReceipt(PluginName, Vec<u8>, Durability),
     /// Run the plugin's `setup.sh`. The lock is held.
     Setup(PluginName, SetupPlan),
-    /// Look at what is installed, and at what interrupted acts left.
+    /// List the installed plugins and what interrupted operations left.
     List,
-    /// Hash what is installed.
+    /// Hash the installed files of a plugin.
     Hash(PluginName),
     /// Remove a plugin and its receipt. The lock is held.
     Remove(PluginName),
 }
 
 impl PluginOp {
-    /// Which results answer this act.
+    /// Returns the predicate of the results that answer this operation.
     pub(crate) fn fitting(&self) -> fn(&HostResult) -> bool {
         use HostResult::Plugin;
         match self {
@@ -72,28 +76,28 @@ impl PluginOp {
     }
 }
 
-/// The name of a staging directory that holds a whole plugin.
+/// The id of a staging directory that holds a complete plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageId(pub u64);
 
-/// How a `setup.sh` is run.
+/// How to run a `setup.sh`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupPlan {
-    /// How long it may take before it is killed.
+    /// How long the script may take before it is killed.
     pub timeout: Duration,
-    /// How many bytes of the end of each of its outputs are kept.
+    /// How many bytes of the end of each output are kept.
     pub output_bytes: usize,
-    /// Names of variables that it sees besides those that every one sees.
+    /// The names of variables that the script sees in addition to those that every script sees.
     pub env: Vec<String>,
 }
 
 impl SetupPlan {
-    /// Whether any `setup.sh` may see a variable of this name. None sees what holds credentials of this SDK, nor what makes bash
-    /// or the dynamic loader run something else.
+    /// Returns whether a `setup.sh` may see a variable of this name. No script sees variables that hold credentials of
+    /// this SDK or that make bash or the dynamic loader run other code.
     pub fn may_show(name: &str) -> bool {
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        // Windows takes names in any case.
+        // On Windows the case of a name does not count.
         let upper = name.to_ascii_uppercase();
         let steers = ["BASH_ENV", "ENV", "PYTHONSTARTUP", "SHELLOPTS", "BASHOPTS", "PS4", "IFS"]
             .contains(&upper.as_str())
@@ -103,51 +107,51 @@ impl SetupPlan {
     }
 }
 
-/// What came of an act on the directory of plugins.
+/// The result of an operation on the directory of plugins.
 ///
 /// `Debug` shows lengths, never content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PluginResult {
-    /// Of [`PluginOp::Look`].
+    /// The result of [`PluginOp::Look`].
     Looked {
-        /// Whether there is anything.
+        /// Whether anything exists.
         exists: bool,
     },
-    /// Of [`PluginOp::Lock`].
+    /// The result of [`PluginOp::Lock`].
     Locked(LockId),
-    /// Of [`PluginOp::Sweep`].
+    /// The result of [`PluginOp::Sweep`].
     Swept(Swept),
-    /// Of [`PluginOp::Commit`].
+    /// The result of [`PluginOp::Commit`].
     Committed(Committed),
-    /// Of [`PluginOp::Discard`].
+    /// The result of [`PluginOp::Discard`].
     Discarded,
-    /// Of [`PluginOp::WriteReceipt`].
+    /// The result of [`PluginOp::WriteReceipt`].
     ReceiptWritten,
-    /// Of [`PluginOp::Setup`].
+    /// The result of [`PluginOp::Setup`].
     SetUp(SetupOutcome),
-    /// Of [`PluginOp::List`].
+    /// The result of [`PluginOp::List`].
     Listed(Listed),
-    /// Of [`PluginOp::Hash`]: `None` where no such plugin is installed.
+    /// The result of [`PluginOp::Hash`]: `None` if no such plugin is installed.
     Hashed(Option<Hashed>),
-    /// Of [`PluginOp::Remove`].
+    /// The result of [`PluginOp::Remove`].
     Removed {
-        /// Whether there was such a plugin.
+        /// Whether the plugin existed.
         existed: bool,
     },
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Whether an earlier version was put back in its place.
     pub restored: bool,
-    /// How many directories of interrupted acts were removed.
+    /// How many directories of interrupted operations were removed.
     pub removed: u32,
     /// Whether the plugin is in its place now.
     pub installed: bool,
 }
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Whether an earlier version was replaced.
@@ -156,8 +160,8 @@ pub struct Committed {
     pub path: PathBuf,
 }
 
-/// Why a commit failed that could not put the earlier version back: it is whole, in this place. The source of the fault's own
-/// source, or that itself; a sweep tries again to put it back.
+/// The commit failed and could not put the earlier version back, which is complete in this path. This error is the
+/// source of the fault, or the source of that source. A later sweep tries again to put the version back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Displaced(pub PathBuf);
 
@@ -169,34 +173,35 @@ impl fmt::Display for Displaced {
 
 impl StdError for Displaced {}
 
-/// What is in the directory of plugins.
+/// The content of the directory of plugins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// What is installed, sorted by name.
+    /// The installed plugins, sorted by name.
     pub found: Vec<Found>,
-    /// The plugins of which an interrupted act, or one under way, left something: a sweep tidies them. Sorted, each once.
+    /// The plugins of which an interrupted or a running operation left something, sorted, each once. A sweep removes
+    /// it.
     pub left: Vec<PluginName>,
 }
 
 /// A plugin's directory, and its receipt if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its name.
+    /// The plugin's name.
     pub name: PluginName,
-    /// Where it is.
+    /// The plugin's directory.
     pub path: PathBuf,
-    /// The receipt's content, or why it cannot be read, in a sentence.
+    /// The receipt's content, or a sentence that says why it cannot be read.
     pub receipt: Result<Option<Vec<u8>>, String>,
 }
 
-/// What is installed, hashed, and the receipt of what was.
+/// The hashes of an installed plugin's files, and its receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
-    /// The files that are there now.
+    /// The files that exist now.
     pub tree: Tree,
-    /// What is neither a file nor a directory, or has a name that no archive could give it, by path.
+    /// The paths of what is neither a file nor a directory, or has a name that no archive could give it.
     pub others: Vec<String>,
-    /// Whether this system says which files may be executed. Where it does not, `tree` says it of none.
+    /// Whether this operating system knows which files are executable. If it does not, `tree` marks none.
     pub tells_executables: bool,
     /// The receipt's content.
     pub receipt: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What came of a plugin's `setup.sh`.
+//! The outcome of a plugin's `setup.sh`.
 
 use std::fmt::{self, Write as _};
 
@@ -6,23 +6,24 @@ use crate::printable::{Printable, lines};
 
 use serde::Serialize;
 
-/// What came of a `setup.sh`. Whatever it was, the plugin stays installed.
+/// The outcome of a `setup.sh`. The plugin stays installed in every case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetupOutcome {
-    /// The plugin has none, or it was to be left alone.
+    /// The plugin has no `setup.sh`, or the install was told to skip it.
     NotRun,
-    /// It was not run: this machine has no `bash`.
+    /// The script was not run: this machine has no `bash`.
     NoBash,
-    /// It could not be run, or not be seen to its end: why, in a sentence. The machine may have no processes or threads left.
+    /// The script could not be run, or its end could not be observed; the sentence says why. The machine may have no
+    /// processes or threads left.
     CouldNotRun(String),
-    /// It was run.
+    /// The script was run.
     Ran(SetupRun),
 }
 
 impl SetupOutcome {
-    /// Whether nothing went wrong: it ended with exit status 0, or there was nothing to run.
+    /// Returns whether nothing went wrong: the script ended with exit status 0, or there was none to run.
     pub fn is_good(&self) -> bool {
         match self {
             Self::NotRun => true,
@@ -54,7 +55,8 @@ impl fmt::Display for SetupOutcome {
     }
 }
 
-/// How a `setup.sh` ended, and the end of what it said. As JSON it is how it ended alone: what a script prints may be a secret.
+/// How a `setup.sh` ended, and the end of its outputs. As JSON it is only how the script ended, since the outputs may
+/// contain a secret.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct SetupRun {
     end: SetupEnd,
@@ -69,44 +71,45 @@ pub struct SetupRun {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetupEnd {
-    /// By itself, with this exit status.
+    /// The script exited with this status.
     Exited(i32),
-    /// By this signal, which was not ours.
+    /// A signal that the SDK did not send ended the script.
     Killed(i32),
-    /// It was killed because its time was over.
+    /// The SDK killed the script because its time limit passed.
     TimedOut,
-    /// It was killed because the install was cancelled.
+    /// The SDK killed the script because the install was cancelled.
     Cancelled,
-    /// It ended, and its exit status went elsewhere: whoever started this process has it ignore `SIGCHLD`, or something else in
-    /// it waits for all children. What it left running is not ended, since its group's number may be another one's by then.
+    /// The script ended and its exit status is lost: this process was started with `SIGCHLD` ignored, or other code in
+    /// it waits for all children. Processes that the script left running are not killed, since the number of its
+    /// process group may belong to another group by then.
     Unknown,
 }
 
 impl SetupRun {
-    /// A run that ended like this, with the ends of both outputs as they were written.
+    /// Makes a run from how it ended and the ends of both outputs as they were written.
     pub fn new(end: SetupEnd, stdout: Vec<u8>, stderr: Vec<u8>) -> Self {
         Self { end, stdout, stderr }
     }
 
-    /// How it ended.
+    /// Returns how the script ended.
     pub fn end(&self) -> SetupEnd {
         self.end
     }
 
-    /// The end of its standard output, made fit to print: what a terminal would obey and what turns the direction of
-    /// text is escaped, line ends and tabs stay.
+    /// Returns the end of the standard output, made fit to print: characters that control a terminal or change the
+    /// direction of text are escaped, except line ends and tabs.
     pub fn stdout(&self) -> String {
         lines(&String::from_utf8_lossy(&self.stdout))
     }
 
-    /// The end of its standard error, made fit to print: what a terminal would obey and what turns the direction of
-    /// text is escaped, line ends and tabs stay.
+    /// Returns the end of the standard error, made fit to print: characters that control a terminal or change the
+    /// direction of text are escaped, except line ends and tabs.
     pub fn stderr(&self) -> String {
         lines(&String::from_utf8_lossy(&self.stderr))
     }
 }
 
-/// Lengths alone: what a script prints may be a secret.
+/// Prints only lengths, since the outputs may contain a secret.
 impl fmt::Debug for SetupRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stdout, stderr) = (self.stdout.len(), self.stderr.len());

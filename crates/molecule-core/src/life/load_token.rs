@@ -1,20 +1,20 @@
-//! Reading the token from the store, once for each session.
+//! Loads the token from the store, once for each session.
 
 use crate::effect::Slot;
 use crate::error::{Error, Result};
 use crate::flow::Line;
 use crate::session::credential::{Credential, Kept, read_token};
 
-/// What a stored text that is no token means.
+/// How a stored text that is not a token is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damaged {
-    /// An error: it may be somebody's only copy of one.
+    /// It is an error: the text may be the only copy of a token.
     Fails,
-    /// The same as none: the caller brings a new one.
+    /// It counts as no token: the caller gets a new one.
     IsNone,
 }
 
-/// Reads the token, unless the session knows it already.
+/// Loads the token, unless the session has already done so.
 pub(crate) async fn load_token(line: &Line, operation: &'static str, damaged: Damaged) -> Result<()> {
     if !line.with(|cx| matches!(cx.session.credential(), Credential::Unread)) {
         return Ok(());
@@ -30,7 +30,7 @@ pub(crate) async fn load_token(line: &Line, operation: &'static str, damaged: Da
         Some(token) if cx.session.held().is_none() => {
             cx.session.hold(token, Kept::Stored);
         }
-        // Another call of the session may have read or minted one meanwhile: that one is newer.
+        // Another call of the session has loaded or minted a token meanwhile, which is newer.
         Some(_) => {}
         None => cx.session.hold_none(),
     });
