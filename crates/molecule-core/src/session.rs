@@ -1,4 +1,5 @@
-//! What the calls of one agent share: plain data, locked by a facade for one poll, feed or command at a time.
+//! The state that the calls of one agent share: plain data. A facade locks it for one poll, feed or method call at a
+//! time.
 
 pub(crate) mod credential;
 pub(crate) mod discoveries;
@@ -38,79 +39,80 @@ use crate::session::turn::Turns;
 use crate::text::remedy::give_token;
 use molecule_proto::{Now, Time};
 
-/// The most headers that a request usually has.
+/// The most headers that a request usually has, those that a driver adds included.
 const HEADERS: usize = 9;
 
-/// One agent's shared state.
+/// The shared state of one agent.
 ///
 /// `Debug` shows no credential.
 pub struct Session {
     config: Arc<Config>,
     credential: Credential,
-    /// A bearer that the store does not hold, and that a stored one replaced when it was refused: perhaps for a reason that
-    /// passes, such as April's 401 while its database is down.
+    /// The bearer before the current one, if it is in no store and was replaced by the stored one after a 401. The 401
+    /// may have a reason that passes, such as April's database being down.
     aside: Option<HeldToken>,
-    /// What the store held before the bearer was to be stored, as far as it could be read: everything else is newer.
+    /// What the store held before the bearer was to be stored, if it could be read. Any other token in the store is
+    /// newer.
     pub(crate) store_before: Option<Option<Token>>,
     pub(crate) inbound_secret: InboundState,
-    /// Which server this is; `None` until an answer told.
+    /// The server's dialect; `None` until an answer has shown it.
     pub(crate) dialect: Option<Dialect>,
     pub(crate) rate: RateBudget,
     pub(crate) rng: Rng,
     pub(crate) report: Report,
     pub(crate) generation: Option<i64>,
-    /// Whether the server refused a register without a URL: April's knows no poll mode.
+    /// Whether the server refused a register without a URL, since April's server has no poll mode.
     pub(crate) poll_refused: bool,
     pub(crate) vitals: Vitals,
     pub(crate) counters: Counters,
     pub(crate) peers: PeerCache,
     pub(crate) asking: Asking,
     pub(crate) looks: SharedLooks,
-    /// What the server was found not to offer.
+    /// The features that the server turned out not to offer.
     lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
     next_effect: u64,
     stop: StopLevel,
 }
 
-/// Something that not every server offers.
+/// A feature that not every server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
     /// `GET /workspaces/:id/a2a/queue/:item`.
     QueueStatus,
-    /// A list of all peers that is short enough to be read.
+    /// A list of all peers whose length is within the limit.
     AllPeers,
 }
 
-/// How urgently the loop should end; it only ever rises.
+/// How urgently the loop should end. The level only rises.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StopLevel {
-    /// Not at all.
+    /// The loop goes on.
     #[default]
     None,
-    /// After what must be finished.
+    /// The loop ends after it has finished what must be finished.
     Finish,
-    /// At once.
+    /// The loop ends at once.
     Now,
 }
 
-/// What the loop and one-shot calls learn about the agent.
+/// The state of the agent, as the loop and one-shot calls learn it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vitals {
-    /// The first request's moment, from which the uptime counts.
+    /// The time of the first request, from which the uptime counts.
     pub(crate) started: Option<Time>,
     pub(crate) last_beat: Option<Now>,
     pub(crate) status: Option<WorkspaceStatus>,
-    /// Failures in a row of each lane of the loop that failed last.
+    /// How often each lane of the loop has failed in a row. A lane whose last request succeeded is absent.
     failures: BTreeMap<Lane, u32>,
     /// The reported URL as it was last registered; `None` before the first register.
     pub(crate) registered: Option<Option<String>>,
-    /// When that was answered: a state that was asked for before it is old news.
+    /// When that register was answered. A state that was asked for before is out of date.
     pub(crate) registered_at: Option<Now>,
 }
 
 impl Vitals {
-    /// The platform shows this status. Tells whether it is another one than before.
+    /// Records the status that the platform shows. Returns whether it has changed.
     pub(crate) fn shows(&mut self, status: &WorkspaceStatus) -> bool {
         let is_new = self.status.as_ref() != Some(status);
         if is_new {
@@ -119,12 +121,12 @@ impl Vitals {
         is_new
     }
 
-    /// How often a lane of the loop failed in a row.
+    /// Returns how often a lane of the loop has failed in a row.
     pub(crate) fn failures_of(&self, lane: Lane) -> u32 {
         self.failures.get(&lane).copied().unwrap_or_default()
     }
 
-    /// A lane of the loop failed so often in a row by now; 0 once it works.
+    /// Sets how often a lane of the loop has failed in a row; 0 once it works.
     pub(crate) fn failed(&mut self, lane: Lane, failures: u32) {
         match failures {
             0 => self.failures.remove(&lane),
@@ -132,7 +134,7 @@ impl Vitals {
         };
     }
 
-    /// The platform took the agent in, under this URL.
+    /// Records that the platform accepted a register with this reported URL.
     pub(crate) fn registered(&mut self, at: Now, reported_url: Option<String>) {
         self.registered = Some(reported_url);
         self.registered_at = Some(at);
@@ -140,8 +142,8 @@ impl Vitals {
 }
 
 impl Session {
-    /// A session that has not spoken yet. The seed comes from the operating system: two agents, or two runs of one,
-    /// must not share it.
+    /// Makes the session of an agent that has sent no request yet. The seed comes from the operating system: two
+    /// agents, or two runs of one, must not share it.
     pub fn new(config: Config, seed: u64) -> Self {
         let mut session = Self::blank(Arc::new(config), Rng::with_seed(seed));
         if let Some(token) = session.config.given_token.clone() {
@@ -175,18 +177,18 @@ impl Session {
         }
     }
 
-    /// Moves the session out for the time of one poll, after which it is put back.
+    /// Moves the session out for one poll. The caller puts it back afterwards.
     pub(crate) fn lend(&mut self) -> Self {
         let blank = Self::blank(self.config.clone(), Rng::with_seed(0));
         std::mem::replace(self, blank)
     }
 
-    /// What the agent works by.
+    /// Returns the agent's configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// How the agent is.
+    /// Returns a snapshot of the agent's state.
     pub fn health(&self) -> Health {
         Health {
             last_beat: self.vitals.last_beat.map(|beat| beat.unix),
@@ -201,7 +203,8 @@ impl Session {
         }
     }
 
-    /// The inbound secret, if the platform announced one since the agent was built or the store had one.
+    /// Returns the inbound secret, if the platform has announced one since the agent was built, or if the store has
+    /// one.
     pub fn inbound_secret(&self) -> Option<&InboundSecret> {
         match &self.inbound_secret {
             InboundState::Held { secret, .. } => Some(secret),
@@ -209,20 +212,20 @@ impl Session {
         }
     }
 
-    /// Lays values over what the next heartbeat says.
+    /// Merges values into the report of the next heartbeats.
     ///
     /// # Errors
-    /// `Config` for a value that the server cannot take; nothing changes then.
+    /// `Config` for a value that the server cannot take; the report is unchanged then.
     pub fn report(&mut self, report: Report) -> Result<()> {
         report.check()?;
         self.report.merge(report);
         Ok(())
     }
 
-    /// Changes the URL under which the platform reaches the agent; the loop registers it.
+    /// Changes the URL at which the platform reaches the agent. The loop registers it.
     ///
     /// # Errors
-    /// `Config` if it is no http(s) URL; nothing changes then.
+    /// `Config` if it is not an http(s) URL; the URL is unchanged then.
     pub fn set_reported_url(&mut self, url: Option<String>) -> Result<()> {
         if let Some(url) = &url {
             check_reported_url(url).map_err(|error| error.during("set reported URL"))?;
@@ -231,25 +234,27 @@ impl Session {
         Ok(())
     }
 
-    /// Changes the card that later registers carry. [`UpdateCard`](crate::endpoint::UpdateCard) replaces it on the platform now.
+    /// Changes the card of later registers. [`UpdateCard`](crate::endpoint::UpdateCard) replaces it on the platform
+    /// now.
     ///
     /// # Errors
-    /// `Config` if the platform could not store it; nothing changes then.
+    /// `Config` if the platform could not store the card; it is unchanged then.
     pub fn update_card(&mut self, card: AgentCard) -> Result<()> {
         check_card(&card).map_err(|error| error.during("update card"))?;
         Arc::make_mut(&mut self.config).card = card;
         Ok(())
     }
 
-    /// What is known of where peers are called.
+    /// Returns the cache of peers' URLs.
     pub fn peers(&self) -> &PeerCache {
         &self.peers
     }
 
-    /// Forgets where a peer is called, so that the next call asks the platform anew; what is being asked now is not remembered.
+    /// Removes a peer from the cache, so that the next call asks the platform for its URL. The answer of a discovery
+    /// that is in flight is not cached.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn invalidate_peer_url(&mut self, id: impl AsRef<str>) -> Result<()> {
         let id = workspace_id("invalidate peer URL", id)?;
         self.peers.invalidate(&id);
@@ -257,18 +262,20 @@ impl Session {
         Ok(())
     }
 
-    /// Raises the stop latch: to `Finish`, and to `Now` when asked so or asked a second time. Tells where it stands.
+    /// Raises the stop latch to `Finish`; to `Now` if `now` is set or the latch was raised before. Returns the new
+    /// level.
     pub fn raise_stop(&mut self, now: bool) -> StopLevel {
         self.stop = if now || self.stop != StopLevel::None { StopLevel::Now } else { StopLevel::Finish };
         self.stop
     }
 
-    /// Where the stop latch stands.
+    /// Returns the level of the stop latch.
     pub fn stop_level(&self) -> StopLevel {
         self.stop
     }
 
-    /// An answer told which server this is. One that was replaced by a newer one may offer what it did not.
+    /// Records the server's dialect, as an answer showed it. A server that was replaced by a newer one may offer what
+    /// it did not, so the lacking features are forgotten then.
     pub(crate) fn learn_dialect(&mut self, is_current: bool) -> Dialect {
         let dialect = if is_current { Dialect::Current } else { Dialect::April };
         self.dialect = Some(dialect);
@@ -278,12 +285,13 @@ impl Session {
         dialect
     }
 
-    /// Whether the server was found not to offer this.
+    /// Returns whether the server is known not to offer a feature.
     pub(crate) fn lacks(&self, feature: Feature) -> bool {
         self.lacking.contains(&feature)
     }
 
-    /// From now on nobody asks for it, unless the server turns out to be a newer one.
+    /// Records that the server does not offer a feature. It is not asked for again unless the server turns out to be a
+    /// newer one.
     pub(crate) fn learn_lack(&mut self, feature: Feature) {
         self.lacking.insert(feature);
     }
@@ -303,17 +311,17 @@ impl Session {
         }
     }
 
-    /// Whether the store was read and there is no bearer to ask anything with.
+    /// Returns whether the store was read and no bearer is held.
     pub(crate) fn lacks_token(&self) -> bool {
         matches!(self.credential, Credential::Missing)
     }
 
-    /// The bearer that requests carry now.
+    /// Returns the bearer that requests carry now.
     pub(crate) fn bearer(&self) -> Option<&Token> {
         self.held().map(|held| &held.token)
     }
 
-    /// The credential that a request with this authentication carries now.
+    /// Returns the credential that a request with this authentication carries now.
     pub(crate) fn credential_of<'a>(&'a self, auth: &'a Auth) -> Option<&'a Token> {
         match auth {
             Auth::Open => None,
@@ -322,26 +330,26 @@ impl Session {
         }
     }
 
-    /// Holds a bearer from now on. Tells whether it is another one than before.
+    /// Replaces the bearer. Returns whether it has changed.
     pub(crate) fn hold(&mut self, token: Token, kept: Kept) -> bool {
         let changed = self.bearer() != Some(&token);
         self.credential = Credential::Held(HeldToken { header: token.bearer(), token, kept });
         changed
     }
 
-    /// Holds a bearer that the platform made just now: no other one is worth a try any more.
+    /// Replaces the bearer by one that the platform has just minted. The bearer before it is not worth another try.
     pub(crate) fn hold_minted(&mut self, token: Token, kept: Kept) -> bool {
         self.aside = None;
         self.hold(token, kept)
     }
 
-    /// The bearer, if the owner gave it and it is to be stored once the platform accepted it.
+    /// Returns the bearer if the owner gave it and it must be stored once the platform accepts it.
     pub(crate) fn given_to_store(&self) -> Option<Token> {
         let given = self.held().filter(|held| held.kept == Kept::Given && self.config.store_given_token)?;
         Some(given.token.clone())
     }
 
-    /// This bearer is kept there from now on, if it is still the one that is held.
+    /// Records where this bearer is stored, if it is still the one that is held.
     pub(crate) fn keep(&mut self, token: &Token, kept: Kept) {
         if let Credential::Held(held) = &mut self.credential
             && held.token == *token
@@ -350,8 +358,8 @@ impl Session {
         }
     }
 
-    /// The bearer was refused, and this is what the store holds, if it could be read and holds anything. Another token is
-    /// held from now on, if there is one: the stored one, or the one that made room for that before. Tells whether there was.
+    /// Replaces a refused bearer: by `stored`, the store's token, if that is another one; else by the bearer that was
+    /// replaced before it. Returns whether there was another bearer.
     pub(crate) fn hold_another(&mut self, stored: Option<Token>) -> bool {
         let refused = self.held().cloned();
         let is_new = |token: &Token| refused.as_ref().is_none_or(|refused| refused.token != *token);
@@ -364,7 +372,7 @@ impl Session {
         }
     }
 
-    /// The store was read and holds no token.
+    /// Records that the store was read and holds no token.
     pub(crate) fn hold_none(&mut self) {
         if matches!(self.credential, Credential::Unread) {
             self.credential = Credential::Missing;
@@ -376,19 +384,18 @@ impl Session {
         EffectId(self.next_effect)
     }
 
-    /// A fresh id for a message, or a key: a random UUID.
+    /// Returns a new id for a message, or a new idempotency key: a random UUID.
     pub(crate) fn uuid(&mut self) -> String {
         random_uuid(self.rng.u128(..).to_be_bytes())
     }
 
-    /// Binds a draft to the platform. This is the one place where a credential enters a request, and the request's origin
-    /// is the platform's by construction.
+    /// Makes a request of a draft. This is the only function in which a credential enters a request, and the request's
+    /// origin is always the platform's.
     pub(crate) fn bind(&self, draft: Draft) -> Result<Request<Bytes>> {
-        // Enough for those below and what a driver adds.
         let mut headers = HeaderMap::with_capacity(HEADERS);
         let accept = if draft.is_any_type { "*/*" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        // Nothing here decodes anything: without a word, something on the way may compress the answer.
+        // The SDK decodes no content encoding. Without this header, something on the way might compress the answer.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, self.config.user_agent.clone());
         if draft.body.is_some() {
@@ -418,14 +425,14 @@ impl Session {
         Ok(request)
     }
 
-    /// The error for a call that needs a bearer where none is held.
+    /// Makes the error of a call that needs a bearer when none is held.
     pub(crate) fn no_token(operation: &'static str) -> Error {
         Error::new(ErrorKind::TokenNotHeld, operation, "no token is held for this workspace")
             .remedy(format!("register first, or with the token: {}", give_token()))
     }
 }
 
-/// An id as a header's value.
+/// Returns an id as a header's value.
 fn workspace_value(id: &WorkspaceId) -> HeaderValue {
     HeaderValue::from_str(id.as_ref()).expect("a UUID is ASCII")
 }

@@ -1,4 +1,4 @@
-//! The bearer and the inbound secret, as far as they are known, and how a stored token reads.
+//! The states of the bearer and the inbound secret, and the parser of a stored token.
 
 use http::HeaderValue;
 use molecule_proto::{InboundSecret, Token};
@@ -7,39 +7,39 @@ use zeroize::Zeroizing;
 use crate::effect::Stored;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The bearer, as far as it is known.
+/// The state of the bearer.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
-    /// The store was not read yet.
+    /// The store has not been read yet.
     Unread,
-    /// The store was read and holds none.
+    /// The store was read and holds no token.
     Missing,
-    /// This one.
+    /// The agent holds this bearer.
     Held(HeldToken),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct HeldToken {
     pub(crate) token: Token,
-    /// The token as a header's value, made once.
+    /// The value of the `Authorization` header, made once.
     pub(super) header: HeaderValue,
     pub(crate) kept: Kept,
 }
 
-/// Where a bearer is besides in memory.
+/// Where a bearer is stored, other than in the memory of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
     /// In the store.
     Stored,
-    /// With the owner, who gave it by an option; the platform has not accepted it yet, or it is not to be stored.
+    /// Only with the owner, who gave it by an option. The platform has not accepted it yet, or it must not be stored.
     Given,
-    /// With the owner alone: the platform accepted it, and it could not be stored.
+    /// Only with the owner: the platform accepted it, and it could not be stored.
     Accepted,
-    /// Nowhere: it was minted and could not be stored.
+    /// Nowhere: the platform minted it, and it could not be stored.
     Nowhere,
 }
 
-/// The inbound secret, as far as it is known.
+/// The state of the inbound secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum InboundState {
     Unread,
@@ -47,8 +47,8 @@ pub(crate) enum InboundState {
     Held { secret: InboundSecret, saved: bool },
 }
 
-/// Reads the token's slot: its raw text, as the Python SDK keeps it, or as a person wrote it, with whatever mark of its encoding
-/// an editor or a shell put before it.
+/// Parses the content of the token's slot: raw text, as the Python SDK writes it or as a person wrote it. A byte order
+/// mark of an editor or a shell may precede it.
 pub(crate) fn read_token(operation: &'static str, stored: &Stored) -> Result<Token> {
     let refuse = |why: &str| {
         Error::new(ErrorKind::Storage, operation, format!("what {} holds is no token: {why}", stored.place)).remedy(
@@ -60,7 +60,7 @@ pub(crate) fn read_token(operation: &'static str, stored: &Stored) -> Result<Tok
     Token::given(&text).map_err(|error| refuse(&error.to_string()))
 }
 
-/// UTF-8, or the UTF-16 that PowerShell's `>` writes.
+/// Decodes UTF-8, or the UTF-16 that PowerShell's `>` writes.
 fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let utf_16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks();

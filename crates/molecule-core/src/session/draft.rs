@@ -1,4 +1,4 @@
-//! A request before it is bound to the platform.
+//! The draft of a request, which names no origin and carries no credential yet.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,11 +10,11 @@ use molecule_proto::Token;
 use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
 
-/// Which credential a request carries.
+/// The credential that a request carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// None: open endpoints.
+    /// No credential: open endpoints.
     Open,
     /// The workspace's bearer, if one is held.
     Bearer,
@@ -22,12 +22,12 @@ pub enum Auth {
     Admin(Token),
 }
 
-/// The most bytes of a body that a request usually has.
+/// The usual most bytes of a request's body.
 const BODY: usize = 256;
 
-/// A request before it is bound to the platform: what an endpoint asks for.
+/// A request of an endpoint before it is bound to the platform.
 ///
-/// `Debug` shows method, path without its query, and length, never the body.
+/// `Debug` shows the method, the path without its query, and the body's length, never the body.
 #[derive(Clone)]
 pub struct Draft {
     pub(super) method: Method,
@@ -39,35 +39,35 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A request without a body.
+    /// Makes a draft without a body.
     pub fn new(method: Method, path: impl Into<Cow<'static, str>>, auth: Auth) -> Self {
         Self { method, path: path.into(), body: None, auth, named: false, is_any_type: false }
     }
 
-    /// The same, saying which workspace asks: `X-Workspace-ID`.
+    /// Adds the header `X-Workspace-ID`, which says which workspace asks.
     #[must_use]
     pub fn named(mut self) -> Self {
         self.named = true;
         self
     }
 
-    /// The same with a body that is JSON already.
+    /// Sets a body that is already JSON.
     pub(crate) fn body(mut self, json: Bytes) -> Self {
         self.body = Some(json);
         self
     }
 
-    /// The same, taking an answer of any type.
+    /// Accepts an answer of any media type.
     #[must_use]
     pub fn any_type(mut self) -> Self {
         self.is_any_type = true;
         self
     }
 
-    /// The same with a JSON body.
+    /// Sets a body and serializes it as JSON.
     ///
     /// # Errors
-    /// `Config` if the value is not JSON (a number that is not finite, a key that is no text).
+    /// `Config` if the value cannot be JSON (a number that is not finite, a key that is not text).
     pub fn json(mut self, body: &impl serde::Serialize) -> Result<Self> {
         let mut bytes = Vec::with_capacity(BODY);
         serde_json::to_writer(&mut bytes, body)

@@ -1,4 +1,4 @@
-//! What is known of where peers are called: for a time, and of no more than so many.
+//! The cache of peers' URLs, bounded in time and in number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,21 +8,22 @@ use molecule_proto::{Peer, WorkspaceId};
 use crate::machine::Now;
 use crate::session::peer_url::PeerUrl;
 
-/// How long a URL is used without asking again, and how long a peer that refused a direct call is not called directly.
+/// How long a URL is used before the platform is asked again, and how long a peer that refused a direct call is not
+/// called directly.
 pub const TTL: Duration = Duration::from_secs(300);
 
-/// How long it is remembered that a peer has no URL.
+/// How long the cache remembers that a peer has no URL.
 pub const NEGATIVE_TTL: Duration = Duration::from_secs(60);
 
-/// How many peers are remembered; the one that was used longest ago makes room.
+/// The most peers in the cache. The least recently used one is removed for a new one.
 pub const CAPACITY: usize = 1024;
 
-/// Where peers are called, as the platform last said. Plain data in the session; it knows no clock but those it is told, and
-/// ages are by whichever of the two says more, so that a computer's sleep makes every entry older.
+/// The cache of peers' URLs, as the platform last showed them. It is plain data in the session and reads no clock. The
+/// age of an entry is the larger of both clocks' advances, so that entries age while the computer sleeps.
 #[derive(Debug, Clone, Default)]
 pub struct PeerCache {
     entries: BTreeMap<WorkspaceId, Entry>,
-    /// Peers by their last use.
+    /// The peers in the order of their last use.
     used: BTreeMap<u64, WorkspaceId>,
     uses: u64,
 }
@@ -31,22 +32,22 @@ pub struct PeerCache {
 struct Entry {
     url: Option<PeerUrl>,
     learnt: Now,
-    /// When the peer refused a direct call at this URL.
+    /// When the peer refused a direct call to this URL.
     refused: Option<Now>,
     use_number: u64,
 }
 
-/// What is known of a peer.
+/// A cached answer about a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// It is called here.
+    /// The peer's URL.
     At(PeerUrl),
-    /// The platform names no URL at which anybody could be called.
+    /// The platform shows no URL at which the peer could be called.
     Nowhere,
 }
 
 impl PeerCache {
-    /// What is known of a peer and no older than its time.
+    /// Returns the cached answer about a peer if it has not expired.
     pub fn lookup(&mut self, now: Now, id: &WorkspaceId) -> Option<Known> {
         let entry = self.entries.get(id).filter(|entry| entry.is_fresh(now))?;
         let known = entry.url.clone().map_or(Known::Nowhere, Known::At);
@@ -54,15 +55,16 @@ impl PeerCache {
         Some(known)
     }
 
-    /// Remembers where a peer is called, or that it is not. A refusal outlives the same URL said once more.
+    /// Caches a peer's URL, or that it has none. A refusal of direct calls stays if the URL is the same as before.
     pub fn insert(&mut self, now: Now, id: &WorkspaceId, url: Option<PeerUrl>) {
         let before = self.entries.get(id).filter(|entry| entry.url == url && entry.is_refused(now));
         let refused = before.and_then(|entry| entry.refused);
         self.put(id, url, now, refused);
     }
 
-    /// Learns from a list of peers. It pushes out nobody: peers beyond the capacity are asked for when they are called. A row
-    /// without a URL says little (a poll agent shows whatever it registered), but that a URL is no longer shown counts.
+    /// Learns from a list of peers. It removes no entry to make room: peers beyond the capacity are asked for when they
+    /// are called. A row without a usable URL says little, since a poll agent shows whatever it registered; it only
+    /// removes a cached peer that had a URL.
     pub fn learn(&mut self, now: Now, rows: &[Peer]) {
         if self.entries.len() + rows.len() > CAPACITY {
             self.forget_stale(now);
@@ -78,34 +80,34 @@ impl PeerCache {
         }
     }
 
-    /// Forgets a peer, its refusal included.
+    /// Removes a peer, its refusal of direct calls included.
     pub fn invalidate(&mut self, id: &WorkspaceId) {
         if let Some(entry) = self.entries.remove(id) {
             self.used.remove(&entry.use_number);
         }
     }
 
-    /// Remembers that a peer refused a direct call at this URL: a door for others, or no way there from here.
+    /// Records that a direct call to a peer's URL failed: the peer refused it, or its URL cannot be reached from here.
     pub fn refuse(&mut self, now: Now, id: &WorkspaceId, url: &PeerUrl) {
         let learnt = match self.entries.get(id) {
             Some(entry) if entry.url.as_ref() == Some(url) => entry.learnt,
-            // The platform has named another one meanwhile, or the peer was forgotten.
+            // The platform has shown another URL meanwhile, or the peer was removed.
             Some(_) | None => return,
         };
         self.put(id, Some(url.clone()), learnt, Some(now));
     }
 
-    /// Whether a peer refused direct calls at what is known to be its URL, not longer ago than [`TTL`].
+    /// Returns whether the peer refused a direct call to its cached URL within the last [`TTL`].
     pub fn is_refused(&self, now: Now, id: &WorkspaceId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.is_refused(now))
     }
 
-    /// How many peers are remembered, stale ones included.
+    /// Returns the number of cached peers, expired ones included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none is.
+    /// Returns whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

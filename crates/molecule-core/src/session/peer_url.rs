@@ -1,4 +1,4 @@
-//! Where a peer is called directly: a request that no credential of this agent can enter.
+//! The URL of a peer, and the request of a direct call, which carries no credential of this agent.
 
 use core::net::IpAddr;
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::config::options::SDK;
 use crate::effect::connection::Reach;
 use crate::printable::ShownUrl;
 
-/// A peer's http(s) URL, as it published it. It names a host, carries no user info, and is at most 2,048 bytes long.
+/// An http(s) URL that a peer published. It names a host, has no user info, and is at most 2,048 bytes long.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PeerUrl(Uri);
 
-/// Longer ones are not kept: what a stranger publishes takes room here.
+/// The most bytes of a URL: a stranger publishes it, and it takes memory here.
 const LONGEST: usize = 2048;
 
 impl PeerUrl {
-    /// Reads what the platform shows as a peer's URL; `None` if nobody can be called there: a placeholder of a poll agent, a
-    /// word, or the made-up container address (`http://ws-…:8000`) of an agent without a URL.
+    /// Parses what the platform shows as a peer's URL. Returns `None` if no peer can be called there: the placeholder
+    /// of a poll agent, a word, or the made-up container address (`http://ws-…:8000`) of an agent without a URL.
     pub fn read(text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
@@ -32,16 +32,16 @@ impl PeerUrl {
         (!has_user_info && !is_made_up).then_some(Self(uri))
     }
 
-    /// The URL for an HTTP client.
+    /// Returns the URL for an HTTP client.
     pub fn as_uri(&self) -> &Uri {
         &self.0
     }
 
-    /// Whether an agent of this platform calls it directly: over `https` to another machine that is not the platform's own
-    /// origin. This machine is called, with or without TLS, only where the platform is on it too: everywhere else a peer
-    /// could have the agent knock at its own machine's doors. Its names in other words (`127.1`, `0.0.0.0`) and addresses that
-    /// are not public, such as those of a private network or of a cloud's metadata, are never called; nor is a name that
-    /// resolves to such ones alone ([`reach`](Self::reach)).
+    /// Returns whether an agent of this platform may call the URL directly. It must be `https` to another machine, and
+    /// not the platform's own origin. A URL on this machine may be called, with or without TLS, only if the platform is
+    /// on this machine too: otherwise a peer could make the agent send requests to local services. Never called are
+    /// other spellings of this machine (`127.1`, `0.0.0.0`), addresses that are not public, such as those of private
+    /// networks and cloud metadata services, and names that resolve to such addresses only ([`reach`](Self::reach)).
     pub fn is_direct(&self, platform: &BaseUrl) -> bool {
         let is_https = self.0.scheme_str() == Some("https");
         match self.0.host() {
@@ -51,13 +51,14 @@ impl PeerUrl {
         }
     }
 
-    /// Which addresses its host may resolve to.
+    /// Returns the addresses to which the URL's host may resolve.
     pub fn reach(&self, platform: &BaseUrl) -> Reach {
         if platform.is_loopback() { Reach::PublicOrLoopback } else { Reach::Public }
     }
 
-    /// A message for the peer. Whoever registered the URL reads it, so it says nothing about this agent: no bearer, no
-    /// workspace, no organisation, no origin, and no user agent of its author's; and there is nothing here to take them from.
+    /// Makes the request that carries a message to the peer. Whoever registered the URL reads it, so it says nothing
+    /// about this agent: no bearer, no workspace, no organisation, no origin, and no user agent of the author's. This
+    /// function has no session to take them from.
     pub(crate) fn post(&self, body: Bytes) -> Request<Bytes> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
@@ -71,15 +72,15 @@ impl PeerUrl {
     }
 }
 
-/// Whether a host may be another machine: no other word for this one, and no address that is not public. What a name leads to
-/// is judged where it is resolved.
+/// Returns whether a host may be another machine: not another spelling of this one, and not an address that is not
+/// public. The addresses of a name are judged when it is resolved.
 fn is_elsewhere(host: &str) -> bool {
     let bare = bare_host(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => Reach::Public.admits(address),
         Err(_) => {
             let name = bare.trim_end_matches('.').to_ascii_lowercase();
-            // Resolvers take a name that ends in a number for an address in some shorter form.
+            // Resolvers treat a name whose last label is a number as a short form of an address.
             let last = name.rsplit('.').next().unwrap_or_default();
             let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
             last != "localhost" && !is_number
@@ -149,7 +150,7 @@ mod tests {
             ("https://PLATFORM.example:443/", false, true),
             ("https://platform.example:444/", true, true),
             ("http://127.0.0.1:8080/workspaces/x/a2a", false, false),
-            // This machine in other words, and what no agent lives at.
+            // Other spellings of this machine, and reserved addresses.
             ("https://0.0.0.0/", false, false),
             ("https://[::]/", false, false),
             ("https://[::ffff:127.0.0.1]/", false, false),
@@ -164,7 +165,7 @@ mod tests {
             ("https://224.0.0.1/", false, false),
             ("https://255.255.255.255/", false, false),
             ("https://[ff02::1]/", false, false),
-            // A private network's.
+            // Addresses of private networks.
             ("https://10.0.0.7/", false, false),
             ("https://192.168.1.1/a2a", false, false),
             ("https://100.100.100.200/", false, false),

@@ -5,48 +5,49 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use molecule_proto::{RateLimit, Remaining, Time};
 
-/// What is known of the budget. Every answer tells what is left for everybody, so each agent learns of the others.
+/// The known state of the budget. Every answer shows what is left for all clients together, so each agent learns what
+/// the others have spent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateBudget {
     seen: Option<RateLimit>,
-    /// When `seen` was learnt.
+    /// When `seen` was received.
     at: Time,
     blocked_until: Time,
 }
 
-/// The server's window.
+/// The length of the server's window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 
 impl RateBudget {
-    /// The share of a window that is kept for heartbeats: enough for 240 agents with a beat every 30 s, up to a tenth early, at
-    /// 600 requests a minute.
+    /// The share of a window that is reserved for heartbeats. It is enough for 240 agents that send a heartbeat every
+    /// 30 s, up to 10 % early, at a limit of 600 requests per minute.
     pub const KEPT_FOR_HEARTBEATS: f64 = 0.85;
 
-    /// Learns from an answer's headers.
+    /// Learns from the headers of an answer.
     pub(crate) fn learn(&mut self, now: Time, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         if let Some(limit) = RateLimit::from_headers(headers) {
             self.seen = Some(within_window(limit));
             self.at = now;
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            // Of several requests that were under way, one may be told a longer wait than the last one.
+            // Of several requests in flight, an earlier answer may have asked for a longer wait than the last one.
             self.blocked_until = self.blocked_until.max(now + wait.unwrap_or(Duration::from_secs(1)));
         }
     }
 
-    /// What the server last said.
+    /// Returns what the server last said.
     pub fn seen(&self) -> Option<RateLimit> {
         self.seen
     }
 
-    /// Until when a heartbeat holds back: after a 429, as long as it said.
+    /// Returns until when a heartbeat must wait: after a 429, as long as the answer asked.
     pub(crate) fn hold_heartbeat(&self, now: Time) -> Option<Time> {
         (self.blocked_until > now).then_some(self.blocked_until)
     }
 
-    /// Until when a lane that can wait holds back: also while less of the window is left than the heartbeats of a large
-    /// organisation need until it refills, but no longer than its patience lasts. It waits for the refill then, since the
-    /// others spend meanwhile.
+    /// Returns until when a lane of lower priority must wait. Apart from a 429, it waits for the refill while less of
+    /// the window is left than the heartbeats of a large organisation need until then, since other agents go on
+    /// spending. It waits no longer than until `patience`.
     pub(crate) fn hold_others(&self, now: Time, patience: Time) -> Option<Time> {
         let until = self.affordable_at().min(patience).max(self.blocked_until);
         (until > now).then_some(until)
@@ -57,15 +58,15 @@ impl RateBudget {
         else {
             return Time::ZERO;
         };
-        // The server rounds down.
+        // The server rounds the seconds down.
         let reset = Duration::from_secs(u64::from(reset_secs) + 1).min(WINDOW);
         let kept = f64::from(limit) * Self::KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
         if f64::from(requests) < kept { self.at + reset } else { Time::ZERO }
     }
 }
 
-/// No window refills later than after its own length: a gateway that says when it refills in seconds of the calendar, as
-/// many do, does not mean half a century.
+/// Limits the time until the refill to the window's length. Many gateways write it as a Unix time, which would be a
+/// wait of half a century.
 fn within_window(limit: RateLimit) -> RateLimit {
     match limit {
         RateLimit::Window { limit, remaining: Some(mut left) } => {
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_budget_that_covers_the_heartbeats_holds_nothing_back() {
-        // 510 of 600 are kept at the window's start, 8.5 for each second that is left.
+        // Reserved are 510 of 600 at the window's start, 8.5 for each second that is left.
         for (requests, reset_secs) in [(599, 59), (510, 59), (255, 29), (9, 0)] {
             assert_eq!(budget(requests, reset_secs).hold_others(at(100), at(999)), None, "{requests} {reset_secs}");
         }

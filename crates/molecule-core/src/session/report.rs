@@ -1,10 +1,10 @@
-//! What an agent says about itself with its next heartbeat.
+//! The values that an agent reports with its next heartbeat.
 
 use molecule_proto::{HeartbeatRequest, RuntimeMetadata, RuntimeState, refuse_nul};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Values for the next heartbeat, of `agent.report(…)`. What is left out stays as it was; the last value wins.
+/// Values for the next heartbeat, of `agent.report(…)`. A value that is not set stays as it was; the last value wins.
 ///
 /// ```
 /// use molecule_core::Report;
@@ -24,54 +24,57 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report that says nothing yet.
+    /// Makes an empty report.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tasks in work. 1 and more holds back calls that the platform has queued: report 0 when idle.
+    /// Sets the number of tasks in work. With 1 or more the platform holds back calls that it has queued: report 0 when
+    /// the agent is idle.
     pub fn active_tasks(mut self, count: u32) -> Self {
         self.active_tasks = Some(count);
         self
     }
 
-    /// What the agent does, in a few words; `""` for nothing.
+    /// Sets what the agent does, in a few words; `""` for nothing.
     pub fn current_task(mut self, task: impl Into<String>) -> Self {
         self.current_task = Some(task.into());
         self
     }
 
-    /// Share of failed work, 0 to 1. From 0.5 the platform shows the workspace as degraded, below 0.1 as online again.
+    /// Sets the share of failed work, 0 to 1. From 0.5 the platform shows the workspace as degraded, below 0.1 as
+    /// online again.
     pub fn error_rate(mut self, rate: f64) -> Self {
         self.error_rate = Some(rate);
         self
     }
 
-    /// One of the errors behind the rate, for people; keep secrets out of it.
+    /// Sets one of the errors behind the rate, as text for people. It must not contain secrets.
     pub fn sample_error(mut self, error: impl Into<String>) -> Self {
         self.sample_error = Some(error.into());
         self
     }
 
-    /// How the agent feels: [`RuntimeState::Wedged`] degrades the workspace until a beat says otherwise.
+    /// Sets the state of the agent's runtime: [`RuntimeState::Wedged`] degrades the workspace until a later heartbeat
+    /// reports another state.
     pub fn runtime_state(mut self, state: RuntimeState) -> Self {
         self.runtime_state = Some(state);
         self
     }
 
-    /// Spend of this month in US cents, cumulative; 0 leaves the platform's figure as it is.
+    /// Sets the cumulative spend of this month in US cents; 0 leaves the platform's figure as it is.
     pub fn monthly_spend(mut self, cents: u64) -> Self {
         self.monthly_spend = Some(cents);
         self
     }
 
-    /// What the agent takes care of itself. It goes with every beat from now on, since a beat without it withdraws it.
+    /// Sets what the agent takes care of itself. Every heartbeat repeats it, since a heartbeat without it withdraws it.
     pub fn runtime_metadata(mut self, metadata: RuntimeMetadata) -> Self {
         self.runtime_metadata = Some(metadata);
         self
     }
 
-    /// Refuses what the server would answer with 500, or 400.
+    /// Refuses values that the server would answer with 500 or 400.
     pub(crate) fn check(&self) -> Result<()> {
         let invalid = |cause: String, remedy: &str| Err(Error::new(ErrorKind::Config, "report", cause).remedy(remedy));
         if let Some(rate) = self.error_rate
@@ -93,7 +96,7 @@ impl Report {
         Ok(())
     }
 
-    /// Lays another report over this one.
+    /// Overwrites the values that a newer report sets.
     pub(crate) fn merge(&mut self, newer: Self) {
         fn over<T>(old: &mut Option<T>, new: Option<T>) {
             if new.is_some() {
@@ -109,7 +112,7 @@ impl Report {
         over(&mut self.runtime_metadata, newer.runtime_metadata);
     }
 
-    /// Writes the values into a beat.
+    /// Writes the values into a heartbeat.
     pub(crate) fn fill(&self, beat: &mut HeartbeatRequest) {
         if let Some(count) = self.active_tasks {
             beat.active_tasks = i64::from(count);

@@ -1,7 +1,7 @@
-//! Whose turn it is to get a token: one call of a session at a time.
+//! The turn to get a token: one call of a session at a time.
 //!
-//! Of two tokens that the server makes, the older one may be dead by the time the newer one is there. Were both asked for
-//! at once, the older one might be stored last.
+//! When the server makes two tokens, the older one may be revoked before the newer one arrives. If two calls asked at
+//! the same time, the older token might be stored last.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,30 +10,31 @@ use molecule_proto::{Time, Wake};
 
 use crate::session::Session;
 
-/// A call's place in the order of those that may get a token. A call that is dropped half-way (its runtime ended, a callback
-/// or a store panicked) gives its turn back with it.
+/// A call's claim to the turn. A call that is dropped half-way (its runtime ended, a callback or a store panicked)
+/// releases the turn with it.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     held: Option<Arc<()>>,
-    /// How often it asked in vain.
+    /// How often the call asked while another one had the turn.
     waited: u32,
 }
 
-/// Who has the turn, if anybody has.
+/// The holder of the turn, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     holder: Weak<()>,
 }
 
-/// How long a call waits before it asks again: nobody tells it.
+/// How long a call waits before it asks again, since it gets no notice.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A call that is kept and never polled again holds its turn. After so many limits of a call, and a minute for the store, it
-/// is passed over. Counted in pauses, since a clock that leaps ahead ends no call.
+/// A call that is neither dropped nor polled again keeps its turn. Other calls pass it over after this many times the
+/// limit of a call, plus one minute for the store. They count their pauses, so that a clock that jumps ahead ends no
+/// turn.
 const LIMITS: u32 = 3;
 
 impl Turn {
-    /// Takes the turn, or tells when to ask again.
+    /// Takes the turn, or returns when to ask again.
     ///
     /// # Errors
     /// The wake, while another call has the turn.
@@ -43,7 +44,7 @@ impl Turn {
         let is_mine = |holder: &Arc<()>| self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, holder));
         let holder = session.turns.holder.upgrade();
         let at = now + PAUSE;
-        // A clock at its very end wakes nobody any more.
+        // At the end of the clock's range no wake is later than now.
         let can_wait = u128::from(self.waited) < patience && at > now;
         if holder.is_some_and(|holder| !is_mine(&holder)) && can_wait {
             self.waited += 1;
@@ -53,7 +54,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Gives the turn back, if it has it.
+    /// Releases the turn, if this call has it.
     pub(crate) fn give_back(&mut self) {
         self.held = None;
     }
