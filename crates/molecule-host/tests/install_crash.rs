@@ -37,7 +37,7 @@ const ACTS: [&str; 12] = [
     "none",
 ];
 
-/// The archive of a version with a script. It is so long that half of it contains files.
+/// The archive of a version with a script. Its first half already contains files, because it is long.
 fn archive_of(version: &str) -> Vec<u8> {
     let noise: Vec<u8> = (0..400_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     let noise: String = noise.iter().map(|byte| format!("{byte:x}")).collect();

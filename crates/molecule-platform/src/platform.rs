@@ -27,7 +27,7 @@ use crate::workspace::Workspace;
 use crate::{gate, owner};
 
 /// How long the platform remembers a secret that it generated for an unknown id.
-const MADE_UP_FOR: Duration = Duration::from_secs(300);
+const MADE_UP_LIFETIME: Duration = Duration::from_secs(300);
 
 /// The Molecule AI platform in memory.
 ///
@@ -242,7 +242,7 @@ impl Platform {
             None => {
                 self.made_up.retain(|_, (_, until)| *until > now);
                 let secret = made_up.unwrap_or_else(|| self.random.inbound_secret());
-                self.made_up.entry(id.clone()).or_insert((secret.clone(), now + MADE_UP_FOR));
+                self.made_up.entry(id.clone()).or_insert((secret.clone(), now + MADE_UP_LIFETIME));
                 secret
             }
         }

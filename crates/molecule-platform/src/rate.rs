@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The most requests for organisation tokens from one address in an hour.
 const ORG_TOKENS: u32 = 10;
 /// The number of windows above which ended ones are removed.
-const MANY: usize = 1024;
+const MOST_WINDOWS: usize = 1024;
 
 /// The key by which requests share a window.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ impl Limiter {
         let Some(limit) = self.limit else {
             return Counted { limit: RateLimit::Unlimited, over: None };
         };
-        if self.windows.len() > MANY {
+        if self.windows.len() > MOST_WINDOWS {
             self.windows.retain(|_, window| window.ends > now);
         }
         let fresh = || Window { ends: now + self.window, used: 0 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use molecule_proto::{Time, WorkspaceId};
 
 /// The lifetime of a registered URL in the cache.
-const KEPT_FOR: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_secs(300);
 
 /// The URLs that were registered in the last 5 minutes, whatever happened to the rows since.
 #[derive(Default)]
@@ -17,7 +17,7 @@ impl Urls {
     pub(crate) fn keep(&mut self, now: Time, id: &WorkspaceId, url: &str) {
         self.0.retain(|_, (_, until)| *until > now);
         if !url.is_empty() {
-            self.0.insert(id.clone(), (url.to_owned(), now + KEPT_FOR));
+            self.0.insert(id.clone(), (url.to_owned(), now + LIFETIME));
         }
     }
 

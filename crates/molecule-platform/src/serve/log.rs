@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use molecule_proto::Now;
 
 /// The number of requests that are always stored. Twice as many may be stored for a while.
-const KEPT: usize = 4096;
+const STORED: usize = 4096;
 
 /// A request as it was received.
 #[derive(Debug, Clone)]
@@ -47,8 +47,8 @@ impl Log {
 
     /// Stores a request, and returns its number.
     pub(super) fn add(&mut self, at: Now, peer: SocketAddr, request: &http::Request<Bytes>) -> u64 {
-        if self.seen.len() >= 2 * KEPT {
-            self.seen.drain(..KEPT);
+        if self.seen.len() >= 2 * STORED {
+            self.seen.drain(..STORED);
         }
         let number = self.next;
         self.next += 1;
@@ -84,8 +84,8 @@ mod tests {
         let mut log = Log::default();
         let request = http::Request::new(Bytes::new());
         let peer = ([127, 0, 0, 1], 1).into();
-        let last = (0..3 * KEPT).map(|_| log.add(Now::default(), peer, &request)).last().unwrap();
-        assert!((KEPT..=2 * KEPT).contains(&log.seen().len()));
+        let last = (0..3 * STORED).map(|_| log.add(Now::default(), peer, &request)).last().unwrap();
+        assert!((STORED..=2 * STORED).contains(&log.seen().len()));
         log.answered(0, StatusCode::OK);
         log.answered(last, StatusCode::OK);
         assert_eq!(log.seen().last().unwrap().status, Some(StatusCode::OK));
