@@ -1,4 +1,4 @@
-//! One endpoint with its retries and the rule for a 401.
+//! The machine that calls one endpoint, with its retries and the rule for a 401.
 
 pub(crate) mod ask;
 mod confirm;
@@ -31,57 +31,61 @@ use crate::session::credential::{Credential, Kept};
 use crate::session::{Auth, Dialect, Session};
 use crate::unpack::Progress;
 
-/// A call of one endpoint: at most four requests, with the waits between them, within the call's deadline.
+/// A call of one endpoint: at most four requests, and the waits between them, within the call's deadline.
 ///
-/// On a 401: if the session's bearer changed since the request was built, send again; else read the store once, where
-/// another process may have put a newer token; else try the bearer that such a one replaced, if the store does not hold it;
-/// else look at the open view, which tells a bearer that is dead from a database that is down; then the call fails with
-/// `Unauthorized`, `Removed`, or `Unavailable`, which is tried again like any other.
+/// After a 401 the call tries these steps, in order:
+///
+/// 1. If the session's bearer has changed since the request was built, send the request again with the new one.
+/// 2. Read the store once, where another process may have put a newer token, and send the request again with that.
+/// 3. If the session replaced a bearer that is in no store, send the request again with that bearer.
+/// 4. Ask the open view whether the bearer is dead or the platform's database is down.
+///
+/// Then the call fails with `Unauthorized`, `Removed`, or `Unavailable`; the last one is retried like any other.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Call<E: Endpoint> {
-    /// Shared with what reads a large answer.
+    /// Shared with the effect that decodes a large answer.
     endpoint: Arc<E>,
     state: State<E::Answer>,
-    /// Requests that may still be sent.
+    /// How many requests may still be sent.
     left: u32,
     attempts: u32,
     /// The credential of the request whose answer was accepted.
     accepted_with: Option<Token>,
-    /// Requests that were sent again because the bearer had changed.
+    /// How many requests were sent again because the bearer had changed.
     resends: u32,
     store_read: bool,
-    /// Whether a refused bearer is doubted until the open view has told.
+    /// Whether the open view must confirm that a refused bearer is dead.
     asks_view: bool,
-    /// Whether the server may have acted on a request of which no answer came that tells.
+    /// Whether the server may have acted on a request although no answer says so.
     may_have_acted: bool,
-    /// When somebody else's time for it is over.
+    /// The deadline of the caller's own limit, if it has one.
     until: Option<Time>,
     deadline: Option<Time>,
-    /// When the application is next told how far a fetch has come.
+    /// When the next progress event of a fetch may be reported.
     next_progress: Option<Time>,
     events: VecDeque<Event>,
 }
 
 #[derive(Debug)]
 enum State<A> {
-    /// Send when polled.
+    /// Send the request at the next poll.
     Ready,
-    /// Read the store when polled.
+    /// Load the token from the store at the next poll.
     ToLoad(WhyLoad),
-    /// The store is read, because the bearer is not known yet or because it was refused.
+    /// The token is being loaded, because the session has not read the store yet or because the bearer was refused.
     Loading(EffectId, WhyLoad),
-    /// The request is under way, with this credential.
+    /// The request with this credential is in flight.
     Sent(EffectId, Option<Token>),
-    /// Read its large answer when polled.
+    /// Decode the large answer at the next poll.
     ToDecode(Decode, Option<Token>),
-    /// The answer is being read.
+    /// The large answer is being decoded.
     Decoding(EffectId, Option<Token>),
-    /// The open view is looked at, since this is doubted.
+    /// The open view is being asked, since this refusal or answer is in doubt.
     Confirming(Box<Call<View>>, Doubted<A>),
-    /// Send at this moment.
+    /// Send the request again at this time.
     Waiting(Time),
-    /// Nobody waits any more: say so to the effect's performer.
+    /// The caller is gone: cancel the effect at the next poll.
     Cancelling(EffectId),
     Finished(Result<A>),
     Done,
@@ -93,22 +97,23 @@ enum WhyLoad {
     Refused { bearer: Option<Token>, error: Error },
 }
 
-/// What a request gets at least of a call that has it.
+/// The least time that a request gets, even at the call's deadline.
 const LEAST: Duration = Duration::from_secs(1);
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// More than this many changes of the bearer under one call are somebody's mistake.
+/// The most resends for a changed bearer in one call. More changes than this are a mistake in the agent's surroundings.
 const MAX_RESENDS: u32 = 3;
 
 impl<E: Endpoint> Call<E> {
-    /// A call with retries.
+    /// Makes a call with retries.
     pub fn new(endpoint: E) -> Self {
         Self::with_requests(endpoint, MAX_REQUESTS).asking_the_view(true)
     }
 
-    /// A call without retries, for a lane whose own pace stands in for them. The rule for a 401 holds but for its last part: a
-    /// lane's 401 has the loop register, which looks at the view.
+    /// Makes a call without retries, for a lane of the loop, which repeats its request at its own interval. The rule
+    /// for a 401 applies except for its last step: after a 401 of a lane the loop registers, and the register asks the
+    /// view.
     pub fn once(endpoint: E) -> Self {
         Self::with_requests(endpoint, 1)
     }
@@ -131,17 +136,17 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// The same, over by this moment if the endpoint's own limit does not end it before.
+    /// Ends the call at this time, unless the endpoint's own limit ends it before.
     pub(crate) fn until(self, at: Time) -> Self {
         Self { until: Some(at), ..self }
     }
 
-    /// The same, asking the open view about a refused bearer, or not.
+    /// Sets whether the call asks the open view about a refused bearer.
     pub(crate) fn asking_the_view(self, asks_view: bool) -> Self {
         Self { asks_view, ..self }
     }
 
-    /// In a flow that is cancelled: a request that is under way is waited for, and none follows it.
+    /// Returns what a cancelled flow does with this call: it waits for a request in flight, and sends no other.
     pub(crate) fn wait_if_sent() -> Parting<Self> {
         Parting {
             cancel: |call, cx| if call.is_sent() { call.no_more_requests() } else { call.cancel(cx) },
@@ -149,7 +154,7 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// Sends nothing more; what is under way is waited for.
+    /// Sends no more requests. The call still waits for a request in flight.
     pub(crate) fn no_more_requests(&mut self) {
         self.left = 0;
         self.resends = MAX_RESENDS;
@@ -158,12 +163,12 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// The credential of the request whose answer was accepted.
+    /// Returns the credential of the request whose answer was accepted.
     pub(crate) fn accepted_with(&self) -> Option<&Token> {
         self.accepted_with.as_ref()
     }
 
-    /// Whether a request is under way that the server may act upon, or what it answered is not known yet.
+    /// Returns whether a request is in flight, or its answer is being decoded: the server may have acted on it.
     pub(crate) fn is_sent(&self) -> bool {
         matches!(self.state, State::Sent(..) | State::ToDecode(..) | State::Decoding(..))
     }
@@ -203,7 +208,7 @@ impl<E: Endpoint> Call<E> {
                 return None;
             }
         };
-        // A clock that jumped past the deadline (a laptop that slept) must not make a request without any time.
+        // A clock that jumps past the deadline (a laptop that slept) must not leave a request without any time.
         let left = deadline.since(cx.now.mono).max(LEAST);
         let left = self.until.map_or(left, |until| left.min(until.since(cx.now.mono)));
         let mut limits = self.endpoint.limits(&cx.session.config().timeouts, left);
@@ -224,7 +229,7 @@ impl<E: Endpoint> Call<E> {
         Some((id, effect))
     }
 
-    /// When the call is over, from its first request on.
+    /// Returns the call's deadline, which is set at its first request.
     fn deadline(&mut self, cx: &Cx<'_>) -> Time {
         if let Some(deadline) = self.deadline {
             return deadline;
@@ -247,7 +252,7 @@ impl<E: Endpoint> Call<E> {
         (id, Effect::Host(HostOp::Load(Slot::Token)))
     }
 
-    /// A large answer is read with the session unlocked, every other one at once.
+    /// Decodes a large answer with the session unlocked, every other one at once.
     fn answered(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, answer: Response<Bytes>) {
         cx.session.counters.received(answer.body().len() as u64);
         let (endpoint, sent_with) = (Arc::clone(&self.endpoint), credential.clone());
@@ -281,13 +286,14 @@ impl<E: Endpoint> Call<E> {
     }
 
     fn accepted(&mut self, cx: &mut Cx<'_>, decoded: Result<E::Answer>) {
-        // A web page is the answer of something else.
+        // A web page does not come from the server, so it does not show that the server has acted.
         self.may_have_acted |= decoded.as_ref().is_err_and(|error| error.kind() != ErrorKind::Routing);
         cx.session.counters.failures += u64::from(decoded.is_err());
         self.finish(decoded);
     }
 
-    /// An answer whose body passes the cap. None of the platform's errors is so long, but what the status says holds.
+    /// Handles an answer whose body is longer than the cap. None of the platform's errors is so long, but the status is
+    /// valid.
     fn answered_at_length(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, head: &Response<()>) {
         let status = head.status();
         let wait = retry::retry_after(head.headers(), None, cx.now.unix);
@@ -306,7 +312,7 @@ impl<E: Endpoint> Call<E> {
         self.turned_down(cx, credential, E::RELAYED, None, refusal::refused_at_length(E::OPERATION, head, wait));
     }
 
-    /// The status is an error's: looks for a newer bearer, sends again, or ends.
+    /// Handles an error status: looks for a newer bearer, sends the request again, or ends the call.
     fn turned_down(
         &mut self,
         cx: &mut Cx<'_>,
@@ -321,13 +327,13 @@ impl<E: Endpoint> Call<E> {
         let error = if E::EVERYWHERE { refusal::elsewhere(error) } else { error };
         let error = self.endpoint.refine(error);
         if status == StatusCode::UNAUTHORIZED && !is_relayed && self.carries_bearer(cx.session) {
-            // What stands before the platform knows nothing of the bearer: another one would fare no better.
+            // A gateway before the platform does not check the bearer, so another bearer would fare no better.
             let is_about_it = body.is_some_and(refusal::is_about_a_token);
             return if is_about_it { self.unauthorized(cx, credential, error) } else { self.doubt(cx, error) };
         }
-        // What the waits are for: a status that says come again, within what is left of requests and time.
+        // A status that may pass is retried within the requests and the time that are left.
         let passes = E::REPEATS_500 && status == StatusCode::INTERNAL_SERVER_ERROR;
-        // `refine` may know that what looks like a gateway's is final.
+        // `refine` may know that a status that looks like a gateway's is final.
         let is_final = status.is_server_error() && !error.is_retryable();
         if !is_final && (passes || retry::may_repeat_status(status, body, E::REPEAT)) {
             self.retry(cx, error.retry_after(), error.retryable(true));
@@ -350,7 +356,7 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// Tells the application, but not of every piece.
+    /// Reports the progress to the application, at most once in 250 ms.
     fn progressed(&mut self, now: Time, progress: Progress) {
         if self.next_progress.is_some_and(|at| now < at) {
             return;
@@ -369,11 +375,12 @@ impl<E: Endpoint> Call<E> {
         if repeat { self.retry(cx, None, error) } else { self.finish(Err(error)) }
     }
 
-    /// Waits and sends again, or gives the error back at once where no request is left or the wait would pass the
-    /// deadline.
+    /// Waits and sends the request again. If no request is left, or the wait would pass the deadline, the call ends
+    /// with the error at once.
     fn retry(&mut self, cx: &mut Cx<'_>, wait: Option<Duration>, error: Error) {
         let retries = self.attempts.saturating_sub(self.resends + 1);
-        // Somebody else's time is not outlasted, and a request without any time only makes its end unclear.
+        // The call must not outlast its caller's deadline, and a request without any time would only hide why the call
+        // ended.
         let least = if self.until.is_some() { LEAST } else { Duration::ZERO };
         let wait = match wait {
             Some(asked) => {
@@ -407,8 +414,8 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// Sends again with the newer bearer. This is no retry: the server turned the last request away unread. While the rate limit is
-    /// spent it waits, as far as the call's time goes.
+    /// Sends the request again with the newer bearer. This is no retry, since the server turned the last request away
+    /// unhandled. While the rate limit is spent, it waits within the call's deadline.
     fn resend(&mut self, cx: &Cx<'_>, error: Error) {
         let at = cx.session.rate.hold_heartbeat(cx.now.mono).unwrap_or(cx.now.mono);
         let in_time = at == cx.now.mono || self.deadline.is_some_and(|deadline| at < deadline);
@@ -430,7 +437,7 @@ impl<E: Endpoint> Call<E> {
         match why {
             WhyLoad::Unread => {
                 match token {
-                    // Somebody else's call may have read or minted one meanwhile: that one is newer.
+                    // Another call of the session has loaded or minted a token meanwhile, which is newer.
                     Some(token) if cx.session.held().is_none() => {
                         cx.session.hold(token, Kept::Stored);
                     }
@@ -443,7 +450,8 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// A store that cannot be read has nothing newer: the 401 is what the call ends with, since it may mean a deletion.
+    /// Handles a store that cannot be read, as if it held no newer token. The call then ends with the 401, since that
+    /// may mean a deletion.
     fn not_loaded(&mut self, cx: &mut Cx<'_>, why: WhyLoad, unreadable: Error) {
         match why {
             WhyLoad::Unread => self.finish(Err(unreadable)),
@@ -454,7 +462,7 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
-    /// This bearer was refused, and the store was asked.
+    /// Handles a refused bearer after the store was read.
     fn refused(&mut self, cx: &mut Cx<'_>, bearer: Option<&Token>, error: Error, stored: Option<Token>) {
         if cx.session.bearer() == bearer && cx.session.hold_another(stored) {
             self.events.push_back(Event::TokenChanged);
@@ -462,12 +470,12 @@ impl<E: Endpoint> Call<E> {
         if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(cx, error) }
     }
 
-    /// No other bearer is at hand.
+    /// Handles a refused bearer when there is no other one to try.
     fn doubt(&mut self, cx: &Cx<'_>, error: Error) {
         if self.asks_view { self.confirm(cx, Doubted::Refusal(error)) } else { self.finish(Err(error)) }
     }
 
-    /// Looks at the open view, within the call's time.
+    /// Asks the open view, within the call's deadline.
     fn confirm(&mut self, cx: &Cx<'_>, doubted: Doubted<E::Answer>) {
         let deadline = self.deadline.unwrap_or(cx.now.mono);
         let until = if self.until.is_some() { deadline } else { deadline.max(cx.now.mono + LEAST) };
@@ -479,7 +487,7 @@ impl<E: Endpoint> Call<E> {
             (Confirmation::Holds, Doubted::Refusal(error)) => self.finish(Err(error)),
             (Confirmation::Holds, Doubted::Answer(decoded)) => self.accepted(cx, decoded),
             (Confirmation::Failed(error), _) => self.finish(Err(error)),
-            // It was turned away unread, unless a peer said so in the platform's words.
+            // The platform turned the request away unhandled, unless a peer used the platform's words.
             (Confirmation::Unclear(error), Doubted::Refusal(_)) if !E::RELAYED => {
                 self.retry(cx, error.retry_after(), error);
             }

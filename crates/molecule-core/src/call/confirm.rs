@@ -1,33 +1,33 @@
-//! Whether a refusal of the bearer is one: the open view tells, which needs no bearer.
+//! The confirmation of a refused bearer by the open view, which needs no bearer.
 //!
-//! While their database is down both servers say of good tokens what they say of dead ones, and answer the open view with 500
+//! While their database is down, both servers answer a good token as they answer a dead one, and the open view with 500
 //! (contract section 7.3).
 
 use crate::endpoint::Existence;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is doubted until the view has told.
+/// What the view has to confirm.
 #[derive(Debug)]
 pub(crate) enum Doubted<A> {
     /// A 401.
     Refusal(Error),
-    /// An answer that the platform may give because it cannot look anything up.
+    /// An answer that the platform may give only because its database is down.
     Answer(Result<A>),
 }
 
-/// What the view makes of it.
+/// What the view's answer says about it.
 #[derive(Debug)]
 pub(crate) enum Confirmation {
-    /// It holds.
+    /// The refusal or the answer is right.
     Holds,
     /// The call failed for another reason.
     Failed(Error),
-    /// Nobody knows, and it may be asked again.
+    /// The view gives no answer for now, and the call may be tried again.
     Unclear(Error),
 }
 
 impl Confirmation {
-    /// Judges what an operation was answered by what the view told.
+    /// Judges the answer of an operation by the answer of the view.
     pub(crate) fn of(operation: &'static str, view: Result<Existence>) -> Self {
         match view {
             Ok(Existence::Present(_)) => Self::Holds,
@@ -37,13 +37,13 @@ impl Confirmation {
             ),
             Err(view) if view.kind() == ErrorKind::Cancelled => Self::Failed(view.during(operation)),
             Err(view) if is_down(&view) => Self::Unclear(unclear(operation, &view)),
-            // Something before the platform answers the view, and no platform that is away.
+            // A gateway answers the view, or the answer is odd: neither shows that the platform is down.
             Err(_) => Self::Holds,
         }
     }
 }
 
-/// Whether the platform, or what it needs, is away for now.
+/// Returns whether the platform, or what it depends on, is down for now.
 fn is_down(view: &Error) -> bool {
     matches!(
         view.kind(),

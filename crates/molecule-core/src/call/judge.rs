@@ -1,4 +1,4 @@
-//! What an answer says, as far as it can be told without the session.
+//! The part of judging an answer that does not need the session.
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -8,27 +8,27 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::refusal;
 use crate::error::{Error, Result};
 
-/// An answer that was read.
+/// A judged answer.
 pub(crate) struct Judged<A> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// The server's own error body, if it is one.
+    /// The server's error body, if the answer has one.
     pub(crate) body: Option<ErrorBody>,
-    /// Whether the status may be a peer's.
+    /// Whether the status may come from a peer.
     pub(crate) is_relayed: bool,
-    /// Whether the server may say so because its database is down.
+    /// Whether the server may give this answer only because its database is down.
     pub(crate) is_doubtful: bool,
     pub(crate) verdict: Verdict<A>,
 }
 
 pub(crate) enum Verdict<A> {
-    /// An answer to decode, and what came of that.
+    /// The endpoint accepts the answer, and this is its decoded value.
     Accepted(Result<A>),
-    /// Any other one. The error does not say yet how long to wait.
+    /// Any other answer. The error does not state yet how long to wait.
     Refused(Error),
 }
 
-/// Reads an answer to a request of this workspace's agent that carried this credential.
+/// Judges the answer to a request of this workspace's agent that carried this credential.
 pub(crate) fn judge<E: Endpoint>(
     endpoint: &E,
     workspace: &WorkspaceId,
@@ -65,8 +65,8 @@ fn head(answer: &Response<Bytes>) -> Response<()> {
     head
 }
 
-/// The answer without the request's credential, should something before the platform quote it where a peer's words are due:
-/// these are shown as they come.
+/// Removes the request's credential from a relayed answer. A gateway before the platform might quote it, and a peer's
+/// words are shown as they come.
 fn without_credential(credential: Option<&Token>, answer: Response<Bytes>) -> Response<Bytes> {
     let Some(credential) = credential.map(Token::expose) else { return answer };
     if std::str::from_utf8(answer.body()).is_ok_and(|text| !text.contains(credential)) {
@@ -87,7 +87,7 @@ fn without_credential(credential: Option<&Token>, answer: Response<Bytes>) -> Re
     answer.map(|_| clean.into())
 }
 
-/// The server's own error body. Some servers and proxies echo the request: its credential is taken out.
+/// Returns the server's error body. Some servers and proxies echo the request, so its credential is redacted.
 fn error_body(credential: Option<&Token>, answer: &Response<Bytes>) -> Option<ErrorBody> {
     let mut body = refusal::error_body(answer)?;
     if let Some(credential) = credential {

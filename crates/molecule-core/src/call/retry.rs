@@ -1,4 +1,4 @@
-//! Whether, and when, a request is sent again.
+//! The rules for whether and when a request is sent again.
 
 use std::time::Duration;
 
@@ -11,31 +11,33 @@ use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Repeat;
 use crate::machine::Cx;
 
-/// Requests of one call in all.
+/// The most requests of one call.
 pub(crate) const MAX_REQUESTS: u32 = 4;
 
-/// The ceiling of the first wait, doubled with each further one, and the highest.
+/// The ceiling of the first wait, which doubles with each further one, and the highest ceiling.
 pub(crate) const BASE: Duration = Duration::from_secs(1);
 pub(crate) const CAP: Duration = Duration::from_secs(30);
 
-/// What a server may ask for, in seconds; anything else is taken for the nearer of the two.
+/// The shortest and the longest wait that a server may ask for, in seconds. Other values are clamped to them.
 pub(crate) const LEAST_ASKED: u64 = 1;
 pub(crate) const MOST_ASKED: u64 = 60;
 
-/// Whether an answer of this status has its request sent again: any endpoint's that the platform turned away unhandled. A
-/// gateway's status stands for nothing that is known of the request, so that only what may always be repeated is.
+/// Returns whether a request is sent again after this status. Every request is, if the platform turned it away
+/// unhandled. After a gateway's status nothing is known of the request, so only one that may always be repeated is sent
+/// again.
 pub(crate) fn may_repeat_status(status: StatusCode, body: Option<&ErrorBody>, repeat: Repeat) -> bool {
     is_turned_away(status, body) || (repeat == Repeat::Always && says_come_again(status))
 }
 
-/// Statuses that pass: a spent limit, a gateway without its server, and those of the Cloudflare edge between the two: 520 to
-/// 527, and 530.
+/// Returns whether a status may pass: a spent rate limit, a gateway without its server, or an error of Cloudflare's
+/// edge (520 to 527, and 530).
 fn says_come_again(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502..=504 | 520..=527 | 530)
 }
 
-/// Whether the platform itself says that it did not handle the request (contract sections 1.3 and 1.4). Nobody else's word
-/// counts: a gateway that asks for patience (an error page of Varnish with `Retry-After`) may have passed the request on.
+/// Returns whether the platform itself says that it did not handle the request (contract sections 1.3 and 1.4). A
+/// gateway's word does not count: even if it asks for a retry (a Varnish error page with `Retry-After`), it may have
+/// passed the request on.
 fn is_turned_away(status: StatusCode, body: Option<&ErrorBody>) -> bool {
     let Some(body) = body else { return false };
     match status {
@@ -45,14 +47,14 @@ fn is_turned_away(status: StatusCode, body: Option<&ErrorBody>) -> bool {
     }
 }
 
-/// Whether the server may have acted before this refusal: it failed half-way, or a gateway lost its answer.
+/// Returns whether the server may have acted before this refusal: it failed half-way, or a gateway lost its answer.
 pub(crate) fn may_have_acted(status: StatusCode, body: Option<&ErrorBody>) -> bool {
     status.is_server_error() && !is_turned_away(status, body)
 }
 
-/// What was never sent may be sent by any endpoint; what may have arrived only where repeating does no harm. A refused
-/// certificate and an answer that is too large stay as they are; credentials that a proxy refuses lock an account when they
-/// are shown again and again.
+/// Returns whether a request is sent again after this fault. One that was never sent is; one that may have arrived is
+/// only if to repeat it does no harm. A refused certificate and an answer that is too large are final. So are
+/// credentials that a proxy refuses, since repeated tries lock an account.
 pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
     let passing = match fault.kind {
         FaultKind::Resolve
@@ -75,21 +77,22 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
     passing && (fault.sent == Sent::No || repeat == Repeat::Always)
 }
 
-/// The wait before retry `n` (0 is the first): full jitter below 1 s doubled `n` times, at most 30 s.
+/// Returns the wait before retry `n` (0 is the first): full jitter below 1 s doubled `n` times, at most 30 s.
 pub(crate) fn backoff(rng: &mut Rng, n: u32) -> Duration {
     let ceiling = BASE.saturating_mul(1 << n.min(5)).min(CAP);
     jitter(rng, Duration::ZERO, ceiling)
 }
 
-/// What a server asked to wait for and somewhat more, since it asks the same of all agents of a client: up to half of it, at
-/// most five seconds, less than `room`, and little where the loop's pace is quick.
+/// Returns the wait that a server asked for plus a random extra, since the server asks the same of all agents. The
+/// extra is at most half of that wait (clamped to 1 to 5 s), and never more than `room` or half the interval of
+/// heartbeats.
 pub(crate) fn not_all_at_once(cx: &mut Cx<'_>, asked: Duration, room: Duration) -> Duration {
     let pace = cx.session.config().intervals.heartbeat / 2;
     let most = (asked / 2).clamp(Duration::from_secs(1), Duration::from_secs(5)).min(pace).min(room);
     asked + jitter(&mut cx.session.rng, Duration::ZERO, most)
 }
 
-/// Somewhere between two durations.
+/// Returns a random duration between two.
 pub(crate) fn jitter(rng: &mut Rng, least: Duration, most: Duration) -> Duration {
     if most <= least {
         return least;
@@ -97,8 +100,8 @@ pub(crate) fn jitter(rng: &mut Rng, least: Duration, most: Duration) -> Duration
     least + (most - least).mul_f64(rng.f64())
 }
 
-/// What `Retry-After` asks for, kept within 1 to 60 s: seconds (a fraction is rounded up), or an HTTP date. Junk counts as
-/// absent. A body's `retry_after` stands in for a missing header.
+/// Returns the wait that `Retry-After` asks for, clamped to 1 to 60 s. The header holds seconds (a fraction is rounded
+/// up) or an HTTP date. If it is missing or invalid, the body's `retry_after` is used.
 pub(crate) fn retry_after(headers: &HeaderMap, body: Option<&ErrorBody>, now: UnixTime) -> Option<Duration> {
     let from_header = headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?.trim(), now));
     let seconds = from_header.or_else(|| body.and_then(|body| body.retry_after))?;
@@ -110,7 +113,7 @@ fn parse(text: &str, now: UnixTime) -> Option<u64> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !whole.is_empty() && digits(whole) && digits(fraction) {
         let up = u64::from(fraction.bytes().any(|byte| byte != b'0'));
-        // More digits than fit are a very long time, which is clamped anyway.
+        // A number that does not fit is a very long time, which is clamped anyway.
         return Some(whole.parse().unwrap_or(u64::MAX).saturating_add(up));
     }
     let date = httpdate::parse_http_date(text).ok()?;

@@ -1,4 +1,4 @@
-//! One heartbeat: the call, and what its answer teaches.
+//! The heartbeat machine: the call, and what the agent learns from its answer.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::machine::{Cx, Machine, Step, pass};
 use crate::session::Session;
 use crate::session::credential::InboundState;
 
-/// A heartbeat with what the agent last reported. An inbound secret that the answer brings is stored.
+/// Sends a heartbeat with the values that the agent last reported. An inbound secret in the answer is stored.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Beat {
@@ -32,17 +32,17 @@ enum State {
 }
 
 impl Beat {
-    /// A heartbeat with the retries of every call.
+    /// Makes a heartbeat with the usual retries.
     pub fn new() -> Self {
         Self { state: State::Ready, retries: true, events: VecDeque::new() }
     }
 
-    /// A heartbeat of one request, for the loop.
+    /// Makes a heartbeat of one request, for the loop.
     pub(crate) fn once() -> Self {
         Self { retries: false, ..Self::new() }
     }
 
-    /// Whether an inbound secret that its answer brought is being stored.
+    /// Returns whether an inbound secret from the answer is being stored.
     pub(crate) fn stores_a_secret(&self) -> bool {
         matches!(self.state, State::Saving(..))
     }
@@ -125,13 +125,13 @@ impl Machine for Beat {
                 call.cancel(cx);
                 self.state = State::Calling(Box::new(call));
             }
-            // A secret that is being stored is stored.
+            // A save of the secret that has started is finished.
             State::Saving(..) | State::Done => {}
         }
     }
 }
 
-/// What a good beat tells of the server and of the agent.
+/// Records what a good heartbeat shows of the server and of the agent.
 fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     let session = &mut cx.session;
     let current = answer.generation.is_some() || answer.platform_inbound_secret.is_some();
@@ -141,9 +141,10 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
     session.counters.beats += 1;
 }
 
-/// Keeps an inbound secret that an answer brought, if it is another one than the one that is held.
+/// Stores an inbound secret from an answer, if it is not the one that is held.
 ///
-/// It never fails: an agent that cannot store it goes on with a warning, and the next beat tries again.
+/// It never fails: if the secret cannot be stored, the agent goes on with a warning, and the next heartbeat tries
+/// again.
 #[derive(Debug)]
 pub(crate) struct SaveInbound {
     state: SaveState,
@@ -167,7 +168,7 @@ impl SaveInbound {
         Self { state, events: VecDeque::new() }
     }
 
-    /// Whether there is nothing to keep.
+    /// Returns whether there is nothing to store.
     fn is_done(&self) -> bool {
         matches!(self.state, SaveState::Done)
     }
@@ -213,7 +214,7 @@ impl Machine for SaveInbound {
                 match outcome {
                     Outcome::Host(HostResult::Replaced) => self.settle(cx, secret, true),
                     Outcome::Failed(fault) => {
-                        // Said once for each secret: every beat announces it again.
+                        // One warning for each secret, since every heartbeat announces it again.
                         if cx.session.inbound_secret() != Some(&secret) {
                             let error = Error::from_fault("save the inbound secret", fault);
                             self.events.push_back(Event::Warning(error.to_string()));
@@ -234,6 +235,6 @@ impl Machine for SaveInbound {
         }
     }
 
-    /// A secret that is being stored is stored.
+    /// Does nothing: a save that has started is finished.
     fn cancel(&mut self, _: &mut Cx<'_>) {}
 }

@@ -1,4 +1,4 @@
-//! A new token: with an administrator's credential, or by rotating one's own.
+//! The recovery machine: it gets a new token with an administrator's credential, or by rotating the agent's own.
 
 use molecule_proto::{Token, TokenId, TokenList};
 use serde::Serialize;
@@ -15,24 +15,25 @@ use crate::session::{Auth, Dialect, Session};
 
 const OPERATION: &str = "recover";
 
-/// What to do where a rotation may have revoked every token and its answer brought none.
+/// The remedy for a rotation that may have revoked every token, and whose answer brought none.
 const AFTER_LOSS: &str = "the old tokens may be revoked by now: recover once more, with an admin credential";
 
-/// What to do where a token may have been minted and its answer is lost: the old one lives on.
+/// The remedy for a mint whose answer was lost: the old token is still valid.
 const LOST_MINT: &str = "recover once more: a token may have been made, and its answer is lost";
 
-/// With which credential a new token is asked for.
+/// The credential that authorizes a new token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// An administrator's: the platform's `ADMIN_TOKEN` or an organisation token. Used for this call alone, never stored.
+    /// An administrator's credential: the platform's `ADMIN_TOKEN` or an organisation token. It is used for this call
+    /// only and never stored.
     Admin(Token),
-    /// The agent's own token, which is replaced.
+    /// The agent's own token, which the new one replaces.
     Own,
 }
 
 impl Recovery {
-    /// With an administrator's credential.
+    /// Makes a recovery with an administrator's credential.
     ///
     /// # Errors
     /// `Config` if the text cannot be a credential.
@@ -44,32 +45,32 @@ impl Recovery {
     }
 }
 
-/// What a recovery did.
+/// The result of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recovered {
-    /// Every earlier token was revoked and one minted (the current server).
+    /// All earlier tokens were revoked and one was minted (the current server).
     Rotated,
-    /// One more token was minted (April's server, which has no rotation).
+    /// An additional token was minted (April's server, which has no rotation).
     Minted {
-        /// Whether the token that was held before is revoked.
+        /// Whether the earlier token was revoked.
         old_revoked: bool,
     },
 }
 
-/// Gets the agent a new token and stores it before anything else.
+/// Gets a new token for the agent and stores it before anything else.
 ///
-/// On the current server by rotation: it revokes **all** tokens, so its request is sent again only if it was never sent or the
-/// platform itself turned it away, and the view is asked
-/// first (a removed workspace would be answered with a dead token). On April's: one more token, then the old one is revoked
+/// On the current server the token is rotated, which revokes **all** tokens. The request is therefore sent again only
+/// if it was never sent or the platform itself turned it away. The view is asked first, since a removed workspace would
+/// be answered with a dead token. On April's server an additional token is minted; then the old one is revoked, found
 /// by its visible prefix.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Recover(Flow<Result<Recovered>>);
 
 impl Recover {
-    /// A recovery with this credential.
+    /// Makes a recovery with this credential.
     pub fn new(recovery: Recovery) -> Self {
         Self(Flow::new(OPERATION, move |line| async move {
             Sequence { line, recovery }.recover().await.map_err(|error| error.during(OPERATION))
@@ -79,7 +80,7 @@ impl Recover {
 
 machine_of_flow!(Recover, Result<Recovered>);
 
-/// A recovery on its way.
+/// The steps of a recovery.
 struct Sequence {
     line: Line,
     recovery: Recovery,
@@ -87,7 +88,7 @@ struct Sequence {
 
 impl Sequence {
     async fn recover(self) -> Result<Recovered> {
-        // A damaged token is what a recovery with an admin credential is for.
+        // A recovery with an admin credential is the remedy for a damaged token.
         let damaged = if self.recovery == Recovery::Own { Damaged::Fails } else { Damaged::IsNone };
         load_token(&self.line, OPERATION, damaged).await?;
         self.prepare().await?;
@@ -131,7 +132,8 @@ impl Sequence {
         }
     }
 
-    /// A rotation that is under way when the caller goes is waited for, and its token stored.
+    /// Rotates the token. If the caller cancels while the request is in flight, the answer is awaited and its token
+    /// stored.
     async fn rotate(&self) -> Result<Recovered> {
         match self.line.run("rotate the token", Call::new(Rotate(self.auth())), Call::wait_if_sent()).await {
             Ok(answer) => {
@@ -140,14 +142,15 @@ impl Sequence {
                 self.save(token).await?;
                 Ok(Recovered::Rotated)
             }
-            // A lost answer of a rotation carried the only live token. A web page says nothing about what stands behind it, and
-            // here much is at stake.
+            // The lost answer of a rotation carried the only live token. A web page does not show what the server
+            // behind it has done, so it counts as a lost answer here.
             Err(error) if error.may_have_acted() || error.kind() == ErrorKind::Routing => Err(error.remedy(AFTER_LOSS)),
             Err(error) => Err(refused_admin(error, &self.recovery)),
         }
     }
 
-    /// Gets one more token, and revokes the one before. A mint that is under way when the caller goes is waited for.
+    /// Mints an additional token and revokes the old one. If the caller cancels while the mint is in flight, its answer
+    /// is awaited.
     async fn mint(&self) -> Result<Recovered> {
         let old = self.line.with(|cx| cx.session.held().map(|held| held.token.clone()));
         match self.line.run("mint a token", Call::new(MintToken(self.auth())), Call::wait_if_sent()).await {
@@ -157,7 +160,7 @@ impl Sequence {
         }
         let old_revoked = match old {
             Some(old) if !self.line.is_cancelled() => self.revoke(&old).await.unwrap_or_else(|error| {
-                // The new token works; an old one that lives on is worth a warning and no more.
+                // The new token works, so an old one that could not be revoked is only a warning.
                 self.line.tell(Event::Warning(format!("the old token could not be revoked: {error}")));
                 false
             }),
@@ -170,7 +173,7 @@ impl Sequence {
         self.line.run("store the token", SaveToken::minted(OPERATION, token), Parting::finish()).await
     }
 
-    /// Returns whether the old token is revoked.
+    /// Revokes the old token. Returns whether it was found and revoked.
     async fn revoke(&self, old: &Token) -> Result<bool> {
         let list = Call::new(ListTokens(Auth::Bearer));
         let list = self.line.run("list the tokens", list, Parting::give_up()).await?;
@@ -186,7 +189,8 @@ impl Sequence {
     }
 }
 
-/// The old token's row, if exactly one has its prefix: rows show no more of a token than its first eight characters.
+/// Returns the id of the old token's row, if exactly one row has its prefix. Rows show only the first eight characters
+/// of a token.
 fn row(old: &Token, held: Option<&Token>, list: &TokenList) -> Option<TokenId> {
     let prefix = |token: &Token| token.expose().chars().take(8).collect::<String>();
     let old = prefix(old);

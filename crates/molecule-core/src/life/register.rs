@@ -1,4 +1,5 @@
-//! Registering: look first, register only what may be, and store a minted token before anything else.
+//! The register machine: it asks the view first, registers only a workspace that may be registered, and stores a minted
+//! token before anything else.
 
 use molecule_proto::{
     DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView,
@@ -20,54 +21,58 @@ use crate::session::credential::{InboundState, read_token};
 use crate::session::{Dialect, Session};
 use crate::text::remedy::give_token;
 
-/// The URL that a poll agent registers where the server wants one (April). It has a path, since a bare local URL could
-/// never be replaced later (contract section 4.6).
+/// The URL that a poll agent registers on April's server, which requires one. It has a path, since a local URL without
+/// one could never be replaced later (contract section 4.6).
 const PLACEHOLDER: &str = "http://localhost:9/no-inbound";
 
 const OPERATION: &str = "register";
 
-/// Registers the agent, unless its workspace is paused or gone.
+/// Registers the agent, unless its workspace is paused or deleted.
 ///
-/// In order: the token is loaded, the store is prepared (a full disk must not eat a minted token), another call of the session
-/// that may get a token is waited for, the open view is looked
-/// at (a register for a removed id is answered 200 with a dead token, and April's server un-pauses a paused one), then
-/// the register is sent, and a token that it mints is stored before anything else.
+/// The steps, in order:
+///
+/// 1. Load the token.
+/// 2. Prepare the store, since a minted token would be lost on a full disk.
+/// 3. Wait for another call of the session that may get a token.
+/// 4. Ask the open view: a register for a removed id is answered 200 with a dead token, and on April's server a register
+///    un-pauses a paused workspace.
+/// 5. Send the register, and store a token that it mints before anything else.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Register(Flow<Result<Registration>>);
 
-/// What came of a register that did not fail.
+/// The result of a register that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Registration {
-    /// Whether the workspace is paused: nothing was sent then, so that nothing un-pauses it.
+    /// Whether the workspace is paused. No register was sent then, since it might end the pause.
     pub paused: bool,
-    /// Whether a token was minted.
+    /// The token that the agent registered with.
     pub token: TokenUse,
-    /// How messages reach the agent; `None` on April's server, and when paused.
+    /// How messages reach the agent; `None` on April's server, and for a paused workspace.
     pub delivery_mode: Option<DeliveryMode>,
-    /// Which server this is.
+    /// The server's dialect.
     pub dialect: Dialect,
 }
 
-/// Which token the agent registered with.
+/// The token that an agent registered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenUse {
-    /// The one that it held.
+    /// The token that the agent held.
     Held,
-    /// A new one, which is stored.
+    /// A new token, which is stored.
     Minted,
 }
 
 impl Register {
-    /// A register with the retries of every call.
+    /// Makes a register with the usual retries.
     pub fn new() -> Self {
         Self::with(true)
     }
 
-    /// A register whose requests are sent once, for the loop, whose own pace stands in for retries.
+    /// Makes a register that sends each request once, for the loop: its lane repeats the register instead.
     pub(crate) fn once() -> Self {
         Self::with(false)
     }
@@ -79,7 +84,7 @@ impl Register {
         }))
     }
 
-    /// Whether the server may be acting on a register right now, or a token is being stored.
+    /// Returns whether a register is in flight, or a token is being stored.
     pub(crate) fn must_be_finished(&self) -> bool {
         self.0.must_be_finished()
     }
@@ -87,7 +92,7 @@ impl Register {
 
 machine_of_flow!(Register, Result<Registration>);
 
-/// A register on its way.
+/// The steps of a register.
 struct Sequence {
     line: Line,
     retries: bool,
@@ -95,14 +100,14 @@ struct Sequence {
     is_prepared: bool,
 }
 
-/// How a register was sent.
+/// How a register request was sent.
 struct Attempt {
-    /// The reported URL of the configuration at that time.
+    /// The configured reported URL at that time.
     reported_url: Option<String>,
     placeholder: bool,
 }
 
-/// An answer that the platform accepted a register with.
+/// The platform's answer to a register that it accepted.
 struct Accepted {
     answer: RegisterAnswer,
     attempt: Attempt,
@@ -147,7 +152,7 @@ impl Sequence {
                     };
                 }
             }),
-            // The platform announces it again with every register.
+            // Every register announces the secret again.
             Err(fault) => self.warn(&Error::from_fault("load the inbound secret", fault)),
         }
         Ok(())
@@ -170,14 +175,14 @@ impl Sequence {
                 if !is_held {
                     return Err(error);
                 }
-                // With a token in hand hardly anything is minted, and a full disk must not take an agent offline.
+                // An agent that holds a token hardly ever gets a minted one, so a full disk must not take it offline.
                 self.warn(&error);
                 Ok(())
             }
         }
     }
 
-    /// Reads what the store holds before the token that the owner gave is accepted.
+    /// Records what the store holds before the platform accepts the token that the owner gave.
     async fn load_before(&self) -> Result<()> {
         if self.line.with(|cx| cx.session.given_to_store().is_none()) {
             return Ok(());
@@ -189,8 +194,8 @@ impl Sequence {
         Ok(())
     }
 
-    /// Stores a token that an earlier register could not store. Returns whether it failed: it is still held then, and registering
-    /// needs no disk while it is.
+    /// Stores a token that an earlier register could not store. Returns whether that failed again. The session still
+    /// holds the token then, so that the register itself needs no disk.
     async fn save_earlier(&self) -> bool {
         let Some(save) = self.line.with(|cx| SaveToken::unsaved(OPERATION, cx.session)) else { return false };
         let saved = self.line.run("store the earlier token", save, Parting::finish()).await;
@@ -228,22 +233,24 @@ impl Sequence {
         }
     }
 
-    /// Sends the register. One that is under way when the caller goes may mint a token: its answer is waited for.
+    /// Sends the register. If the caller cancels while it is in flight, its answer is awaited, since it may carry a
+    /// minted token.
     async fn send(&self, placeholder: bool) -> Result<(Attempt, Result<(RegisterAnswer, Option<Token>)>)> {
         self.line.check()?;
         let (request, reported_url) = self.line.with(|cx| request(cx.session, placeholder))?;
         let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
-        // The view was looked at just now.
+        // The view was asked just before.
         let call = call.asking_the_view(false);
         let (call, end) = self.line.run_and_keep("send the register", call, Call::wait_if_sent()).await;
         Ok((Attempt { reported_url, placeholder }, end.map(|answer| (answer, call.accepted_with().cloned()))))
     }
 
-    /// Stores what is to be stored, before anything else. `tried`: an earlier token could not be.
+    /// Stores the token, if it is to be stored, before anything else. `tried` says that a save of an earlier token
+    /// failed in this register.
     async fn accepted(&self, accepted: Accepted, tried: bool) -> Result<Registration> {
         let Accepted { answer, attempt, bearer } = accepted;
         let is_minted = answer.auth_token.is_some();
-        // Another lane may meanwhile have gone back to a token that memory alone holds.
+        // Another lane may meanwhile have replaced the bearer by one that only memory holds.
         let save = self.line.with(|cx| {
             cx.session.learn_dialect(is_current(&answer));
             match answer.auth_token.clone() {
@@ -256,11 +263,11 @@ impl Sequence {
             && let Err(error) = self.line.run("store the token", save, Parting::finish()).await
         {
             if is_minted {
-                // The platform took the agent in; only the store did not.
+                // The platform accepted the register; only the save failed.
                 self.line.with(|cx| cx.session.vitals.registered(cx.now, attempt.reported_url));
                 return Err(error);
             }
-            // That a store cannot be written at all was told before.
+            // An unwritable store was already reported by `prepare`.
             if self.is_prepared {
                 self.warn(&error);
             }
@@ -285,12 +292,13 @@ impl Sequence {
         Registration { paused: false, token, delivery_mode, dialect }
     }
 
-    /// What a refused register means. Returns `Ok` where it is worth another try with a placeholder.
+    /// Judges a refused register. Returns `Ok` if it is worth another try with the placeholder.
     fn refused(&self, error: Error, attempt: &Attempt) -> Result<()> {
         let unnamed = error.status() == Some(http::StatusCode::BAD_REQUEST)
             && error.server_message() == Some("invalid request body");
         if unnamed && attempt.reported_url.is_none() && !attempt.placeholder {
-            // April's server says this to every register without a URL; it knows no poll mode (contract section 20).
+            // April's server answers this to every register without a URL, since it has no poll mode (contract section
+            // 20).
             self.line.with(|cx| cx.session.poll_refused = true);
             return Ok(());
         }
@@ -302,15 +310,15 @@ impl Sequence {
     }
 }
 
-/// What the view shows.
+/// The state of the workspace, as the view shows it.
 enum Seen {
-    /// A workspace that may be registered.
+    /// The workspace may be registered.
     Present,
-    /// A paused one: nothing is sent.
+    /// The workspace is paused; no register is sent.
     Paused(Registration),
 }
 
-/// The register's body, and the reported URL in it.
+/// Returns the body of a register, and the configured reported URL.
 fn request(session: &Session, placeholder: bool) -> Result<(RegisterRequest, Option<String>)> {
     let config = session.config();
     let reported_url = config.reported_url.clone();
@@ -325,14 +333,14 @@ fn request(session: &Session, placeholder: bool) -> Result<(RegisterRequest, Opt
     Ok((request, reported_url))
 }
 
-/// The platform accepted this bearer. If it is the one that the owner gave, it is stored. Another lane may meanwhile have gone back
-/// to one that was refused.
+/// Returns the save of a given token that the platform has accepted as `bearer`. Another lane may meanwhile have
+/// replaced the session's bearer by one that was refused, so both are compared.
 fn save_given(session: &Session, bearer: Option<&Token>) -> Option<SaveToken> {
     let given = session.given_to_store().filter(|given| bearer == Some(given))?;
     Some(SaveToken::given(OPERATION, given))
 }
 
-/// What a refused register means, and what to do about it.
+/// Makes the error of a refused register: what the refusal means, and its remedy.
 fn explain(error: Error, held: bool, unnamed: bool) -> Error {
     let again = |kind, cause: &str, remedy: String| {
         let message = error.server_message().map(str::to_owned);
@@ -343,7 +351,7 @@ fn explain(error: Error, held: bool, unnamed: bool) -> Error {
             None => told,
         }
     };
-    // A 401 of something before the platform says nothing about the token.
+    // A 401 of a gateway before the platform says nothing about the token.
     let is_refused = is_the_platforms_401(&error);
     match error.kind() {
         ErrorKind::Unauthorized if is_refused && held => again(
@@ -380,7 +388,7 @@ fn removed() -> Error {
         .remedy("create a new one on the platform and use its id")
 }
 
-/// Only the current server says how messages reach the agent, or which secret they carry.
+/// Returns whether an answer is the current server's: only that one states the delivery mode or an inbound secret.
 fn is_current(answer: &RegisterAnswer) -> bool {
     answer.delivery_mode.is_some() || answer.platform_inbound_secret.is_some()
 }

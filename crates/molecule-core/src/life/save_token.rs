@@ -1,4 +1,4 @@
-//! The token's slot: how it reads, and how a new token gets into it.
+//! The machine that stores the bearer in the token's slot.
 
 use std::collections::VecDeque;
 
@@ -13,25 +13,26 @@ use crate::session::Session;
 use crate::session::credential::Kept;
 use crate::session::credential::read_token;
 
-/// Stores the bearer: one that was minted or rotated, durably, before anything else happens; or one that the owner gave and the
+/// Stores the bearer durably: a minted or rotated one before anything else happens, or one that the owner gave and the
 /// platform accepted.
 ///
-/// The session holds it either way: a token that could not be stored works until the process ends, and the error says so.
-/// It cannot be cancelled: a token that is lost between the server and the disk locks the workspace.
+/// The session holds the token even if it cannot be stored: it then works until the process ends, and the error says
+/// so. The save cannot be cancelled, since a token that is lost between the server and the disk locks the agent out of
+/// its workspace.
 #[derive(Debug)]
 pub(crate) struct SaveToken {
     operation: &'static str,
     origin: Origin,
-    /// Whether it could not be stored before.
+    /// Whether an earlier save of this token failed.
     is_late: bool,
     state: State,
     events: VecDeque<Event>,
 }
 
-/// Where a bearer comes from.
+/// The origin of a bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The platform made it.
+    /// The platform minted it.
     Minted,
     /// The owner gave it by an option.
     Given,
@@ -39,15 +40,15 @@ enum Origin {
 
 #[derive(Debug)]
 enum State {
-    /// Look at what the store holds, which hardly ever differs.
+    /// Load what the store holds, to compare it with this token. Another token there is rare.
     Compare(Token),
     Comparing(EffectId, Token),
-    /// What the store holds is no token, and may be somebody's only copy of one.
+    /// Move the stored text aside: it is not a token, but may be the only copy of one.
     SetAside(Token),
     SettingAside(EffectId, Token),
     Replace(Token),
     Replacing(EffectId, Token),
-    /// It could not be stored: look at what the store holds, so that nothing newer is overwritten later.
+    /// The save failed: load what the store holds, so that a later save does not overwrite a newer token.
     Look(Error),
     Looking(EffectId, Error),
     Finished(Result<()>),
@@ -55,13 +56,13 @@ enum State {
 }
 
 impl SaveToken {
-    /// For a token that the platform made.
+    /// Saves a token that the platform minted.
     pub(crate) fn minted(operation: &'static str, token: Token) -> Self {
         Self::new(operation, Origin::Minted, State::Replace(token))
     }
 
-    /// For a token that the owner gave. It is written only where the store holds none, or the one that it held before the
-    /// platform accepted this one.
+    /// Saves a token that the owner gave. It is written only if the store holds no token, or still holds the one from
+    /// before the platform accepted this one.
     pub(crate) fn given(operation: &'static str, token: Token) -> Self {
         Self::new(operation, Origin::Given, State::Compare(token))
     }
@@ -70,8 +71,8 @@ impl SaveToken {
         Self { operation, origin, is_late: false, state, events: VecDeque::new() }
     }
 
-    /// For the bearer that could not be stored before, if it is one. A token that somebody put into the store since then is
-    /// newer, and stays there.
+    /// Saves the current bearer, if an earlier save of it failed. A token that was put into the store since then is
+    /// newer and stays there.
     pub(crate) fn unsaved(operation: &'static str, session: &Session) -> Option<Self> {
         let held = session.held()?;
         let origin = match held.kept {
@@ -95,7 +96,8 @@ impl SaveToken {
         };
         match stored {
             Some(stored) if stored == token => self.saved(cx, &token),
-            // Somebody put it there meanwhile, so it is newer. Should it be refused, this one is held again, and replaces it.
+            // Another process has stored this token meanwhile, so it is newer. If it is refused, the session holds the
+            // current one again, and a later save replaces the stored one.
             Some(stored) if cx.session.store_before.as_ref() != Some(&Some(stored.clone())) => {
                 cx.session.store_before = Some(Some(stored.clone()));
                 if cx.session.bearer() == Some(&token) && cx.session.hold_another(Some(stored)) {
@@ -190,7 +192,7 @@ impl Machine for SaveToken {
             (State::Replacing(expected, token), Outcome::Host(HostResult::Replaced)) if expected == id => {
                 self.replaced(cx, token)
             }
-            // What cannot be read is not replaced: it may be newer.
+            // A slot that cannot be read is not replaced: its token may be newer.
             (
                 State::Comparing(expected, token)
                 | State::SettingAside(expected, token)
@@ -217,7 +219,7 @@ impl Machine for SaveToken {
     fn cancel(&mut self, _: &mut Cx<'_>) {}
 }
 
-/// The store cannot take the token that the owner gave.
+/// Makes the error of a token that the owner gave and that the store cannot take.
 pub(crate) fn given_not_saved(operation: &'static str, fault: Fault) -> Error {
     not_saved(operation, Origin::Given, &Error::from_fault("save", fault))
 }
