@@ -2,10 +2,10 @@
 //!
 //! There is no runtime and no waker. A [`Flow`] polls its future when an outcome has come or a wake is due, and for the time of that poll
 //! it lends the session to it, so that a poll of a flow is as atomic as one of any machine. The code of a flow gets a [`Line`]: the way to
-//! the session ([`Line::with`]) and to the driver ([`Line::host`], [`Line::run`], [`Line::pause`], [`Line::turn`]). Each wait has a
-//! label, which `Debug` shows. Which outcome fits which effect is checked here, once.
+//! the session ([`Line::with`]) and to the driver ([`Line::host`], [`Line::http`], [`Line::decode`], [`Line::run`], [`Line::pause`],
+//! [`Line::turn`]). Each wait has a label, which `Debug` shows. Which outcome fits which effect is checked here, once.
 //!
-//! A flow that is cancelled gives up what it waits for: an act of the host is cancelled, a child machine is told as its [`Parting`] says.
+//! A flow that is cancelled gives up what it waits for: an effect is cancelled, a child machine is told as its [`Parting`] says.
 //! The wait then ends with [`Cancelled`], which `?` hands to the flow's end. What must be finished is awaited by `…_to_the_end`.
 
 use std::collections::VecDeque;
@@ -16,9 +16,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use http::{Request, Response};
 use molecule_proto::{Now, Wake};
 
-use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, LockId, Outcome, Slot, Stored};
+use crate::effect::decode::{Decode, Decoded};
+use crate::effect::{Effect, EffectId, Fault, HostOp, HostResult, Limits, LockId, Outcome, Slot, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
@@ -81,8 +84,8 @@ struct Inner {
     lent: Option<(Now, Session)>,
     label: &'static str,
     wait: Wait,
-    /// What came of the act of the host that was waited for.
-    came: Option<Result<HostResult, Fault>>,
+    /// What came of the effect that was waited for: an outcome that fits it, or a fault.
+    came: Option<Outcome>,
     events: VecDeque<Event>,
     is_cancelled: bool,
     has_turn: bool,
@@ -97,16 +100,36 @@ enum Wait {
     /// Nothing: its future is polled.
     #[default]
     Nothing,
-    /// An act of the host that was not asked for yet.
-    Ask { op: HostOp, is_bound: bool },
-    /// An act of the host.
-    Host { id: EffectId, fits: fn(&HostResult) -> bool, is_bound: bool },
-    /// An act of the host that is not waited for any more.
+    /// An effect that was not asked for yet.
+    Ask { effect: Effect, fits: Fits, is_bound: bool },
+    /// An effect's outcome.
+    Outcome { id: EffectId, fits: Fits, is_bound: bool },
+    /// An effect whose outcome is not waited for any more.
     GiveUp(EffectId),
     /// A child machine.
     Child(Box<dyn Child>),
     /// A moment.
     Until(Wake),
+}
+
+/// Which outcome answers an effect; a fault answers every one.
+#[derive(Clone, Copy)]
+enum Fits {
+    Response,
+    Host(fn(&HostResult) -> bool),
+    Decoded(fn(&Decoded) -> bool),
+}
+
+impl Fits {
+    fn admit(self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Failed(_) => true,
+            Outcome::Response(_) => matches!(self, Self::Response),
+            Outcome::Host(result) => matches!(self, Self::Host(fits) if fits(result)),
+            Outcome::Decoded(decoded) => matches!(self, Self::Decoded(fits) if fits(decoded)),
+            Outcome::Staged(..) | Outcome::Progress(_) => false,
+        }
+    }
 }
 
 /// A child machine whose output goes into a slot of its waiter's.
@@ -166,6 +189,39 @@ impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
     }
 }
 
+/// A child machine that is cancelled at a moment at which its waiter's time is over.
+#[derive(Debug)]
+pub(crate) struct Limited<M> {
+    pub(crate) machine: M,
+    pub(crate) limit: Wake,
+}
+
+impl<M: Machine> Machine for Limited<M> {
+    type Output = M::Output;
+
+    fn operation(&self) -> &'static str {
+        self.machine.operation()
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<M::Output> {
+        if self.limit.at <= cx.now.mono {
+            self.machine.cancel(cx);
+        }
+        match self.machine.poll(cx) {
+            Step::Idle(wake) => Step::Idle(Wake::earliest(wake, Some(self.limit))),
+            other => other,
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        self.machine.feed(cx, id, outcome)
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        self.machine.cancel(cx);
+    }
+}
+
 impl<Out> Flow<Out> {
     /// A flow that runs this code.
     pub(crate) fn new<F>(operation: &'static str, code: impl FnOnce(Line) -> F) -> Self
@@ -181,7 +237,7 @@ impl<Out> Flow<Out> {
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.shared.lock().wait {
             Wait::Child(child) => child.is_bound(),
-            Wait::Ask { is_bound, .. } | Wait::Host { is_bound, .. } => *is_bound,
+            Wait::Ask { is_bound, .. } | Wait::Outcome { is_bound, .. } => *is_bound,
             Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) => false,
         }
     }
@@ -223,12 +279,12 @@ impl<Out> Machine for Flow<Out> {
             }
             match mem::take(&mut inner.wait) {
                 Wait::Nothing => {}
-                Wait::Ask { op, is_bound } => {
-                    let (id, fits) = (cx.session.next_effect(), op.fitting());
-                    inner.wait = Wait::Host { id, fits, is_bound };
-                    return Step::Start(id, Effect::Host(op));
+                Wait::Ask { effect, fits, is_bound } => {
+                    let id = cx.session.next_effect();
+                    inner.wait = Wait::Outcome { id, fits, is_bound };
+                    return Step::Start(id, effect);
                 }
-                wait @ Wait::Host { .. } => {
+                wait @ Wait::Outcome { .. } => {
                     inner.wait = wait;
                     return Step::Idle(None);
                 }
@@ -269,10 +325,7 @@ impl<Out> Machine for Flow<Out> {
         }
         let came = match (&mut inner.wait, outcome) {
             (Wait::Child(child), outcome) => return child.feed(cx, id, outcome),
-            (Wait::Host { id: expected, fits, .. }, Outcome::Host(result)) if *expected == id && fits(&result) => {
-                Ok(result)
-            }
-            (Wait::Host { id: expected, .. }, Outcome::Failed(fault)) if *expected == id => Err(fault),
+            (Wait::Outcome { id: expected, fits, .. }, outcome) if *expected == id && fits.admit(&outcome) => outcome,
             (_, outcome) => return Err(outcome),
         };
         inner.came = Some(came);
@@ -286,8 +339,8 @@ impl<Out> Machine for Flow<Out> {
         match &mut inner.wait {
             Wait::Child(child) => child.cancel(cx),
             Wait::Ask { is_bound: false, .. } | Wait::Until(_) => inner.wait = Wait::Nothing,
-            Wait::Host { id, is_bound: false, .. } => inner.wait = Wait::GiveUp(*id),
-            Wait::Ask { .. } | Wait::Host { .. } | Wait::Nothing | Wait::GiveUp(_) => {}
+            Wait::Outcome { id, is_bound: false, .. } => inner.wait = Wait::GiveUp(*id),
+            Wait::Ask { .. } | Wait::Outcome { .. } | Wait::Nothing | Wait::GiveUp(_) => {}
         }
     }
 }
@@ -299,7 +352,7 @@ impl<Out> Debug for Flow<Out> {
         flow.field("operation", &self.operation).field("at", &inner.label).field("has_turn", &inner.has_turn);
         match &inner.wait {
             Wait::Child(child) => flow.field("child", child.debug()),
-            Wait::Host { id, .. } => flow.field("effect", id),
+            Wait::Outcome { id, .. } => flow.field("effect", id),
             Wait::Nothing | Wait::Ask { .. } | Wait::GiveUp(_) | Wait::Until(_) => &mut flow,
         };
         flow.finish_non_exhaustive()
@@ -337,17 +390,42 @@ impl Line {
 
     /// Waits for an act of the host, unless the caller goes.
     pub(crate) async fn host(&self, label: &'static str, op: HostOp) -> Result<Result<HostResult, Fault>, Cancelled> {
-        self.check()?;
-        self.wait(label, Wait::Ask { op, is_bound: false });
-        self.came(true).await
+        let fits = Fits::Host(op.fitting());
+        Ok(host_result(self.ask(label, Effect::Host(op), fits).await?))
     }
 
     /// Waits for an act of the host, which is finished whether the caller is there or not.
     pub(crate) async fn host_to_the_end(&self, label: &'static str, op: HostOp) -> Result<HostResult, Fault> {
-        self.wait(label, Wait::Ask { op, is_bound: true });
+        let fits = Fits::Host(op.fitting());
+        self.wait(label, Wait::Ask { effect: Effect::Host(op), fits, is_bound: true });
         match self.came(false).await {
-            Ok(came) => came,
+            Ok(came) => host_result(came),
             Err(Cancelled(_)) => unreachable!("what is bound is not given up"),
+        }
+    }
+
+    /// Sends one request, unless the caller goes. Requests to the platform are sent by [`Call`](crate::call::Call)s.
+    pub(crate) async fn http(
+        &self,
+        label: &'static str,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<Result<Response<Bytes>, Fault>, Cancelled> {
+        match self.ask(label, Effect::Http(request, limits), Fits::Response).await? {
+            Outcome::Response(answer) => Ok(Ok(answer)),
+            outcome => Ok(Err(fault(outcome))),
+        }
+    }
+
+    /// Reads a large answer with the session unlocked, unless the caller goes.
+    pub(crate) async fn decode<T: Send + 'static>(
+        &self,
+        label: &'static str,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Result<T, Fault>, Cancelled> {
+        match self.ask(label, Effect::Decode(Decode::new(read)), Fits::Decoded(Decoded::is::<T>)).await? {
+            Outcome::Decoded(decoded) => Ok(Ok(decoded.take().expect("its type was checked when it came"))),
+            outcome => Ok(Err(fault(outcome))),
         }
     }
 
@@ -423,8 +501,15 @@ impl Line {
         (inner.label, inner.wait) = (label, wait);
     }
 
-    /// The outcome of the act that is waited for. `yields`: it may have been given up.
-    async fn came(&self, yields: bool) -> Result<Result<HostResult, Fault>, Cancelled> {
+    /// Asks for an effect and waits for its outcome, unless the caller goes.
+    async fn ask(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
+        self.check()?;
+        self.wait(label, Wait::Ask { effect, fits, is_bound: false });
+        self.came(true).await
+    }
+
+    /// The outcome of the effect that is waited for. `yields`: it may have been given up.
+    async fn came(&self, yields: bool) -> Result<Outcome, Cancelled> {
         poll_fn(|_| {
             let mut inner = self.shared.lock();
             match (inner.came.take(), &inner.wait) {
@@ -434,6 +519,21 @@ impl Line {
             }
         })
         .await
+    }
+}
+
+fn host_result(came: Outcome) -> Result<HostResult, Fault> {
+    match came {
+        Outcome::Host(result) => Ok(result),
+        outcome => Err(fault(outcome)),
+    }
+}
+
+/// The fault among outcomes of which every other one was taken.
+fn fault(came: Outcome) -> Fault {
+    match came {
+        Outcome::Failed(fault) => fault,
+        outcome => unreachable!("{outcome:?} does not fit its effect"),
     }
 }
 

@@ -29,6 +29,11 @@ impl Decode {
 pub struct Decoded(Box<dyn Any + Send>);
 
 impl Decoded {
+    /// Whether it is of this type.
+    pub(crate) fn is<T: 'static>(&self) -> bool {
+        self.0.is::<T>()
+    }
+
     /// # Errors
     /// Gives the answer back if it has another type.
     pub(crate) fn take<T: 'static>(self) -> Result<T, Self> {

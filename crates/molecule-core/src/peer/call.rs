@@ -1,8 +1,9 @@
 //! A call of a peer: which way the message goes, and what became of it.
 
-use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use molecule_proto::{Time, WorkspaceId};
 
 use super::direct::{self, Direct, Fit};
@@ -15,12 +16,12 @@ use crate::call::ask::Ask;
 use crate::call::retry::not_all_at_once;
 use crate::config::route::Route;
 use crate::config::workspace_id;
-use crate::effect::decode::{Decode, LARGE};
-use crate::effect::{Attempt, Effect, EffectId, Fault, Limits, Outcome, Sent};
+use crate::effect::decode::LARGE;
+use crate::effect::{Attempt, Fault, Limits, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::machine::pass;
-use crate::machine::{Cx, Machine, Step, Wake};
+use crate::flow::{Flow, Limited, Line, Parting, machine_of_flow};
+use crate::machine::{Cx, Wake};
 use crate::session::peer_url::PeerUrl;
 
 /// Sends a message to a peer and tells what became of it (contract section 9; April 7).
@@ -29,32 +30,9 @@ use crate::session::peer_url::PeerUrl;
 /// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
 /// platform, and that peer is not called directly for 300 s. Nothing keeps a peer from handling what it answers so; it gets
 /// that once more then, under the same id.
+#[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
-pub struct CallPeer {
-    target: WorkspaceId,
-    call: PeerCall,
-    route: Route,
-    deadline: Time,
-    written: Option<Written>,
-    state: State,
-    cancelled: bool,
-}
-
-enum State {
-    Start,
-    Discovering(Box<Ask<DiscoverPeer>>),
-    Direct(EffectId, PeerUrl),
-    /// Read the peer's large answer when polled.
-    ToDecode(Decode, PeerUrl),
-    /// It is being read.
-    Decoding(EffectId, PeerUrl),
-    /// The platform asked to stay away until then.
-    Waiting(Time),
-    Relayed(Box<Call<A2a>>),
-    Cancelling(EffectId),
-    Finished(Box<Result<CallOutcome>>),
-    Done,
-}
+pub struct CallPeer(Flow<Result<CallOutcome>>);
 
 impl CallPeer {
     /// A call of this peer.
@@ -62,132 +40,159 @@ impl CallPeer {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(target: impl AsRef<str>, call: impl Into<PeerCall>) -> Result<Self> {
-        Ok(Self {
-            target: workspace_id(A2a::OPERATION, target)?,
-            call: call.into(),
-            route: Route::Auto,
-            deadline: Time::ZERO,
-            written: None,
-            state: State::Start,
-            cancelled: false,
+        let target = workspace_id(A2a::OPERATION, target)?;
+        let call = call.into();
+        Ok(Self(Flow::new(A2a::OPERATION, move |line| call_peer(line, target, call))))
+    }
+}
+
+machine_of_flow!(CallPeer, Result<CallOutcome>);
+
+/// Writes the message, once, and sends it.
+async fn call_peer(line: Line, target: WorkspaceId, call: PeerCall) -> Result<CallOutcome> {
+    line.check()?;
+    let begun = line.with(|cx| {
+        let route = call.route.unwrap_or(cx.session.config().route);
+        let deadline = cx.now.mono + call.limit(cx.session)?;
+        Ok((route, deadline, call.write(cx.session)?))
+    });
+    let (route, deadline, written) = begun.map_err(|error: Error| error.during(A2a::OPERATION))?;
+    let sequence = Sequence { line, target, route, deadline, written };
+    match sequence.send().await {
+        Ok(outcome) => Ok(outcome.of_message(&sequence.written.id)),
+        Err(error) => Err(error.during(A2a::OPERATION).with_message_id(&sequence.written.id)),
+    }
+}
+
+/// A call on its way.
+struct Sequence {
+    line: Line,
+    target: WorkspaceId,
+    route: Route,
+    deadline: Time,
+    written: Written,
+}
+
+impl Sequence {
+    /// Chooses the way.
+    async fn send(&self) -> Result<CallOutcome> {
+        let is_refused = |cx: &mut Cx<'_>| cx.session.peers.is_refused(cx.now, &self.target);
+        if self.route == Route::Proxy || (self.route == Route::Auto && self.line.with(is_refused)) {
+            return self.relay().await;
+        }
+        let found = self.discover().await;
+        self.line.check()?;
+        self.left()?;
+        let is_direct = |url: &PeerUrl| self.line.with(|cx| url.is_direct(cx.session.config().base_url()));
+        match (found.map(|url| url.filter(is_direct)), self.route) {
+            (Ok(Some(url)), _) => self.call_directly(&url).await,
+            (Err(error), Route::Direct) => Err(error),
+            (Ok(None), Route::Direct) => Ok(CallOutcome::NoUrl { status: None }),
+            // Discovery is not needed for the other way, and may fail where that one works.
+            (found, Route::Auto | Route::Proxy) => {
+                if let Some(at) = self.stays_away(found.err())? {
+                    self.line.pause("stay away", Wake { at, why: "the platform may be asked again" }).await?;
+                }
+                self.relay().await
+            }
+        }
+    }
+
+    /// Asks where the peer is called, within the call's time.
+    async fn discover(&self) -> Result<Option<PeerUrl>> {
+        let question = DiscoverPeer::of(self.target.clone());
+        let machine = match self.route {
+            Route::Auto | Route::Proxy => Ask::once(question.optional()),
+            Route::Direct => Ask::new(question),
+        };
+        let limit = Wake { at: self.deadline, why: "the call's limit" };
+        let limited = Limited { machine: machine.until(self.deadline), limit };
+        self.line.run("ask where the peer is", limited, Parting::give_up()).await
+    }
+
+    /// Until when the platform wants to be left alone, which would turn the message away too.
+    fn stays_away(&self, failed: Option<Error>) -> Result<Option<Time>> {
+        self.line.with(|cx| {
+            let Some((error, asked)) = failed.and_then(|error| error.retry_after().map(|asked| (error, asked))) else {
+                // If it failed for another call because of the rate limit, that is this one's too.
+                return Ok(cx.session.rate.hold_heartbeat(cx.now.mono).filter(|until| *until < self.deadline));
+            };
+            let at = cx.now.mono + asked;
+            if at >= self.deadline {
+                return Err(error);
+            }
+            Ok(Some(cx.now.mono + not_all_at_once(cx, asked, self.deadline.since(at) / 2)))
         })
     }
 
-    fn finish(&mut self, outcome: CallOutcome) {
-        let outcome = match &self.written {
-            Some(written) => outcome.of_message(&written.id),
-            None => outcome,
-        };
-        self.state = State::Finished(Box::new(Ok(outcome)));
-    }
-
-    fn fail(&mut self, error: Error) {
-        let error = error.during(A2a::OPERATION);
-        let error = match &self.written {
-            Some(written) => error.with_message_id(&written.id),
-            None => error,
-        };
-        self.state = State::Finished(Box::new(Err(error)));
-    }
-
-    /// Writes the message, once, and chooses the way.
-    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<()> {
-        self.route = self.call.route.unwrap_or(cx.session.config().route);
-        self.deadline = cx.now.mono + self.call.limit(cx.session)?;
-        self.written = Some(self.call.write(cx.session)?);
-        let question = || DiscoverPeer::of(self.target.clone());
-        match self.route {
-            Route::Auto if !cx.session.peers.is_refused(cx.now, &self.target) => {
-                self.state = State::Discovering(Box::new(Ask::once(question().optional()).until(self.deadline)));
+    async fn call_directly(&self, url: &PeerUrl) -> Result<CallOutcome> {
+        let (request, limits) = self.request(url)?;
+        let end = match self.line.http("call the peer directly", request, limits).await? {
+            Ok(answer) => self.read(answer).await?,
+            Err(Fault { head: Some(head), .. }) => direct::answered_at_length(&head, self.line.with(|cx| cx.now.unix)),
+            Err(fault) => {
+                self.line.with(|cx| cx.session.counters.failures += 1);
+                direct::failed(fault)
             }
-            Route::Direct => self.state = State::Discovering(Box::new(Ask::new(question()).until(self.deadline))),
-            Route::Auto | Route::Proxy => self.relay(cx),
+        };
+        if matches!(end, Direct::Refused(_) | Direct::Outcome(_, Fit::No)) {
+            self.line.with(|cx| cx.session.peers.refuse(cx.now, &self.target, url));
         }
-        Ok(())
+        match end {
+            Direct::Refused(outcome) if self.route == Route::Direct => Ok(outcome),
+            Direct::Refused(_) => self.relay().await,
+            Direct::Outcome(outcome, _) => Ok(outcome),
+            Direct::Unclear(error) => Err(unclear(error)),
+        }
     }
 
-    fn discovered(&mut self, cx: &mut Cx<'_>, found: Result<Option<PeerUrl>>) -> Option<(EffectId, Effect)> {
-        if self.cancelled {
-            self.fail(Error::cancelled(A2a::OPERATION));
-            return None;
-        }
-        self.left(cx)?;
-        let found = found.map(|url| url.filter(|url| url.is_direct(cx.session.config().base_url())));
-        match (found, self.route) {
-            (Ok(Some(url)), _) => return self.send(cx, url),
-            (Err(error), Route::Direct) => self.fail(error),
-            (Ok(None), Route::Direct) => self.finish(CallOutcome::NoUrl { status: None }),
-            (Err(error), Route::Auto | Route::Proxy) if error.retry_after().is_some() => self.stay_away(cx, error),
-            // Discovery is not needed for the other way, and may fail where that one works. If it failed for another call
-            // because of the rate limit, that is this one's too.
-            (Ok(None) | Err(_), Route::Auto | Route::Proxy) => match cx.session.rate.hold_heartbeat(cx.now.mono) {
-                Some(until) if until < self.deadline => self.state = State::Waiting(until),
-                _ => self.relay(cx),
-            },
-        }
-        None
-    }
-
-    /// Waits as long as the platform asks, which would turn the message away too.
-    fn stay_away(&mut self, cx: &mut Cx<'_>, error: Error) {
-        let asked = error.retry_after().unwrap_or_default();
-        let at = cx.now.mono + asked;
-        if at >= self.deadline {
-            return self.fail(error);
-        }
-        self.state = State::Waiting(cx.now.mono + not_all_at_once(cx, asked, self.deadline.since(at) / 2));
-    }
-
-    fn send(&mut self, cx: &mut Cx<'_>, url: PeerUrl) -> Option<(EffectId, Effect)> {
-        let (left, written) = (self.left(cx)?, self.written.as_ref()?);
-        let mut request = url.post(written.body.clone());
+    fn request(&self, url: &PeerUrl) -> Result<(Request<Bytes>, Limits)> {
+        let left = self.left()?;
+        let mut request = url.post(self.written.body.clone());
         request.extensions_mut().insert(Attempt { operation: A2a::OPERATION, number: 1 });
-        cx.session.counters.sent(written.body.len(), false);
-        let config = cx.session.config();
-        let limits = Limits { reach: url.reach(config.base_url()), ..limits(&config.timeouts, left) };
-        let id = cx.session.next_effect();
-        self.state = State::Direct(id, url);
-        Some((id, Effect::Http(request, limits)))
+        Ok(self.line.with(|cx| {
+            cx.session.counters.sent(self.written.body.len(), false);
+            let config = cx.session.config();
+            let limits = Limits { reach: url.reach(config.base_url()), ..limits(&config.timeouts, left) };
+            (request, limits)
+        }))
     }
 
-    fn relay(&mut self, cx: &mut Cx<'_>) {
-        let (Some(_), Some(written)) = (self.left(cx), &self.written) else { return };
-        let endpoint = A2a { target: self.target.clone(), body: written.body.clone() };
-        self.state = State::Relayed(Box::new(Call::new(endpoint).until(self.deadline)));
+    /// A large answer is read with the session unlocked, every other one at once.
+    async fn read(&self, answer: Response<Bytes>) -> Result<Direct> {
+        let now = self.line.with(|cx| {
+            cx.session.counters.received(answer.body().len() as u64);
+            cx.session.counters.failures += u64::from(!answer.status().is_success());
+            cx.now.unix
+        });
+        if answer.body().len() <= LARGE {
+            return Ok(direct::answered(&answer, now));
+        }
+        let read = self.line.decode("read the peer's answer", move || direct::answered(&answer, now)).await?;
+        // The peer answered, and nobody knows what.
+        Ok(read.unwrap_or_else(|fault| direct::failed(Fault { sent: Sent::Maybe, ..fault })))
+    }
+
+    async fn relay(&self) -> Result<CallOutcome> {
+        self.left()?;
+        let endpoint = A2a { target: self.target.clone(), body: self.written.body.clone() };
+        let call = Call::new(endpoint).until(self.deadline);
+        self.line.run("call through the platform", call, Parting::give_up()).await.map_err(unclear)
     }
 
     /// What is left of the call's time; without any it has failed.
-    fn left(&mut self, cx: &Cx<'_>) -> Option<Duration> {
-        let left = self.deadline.since(cx.now.mono);
+    fn left(&self) -> Result<Duration> {
+        let left = self.line.with(|cx| self.deadline.since(cx.now.mono));
         if left.is_zero() {
-            self.fail(
-                Error::new(ErrorKind::Timeout, A2a::OPERATION, "the limit passed before the message could be sent")
-                    .retryable(true)
-                    .remedy("try again later, or raise the limit"),
-            );
-            return None;
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                A2a::OPERATION,
+                "the limit passed before the message could be sent",
+            )
+            .retryable(true)
+            .remedy("try again later, or raise the limit"));
         }
-        Some(left)
-    }
-
-    fn directed(&mut self, cx: &mut Cx<'_>, url: &PeerUrl, end: Direct) {
-        let is_fit = !matches!(end, Direct::Refused(_) | Direct::Outcome(_, Fit::No));
-        if !is_fit {
-            cx.session.peers.refuse(cx.now, &self.target, url);
-        }
-        match end {
-            Direct::Refused(outcome) if self.route == Route::Direct => self.finish(outcome),
-            Direct::Refused(_) => self.relay(cx),
-            Direct::Outcome(outcome, _) => self.finish(outcome),
-            Direct::Unclear(error) => self.fail(unclear(error)),
-        }
-    }
-
-    fn relayed(&mut self, end: Result<CallOutcome>) {
-        match end {
-            Ok(outcome) => self.finish(outcome),
-            Err(error) => self.fail(unclear(error)),
-        }
+        Ok(left)
     }
 }
 
@@ -202,162 +207,4 @@ fn unclear(error: Error) -> Error {
         "the peer may have the message: ask it, or send the same message under the same id (Error::message_id, \
          Message::with_id)",
     )
-}
-
-impl Machine for CallPeer {
-    type Output = Result<CallOutcome>;
-
-    fn operation(&self) -> &'static str {
-        A2a::OPERATION
-    }
-
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Self::Output> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Done) {
-                State::Start => {
-                    if let Err(error) = self.begin(cx) {
-                        self.fail(error);
-                    }
-                }
-                State::Discovering(mut question) => {
-                    if self.deadline <= cx.now.mono {
-                        question.cancel(cx);
-                    }
-                    match question.poll(cx) {
-                        Step::Done(found) => {
-                            if let Some((id, effect)) = self.discovered(cx, found) {
-                                return Step::Start(id, effect);
-                            }
-                        }
-                        Step::Idle(wake) => {
-                            self.state = State::Discovering(question);
-                            let deadline = Wake { at: self.deadline, why: "the call's limit" };
-                            return Step::Idle(Wake::earliest(wake, Some(deadline)));
-                        }
-                        other => {
-                            self.state = State::Discovering(question);
-                            return pass(other);
-                        }
-                    }
-                }
-                State::Waiting(at) if at <= cx.now.mono => self.relay(cx),
-                State::Waiting(at) => {
-                    self.state = State::Waiting(at);
-                    return Step::Idle(Some(Wake { at, why: "the platform may be asked again" }));
-                }
-                State::Relayed(mut call) => match call.poll(cx) {
-                    Step::Done(end) => self.relayed(end),
-                    other => {
-                        self.state = State::Relayed(call);
-                        return pass(other);
-                    }
-                },
-                State::ToDecode(decode, url) => {
-                    let id = cx.session.next_effect();
-                    self.state = State::Decoding(id, url);
-                    return Step::Start(id, Effect::Decode(decode));
-                }
-                State::Cancelling(id) => {
-                    self.fail(Error::cancelled(A2a::OPERATION));
-                    return Step::Cancel(id);
-                }
-                State::Finished(end) => return Step::Done(*end),
-                state @ (State::Direct(..) | State::Decoding(..) | State::Done) => {
-                    self.state = state;
-                    return Step::Idle(None);
-                }
-            }
-        }
-    }
-
-    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::Discovering(mut question) => {
-                let end = question.feed(cx, id, outcome);
-                self.state = State::Discovering(question);
-                end
-            }
-            State::Relayed(mut call) => {
-                let end = call.feed(cx, id, outcome);
-                self.state = State::Relayed(call);
-                end
-            }
-            State::Direct(expected, url) if expected == id => {
-                match outcome {
-                    Outcome::Response(answer) => {
-                        cx.session.counters.received(answer.body().len() as u64);
-                        cx.session.counters.failures += u64::from(!answer.status().is_success());
-                        let now = cx.now.unix;
-                        if answer.body().len() > LARGE {
-                            self.state = State::ToDecode(Decode::new(move || direct::answered(&answer, now)), url);
-                        } else {
-                            self.directed(cx, &url, direct::answered(&answer, now));
-                        }
-                    }
-                    Outcome::Failed(Fault { head: Some(head), .. }) => {
-                        let end = direct::answered_at_length(&head, cx.now.unix);
-                        self.directed(cx, &url, end);
-                    }
-                    Outcome::Failed(fault) => {
-                        cx.session.counters.failures += 1;
-                        let end = direct::failed(fault);
-                        self.directed(cx, &url, end);
-                    }
-                    other => {
-                        self.state = State::Direct(expected, url);
-                        return Err(other);
-                    }
-                }
-                Ok(())
-            }
-            State::Decoding(expected, url) if expected == id => {
-                let read = match outcome {
-                    Outcome::Decoded(decoded) => decoded.take().map_err(Outcome::Decoded),
-                    // The peer answered, and nobody knows what.
-                    Outcome::Failed(fault) => Ok(direct::failed(Fault { sent: Sent::Maybe, ..fault })),
-                    other => Err(other),
-                };
-                match read {
-                    Ok(end) => {
-                        self.directed(cx, &url, end);
-                        Ok(())
-                    }
-                    Err(other) => {
-                        self.state = State::Decoding(expected, url);
-                        Err(other)
-                    }
-                }
-            }
-            state => {
-                self.state = state;
-                Err(outcome)
-            }
-        }
-    }
-
-    fn cancel(&mut self, cx: &mut Cx<'_>) {
-        self.cancelled = true;
-        match &mut self.state {
-            State::Start | State::Waiting(_) | State::ToDecode(..) => self.fail(Error::cancelled(A2a::OPERATION)),
-            State::Discovering(question) => question.cancel(cx),
-            State::Relayed(call) => call.cancel(cx),
-            State::Direct(id, _) | State::Decoding(id, _) => self.state = State::Cancelling(*id),
-            State::Cancelling(_) | State::Finished(_) | State::Done => {}
-        }
-    }
-}
-
-impl fmt::Debug for CallPeer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Start => "ready",
-            State::Discovering(_) => "discovering",
-            State::Waiting(_) => "waiting",
-            State::Direct(..) | State::ToDecode(..) | State::Decoding(..) => "calling directly",
-            State::Relayed(_) => "calling through the platform",
-            State::Cancelling(_) => "cancelling",
-            State::Finished(_) | State::Done => "done",
-        };
-        write!(f, "CallPeer({}, {state})", self.target)
-    }
 }
