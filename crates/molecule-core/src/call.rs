@@ -4,6 +4,7 @@ pub(crate) mod ask;
 mod confirm;
 mod judge;
 pub(crate) mod retry;
+pub(crate) mod wait;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

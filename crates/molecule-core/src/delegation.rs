@@ -7,7 +7,7 @@ mod look;
 pub(crate) mod queue;
 mod shared;
 mod view;
-pub(crate) mod wait;
+mod wait;
 
 pub(crate) use shared::SharedLooks;
 

@@ -13,10 +13,10 @@ pub const RETRY_AFTER: (u64, u64) = (crate::call::retry::LEAST_ASKED, crate::cal
 /// The most bytes of a peer's reply.
 pub const LONGEST_REPLY: u64 = crate::peer::LONGEST_REPLY;
 /// How long a delegation or a queued message is waited for.
-pub const PATIENCE: Duration = crate::delegation::wait::PATIENCE;
+pub const PATIENCE: Duration = crate::call::wait::PATIENCE;
 /// The first wait between two looks, the longest, and what the last look may take.
 pub const LOOKS: (Duration, Duration, Duration) =
-    (crate::delegation::wait::FIRST, crate::delegation::wait::CAP, crate::delegation::wait::LAST_LOOK);
+    (crate::call::wait::FIRST, crate::call::wait::CAP, crate::call::wait::LAST_LOOK);
 /// How many refused registers end the loop.
 pub const STRIKES: u32 = crate::run::STRIKES;
 /// A turn of the loop comes early by up to this part of its interval.

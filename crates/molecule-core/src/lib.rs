@@ -121,13 +121,13 @@ mod run;
 mod session;
 mod text;
 
+pub use call::wait::WaitFor;
 pub use config::base_url::BaseUrl;
 pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use config::proxy::{HttpProxy, ProxyRule};
 pub use config::route::Route;
 pub use config::{Config, Intervals, Timeouts};
 pub use delegation::queue::QueueOutcome;
-pub use delegation::wait::WaitFor;
 pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};

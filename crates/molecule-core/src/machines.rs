@@ -5,8 +5,8 @@
 
 pub use crate::call::Call;
 pub use crate::call::ask::{Ask, Begin, Question};
+pub use crate::call::wait::Wait;
 pub use crate::delegation::queue::QueuedItem;
-pub use crate::delegation::wait::{Awaited, Wait};
 pub use crate::delegation::{Delegate, DelegationOf, Delegations};
 pub use crate::life::beat::Beat;
 pub use crate::life::recover::Recover;

@@ -13,7 +13,7 @@ use support::calls::caller;
 use support::platform::DELEGATIONS;
 use support::*;
 
-type Waiting = Driven<Wait<molecule_core::machines::DelegationOf>>;
+type Waiting = Driven<Wait<DelegationView>>;
 
 fn id(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")

@@ -213,7 +213,7 @@ pub(crate) fn queue_item(item: QueuedItem) -> Box<dyn Job> {
 }
 
 /// `wait_queue_item()`.
-pub(crate) fn wait_queue_item(wait: Wait<QueuedItem>) -> Box<dyn Job> {
+pub(crate) fn wait_queue_item(wait: Wait<QueueOutcome>) -> Box<dyn Job> {
     call(wait, Ending::WaitQueueItem)
 }
 

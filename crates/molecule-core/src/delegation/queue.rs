@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use molecule_proto::{
-    A2aAnswer, A2aRefusal, IdError, QueueId, QueueItem, QueueStatus as Status, RefusalKind, Reply, UnixTime,
+    A2aAnswer, A2aRefusal, IdError, QueueId, QueueItem, QueueStatus as Status, RefusalKind, Reply, Time, UnixTime,
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::call::ask::{Answer, Begin, Question};
+use crate::call::ask::{Answer, Ask, Begin, Question};
+use crate::call::wait::{Awaited, Wait, WaitFor};
 use crate::endpoint::{Endpoint, QueueStatus};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::event::Event;
+use crate::flow::{Line, Parting};
 use crate::machine::Cx;
 use crate::printable::Printable;
 use crate::session::{Dialect, Feature};
@@ -72,6 +74,31 @@ impl Question for QueuedItem {
     }
 }
 
+impl Wait<QueueOutcome> {
+    /// Waits until a queued message was delivered, or will not be.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
+        let WaitFor { id, patience } = wait.into();
+        Ok(Self::new(QueuedItem::new(id)?, patience))
+    }
+}
+
+impl Awaited for QueuedItem {
+    type End = QueueOutcome;
+    const WAIT: &'static str = "wait for queue item";
+
+    async fn look(&self, line: &Line, until: Time) -> Result<Option<QueueOutcome>> {
+        let look = Ask::once(self.clone()).asking_the_view().until(until);
+        match line.run("look at the queue item", look, Parting::give_up()).await {
+            Ok(item) => Ok(QueueOutcome::taken(item, line.with(|cx| cx.now.unix))),
+            Err(error) if is_long_reply(&error) => Ok(Some(QueueOutcome::DeliveredReplyLost)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Whether a 404 says that there is no such route: the server's plain text, or JSON that is not this route's. An empty one,
 /// or a page, may be of a tenant gate or an edge before a server that has it; before April's own server it is not.
 fn is_without_route(error: &Error, dialect: Option<Dialect>) -> bool {
@@ -86,7 +113,7 @@ fn is_without_route(error: &Error, dialect: Option<Dialect>) -> bool {
 }
 
 /// Whether the item passes the cap: nothing in it is long but the peer's reply.
-pub(crate) fn is_long_reply(error: &Error) -> bool {
+fn is_long_reply(error: &Error) -> bool {
     error.kind() == ErrorKind::TooLarge && error.status() == Some(StatusCode::OK)
 }
 
@@ -143,7 +170,7 @@ impl QueueOutcome {
     }
 
     /// The same, of which the answer is not copied.
-    pub(crate) fn taken(mut item: QueueItem, now: UnixTime) -> Option<Self> {
+    fn taken(mut item: QueueItem, now: UnixTime) -> Option<Self> {
         let answer = item.response_body.take();
         Self::told(&item, answer, now)
     }
