@@ -4,7 +4,7 @@ use std::fmt;
 
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
-    Ask, Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins,
+    Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins,
     PluginTask, QueuedItem, Recover, Register, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
@@ -107,7 +107,7 @@ impl Agent {
     /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
     #[doc(alias = "get_peers")]
     pub fn peers(&self) -> Result<Vec<Peer>> {
-        self.driver.call(Ask::new(ListPeers::all()))
+        self.driver.call(ListPeers::all())
     }
 
     /// The [peers](Self::peers) whose name or role contains a text, in upper or lower case. The current server filters them; April's
@@ -116,7 +116,7 @@ impl Agent {
     /// # Errors
     /// `Config` if the text contains U+0000, and those of [`peers`](Self::peers).
     pub fn peers_matching(&self, text: impl Into<String>) -> Result<Vec<Peer>> {
-        self.driver.call(Ask::new(ListPeers::matching(text)))
+        self.driver.call(ListPeers::matching(text))
     }
 
     /// `GET /registry/discover/:id` (section 6.2), unless the answer is known: the URL of a peer. `None` if the platform names no usable
@@ -126,7 +126,7 @@ impl Agent {
     /// # Errors
     /// `Config` if the id is no UUID, `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
     pub fn discover_peer(&self, id: impl AsRef<str>) -> Result<Option<PeerUrl>> {
-        self.driver.call(Ask::new(DiscoverPeer::new(id)?))
+        self.driver.call(DiscoverPeer::new(id)?)
     }
 
     /// Drops the kept URL of a peer, so that the next call asks the platform again.
@@ -167,7 +167,7 @@ impl Agent {
     /// `Config` if the task cannot be sent, `Refused` if its key names a delegation to another peer, `TokenNotHeld` before a
     /// register, `Unauthorized`, and those of every request.
     pub fn delegate(&self, target: impl AsRef<str>, task: impl Into<Delegation>) -> Result<DelegationId> {
-        self.driver.call(Ask::new(Delegate::new(target, task)?))
+        self.driver.call(Delegate::new(target, task)?)
     }
 
     /// `GET /workspaces/:self/delegations` (section 14.2): the delegations of this agent, the newest first, as far as the newest 50 rows
@@ -176,7 +176,7 @@ impl Agent {
     /// # Errors
     /// `TokenNotHeld` before a register, `Unauthorized`, and those of every request.
     pub fn delegations(&self) -> Result<Vec<DelegationView>> {
-        self.driver.call(Ask::new(Delegations))
+        self.driver.call(Delegations::newest())
     }
 
     /// One of the [delegations](Self::delegations).
@@ -184,7 +184,7 @@ impl Agent {
     /// # Errors
     /// `NotFound` if it is not among them, and those of [`delegations`](Self::delegations).
     pub fn delegation(&self, id: impl AsRef<str>) -> Result<DelegationView> {
-        self.driver.call(Ask::new(DelegationOf::new(id)))
+        self.driver.call(DelegationOf::new(id))
     }
 
     /// Waits until a delegation is over. It looks after 1 s, then less and less often, at last every 30 s, and for half an hour unless
@@ -203,7 +203,7 @@ impl Agent {
     /// `Config` if the id is no UUID, `NotFound`, `Unsupported` on April's server, which is asked once, `TokenNotHeld` before a
     /// register, `Unauthorized`, and those of every request.
     pub fn queue_item(&self, id: impl AsRef<str>) -> Result<QueueItem> {
-        self.driver.call(Ask::new(QueuedItem::new(id)?))
+        self.driver.call(QueuedItem::new(id)?)
     }
 
     /// Waits until a queued message was delivered or given up, as [`wait_delegation`](Self::wait_delegation) waits.

@@ -1,6 +1,5 @@
 //! The machine that calls one endpoint, with its retries and the rule for a 401.
 
-pub(crate) mod ask;
 mod confirm;
 mod judge;
 pub(crate) mod retry;

@@ -189,11 +189,11 @@ impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
     }
 }
 
-/// A child machine that is cancelled at a moment at which its waiter's time is over.
+/// A child machine that is cancelled at the moment at which its waiter's time is over, if there is one.
 #[derive(Debug)]
 pub(crate) struct Limited<M> {
     pub(crate) machine: M,
-    pub(crate) limit: Wake,
+    pub(crate) limit: Option<Wake>,
 }
 
 impl<M: Machine> Machine for Limited<M> {
@@ -204,11 +204,11 @@ impl<M: Machine> Machine for Limited<M> {
     }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<M::Output> {
-        if self.limit.at <= cx.now.mono {
+        if self.limit.is_some_and(|limit| limit.at <= cx.now.mono) {
             self.machine.cancel(cx);
         }
         match self.machine.poll(cx) {
-            Step::Idle(wake) => Step::Idle(Wake::earliest(wake, Some(self.limit))),
+            Step::Idle(wake) => Step::Idle(Wake::earliest(wake, self.limit)),
             other => other,
         }
     }

@@ -4,7 +4,6 @@
 //! are values at the crate's root.
 
 pub use crate::call::Call;
-pub use crate::call::ask::{Ask, Begin, Question};
 pub use crate::call::wait::Wait;
 pub use crate::delegation::queue::QueuedItem;
 pub use crate::delegation::{Delegate, DelegationOf, Delegations};

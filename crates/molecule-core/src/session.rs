@@ -29,7 +29,7 @@ use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Lane;
 use crate::session::credential::{Credential, HeldToken, InboundState, Kept};
-use crate::session::discoveries::Asking;
+use crate::session::discoveries::Discoveries;
 pub use crate::session::draft::{Auth, Draft};
 use crate::session::health::{Counters, Health};
 use crate::session::peer_cache::PeerCache;
@@ -66,7 +66,7 @@ pub struct Session {
     pub(crate) vitals: Vitals,
     pub(crate) counters: Counters,
     pub(crate) peers: PeerCache,
-    pub(crate) asking: Asking,
+    pub(crate) discoveries: Discoveries,
     pub(crate) looks: SharedLooks,
     /// The features that the server turned out not to offer.
     lacking: BTreeSet<Feature>,
@@ -167,7 +167,7 @@ impl Session {
             vitals: Vitals::default(),
             counters: Counters::default(),
             peers: PeerCache::default(),
-            asking: Asking::default(),
+            discoveries: Discoveries::default(),
             looks: SharedLooks::default(),
             lacking: BTreeSet::new(),
             turns: Turns::default(),
@@ -258,7 +258,7 @@ impl Session {
     pub fn invalidate_peer_url(&mut self, id: impl AsRef<str>) -> Result<()> {
         let id = workspace_id("invalidate peer URL", id)?;
         self.peers.invalidate(&id);
-        self.asking.forget(&id);
+        self.discoveries.forget(&id);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::endpoint::{Secrets, View};
-use molecule_core::machines::{Ask, Beat, Call, ListPeers, QueuedItem, Wait};
+use molecule_core::machines::{Beat, Call, ListPeers, QueuedItem, Wait};
 use molecule_core::proto::Peer;
 use molecule_core::{Dialect, Error, ErrorKind, PeerCall, QueueOutcome, Result, Route};
 use serde_json::json;
@@ -131,7 +131,7 @@ fn a_queued_message_with_such_a_reply_is_delivered() {
         vec![Answer::json(200, json!({})).above_cap(), Answer::html(502).above_cap(), Answer::html(503).outcome()];
     let end = run(&mut agent, Wait::for_queue_item(ITEM).unwrap(), |_| answers.pop().unwrap().into());
     assert_eq!(end.unwrap(), QueueOutcome::DeliveredReplyLost);
-    let look = Ask::new(QueuedItem::new(ITEM).unwrap());
+    let look = QueuedItem::new(ITEM).unwrap();
     let error = run(&mut agent, look, |_| Answer::json(200, json!({})).above_cap().into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("the message is delivered"), "{error}");
@@ -143,7 +143,7 @@ fn a_queued_message_with_such_a_reply_is_delivered() {
 /// A platform with more peers than fit into one answer, and one by the name of Alpha.
 fn list(agent: &mut Agent, question: ListPeers) -> (Result<Vec<Peer>>, Vec<String>) {
     let mut asked = Vec::new();
-    let list = run(agent, Ask::new(question), |seen| {
+    let list = run(agent, question, |seen| {
         asked.push(seen.to_string());
         if seen.to_string().contains("q=alpha") {
             let row = json!({"id": "00000000-0000-4000-8000-000000000001", "name": "Alpha", "status": "online"});
@@ -161,7 +161,7 @@ fn a_list_of_too_many_peers_says_to_ask_for_some_of_them() {
     let told = error.to_string();
     assert!(told.contains("4194304 bytes") && told.contains("ask for some of them by name or role"), "{told}");
     // A page is still somebody else's.
-    let end = run(&mut caller(), Ask::new(ListPeers::all()), |_| Answer::html(200).above_cap().into());
+    let end = run(&mut caller(), ListPeers::all(), |_| Answer::html(200).above_cap().into());
     assert_eq!(end.unwrap_err().kind(), ErrorKind::Routing);
 }
 

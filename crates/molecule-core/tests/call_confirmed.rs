@@ -7,7 +7,7 @@ mod support;
 
 use molecule_core::effect::FaultKind;
 use molecule_core::endpoint::{Auth, ListTokens, Secrets, State};
-use molecule_core::machines::{Ask, Call, CallPeer, Delegations, Wait};
+use molecule_core::machines::{Call, CallPeer, Delegations, Wait};
 use molecule_core::proto::Message;
 use molecule_core::{CallOutcome, Dialect, Error, ErrorKind, PeerCall, Route};
 use serde_json::json;
@@ -59,7 +59,7 @@ fn a_database_that_is_down_is_unavailable_and_no_refused_bearer() {
         is_unavailable(&error);
         let error = run(&mut agent(), Call::new(ListTokens(Auth::Bearer)), |seen| behind(view, seen)).unwrap_err();
         is_unavailable(&error);
-        let error = run(&mut agent(), Ask::new(Delegations), |seen| behind(view, seen)).unwrap_err();
+        let error = run(&mut agent(), Delegations::newest(), |seen| behind(view, seen)).unwrap_err();
         is_unavailable(&error);
     }
 }

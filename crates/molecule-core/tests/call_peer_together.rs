@@ -6,7 +6,7 @@ mod support;
 
 use molecule_core::effect::Effect;
 use molecule_core::machine::Machine;
-use molecule_core::machines::{Ask, CallPeer, DiscoverPeer};
+use molecule_core::machines::{CallPeer, DiscoverPeer};
 use molecule_core::{ErrorKind, PeerCall, Route};
 use serde_json::json;
 use support::calls::{DIRECT, URL, call, caller, found};
@@ -107,7 +107,7 @@ fn who_waited_for_a_discovery_that_met_the_rate_limit_stays_away_too() {
 #[test]
 fn who_can_do_without_waits_for_a_discovery_no_longer_than_for_one_of_its_own() {
     let mut agent = caller();
-    let mut look = Driven::new(Ask::new(DiscoverPeer::new(PEER).unwrap()));
+    let mut look = Driven::new(DiscoverPeer::new(PEER).unwrap());
     look.settle(&mut agent);
     let id = *look.in_flight.keys().next().unwrap();
     let down = json!({"error": "down", "code": "platform_unavailable"});
@@ -211,7 +211,7 @@ fn a_refusal_of_a_peer_that_was_forgotten_meanwhile_is_forgotten_too() {
 fn a_discovery_of_its_own_is_shared_too() {
     let mut agent = caller();
     let mut first = begun(&mut agent, Route::Auto);
-    let mut look = Driven::new(Ask::new(DiscoverPeer::new(PEER).unwrap()));
+    let mut look = Driven::new(DiscoverPeer::new(PEER).unwrap());
     look.settle(&mut agent);
     assert!(look.in_flight.is_empty());
     answer(&mut agent, &mut first, found(URL));

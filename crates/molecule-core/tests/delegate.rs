@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use molecule_core::effect::FaultKind;
-use molecule_core::machines::{Ask, Delegate};
+use molecule_core::machines::Delegate;
 use molecule_core::proto::{DelegationId, UnixTime};
 use molecule_core::{Delegation, ErrorKind, Event, Result};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn delegate(
     delegation: impl Into<Delegation>,
     mut answer: impl FnMut() -> Reply,
 ) -> (Result<DelegationId>, Vec<Value>, Vec<Event>) {
-    let mut driven = Driven::new(Ask::new(Delegate::new(PEER, delegation).unwrap()));
+    let mut driven = Driven::new(Delegate::new(PEER, delegation).unwrap());
     let mut bodies = Vec::new();
     let end = driven.finish(agent, &mut |seen: &Seen| {
         // Asked about a refused bearer.
@@ -170,7 +170,7 @@ fn what_cannot_be_delegated_is_refused_unsent() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(part), "{error}");
     }
-    let end = run(&mut caller(), Ask::new(Delegate::new(ID, "a task").unwrap()), |seen| panic!("{seen}"));
+    let end = run(&mut caller(), Delegate::new(ID, "a task").unwrap(), |seen| panic!("{seen}"));
     let error = end.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, "delegate"));
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::fmt::Write;
 
-use molecule_core::machines::{Ask, DelegationOf, Delegations};
+use molecule_core::machines::{DelegationOf, Delegations};
 use molecule_core::proto::{DelegationStatus, Direction};
 use molecule_core::{DelegationEnd, DelegationView, ErrorKind, Event};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use support::*;
 const DELEGATED: &str = "1ac764f8-8302-4fd9-b0fd-da0d0e2ad217";
 
 fn fold(rows: Value) -> Vec<DelegationView> {
-    run(&mut caller(), Ask::new(Delegations), |seen| {
+    run(&mut caller(), Delegations::newest(), |seen| {
         assert!(seen.is(DELEGATIONS) && seen.bearer.is_some(), "{seen}");
         Answer::json(200, rows.clone()).into()
     })
@@ -134,7 +134,7 @@ fn one_bad_row_does_not_hide_the_others_and_rows_without_an_id_are_left_out() {
     no_id.as_object_mut().unwrap().remove("delegation_id");
     let rows =
         json!([null, 7, {"status": "completed"}, no_id, row(5, "completed", json!({"target_id": "", "error": 7}))]);
-    let mut driven = Driven::new(Ask::new(Delegations));
+    let mut driven = Driven::new(Delegations::newest());
     let views = driven.finish(&mut caller(), &mut |_: &Seen| Answer::json(200, rows.clone()).into()).unwrap();
     assert_eq!((views.len(), &views[0].target_id), (1, &None));
     assert_eq!(driven.events, [Event::Warning("the list of delegations has 3 entries that make no sense".to_owned())]);
@@ -149,8 +149,7 @@ fn the_newest_delegation_comes_first_and_one_is_found_by_its_id() {
     ]);
     let ids: Vec<_> = fold(rows.clone()).into_iter().map(|view| view.id).collect();
     assert_eq!(ids, ["a third", "second", "first"]);
-    let look =
-        |id: &str| run(&mut caller(), Ask::new(DelegationOf::new(id)), |_| Answer::json(200, rows.clone()).into());
+    let look = |id: &str| run(&mut caller(), DelegationOf::new(id), |_| Answer::json(200, rows.clone()).into());
     assert_eq!(look("second").unwrap().id, "second");
     let error = look("fourth").unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::NotFound, false));

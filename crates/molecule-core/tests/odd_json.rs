@@ -7,7 +7,7 @@ mod support;
 
 use molecule_core::effect::Outcome;
 use molecule_core::endpoint::{Auth, AvailablePlugins, ListTokens, Secrets, View};
-use molecule_core::machines::{Ask, Call, Delegations, ListPeers, Recover, Register};
+use molecule_core::machines::{Call, Delegations, ListPeers, Recover, Register};
 use molecule_core::proto::{Peer, Reply as PeerReply};
 use molecule_core::{CallOutcome, Dialect, Error, ErrorKind, Event, PeerCall, Recovered, Recovery, Route, TokenUse};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn row(name: &str, card: &str) -> String {
 fn one_odd_card_hides_no_peer() {
     for card in odd_cards() {
         let list = Answer::text(200, format!("[{},{},{}]", row("a", "null"), row("odd", &card), row("b", "{}")));
-        let mut driven = Driven::new(Ask::new(ListPeers::all()));
+        let mut driven = Driven::new(ListPeers::all());
         let peers: Vec<Peer> = driven.finish(&mut caller(), &mut |_| list.clone().into()).unwrap();
         let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
         let is_wide = card.len() > 400_000;
@@ -80,7 +80,7 @@ fn a_row_that_makes_no_sense_is_given_up_alone_in_every_list() {
     let at = "2026-11-22T21:39:47.237554Z";
     let row = format!(r#"{{"delegation_id":"d1","source_id":"{ID}","status":"queued","created_at":"{at}","x":1e400}}"#);
     let list = Answer::text(200, format!(r#"[{{"status":{{}}}},{row},7,"\ud83d"]"#));
-    let views = run(&mut caller(), Ask::new(Delegations), |_| list.clone().into()).unwrap();
+    let views = run(&mut caller(), Delegations::newest(), |_| list.clone().into()).unwrap();
     assert_eq!(views.iter().map(|view| view.id.as_str()).collect::<Vec<_>>(), ["d1"]);
     let list = Answer::text(200, r#"[{"name":7},{"name":"a","tags":1e400,"x":NaN},null]"#);
     let plugins = run(&mut caller(), Call::new(AvailablePlugins), |_| list.clone().into()).unwrap();

@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::endpoint::CheckAccess;
-use molecule_core::machines::{Ask, Beat, Call, DiscoverPeer, ListPeers};
+use molecule_core::machines::{Beat, Call, DiscoverPeer, ListPeers};
 use molecule_core::proto::{Peer, WorkspaceStatus};
 use molecule_core::{ErrorKind, Event, PeerUrl, Result};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn rows() -> Value {
 
 fn list(agent: &mut Agent, question: ListPeers, answer: Answer) -> (Result<Vec<Peer>>, Vec<Seen>) {
     let mut seen = Vec::new();
-    let list = run(agent, Ask::new(question), |request| {
+    let list = run(agent, question, |request| {
         seen.push(request.clone());
         answer.clone().into()
     });
@@ -65,7 +65,7 @@ fn the_list_names_the_caller_and_one_bad_row_does_not_hide_the_others() {
     let odd = [json!(null), json!("gold"), json!({"id": "../admin", "name": "evil"}), json!({"name": "nobody"})];
     answer.as_array_mut().unwrap().extend(odd);
     answer.as_array_mut().unwrap().push(json!({"id": peer_id(4), "tier": "gold", "role": 7, "status": null}));
-    let mut driven = Driven::new(Ask::new(ListPeers::all()));
+    let mut driven = Driven::new(ListPeers::all());
     let mut callers = Vec::new();
     let list = driven.finish(&mut agent, &mut |seen: &Seen| {
         callers.push(seen.headers["x-workspace-id"].clone());
@@ -124,7 +124,7 @@ fn an_empty_filter_is_none_and_one_with_a_nul_is_refused_unsent() {
 /// Discovers a peer, and tells whether the platform was asked.
 fn discover(agent: &mut Agent, number: u32, answer: Answer) -> (Result<Option<PeerUrl>>, bool) {
     let mut asked = false;
-    let found = run(agent, Ask::new(DiscoverPeer::new(peer_id(number)).unwrap()), |seen| {
+    let found = run(agent, DiscoverPeer::new(peer_id(number)).unwrap(), |seen| {
         if seen.is(VIEW) {
             // A refused bearer is doubted, and so is April's 403: the platform is up.
             return Answer::json(200, json!({"id": ID, "status": "online"})).into();

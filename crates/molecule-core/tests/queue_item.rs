@@ -4,7 +4,7 @@
 
 mod support;
 
-use molecule_core::machines::{Ask, Beat, QueuedItem};
+use molecule_core::machines::{Beat, QueuedItem};
 use molecule_core::proto::{QueueItem, QueueStatus};
 use molecule_core::{ErrorKind, Result};
 use serde_json::json;
@@ -16,7 +16,7 @@ const ITEM: &str = "16fbce34-b9f3-4274-9310-2d6cf9256ac5";
 /// Looks; tells whether the platform was asked.
 fn look(agent: &mut Agent, answer: Answer) -> (Result<QueueItem>, bool) {
     let mut asked = false;
-    let item = run(agent, Ask::new(QueuedItem::new(ITEM).unwrap()), |seen| {
+    let item = run(agent, QueuedItem::new(ITEM).unwrap(), |seen| {
         assert!(seen.is(&format!("GET /workspaces/:id/a2a/queue/{ITEM}")) && seen.bearer.is_some(), "{seen}");
         asked = true;
         answer.clone().into()

@@ -218,7 +218,7 @@ fn a_refusal_is_everybodys_and_a_failure_that_passes_nobodys_end() {
 fn a_look_of_a_single_delegation_asks_for_itself() {
     let mut agent = caller();
     let (_first, _) = looking(&mut agent, 1);
-    let look = molecule_core::machines::Ask::new(molecule_core::machines::DelegationOf::new(id(0)));
+    let look = molecule_core::machines::DelegationOf::new(id(0));
     let view = run(&mut agent, look, |_| Answer::json(200, json!([row(0, "completed")])).into());
     assert!(view.unwrap().is_over());
 }

@@ -4,7 +4,7 @@ use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::machines::{
-    Ask, Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, Run, Wait,
+    Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, Run, Wait,
 };
 use molecule_core::{
     CallOutcome, DelegationView, Ended, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Result, WaitFor,
@@ -174,12 +174,12 @@ pub(crate) fn card(card: AgentCard) -> Box<dyn Job> {
 
 /// `peers()`.
 pub(crate) fn peers() -> Box<dyn Job> {
-    call(Ask::new(ListPeers::all()), Ending::Peers)
+    call(ListPeers::all(), Ending::Peers)
 }
 
 /// `discover_peer()`.
 pub(crate) fn discover(peer: DiscoverPeer) -> Box<dyn Job> {
-    call(Ask::new(peer), Ending::Discover)
+    call(peer, Ending::Discover)
 }
 
 /// `check_access()`.
@@ -194,12 +194,12 @@ pub(crate) fn call_peer(peer: CallPeer) -> Box<dyn Job> {
 
 /// `delegate()`.
 pub(crate) fn delegate(task: Delegate) -> Box<dyn Job> {
-    call(Ask::new(task), Ending::Delegate)
+    call(task, Ending::Delegate)
 }
 
 /// `delegations()`.
 pub(crate) fn delegations() -> Box<dyn Job> {
-    call(Ask::new(Delegations), Ending::Delegations)
+    call(Delegations::newest(), Ending::Delegations)
 }
 
 /// `wait_delegation()`.
@@ -209,7 +209,7 @@ pub(crate) fn wait_delegation(wait: WaitFor) -> Box<dyn Job> {
 
 /// `queue_item()`.
 pub(crate) fn queue_item(item: QueuedItem) -> Box<dyn Job> {
-    call(Ask::new(item), Ending::QueueItem)
+    call(item, Ending::QueueItem)
 }
 
 /// `wait_queue_item()`.

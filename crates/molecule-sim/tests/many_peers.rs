@@ -10,7 +10,7 @@ use molecule_core::Options;
 use molecule_core::effect::{Effect, Outcome};
 use molecule_core::machine::peer_cache::CAPACITY;
 use molecule_core::machine::{Cx, Machine, Now, Session, Step};
-use molecule_core::machines::{Ask, DiscoverPeer};
+use molecule_core::machines::DiscoverPeer;
 use molecule_core::proto::{Time, UnixTime, WorkspaceId};
 
 const PEERS: u32 = 50_000;
@@ -22,7 +22,7 @@ fn id(number: u32) -> WorkspaceId {
 /// Drives one discovery, which the platform answers with this URL. Tells whether it was asked at all.
 fn discover(session: &mut Session, now: Now, number: u32, url: &str) -> bool {
     let mut asked = false;
-    let mut machine = Ask::new(DiscoverPeer::of(id(number)));
+    let mut machine = DiscoverPeer::of(id(number));
     loop {
         let mut cx = Cx { now, session };
         match machine.poll(&mut cx) {

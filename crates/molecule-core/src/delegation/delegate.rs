@@ -1,17 +1,14 @@
 //! Handing a task to a peer.
 
-use std::collections::VecDeque;
-use std::fmt;
-
-use molecule_proto::{DelegateRequest, DelegationId, UnixTime, WorkspaceId, refuse_nul};
+use molecule_proto::{DelegateAnswer, DelegateRequest, DelegationId, UnixTime, WorkspaceId, refuse_nul};
 
 use super::key::python_idempotency_key;
-use crate::call::ask::{Answer, Begin, Question};
+use crate::call::Call;
 use crate::config::workspace_id;
 use crate::endpoint::{DelegateOnce, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::machine::Cx;
+use crate::flow::{Flow, Line, Parting, machine_of_flow};
 
 /// A task for a peer; a text is one with a key of its own.
 ///
@@ -62,13 +59,9 @@ impl From<String> for Delegation {
 
 /// Hands a task to a peer: `POST /workspaces/:self/delegate` (contract section 14.1). Whether the peer exists and may be
 /// talked to shows later, in the delegation.
-#[derive(Clone)]
-pub struct Delegate {
-    target: WorkspaceId,
-    delegation: Delegation,
-    /// The key that its requests carry.
-    sent_key: Option<String>,
-}
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct Delegate(Flow<Result<DelegationId>>);
 
 impl Delegate {
     /// This task for this peer.
@@ -76,62 +69,52 @@ impl Delegate {
     /// # Errors
     /// `Config` if the id is no UUID, or the task is empty or contains U+0000.
     pub fn new(target: impl AsRef<str>, delegation: impl Into<Delegation>) -> Result<Self> {
-        Self::checked(target, delegation.into()).map_err(|error| error.during(DelegateOnce::OPERATION))
-    }
-
-    fn checked(target: impl AsRef<str>, delegation: Delegation) -> Result<Self> {
-        if delegation.task.is_empty() {
-            return Err(Error::config("the task is empty", "say what is to be done"));
-        }
-        for (what, text) in [("the task", Some(&delegation.task)), ("the key", delegation.key.as_ref())] {
-            refuse_nul(what, text.map_or("", String::as_str))?;
-        }
-        Ok(Self { target: workspace_id(DelegateOnce::OPERATION, target)?, delegation, sent_key: None })
+        let delegation = delegation.into();
+        let target = check(target, &delegation).map_err(|error| error.during(DelegateOnce::OPERATION))?;
+        Ok(Self(Flow::new(
+            DelegateOnce::OPERATION,
+            move |line| async move { delegate(&line, target, delegation).await },
+        )))
     }
 }
 
-impl Question for Delegate {
-    type Endpoint = DelegateOnce;
-    type Output = DelegationId;
+machine_of_flow!(Delegate, Result<DelegationId>);
 
-    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<DelegateOnce, DelegationId>> {
-        if self.target == *cx.session.workspace_id() {
-            return Err(Error::config("an agent cannot delegate to itself", "do the work here, or choose a peer"));
-        }
-        let mut request = DelegateRequest::new(self.target.clone(), self.delegation.task.clone());
-        let key = self.delegation.key.clone().unwrap_or_else(|| cx.session.uuid());
-        request.idempotency_key = Some(key.clone());
-        self.sent_key = Some(key);
-        Ok(Begin::Send(DelegateOnce(request)))
+fn check(target: impl AsRef<str>, delegation: &Delegation) -> Result<WorkspaceId> {
+    if delegation.task.is_empty() {
+        return Err(Error::config("the task is empty", "say what is to be done"));
     }
-
-    fn end(
-        &mut self,
-        _: &mut Cx<'_>,
-        answer: Result<Answer<Self>>,
-        events: &mut VecDeque<Event>,
-    ) -> Result<DelegationId> {
-        let answer = answer.map_err(|error| self.keyed(unclear(error)))?;
-        if let Some(other) = answer.target_id.filter(|target| answer.idempotent_hit && *target != self.target) {
-            let cause = format!("the key names an earlier delegation, to {other}, and nothing was delegated");
-            let error = Error::new(ErrorKind::Refused, DelegateOnce::OPERATION, cause);
-            return Err(self.keyed(error.remedy("use a key for one delegation alone")));
-        }
-        if let Some(warning) = answer.warning {
-            let id = &answer.delegation_id;
-            events.push_back(Event::Warning(format!("delegation {id} is under way and cannot be followed: {warning}")));
-        }
-        Ok(answer.delegation_id)
+    for (what, text) in [("the task", Some(&delegation.task)), ("the key", delegation.key.as_ref())] {
+        refuse_nul(what, text.map_or("", String::as_str))?;
     }
+    workspace_id(DelegateOnce::OPERATION, target)
 }
 
-impl Delegate {
-    fn keyed(&self, error: Error) -> Error {
-        match &self.sent_key {
-            Some(key) => error.with_idempotency_key(key),
-            None => error,
-        }
+async fn delegate(line: &Line, target: WorkspaceId, delegation: Delegation) -> Result<DelegationId> {
+    line.check()?;
+    if line.with(|cx| target == *cx.session.workspace_id()) {
+        let error = Error::config("an agent cannot delegate to itself", "do the work here, or choose a peer");
+        return Err(error.during(DelegateOnce::OPERATION));
     }
+    let key = delegation.key.unwrap_or_else(|| line.with(|cx| cx.session.uuid()));
+    let mut request = DelegateRequest::new(target.clone(), delegation.task);
+    request.idempotency_key = Some(key.clone());
+    let answer = line.run("delegate", Call::new(DelegateOnce(request)), Parting::give_up()).await;
+    let id = answer.map_err(unclear).and_then(|answer| delegated(line, &target, answer));
+    id.map_err(|error| error.with_idempotency_key(&key))
+}
+
+fn delegated(line: &Line, target: &WorkspaceId, answer: DelegateAnswer) -> Result<DelegationId> {
+    if let Some(other) = answer.target_id.filter(|other| answer.idempotent_hit && other != target) {
+        let cause = format!("the key names an earlier delegation, to {other}, and nothing was delegated");
+        let error = Error::new(ErrorKind::Refused, DelegateOnce::OPERATION, cause);
+        return Err(error.remedy("use a key for one delegation alone"));
+    }
+    if let Some(warning) = answer.warning {
+        let id = &answer.delegation_id;
+        line.tell(Event::Warning(format!("delegation {id} is under way and cannot be followed: {warning}")));
+    }
+    Ok(answer.delegation_id)
 }
 
 /// Says what to do where nobody knows whether the platform has taken the task.
@@ -143,10 +126,4 @@ fn unclear(error: Error) -> Error {
         "the platform may have taken the task: delegate it again under the same key (Error::idempotency_key, \
          Delegation::idempotency_key), which is the same delegation then",
     )
-}
-
-impl fmt::Debug for Delegate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Delegate(to {}, {} bytes)", self.target, self.delegation.task.len())
-    }
 }

@@ -1,6 +1,5 @@
 //! Messages that wait for a busy peer, and what became of them (contract section 11).
 
-use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -11,20 +10,19 @@ use molecule_proto::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::call::ask::{Answer, Ask, Begin, Question};
+use crate::call::Call;
 use crate::call::wait::{Awaited, Wait, WaitFor};
 use crate::endpoint::{Endpoint, QueueStatus};
 use crate::error::{Error, ErrorKind, Result, printable};
-use crate::event::Event;
-use crate::flow::{Line, Parting};
-use crate::machine::Cx;
+use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::printable::Printable;
-use crate::session::{Dialect, Feature};
+use crate::session::{Dialect, Feature, Session};
 
 /// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item` (contract section 11). On a server without the
 /// route (April's) the first answer is remembered, and nobody asks again until the server turns out to be a newer one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuedItem(QueueId);
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct QueuedItem(Flow<Result<QueueItem>>);
 
 impl QueuedItem {
     /// The item of this id, which [`CallOutcome::Queued`](crate::CallOutcome) names.
@@ -32,46 +30,50 @@ impl QueuedItem {
     /// # Errors
     /// `Config` if the id is no UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
-        id.as_ref()
-            .trim()
-            .parse()
-            .map(Self)
-            .map_err(|error: IdError| Error::config(error.to_string(), "use the id that the outcome of the call names"))
-            .map_err(|error| error.during(QueueStatus::OPERATION))
+        let id = queue_id(id)?;
+        Ok(Self(Flow::new(QueueStatus::OPERATION, move |line| async move {
+            line.check()?;
+            look(&line, &id, Call::new).await
+        })))
     }
 }
 
-impl Question for QueuedItem {
-    type Endpoint = QueueStatus;
-    type Output = QueueItem;
+machine_of_flow!(QueuedItem, Result<QueueItem>);
 
-    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<QueueStatus, QueueItem>> {
-        if cx.session.lacks(Feature::QueueStatus) {
-            return Err(unsupported());
-        }
-        Ok(Begin::Send(QueueStatus(self.0.clone())))
-    }
+fn queue_id(id: impl AsRef<str>) -> Result<QueueId> {
+    let parsed = id.as_ref().trim().parse();
+    parsed.map_err(|error: IdError| {
+        Error::config(error.to_string(), "use the id that the outcome of the call names").during(QueueStatus::OPERATION)
+    })
+}
 
-    fn end(&mut self, cx: &mut Cx<'_>, answer: Result<Answer<Self>>, _: &mut VecDeque<Event>) -> Result<QueueItem> {
-        match answer {
-            Ok(Some(item)) => Ok(item),
-            Ok(None) => {
-                Err(Error::new(ErrorKind::NotFound, QueueStatus::OPERATION, format!("there is no item {}", self.0))
-                    .with_status(StatusCode::NOT_FOUND)
-                    .remedy("check the id; only the sender and the receiver may look at it"))
-            }
-            Err(error) if is_without_route(&error, cx.session.dialect) => {
-                if cx.session.dialect != Some(Dialect::Current) {
-                    cx.session.learn_lack(Feature::QueueStatus);
-                }
-                Err(unsupported().with_status(StatusCode::NOT_FOUND))
-            }
-            Err(error) if is_long_reply(&error) => {
-                Err(error.remedy("the message is delivered: ask the peer for a shorter answer"))
-            }
-            Err(error) => Err(error),
-        }
+/// Where the item stands.
+async fn look(line: &Line, id: &QueueId, call: impl FnOnce(QueueStatus) -> Call<QueueStatus>) -> Result<QueueItem> {
+    if line.with(|cx| cx.session.lacks(Feature::QueueStatus)) {
+        return Err(unsupported());
     }
+    let call = call(QueueStatus(id.clone()));
+    match line.run("look at the queue item", call, Parting::give_up()).await {
+        Ok(Some(item)) => Ok(item),
+        Ok(None) => Err(Error::new(ErrorKind::NotFound, QueueStatus::OPERATION, format!("there is no item {id}"))
+            .with_status(StatusCode::NOT_FOUND)
+            .remedy("check the id; only the sender and the receiver may look at it")),
+        Err(error) => Err(line.with(|cx| refused(cx.session, error))),
+    }
+}
+
+/// What a failed look means. That the server has no such route is remembered.
+fn refused(session: &mut Session, error: Error) -> Error {
+    if is_without_route(&error, session.dialect) {
+        if session.dialect != Some(Dialect::Current) {
+            session.learn_lack(Feature::QueueStatus);
+        }
+        return unsupported().with_status(StatusCode::NOT_FOUND);
+    }
+    if is_long_reply(&error) {
+        return error.remedy("the message is delivered: ask the peer for a shorter answer");
+    }
+    error
 }
 
 impl Wait<QueueOutcome> {
@@ -81,17 +83,20 @@ impl Wait<QueueOutcome> {
     /// `Config` if the id is no UUID.
     pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
         let WaitFor { id, patience } = wait.into();
-        Ok(Self::new(QueuedItem::new(id)?, patience))
+        Ok(Self::new(AwaitedItem(queue_id(id)?), patience))
     }
 }
 
-impl Awaited for QueuedItem {
+/// The queued message of this id.
+struct AwaitedItem(QueueId);
+
+impl Awaited for AwaitedItem {
     type End = QueueOutcome;
     const WAIT: &'static str = "wait for queue item";
 
     async fn look(&self, line: &Line, until: Time) -> Result<Option<QueueOutcome>> {
-        let look = Ask::once(self.clone()).asking_the_view().until(until);
-        match line.run("look at the queue item", look, Parting::give_up()).await {
+        let once = |endpoint| Call::once(endpoint).asking_the_view(true).until(until);
+        match look(line, &self.0, once).await {
             Ok(item) => Ok(QueueOutcome::taken(item, line.with(|cx| cx.now.unix))),
             Err(error) if is_long_reply(&error) => Ok(Some(QueueOutcome::DeliveredReplyLost)),
             Err(error) => Err(error),

@@ -7,12 +7,11 @@ use http::{Request, Response};
 use molecule_proto::{Time, WorkspaceId};
 
 use super::direct::{self, Direct, Fit};
-use super::discover::DiscoverPeer;
+use super::discover::{Terms, discover};
 use super::outcome::CallOutcome;
 use super::outgoing::{PeerCall, Written};
 use super::proxy::{A2a, limits};
 use crate::call::Call;
-use crate::call::ask::Ask;
 use crate::call::retry::not_all_at_once;
 use crate::config::route::Route;
 use crate::config::workspace_id;
@@ -20,7 +19,7 @@ use crate::effect::decode::LARGE;
 use crate::effect::{Attempt, Fault, Limits, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Flow, Limited, Line, Parting, machine_of_flow};
+use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::machine::{Cx, Wake};
 use crate::session::peer_url::PeerUrl;
 
@@ -80,7 +79,9 @@ impl Sequence {
         if self.route == Route::Proxy || (self.route == Route::Auto && self.line.with(is_refused)) {
             return self.relay().await;
         }
-        let found = self.discover().await;
+        let limit = Some(Wake { at: self.deadline, why: "the call's limit" });
+        let terms = Terms { is_optional: self.route != Route::Direct, limit };
+        let found = discover(&self.line, &self.target, terms).await;
         self.line.check()?;
         self.left()?;
         let is_direct = |url: &PeerUrl| self.line.with(|cx| url.is_direct(cx.session.config().base_url()));
@@ -96,18 +97,6 @@ impl Sequence {
                 self.relay().await
             }
         }
-    }
-
-    /// Asks where the peer is called, within the call's time.
-    async fn discover(&self) -> Result<Option<PeerUrl>> {
-        let question = DiscoverPeer::of(self.target.clone());
-        let machine = match self.route {
-            Route::Auto | Route::Proxy => Ask::once(question.optional()),
-            Route::Direct => Ask::new(question),
-        };
-        let limit = Wake { at: self.deadline, why: "the call's limit" };
-        let limited = Limited { machine: machine.until(self.deadline), limit };
-        self.line.run("ask where the peer is", limited, Parting::give_up()).await
     }
 
     /// Until when the platform wants to be left alone, which would turn the message away too.

@@ -1,30 +1,22 @@
 //! Where one peer is called.
 
-use std::collections::VecDeque;
-
 use molecule_proto::{Time, WorkspaceId};
 
-use crate::call::ask::{Answer, Begin, Question};
+use crate::call::Call;
 use crate::config::workspace_id;
 use crate::endpoint::{Discover, Endpoint};
-use crate::error::Result;
-use crate::event::Event;
-use crate::machine::Cx;
-use crate::session::discoveries::Asked;
+use crate::error::{Error, Result};
+use crate::flow::{Flow, Limited, Line, Parting, machine_of_flow};
+use crate::machine::{Cx, Wake};
+use crate::session::discoveries::Discovery;
 use crate::session::peer_cache::Known;
 use crate::session::peer_url::PeerUrl;
 
 /// Asks where a peer is called, unless it is known: `GET /registry/discover/:id` (contract section 6.2). While another call
 /// asks the same, this one waits for it. A URL is no sign of life: a removed push agent that was never paused keeps its own.
-#[derive(Debug, Clone)]
-pub struct DiscoverPeer {
-    id: WorkspaceId,
-    is_optional: bool,
-    /// The number of the discovery of another call that this one waits for, and since when.
-    awaited: Option<(u64, Time)>,
-    /// This one's own.
-    own: Option<Asked>,
-}
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct DiscoverPeer(Flow<Result<Option<PeerUrl>>>);
 
 impl DiscoverPeer {
     /// Where is this one called?
@@ -37,59 +29,86 @@ impl DiscoverPeer {
 
     /// The same of an id that was read.
     pub fn of(id: WorkspaceId) -> Self {
-        Self { id, is_optional: false, awaited: None, own: None }
-    }
-
-    /// The same for who can do without an answer: a discovery of another call is waited for no longer than one of its own
-    /// would take, and not tried again if it failed.
-    pub(crate) fn optional(self) -> Self {
-        Self { is_optional: true, ..self }
-    }
-
-    /// Whether this discovery of another call is worth waiting for: the first that is seen, while there is time.
-    fn waits_for(&mut self, cx: &Cx<'_>, asked: u64) -> bool {
-        let (awaited, since) = *self.awaited.get_or_insert((asked, cx.now.mono));
-        let is_in_time = !self.is_optional || cx.now.mono.since(since) < cx.session.config().timeouts.request;
-        awaited == asked && is_in_time
+        Self(Flow::new(Discover::OPERATION, move |line| async move {
+            line.check()?;
+            discover(&line, &id, Terms { is_optional: false, limit: None }).await
+        }))
     }
 }
 
-impl Question for DiscoverPeer {
-    type Endpoint = Discover;
-    type Output = Option<PeerUrl>;
+machine_of_flow!(DiscoverPeer, Result<Option<PeerUrl>>);
 
-    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Discover, Option<PeerUrl>>> {
-        let now = cx.now.mono;
-        match cx.session.peers.lookup(cx.now, &self.id) {
-            Some(Known::At(url)) => return Ok(Begin::Known(Some(url))),
-            Some(Known::Nowhere) => return Ok(Begin::Known(None)),
-            None => {}
-        }
-        let under_way = cx.session.asking.under_way(now, &self.id);
-        if let Some((asked, wake)) = under_way
-            && self.waits_for(cx, asked)
-        {
-            return Ok(Begin::Wait(wake));
-        }
-        if self.is_optional && self.awaited.is_some() {
-            return Ok(Begin::Known(None));
-        }
-        let until = now + cx.session.config().timeouts.call;
-        self.own = Some(cx.session.asking.begin(now, &self.id, until));
-        Ok(Begin::Send(Discover(self.id.clone())))
-    }
+/// How much the answer matters to whoever asks.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// There is another way without the answer. It is asked for with one request; a discovery of another call is waited for no
+    /// longer than one request would take, and not tried again if it failed.
+    pub(super) is_optional: bool,
+    /// When nobody needs the answer any more.
+    pub(super) limit: Option<Wake>,
+}
 
-    fn end(
-        &mut self,
-        cx: &mut Cx<'_>,
-        answer: Result<Answer<Self>>,
-        _: &mut VecDeque<Event>,
-    ) -> Result<Option<PeerUrl>> {
-        let counts = self.own.take().is_some_and(|own| cx.session.asking.end(&self.id, &own));
+/// Where this peer is called, if anywhere.
+pub(super) async fn discover(line: &Line, id: &WorkspaceId, terms: Terms) -> Result<Option<PeerUrl>> {
+    let mut awaited = None;
+    let own = loop {
+        match line.with(|cx| begin(cx, id, terms, &mut awaited))? {
+            Begun::Known(url) => return Ok(url),
+            Begun::ByAnother(wake) => line.pause("wait for the discovery of another call", wake).await?,
+            Begun::Now(own) => break own,
+        }
+    };
+    let endpoint = Discover(id.clone());
+    let call = if terms.is_optional { Call::once(endpoint) } else { Call::new(endpoint) };
+    let call = match terms.limit {
+        Some(limit) => call.until(limit.at),
+        None => call,
+    };
+    let limited = Limited { machine: call, limit: terms.limit };
+    let answer = line.run("ask where the peer is", limited, Parting::give_up()).await;
+    line.with(|cx| {
+        let counts = cx.session.discoveries.end(id, &own);
         let url = answer?.and_then(|found| PeerUrl::read(&found.url));
         if counts {
-            cx.session.peers.insert(cx.now, &self.id, url.clone());
+            cx.session.peers.insert(cx.now, id, url.clone());
         }
         Ok(url)
+    })
+}
+
+/// How a discovery begins.
+enum Begun {
+    /// With its end: the session knows the answer.
+    Known(Option<PeerUrl>),
+    /// Not before this moment, at which it begins anew: another call asks the same.
+    ByAnother(Wake),
+    /// With a request; the guard ends the discovery if the call is dropped.
+    Now(Discovery),
+}
+
+/// `awaited`: the number of the discovery of another call that this one waits for, and since when.
+fn begin(cx: &mut Cx<'_>, id: &WorkspaceId, terms: Terms, awaited: &mut Option<(u64, Time)>) -> Result<Begun> {
+    let now = cx.now.mono;
+    if terms.limit.is_some_and(|limit| limit.at <= now) {
+        return Err(Error::cancelled(Discover::OPERATION));
     }
+    match cx.session.peers.lookup(cx.now, id) {
+        Some(Known::At(url)) => return Ok(Begun::Known(Some(url))),
+        Some(Known::Nowhere) => return Ok(Begun::Known(None)),
+        None => {}
+    }
+    if let Some((number, wake)) = cx.session.discoveries.under_way(now, id) {
+        // The first one that is seen, while there is time.
+        let (first, since) = *awaited.get_or_insert((number, now));
+        let is_in_time = !terms.is_optional || now.since(since) < cx.session.config().timeouts.request;
+        if first == number && is_in_time {
+            let wake = Wake::earliest(Some(wake), terms.limit).unwrap_or(wake);
+            return Ok(Begun::ByAnother(wake));
+        }
+    }
+    if terms.is_optional && awaited.is_some() {
+        return Ok(Begun::Known(None));
+    }
+    let until = now + cx.session.config().timeouts.call;
+    Ok(Begun::Now(cx.session.discoveries.begin(now, id, until)))
 }

@@ -1,87 +1,83 @@
 //! The list of peers.
 
-use std::collections::VecDeque;
+use molecule_proto::{Peer, Rows, refuse_nul};
 
-use molecule_proto::{Peer, refuse_nul};
-
-use crate::call::ask::{Answer, Begin, Question};
-use crate::endpoint::Peers;
+use crate::call::Call;
+use crate::endpoint::{Endpoint, Peers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::machine::Cx;
-use crate::session::{Dialect, Feature};
+use crate::flow::{Flow, Line, Parting, machine_of_flow};
+use crate::session::{Dialect, Feature, Session};
 
 /// Asks who the agent's peers are: `GET /registry/:id/peers` (contract section 6.3). Their URLs are remembered.
-#[derive(Debug, Clone)]
-pub struct ListPeers {
-    matching: Option<String>,
-    /// Whether the server was asked for all of them, and the others are left out here.
-    filtered_here: bool,
-}
+#[derive(Debug)]
+#[must_use = "a machine does nothing until it is driven"]
+pub struct ListPeers(Flow<Result<Vec<Peer>>>);
 
 impl ListPeers {
     /// All of them.
     pub fn all() -> Self {
-        Self { matching: None, filtered_here: false }
+        Self::of(None)
     }
 
     /// Those whose name or role contains a text, in upper or lower case. April's server, whose own filter fails, and one that
     /// is not known yet are asked for all, unless those are too many to be read.
     pub fn matching(text: impl Into<String>) -> Self {
-        Self { matching: Some(text.into()).filter(|text| !text.is_empty()), filtered_here: false }
+        Self::of(Some(text.into()).filter(|text| !text.is_empty()))
     }
 
-    fn is_wanted(&self, peer: &Peer) -> bool {
-        let Some(text) = self.matching.as_deref().filter(|_| self.filtered_here) else { return true };
-        let text = text.to_lowercase();
-        let fits = |field: &str| field.to_lowercase().contains(&text);
-        fits(&peer.name) || peer.role.as_deref().is_some_and(fits)
+    fn of(matching: Option<String>) -> Self {
+        Self(Flow::new(Peers::OPERATION, move |line| async move { list_peers(&line, matching.as_deref()).await }))
     }
 }
 
-impl Question for ListPeers {
-    type Endpoint = Peers;
-    type Output = Vec<Peer>;
+machine_of_flow!(ListPeers, Result<Vec<Peer>>);
 
-    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<Begin<Peers, Vec<Peer>>> {
-        if let Some(text) = &self.matching {
-            refuse_nul("the text to look for", text)?;
-        }
-        self.filtered_here = match cx.session.dialect {
-            Some(Dialect::Current) => false,
-            Some(Dialect::April) | None => self.matching.is_some() && !cx.session.lacks(Feature::AllPeers),
-        };
-        Ok(Begin::Send(Peers { matching: self.matching.clone().filter(|_| !self.filtered_here) }))
+async fn list_peers(line: &Line, matching: Option<&str>) -> Result<Vec<Peer>> {
+    line.check()?;
+    if let Some(text) = matching {
+        refuse_nul("the text to look for", text).map_err(|error| Error::from(error).during(Peers::OPERATION))?;
     }
+    loop {
+        let is_filtered_here = line.with(|cx| is_filtered_here(cx.session, matching));
+        let endpoint = Peers { matching: matching.filter(|_| !is_filtered_here).map(str::to_owned) };
+        match line.run("list the peers", Call::new(endpoint), Parting::give_up()).await {
+            // Of too many peers the server's own filter finds some, if it works.
+            Err(error) if error.kind() == ErrorKind::TooLarge && is_filtered_here => {
+                line.with(|cx| cx.session.learn_lack(Feature::AllPeers));
+            }
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return Err(error.remedy(
+                    "ask for some of them by name or role (peers_matching), or have the owners of large agent cards shorten \
+                     them",
+                ));
+            }
+            Err(error) => return Err(error),
+            Ok(list) => return Ok(learn(line, list, matching.filter(|_| is_filtered_here))),
+        }
+    }
+}
 
-    /// Of too many peers the server's own filter finds some, if it works.
-    fn begins_again(&mut self, cx: &mut Cx<'_>, error: &Error) -> bool {
-        let is_worth_it = error.kind() == ErrorKind::TooLarge && self.filtered_here;
-        if is_worth_it {
-            cx.session.learn_lack(Feature::AllPeers);
-        }
-        is_worth_it
+/// Whether the server is asked for all of them, and the others are left out here.
+fn is_filtered_here(session: &Session, matching: Option<&str>) -> bool {
+    match session.dialect {
+        Some(Dialect::Current) => false,
+        Some(Dialect::April) | None => matching.is_some() && !session.lacks(Feature::AllPeers),
     }
+}
 
-    fn end(
-        &mut self,
-        cx: &mut Cx<'_>,
-        answer: Result<Answer<Self>>,
-        events: &mut VecDeque<Event>,
-    ) -> Result<Vec<Peer>> {
-        let mut list = answer.map_err(|error| match error.kind() {
-            ErrorKind::TooLarge => error.remedy(
-                "ask for some of them by name or role (peers_matching), or have the owners of large agent cards shorten \
-                 them",
-            ),
-            _ => error,
-        })?;
-        cx.session.peers.learn(cx.now, &list.rows);
-        if list.skipped > 0 {
-            let rows = list.skipped;
-            events.push_back(Event::Warning(format!("the list of peers has {rows} entries that make no sense")));
-        }
-        list.rows.retain(|peer| self.is_wanted(peer));
-        Ok(list.rows)
+/// Remembers where all of them are called, and returns those that match.
+fn learn(line: &Line, list: Rows<Peer>, matching: Option<&str>) -> Vec<Peer> {
+    line.with(|cx| cx.session.peers.learn(cx.now, &list.rows));
+    if list.skipped > 0 {
+        let rows = list.skipped;
+        line.tell(Event::Warning(format!("the list of peers has {rows} entries that make no sense")));
     }
+    let mut peers = list.rows;
+    if let Some(text) = matching {
+        let text = text.to_lowercase();
+        let fits = |field: &str| field.to_lowercase().contains(&text);
+        peers.retain(|peer| fits(&peer.name) || peer.role.as_deref().is_some_and(fits));
+    }
+    peers
 }

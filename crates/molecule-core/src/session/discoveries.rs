@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which peers are being discovered. Plain data in the session.
 #[derive(Debug, Default)]
-pub(crate) struct Asking {
+pub(crate) struct Discoveries {
     open: BTreeMap<WorkspaceId, Open>,
     begun: u64,
     /// The last one that had begun when a peer was forgotten.
@@ -36,9 +36,9 @@ impl Open {
 
 /// A discovery under way. Dropped with its call, it is over.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked(Arc<u64>);
+pub(crate) struct Discovery(Arc<u64>);
 
-impl Asking {
+impl Discoveries {
     /// The number of the discovery of this peer that is under way, and when to look again.
     pub(crate) fn under_way(&self, now: Time, id: &WorkspaceId) -> Option<(u64, Wake)> {
         let open = self.open.get(id)?;
@@ -47,20 +47,20 @@ impl Asking {
     }
 
     /// One begins, which may take until then.
-    pub(crate) fn begin(&mut self, now: Time, id: &WorkspaceId, until: Time) -> Asked {
+    pub(crate) fn begin(&mut self, now: Time, id: &WorkspaceId, until: Time) -> Discovery {
         self.begun += 1;
         self.open.retain(|_, open| open.number(now).is_some());
-        let asked = Arc::new(self.begun);
-        self.open.entry(id.clone()).or_insert(Open { number: Arc::downgrade(&asked), until });
-        Asked(asked)
+        let number = Arc::new(self.begun);
+        self.open.entry(id.clone()).or_insert(Open { number: Arc::downgrade(&number), until });
+        Discovery(number)
     }
 
     /// One ended. Returns whether its answer still counts: not if a peer was forgotten since it began.
-    pub(crate) fn end(&mut self, id: &WorkspaceId, asked: &Asked) -> bool {
-        if self.open.get(id).is_some_and(|open| std::ptr::eq(open.number.as_ptr(), Arc::as_ptr(&asked.0))) {
+    pub(crate) fn end(&mut self, id: &WorkspaceId, ended: &Discovery) -> bool {
+        if self.open.get(id).is_some_and(|open| std::ptr::eq(open.number.as_ptr(), Arc::as_ptr(&ended.0))) {
             self.open.remove(id);
         }
-        *asked.0 > self.forgotten
+        *ended.0 > self.forgotten
     }
 
     /// What is under way may bring what this peer was, so nobody waits for it any more, and it is not remembered.

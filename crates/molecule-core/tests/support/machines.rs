@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use molecule_core::endpoint::{Auth, MintToken, Secrets};
 use molecule_core::machine::Machine;
 use molecule_core::machines::{
-    Ask, Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, PluginTask, Recover, Register,
-    Run, Wait,
+    Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, PluginTask, Recover, Register, Run,
+    Wait,
 };
 use molecule_core::{Event, Recovery, Result};
 use serde_json::json;
@@ -82,12 +82,12 @@ pub fn each_machine(check: &impl Check) {
     check.check(&|| {
         let list = json!([{"id": PEER, "name": "peer", "url": "https://peer.example/a2a"}]);
         let platform = Platform::current().answering(PEERS, Answer::json(200, list));
-        Setup { name: "list of peers", agent: stored(), machine: Ask::new(ListPeers::all()), platform }
+        Setup { name: "list of peers", agent: stored(), machine: ListPeers::all(), platform }
     });
     check.check(&|| {
         let found = json!({"id": PEER, "name": "peer", "url": "https://peer.example/a2a"});
         let platform = Platform::april().answering(DISCOVER, Answer::json(200, found));
-        Setup { name: "discovery", agent: stored(), machine: Ask::new(DiscoverPeer::new(PEER).unwrap()), platform }
+        Setup { name: "discovery", agent: stored(), machine: DiscoverPeer::new(PEER).unwrap(), platform }
     });
     check.check(&|| {
         let mut platform = Platform::current().answering(A2A, Answer::json(200, reply("hello")));
@@ -122,7 +122,7 @@ pub fn each_machine(check: &impl Check) {
     check.check(&|| {
         let answer = json!({"delegation_id": PEER, "status": "delegated", "target_id": PEER, "warning": "not stored"});
         let platform = Platform::current().answering(DELEGATE, Answer::json(202, answer));
-        let machine = Ask::new(Delegate::new(PEER, "a task").unwrap());
+        let machine = Delegate::new(PEER, "a task").unwrap();
         Setup { name: "delegation", agent: stored(), machine, platform }
     });
     check.check(&|| {
