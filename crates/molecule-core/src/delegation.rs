@@ -4,7 +4,6 @@ mod delegate;
 mod fold;
 mod key;
 mod look;
-pub(crate) mod queue;
 mod shared;
 mod view;
 mod wait;

@@ -5,12 +5,11 @@
 
 pub use crate::call::Call;
 pub use crate::call::wait::Wait;
-pub use crate::delegation::queue::QueuedItem;
 pub use crate::delegation::{Delegate, DelegationOf, Delegations};
 pub use crate::life::beat::Beat;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;
-pub use crate::peer::{CallPeer, DiscoverPeer, ListPeers};
+pub use crate::peer::{CallPeer, DiscoverPeer, ListPeers, QueuedItem};
 pub use crate::plugin::install::Install;
 pub use crate::plugin::list::ListPlugins;
 pub use crate::plugin::task::PluginTask;

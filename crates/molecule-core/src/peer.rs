@@ -7,6 +7,7 @@ mod list;
 mod outcome;
 mod outgoing;
 mod proxy;
+mod queue;
 
 pub use call::CallPeer;
 pub use discover::DiscoverPeer;
@@ -14,3 +15,4 @@ pub use list::ListPeers;
 pub use outcome::CallOutcome;
 pub use outgoing::PeerCall;
 pub(crate) use proxy::LONGEST_REPLY;
+pub use queue::{QueueOutcome, QueuedItem};
