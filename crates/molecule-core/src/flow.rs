@@ -100,8 +100,8 @@ enum Wait {
     /// Nothing: its future is polled.
     #[default]
     Nothing,
-    /// An effect that was not asked for yet.
-    Ask { effect: Effect, fits: Fits, is_bound: bool },
+    /// An effect that the driver does not know yet.
+    Start { effect: Effect, fits: Fits, is_bound: bool },
     /// An effect's outcome.
     Outcome { id: EffectId, fits: Fits, is_bound: bool },
     /// An effect whose outcome is not waited for any more.
@@ -237,7 +237,7 @@ impl<Out> Flow<Out> {
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.shared.lock().wait {
             Wait::Child(child) => child.is_bound(),
-            Wait::Ask { is_bound, .. } | Wait::Outcome { is_bound, .. } => *is_bound,
+            Wait::Start { is_bound, .. } | Wait::Outcome { is_bound, .. } => *is_bound,
             Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) => false,
         }
     }
@@ -279,7 +279,7 @@ impl<Out> Machine for Flow<Out> {
             }
             match mem::take(&mut inner.wait) {
                 Wait::Nothing => {}
-                Wait::Ask { effect, fits, is_bound } => {
+                Wait::Start { effect, fits, is_bound } => {
                     let id = cx.session.next_effect();
                     inner.wait = Wait::Outcome { id, fits, is_bound };
                     return Step::Start(id, effect);
@@ -338,9 +338,9 @@ impl<Out> Machine for Flow<Out> {
         inner.is_cancelled = true;
         match &mut inner.wait {
             Wait::Child(child) => child.cancel(cx),
-            Wait::Ask { is_bound: false, .. } | Wait::Until(_) => inner.wait = Wait::Nothing,
+            Wait::Start { is_bound: false, .. } | Wait::Until(_) => inner.wait = Wait::Nothing,
             Wait::Outcome { id, is_bound: false, .. } => inner.wait = Wait::GiveUp(*id),
-            Wait::Ask { .. } | Wait::Outcome { .. } | Wait::Nothing | Wait::GiveUp(_) => {}
+            Wait::Start { .. } | Wait::Outcome { .. } | Wait::Nothing | Wait::GiveUp(_) => {}
         }
     }
 }
@@ -353,7 +353,7 @@ impl<Out> Debug for Flow<Out> {
         match &inner.wait {
             Wait::Child(child) => flow.field("child", child.debug()),
             Wait::Outcome { id, .. } => flow.field("effect", id),
-            Wait::Nothing | Wait::Ask { .. } | Wait::GiveUp(_) | Wait::Until(_) => &mut flow,
+            Wait::Nothing | Wait::Start { .. } | Wait::GiveUp(_) | Wait::Until(_) => &mut flow,
         };
         flow.finish_non_exhaustive()
     }
@@ -391,13 +391,13 @@ impl Line {
     /// Waits for an act of the host, unless the caller goes.
     pub(crate) async fn host(&self, label: &'static str, op: HostOp) -> Result<Result<HostResult, Fault>, Cancelled> {
         let fits = Fits::Host(op.fitting());
-        Ok(host_result(self.ask(label, Effect::Host(op), fits).await?))
+        Ok(host_result(self.start(label, Effect::Host(op), fits).await?))
     }
 
     /// Waits for an act of the host, which is finished whether the caller is there or not.
     pub(crate) async fn host_to_the_end(&self, label: &'static str, op: HostOp) -> Result<HostResult, Fault> {
         let fits = Fits::Host(op.fitting());
-        self.wait(label, Wait::Ask { effect: Effect::Host(op), fits, is_bound: true });
+        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, is_bound: true });
         match self.came(false).await {
             Ok(came) => host_result(came),
             Err(Cancelled(_)) => unreachable!("what is bound is not given up"),
@@ -411,7 +411,7 @@ impl Line {
         request: Request<Bytes>,
         limits: Limits,
     ) -> Result<Result<Response<Bytes>, Fault>, Cancelled> {
-        match self.ask(label, Effect::Http(request, limits), Fits::Response).await? {
+        match self.start(label, Effect::Http(request, limits), Fits::Response).await? {
             Outcome::Response(answer) => Ok(Ok(answer)),
             outcome => Ok(Err(fault(outcome))),
         }
@@ -423,7 +423,7 @@ impl Line {
         label: &'static str,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Result<T, Fault>, Cancelled> {
-        match self.ask(label, Effect::Decode(Decode::new(read)), Fits::Decoded(Decoded::is::<T>)).await? {
+        match self.start(label, Effect::Decode(Decode::new(read)), Fits::Decoded(Decoded::is::<T>)).await? {
             Outcome::Decoded(decoded) => Ok(Ok(decoded.take().expect("its type was checked when it came"))),
             outcome => Ok(Err(fault(outcome))),
         }
@@ -501,10 +501,10 @@ impl Line {
         (inner.label, inner.wait) = (label, wait);
     }
 
-    /// Asks for an effect and waits for its outcome, unless the caller goes.
-    async fn ask(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
+    /// Starts an effect and waits for its outcome, unless the caller goes.
+    async fn start(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
         self.check()?;
-        self.wait(label, Wait::Ask { effect, fits, is_bound: false });
+        self.wait(label, Wait::Start { effect, fits, is_bound: false });
         self.came(true).await
     }
 

@@ -33,7 +33,7 @@ impl QueuedItem {
         let id = queue_id(id)?;
         Ok(Self(Flow::new(QueueStatus::OPERATION, move |line| async move {
             line.check()?;
-            look(&line, &id, Call::new).await
+            look(&line, &id, Call::new(QueueStatus(id.clone()))).await
         })))
     }
 }
@@ -47,12 +47,11 @@ fn queue_id(id: impl AsRef<str>) -> Result<QueueId> {
     })
 }
 
-/// Where the item stands.
-async fn look(line: &Line, id: &QueueId, call: impl FnOnce(QueueStatus) -> Call<QueueStatus>) -> Result<QueueItem> {
+/// The item of this id, as this call shows it.
+async fn look(line: &Line, id: &QueueId, call: Call<QueueStatus>) -> Result<QueueItem> {
     if line.with(|cx| cx.session.lacks(Feature::QueueStatus)) {
         return Err(unsupported());
     }
-    let call = call(QueueStatus(id.clone()));
     match line.run("look at the queue item", call, Parting::give_up()).await {
         Ok(Some(item)) => Ok(item),
         Ok(None) => Err(Error::new(ErrorKind::NotFound, QueueStatus::OPERATION, format!("there is no item {id}"))
@@ -62,7 +61,7 @@ async fn look(line: &Line, id: &QueueId, call: impl FnOnce(QueueStatus) -> Call<
     }
 }
 
-/// What a failed look means. That the server has no such route is remembered.
+/// What a failed look means. A server without the route is remembered.
 fn refused(session: &mut Session, error: Error) -> Error {
     if is_without_route(&error, session.dialect) {
         if session.dialect != Some(Dialect::Current) {
@@ -74,34 +73,6 @@ fn refused(session: &mut Session, error: Error) -> Error {
         return error.remedy("the message is delivered: ask the peer for a shorter answer");
     }
     error
-}
-
-impl Wait<QueueOutcome> {
-    /// Waits until a queued message was delivered, or will not be.
-    ///
-    /// # Errors
-    /// `Config` if the id is no UUID.
-    pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
-        let WaitFor { id, patience } = wait.into();
-        Ok(Self::new(AwaitedItem(queue_id(id)?), patience))
-    }
-}
-
-/// The queued message of this id.
-struct AwaitedItem(QueueId);
-
-impl Awaited for AwaitedItem {
-    type End = QueueOutcome;
-    const WAIT: &'static str = "wait for queue item";
-
-    async fn look(&self, line: &Line, until: Time) -> Result<Option<QueueOutcome>> {
-        let once = |endpoint| Call::once(endpoint).asking_the_view(true).until(until);
-        match look(line, &self.0, once).await {
-            Ok(item) => Ok(QueueOutcome::taken(item, line.with(|cx| cx.now.unix))),
-            Err(error) if is_long_reply(&error) => Ok(Some(QueueOutcome::DeliveredReplyLost)),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// Whether a 404 says that there is no such route: the server's plain text, or JSON that is not this route's. An empty one,
@@ -125,6 +96,34 @@ fn is_long_reply(error: &Error) -> bool {
 fn unsupported() -> Error {
     Error::new(ErrorKind::Unsupported, QueueStatus::OPERATION, "this server does not show its queue")
         .remedy("use a newer platform, or have the peer answer with a message of its own")
+}
+
+impl Wait<QueueOutcome> {
+    /// Waits until a queued message was delivered, or will not be.
+    ///
+    /// # Errors
+    /// `Config` if the id is no UUID.
+    pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
+        let WaitFor { id, patience } = wait.into();
+        Ok(Self::new(AwaitedItem(queue_id(id)?), patience))
+    }
+}
+
+/// The queued message of this id.
+struct AwaitedItem(QueueId);
+
+impl Awaited for AwaitedItem {
+    type End = QueueOutcome;
+    const WAIT: &'static str = "wait for queue item";
+
+    async fn look(&self, line: &Line, until: Time) -> Result<Option<QueueOutcome>> {
+        let call = Call::once(QueueStatus(self.0.clone())).asking_the_view(true).until(until);
+        match look(line, &self.0, call).await {
+            Ok(item) => Ok(QueueOutcome::taken(item, line.with(|cx| cx.now.unix))),
+            Err(error) if is_long_reply(&error) => Ok(Some(QueueOutcome::DeliveredReplyLost)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What became of a message that was queued (contract section 11).
