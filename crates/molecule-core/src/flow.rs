@@ -8,6 +8,10 @@
 //! A flow that is cancelled gives up what it waits for: an effect is cancelled, a child machine is told as its [`Parting`] says.
 //! The wait then ends with [`Cancelled`], which `?` hands to the flow's end. What must be finished is awaited by `…_to_the_end`.
 
+mod limited;
+
+pub(crate) use limited::Limited;
+
 use std::collections::VecDeque;
 use std::fmt::{self, Debug};
 use std::future::poll_fn;
@@ -186,39 +190,6 @@ impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
 
     fn debug(&self) -> &dyn Debug {
         &self.machine
-    }
-}
-
-/// A child machine that is cancelled at the moment at which its waiter's time is over, if there is one.
-#[derive(Debug)]
-pub(crate) struct Limited<M> {
-    pub(crate) machine: M,
-    pub(crate) limit: Option<Wake>,
-}
-
-impl<M: Machine> Machine for Limited<M> {
-    type Output = M::Output;
-
-    fn operation(&self) -> &'static str {
-        self.machine.operation()
-    }
-
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<M::Output> {
-        if self.limit.is_some_and(|limit| limit.at <= cx.now.mono) {
-            self.machine.cancel(cx);
-        }
-        match self.machine.poll(cx) {
-            Step::Idle(wake) => Step::Idle(Wake::earliest(wake, self.limit)),
-            other => other,
-        }
-    }
-
-    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        self.machine.feed(cx, id, outcome)
-    }
-
-    fn cancel(&mut self, cx: &mut Cx<'_>) {
-        self.machine.cancel(cx);
     }
 }
 
@@ -643,3 +614,6 @@ macro_rules! machine_of_flow {
     };
 }
 pub(crate) use machine_of_flow;
+
+#[cfg(test)]
+mod tests;
