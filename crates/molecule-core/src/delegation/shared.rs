@@ -10,7 +10,7 @@ use super::view::DelegationView;
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::Wake;
 
-/// How long a wait pauses before it asks again whether the look of another one has ended: nobody tells it.
+/// After how long a wait asks again whether the look of another one has ended: nothing wakes it.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A look that began no longer ago than this counts as one that begins now.
@@ -43,18 +43,18 @@ struct Last {
     shown: Shown,
 }
 
-/// How a wait comes to a look.
+/// What a wait does when a look is due.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// Another wait's shows what there is.
+    /// It takes what the look of another wait showed.
     Shown(Shown),
-    /// Another wait's is under way: ask again then.
+    /// The look of another wait is under way: it asks again at the wake.
     UnderWay {
         /// Its number.
         number: u64,
         wake: Wake,
     },
-    /// It looks for itself, and for others, under this number.
+    /// It looks, under this number, and others take what it sees.
     Begin(u64),
 }
 

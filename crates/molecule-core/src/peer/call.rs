@@ -23,7 +23,7 @@ use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::machine::{Cx, Wake};
 use crate::session::peer_url::PeerUrl;
 
-/// Sends a message to a peer and tells what became of it (contract section 9; April 7).
+/// Sends a message to a peer and returns what became of it (contract section 9; April 7).
 ///
 /// Every request of the call carries the same message under the same id. What a peer may have handled is never sent
 /// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
@@ -99,7 +99,7 @@ impl Sequence {
         }
     }
 
-    /// Until when the platform wants to be left alone, which would turn the message away too.
+    /// When the platform may be asked again, if it must be left alone: while it turns discoveries away, it turns the message away too.
     fn stays_away(&self, failed: Option<Error>) -> Result<Option<Time>> {
         self.line.with(|cx| {
             let Some((error, asked)) = failed.and_then(|error| error.retry_after().map(|asked| (error, asked))) else {

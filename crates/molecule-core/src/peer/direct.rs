@@ -1,4 +1,4 @@
-//! The way straight to the peer: what its own answer, or the lack of one, amounts to.
+//! The direct way to a peer: what its answer means, or that none came.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -37,7 +37,7 @@ pub(super) fn answered(answer: &Response<Bytes>, now: UnixTime) -> Direct {
     let status = answer.status();
     match by_status(status) {
         Some(end) => end,
-        None if status.is_success() => told(answer),
+        None if status.is_success() => accepted(answer),
         None => failed_with(status, answer.headers(), now, || error_of(answer)),
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn answered_at_length(head: &Response<()>, now: UnixTime) -> Direct {
     }
 }
 
-/// What a status says by itself, whatever comes with it.
+/// The end that the status alone decides.
 fn by_status(status: StatusCode) -> Option<Direct> {
     let failed = |message: &str| CallOutcome::failed(Some(status), message);
     match status {
@@ -84,8 +84,8 @@ fn page() -> Direct {
     Direct::Outcome(CallOutcome::failed(None, "a web page was answered, as by a website and no agent"), Fit::No)
 }
 
-/// An answer of a peer's own: none of the platform's notices is one, whatever its words.
-fn told(answer: &Response<Bytes>) -> Direct {
+/// What a success of the peer says. Words like those of the platform's notices are the peer's own here.
+fn accepted(answer: &Response<Bytes>) -> Direct {
     let (status, body) = (answer.status(), answer.body());
     let has_type = answer.headers().contains_key(CONTENT_TYPE);
     match A2aAnswer::read(body) {

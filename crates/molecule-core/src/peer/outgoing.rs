@@ -1,4 +1,4 @@
-//! What is said to a peer, and how it goes there.
+//! A message for a peer, and the options of its call.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl PeerCall {
         Ok(limit)
     }
 
-    /// Makes the request's body, once for every request of the call, and tells the message's id.
+    /// Writes the request's body, the same for every request of the call.
     pub(super) fn write(&self, session: &mut Session) -> Result<Written> {
         let mut message = self.message.clone();
         let id = message.message_id.take().filter(|id| !id.is_empty()).unwrap_or_else(|| session.uuid());

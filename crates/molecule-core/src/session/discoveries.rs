@@ -1,4 +1,4 @@
-//! Discoveries under way: whoever wants the same peer meanwhile waits for the one.
+//! Discoveries under way: a call that wants the same peer waits for the answer of the first one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -8,7 +8,7 @@ use molecule_proto::{Time, WorkspaceId};
 
 use crate::machine::Wake;
 
-/// How long a call waits before it looks again: nobody tells it.
+/// After how long a waiting call looks again: nothing wakes it.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which peers are being discovered. Plain data in the session.
@@ -46,7 +46,7 @@ impl Discoveries {
         Some((open.number(now)?, Wake { at, why: "another call asks where the peer is" }))
     }
 
-    /// One begins, which may take until then.
+    /// Begins one, for which others wait until this moment.
     pub(crate) fn begin(&mut self, now: Time, id: &WorkspaceId, until: Time) -> Discovery {
         self.begun += 1;
         self.open.retain(|_, open| open.number(now).is_some());
@@ -55,7 +55,7 @@ impl Discoveries {
         Discovery(number)
     }
 
-    /// One ended. Returns whether its answer still counts: not if a peer was forgotten since it began.
+    /// Ends one. Returns whether its answer still counts: not if a peer was forgotten since it began.
     pub(crate) fn end(&mut self, id: &WorkspaceId, ended: &Discovery) -> bool {
         if self.open.get(id).is_some_and(|open| std::ptr::eq(open.number.as_ptr(), Arc::as_ptr(&ended.0))) {
             self.open.remove(id);
@@ -63,7 +63,7 @@ impl Discoveries {
         *ended.0 > self.forgotten
     }
 
-    /// What is under way may bring what this peer was, so nobody waits for it any more, and it is not remembered.
+    /// Forgets a peer: a discovery under way may bring its old URL, so nobody waits for it any more, and its answer is not remembered.
     pub(crate) fn forget(&mut self, id: &WorkspaceId) {
         self.open.remove(id);
         self.forgotten = self.begun;
