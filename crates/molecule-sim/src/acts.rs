@@ -1,4 +1,4 @@
-//! A scenario's acts, as they happen.
+//! Executes the actions of a scenario.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::trace::TraceEvent;
 use crate::world::{Happening, SECRET_MARK, World};
 
 impl ScenarioAction {
-    /// Whether it happens on the agent's computer, and waits while that sleeps.
+    /// Returns whether the action happens on the agent's computer, so that it waits while the computer is suspended.
     pub(crate) fn is_of_the_agent(&self) -> bool {
         match self {
             Self::Pause
@@ -50,7 +50,7 @@ impl ScenarioAction {
 }
 
 impl World<'_> {
-    /// Does the act with this number. One about an agent that there is none of does nothing.
+    /// Executes the action with this index. An action of an agent that does not exist does nothing.
     pub(crate) fn act(&mut self, number: usize) {
         let scenario = self.scenario;
         let timed = &scenario.acts[number];
@@ -62,7 +62,7 @@ impl World<'_> {
         let now = platform_now(self.now);
         let workspace = self.agents[agent].workspace.clone();
         match &timed.act {
-            // What the owner is refused changes nothing.
+            // A refused request of the owner changes nothing.
             ScenarioAction::Pause => drop(self.platform.pause(now, &workspace, false)),
             ScenarioAction::Resume => drop(self.platform.resume(now, &workspace, false)),
             ScenarioAction::Rotate => self.rotate(agent, false),
@@ -109,7 +109,7 @@ impl World<'_> {
             }
             ScenarioAction::ClockStands(secs) => self.stand_still(agent, *secs),
             ScenarioAction::Sleep { secs, counted } => {
-                // What its connections go through has forgotten them when it wakes.
+                // A NAT or proxy on the way has dropped the connections by the time the computer wakes.
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
                 own.for_each(|process| process.idle.die());
                 self.agents[agent].asleep_until = self.now + Duration::from_secs((*secs).into());
@@ -133,7 +133,7 @@ impl World<'_> {
     fn report(&mut self, agent: usize, tasks: u8) {
         let Some(process) = self.agents[agent].process.and_then(|number| self.process_mut(number)) else { return };
         let report = Report::new().active_tasks(tasks.into()).current_task(task(tasks));
-        // A count and a plain text are always taken.
+        // A count and a plain text are always valid.
         let _ = process.session.report(report);
     }
 
@@ -166,7 +166,7 @@ impl World<'_> {
         self.begin(number, JobKind::Run, job::run());
     }
 
-    /// Somebody starts the program, whose loop may have ended in a process that lives on.
+    /// Starts the program. Its loop may have ended in a process that still runs; that process ends first.
     fn start_anew(&mut self, agent: usize) {
         if let (Program::Finished(_), Some(process)) = (self.agents[agent].program, self.agents[agent].process) {
             self.dies(process, false);
@@ -184,7 +184,7 @@ impl World<'_> {
     }
 }
 
-/// What a report with so many tasks says the agent does.
+/// The `current_task` text of a report with this many active tasks.
 pub(crate) fn task(tasks: u8) -> String {
     format!("task {tasks}")
 }

@@ -1,4 +1,4 @@
-//! An agent: its workspace, its computer, and what its program is doing.
+//! An agent: its workspace, its computer, and the state of its program.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -20,47 +20,47 @@ pub(crate) const ORGANISATION: &str = "11111111-2222-4333-8444-555555555555";
 
 /// One agent.
 pub struct Agent {
-    /// How it is set up.
+    /// Its setup in the scenario.
     pub setup: AgentSetup,
     /// Its workspace.
     pub workspace: WorkspaceId,
     /// Its disk.
     pub disk: Disk,
-    /// What its program does.
+    /// The state of its program.
     pub program: Program,
-    /// The process that its program is, if it runs.
+    /// The index of the program's process; `None` while it does not run.
     pub process: Option<usize>,
-    /// The token that is given to it by an option.
+    /// The token in the program's options.
     pub given: Option<Token>,
     pub(crate) clock: HostClock,
     pub(crate) looping_since: Time,
-    /// Until when nothing happens on its computer.
+    /// The end of the suspension of its computer.
     pub(crate) asleep_until: Time,
     pub(crate) still_until: Time,
     pub(crate) reported_url: Option<String>,
-    /// Every URL that it ever reported, or that its workspace was created with.
+    /// Every URL that it ever reported, and the one that its workspace was created with.
     pub(crate) published: BTreeSet<String>,
     pub(crate) doom: Option<Crash>,
-    /// What the next requests meet.
+    /// Faults for the next request on each of these routes.
     pub(crate) strikes: VecDeque<(Route, Gust)>,
 }
 
-/// What an agent's program does.
+/// The state of an agent's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// It was not started yet.
+    /// Not started yet.
     NotStarted,
-    /// It registers, and will run the loop afterwards.
+    /// Runs the register, and the loop after it.
     Registering,
-    /// It runs the loop.
+    /// Runs the loop.
     Looping,
-    /// It failed, and will try again.
+    /// Failed with this error, and will try again.
     Waiting(ErrorKind),
-    /// It failed and ended.
+    /// Failed with this error and ended.
     Failed(ErrorKind),
-    /// Its loop ended.
+    /// Its loop ended without an error.
     Finished(Ended),
-    /// Its process crashed.
+    /// The process crashed.
     Crashed,
 }
 
@@ -91,28 +91,28 @@ impl Agent {
         }
     }
 
-    /// Between its heartbeats.
+    /// The interval between its heartbeats.
     pub fn heartbeat(&self) -> Duration {
         Duration::from_secs(self.setup.heartbeat_s.into())
     }
 
-    /// Between its looks at the state.
+    /// The interval between its polls of the state.
     pub fn state(&self) -> Duration {
         Duration::from_secs(self.setup.state_s.into())
     }
 
-    /// Whether its computer sleeps or its clock stands still.
+    /// Returns whether its computer is suspended or its clock stands still.
     pub fn is_odd(&self, at: Time) -> bool {
         at < self.asleep_until.max(self.still_until)
     }
 
-    /// Its loop begins.
+    /// Records that the loop begins.
     pub(crate) fn loops(&mut self, at: Time) {
         self.program = Program::Looping;
         self.looping_since = at;
     }
 
-    /// Its configuration, as its program would build it now.
+    /// The configuration that its program would build now.
     pub(crate) fn config(&self, in_organisation: bool) -> Config {
         let mut options = Options::new(ORIGIN, self.workspace.as_str())
             .card(AgentCard::new("simulated"))
@@ -134,8 +134,8 @@ impl Agent {
     }
 }
 
-/// The URL with this number of an agent, which nobody else has; both servers approve of it. The last one means something
-/// on the agent's own machine alone, and a server that is no developer's calls nobody there.
+/// The agent's URL with this number, unique to the agent; both servers accept it. Number 255 is on loopback, where a
+/// public server calls nobody.
 pub(crate) fn url(agent: usize, number: u8) -> String {
     match number {
         u8::MAX => "https://localhost:8443/a2a".to_owned(),
@@ -143,7 +143,7 @@ pub(crate) fn url(agent: usize, number: u8) -> String {
     }
 }
 
-/// Whether an agent could have reported this URL, so that its name has an address.
+/// Returns whether an agent could have reported this URL; if so, its host name resolves.
 pub(crate) fn is_made_up(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     host == "localhost" || (host.starts_with("agent-") && host.ends_with(".example.com"))

@@ -1,4 +1,4 @@
-//! What an agent's application calls beside the loop: as plain data, and as the machine that does it.
+//! Calls of an agent's application while its loop runs: as plain data, and as the machine of each.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::{self, Job, JobKind};
 use crate::world::{ADMIN, Happening, World};
 
-/// A call beside the loop.
+/// A call of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallKind {
     /// `register()`.
@@ -30,7 +30,8 @@ pub enum CallKind {
     Card,
     /// `peers()`.
     Peers,
-    /// `discover_peer()` of the agent at this place; where there is none, of a workspace that does not exist.
+    /// `discover_peer()` of the agent with this index; an index without an agent stands for a workspace that does not
+    /// exist.
     Discover(u8),
     /// `check_access()`.
     CheckAccess(u8),
@@ -38,44 +39,44 @@ pub enum CallKind {
     Peer(PeerAsk),
     /// `delegate()`.
     Delegate {
-        /// To the agent at this place.
+        /// The index of the agent that gets the task.
         to: u8,
-        /// Under a key of its own, or a random one.
+        /// The idempotency key's number; `None`: a random key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<u8>,
     },
     /// `delegations()`.
     Delegations,
-    /// `wait_delegation()` of the delegation that the process began last, at most so many seconds.
+    /// `wait_delegation()` of the process's latest delegation, for at most this many seconds.
     WaitDelegation(u16),
-    /// `queue_item()` of the message that the platform queued last for the process.
+    /// `queue_item()` of the process's latest message that the platform queued.
     QueueItem,
-    /// `wait_queue_item()` of it, at most so many seconds.
+    /// `wait_queue_item()` of that message, for at most this many seconds.
     WaitQueueItem(u16),
 }
 
-/// A call of a peer.
+/// A `call_peer()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerAsk {
-    /// The agent at this place; where there is none, a workspace that does not exist.
+    /// The index of the called agent; an index without an agent stands for a workspace that does not exist.
     pub to: u8,
-    /// Which way.
+    /// The route of the message.
     #[serde(default, skip_serializing_if = "PeerWay::is_auto")]
     pub way: PeerWay,
-    /// For how many seconds it waits.
+    /// The timeout in seconds.
     pub limit_s: u16,
 }
 
-/// Which way a message goes.
+/// The route of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PeerWay {
-    /// Directly where that is possible.
+    /// Directly where possible, otherwise through the platform.
     #[default]
     Auto,
-    /// Through the platform.
+    /// Through the platform only.
     Proxy,
-    /// Directly.
+    /// Directly only.
     Direct,
 }
 
@@ -86,11 +87,11 @@ impl PeerWay {
 }
 
 impl CallKind {
-    /// How long it may take at most, in seconds.
+    /// The longest that the call may take, in seconds.
     pub(crate) fn limit_s(self) -> u64 {
         match self {
             Self::Peer(ask) => ask.limit_s.into(),
-            // The last look begins by then.
+            // The last poll begins within the limit and may take 90 s.
             Self::WaitDelegation(limit_s) | Self::WaitQueueItem(limit_s) => u64::from(limit_s) + 90,
             Self::Register
             | Self::RecoverByAdmin
@@ -110,7 +111,7 @@ impl CallKind {
 }
 
 impl World<'_> {
-    /// An agent's application calls something; nothing happens while its program does not run.
+    /// Begins a call of an agent's application; does nothing while its program does not run.
     pub(crate) fn call(&mut self, agent: usize, call: CallKind, gives_up_ms: Option<u32>, dies: bool) {
         let Some(number) = self.agents[agent].process else { return };
         let Some((kind, job)) = self.machine(number, call) else { return };
@@ -121,7 +122,7 @@ impl World<'_> {
         }
     }
 
-    /// The workspace of the agent at a place, or one that there is none of.
+    /// The workspace of the agent with this index, or an id of no workspace.
     pub(crate) fn workspace_at(&self, place: u8) -> WorkspaceId {
         let agent = self.agents.get(usize::from(place));
         agent.map_or_else(|| WorkspaceId::from_random([place; 16]), |agent| agent.workspace.clone())
@@ -176,7 +177,7 @@ impl World<'_> {
         Some(made)
     }
 
-    /// The message that was queued last, or one that there is none of.
+    /// The queue id of the process's latest queued message, or an id of no queue item.
     fn queued(&self, number: usize) -> Option<QueueId> {
         let id = self.process(number)?.queued.clone();
         Some(id.unwrap_or_else(|| QueueId::from_random([9; 16])))

@@ -1,4 +1,4 @@
-//! Scenarios made up one after the other, until one fails or it is enough.
+//! Campaigns: random scenarios run one after the other until one fails or the caller has enough.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,37 +13,37 @@ use crate::library;
 use crate::scenario::Scenario;
 use crate::world::{Run, run, run_traced};
 
-/// What was done.
+/// The amount of work that a campaign did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Worlds that were turned to their end.
+    /// Scenarios that were run.
     pub scenarios: u64,
-    /// Time that passed in them.
+    /// Virtual time that passed in them.
     pub simulated: Duration,
-    /// Requests that their agents sent.
+    /// Requests that the agents sent.
     pub requests: u64,
-    /// Steps of their machines.
+    /// Steps of the machines.
     pub steps: u64,
 }
 
-/// A scenario that failed, made as small as it could be.
+/// A scenario that failed, shrunk as far as possible.
 #[derive(Debug)]
 pub struct Failure {
-    /// What broke.
+    /// The invariant that broke.
     pub broken: Broken,
-    /// The smallest scenario found that breaks it.
+    /// The smallest scenario found that breaks the same invariant.
     pub scenario: Scenario,
-    /// The last of what happened in it.
+    /// The last trace events of its run.
     pub trace: Vec<String>,
-    /// Worlds that were turned until then, the failing one included.
+    /// The work done until then, the failing scenario included.
     pub tally: Tally,
 }
 
-/// The most worlds that are turned, and the most time that is spent, to make a failure smaller.
+/// Shrinking stops after this many runs or this much time.
 const MOST_TRIES: u32 = 4000;
 const MOST_TIME: Duration = Duration::from_secs(60);
 
-/// Made-up scenarios, all from one seed.
+/// Random scenarios, all from one seed.
 pub fn made_up(strategy: impl Strategy<Value = Scenario>, seed: u64) -> impl Iterator<Item = Scenario> {
     let mut runner = runner(seed);
     std::iter::repeat_with(move || tree(&strategy, &mut runner).current())
@@ -60,10 +60,10 @@ fn tree<S: Strategy<Value = Scenario>>(strategy: &S, runner: &mut TestRunner) ->
     strategy.new_tree(runner).expect("no strategy here rejects anything")
 }
 
-/// Turns worlds of made-up scenarios, all from one seed, while `more` wants.
+/// Runs random scenarios, all from one seed, while `more` returns true.
 ///
 /// # Errors
-/// The first scenario that breaks an invariant, made small.
+/// The first scenario that breaks an invariant, shrunk.
 pub fn explore(
     strategy: &impl Strategy<Value = Scenario>,
     seed: u64,
@@ -82,7 +82,7 @@ pub fn explore(
     Ok(tally)
 }
 
-/// Turns a world; a panic breaks it too.
+/// Runs a scenario; a panic counts as a broken invariant.
 fn turned(scenario: &Scenario) -> Run {
     catch_unwind(AssertUnwindSafe(|| run(scenario))).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<String>().cloned();
@@ -98,7 +98,7 @@ fn turned(scenario: &Scenario) -> Run {
     })
 }
 
-/// Makes a failure small: as long as the same invariant breaks, less is better.
+/// Shrinks a scenario for as long as the same invariant breaks.
 fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken, tally: Tally) -> Failure {
     let mut best = (tree.current(), broken);
     let mut goes_on = tree.simplify();
@@ -129,7 +129,7 @@ impl Tally {
         self.steps += outcome.steps;
     }
 
-    /// Both together.
+    /// The sum of both.
     pub fn with(self, other: Self) -> Self {
         Self {
             scenarios: self.scenarios + other.scenarios,

@@ -1,58 +1,58 @@
-//! Time: the world's own, and what each machine's two clocks make of it.
+//! The virtual time of the world, and the two clocks of each computer.
 
 use std::time::Duration;
 
 use molecule_proto::{Now, Time, UnixTime};
 
-/// Where every world begins: late enough that nothing is before the start of a clock.
+/// The time at which every world begins: so late that no clock has to show a time before its zero.
 pub(crate) const BEGINNING: Time = Time::from_nanos(86_400_000_000_000);
 
-/// What the calendar says at the beginning: 2026-08-01.
+/// The wall-clock time at the beginning: 2026-08-01.
 const CALENDAR: i64 = 1_785_542_400;
 
-/// The platform's clocks, which are right.
+/// The platform's clocks, which are always right.
 pub(crate) fn platform_now(world: Time) -> Now {
     let gone = world.since(BEGINNING);
     Now { mono: world, unix: UnixTime::from_secs(CALENDAR) + gone }
 }
 
-/// The clocks of an agent's computer. They begin right, and then they jump or stand still as a scenario says.
+/// The clocks of an agent's computer. They begin right; actions make them jump or stand still.
 #[derive(Debug, Clone)]
 pub(crate) struct HostClock {
-    /// When they were last set, on the world's clock.
+    /// When they were last set, in world time.
     set_at: Time,
     then: Now,
     still: bool,
 }
 
 impl HostClock {
-    /// Clocks of a computer that was started some time before the world began.
+    /// The clocks of a computer that had been up for `up_for` when the world began.
     pub(crate) fn new(up_for: Duration) -> Self {
         let then = Now { mono: Time::ZERO + up_for, unix: UnixTime::from_secs(CALENDAR) };
         Self { set_at: BEGINNING, then, still: false }
     }
 
-    /// What both say at a moment of the world.
+    /// Both clocks at a time of the world.
     pub(crate) fn read(&self, world: Time) -> Now {
         let gone = world.since(self.set_at);
         let mono = if self.still { self.then.mono } else { self.then.mono + gone };
         Now { mono, unix: self.then.unix + gone }
     }
 
-    /// The monotonic clock leaps ahead.
+    /// Moves the monotonic clock ahead.
     pub(crate) fn jump(&mut self, world: Time, by: Duration) {
         self.set(world);
         self.then.mono = self.then.mono + by;
     }
 
-    /// Somebody sets the calendar.
+    /// Moves the wall clock.
     pub(crate) fn set_calendar(&mut self, world: Time, by_secs: i64) {
         self.set(world);
         let unix = self.then.unix;
         self.then.unix = UnixTime::new(unix.as_secs().saturating_add(by_secs), unix.subsec_nanos());
     }
 
-    /// The monotonic clock stands still, or goes on.
+    /// Stops the monotonic clock, or lets it go on.
     pub(crate) fn stand_still(&mut self, world: Time, still: bool) {
         self.set(world);
         self.still = still;

@@ -1,4 +1,4 @@
-//! How the agents of a world come into being.
+//! Creates the agents of a world.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::scenario::{AgentSetup, TokenAt};
 use crate::world::{Happening, World};
 
 impl World<'_> {
-    /// An agent with its workspace, its token where it should be, and the start of its program.
+    /// Creates an agent and its workspace, puts its token where the setup wants it, and plans the start of its program.
     pub(crate) fn create(&mut self, setup: AgentSetup) {
         let now = platform_now(self.now);
         let number = self.agents.len();

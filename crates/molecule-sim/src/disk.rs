@@ -1,4 +1,4 @@
-//! The disk of an agent's computer: what is written, what is kept when the power fails, and who holds the lock.
+//! The disk of an agent's computer: written and synced content, and the lock.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,32 +9,33 @@ use molecule_host::{Store, StoreError};
 
 use crate::scenario::Mood;
 
-/// One agent's disk. Clones are the same disk; it outlives the processes that use it.
+/// One agent's disk. Clones share the same content, which outlives the processes that use it.
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Mutex<DiskState>>);
 
 #[derive(Debug, Default)]
 struct DiskState {
     mood: Mood,
-    /// What a process reads.
+    /// Content that a process reads.
     written: BTreeMap<Slot, Vec<u8>>,
-    /// What is there after the power failed.
+    /// Content that survives a power failure.
     synced: BTreeMap<Slot, Vec<u8>>,
-    /// Who holds the lock, by number.
+    /// The number of the lock that is held.
     locked: Option<u64>,
     locks: u64,
 }
 
-/// How far an act came before its process died.
+/// How far a disk operation got before its process crashed.
 ///
-/// A replacement writes a temporary file, syncs it, renames it and syncs the directory; only the rename shows.
+/// A replacement writes a temporary file, syncs it, renames it and syncs the directory; only the rename is visible to
+/// readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
-    /// The temporary file is there, whole or not: nobody looks at it.
+    /// The temporary file exists, complete or not; nobody reads it.
     Temporary,
-    /// Renamed, and the directory not synced.
+    /// The file was renamed, and the directory was not synced.
     Renamed,
-    /// All of it.
+    /// All steps are done.
     Synced,
 }
 
@@ -43,34 +44,34 @@ impl Disk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the disk is like.
+    /// The condition of the disk.
     pub fn mood(&self) -> Mood {
         self.state().mood
     }
 
-    /// The disk is like this from now on.
+    /// Sets the condition of the disk.
     pub fn set_mood(&self, mood: Mood) {
         self.state().mood = mood;
     }
 
-    /// What a slot holds, as text: once more what a process would read, or (`synced`) what a power failure would leave.
+    /// The content of a slot as text: what a process would read, or (`synced`) what a power failure would leave.
     pub fn content(&self, slot: Slot, synced: bool) -> Option<String> {
         let state = self.state();
         let slots = if synced { &state.synced } else { &state.written };
         slots.get(&slot).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// Writes a slot from outside, durably, as its owner or another process would.
+    /// Writes a slot durably from outside the program, as its owner or another process would.
     pub fn put(&self, slot: Slot, content: &str) {
         self.state().keep(slot, content.as_bytes());
     }
 
-    /// Whether somebody holds the lock.
+    /// Returns whether the lock is held.
     pub fn is_locked(&self) -> bool {
         self.state().locked.is_some()
     }
 
-    /// An act whose process died in the middle of it.
+    /// Applies the part of an operation that was done when its process crashed.
     pub fn interrupted(&self, op: &HostOp, progress: Progress) {
         let mut state = self.state();
         if let HostOp::Replace(slot, content) = op
@@ -86,7 +87,7 @@ impl Disk {
         }
     }
 
-    /// The power fails: what was not synced is gone.
+    /// Discards everything that was not synced, as a power failure does.
     pub fn lose_power(&self) {
         let mut state = self.state();
         state.written = state.synced.clone();
@@ -147,7 +148,7 @@ impl Store for Disk {
         if !state.written.contains_key(&slot) {
             return Err(failed(io::ErrorKind::NotFound, "set aside"));
         }
-        // Another name needs no room.
+        // Renaming needs no space.
         if state.mood != Mood::Full {
             state.writable()?;
         }
@@ -158,7 +159,7 @@ impl Store for Disk {
 
     fn lock(&self) -> Result<Box<dyn Send>, StoreError> {
         let mut state = self.state();
-        // The lock's file is empty and needs no room.
+        // The lock file is empty and needs no space.
         if state.mood != Mood::Full {
             state.writable()?;
         }
@@ -173,7 +174,7 @@ impl Store for Disk {
     }
 }
 
-/// The lock while it is held; it goes with its holder.
+/// The held lock; dropping it releases the lock.
 struct Held {
     disk: Disk,
     number: u64,

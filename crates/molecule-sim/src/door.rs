@@ -1,18 +1,18 @@
-//! How an agent answers at its own door, as plain data.
+//! The behaviour of an agent's own A2A server, as plain data.
 
 use serde::{Deserialize, Serialize};
 
 use crate::weather::Asked;
 
-/// An agent's A2A server, at the URL that the agent reports while its program runs.
+/// The behaviour of an agent's A2A server, which listens on the reported URL while the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Door {
-    /// Whether it answers 401 to whoever lacks the secret that only the platform has, as current agents do.
+    /// Whether it answers 401 without the inbound secret, which only the platform has; current agents do so.
     pub wants_secret: bool,
-    /// What it makes of a message.
+    /// How it answers a message.
     pub manner: Manner,
-    /// How long it thinks before it answers, in milliseconds.
+    /// Delay before the answer, in milliseconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub thinks_ms: u32,
 }
@@ -23,37 +23,37 @@ impl Default for Door {
     }
 }
 
-/// What an agent's server makes of a message.
+/// How an agent's server answers a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Manner {
-    /// It handles it and replies with a message.
+    /// Handles it and replies with a message.
     Message,
-    /// It handles it and replies with a task.
+    /// Handles it and replies with a task.
     Task,
-    /// It handles it and replies with JSON of its own.
+    /// Handles it and replies with JSON that is not A2A.
     Own,
-    /// It handles it, and what comes of that is an error.
+    /// Handles it and replies with a JSON-RPC error.
     RpcError,
-    /// It handles it and replies with nothing.
+    /// Handles it and replies with an empty body.
     Nothing,
-    /// It has no time: it hangs up, and the message is not handled. The platform keeps such a one in its queue.
+    /// Is busy: closes the connection without handling the message. The platform puts such a message into its queue.
     Busy,
-    /// It has no time and says so: 503, and when to come again.
+    /// Is busy: answers 503 with this `Retry-After`, without handling the message.
     Overloaded(Asked),
-    /// It handles it and hangs up instead of an answer.
+    /// Handles it and closes the connection without an answer.
     HangsUp,
-    /// It handles it and never answers.
+    /// Handles it and never answers.
     Silent,
-    /// It handles it, and the answer breaks off.
+    /// Handles it, and the answer ends in the middle of its body.
     Cut,
-    /// It handles it, and the answer is longer than anybody takes.
+    /// Handles it, and the answer is larger than any cap.
     TooLong,
-    /// It is no agent: it answers with a web page.
+    /// Is no agent: answers with a web page.
     Page,
-    /// It is no agent: it sends everybody somewhere else.
+    /// Is no agent: redirects to another host.
     Redirect,
-    /// It answers so, perhaps in the platform's own words; a message that it refuses by a status from 400 to 499 is not
-    /// handled.
+    /// Answers with this status and body, which may imitate the platform. It handles a message unless the status is
+    /// from 400 to 499.
     Says {
         /// The status.
         status: u16,
@@ -63,7 +63,7 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Whether the agent has handled a message to which it answers so.
+    /// Returns whether the agent handles a message that it answers in this manner.
     pub fn handles(&self) -> bool {
         match self {
             Self::Message

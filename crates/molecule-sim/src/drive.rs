@@ -1,4 +1,5 @@
-//! Drives machines as both drivers do: polls until a machine rests, performs, feeds, and disposes of what comes too late.
+//! Drives machines as both facades' drivers do: polls until the machine is idle, performs effects, feeds outcomes, and
+//! disposes of late ones.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::scenario::{AfterError, Crash};
 use crate::trace::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
-/// How long a program waits after an error before it tries again.
+/// The delay of a program between an error and its next attempt.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl World<'_> {
-    /// Polls a machine until it rests or ends.
+    /// Polls a machine until it is idle or done.
     pub(crate) fn drive(&mut self, number: usize, job: u32) {
         for steps in 1..=MAX_STEPS {
             let Some(agent) = self.process(number).map(|process| process.agent) else { return };
@@ -63,7 +64,7 @@ impl World<'_> {
         }
     }
 
-    /// Now and then everything that a process could print is looked at.
+    /// Shows the `Debug` output of the whole process to the invariants after every eighth step.
     fn print_some(&mut self, who: Who) {
         if self.steps().is_multiple_of(8)
             && let Some(process) = self.process(who.process)
@@ -73,7 +74,7 @@ impl World<'_> {
         }
     }
 
-    /// Begins a machine in a process.
+    /// Begins a machine in a process; returns its number.
     pub(crate) fn begin(&mut self, number: usize, kind: JobKind, job: Box<dyn Job>) -> Option<u32> {
         let job = match self.saboteurs.and_then(|saboteurs| saboteurs(kind)) {
             Some(saboteur) => Box::new(Sabotaged { job, saboteur }),
@@ -87,7 +88,7 @@ impl World<'_> {
         Some(job)
     }
 
-    /// Starts an agent's program, unless it runs.
+    /// Starts an agent's program, unless it runs already.
     pub(crate) fn start(&mut self, agent: usize) {
         if self.agents[agent].process.is_some() {
             return;
@@ -106,7 +107,7 @@ impl World<'_> {
         self.processes.len() - 1
     }
 
-    /// What a program does first.
+    /// Begins the first machine of a program: the register or the loop.
     fn enter(&mut self, agent: usize, process: usize) {
         if self.agents[agent].setup.registers_first {
             self.agents[agent].program = Program::Registering;
@@ -124,7 +125,7 @@ impl World<'_> {
         }
     }
 
-    /// A machine ended; its program goes on.
+    /// Continues the program after one of its machines ended.
     fn ended(&mut self, who: Who, ending: Ending) {
         if self.process(who.process).is_some_and(|process| process.is_rival) {
             return self.dies(who.process, false);
@@ -173,7 +174,7 @@ impl World<'_> {
         }
     }
 
-    /// Raises the stop latch of an agent's program and tells its loops, as a stopper does.
+    /// Raises the stop latch of an agent's program and polls its loops, as a facade's stop method does.
     pub(crate) fn stop(&mut self, agent: usize, at_once: bool) {
         let Some(number) = self.agents[agent].process else { return };
         let Some(process) = self.process_mut(number) else { return };
@@ -185,7 +186,7 @@ impl World<'_> {
         }
     }
 
-    /// Lets every loop of a process look at its session again, whose stop latch may have been raised.
+    /// Polls every loop of a process after a change of its session, such as a raised stop latch.
     pub(crate) fn look_again(&mut self, number: usize, raised: Option<StopLevel>) {
         let Some(process) = self.process(number) else { return };
         let agent = process.agent;
@@ -208,7 +209,7 @@ impl World<'_> {
         self.drive(number, job);
     }
 
-    /// A machine is gone half-way; what it has under way goes on, and finds nobody.
+    /// Drops a machine half-way. Its effects go on, and nobody takes their outcomes.
     pub(crate) fn drops(&mut self, number: usize, job: u32) {
         let Some(process) = self.process_mut(number) else { return };
         let (agent, Some(kind)) = (process.agent, process.kind(job)) else { return };
@@ -226,7 +227,7 @@ impl World<'_> {
         }
     }
 
-    /// A process is gone, and what it had under way with it.
+    /// Ends a process and everything that it had in flight.
     pub(crate) fn dies(&mut self, number: usize, power: bool) {
         let Some(process) = self.processes[number].take() else { return };
         let agent = process.agent;

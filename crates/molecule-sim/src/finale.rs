@@ -1,4 +1,4 @@
-//! How a world comes to its end: all is well again for a while, and what must hold then is looked at.
+//! The end of a world: all faults end, the agents get time to recover, and the invariants check the final state.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::weather::Weather;
 use crate::world::{Happening, World};
 
 impl World<'_> {
-    /// Everything is well again: what is down is started, and there is time enough for whatever was asked to wait.
+    /// Ends all faults, starts programs that are down, and leaves enough time for every wait that a server asked for.
     pub(crate) fn finale(&mut self) {
         self.weather = Weather::fair();
         self.platform.set_database_down(false);
@@ -46,7 +46,7 @@ impl World<'_> {
             self.agents[agent].setup.after_error = AfterError::End;
             self.stop(agent, false);
         }
-        // What was called last may take this long.
+        // The latest call may take this long.
         let limits = self.scenario.acts.iter().map(|timed| match timed.act {
             ScenarioAction::Call { call, .. } => call.limit_s(),
             _ => 0,

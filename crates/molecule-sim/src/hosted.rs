@@ -1,4 +1,4 @@
-//! Acts of the host, on an agent's disk.
+//! Performs host operations on an agent's disk.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl World<'_> {
         self.plan(self.now + takes, Happening::Performed { process: who.process, job: who.job, id });
     }
 
-    /// An act whose process dies came as far as chance has it.
+    /// Interrupts an operation whose process crashes, at a random point of its progress.
     pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
         let progress = [Progress::Temporary, Progress::Renamed, Progress::Synced][self.rng.usize(0..3)];
         self.agents[agent].disk.interrupted(op, progress);

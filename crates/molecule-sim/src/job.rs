@@ -1,4 +1,4 @@
-//! Machines of every type behind one face, as a driver of a whole program sees them.
+//! Machines of every type behind one trait, as a driver of a whole program sees them.
 
 use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
@@ -13,7 +13,7 @@ use molecule_proto::{AgentCard, DelegationId, HeartbeatAnswer, Peer, QueueItem, 
 
 use crate::calls::PeerAsk;
 
-/// Which machine it is.
+/// The type of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JobKind {
     /// The loop.
@@ -22,7 +22,7 @@ pub enum JobKind {
     Register,
     /// `recover()`, with an administrator's credential or the agent's own.
     Recover {
-        /// Whose.
+        /// Whether the credential is an administrator's.
         admin: bool,
     },
     /// `heartbeat()`.
@@ -45,15 +45,15 @@ pub enum JobKind {
     Delegate,
     /// `delegations()`.
     Delegations,
-    /// `wait_delegation()`, for at most so many seconds.
+    /// `wait_delegation()`, for at most this many seconds.
     WaitDelegation(u16),
     /// `queue_item()`.
     QueueItem,
-    /// `wait_queue_item()`, for at most so many seconds.
+    /// `wait_queue_item()`, for at most this many seconds.
     WaitQueueItem(u16),
 }
 
-/// What a machine ended with.
+/// The result of a machine.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each is named after its machine")]
 pub enum Ending {
@@ -76,7 +76,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The error, if it is one.
+    /// The error; `None` after success.
     pub fn error(&self) -> Option<&molecule_core::Error> {
         match self {
             Self::Run(result) => result.as_ref().err(),
@@ -99,12 +99,12 @@ impl Ending {
     }
 }
 
-/// A machine whose type is forgotten.
+/// A machine whose type is erased.
 pub(crate) trait Job {
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Ending>;
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
     fn cancel(&mut self, cx: &mut Cx<'_>);
-    /// What its `Debug` prints.
+    /// Its `Debug` output.
     fn printed(&self) -> String;
 }
 

@@ -1,10 +1,13 @@
-//! A simulated world in which the machines of `molecule-core` live whole lives: clocks that jump, a network with weather, a
-//! disk that fills up, processes that crash at any act, and `molecule-platform` as the other side. The agents are each
-//! other's peers: each has a [door](Door) at which the others knock, or the platform for them, under the same sky.
+//! A deterministic simulation of agents and their platform, in which the machines of `molecule-core` run in virtual
+//! time.
 //!
-//! A [`Scenario`] is plain data and one run, always the same. [`run`] turns it, drives the machines as the facades' drivers
-//! do, and shows everything that happens to every [invariant](invariants). [`campaign`] makes scenarios up and makes those
-//! that fail small; what it found once stands in `scenarios/` and is replayed for ever.
+//! Clocks jump, the network has faults ("weather"), disks fill up, processes crash at any effect, and
+//! `molecule-platform` is the server. The agents are each other's peers: each has an A2A server (a [`Door`]) that other
+//! agents call directly or through the platform, over the same faulty network.
+//!
+//! A [`Scenario`] is plain data and stands for exactly one run. [`run`] executes it: it drives the machines as the
+//! facades' drivers do, and shows every event to every [invariant](invariants). [`campaign`] generates random scenarios
+//! and shrinks those that fail. Scenarios that once failed are files in `scenarios/`, which the tests replay.
 //!
 //! ```
 //! use molecule_sim::{Scenario, run};

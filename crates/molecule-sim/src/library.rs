@@ -1,4 +1,4 @@
-//! The scenarios that are kept as files: those written by hand, and those that once failed.
+//! The library of scenario files: those written by hand, and those that once failed.
 
 use std::fs;
 use std::io;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::scenario::Scenario;
 
-/// Where they are kept.
+/// The directory of the scenario files.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
-/// All of them with their names, in the order of these.
+/// All scenarios with their names, sorted by name.
 ///
 /// # Errors
-/// A file that cannot be read or is no scenario, named.
+/// If a file cannot be read or is no scenario; the error names the file.
 pub fn all() -> io::Result<Vec<(String, Scenario)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory())? {
@@ -30,15 +30,15 @@ pub fn all() -> io::Result<Vec<(String, Scenario)>> {
     Ok(found)
 }
 
-/// A scenario as its file holds it.
+/// The text of a scenario's file.
 pub fn written(scenario: &Scenario) -> String {
     serde_json::to_string_pretty(scenario).expect("a scenario has text keys and finite numbers") + "\n"
 }
 
-/// Writes a scenario into a directory, which is made if it is missing. Tells its file.
+/// Writes a scenario into a directory, which is created if it is missing. Returns the path of the file.
 ///
 /// # Errors
-/// If that fails.
+/// If the directory or the file cannot be written.
 pub fn save(directory: &Path, name: &str, scenario: &Scenario) -> io::Result<PathBuf> {
     fs::create_dir_all(directory)?;
     let path = directory.join(format!("{name}.json"));

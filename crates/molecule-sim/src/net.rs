@@ -1,6 +1,6 @@
-//! What becomes of a request: when it reaches the server, if it does, and what its caller gets when.
+//! Plans the transmission of a request: when it reaches the server, if at all, and which outcome its caller gets when.
 //!
-//! Only faults that a real driver was seen to tell are told here: [`FAULTS`] is the whole list.
+//! Only faults that a real driver was seen to report occur here: [`FAULTS`] is the complete list.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::weather::{Asked, Gust, Part};
 
-/// Every fault of a request that the simulated network tells.
+/// Every fault that the simulated network reports for a request.
 pub const FAULTS: [(Sent, FaultKind); 19] = [
     (Sent::No, FaultKind::Connect),
     (Sent::No, FaultKind::Resolve),
@@ -35,37 +35,38 @@ pub const FAULTS: [(Sent, FaultKind); 19] = [
     (Sent::Maybe, FaultKind::Timeout(Phase::Total)),
     (Sent::Maybe, FaultKind::Protocol),
     (Sent::Maybe, FaultKind::TooLarge),
-    // Of an effect that was cancelled.
+    // The outcome of a cancelled effect.
     (Sent::Maybe, FaultKind::Cancelled),
 ];
 
-/// The way of one request.
+/// The planned transmission of one request.
 #[derive(Debug)]
 pub(crate) struct Way {
-    /// After how long the server has it; `None`: never.
+    /// Delay until the server has the request; `None`: it never gets it.
     pub(crate) arrives: Option<Duration>,
-    /// After how long its caller has the outcome.
+    /// Delay until the caller has the outcome.
     pub(crate) lands: Duration,
     pub(crate) end: End,
 }
 
-/// What a caller gets.
+/// The outcome that the caller gets.
 #[derive(Debug)]
 pub(crate) enum End {
     /// The server's answer.
     Answer,
-    /// The server's answer with a body that is broken.
+    /// The server's answer with a broken body.
     Corrupt,
-    /// The server's answer with a body that passes the cap.
+    /// The server's answer with a body above the size limit.
     AboveCap,
-    /// An answer of something that stands before the server.
+    /// An answer of a proxy or gateway in front of the server.
     Edge(Response<Bytes>),
-    /// The same with a body that passes the cap.
+    /// The same with a body above the size limit.
     EdgeAboveCap(Response<Bytes>),
     Fault(Sent, FaultKind),
 }
 
-/// Plans the way of a request with this credential that meets a gust, or none. `date` is the calendar of whatever answers.
+/// Plans the transmission of a request with this credential that meets a network fault or none. `date` is the
+/// wall-clock time of the answering server.
 pub(crate) fn way(
     gust: Option<&Gust>,
     credential: Option<&str>,
@@ -81,12 +82,12 @@ pub(crate) fn way(
     let way = match gust {
         None => answered(End::Answer),
         Some(Gust::Refused) => unseen(End::Fault(Sent::No, FaultKind::Connect)),
-        // A name without addresses, or, where it may not lead everywhere, without one that it may lead to.
+        // The name has no address, or, if `limits.reach` restricts the addresses, none that is allowed.
         Some(Gust::Unresolved) if limits.reach != Reach::Anywhere && rng.bool() => {
             unseen(End::Fault(Sent::No, FaultKind::OutOfReach))
         }
         Some(Gust::Unresolved) => unseen(End::Fault(Sent::No, FaultKind::Resolve)),
-        // The server may refuse the client when the handshake is over.
+        // Under TLS 1.3 the server may refuse the client after the client's handshake is over.
         Some(Gust::TlsRefused) => unseen(match rng.u8(0..4) {
             0 => End::Fault(Sent::No, FaultKind::CertificateTime),
             1 => End::Fault(Sent::No, FaultKind::NotTls),
@@ -94,7 +95,7 @@ pub(crate) fn way(
         }),
         Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
         Some(Gust::ProxyLocked) => unseen(End::Fault(Sent::No, FaultKind::ProxyAuth)),
-        // Some clients see that a connection closed before they wrote to it.
+        // Some clients notice before they write that the connection is closed.
         Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(either(rng), FaultKind::Interrupted)),
         Some(Gust::LostBefore { silent: true }) => after(None, limits.head, FaultKind::Timeout(Phase::Head)),
         Some(Gust::LostAfter { silent: false }) => after(Some(half), trip, FaultKind::Interrupted),
@@ -119,7 +120,7 @@ pub(crate) fn way(
     if way.lands <= limits.total {
         return way;
     }
-    // Without a connection nothing was sent.
+    // Nothing was sent without a connection.
     let connects =
         matches!(gust, Some(Gust::Slow { part: Part::Connect, ms }) if u128::from(*ms) >= limits.total.as_millis());
     let (sent, arrives) = if connects { (Sent::No, None) } else { (Sent::Maybe, way.arrives) };
@@ -130,7 +131,7 @@ fn either(rng: &mut Rng) -> Sent {
     if rng.bool() { Sent::No } else { Sent::Maybe }
 }
 
-/// A server that is slow to answer may also be slow to act: up to the moment at which it would have answered.
+/// Plans a slow exchange. A server that answers late may also act late: at any time up to its answer.
 fn slow(part: Part, by: Duration, trip: Duration, limits: &Limits, rng: &mut Rng) -> Way {
     let timeout = |sent, arrives, lands, phase| {
         let end = End::Fault(sent, FaultKind::Timeout(phase));
@@ -186,7 +187,7 @@ pub(crate) fn page(status: u16) -> Response<Bytes> {
 fn framework(status: u16) -> Response<Bytes> {
     let mut answer = text(status, "application/json", "");
     let reason = answer.status().canonical_reason().unwrap_or_default();
-    // Some name the status in the body as well.
+    // Some frameworks repeat the status in the body.
     let body = if status == 410 { json!({"error": reason}) } else { json!({"error": reason, "statusCode": status}) };
     *answer.body_mut() = body.to_string().into();
     answer
@@ -194,19 +195,19 @@ fn framework(status: u16) -> Response<Bytes> {
 
 fn text(status: u16, kind: &'static str, body: &'static str) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
-    // A scenario may name a status that none is.
+    // A scenario may contain a number that is no valid status.
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 
-/// What a driver says of an answer whose body passes the cap.
+/// The fault that a driver reports for an answer whose body is above the size limit.
 pub(crate) fn above_cap(answer: Response<Bytes>) -> Fault {
     let (head, _) = answer.into_parts();
     Fault::too_large(Response::from_parts(head, ()))
 }
 
-/// The first half of a body: no JSON any more.
+/// Cuts a body in half, so that it is no valid JSON.
 pub(crate) fn corrupt(answer: Response<Bytes>) -> Response<Bytes> {
     let (head, body) = answer.into_parts();
     let half = body.slice(..body.len() / 2);
@@ -254,7 +255,7 @@ mod tests {
         let ten = 10 * SECOND;
         let mut given = Vec::new();
         for gust in all_gusts() {
-            // The last attempt of a call has little time left.
+            // Every other total limit is as short as that of a call's last attempt.
             for total in (0..50).map(|number| if number % 2 == 0 { 3 * ten } else { SECOND / 4 }) {
                 let reach = if rng.bool() { Reach::Anywhere } else { Reach::Public };
                 let limits = Limits::of(ten, 1).total(total).reach(reach);

@@ -1,4 +1,4 @@
-//! The agents' own A2A servers: what each answers, and what it has handled.
+//! The agents' own A2A servers: their answers, and the messages that they handled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::door::{Door, Manner};
 use crate::net::{self, edge};
 use crate::trace::Who;
 
-/// The servers of all agents, each with what it has handled.
+/// The A2A servers of all agents and the messages that each handled.
 #[derive(Debug, Default)]
 pub struct Peers {
     servers: Vec<Server>,
@@ -22,44 +22,44 @@ pub struct Peers {
 #[derive(Debug, Default)]
 struct Server {
     door: Door,
-    /// By message.
+    /// How each message arrived every time it was handled, by message id.
     handled: BTreeMap<String, Vec<By>>,
-    /// Messages that were answered with a text that may be the platform's.
+    /// Ids of messages that were answered with a text that may imitate the platform.
     imitated: Vec<String>,
 }
 
-/// How a message came to an agent.
+/// How a message reached an agent's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// This machine called the agent.
     Direct(Who),
-    /// This machine asked the platform to call it.
+    /// This machine sent it through the platform.
     Relayed(Who),
-    /// The platform called it of its own accord: the message had waited, or is a delegation's.
+    /// The platform sent it later by itself: from its queue, or for a delegation.
     Platform,
 }
 
-/// A message that came to an agent's server.
+/// A message that reached an agent's server.
 #[derive(Debug, Clone)]
 pub struct Reached {
-    /// The agent, by its place.
+    /// The index of the agent.
     pub target: usize,
-    /// The message's id; `""` for what is none.
+    /// The message's id; `""` for a request without a message.
     pub message: String,
-    /// Which way it came.
+    /// How it arrived.
     pub by: By,
     /// Whether the agent handled it.
     pub handled: bool,
 }
 
-/// What an agent's server does about a request.
+/// The reaction of an agent's server to a request.
 #[derive(Debug)]
 pub(crate) enum Speech {
     Answers(Response<Bytes>),
     HangsUp,
     Cut(StatusCode),
     TooLong,
-    /// Nothing ever comes.
+    /// Never answers.
     Silent,
 }
 
@@ -72,17 +72,18 @@ impl Peers {
         self.servers[agent].door = door.clone();
     }
 
-    /// How an agent handled a message, each time.
+    /// How the message arrived each time the agent handled it.
     pub fn handled(&self, agent: usize, message: &str) -> &[By] {
         self.servers.get(agent).and_then(|server| server.handled.get(message)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether an agent answered a message with words of its own choice, which may be the platform's.
+    /// Returns whether the agent answered the message with a text that may imitate the platform.
     pub fn imitated(&self, agent: usize, message: &str) -> bool {
         self.servers.get(agent).is_some_and(|server| server.imitated.iter().any(|known| known == message))
     }
 
-    /// A request comes to an agent, who has this secret. Gives what the server makes of it, and after how long it says so.
+    /// Lets an agent's server take a request; `secret` is the agent's inbound secret. Returns the server's reaction and
+    /// its delay.
     pub(crate) fn take(
         &mut self,
         agent: usize,
@@ -152,13 +153,13 @@ fn speech(manner: &Manner, message: &str) -> Speech {
 
 fn answer(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut answer = Response::new(body.into());
-    // A scenario may name a status that none is.
+    // A scenario may contain a number that is no valid status.
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 
-/// The id of the message in a request; `""` if there is none.
+/// The id of the message in a request's body; `""` if there is none.
 pub(crate) fn message_id(body: &Bytes) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body["params"]["message"]["messageId"].as_str().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! A process of an agent's program: its session and its machines, driven as a driver drives them.
+//! A process of an agent's program: its session and its machines, polled and fed as by a facade's driver.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,23 +15,24 @@ use crate::job::{Ending, Job, JobKind};
 use crate::scenario::Crash;
 use crate::trace::Taken;
 
-/// A process while it lives.
+/// A running process.
 pub(crate) struct Process {
     pub(crate) agent: usize,
     pub(crate) session: Session,
     pub(crate) host: Host,
     jobs: BTreeMap<u32, Running>,
     begun: u32,
-    /// Acts of the host that are under way.
+    /// Host operations in flight.
     pub(crate) acts: BTreeMap<EffectId, HostOp>,
-    /// It dies in this way instead of getting this outcome.
+    /// The process crashes instead of getting the outcome of this effect.
     pub(crate) fatal: Option<(EffectId, Crash)>,
-    /// The delegation that it began last, and the message of its own that was queued last.
+    /// Its latest delegation.
     pub(crate) delegation: Option<DelegationId>,
+    /// Its latest own message that the platform queued.
     pub(crate) queued: Option<QueueId>,
-    /// Its open connections that wait.
+    /// Its idle connections.
     pub(crate) idle: IdleConnections,
-    /// A second process beside the program's own, which ends when it has the lock.
+    /// Whether this is a second process besides the program's own; it ends when it has the lock.
     pub(crate) is_rival: bool,
 }
 
@@ -39,7 +40,7 @@ struct Running {
     kind: JobKind,
     job: Box<dyn Job>,
     in_flight: BTreeSet<EffectId>,
-    /// Which wake is the newest; the others are forgotten.
+    /// The number of the latest wake; earlier ones are void.
     wake: u64,
 }
 
@@ -70,7 +71,7 @@ impl Process {
         self.jobs.get(&job).map(|running| running.kind)
     }
 
-    /// The machines of a kind.
+    /// The numbers of the machines of a kind.
     pub(crate) fn jobs(&self, kind: JobKind) -> Vec<u32> {
         self.jobs.iter().filter(|(_, running)| running.kind == kind).map(|(job, _)| *job).collect()
     }
@@ -79,7 +80,7 @@ impl Process {
         self.jobs.get(&job).map_or(0, |running| running.in_flight.len())
     }
 
-    /// One step of a machine; `None` if it is done already.
+    /// Polls a machine once; `None` if it is done already.
     pub(crate) fn poll(&mut self, job: u32, now: Now) -> Option<Step<Ending>> {
         let running = self.jobs.get_mut(&job)?;
         let step = running.job.poll(&mut Cx { now, session: &mut self.session });
@@ -95,12 +96,12 @@ impl Process {
         Some(step)
     }
 
-    /// A machine is gone half-way.
+    /// Drops a machine half-way.
     pub(crate) fn drop_job(&mut self, job: u32) {
         self.jobs.remove(&job);
     }
 
-    /// Whether a machine waits for its turn to get a token while no machine has the turn.
+    /// Returns whether a machine waits for its turn to get a token while no machine has the turn.
     pub(crate) fn waits_in_vain(&self, job: u32) -> bool {
         let may_wait = |running: &&Running| matches!(running.kind, JobKind::Register | JobKind::Recover { .. });
         let waits =
@@ -112,7 +113,7 @@ impl Process {
             })
     }
 
-    /// Hands an outcome over; what nobody takes is disposed of.
+    /// Feeds an outcome to its machine; an outcome that the machine does not take is disposed of.
     pub(crate) fn feed(&mut self, job: u32, now: Now, id: EffectId, outcome: Outcome) -> Taken {
         let Some(running) = self.jobs.get_mut(&job) else {
             self.host.dispose(outcome);
@@ -134,7 +135,7 @@ impl Process {
         }
     }
 
-    /// A new wake of a machine, which makes every earlier one void.
+    /// Numbers a new wake of a machine and makes all earlier ones void.
     pub(crate) fn arm(&mut self, job: u32) -> u64 {
         self.jobs.get_mut(&job).map_or(0, |running| {
             running.wake += 1;
@@ -146,7 +147,7 @@ impl Process {
         self.jobs.get(&job).is_some_and(|running| running.wake == wake)
     }
 
-    /// What the `Debug` of the session and of every machine prints.
+    /// The `Debug` output of the session and of every machine.
     pub(crate) fn printed(&self) -> String {
         let mut text = format!("{:?}", self.session);
         for running in self.jobs.values() {

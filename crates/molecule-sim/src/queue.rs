@@ -1,11 +1,11 @@
-//! What will happen, in the order of time; at one moment, in the order in which it was planned.
+//! The event queue: planned events by time; those of the same time in the order of planning.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use molecule_proto::Time;
 
-/// Plans by moment.
+/// Planned events by time.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     order: BinaryHeap<Reverse<(Time, u64)>>,
@@ -24,7 +24,7 @@ impl<T> Queue<T> {
         self.plans.insert(self.planned, what);
     }
 
-    /// The next plan, if it is due by this moment.
+    /// Takes the next event, if its time has come by `by`.
     pub(crate) fn next(&mut self, by: Time) -> Option<(Time, T)> {
         if self.order.peek().is_none_or(|Reverse((at, _))| *at > by) {
             return None;

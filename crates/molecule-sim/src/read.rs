@@ -1,4 +1,5 @@
-//! Reads answers for the invariants, on its own: what it says must not depend on the code that it judges.
+//! Reads answers for the invariants. It decodes them itself, because the invariants must not depend on the code that
+//! they judge.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::trace::{About, Landing, Says};
 use crate::weather::Route;
 
-/// Fills in what an answer tells.
+/// Fills in the fields that an answer determines.
 pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now) {
     let route = landing.ask.as_ref().and_then(|ask| ask.route);
     let is_refusal = !answer.status().is_success();
@@ -32,7 +33,7 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
     landing.says = says(route, answer.status().as_u16(), &body);
 }
 
-/// The same of an answer's head, with its body if that was read.
+/// Fills in the fields that an answer's head determines; `body`: the decoded body, if it was read.
 pub(crate) fn head<B>(landing: &mut Landing, answer: &Response<B>, body: Option<&Value>, clock: Now) {
     landing.status = Some(answer.status());
     landing.left = left(answer.headers());
@@ -41,18 +42,18 @@ pub(crate) fn head<B>(landing: &mut Landing, answer: &Response<B>, body: Option<
     }
 }
 
-/// Whether an answer on this route may bring a token.
+/// Returns whether an answer on this route may contain a token.
 pub(crate) fn mints(route: Route) -> bool {
     matches!(route, Route::Register | Route::Rotate | Route::Mint)
 }
 
-/// The token in the answer of a route that mints one.
+/// The token in the body of a route that mints one.
 pub(crate) fn token(body: &Value) -> Option<&str> {
     let token = body.get("auth_token").or_else(|| body.get("connection")?.get("auth_token"));
     token?.as_str().filter(|token| !token.is_empty())
 }
 
-/// The same from an answer as the server gives it.
+/// The token in the answer, if this is a successful answer of a route that mints one.
 pub(crate) fn minted(route: Option<Route>, answer: &Response<Bytes>) -> Option<String> {
     if !(route.is_some_and(mints) && answer.status().is_success()) {
         return None;
@@ -61,7 +62,7 @@ pub(crate) fn minted(route: Option<Route>, answer: &Response<Bytes>) -> Option<S
     token(&body).map(str::to_owned)
 }
 
-/// What a request to a peer or about one says.
+/// The part of a request that concerns a peer.
 pub(crate) fn about(route: Option<Route>, request: &Request<Bytes>) -> Option<About> {
     let path = request.uri().path();
     let mut about = About { target: None, message: None, delegation: None, request: request.clone() };
@@ -85,7 +86,7 @@ pub(crate) fn about(route: Option<Route>, request: &Request<Bytes>) -> Option<Ab
     Some(about)
 }
 
-/// Where the peers are called of whom an answer tells.
+/// The URL of each peer in an answer.
 fn peers(
     route: Option<Route>,
     of: Option<WorkspaceId>,
@@ -106,7 +107,7 @@ fn peers(
 fn says(route: Option<Route>, status: u16, body: &Value) -> Option<Says> {
     let word = body.get("status").and_then(Value::as_str);
     match (route?, status) {
-        // Only these words are the platform's.
+        // The platform uses exactly these texts; any other 404 or 410 is not about the workspace.
         (Route::View, 404) => (body.get("error")? == "workspace not found").then_some(Says::Gone),
         (Route::View, 410) => {
             (body.get("error")? == "workspace removed" && body.get("id").is_some()).then_some(Says::Gone)
@@ -121,7 +122,8 @@ fn says(route: Option<Route>, status: u16, body: &Value) -> Option<Says> {
     }
 }
 
-/// Seconds or a date in the header, or else the body's number; of the forms that a world makes.
+/// The wait that an answer asks for: seconds or a date in `Retry-After`, otherwise `retry_after` in the body. Reads
+/// only the forms that this simulator produces.
 fn wait(headers: &HeaderMap, body: Option<&Value>, clock: Now) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let from_header = text.and_then(|text| match text.parse::<u64>() {

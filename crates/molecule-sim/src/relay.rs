@@ -1,4 +1,4 @@
-//! The platform's own calls of agents: on their way there and back, under the same sky as everything else.
+//! The platform's own calls of agents, on the same faulty network as everything else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,40 +17,40 @@ use crate::trace::TraceEvent;
 use crate::weather::{Gust, Part, Route};
 use crate::world::{Happening, World};
 
-/// What the platform has under way.
+/// The platform's work in flight.
 #[derive(Default)]
 pub(crate) struct Mail {
-    /// Requests whose answer comes later, by the flight that carries it.
+    /// Requests that the platform answers later, with the number of the flight that carries each.
     pub(crate) waiting: BTreeMap<Ticket, u64>,
     legs: BTreeMap<DispatchId, Leg>,
-    /// When the platform wanted to be polled again.
+    /// The time at which the platform is polled next.
     armed: Option<Time>,
 }
 
-/// A call of an agent.
+/// A call from the platform to an agent.
 struct Leg {
     by: By,
     request: Request<Bytes>,
     end: End,
     gust: Option<Gust>,
-    /// How long what the agent says takes to come back.
+    /// The delay of the agent's answer on its way back.
     back: Duration,
     said: Option<Speech>,
 }
 
-/// Who said a message, and to whom an answer goes.
+/// The request that an agent's server answers: one sent directly, or one from the platform.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Exchange {
     Flight(u64),
     Leg(DispatchId),
 }
 
-/// Longer than the platform waits: it cuts a call itself.
+/// Longer than the platform's own timeout, which ends a call first.
 const PATIENCE: Duration = Duration::from_secs(7200);
 const DIAL: Duration = Duration::from_secs(10);
 
 impl World<'_> {
-    /// Does what the platform wants until it rests; what it sends now is on behalf of this machine, or its own.
+    /// Polls the platform until it is idle. Messages that it sends now are attributed to `by`.
     pub(crate) fn pump(&mut self, by: By) {
         loop {
             match self.platform.poll(platform_now(self.now)) {
@@ -75,7 +75,7 @@ impl World<'_> {
     }
 
     pub(crate) fn platform_wakes(&mut self) {
-        // A wake that was planned before an earlier one came first.
+        // The queue may still hold a later wake that an earlier one replaced.
         if self.mail.armed.is_some_and(|armed| armed <= self.now) {
             self.mail.armed = None;
             self.pump(By::Platform);
@@ -94,7 +94,7 @@ impl World<'_> {
             self.plan(self.now + arrives, Happening::Knocks(id));
         }
         let end = match (way.end, &meets) {
-            // Something is wrong with the answer, if there is one.
+            // These faults change the agent's answer, if there is one.
             (End::Fault(..), Some(Gust::Cut)) | (End::AboveCap, _) => End::Answer,
             (End::EdgeAboveCap(page), _) => End::Edge(page),
             (end, _) => end,
@@ -111,7 +111,7 @@ impl World<'_> {
         self.mail.legs.insert(id, Leg { by, request, end, gust: meets, back, said: None });
     }
 
-    /// The agent who listens at a URL, or what becomes of a request there.
+    /// The agent that listens on a URL, or the fault that a request there meets.
     pub(crate) fn door_at(&self, url: &Uri) -> Result<usize, Gust> {
         let text = url.to_string();
         let Some(agent) = self.agents.iter().position(|agent| agent.reported_url.as_deref() == Some(text.as_str()))
@@ -122,11 +122,11 @@ impl World<'_> {
         if self.now < computer.asleep_until {
             return Err(Gust::Slow { part: Part::Connect, ms: 3_600_000 });
         }
-        // The program is the server.
+        // The program is the server, so the port is closed while no process runs.
         if computer.process.is_some() { Ok(agent) } else { Err(Gust::Refused) }
     }
 
-    /// A request of the platform reaches an agent's server.
+    /// Delivers a request of the platform to an agent's server.
     pub(crate) fn knocks(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.get(&id) else { return };
         let (by, request) = (leg.by, leg.request.clone());
@@ -137,7 +137,7 @@ impl World<'_> {
         }
     }
 
-    /// A request comes to whoever listens at its URL now.
+    /// Delivers a request to the agent that listens on its URL now.
     pub(crate) fn visit(&mut self, request: &Request<Bytes>, by: By) -> (Speech, Duration) {
         let Ok(agent) = self.door_at(request.uri()) else { return (Speech::HangsUp, Duration::ZERO) };
         let secret = self.platform.inbound_secret(&self.agents[agent].workspace);
@@ -150,7 +150,7 @@ impl World<'_> {
         (speech, thinks)
     }
 
-    /// An agent has thought, and says what it has to say.
+    /// Sends an agent's answer after its delay.
     pub(crate) fn speaks(&mut self, exchange: Exchange) {
         match exchange {
             Exchange::Flight(flight) => self.peer_answers(flight),
@@ -164,7 +164,7 @@ impl World<'_> {
         }
     }
 
-    /// What came of a call is told to the platform.
+    /// Reports the outcome of a call to the platform.
     pub(crate) fn returns(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.remove(&id) else { return };
         let outcome = match (leg.end, leg.said) {

@@ -1,40 +1,42 @@
-//! Mistakes that are made on purpose, to see that an invariant notices them.
+//! Saboteurs: deliberate mistakes between machine and driver, which show that an invariant can fail.
 
 use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::machine::{Cx, Step};
 
 use crate::job::{Ending, Job, JobKind};
 
-/// Stands between a machine and its driver, and makes a mistake. What it does not change passes.
+/// Stands between a machine and its driver and makes a mistake. Every method passes everything on unless it is
+/// overridden.
 pub trait Saboteur {
-    /// A step of its own, before the machine is asked.
+    /// A step to return instead of polling the machine.
     fn instead(&mut self, _: &mut Cx<'_>) -> Option<Step<Ending>> {
         None
     }
 
-    /// What becomes of a step that the machine gave.
+    /// Decides what the driver gets for a step of the machine.
     fn step(&mut self, _: &mut Cx<'_>, step: Step<Ending>) -> Verdict {
         Verdict::Pass(step)
     }
 
-    /// What the machine gets in place of an outcome; `None`: nothing, and the driver believes that it took it.
+    /// The outcome that the machine gets instead; `None`: the machine gets nothing, and the driver believes that the
+    /// machine took it.
     fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
         Some(outcome)
     }
 }
 
-/// What becomes of a step.
+/// The decision about a step.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The driver gets this one.
+    /// The driver gets this step.
     Pass(Step<Ending>),
-    /// The driver never learns of it.
+    /// The driver never sees the step.
     Swallow,
-    /// The driver never learns of it, and the machine is told that this came of its effect.
+    /// The driver never sees the step, and the machine gets this outcome of its effect.
     Answer(EffectId, Outcome),
 }
 
-/// Which saboteur stands before a machine, if one does.
+/// Returns the saboteur for a machine of this kind, if it has one.
 pub type Saboteurs<'a> = &'a dyn Fn(JobKind) -> Option<Box<dyn Saboteur>>;
 
 /// A machine and its saboteur.
@@ -54,7 +56,7 @@ impl Job for Sabotaged {
                 Verdict::Pass(step) => return step,
                 Verdict::Swallow => {}
                 Verdict::Answer(id, outcome) => {
-                    // It asked for this a moment ago and takes it.
+                    // The machine has just started this effect and takes its outcome.
                     let _ = self.job.feed(cx, id, outcome);
                 }
             }

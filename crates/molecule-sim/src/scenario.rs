@@ -1,4 +1,4 @@
-//! What happens in a world, as plain data.
+//! Scenarios: the setup of a world and the actions in it, as plain data.
 
 use molecule_proto::Dialect;
 use serde::{Deserialize, Serialize};
@@ -7,20 +7,21 @@ use crate::calls::CallKind;
 use crate::door::Door;
 use crate::weather::{Gust, Route, Weather};
 
-/// A world's setting, what happens in it and when. The same scenario is the same run, to the last nanosecond.
+/// The setup of a world, and the actions that happen in it at given times. The same scenario gives the same run, to the
+/// nanosecond.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it shows, in a sentence.
+    /// What the scenario shows, in one sentence.
     pub about: String,
-    /// Where all chance comes from: tokens, jitter, latencies, which request meets a gust.
+    /// The seed of the only random generator: tokens, jitter, latencies, and which request meets a network fault.
     pub seed: u64,
-    /// How long acts may happen, in seconds. After that everything is well again, agents that are down are started, and what
-    /// must hold then is looked at.
+    /// How long actions may happen, in seconds. After that all faults end, agents that are down are started, and the
+    /// invariants check the final state.
     pub lasts_s: u32,
     /// The platform and its agents.
     pub setup: Setup,
-    /// What happens; nothing does after `lasts_s`.
+    /// The actions; one later than `lasts_s` is ignored.
     pub acts: Vec<Timed>,
 }
 
@@ -28,95 +29,96 @@ pub struct Scenario {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
-    /// Which server is played.
+    /// Which server the platform imitates.
     pub dialect: Dialect,
-    /// Whether it can start containers, so that a resume works.
+    /// Whether the platform can start containers; without that it refuses a resume.
     pub provisioner: bool,
-    /// Requests a minute that the agents share as one organisation.
+    /// Rate limit in requests per minute, which all agents share as one organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
-    /// Whether it is no developer's own server: it calls nobody on its own machine.
+    /// Whether the platform is a public server, which calls no agent on its own machine; `false` is a developer's
+    /// server.
     #[serde(default, skip_serializing_if = "is_false")]
     pub public: bool,
     /// The agents, each of a workspace of its own.
     pub agents: Vec<AgentSetup>,
 }
 
-/// Agents of one kind.
+/// Agents with the same setup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentSetup {
-    /// How many.
+    /// How many agents.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u16,
-    /// Over how many seconds their starts are spread; they start at once if it is 0.
+    /// The starts of the agents are spread over this many seconds; with 0 all start at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub starts_within_s: u32,
-    /// Where their token is.
+    /// Where each agent's token is when the world begins.
     pub token: TokenAt,
     /// Whether they report a URL (push) or poll.
     pub push: bool,
     /// Seconds between heartbeats.
     pub heartbeat_s: u32,
-    /// Seconds between looks at the state.
+    /// Seconds between polls of the state.
     pub state_s: u32,
     /// Whether the loop waits while the workspace is paused, or ends.
     pub waits_on_pause: bool,
     /// Whether the program registers before it runs the loop.
     pub registers_first: bool,
-    /// What the program does when the loop or the register before it fails.
+    /// What the program does after the loop, or the register before it, failed.
     pub after_error: AfterError,
 }
 
-/// Where an agent's token is at the beginning.
+/// Where an agent's token is when the world begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenAt {
     /// In the agent's store.
     Stored,
-    /// Given by an option.
+    /// In an option of the program.
     Given,
-    /// A dead one is given by an option, and the live one is in the store.
+    /// A revoked token is in an option, and the valid one is in the store.
     GivenDeadStoredLive,
-    /// The live one is given by an option, and a dead one was left in the store.
+    /// The valid token is in an option, and a revoked one was left in the store.
     GivenLiveStoredDead,
-    /// Nobody kept it.
+    /// A token was minted, and the agent has it neither in an option nor in its store.
     Lost,
-    /// None was minted yet: the first register gets it.
+    /// No token was minted yet: the first register returns it.
     NotMinted,
 }
 
-/// What a program does about an error.
+/// What a program does after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AfterError {
     /// It ends.
     End,
-    /// It tries again in the same process, after ten seconds.
+    /// It tries again in the same process, after 10 s.
     Again,
-    /// It ends and is started anew, after ten seconds.
+    /// It ends, and a new process starts after 10 s.
     Restart,
 }
 
-/// An act and its moment.
+/// An action and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timed {
-    /// Milliseconds after the beginning.
+    /// Milliseconds after the world begins.
     pub at_ms: u64,
-    /// Which agent it is about, where it is about one.
+    /// The index of the agent; ignored by an action that concerns no agent.
     #[serde(default, skip_serializing_if = "is_first")]
     pub agent: usize,
-    /// What happens.
+    /// The action.
     pub act: ScenarioAction,
 }
 
-/// Something that happens.
+/// Something that happens in a world from outside the machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ScenarioAction {
     /// The owner pauses the workspace.
     Pause,
     /// The owner resumes it; refused without a provisioner.
     Resume,
-    /// The owner rotates the token and tells the agent nothing.
+    /// The owner rotates the token and does not give the new one to the agent.
     Rotate,
     /// The owner rotates the token and puts the new one into the agent's store.
     HandOver,
@@ -124,90 +126,91 @@ pub enum ScenarioAction {
     RevokeAll,
     /// The owner deletes the workspace.
     Delete {
-        /// Its row too.
+        /// Whether the workspace's row is deleted as well.
         purge: bool,
     },
-    /// The owner stores a secret.
+    /// The owner sets the value of a secret.
     SetSecret(u8),
     /// The owner puts the workspace to sleep until its first message.
     Hibernate,
-    /// The owner lets the workspace spend nothing more, or as much as it likes.
+    /// The owner sets the workspace's budget to 0 (`true`), or removes the limit (`false`).
     Broke(bool),
-    /// The owner lets the agent talk to others, or forbids it.
+    /// The owner forbids the agent to call peers (`true`), or allows it (`false`).
     Muted(bool),
-    /// From now on the agent's own server does so.
+    /// The agent's own A2A server behaves like this from now on.
     Door(Door),
     /// The platform's database goes down or comes back.
     Database {
-        /// Whether it can be reached from now on.
+        /// Whether the database is reachable from now on.
         up: bool,
     },
-    /// The weather changes.
+    /// The network's faults change for all requests.
     Weather(Weather),
-    /// The other ends of the agent's idle connections go without a word, as behind a NAT that forgets them.
+    /// The other ends of the agent's idle connections are gone without FIN or RST, as behind a NAT that dropped them.
     ConnectionsDie,
-    /// The agent's next request on a route meets this gust, whatever the weather.
+    /// The agent's next request on a route meets this fault, whatever the weather.
     Strike {
-        /// Which request.
+        /// The route.
         route: Route,
-        /// What it meets.
+        /// The fault.
         gust: Gust,
     },
-    /// The agent calls something beside its loop.
+    /// The agent's application makes a call while its loop runs.
     Call {
-        /// What.
+        /// The call.
         call: CallKind,
-        /// After so many milliseconds its caller is gone.
+        /// The caller gives up after this many milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gives_up_ms: Option<u32>,
-        /// Whether the call itself is gone then, half-way: its runtime ended, or a callback of the application panicked.
+        /// Whether the call is dropped then instead of cancelled: its runtime ended, or a callback of the application
+        /// panicked.
         #[serde(default, skip_serializing_if = "is_false")]
         dies: bool,
     },
-    /// The agent reports so many tasks.
+    /// The agent reports this many active tasks.
     Report(u8),
-    /// The agent's URL changes, or it polls from now on.
+    /// The agent's URL changes to the one with this number; with `None` the agent polls from now on.
     SetUrl(Option<u8>),
-    /// The agent forgets where another one is called.
+    /// The agent discards the cached URL of the peer with this index.
     Forget(u8),
-    /// The loop is stopped.
+    /// The loop is asked to stop after what is in flight.
     Stop,
-    /// The loop is stopped at once.
+    /// The loop is asked to stop at once.
     StopNow,
-    /// A second process of the same workspace begins a loop.
+    /// A second process of the same workspace starts a loop.
     SecondLoop,
-    /// The program is started, if it does not run.
+    /// The program starts, unless it runs already.
     Start,
-    /// The process dies.
+    /// The process crashes.
     Crash(Crash),
-    /// What the agent's disk is like from now on.
+    /// The condition of the agent's disk changes.
     Disk(Mood),
-    /// Somebody sets the agent's calendar, by seconds.
+    /// The wall clock of the agent's computer is moved by this many seconds.
     SetCalendar(i32),
-    /// The agent's monotonic clock leaps ahead, by seconds.
+    /// The agent's monotonic clock jumps ahead by this many seconds.
     ClockJumps(u32),
-    /// The agent's monotonic clock stands still for so many seconds.
+    /// The agent's monotonic clock stands still for this many seconds.
     ClockStands(u32),
-    /// The agent's computer sleeps.
+    /// The agent's computer is suspended.
     Sleep {
         /// For how many seconds.
         secs: u32,
-        /// Whether its monotonic clock counts them.
+        /// Whether its monotonic clock counts the suspended time.
         counted: bool,
     },
 }
 
-/// How a process dies.
+/// How a process crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Crash {
-    /// So many effects are still started; the process dies at the next one. 0 with `Before` is at once.
+    /// This many more effects are started; the process crashes at the next one. 0 with `Before` crashes at once.
     pub after_effects: u16,
-    /// At which moment of that effect.
+    /// The moment within that effect.
     pub moment: Moment,
-    /// Whether the power fails too, and the disk loses what was not synced.
+    /// Whether the power fails too, so that the disk loses everything that was not synced.
     pub power: bool,
-    /// After how many seconds the program is started again, if it is.
+    /// The program starts again after this many seconds; `None`: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_s: Option<u32>,
 }
@@ -215,25 +218,25 @@ pub struct Crash {
 /// A moment of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
-    /// Nothing of it happened.
+    /// Before it begins.
     Before,
-    /// It is half done.
+    /// Half-way.
     During,
-    /// It is done, and its outcome was not handed over.
+    /// After it is done, and before the machine gets its outcome.
     After,
 }
 
-/// What a disk is like.
+/// The condition of a disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mood {
     /// It works.
     #[default]
     Fine,
-    /// No room is left.
+    /// No space is left.
     Full,
     /// It cannot be written.
     ReadOnly,
-    /// Every act fails.
+    /// Every operation fails.
     Broken,
 }
 

@@ -1,4 +1,4 @@
-//! Scenarios made up by chance.
+//! Strategies that generate random scenarios.
 
 use molecule_proto::Dialect;
 use proptest::prelude::*;
@@ -8,12 +8,12 @@ use crate::door::{Door, Manner};
 use crate::scenario::{AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt};
 use crate::weather::{Asked, Gust, Part, Route, Weather};
 
-/// Minutes to an hour in which much happens.
+/// Scenarios of one minute to one hour with many actions.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     (60u32..3600, 0usize..14).prop_flat_map(|(lasts_s, most)| of(lasts_s, most))
 }
 
-/// A day in which now and then something happens.
+/// Scenarios of one day with few actions.
 pub fn life() -> impl Strategy<Value = Scenario> {
     (1usize..40).prop_flat_map(|most| of(86_400, most))
 }
@@ -26,11 +26,11 @@ fn of(lasts_s: u32, most: usize) -> impl Strategy<Value = Scenario> {
     })
 }
 
-/// When an act happens.
+/// When an action happens.
 #[derive(Debug, Clone, Copy)]
 enum Timing {
     At(u64),
-    /// So many milliseconds after the act before it: much goes wrong only where two things meet.
+    /// This many milliseconds after the action before it: many faults need two events close together.
     Soon(u64),
 }
 
@@ -91,7 +91,7 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
 fn timed(until_ms: u64) -> impl Strategy<Value = (Timing, usize, ScenarioAction)> {
     let place = prop_oneof![
         4 => (0..until_ms).prop_map(Timing::At),
-        // Much of what is interesting happens while the agent starts.
+        // Many interesting states occur while the agent starts.
         1 => (0..5_000u64.min(until_ms)).prop_map(Timing::At),
         2 => (0..12_000u64).prop_map(Timing::Soon),
         1 => (0..200u64).prop_map(Timing::Soon),
@@ -188,7 +188,7 @@ fn of_peers() -> impl Strategy<Value = CallKind> {
     ]
 }
 
-/// Mostly somebody who exists, and often the other one of two.
+/// The index of an agent: mostly one that exists, often the other one of two.
 fn peer() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(1u8), 3 => 0u8..4]
 }
@@ -229,7 +229,7 @@ fn manner() -> impl Strategy<Value = Manner> {
     ]
 }
 
-/// Errors of an agent's own, some of them in the platform's words.
+/// Answers of an agent, some of which imitate the platform.
 fn says() -> impl Strategy<Value = Manner> {
     let status = proptest::sample::select(vec![200u16, 202, 400, 401, 402, 403, 404, 405, 429, 500, 502, 503]);
     let body = proptest::sample::select(vec![

@@ -1,4 +1,4 @@
-//! What can be seen of a world while it turns: all that invariants judge by.
+//! Trace events: everything that invariants judge a run by.
 
 use std::fmt;
 use std::rc::Rc;
@@ -18,184 +18,184 @@ use crate::peers::{Peers, Reached};
 use crate::scenario::ScenarioAction;
 use crate::weather::{Gust, Route};
 
-/// One thing that happened, to whom and when, and the world as it is then.
+/// A trace event with its time, its machine, and the state of the world at that time.
 pub struct Sight<'a> {
-    /// The world's clock.
+    /// The world's time.
     pub at: Time,
-    /// Whom it is about.
+    /// The machine that it concerns.
     pub who: Who,
-    /// The clocks of that agent's computer.
+    /// The clocks of the agent's computer.
     pub clock: Now,
-    /// What happened.
+    /// The event.
     pub seen: TraceEvent<'a>,
-    /// The world around.
+    /// The state of the world.
     pub facts: Facts<'a>,
-    /// How many peers the process remembers.
+    /// The number of peers in the process's cache.
     pub remembered: usize,
 }
 
-/// An agent, one of its processes, and a machine of that process.
+/// A machine: its agent, its process, its number and its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who {
-    /// The agent's place in the scenario, its kinds counted out.
+    /// The index of the agent in the world.
     pub agent: usize,
-    /// The process, counted over all agents.
+    /// The number of the process, unique in the world.
     pub process: usize,
-    /// The machine, counted within its process.
+    /// The number of the machine, unique in its process.
     pub job: u32,
-    /// Which machine it is.
+    /// The type of the machine.
     pub kind: JobKind,
 }
 
-/// The truth, which no agent sees.
+/// The true state of the world, which no agent sees.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
-    /// The other side.
+    /// The platform.
     pub platform: &'a Platform,
     /// The agents' computers and programs.
     pub agents: &'a [Agent],
-    /// The agents' own servers.
+    /// The agents' own A2A servers.
     pub peers: &'a Peers,
-    /// Whether the weather is fair and the database up.
+    /// Whether the network has no faults and the database is up.
     pub fair: bool,
 }
 
-/// Something that happened.
+/// An event of a run.
 pub enum TraceEvent<'a> {
     /// A machine begins.
     Began,
-    /// It asks for a request.
+    /// The machine starts a request.
     Asked(&'a RequestRecord),
-    /// It asks for an act of the host.
+    /// The machine starts a host operation.
     HostAsked(EffectId, &'a HostOp),
-    /// It cancels an effect.
+    /// The machine cancels an effect.
     Cancelled(EffectId),
-    /// The server answers a request.
+    /// The platform answers a request, perhaps with a token that it minted.
     Answered(&'a RequestRecord, StatusCode, Option<&'a str>),
-    /// A message comes to an agent's server; of the one who sent it, where that is known.
+    /// A message reaches an agent's server. The machine is the sender, where that is known.
     Reached(&'a Reached),
-    /// An outcome is handed over.
+    /// An effect's outcome is fed to the machine.
     Landed(&'a Landing, Taken),
-    /// It tells the application something.
+    /// The machine emits an event to the application.
     Told(&'a Event),
-    /// It rests.
+    /// The machine is idle.
     Rested {
         /// Steps since the last input.
         steps: usize,
-        /// When it wants to be polled again.
+        /// The time of its next wake, on the agent's monotonic clock.
         wake: Option<Time>,
-        /// Its effects under way.
+        /// The number of its effects in flight.
         in_flight: usize,
-        /// Whether it waits for a turn that nobody has.
+        /// Whether it waits for its turn to get a token while no machine has the turn.
         in_vain: bool,
     },
-    /// It gave more steps than the protocol allows.
+    /// The machine returned more steps without input than the protocol allows.
     Raced,
-    /// It ends.
+    /// The machine is done.
     Ended(&'a Ending),
-    /// The stop latch of its session was raised to this.
+    /// The stop latch of the machine's session was raised to this level.
     Stopping(StopLevel),
-    /// Its caller is gone.
+    /// The machine's caller gave up, and the machine was cancelled.
     GivenUp,
-    /// It is gone half-way.
+    /// The machine was dropped half-way.
     Dropped,
-    /// The process is gone, by a crash or by its end.
+    /// The process ended or crashed.
     Died {
-        /// With the power.
+        /// Whether the power failed with it.
         power: bool,
     },
-    /// What the session and all machines of a process print.
+    /// The `Debug` output of the process's session and machines.
     Printed(&'a str),
-    /// Somebody wants the program to stop.
+    /// The application asked the program to stop.
     StopRaised,
-    /// A scenario's act.
+    /// An action of the scenario.
     Acted(&'a ScenarioAction),
-    /// The owner or somebody else put a token into the store.
+    /// The owner put a token into the store.
     Handed(&'a str),
-    /// Everything is well again and stays so.
+    /// All faults ended for good.
     Finale,
-    /// Time passed.
+    /// Time passed; sent every 10 s.
     Tick,
-    /// All is over: nothing is under way any more.
+    /// The world ended; nothing is in flight.
     Over,
 }
 
-/// A request that a machine asked for.
+/// A request that a machine started.
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
-    /// Its effect.
+    /// The effect.
     pub id: EffectId,
-    /// Where it goes; `None` for what no machine should ask for.
+    /// The route; `None` for one that no machine may use.
     pub route: Option<Route>,
-    /// Scheme and authority.
+    /// The scheme and the authority of the URL.
     pub origin: String,
-    /// The credential that it carries.
+    /// The bearer token of its `Authorization` header.
     pub bearer: Option<String>,
-    /// What its `Debug` prints.
+    /// Its `Debug` output.
     pub printed: String,
-    /// What it meets.
+    /// The network fault that it meets.
     pub gust: Option<Gust>,
-    /// How long ago the connection was heard that it goes onto, if that is a kept one whose other end is gone.
+    /// The idle time of its connection, if that is a pooled one whose other end is gone.
     pub dead: Option<Duration>,
-    /// What it says to a peer or about one.
+    /// The part that concerns a peer.
     pub about: Option<Rc<About>>,
 }
 
-/// What a request says to a peer or about one.
+/// The part of a request that concerns a peer.
 #[derive(Debug)]
 pub struct About {
-    /// The peer, as the path or the body names it.
+    /// The peer's id in the path or the body.
     pub target: Option<WorkspaceId>,
     /// The id of the message in it.
     pub message: Option<String>,
-    /// The key and the task of a delegation.
+    /// The idempotency key and the task of a delegation.
     pub delegation: Option<(String, String)>,
-    /// All of it.
+    /// The complete request.
     pub request: Request<Bytes>,
 }
 
-/// What became of an effect.
+/// The outcome of an effect.
 pub struct Landing {
     /// The effect.
     pub id: EffectId,
-    /// The request, if it was one.
+    /// The request, if the effect was one.
     pub ask: Option<RequestRecord>,
-    /// The answer's status, also of one whose body passes the cap.
+    /// The status of the answer, also of one whose body is above the size limit.
     pub status: Option<StatusCode>,
     /// The fault.
     pub fault: Option<(Sent, FaultKind)>,
-    /// Whether the answer says by a code of its own that the platform did nothing.
+    /// Whether the answer has the code `platform_unavailable`, by which the platform says that it did nothing.
     pub unavailable: bool,
-    /// How long the answer asks to wait, on the agent's calendar, within 1 to 60 s.
+    /// The wait that the answer asks for, by the agent's wall clock, limited to 1 to 60 s.
     pub wait: Option<Duration>,
-    /// What the answer says of the server's rate limit: requests left of how many, and seconds until it refills.
+    /// The answer's rate limit: requests left, requests per window, and seconds until the window refills.
     pub left: Option<(u32, u32, u32)>,
-    /// A token that the answer brings.
+    /// The token in the answer.
     pub token: Option<String>,
-    /// Whether it is the lock.
+    /// Whether the outcome is the lock.
     pub locked: bool,
-    /// What the answer says of the workspace.
+    /// The state of the workspace in the answer.
     pub says: Option<Says>,
-    /// What the answer says of peers: where each is called, if anywhere.
+    /// The peers in the answer, each with its URL if it has one.
     pub peers: Vec<(WorkspaceId, Option<String>)>,
-    /// The text of its `error`.
+    /// The text of the answer's `error` field.
     pub error: Option<String>,
-    /// What its `Debug` prints.
+    /// Its `Debug` output.
     pub printed: String,
 }
 
-/// What an answer says of a workspace.
+/// The state of a workspace in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// It is paused.
     Paused,
-    /// It is there and not paused.
+    /// It exists and is not paused.
     Present,
-    /// It was deleted, or there is none.
+    /// It was deleted or does not exist.
     Gone,
 }
 
-/// Who took an outcome.
+/// The receiver of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// The machine.
@@ -207,14 +207,14 @@ pub enum Taken {
 }
 
 impl Landing {
-    /// Whether the lane of this request is well: an answer that means what was asked for.
+    /// Returns whether the request succeeded: the answer is a success, or says that the workspace is gone.
     pub fn is_good(&self) -> bool {
         let is_success = self.status.is_some_and(|status| status.is_success());
         (is_success && self.fault.is_none()) || self.says == Some(Says::Gone)
     }
 
-    /// Whether its status and its rate limit are the platform's word about this agent: an answer to a message may be the
-    /// peer's own, and the platform's is known by its words.
+    /// Returns whether the status and the rate limit are the platform's and concern this agent. The answer to a message
+    /// may be the peer's own; the platform's errors are recognised by their texts.
     pub fn is_about_the_agent(&self) -> bool {
         let told = |text: &str| self.error.as_deref() == Some(text);
         match (self.ask.as_ref().and_then(|ask| ask.route), self.status.map(|status| status.as_u16())) {

@@ -1,4 +1,4 @@
-//! Effects: requests on their way to the platform or a peer and back, and what is made of each outcome.
+//! Performs effects: transmits requests to the platform or a peer, and feeds the outcome of each effect to its machine.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,33 +21,33 @@ use crate::trace::{Landing, RequestRecord, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 use crate::world::{Happening, World};
 
-/// A request that is under way.
+/// A request in flight.
 pub(crate) struct Flight {
     pub(crate) who: Who,
     ask: RequestRecord,
-    /// Until it reaches the server, if it does.
+    /// The request until it reaches the server; `None` afterwards, or if it never does.
     request: Option<Request<Bytes>>,
     answer: Option<Response<Bytes>>,
     end: End,
     lands: Time,
     landed: bool,
-    /// Whether it went onto a kept connection.
+    /// Whether it uses a pooled connection.
     is_kept: bool,
     total: Duration,
-    /// When its caller waits no longer for an answer's head.
+    /// The time at which the caller stops waiting for the answer's head.
     patience: Time,
-    /// While the other side thinks: what it ends with when an answer comes, and how long that takes to come back.
+    /// While the server works on the answer: the planned end, and the delay of the answer on its way back.
     thinking: Option<(End, Duration)>,
-    /// What a peer will say.
+    /// The answer that a peer will send.
     said: Option<Speech>,
-    /// Whether the platform still owes it an answer.
+    /// Whether the platform's answer is still outstanding.
     owed: bool,
 }
 
 impl World<'_> {
-    /// Performs an effect. The process may die of it.
+    /// Performs an effect. The process may crash at it, if the scenario says so.
     pub(crate) fn start_effect(&mut self, who: Who, id: EffectId, effect: Effect) {
-        // Reading an answer takes no time of this world, so that nothing happens meanwhile.
+        // Decoding takes no virtual time, so that nothing can happen in the middle of it.
         if let Effect::Decode(decode) = effect {
             return self.decode(who, id, decode);
         }
@@ -67,7 +67,7 @@ impl World<'_> {
         }
     }
 
-    /// At which moment of this effect its process dies, if it does.
+    /// The crash planned for this effect, if there is one.
     fn doom(&mut self, who: Who, id: EffectId) -> Option<Crash> {
         let agent = &mut self.agents[who.agent];
         if agent.process != Some(who.process) {
@@ -97,7 +97,7 @@ impl World<'_> {
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
         let onto = self.connection(who, &origin, &limits);
         let dead = if let Onto::Dead(idle) = onto { Some(idle) } else { None };
-        // What a dead connection is given arrives nowhere, whatever the weather.
+        // A request on a dead connection never arrives, whatever the weather.
         let gust = dead.map(|_| Gust::LostBefore { silent: true }).or_else(|| self.gust(who.agent, route));
         let about = crate::read::about(route, &request).map(Rc::new);
         let shut = if home { None } else { self.door_at(request.uri()).err() };
@@ -142,13 +142,13 @@ impl World<'_> {
         }
     }
 
-    /// What a request to this origin goes onto.
+    /// Takes the connection for a request to this origin.
     fn connection(&mut self, who: Who, origin: &str, limits: &Limits) -> Onto {
         let clock = self.clock(who.agent);
         self.process_mut(who.process).map_or(Onto::New, |process| process.idle.take(origin, clock, limits.max_idle))
     }
 
-    /// What becomes of its connection when a request is over.
+    /// Returns a connection to the pool or discards it after a request.
     fn release(&mut self, who: Who, origin: &str, is_kept: bool, outcome: &Outcome) {
         let clock = self.clock(who.agent);
         let Some(process) = self.process_mut(who.process) else { return };
@@ -159,7 +159,7 @@ impl World<'_> {
         }
     }
 
-    /// What a request of this agent meets now.
+    /// Chooses the network fault for an agent's request on a route.
     pub(crate) fn gust(&mut self, agent: usize, route: Option<Route>) -> Option<Gust> {
         let strikes = &mut self.agents[agent].strikes;
         if let Some(place) = strikes.iter().position(|(struck, _)| Some(*struck) == route) {
@@ -173,7 +173,7 @@ impl World<'_> {
     }
 
     pub(crate) fn arrives(&mut self, number: u64) {
-        // A request goes on when its process is gone, and when nobody waits for it any more.
+        // A request arrives even if its process is gone or its caller no longer waits.
         let Some(flight) = self.flights.get_mut(&number) else { return };
         let Some(request) = flight.request.take() else { return };
         let (who, route) = (flight.who, flight.ask.route);
@@ -183,7 +183,7 @@ impl World<'_> {
             return self.plan(self.now + thinks, Happening::Speaks(Exchange::Flight(number)));
         }
         if route == Some(Route::A2a) {
-            // What is due already is none of this request's.
+            // Work of the platform that is already due is not attributed to this request.
             self.pump(By::Platform);
         }
         let peer = Some(std::net::Ipv4Addr::new(93, 184, 216, 1).into());
@@ -201,7 +201,8 @@ impl World<'_> {
         }
     }
 
-    /// The other side has a request and thinks. Its caller waits until it has no patience left.
+    /// Makes the caller of a request wait for an answer that the server sends later, at most until the caller's timeout
+    /// for the head.
     fn waits(&mut self, number: u64, change: impl FnOnce(&mut Flight)) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number) else { return };
@@ -218,7 +219,7 @@ impl World<'_> {
         self.plan(lands, Happening::Lands(number));
     }
 
-    /// An answer is on its way back, or what stands for one. One that comes too late is dropped.
+    /// Sends an answer, or the fault in its place, back to the caller. An answer that comes too late is dropped.
     fn comes_back(&mut self, number: u64, end: Option<End>, answer: Option<Response<Bytes>>) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number) else { return };
@@ -232,7 +233,7 @@ impl World<'_> {
         }
     }
 
-    /// A peer that was called directly says what it has to say.
+    /// Sends the answer of a peer that was called directly.
     pub(crate) fn peer_answers(&mut self, number: u64) {
         let said = self.flights.get_mut(&number).and_then(|flight| flight.said.take());
         let broke = |kind| Some(End::Fault(Sent::Maybe, kind));
@@ -244,7 +245,7 @@ impl World<'_> {
         }
     }
 
-    /// The platform answers a request.
+    /// Sends the platform's answer to a request.
     pub(crate) fn server_answers(&mut self, number: u64, answer: Response<Bytes>) {
         let Some(flight) = self.flights.get_mut(&number) else { return };
         flight.owed = false;
@@ -269,7 +270,7 @@ impl World<'_> {
     pub(crate) fn lands(&mut self, number: u64) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number).filter(|flight| !flight.landed) else { return };
-        // It was planned anew since.
+        // The landing was planned again for a later time.
         if now < flight.lands {
             return;
         }
@@ -284,7 +285,7 @@ impl World<'_> {
             return;
         }
         let outcome = match (end, answer) {
-            // Its computer slept past every limit.
+            // The computer was suspended past every limit.
             (_, _) if late > total && self.rng.bool() => fault(Sent::Maybe, FaultKind::Timeout(Phase::Total)),
             (End::Answer, Some(answer)) => Outcome::Response(answer),
             (End::Corrupt, Some(answer)) => Outcome::Response(net::corrupt(answer)),
@@ -297,14 +298,14 @@ impl World<'_> {
         self.hand_over(who, ask.id, Some(ask), outcome);
     }
 
-    /// A flight is over when its request has arrived or never will, and its outcome has landed.
+    /// Removes a flight once its request has arrived or never will, and its outcome has landed.
     fn forget(&mut self, number: u64) {
         if self.flights.get(&number).is_some_and(|flight| flight.landed && flight.request.is_none() && !flight.owed) {
             self.flights.remove(&number);
         }
     }
 
-    /// A cancelled effect's performer may stop, or it may not.
+    /// Cancels an effect; the performer may stop it or let it go on.
     pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
         self.see(who, TraceEvent::Cancelled(id));
         if self.rng.bool() {
@@ -335,7 +336,7 @@ impl World<'_> {
         let process_is_rival = process.is_rival;
         let taken = process.feed(who.job, clock, id, outcome);
         self.see(who, TraceEvent::Landed(&landing, taken));
-        // A second loop that got the lock, or runs without one, has shown what it can show.
+        // A second loop that got the lock, or runs without a lock, has nothing more to show.
         let without_lock = landing.fault.is_some_and(|(_, kind)| matches!(kind, FaultKind::Host(_)));
         if process_is_rival && (landing.locked || without_lock) {
             return self.dies(who.process, false);
@@ -344,7 +345,7 @@ impl World<'_> {
     }
 }
 
-/// What an agent answers that goes on and on, as far as anybody reads.
+/// The head of an agent's endless answer, whose body nobody reads to its end.
 fn long_reply() -> Response<Bytes> {
     let mut answer = Response::new(Bytes::new());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,132 +1,133 @@
-//! What a network does to a request.
+//! Network faults: which requests meet one, and which faults there are.
 
 use serde::{Deserialize, Serialize};
 
-/// What requests meet from some moment on.
+/// The network faults that requests meet from some time on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weather {
-    /// Of a hundred requests so many meet a gust.
+    /// The percentage of requests that meet a fault.
     pub percent: u8,
-    /// Which gusts there are; each is as likely as the others.
+    /// The faults; each is equally likely.
     pub gusts: Vec<Gust>,
-    /// Requests on one route alone, or all.
+    /// The only route with faults; `None`: all routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
 }
 
 impl Weather {
-    /// Nothing is in the way.
+    /// A network without faults.
     pub fn fair() -> Self {
         Self { percent: 0, gusts: Vec::new(), route: None }
     }
 
-    /// Whether no request can meet a gust.
+    /// Returns whether no request can meet a fault.
     pub fn is_fair(&self) -> bool {
         self.percent == 0 || self.gusts.is_empty()
     }
 }
 
-/// What one request meets.
+/// The fault that one request meets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Gust {
-    /// Nobody listens: a connection is refused at once.
+    /// The connection is refused at once.
     Refused,
-    /// The name has no address.
+    /// The host name has no address.
     Unresolved,
-    /// The certificate is refused.
+    /// The TLS handshake fails.
     TlsRefused,
-    /// The proxy says no.
+    /// The proxy refuses the tunnel.
     ProxyRefused,
-    /// The proxy wants other credentials.
+    /// The proxy answers 407.
     ProxyLocked,
-    /// Lost before the server saw it: the connection breaks, or (`silent`) nothing ever comes.
+    /// The request is lost before the server gets it: the connection breaks, or (`silent`) no answer ever comes.
     LostBefore {
-        /// The caller waits until its limit.
+        /// Whether the caller waits until its timeout.
         silent: bool,
     },
-    /// The server acted, and its answer is lost.
+    /// The server acts, and its answer is lost.
     LostAfter {
-        /// The caller waits until its limit.
+        /// Whether the caller waits until its timeout.
         silent: bool,
     },
-    /// One part takes its time, perhaps longer than its limit. The server acts, unless there is no connection.
+    /// One part of the exchange is slow, perhaps slower than its timeout. The server acts, unless there is no
+    /// connection.
     Slow {
-        /// Which part.
+        /// The part.
         part: Part,
-        /// How long, in milliseconds.
+        /// The delay in milliseconds.
         ms: u32,
     },
-    /// Something before the server turns the request away with 429.
+    /// A gateway in front of the server refuses the request with 429.
     TooMany(Asked),
-    /// A gateway's error.
+    /// An error of a gateway.
     Gateway {
         /// 502, 503 or 504.
         status: u16,
-        /// Whether the server got the request all the same, and acted.
+        /// Whether the server got the request nevertheless, and acted.
         acted: bool,
-        /// What it asks for, as the error pages of some do.
+        /// The `Retry-After` header, which some gateways send with their error pages.
         #[serde(default, skip_serializing_if = "Asked::is_nothing")]
         asked: Asked,
     },
-    /// Something before the server asks for patience, and has not passed the request on: 503 with `Retry-After`.
+    /// A gateway in front of the server answers 503 with `Retry-After` and does not pass the request on.
     Busy(Asked),
     /// A redirect to a sign-in page on another host.
     Redirect,
     /// The answer ends in the middle of its body.
     Cut,
-    /// The answer is no JSON any more.
+    /// The answer's body is no valid JSON.
     Corrupt,
-    /// A web page is answered, with this status; the server never saw the request.
+    /// A web page with this status is the answer; the server never gets the request.
     Page {
         /// The status.
         status: u16,
     },
-    /// A web framework or a gateway answers in the server's place, in JSON of its own, with this status: 401, 404, 410.
+    /// A web framework or a gateway answers instead of the server, with JSON of its own and this status: 401, 404, 410.
     Framework {
         /// The status.
         status: u16,
     },
-    /// Something before the server refuses, with this status, and quotes the request's credential.
+    /// A gateway in front of the server refuses with this status, and its body repeats the request's credential.
     Echo {
         /// The status.
         status: u16,
     },
-    /// The answer is larger than any cap.
+    /// The answer's body is above any size limit.
     TooLarge,
-    /// A web page that is larger than any cap is answered, with this status; the server never saw the request.
+    /// A web page above any size limit, with this status, is the answer; the server never gets the request.
     LongPage {
         /// The status.
         status: u16,
     },
-    /// What comes back is no HTTP.
+    /// The answer is no HTTP.
     NoHttp,
 }
 
 /// A part of an exchange that can be slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
-    /// The connection.
+    /// Opening the connection.
     Connect,
     /// The answer's head.
     Head,
     /// One piece of the body.
     Read,
-    /// A body that drips: never long between two pieces.
+    /// The whole body, in pieces that are never far apart.
     Drip,
 }
 
-/// What `Retry-After` says.
+/// The value of `Retry-After`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
-    /// There is none.
+    /// No header.
     #[default]
     Nothing,
     /// Seconds.
     Seconds(u32),
-    /// A date, so many seconds from the server's now.
+    /// A date, this many seconds from the server's time.
     Date(i32),
-    /// Junk.
+    /// Text that is neither a number nor a date.
     Junk,
 }
 
@@ -136,7 +137,7 @@ impl Asked {
     }
 }
 
-/// Where a request goes.
+/// The route of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Route {
     /// `POST /registry/register`.
@@ -175,12 +176,12 @@ pub enum Route {
     Delegations,
     /// `POST` to a peer's own URL.
     Direct,
-    /// The platform's own call of an agent; the agent that is called is the one that it strikes.
+    /// The platform's own call of an agent; the fault strikes the agent that is called.
     Dispatch,
 }
 
 impl Route {
-    /// The route of a request to the platform; `None` for one that no machine has.
+    /// The route of a request to the platform; `None` for one that no machine uses.
     pub(crate) fn of(method: &http::Method, path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         Some(match (method.as_str(), segments.as_slice()) {
@@ -205,7 +206,8 @@ impl Route {
         })
     }
 
-    /// Whether the server does something new each time, so that only what was certainly not handled may be sent again.
+    /// Returns whether each request creates something new, so that it may be repeated only if it certainly was not
+    /// handled.
     pub(crate) fn acts_each_time(self) -> bool {
         matches!(self, Self::Rotate | Self::Mint)
     }

@@ -1,4 +1,5 @@
-//! The world: time, the platform, the network, the agents and their computers, turned from one happening to the next.
+//! The world: time, the platform, the network, the agents and their computers; it runs from one planned event to the
+//! next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,13 +23,13 @@ use crate::trace::{Facts, Sight, TraceEvent, Who};
 use crate::traffic::Flight;
 use crate::weather::Weather;
 
-/// The administrator's credential in every world.
+/// The administrator's token in every world.
 pub(crate) const ADMIN: &str = "simulated-admin-credential-that-nobody-may-print";
 
 /// Part of every secret that an owner stores.
 pub(crate) const SECRET_MARK: &str = "hush-hush";
 
-/// A world and its scenario.
+/// The state of a running scenario.
 pub(crate) struct World<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) now: Time,
@@ -37,7 +38,7 @@ pub(crate) struct World<'a> {
     pub(crate) agents: Vec<Agent>,
     pub(crate) peers: Peers,
     pub(crate) mail: Mail,
-    /// By number; a process that died is `None`.
+    /// Processes by number; `None` for one that ended.
     pub(crate) processes: Vec<Option<Process>>,
     pub(crate) flights: BTreeMap<u64, Flight>,
     pub(crate) weather: Weather,
@@ -51,67 +52,67 @@ pub(crate) struct World<'a> {
     pub(crate) limited: u64,
     pub(crate) absences: u64,
     steps: u64,
-    /// What calls of peers came to, in the order of their ends.
+    /// Outcomes of calls of peers, in the order in which the calls ended; calls that ended with an error are left out.
     outcomes: Vec<CallOutcome>,
 }
 
-/// What will happen.
+/// A planned event.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// An act of the scenario.
+    /// An action of the scenario.
     ScenarioAction(usize),
-    /// A machine wanted to be polled.
+    /// A machine's wake.
     Wake { process: usize, job: u32, wake: u64 },
-    /// A request reaches the server.
+    /// A request reaches its server.
     Arrives(u64),
-    /// Its outcome reaches the process.
+    /// A request's outcome reaches its process.
     Lands(u64),
     /// A call of the platform reaches an agent's server.
     Knocks(DispatchId),
-    /// An agent's server answers, if it does.
+    /// An agent's server sends its answer.
     Speaks(Exchange),
-    /// What came of a call reaches the platform.
+    /// The outcome of a call reaches the platform.
     Returns(DispatchId),
-    /// The platform wanted to be polled again.
+    /// The platform's wake.
     PlatformWakes,
-    /// The host has performed an act.
+    /// A host operation is done.
     Performed { process: usize, job: u32, id: EffectId },
-    /// A caller is gone, or its call half-way.
+    /// A caller gives up: its call is cancelled, or (`dies`) dropped.
     GivesUp { process: usize, job: u32, dies: bool },
-    /// A program is started.
+    /// A program starts.
     Starts(usize),
-    /// A program tries again, in the process that failed.
+    /// A program tries again in the same process after an error.
     TriesAgain { agent: usize, process: usize },
-    /// A clock that stood still may go on.
+    /// A clock that stands still may go on.
     ClockGoesOn(usize),
     /// Time passes.
     Tick,
-    /// Everything is well again.
+    /// All faults end.
     Finale,
-    /// The loops are stopped.
+    /// All loops are asked to stop.
     StopAll,
-    /// The end.
+    /// The world ends.
     Over,
 }
 
-/// How a scenario went.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// What was broken, if anything was.
+    /// The invariant that broke, if one did.
     pub broken: Option<Broken>,
-    /// How much time passed in the world.
+    /// Virtual time that passed.
     pub simulated: Duration,
-    /// Requests that were asked for.
+    /// Requests that machines started.
     pub requests: u64,
     /// Requests that the platform refused with 429.
     pub limited: u64,
-    /// How often, looked at every ten seconds, an agent whose loop had run for two minutes was not online.
+    /// Number of agents found not online, sampled every 10 s, although the loop had run for 2 minutes.
     pub absences: u64,
     /// Steps of all machines.
     pub steps: u64,
-    /// What calls of peers came to, in the order of their ends; errors are none.
+    /// Outcomes of calls of peers, in the order in which the calls ended; calls that ended with an error are left out.
     pub outcomes: Vec<CallOutcome>,
-    /// What happened, where a trace was asked for: the last lines.
+    /// The last lines of the trace, if one was asked for.
     pub trace: Vec<String>,
 }
 
@@ -120,20 +121,20 @@ struct Trace {
     most: usize,
 }
 
-/// How often the invariants look at a world in which nothing happens.
+/// The interval of [`TraceEvent::Tick`], at which the invariants look at the world even if nothing happens.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Turns a scenario's world to its end, or to the first invariant that breaks.
+/// Runs a scenario to its end, or to the first invariant that breaks.
 pub fn run(scenario: &Scenario) -> Run {
     World::new(scenario, None).turn()
 }
 
-/// The same, with saboteurs between the machines and their driver.
+/// Runs a scenario with saboteurs between machines and driver.
 pub fn run_sabotaged(scenario: &Scenario, saboteurs: Saboteurs<'_>) -> Run {
     World { saboteurs: Some(saboteurs), ..World::new(scenario, None) }.turn()
 }
 
-/// The same, with the last `lines` of what happened.
+/// Runs a scenario and keeps the last `lines` lines of the trace.
 pub fn run_traced(scenario: &Scenario, lines: usize) -> Run {
     World::new(scenario, Some(Trace { lines: std::collections::VecDeque::new(), most: lines })).turn()
 }
@@ -252,7 +253,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Until when the computer sleeps on which this would happen.
+    /// The end of the suspension of the computer on which this would happen, if it is suspended.
     fn sleeper(&self, what: &Happening) -> Option<Time> {
         let agent = match what {
             Happening::ScenarioAction(number) => {
@@ -311,7 +312,7 @@ impl<'a> World<'a> {
         self.steps
     }
 
-    /// Shows something to every invariant.
+    /// Shows an event to every invariant and writes it into the trace.
     pub(crate) fn see(&mut self, who: Who, seen: TraceEvent<'_>) {
         if let Some(trace) = &mut self.trace
             && !matches!(seen, TraceEvent::Tick | TraceEvent::Printed(_))
@@ -338,14 +339,14 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Shows something that concerns no machine to the invariants, for each agent.
+    /// Shows an event that concerns no machine to the invariants, once for each agent.
     pub(crate) fn see_all(&mut self, seen: impl Fn(usize) -> TraceEvent<'static>) {
         for agent in 0..self.agents.len() {
             self.see(self.program(agent), seen(agent));
         }
     }
 
-    /// An agent's program, where no machine of it is meant.
+    /// The [`Who`] of an agent's program, for events that concern no machine.
     pub(crate) fn program(&self, agent: usize) -> Who {
         let process = self.agents[agent].process.unwrap_or(usize::MAX);
         Who { agent, process, job: 0, kind: crate::job::JobKind::Run }

@@ -1,5 +1,5 @@
-//! Turns made-up worlds for so many minutes, from a seed of its own or a given one: `soak --minutes N [--seed S]`; or
-//! tells the whole story of one that is kept: `soak --replay FILE`.
+//! Runs random scenarios for a number of minutes: `soak --minutes N [--seed S]`, with a random first seed unless one is
+//! given; or prints the whole trace of a kept scenario: `soak --replay FILE`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use molecule_sim::campaign::{Tally, explore};
 use molecule_sim::{library, life, run_traced, scenario};
 
-/// Worlds from one seed, before the next one.
+/// The most scenarios from one seed.
 const BATCH: u64 = 200;
-/// Days among them.
+/// The most day-long scenarios from one seed, besides those.
 const DAYS: u64 = 10;
 
 fn main() -> ExitCode {
