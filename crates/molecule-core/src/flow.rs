@@ -6,7 +6,9 @@
 //! [`Line::turn`]). Each wait has a label, which `Debug` shows. Which outcome fits which effect is checked here, once.
 //!
 //! A flow that is cancelled gives up what it waits for: an effect is cancelled, a child machine is told as its [`Parting`] says.
-//! The wait then ends with [`Cancelled`], which `?` hands to the flow's end. What must be finished is awaited by `…_to_the_end`.
+//! The wait then ends with [`Cancelled`], which `?` hands to the flow's end. What must be finished is awaited by
+//! [`Line::host_to_the_end`]; what may be told to end, and whose outcome is owed all the same, by [`Line::host_until_told`] and
+//! [`Line::run_to_the_last_outcome`].
 
 mod limited;
 
@@ -104,10 +106,12 @@ enum Wait {
     /// Nothing: its future is polled.
     #[default]
     Nothing,
-    /// An effect that the driver does not know yet.
-    Start { effect: Effect, fits: Fits, is_bound: bool },
+    /// An effect that the driver does not know yet. `begun` is told once it does.
+    Start { effect: Effect, fits: Fits, on_cancel: OnCancel, begun: Option<Event> },
     /// An effect's outcome.
-    Outcome { id: EffectId, fits: Fits, is_bound: bool },
+    Outcome { id: EffectId, fits: Fits, on_cancel: OnCancel },
+    /// An effect's outcome, of which the driver does not know yet that nobody waits for it.
+    Tell { id: EffectId, fits: Fits },
     /// An effect whose outcome is not waited for any more.
     GiveUp(EffectId),
     /// A child machine.
@@ -116,9 +120,21 @@ enum Wait {
     Until(Wake),
 }
 
+/// What becomes of an effect whose outcome is waited for, when the flow is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnCancel {
+    /// It is cancelled, and its outcome is not waited for.
+    GiveUp,
+    /// It is cancelled, and its outcome is waited for. It is not started any more.
+    Tell,
+    /// It is finished, and started if it was not yet.
+    Finish,
+}
+
 /// Which outcome answers an effect; a fault answers every one.
 #[derive(Clone, Copy)]
 enum Fits {
+    Any,
     Response,
     Host(fn(&HostResult) -> bool),
     Decoded(fn(&Decoded) -> bool),
@@ -126,12 +142,11 @@ enum Fits {
 
 impl Fits {
     fn admit(self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Failed(_) => true,
-            Outcome::Response(_) => matches!(self, Self::Response),
-            Outcome::Host(result) => matches!(self, Self::Host(fits) if fits(result)),
-            Outcome::Decoded(decoded) => matches!(self, Self::Decoded(fits) if fits(decoded)),
-            Outcome::Staged(..) | Outcome::Progress(_) => false,
+        match (self, outcome) {
+            (Self::Any, _) | (_, Outcome::Failed(_)) => true,
+            (Self::Response, outcome) => matches!(outcome, Outcome::Response(_)),
+            (Self::Host(fits), outcome) => matches!(outcome, Outcome::Host(result) if fits(result)),
+            (Self::Decoded(fits), outcome) => matches!(outcome, Outcome::Decoded(decoded) if fits(decoded)),
         }
     }
 }
@@ -143,6 +158,8 @@ trait Child: Send {
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
     fn cancel(&mut self, cx: &mut Cx<'_>);
     fn is_bound(&self) -> bool;
+    /// Whether the outcome of an effect that it gives up is waited for in its stead.
+    fn owes_outcome(&self) -> bool;
     fn debug(&self) -> &dyn Debug;
 }
 
@@ -150,6 +167,7 @@ struct Running<M: Machine> {
     /// Until it ends.
     machine: Option<M>,
     parting: Parting<M>,
+    owes_outcome: bool,
     end: Slotted<M>,
 }
 
@@ -188,6 +206,10 @@ impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
         self.machine.as_ref().is_some_and(self.parting.is_bound)
     }
 
+    fn owes_outcome(&self) -> bool {
+        self.owes_outcome
+    }
+
     fn debug(&self) -> &dyn Debug {
         &self.machine
     }
@@ -208,7 +230,9 @@ impl<Out> Flow<Out> {
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.shared.lock().wait {
             Wait::Child(child) => child.is_bound(),
-            Wait::Start { is_bound, .. } | Wait::Outcome { is_bound, .. } => *is_bound,
+            Wait::Start { on_cancel, .. } => *on_cancel == OnCancel::Finish,
+            Wait::Outcome { on_cancel, .. } => *on_cancel != OnCancel::GiveUp,
+            Wait::Tell { .. } => true,
             Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) => false,
         }
     }
@@ -250,10 +274,15 @@ impl<Out> Machine for Flow<Out> {
             }
             match mem::take(&mut inner.wait) {
                 Wait::Nothing => {}
-                Wait::Start { effect, fits, is_bound } => {
+                Wait::Start { effect, fits, on_cancel, begun } => {
                     let id = cx.session.next_effect();
-                    inner.wait = Wait::Outcome { id, fits, is_bound };
+                    inner.wait = Wait::Outcome { id, fits, on_cancel };
+                    inner.events.extend(begun);
                     return Step::Start(id, effect);
+                }
+                Wait::Tell { id, fits } => {
+                    inner.wait = Wait::Outcome { id, fits, on_cancel: OnCancel::Tell };
+                    return Step::Cancel(id);
                 }
                 wait @ Wait::Outcome { .. } => {
                     inner.wait = wait;
@@ -262,6 +291,10 @@ impl<Out> Machine for Flow<Out> {
                 Wait::GiveUp(id) => return Step::Cancel(id),
                 Wait::Child(mut child) => match child.poll(cx) {
                     Step::Done(()) => {}
+                    Step::Cancel(id) if child.owes_outcome() => {
+                        inner.wait = Wait::Outcome { id, fits: Fits::Any, on_cancel: OnCancel::Finish };
+                        return Step::Cancel(id);
+                    }
                     other => {
                         inner.wait = Wait::Child(child);
                         return crate::machine::pass(other);
@@ -296,9 +329,17 @@ impl<Out> Machine for Flow<Out> {
         }
         let came = match (&mut inner.wait, outcome) {
             (Wait::Child(child), outcome) => return child.feed(cx, id, outcome),
-            (Wait::Outcome { id: expected, fits, .. }, outcome) if *expected == id && fits.admit(&outcome) => outcome,
+            (Wait::Outcome { id: expected, fits, .. } | Wait::Tell { id: expected, fits }, outcome)
+                if *expected == id && fits.admit(&outcome) =>
+            {
+                outcome
+            }
             (_, outcome) => return Err(outcome),
         };
+        // It comes before the outcome that is waited for.
+        if let Outcome::Progress(_) = came {
+            return Ok(());
+        }
         inner.came = Some(came);
         inner.wait = Wait::Nothing;
         Ok(())
@@ -309,9 +350,16 @@ impl<Out> Machine for Flow<Out> {
         inner.is_cancelled = true;
         match &mut inner.wait {
             Wait::Child(child) => child.cancel(cx),
-            Wait::Start { is_bound: false, .. } | Wait::Until(_) => inner.wait = Wait::Nothing,
-            Wait::Outcome { id, is_bound: false, .. } => inner.wait = Wait::GiveUp(*id),
-            Wait::Start { .. } | Wait::Outcome { .. } | Wait::Nothing | Wait::GiveUp(_) => {}
+            Wait::Start { on_cancel: OnCancel::GiveUp | OnCancel::Tell, .. } | Wait::Until(_) => {
+                inner.wait = Wait::Nothing;
+            }
+            Wait::Outcome { id, on_cancel: OnCancel::GiveUp, .. } => inner.wait = Wait::GiveUp(*id),
+            Wait::Outcome { id, fits, on_cancel: OnCancel::Tell } => inner.wait = Wait::Tell { id: *id, fits: *fits },
+            Wait::Start { on_cancel: OnCancel::Finish, .. }
+            | Wait::Outcome { on_cancel: OnCancel::Finish, .. }
+            | Wait::Tell { .. }
+            | Wait::Nothing
+            | Wait::GiveUp(_) => {}
         }
     }
 }
@@ -323,7 +371,7 @@ impl<Out> Debug for Flow<Out> {
         flow.field("operation", &self.operation).field("at", &inner.label).field("has_turn", &inner.has_turn);
         match &inner.wait {
             Wait::Child(child) => flow.field("child", child.debug()),
-            Wait::Outcome { id, .. } => flow.field("effect", id),
+            Wait::Outcome { id, .. } | Wait::Tell { id, .. } => flow.field("effect", id),
             Wait::Nothing | Wait::Start { .. } | Wait::GiveUp(_) | Wait::Until(_) => &mut flow,
         };
         flow.finish_non_exhaustive()
@@ -365,10 +413,27 @@ impl Line {
         Ok(host_result(self.start(label, Effect::Host(op), fits).await?))
     }
 
+    /// Waits for an act of the host that takes long. If the caller goes, the act is told to end, and its outcome is waited for. `begun`
+    /// is told once the act is under way.
+    ///
+    /// # Errors
+    /// The caller went before the act was under way.
+    pub(crate) async fn host_until_told(
+        &self,
+        label: &'static str,
+        op: HostOp,
+        begun: Event,
+    ) -> Result<Result<HostResult, Fault>, Cancelled> {
+        self.check()?;
+        let (fits, on_cancel) = (Fits::Host(op.fitting()), OnCancel::Tell);
+        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, on_cancel, begun: Some(begun) });
+        Ok(host_result(self.came(true).await?))
+    }
+
     /// Waits for an act of the host, which is finished whether the caller is there or not.
     pub(crate) async fn host_to_the_end(&self, label: &'static str, op: HostOp) -> Result<HostResult, Fault> {
         let fits = Fits::Host(op.fitting());
-        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, is_bound: true });
+        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, on_cancel: OnCancel::Finish, begun: None });
         match self.came(false).await {
             Ok(came) => host_result(came),
             Err(Cancelled(_)) => unreachable!("what is bound is not given up"),
@@ -421,12 +486,34 @@ impl Line {
     }
 
     /// The same, and gives the child back as it is at its end.
-    pub(crate) async fn run_and_keep<M>(
-        &self,
-        label: &'static str,
-        mut machine: M,
-        parting: Parting<M>,
-    ) -> (M, M::Output)
+    pub(crate) async fn run_and_keep<M>(&self, label: &'static str, machine: M, parting: Parting<M>) -> (M, M::Output)
+    where
+        M: Machine<Output: Send> + Debug + Send + 'static,
+    {
+        let end = self.child(label, machine, parting, false);
+        poll_fn(|_| lock(&end).take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// Drives a child machine to its end. If the caller goes, the child is cancelled too; once it gives an effect up it is dropped, and the
+    /// outcome of that effect is waited for.
+    ///
+    /// # Errors
+    /// The outcome of the effect that was given up.
+    pub(crate) async fn run_to_the_last_outcome<M>(&self, label: &'static str, machine: M) -> Result<M::Output, Outcome>
+    where
+        M: Machine<Output: Send> + Debug + Send + 'static,
+    {
+        let end = self.child(label, machine, Parting { cancel: M::cancel, is_bound: |_| true }, true);
+        poll_fn(|_| match (lock(&end).take(), self.shared.lock().came.take()) {
+            (Some((_, output)), _) => Poll::Ready(Ok(output)),
+            (None, Some(came)) => Poll::Ready(Err(came)),
+            (None, None) => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Waits for a child machine. Returns where it and its output are put in the end.
+    fn child<M>(&self, label: &'static str, mut machine: M, parting: Parting<M>, owes_outcome: bool) -> Slotted<M>
     where
         M: Machine<Output: Send> + Debug + Send + 'static,
     {
@@ -434,8 +521,9 @@ impl Line {
             self.with(|cx| (parting.cancel)(&mut machine, cx));
         }
         let end = Slotted::<M>::default();
-        self.wait(label, Wait::Child(Box::new(Running { machine: Some(machine), parting, end: end.clone() })));
-        poll_fn(|_| lock(&end).take().map_or(Poll::Pending, Poll::Ready)).await
+        let child = Running { machine: Some(machine), parting, owes_outcome, end: end.clone() };
+        self.wait(label, Wait::Child(Box::new(child)));
+        end
     }
 
     /// Waits until a moment, unless the caller goes.
@@ -475,7 +563,7 @@ impl Line {
     /// Starts an effect and waits for its outcome, unless the caller goes.
     async fn start(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
         self.check()?;
-        self.wait(label, Wait::Start { effect, fits, is_bound: false });
+        self.wait(label, Wait::Start { effect, fits, on_cancel: OnCancel::GiveUp, begun: None });
         self.came(true).await
     }
 

@@ -1,82 +1,109 @@
-//! The host's acts on plugins, as a flow asks for them. They are short: each is finished, whether the caller is there or not.
+//! The host's acts on plugins, as a flow asks for them. All but the script are short: they are finished, whether the caller is there
+//! or not.
 
 use molecule_proto::PluginName;
 
-use crate::effect::plugin::{Hashed, Listed, PluginOp, PluginResult, Swept};
+use super::order::Order;
+use crate::effect::plugin::{Committed, Durability, Hashed, Listed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
+use crate::effect::setup::SetupOutcome;
 use crate::effect::{Fault, HostOp, HostResult, LockId};
 use crate::error::{Error, Result};
-use crate::flow::Line;
+use crate::event::Event;
+use crate::flow::{Cancelled, Line};
+
+/// Reads the one kind of result that answers an act.
+macro_rules! only {
+    ($result:pat => $value:expr) => {
+        |result| match result {
+            $result => Some($value),
+            _ => None,
+        }
+    };
+}
 
 /// Returns whether there is anything of a plugin.
 pub(super) async fn look(line: &Line, name: &PluginName) -> Result<bool> {
-    let looked = act(line, "look for the plugin", PluginOp::Look(name.clone()), |result| match result {
-        PluginResult::Looked { exists } => Some(exists),
-        _ => None,
-    });
-    looked.await.map_err(during(line))
+    let op = PluginOp::Look(name.clone());
+    act(line, "look for the plugin", op, only!(PluginResult::Looked { exists } => exists)).await.map_err(failed(line))
 }
 
 /// Tries once to take a plugin's lock.
 pub(super) async fn lock(line: &Line, name: &PluginName) -> Result<LockId, Fault> {
-    let locked = act(line, "take the plugin's lock", PluginOp::Lock(name.clone()), |result| match result {
-        PluginResult::Locked(lock) => Some(lock),
-        _ => None,
-    });
-    locked.await
+    act(line, "take the plugin's lock", PluginOp::Lock(name.clone()), only!(PluginResult::Locked(lock) => lock)).await
 }
 
 /// Clears away what an interrupted act left of a plugin.
 pub(super) async fn sweep(line: &Line, name: &PluginName) -> Result<Swept> {
-    let swept = act(line, "sweep", PluginOp::Sweep(name.clone()), |result| match result {
-        PluginResult::Swept(swept) => Some(swept),
-        _ => None,
-    });
-    swept.await.map_err(during(line))
+    let op = PluginOp::Sweep(name.clone());
+    act(line, "sweep", op, only!(PluginResult::Swept(swept) => swept)).await.map_err(failed(line))
+}
+
+/// Swaps a stage in.
+pub(super) async fn commit(line: &Line, stage: StageId, durability: Durability) -> Result<Committed, Fault> {
+    let op = PluginOp::Commit(stage, durability);
+    act(line, "swap the plugin in", op, only!(PluginResult::Committed(committed) => committed)).await
+}
+
+/// Removes a stage.
+pub(super) async fn discard(line: &Line, stage: StageId) -> Result<()> {
+    let op = PluginOp::Discard(stage);
+    act(line, "discard the stage", op, only!(PluginResult::Discarded => ())).await.map_err(failed(line))
+}
+
+/// Writes the receipt of a plugin that is in its place.
+pub(super) async fn write_receipt(line: &Line, order: &Order, receipt: Vec<u8>) -> Result<()> {
+    let op = PluginOp::WriteReceipt(order.name.clone(), receipt, order.durability);
+    act(line, "write the receipt", op, only!(PluginResult::ReceiptWritten => ())).await.map_err(failed(line))
+}
+
+/// Runs a plugin's script, and says so with the event. If the caller goes, the script is told to end, and its outcome is waited for.
+///
+/// # Errors
+/// `Cancelled` if the caller went before it was begun.
+pub(super) async fn set_up(
+    line: &Line,
+    name: &PluginName,
+    plan: &SetupPlan,
+    begun: Event,
+) -> Result<Result<SetupOutcome>, Cancelled> {
+    let op = HostOp::Plugin(PluginOp::Setup(name.clone(), plan.clone()));
+    let ran = line.host_until_told("run the script", op, begun).await?;
+    Ok(ran.map(|result| read(result, only!(PluginResult::SetUp(outcome) => outcome))).map_err(failed(line)))
 }
 
 /// Looks at all that is installed.
 pub(super) async fn list(line: &Line) -> Result<Listed> {
-    let listed = act(line, "list the plugins", PluginOp::List, |result| match result {
-        PluginResult::Listed(listed) => Some(listed),
-        _ => None,
-    });
-    listed.await.map_err(during(line))
+    let op = PluginOp::List;
+    act(line, "list the plugins", op, only!(PluginResult::Listed(listed) => listed)).await.map_err(failed(line))
 }
 
 /// Hashes an installed plugin; `None` where it is not installed.
 pub(super) async fn hash(line: &Line, name: &PluginName) -> Result<Option<Hashed>> {
-    let hashed = act(line, "hash the plugin", PluginOp::Hash(name.clone()), |result| match result {
-        PluginResult::Hashed(hashed) => Some(hashed),
-        _ => None,
-    });
-    hashed.await.map_err(during(line))
+    let op = PluginOp::Hash(name.clone());
+    act(line, "hash the plugin", op, only!(PluginResult::Hashed(hashed) => hashed)).await.map_err(failed(line))
 }
 
 /// Removes a plugin and its receipt. Returns whether it was there.
 pub(super) async fn remove(line: &Line, name: &PluginName) -> Result<bool> {
-    let removed = act(line, "remove the plugin", PluginOp::Remove(name.clone()), |result| match result {
-        PluginResult::Removed { existed } => Some(existed),
-        _ => None,
-    });
-    removed.await.map_err(during(line))
+    let op = PluginOp::Remove(name.clone());
+    act(line, "remove the plugin", op, only!(PluginResult::Removed { existed } => existed)).await.map_err(failed(line))
 }
 
-/// `read`: the result of this act.
 async fn act<T>(
     line: &Line,
     label: &'static str,
     op: PluginOp,
-    read: fn(PluginResult) -> Option<T>,
+    only: fn(PluginResult) -> Option<T>,
 ) -> Result<T, Fault> {
-    Ok(read_result(line.host_to_the_end(label, HostOp::Plugin(op)).await?, read))
+    Ok(read(line.host_to_the_end(label, HostOp::Plugin(op)).await?, only))
 }
 
-fn read_result<T>(result: HostResult, read: fn(PluginResult) -> Option<T>) -> T {
-    let result = if let HostResult::Plugin(result) = result { read(result) } else { None };
+fn read<T>(result: HostResult, only: fn(PluginResult) -> Option<T>) -> T {
+    let result = if let HostResult::Plugin(result) = result { only(result) } else { None };
     result.expect("a flow takes the results that fit the act alone")
 }
 
-fn during(line: &Line) -> impl Fn(Fault) -> Error {
+fn failed(line: &Line) -> impl Fn(Fault) -> Error {
     let operation = line.operation();
     move |fault| Error::from_fault(operation, fault)
 }
