@@ -100,6 +100,13 @@ struct Inner {
     unlocking: Option<EffectId>,
 }
 
+impl Inner {
+    /// Whether there is anything to do but to poll the future.
+    fn has_something_to_do(&self) -> bool {
+        !(matches!(self.wait, Wait::Nothing) && self.events.is_empty() && self.returned.is_empty())
+    }
+}
+
 /// What a flow waits for.
 #[derive(Default)]
 enum Wait {
@@ -237,6 +244,11 @@ impl<Out> Flow<Out> {
         }
     }
 
+    /// Whether its code ran to its end.
+    fn is_over(&self) -> bool {
+        self.body.is_none()
+    }
+
     /// Polls the future, with the session lent to it.
     fn resume(&mut self, cx: &mut Cx<'_>) {
         let Some(body) = &mut self.body else { return };
@@ -309,9 +321,10 @@ impl<Out> Machine for Flow<Out> {
             drop(inner);
             match self.output.take() {
                 Some(output) => return Step::Done(output),
-                None if self.body.is_none() => return Step::Idle(None),
+                None if self.is_over() => return Step::Idle(None),
                 None => self.resume(cx),
             }
+            assert!(self.is_over() || self.shared.lock().has_something_to_do(), "a flow waits by its line alone");
         }
     }
 
