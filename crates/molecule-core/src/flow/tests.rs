@@ -1,13 +1,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
-use molecule_proto::{Time, Token, UnixTime};
+use molecule_proto::{Now, Time, Token, UnixTime, Wake};
 
 use super::*;
 use crate::config::options::Options;
-use crate::effect::{FaultKind, Sent};
+use crate::effect::decode::Decode;
+use crate::effect::{Fault, FaultKind, Limits, LockId, Sent, Slot};
+use crate::event::Event;
+use crate::session::Session;
 use crate::session::credential::Kept;
+use crate::session::turn::Turn;
 
 const ID: &str = "7fda77bf-a467-441c-9fab-f71f5a2b9a41";
 

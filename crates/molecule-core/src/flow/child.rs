@@ -1,0 +1,96 @@
+//! A machine that a flow drives to its end, and what becomes of it when the flow is cancelled.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::effect::{EffectId, Outcome};
+use crate::machine::{Cx, Machine, Step};
+
+/// What becomes of a child machine when its flow is cancelled.
+pub(crate) struct Parting<M> {
+    /// Tells the child.
+    pub(crate) cancel: fn(&mut M, &mut Cx<'_>),
+    /// Whether the flow waits for the child's end all the same.
+    pub(crate) is_bound: fn(&M) -> bool,
+}
+
+impl<M: Machine> Parting<M> {
+    /// The child is cancelled too.
+    pub(crate) fn give_up() -> Self {
+        Self { cancel: M::cancel, is_bound: |_| false }
+    }
+
+    /// The child goes on to its end.
+    pub(crate) fn finish() -> Self {
+        Self { cancel: |_, _| {}, is_bound: |_| true }
+    }
+}
+
+/// A child machine whose output goes into a slot of its waiter's.
+pub(super) trait Child: Send {
+    /// `Done` without an output: that is in the slot.
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<()>;
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
+    fn cancel(&mut self, cx: &mut Cx<'_>);
+    fn is_bound(&self) -> bool;
+    /// Whether the outcome of an effect that it gives up is waited for in its stead.
+    fn owes_outcome(&self) -> bool;
+    fn debug(&self) -> &dyn Debug;
+}
+
+pub(super) struct Running<M: Machine> {
+    /// Until it ends.
+    pub(super) machine: Option<M>,
+    pub(super) parting: Parting<M>,
+    pub(super) owes_outcome: bool,
+    pub(super) end: Slotted<M>,
+}
+
+/// A child at its end, and its output.
+pub(super) type Slotted<M> = Arc<Mutex<Option<(M, <M as Machine>::Output)>>>;
+
+impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<()> {
+        let Some(machine) = &mut self.machine else { return Step::Done(()) };
+        match machine.poll(cx) {
+            Step::Start(id, effect) => Step::Start(id, effect),
+            Step::Cancel(id) => Step::Cancel(id),
+            Step::Event(event) => Step::Event(event),
+            Step::Idle(wake) => Step::Idle(wake),
+            Step::Done(output) => {
+                *lock(&self.end) = self.machine.take().map(|machine| (machine, output));
+                Step::Done(())
+            }
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.machine {
+            Some(machine) => machine.feed(cx, id, outcome),
+            None => Err(outcome),
+        }
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        if let Some(machine) = &mut self.machine {
+            (self.parting.cancel)(machine, cx);
+        }
+    }
+
+    fn is_bound(&self) -> bool {
+        self.machine.as_ref().is_some_and(self.parting.is_bound)
+    }
+
+    fn owes_outcome(&self) -> bool {
+        self.owes_outcome
+    }
+
+    fn debug(&self) -> &dyn Debug {
+        &self.machine
+    }
+}
+
+/// Nobody ever waits for the lock: one thread at a time polls a machine.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
