@@ -1,4 +1,4 @@
-//! What must hold in every world, each in a place of its own, with a name and a sentence.
+//! The invariants that must hold in every world, one in each file, each with a name and a sentence.
 
 mod alive;
 mod budget;
@@ -31,33 +31,33 @@ use crate::scenario::Mood;
 use crate::trace::{Facts, Sight, Taken, TraceEvent, Who};
 use crate::world::{ADMIN, SECRET_MARK};
 
-/// Something that must hold. It is shown everything that happens and keeps what it needs of it.
+/// A condition that must hold in every world. It sees every trace event and stores what it needs of it.
 pub trait Invariant {
     /// Its name.
     fn name(&self) -> &'static str;
 
-    /// What must hold, in a sentence.
+    /// The condition in one sentence.
     fn sentence(&self) -> &'static str;
 
-    /// Looks at one thing that happens.
+    /// Checks one event.
     ///
     /// # Errors
-    /// What broke it, in a sentence.
+    /// If the event breaks the invariant: the reason in one sentence.
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String>;
 }
 
-/// What an invariant found broken.
+/// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// The invariant's name.
     pub name: &'static str,
-    /// What must hold.
+    /// Its condition.
     pub sentence: &'static str,
     /// What happened instead.
     pub why: String,
-    /// Which agent it happened to.
+    /// The index of the agent.
     pub agent: usize,
-    /// When, on the world's clock.
+    /// The world's time.
     pub at: Time,
 }
 
@@ -68,22 +68,22 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What is known of a world's secrets.
+/// The secrets of a world.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Every token that the platform ever made.
+    /// Every token that the platform ever minted.
     pub tokens: BTreeSet<String>,
-    /// By process: the tokens that answers brought to it.
+    /// By process: the tokens in the answers that it got.
     pub brought: BTreeMap<usize, BTreeSet<String>>,
-    /// What nothing may print: words of 43 characters.
+    /// Secrets of 43 characters, which nothing may print.
     pub secrets: BTreeSet<String>,
-    /// What nothing may print either.
+    /// Other texts that nothing may print.
     pub marks: Vec<String>,
 }
 
 impl Known {
-    /// Whether a process has a token that authenticates its agent: one that it was given, one in its store, or one that an
-    /// answer brought.
+    /// Returns whether a process has a token that authenticates its agent: in an option, in its store, or in an answer
+    /// that it got.
     fn has_live_token(&self, facts: &Facts<'_>, agent: &Agent, process: usize) -> bool {
         let lives = |token: &str| Token::new(token).is_ok_and(|token| facts.platform.is_live(&agent.workspace, &token));
         let stored = if agent.disk.mood() == Mood::Broken { None } else { agent.disk.content(Slot::Token, false) };
@@ -115,7 +115,7 @@ impl Known {
     }
 }
 
-/// All invariants of one world.
+/// The invariants of one world, with the secrets that they share.
 pub(crate) struct Watch {
     known: Known,
     invariants: Vec<Box<dyn Invariant>>,
@@ -129,13 +129,13 @@ impl Watch {
         Self { known, invariants: all() }
     }
 
-    /// The platform made a token.
+    /// Records a token that the platform minted.
     pub(crate) fn knows(&mut self, token: &str) {
         self.known.tokens.insert(token.to_owned());
         self.known.keep(token);
     }
 
-    /// Something else that nothing may print.
+    /// Records another secret that nothing may print.
     pub(crate) fn keeps_secret(&mut self, secret: &str) {
         self.known.keep(secret);
     }
@@ -152,7 +152,7 @@ impl Watch {
     }
 }
 
-/// Every invariant, as it is at the beginning of a world.
+/// All invariants, in their initial state.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(tokens::NoTokenIsLost::default()),
@@ -175,14 +175,14 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
     ]
 }
 
-/// Everything of one agent, in a map by machine.
+/// The range of one agent's machines, for a map with the key [`Who`].
 fn of(agent: usize) -> std::ops::RangeInclusive<Who> {
     let least = Who { agent, process: 0, job: 0, kind: JobKind::Run };
     let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::Card };
     least..=most
 }
 
-/// Whether a machine of a dead process is meant: whatever is kept of it can go.
+/// Returns whether the event ends a process, so that everything stored about it can be dropped.
 fn is_dead(seen: &TraceEvent<'_>) -> bool {
     matches!(seen, TraceEvent::Died { .. })
 }

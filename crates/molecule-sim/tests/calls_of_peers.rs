@@ -1,4 +1,5 @@
-//! Calls of peers in the scenarios that are about them: each ends as the scenario says, and every outcome there is occurs.
+//! Scenarios about calls of peers: each call ends as its scenario says, and together they show every outcome that the
+//! simulator can produce.
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,7 +29,7 @@ fn word(outcome: &CallOutcome) -> &'static str {
     }
 }
 
-/// What the calls of a scenario that is kept came to.
+/// The outcomes of the calls in a kept scenario.
 fn outcomes(name: &str) -> Vec<&'static str> {
     let (_, scenario) = library::all().unwrap().into_iter().find(|(known, _)| known == name).unwrap();
     let run = run(&scenario);

@@ -1,4 +1,4 @@
-//! The simulated network gives the faults that real drivers gave, and no others.
+//! The simulated network reports exactly the faults that real drivers reported.
 
 use molecule_conformance::SEEN;
 use molecule_core::effect::{FaultKind, Sent};
@@ -7,7 +7,7 @@ use molecule_sim::FAULTS;
 #[test]
 fn a_real_driver_gave_every_fault_of_the_simulated_network() {
     for (sent, kind) in FAULTS {
-        // Said by a driver of its own accord, when a machine cancels an effect.
+        // A driver reports this one itself, when a machine cancels an effect.
         let own = (kind, sent) == (FaultKind::Cancelled, Sent::Maybe);
         assert!(own || SEEN.contains(&(kind, sent)), "{kind:?}, {sent:?}");
     }

@@ -15,7 +15,7 @@ fn two_hundred_agents_that_share_600_requests_a_minute_all_stay_online() {
         let outcome = run(&scenario);
         assert!(outcome.broken.is_none(), "{name}: {:?}", outcome.broken);
         assert_eq!(outcome.absences, 0, "{name}: an agent was not online");
-        // At their start two hundred agents ask for more than a window has; afterwards little is refused.
+        // At the start 200 agents send more requests than a window allows; afterwards few are refused.
         let (requests, limited) = (outcome.requests, outcome.limited);
         assert!(limited * 10 < requests, "{name}: {limited} of {requests} requests were refused");
         let _ = writeln!(std::io::stderr(), "{name}: {requests} requests, {limited} refused with 429");

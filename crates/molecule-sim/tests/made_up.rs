@@ -1,11 +1,11 @@
-//! Scenarios made up by chance: the same ones in every run. `cargo xtask soak` makes up others.
+//! Random scenarios, the same ones in every run. `cargo xtask soak` generates others.
 
 use std::io::Write;
 
 use molecule_sim::campaign::{Tally, explore};
 use molecule_sim::{life, scenario};
 
-/// Says what was done, past the harness, which would keep it for itself.
+/// Prints the amount of work to the terminal, because the test harness hides the output of tests that pass.
 fn report(what: &str, outcome: Result<Tally, Box<molecule_sim::campaign::Failure>>) {
     match outcome {
         Ok(tally) => drop(writeln!(std::io::stderr(), "{what}: {tally}")),

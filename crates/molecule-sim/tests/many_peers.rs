@@ -1,4 +1,4 @@
-//! One process asks where fifty thousand peers are called, and remembers no more of them than it has room for.
+//! One process discovers 50,000 peers, and caches no more URLs than its capacity.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn id(number: u32) -> WorkspaceId {
     format!("00000000-0000-4000-8000-{number:012}").parse().unwrap()
 }
 
-/// Drives one discovery, which the platform answers with this URL. Tells whether it was asked at all.
+/// Drives one discovery, which the platform answers with this URL. Returns whether a request was sent at all.
 fn discover(session: &mut Session, now: Now, number: u32, url: &str) -> bool {
     let mut asked = false;
     let mut machine = DiscoverPeer::of(id(number));
@@ -46,7 +46,7 @@ fn fifty_thousand_peers_are_discovered_in_the_room_of_a_thousand() {
     let options = Options::new("https://platform.example.com", id(99_999).as_str()).token("x".repeat(43));
     let mut session = Session::new(options.build().unwrap(), 1);
     let mut now = Now { mono: Time::ZERO, unix: UnixTime::default() };
-    // As long as a URL may be: what strangers publish takes room here.
+    // The longest allowed URL, because strangers choose how much memory a URL takes.
     let url = |number: u32| {
         let start = format!("https://peer.example.com/{number}/");
         format!("{start}{}", "x".repeat(2048 - start.len()))

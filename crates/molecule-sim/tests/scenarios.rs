@@ -1,4 +1,4 @@
-//! Every scenario that is kept, replayed; `fleet.rs` has those with many agents.
+//! Replays every kept scenario but those with many agents, which `fleet.rs` runs.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The simulated disk passes the suite of acts on the store, as a real one does.
+//! The simulated disk passes the same conformance suite for stores as a real disk.
 
 use std::sync::Arc;
 

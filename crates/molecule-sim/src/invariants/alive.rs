@@ -1,4 +1,4 @@
-//! What must not go onto a connection of which nobody knows whether it lives.
+//! Invariant: requests that are not repeated use no connection that may be dead.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Invariant, Known};
 use crate::trace::{Sight, TraceEvent};
 use crate::weather::Route;
 
-/// How long ago such a connection may have been heard.
+/// The longest time since the last answer on such a connection.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// See [`Invariant::sentence`].

@@ -1,4 +1,4 @@
-//! How often requests are sent.
+//! Invariant: the rate of requests, backoff after failures, and the number of retries.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -19,38 +19,39 @@ use crate::weather::Route;
 pub(crate) struct WithinBudgetAndBackoff {
     lanes: BTreeMap<(Who, Lane), Backoff>,
     calls: BTreeMap<(Who, Route), u32>,
-    /// By process: until when a 429 holds everything back, on the agent's clock, and when that was said.
+    /// By process: the end of the wait that a 429 asked for, on the agent's clock, and the time of that answer.
     blocked: BTreeMap<usize, (Time, Time)>,
-    /// By process: until when what is left of the window is less than three quarters of what heartbeats could need.
+    /// By process: the time until which the window's remaining requests are less than three quarters of what heartbeats
+    /// could need.
     scarce: BTreeMap<usize, Time>,
-    /// By loop: when it last looked at the state, on the agent's clock.
+    /// By loop: the time of its last poll of the state, on the agent's clock.
     looked: BTreeMap<Who, Time>,
-    /// By loop: when it last prepared the store, with which an attempt to register begins.
+    /// By loop: the time at which it last prepared the store, which begins an attempt to register.
     prepared: BTreeMap<Who, Time>,
-    /// By loop: when it asked lately.
+    /// By loop: the times of its requests in the last minute.
     lately: BTreeMap<Who, VecDeque<Time>>,
     /// Processes that have registered.
     registered: BTreeSet<usize>,
-    /// Loops whose first register is behind them.
+    /// Loops whose first register is done.
     opened: BTreeSet<Who>,
-    /// Machines whose last register was answered well.
+    /// Machines whose last register succeeded.
     taken_in: BTreeSet<Who>,
 }
 
 #[derive(Debug, Default)]
 struct Backoff {
     failures: u32,
-    /// Nothing before this, on the agent's clock.
+    /// The earliest time of the next request, on the agent's clock.
     until: Time,
     /// The bearer of a request that was refused with 401, and when.
     refused: Option<(Option<String>, Time)>,
 }
 
-/// Requests of one call: four, and one for each time that its bearer changed, at most three; a register is sent once more
-/// where the server wants a URL.
+/// Requests of one call: four, and at most three more, one for each change of its bearer. A register is sent once more
+/// if the server requires a URL.
 const MOST_OF_A_CALL: u32 = 4 + 3;
 
-/// A look at the state that waited for so long goes, whatever is left.
+/// A poll of the state that waited this long is sent even if the window is scarce.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Invariant for WithinBudgetAndBackoff {
@@ -76,14 +77,14 @@ impl Invariant for WithinBudgetAndBackoff {
                 self.prepared.insert(who, sight.clock.mono);
             }
             TraceEvent::Landed(landing, _) => {
-                // A loop has no first register where another machine of its process had one before.
+                // A loop skips the retries of the first register if another machine of its process has registered.
                 if landing.locked && self.registered.contains(&who.process) {
                     self.opened.insert(who);
                 }
                 self.landed(sight, agent, landing);
             }
             TraceEvent::Told(Event::Registered { .. }) => self.registered(who),
-            // The platform took the agent in; only the store did not take its token.
+            // The register succeeded; only the store did not take its token.
             TraceEvent::Told(Event::Warning(text))
                 if text.contains("not be stored") && self.taken_in.contains(&who) =>
             {
@@ -92,7 +93,7 @@ impl Invariant for WithinBudgetAndBackoff {
             TraceEvent::Told(Event::Resumed) => {
                 self.lanes.remove(&(who, Lane::Heartbeat));
             }
-            // Also where a good state made the register needless.
+            // This also covers a state that made the register needless.
             TraceEvent::Told(Event::Recovered { lane: molecule_core::Lane::Register, .. }) => {
                 self.lanes.remove(&(who, Lane::Register));
             }
@@ -114,7 +115,7 @@ impl WithinBudgetAndBackoff {
         self.not_a_storm(sight, agent)?;
         let (who, now) = (sight.who, sight.clock.mono);
         let lane = Lane::of(who, ask);
-        // Before the first register is done it has the retries of a call.
+        // Until the first register is done, a loop retries like a call.
         if !self.opened.contains(&who) {
             return Ok(());
         }
@@ -124,7 +125,7 @@ impl WithinBudgetAndBackoff {
         let refused = backoff.refused.take();
         let follows = ask.route == Some(Route::Register);
         match refused {
-            // The same attempt with another bearer.
+            // This is the same attempt with another bearer.
             Some((bearer, _)) if ask.bearer != bearer && ask.route != Some(Route::View) => return Ok(()),
             Some((_, at)) if !follows => backoff.fail(at, None, interval(agent, lane)),
             Some(_) | None => {}
@@ -149,7 +150,7 @@ impl WithinBudgetAndBackoff {
         Ok(())
     }
 
-    /// Whatever happens, there are not many requests in a minute.
+    /// Limits the requests in a minute, whatever happens.
     fn not_a_storm(&mut self, sight: &Sight<'_>, agent: &Agent) -> Result<(), String> {
         let lately = self.lately.entry(sight.who).or_default();
         lately.push_back(sight.at);
@@ -157,7 +158,7 @@ impl WithinBudgetAndBackoff {
             lately.pop_front();
         }
         let turns = 60 / agent.setup.heartbeat_s.max(1) + 60 / agent.setup.state_s.max(1);
-        // Each of three lanes may be told to come again within a second, every time.
+        // Each of three lanes may be told every time to come again within 1 s.
         let most = 3 * 60 + 6 * usize::try_from(turns).unwrap_or(usize::MAX / 12);
         if lately.len() > most {
             return Err(format!("{} requests within a minute", lately.len()));
@@ -170,7 +171,8 @@ impl WithinBudgetAndBackoff {
         let count = self.calls.entry((sight.who, route)).or_default();
         *count += 1;
         let most = match sight.who.kind {
-            // Six looks within half a minute, then one in 15 s at most, each with one request but for new bearers.
+            // A wait polls six times within half a minute, then at most once in 15 s; each poll is one request unless
+            // the bearer changes.
             JobKind::WaitDelegation(limit_s) | JobKind::WaitQueueItem(limit_s) => (8 + u32::from(limit_s) / 15) * 4,
             _ if route == Route::Register => 2 * MOST_OF_A_CALL,
             _ => MOST_OF_A_CALL,
@@ -211,14 +213,14 @@ impl WithinBudgetAndBackoff {
         let lane = Lane::of(who, ask);
         let backoff = self.lanes.entry((who, lane)).or_default();
         if who.kind != JobKind::Run {
-            // What a peer asks for that was called directly is none of the platform's business.
+            // A wait that a directly called peer asks for does not concern the platform.
             let asked = landing.wait.filter(|_| ask.route != Some(Route::Direct));
             backoff.until = asked.map_or(Time::ZERO, |wait| now + wait);
             return;
         }
         match status {
             Some(401) => backoff.refused = Some((ask.bearer.clone(), now)),
-            // April's server wants a URL, and the register follows with one.
+            // April's server requires a URL, and the next register contains one.
             Some(400) if ask.route == Some(Route::Register) => {}
             _ if ask.route == Some(Route::View) && landing.says == Some(Says::Present) => {}
             _ if landing.is_good() => *backoff = Backoff::default(),
@@ -226,7 +228,7 @@ impl WithinBudgetAndBackoff {
         }
     }
 
-    /// A heartbeat follows a register at once.
+    /// Resets the heartbeat lane, because a heartbeat follows a register at once.
     fn registered(&mut self, who: Who) {
         self.registered.insert(who.process);
         self.opened.insert(who);

@@ -1,4 +1,4 @@
-//! What becomes of calls of peers, and of waits.
+//! Invariant: calls of peers and waits end in time, with a true outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,23 +19,23 @@ pub(crate) struct CallsEndInTimeAndTruthfully {
     calls: BTreeMap<Who, OpenCall>,
 }
 
-/// A call or a wait.
+/// A call or a wait in progress.
 #[derive(Debug, Default)]
 struct OpenCall {
-    /// By when it must have ended.
+    /// The time by which it must have ended.
     ends_by: Time,
     message: Option<String>,
-    /// Whether an answer came that was not the platform's or the peer's, or that nobody can read.
+    /// Whether it got an answer that is neither the platform's nor the peer's, or that nobody can decode.
     odd: bool,
     /// Whether its last request was answered.
     answered: bool,
     item: Option<QueueId>,
 }
 
-/// A last request has a second at least; acts of the host and a cancellation take a moment.
+/// The last request has a timeout of at least 1 s; host operations and a cancellation take a moment.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// What a last look takes.
+/// The duration of the last poll.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Invariant for CallsEndInTimeAndTruthfully {
@@ -127,7 +127,7 @@ impl OpenCall {
 
     fn told(&self, sight: &Sight<'_>, outcome: &CallOutcome) -> Result<(), String> {
         let (Some(target), Some(message)) = (peer_of(sight.who.kind), &self.message) else {
-            // Nothing was sent: only a peer without a URL ends so.
+            // No message was sent: only a peer without a URL allows that.
             let holds = matches!(outcome, CallOutcome::NoUrl { .. });
             return if holds { Ok(()) } else { Err(format!("{outcome}, and nothing was sent")) };
         };
@@ -138,9 +138,9 @@ impl OpenCall {
         let handled = !peers.handled(target, message).is_empty();
         let peer = sight.facts.agents.get(target).map(|agent| &agent.workspace);
         let holds = match outcome {
-            // April's server passes on the beginning of what is too long, which here is of zeros alone.
+            // April's server passes on the beginning of an answer above its limit, which the simulator makes of zeros.
             CallOutcome::Replied(Reply::Text(text)) if text.starts_with('\0') => handled,
-            // A body that the network cut is the text that came of it.
+            // The reply is the part of the body that came before the network cut it.
             CallOutcome::Replied(Reply::Text(text)) if is_cut_reply(text, message) => handled,
             CallOutcome::Replied(reply) => handled && format!("{reply:?}").contains(&format!("re: {message}")),
             CallOutcome::Queued { queue_id: Some(id), .. } => {
@@ -149,7 +149,7 @@ impl OpenCall {
             CallOutcome::Queued { queue_id: None, .. } | CallOutcome::AnswerLater => false,
             CallOutcome::AcceptedForPoll => peer.is_some_and(|peer| {
                 let rows = sight.facts.platform.activity(peer);
-                // A feed goes with its workspace.
+                // The feed is deleted with its workspace.
                 sight.facts.platform.status(peer).is_none()
                     || rows.iter().any(|row| names(row.request_body.as_ref(), message))
             }),
@@ -169,7 +169,7 @@ impl OpenCall {
         if holds { Ok(()) } else { Err(format!("it says: {outcome}; handled: {handled}")) }
     }
 
-    /// What may be called once more as another message was handled by nobody.
+    /// Checks an error: a retryable one means that no peer handled the message.
     fn failed(&self, sight: &Sight<'_>, error: &Error) -> Result<(), String> {
         let (Some(target), Some(message)) = (peer_of(sight.who.kind), &self.message) else { return Ok(()) };
         let handled = !sight.facts.peers.handled(target, message).is_empty();
@@ -209,7 +209,7 @@ fn limit(kind: JobKind) -> Option<Duration> {
     }
 }
 
-/// The item that a look at the queue asks for.
+/// The queue item in the path of a poll.
 fn item_of(printed: &str) -> Option<QueueId> {
     let (_, rest) = printed.split_once("/a2a/queue/")?;
     rest.get(..36)?.parse().ok()
@@ -219,7 +219,7 @@ fn names(body: Option<&serde_json::Value>, message: &str) -> bool {
     body.is_some_and(|body| body["params"]["message"]["messageId"] == message)
 }
 
-/// Whether a text is the beginning of the JSON that answers this message, cut inside the message's id or before it.
+/// Returns whether a text is the beginning of the JSON reply to this message, cut inside the message's id or before it.
 fn is_cut_reply(text: &str, message: &str) -> bool {
     let id = text.split_once("\"re: ").map(|(_, id)| id);
     text.starts_with("{\"id\":") && id.is_none_or(|id| message.starts_with(id))

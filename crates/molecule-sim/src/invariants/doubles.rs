@@ -1,4 +1,4 @@
-//! What a peer must not be told twice.
+//! Invariant: a peer gets no message and no delegation twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use crate::weather::Route;
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct NoDoubles {
-    /// By call: its message, and what became of the last request that may have been handled.
+    /// By call: its message, and the outcome of the last request that may have been handled.
     calls: BTreeMap<Who, Message>,
-    /// Whose a message is.
+    /// The sending machine of each message.
     senders: BTreeMap<String, Who>,
-    /// By delegating call.
+    /// The delegation of each call.
     delegations: BTreeMap<Who, Delegated>,
 }
 
@@ -32,7 +32,7 @@ struct Message {
 struct Delegated {
     key: String,
     task: String,
-    /// What the platform made of it.
+    /// The ids of the delegations that the platform created.
     made: BTreeSet<String>,
 }
 
@@ -114,7 +114,8 @@ impl NoDoubles {
         Ok(())
     }
 
-    /// One that failed gives its key free, so that the next request makes another one.
+    /// Checks that the platform created one delegation. A failed one releases its key, so that the next request creates
+    /// another.
     fn made_one(&mut self, sight: &Sight<'_>) -> Result<(), String> {
         let Some(delegation) = self.delegations.get_mut(&sight.who) else { return Ok(()) };
         let source = &sight.facts.agents[sight.who.agent].workspace;
@@ -133,8 +134,9 @@ impl NoDoubles {
     }
 }
 
-/// Whether somebody may have handled the message of a request that came to this. Not one that was never sent, that a peer
-/// refused at its door, or that the platform itself turned away unread; nobody else's word for that counts.
+/// Returns whether somebody may have handled the message of a request with this outcome. Nobody has if the request was
+/// never sent, if the called peer refused it at once, or if the platform itself refused it; nobody else's refusal
+/// counts.
 fn may_be_handled(landing: &Landing) -> bool {
     let direct = match landing.ask.as_ref().and_then(|ask| ask.route) {
         Some(Route::Direct) => true,
@@ -152,7 +154,7 @@ fn may_be_handled(landing: &Landing) -> bool {
     }
 }
 
-/// Whose call it is.
+/// The index of the called agent.
 pub(super) fn peer_of(kind: JobKind) -> Option<usize> {
     match kind {
         JobKind::CallPeer(call) => Some(call.to.into()),

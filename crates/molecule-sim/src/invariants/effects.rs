@@ -1,4 +1,4 @@
-//! Every effect ends, once.
+//! Invariant: every effect ends exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::trace::{Sight, Taken, TraceEvent};
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct EveryStartEndsOnce {
-    /// By process, since ids are unique within a session.
+    /// By process, because ids are unique only within a session.
     open: BTreeMap<(usize, EffectId), Open>,
-    /// Processes that were stopped at once, and let go of what is under way.
+    /// Processes that were stopped at once and abandon their effects.
     hurried: BTreeSet<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Why loops end.
+//! Invariant: loops end for a reason, and in time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,36 +19,38 @@ use crate::weather::Route;
 #[derive(Debug, Default)]
 pub(crate) struct EndsForAReason {
     loops: BTreeMap<Who, Life>,
-    /// Processes that somebody wants to stop.
+    /// Processes that the application asked to stop.
     stopped: BTreeSet<usize>,
     /// Processes that have registered.
     registered: BTreeSet<usize>,
 }
 
-/// What a loop was told.
+/// The history of a loop.
 #[derive(Debug, Default)]
 struct Life {
-    /// Whether its process had registered when it began.
+    /// Whether its process had registered before the loop began.
     was_registered: bool,
     asked: bool,
     paused: bool,
-    /// When the platform first and last said that the workspace is gone, on the agent's clock.
+    /// The times at which the platform first and last said that the workspace is gone, on the agent's clock.
     gone: Option<(Time, Time)>,
-    /// Registers in a row that the platform refused with 401, at least an interval apart, and when the last of them was.
+    /// Consecutive registers that the platform refused with 401, at least an interval after each other.
     refused: u32,
+    /// The time of the last of them.
     refused_at: Option<Time>,
-    /// What it must finish before it can stop: a register, which may take so long, and an act of the store.
+    /// The timeout of the register in flight; the loop finishes the register and the store operation below before it
+    /// stops.
     register_under_way: Option<Duration>,
     storing: bool,
-    /// By when it must have ended.
+    /// The time by which it must have ended.
     ends_by: Option<Time>,
 }
 
-/// Stopping takes so long at most, the moment for the lock included.
+/// The longest that a stop takes, release of the lock included.
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// A request that is under way has its limit, and a moment to be stored.
+/// The longest that a stop takes with a request in flight: its timeout, and a moment to store the answer.
 const FINISHING: Duration = Duration::from_secs(31);
-/// A register without a bearer may mint a token, and has the limit of its whole call.
+/// The same for a register without a bearer: it may mint a token, and has the timeout of its whole call.
 const FINISHING_A_MINT: Duration = Duration::from_secs(91);
 
 impl Invariant for EndsForAReason {
@@ -192,12 +194,13 @@ impl Life {
     }
 }
 
-/// How far apart the signs of an end must be: a heartbeat's interval, and no gateway's hiccup.
+/// The least time between two signs of an end: a heartbeat interval, and at least 15 s, so that a short failure of a
+/// gateway is not taken for one.
 pub(super) fn end_interval(agent: &Agent) -> Duration {
     agent.heartbeat().max(Duration::from_secs(15))
 }
 
-/// Only what the first register says, or the lock, may be an error.
+/// A loop may fail only with an error of its first register, or of the lock before it.
 fn failed(life: &Life, error: &Error) -> Result<(), String> {
     let kind = error.kind();
     let before_anything = matches!(kind, ErrorKind::Locked | ErrorKind::Storage) && !life.asked;

@@ -1,4 +1,4 @@
-//! One request at a time in each lane.
+//! Invariant: at most one request is in flight in each lane.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ pub(crate) struct OneRequestPerLane {
     open: BTreeMap<(Who, Lane), EffectId>,
 }
 
-/// What goes on beside what.
+/// The lanes of a loop, and that of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
     Heartbeat,
     State,
     Register,
-    /// Of a call beside the loop, which has one lane.
+    /// The only lane of a call outside the loop.
     Call,
 }
 
@@ -37,7 +37,7 @@ impl Lane {
 }
 
 impl OneRequestPerLane {
-    /// A request of a machine ended, or all of them.
+    /// Removes an ended request of a machine, or all of its requests.
     fn close(&mut self, who: Who, ended: Option<EffectId>) {
         for lane in [Lane::Heartbeat, Lane::State, Lane::Register, Lane::Call] {
             if self.open.get(&(who, lane)).is_some_and(|id| ended.is_none_or(|ended| ended == *id)) {

@@ -1,4 +1,4 @@
-//! What becomes of tokens whose answer was lost.
+//! Invariant: the application hears of a token whose answer was lost.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ use crate::trace::{Landing, Sight, TraceEvent, Who};
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct LostTokensAreToldOf {
-    /// By process and effect: requests that may mint, and what became of them.
+    /// By process and effect: the state of each request that may mint.
     asked: BTreeMap<(usize, EffectId), Asked>,
     machines: BTreeMap<Who, Told>,
 }
 
 #[derive(Debug)]
 enum Asked {
-    /// The server minted this, and the answer is on its way.
+    /// The server minted this token, and the answer is on its way.
     Minted(String),
-    /// The machine got something that brought no token.
+    /// The machine got an outcome without a token.
     Fruitless,
 }
 
-/// What the application heard of a machine.
+/// The messages that a machine gave to the application.
 #[derive(Debug, Default)]
 struct Told {
-    /// What the server minted for it, and no answer will bring.
+    /// Tokens that the server minted for it in answers that were lost.
     lost: Vec<String>,
-    /// Whether it said how to recover, since something was lost that may have been a token.
+    /// Whether it said how to recover, since an answer was lost that may have contained a token.
     said: bool,
-    /// Nobody listens.
+    /// Nobody waits for its result.
     alone: bool,
-    /// It is over.
+    /// The machine is done.
     ended: bool,
 }
 
@@ -98,12 +98,12 @@ impl LostTokensAreToldOf {
                 machine.said = false;
                 machine.lost.push(token);
             }
-            // The server may still act.
+            // The server may still mint a token.
             Some(Asked::Fruitless) | None => self.machine(who).said = false,
         }
     }
 
-    /// The server acts when its answer is not waited for any more.
+    /// Handles a token that the server mints after the machine stopped waiting for the answer.
     fn lost(&mut self, sight: &Sight<'_>, known: &Known, token: &str) -> Result<(), String> {
         let machine = self.machine(sight.who);
         machine.lost.push(token.to_owned());
@@ -114,7 +114,7 @@ impl LostTokensAreToldOf {
         let machine = self.machine(sight.who);
         machine.ended = true;
         machine.said |= ending.error().is_some_and(|error| says_how(&error.to_string()).is_ok());
-        // A loop that ends before it could try again says it when it is started again.
+        // A loop that ends before it could try again reports the loss when it is started again.
         machine.alone |= matches!(ending, Ending::Run(Ok(Ended::Stopped | Ended::Paused | Ended::Deleted)));
         machine.judge(sight, known)
     }

@@ -1,4 +1,4 @@
-//! What a calm world looks like: a reference model of where every agent should be.
+//! Invariant: a reference model of the state that every agent reaches while nothing disturbs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,33 +25,34 @@ pub(crate) struct OnlineAgainSoon {
 
 #[derive(Debug, Default)]
 struct Calm {
-    /// Since when nothing disturbs the agent.
+    /// The time since which nothing disturbs the agent.
     since: Time,
-    /// Its requests that met a gust and have not ended.
+    /// Its requests in flight that met a network fault.
     gusty: BTreeSet<(usize, EffectId)>,
     last_beat: Time,
-    /// Whether its workspace was paused or resumed, and it has not been online since: a heartbeat tells nothing of that.
+    /// Whether its workspace was paused or resumed and has not been online since. Only a poll of the state shows that;
+    /// a heartbeat does not.
     needs_a_look: bool,
-    /// What its process last reported.
+    /// The latest report of its process: the number of active tasks.
     reported: Option<u8>,
-    /// Why the program failed last, if nobody but an owner can mend it; it may be trying again and again.
+    /// The error with which the program failed last, if only an owner can fix it; the program may be trying again.
     hopeless: Option<ErrorKind>,
 }
 
-/// Where an agent should be.
+/// The state that an agent should reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Truth {
     Gone,
     Paused,
-    /// No token that the agent has authenticates it, and none is minted for it.
+    /// The workspace has tokens, the agent has none of them, and the platform mints no other.
     Locked,
     Live,
 }
 
-/// The server's window, over which what waited for a rate limit is spread.
+/// The server's rate limit window; requests that waited for a refill are spread over it.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// A request takes a moment.
+/// The duration of a request.
 const SLACK: Duration = Duration::from_secs(1);
 
 impl Invariant for OnlineAgainSoon {
@@ -96,7 +97,7 @@ impl Calm {
                     self.since
                 }
                 Ending::Run(Err(error)) | Ending::Register(Err(error)) => {
-                    // It has a token that works, in memory.
+                    // The process has a valid token in memory.
                     if error.kind() == ErrorKind::TokenNotSaved {
                         self.hopeless = None;
                     }
@@ -108,7 +109,7 @@ impl Calm {
                 }
             },
             TraceEvent::Began if is_program(sight, agent) && self.hopeless.is_none() => now,
-            // What is waited for takes longer by as much.
+            // A stopped clock extends every wait by the same time.
             TraceEvent::Acted(ScenarioAction::ClockStands(secs) | ScenarioAction::Sleep { secs, counted: false }) => {
                 self.since.max(now) + Duration::from_secs((*secs).into())
             }
@@ -131,16 +132,16 @@ impl Calm {
         self.since = self.since.max(until).max(if disturbed { now } else { Time::ZERO });
     }
 
-    /// A bad answer has to be waited for as long as it asks.
+    /// Returns the end of the wait that an answer causes.
     fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &Landing) -> Time {
-        // A clock that stands still counts nothing.
+        // A wait begins only when the clock goes on.
         let now = sight.at.max(agent.still_until);
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
         if !landing.is_about_the_agent() && landing.ask.is_some() {
             return if was_gusty { now } else { self.since };
         }
         let status = landing.status.map_or(0, |status| status.as_u16());
-        // Looks at the state wait for a refill, and not all at its moment.
+        // Polls of the state wait for a refill, and are spread over the time after it.
         if let Some((left, limit, reset)) = landing.left
             && u64::from(left) < u64::from(limit) * u64::from(reset + 1) / 60
         {
@@ -181,9 +182,9 @@ impl Calm {
         let calm_for = sight.at.since(self.since);
         let slower = agent.heartbeat().max(agent.state());
         let most = match truth {
-            // A dead credential is refused three times, an interval apart.
+            // A revoked credential is refused three times, one interval after each other, before the loop ends.
             Truth::Locked => 2 * slower + 2 * end_interval(agent) + slower,
-            // Only a look at the state tells of an end, a pause, or its end; of an end twice, an interval apart.
+            // Only a poll of the state shows a deletion or a pause; a deletion must be confirmed after an interval.
             Truth::Gone => 2 * slower + end_interval(agent),
             Truth::Paused => 2 * slower,
             Truth::Live if self.needs_a_look => 2 * slower,
@@ -237,7 +238,7 @@ fn truth(sight: &Sight<'_>, known: &Known, agent: &Agent) -> Truth {
     if asks && !has_one { Truth::Locked } else { Truth::Live }
 }
 
-/// Whether this machine is what the program is doing.
+/// Returns whether this machine is the one that the program waits for.
 fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
     let does = match sight.who.kind {
         JobKind::Run => true,
@@ -260,7 +261,7 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
     does && agent.process == Some(sight.who.process)
 }
 
-/// Errors that nobody but an owner can mend.
+/// Returns whether only an owner can fix this error.
 fn is_hopeless(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TokenNotHeld | ErrorKind::Revoked | ErrorKind::Removed | ErrorKind::NotCreated)
 }

@@ -1,4 +1,4 @@
-//! Where credentials go.
+//! Invariant: credentials go only to the platform.
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
@@ -64,7 +64,7 @@ fn published(peer: &Agent, request: &Request<bytes::Bytes>) -> bool {
     peer.published.contains(&uri)
 }
 
-/// No credential of the sender's is in it, and no name.
+/// Checks that a request contains no credential and no name of its sender.
 fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &Known) -> Result<(), String> {
     for (name, value) in request.headers() {
         if ![ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name) {

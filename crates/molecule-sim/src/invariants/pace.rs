@@ -1,4 +1,4 @@
-//! How far apart heartbeats are.
+//! Invariant: the interval between heartbeats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,25 +16,25 @@ use crate::weather::Route;
 #[derive(Debug, Default)]
 pub(crate) struct HeartbeatsKeepTheirPace {
     loops: BTreeMap<Who, Pace>,
-    /// Loops that beat no more: they wait for a resume, or wind down.
+    /// Loops that send no more heartbeats: they wait for a resume, or are stopping.
     resting: BTreeSet<Who>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     last: Time,
-    /// Whether nothing hindered the lane since.
+    /// Whether the lane had no fault since the last heartbeat.
     free: bool,
-    /// Whether the server said since that the agents ask too much.
+    /// Whether the server answered 429 since the last heartbeat.
     throttled: bool,
 }
 
-/// A beat that is due is sent at once; clocks are read in whole steps.
+/// The tolerance for a heartbeat that was sent: it is sent at once when it is due, and clocks are read in whole steps.
 const SLACK: Duration = Duration::from_millis(50);
-/// A beat that is not sent at all shows when something else happens.
+/// The tolerance for a missing heartbeat, which shows only at the next event.
 const OVERDUE: Duration = Duration::from_secs(1);
 
-/// A server asks to wait for a minute at most, and a request of another lane may have been under way for half of one.
+/// A server asks for a wait of at most 60 s, and a request of another lane may have been in flight for 30 s.
 const LIMITED: Duration = Duration::from_secs(60 + 30 + 1);
 
 impl Invariant for HeartbeatsKeepTheirPace {
@@ -68,7 +68,7 @@ impl Invariant for HeartbeatsKeepTheirPace {
             TraceEvent::Landed(landing, _)
                 if landing.is_about_the_agent() && landing.status.is_some_and(|status| status.as_u16() == 429) =>
             {
-                // Calls beside the loop come again when their application wants it.
+                // The application decides when a call outside the loop is repeated.
                 let of_the_loop = sight.who.kind == JobKind::Run;
                 self.each(
                     sight.who.agent,

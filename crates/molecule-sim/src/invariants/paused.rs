@@ -1,4 +1,4 @@
-//! A pause is the owner's.
+//! Invariant: an agent never registers a paused workspace.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::weather::Route;
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct NeverRegistersWhilePaused {
-    /// What the view last said to a machine, since it last registered.
+    /// The workspace's state in the last view that each machine got, since it last registered.
     told: BTreeMap<Who, Says>,
 }
 

@@ -1,4 +1,4 @@
-//! What must not be done twice.
+//! Invariant: a request that may be handled only once is not repeated.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::weather::Route;
 pub(crate) struct NothingIsDoneTwice {
     /// Requests that may have arrived, by machine and route.
     maybe: BTreeMap<(Who, Route), String>,
-    /// How often the server did it.
+    /// How often the server handled each.
     done: BTreeMap<(Who, Route), u32>,
 }
 
@@ -66,8 +66,8 @@ impl Invariant for NothingIsDoneTwice {
     }
 }
 
-/// A 401 turns a request away, and so does the platform's own word for it: its 429, and its 503 with a code. A 503 that
-/// asks to come again may be of something that has passed the request on.
+/// Returns whether the server may have handled a request with this outcome. It has not after a 401, nor after the
+/// platform's own 429 or its 503 with a code. Any other 503 may come from a gateway that passed the request on.
 pub(super) fn may_have_arrived(landing: &Landing) -> bool {
     match (landing.status.map(|status| status.as_u16()), landing.fault) {
         (Some(401), _) => false,

@@ -1,4 +1,4 @@
-//! What nothing may print.
+//! Invariant: no `Debug` output and no error text contains a secret.
 
 use std::error::Error as StdError;
 use std::fmt::Write;
@@ -25,7 +25,7 @@ impl Invariant for NoSecretIsPrinted {
     fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
         self.text.clear();
         let text = &mut self.text;
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = match &sight.seen {
             TraceEvent::Asked(ask) => text.write_str(&ask.printed),
             TraceEvent::HostAsked(_, op) => write!(text, "{op:?}"),
@@ -51,14 +51,15 @@ impl Invariant for NoSecretIsPrinted {
     }
 }
 
-/// Bytes of a token, and of a platform's secret.
+/// The length of a token, and of a platform's secret, in bytes.
 const LENGTH: usize = 43;
 
-/// The first secret that a text contains. Most are words of one length, which are looked up instead of looked for.
+/// The first secret that a text contains. Most secrets are words of one length, so that a set lookup finds them faster
+/// than a search for each.
 pub(super) fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
     let marked = known.marks.iter().map(String::as_str).find(|mark| text.contains(mark));
     marked.or_else(|| {
-        // A word that is long enough has a character at one of these places.
+        // A word of this length or more covers at least one of these positions.
         let places = (LENGTH - 1..text.len()).step_by(LENGTH);
         let words = places.filter_map(|place| word_at(text, place)).filter(|word| word.len() >= LENGTH);
         let mut parts = words.flat_map(|word| (0..=word.len() - LENGTH).map(|from| &word[from..from + LENGTH]));
@@ -66,7 +67,7 @@ pub(super) fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
     })
 }
 
-/// The word of letters, digits, `-` and `_` that a place is in.
+/// The word of letters, digits, `-` and `_` around a position.
 fn word_at(text: &str, place: usize) -> Option<&str> {
     let bytes = text.as_bytes();
     let is_of_a_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -76,7 +77,7 @@ fn word_at(text: &str, place: usize) -> Option<&str> {
     text.get(place - before..place + after)
 }
 
-/// What was printed, the secret taken out.
+/// The beginning of the text, with the secret replaced.
 fn short(text: &str, secret: &str) -> String {
     text.replace(secret, "[SECRET]").chars().take(300).collect()
 }

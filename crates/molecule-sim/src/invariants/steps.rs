@@ -1,4 +1,4 @@
-//! Steps are few, and rest is rest.
+//! Invariant: a machine returns few steps without input, and an idle machine has something to wait for.
 
 use molecule_core::machine::MAX_STEPS;
 

@@ -1,4 +1,4 @@
-//! What becomes of tokens.
+//! Invariant: every token is stored, or the application is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::weather::Route;
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct NoTokenIsLost {
-    /// Tokens that a machine was given and must store before anything else.
+    /// Tokens that a machine got and must store before anything else.
     to_store: BTreeMap<Who, String>,
     storing: BTreeMap<(usize, EffectId), (Who, String)>,
-    /// Tokens that could not be stored, of which nobody heard yet.
+    /// Tokens that could not be stored, while the application has not been told.
     untold: BTreeMap<Who, String>,
-    /// By process: the token that it holds in memory alone.
+    /// By process: the token that it has only in memory.
     unsaved: BTreeMap<usize, String>,
-    /// Processes that said that the token which their owner gave cannot be stored.
+    /// Processes that warned that the owner's token cannot be stored.
     warned: BTreeSet<usize>,
-    /// By process: the token that its owner gave, once a register with it was answered well.
+    /// By process: the owner's token, after a successful register with it.
     accepted: BTreeMap<usize, String>,
     /// Processes that were stopped at once, and need not finish anything.
     hurried: BTreeSet<usize>,
-    /// By agent: since when the disk is as it is.
+    /// By agent: the time since which the disk has its present condition.
     disk_since: BTreeMap<usize, Time>,
-    /// When a machine last looked at the view, after which it prepares nothing more.
+    /// The time at which each machine last requested the view; it prepares the store only before that.
     looked: BTreeMap<Who, Time>,
 }
 
-/// The acts of the host before a register take no longer.
+/// The longest that the host operations before a register take.
 const MOMENT: Duration = Duration::from_secs(1);
 
 impl Invariant for NoTokenIsLost {
@@ -135,7 +135,7 @@ impl NoTokenIsLost {
         if !(brought || accepted) || !known.tokens.contains(&token) {
             return Err("it stores what no answer brought".to_owned());
         }
-        // What was minted just now is stored before anybody can know better.
+        // A token that was just minted is stored before anybody can know better.
         let agent = &sight.facts.agents[who.agent];
         let lives = |token: &str| {
             molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token))
@@ -177,7 +177,7 @@ impl NoTokenIsLost {
         Ok(())
     }
 
-    /// Whether a register was accepted with the token that the owner gave.
+    /// Records whether a register succeeded with the owner's token.
     fn answered(&mut self, sight: &Sight<'_>, landing: &Landing) {
         let Some(ask) = landing.ask.as_ref().filter(|ask| ask.route == Some(Route::Register)) else { return };
         if !landing.is_good() {
@@ -190,7 +190,7 @@ impl NoTokenIsLost {
         };
     }
 
-    /// A register stores what could not be stored before, and what its owner gave, if the disk lets it.
+    /// Checks that a register stored an unsaved token or the owner's token, if the disk works.
     fn registered(&self, sight: &Sight<'_>) -> Result<(), String> {
         let process = sight.who.process;
         let Some(token) = self.unsaved.get(&process).or_else(|| self.accepted.get(&process)) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Where peers are called.
+//! Invariant: peers are called only at URLs that the platform gave.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,16 +21,16 @@ pub(crate) struct PeersAreWhereTheyWereSaidToBe {
     told: BTreeMap<(usize, WorkspaceId), Told>,
 }
 
-/// What a process was told of a peer; times are those of its own clock.
+/// The URL of a peer that a process got; times are those of the agent's monotonic clock.
 #[derive(Debug)]
 struct Told {
     url: String,
     at: Time,
-    /// When a direct call of it was refused at this URL.
+    /// The time at which a direct call to this URL was refused.
     refused: Option<Time>,
 }
 
-/// How long a URL holds, and a refusal.
+/// The validity of a URL, and of a refusal.
 const TTL: Duration = Duration::from_secs(300);
 
 impl Invariant for PeersAreWhereTheyWereSaidToBe {
@@ -107,7 +107,7 @@ impl PeersAreWhereTheyWereSaidToBe {
                     let refused = self.told.get(&key).filter(same).and_then(|told| told.refused);
                     self.told.insert(key, Told { url: url.clone(), at: now, refused });
                 }
-                // An error may be anybody's; what the platform says with one is no URL.
+                // Anybody may have sent an error; only the platform's own error texts say that the peer has no URL.
                 None if route == Some(Route::Peers) || is_nowhere(landing) => drop(self.told.remove(&key)),
                 None => {}
             }
@@ -126,7 +126,7 @@ impl PeersAreWhereTheyWereSaidToBe {
     }
 }
 
-/// The platform's words for a peer that is nowhere.
+/// Returns whether the answer is the platform's text for a peer without a URL.
 fn is_nowhere(landing: &Landing) -> bool {
     matches!(
         landing.error.as_deref(),

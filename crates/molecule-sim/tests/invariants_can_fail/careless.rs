@@ -1,4 +1,4 @@
-//! Wrong with peers.
+//! Saboteurs that make mistakes with peers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ fn changed(request: Request<Bytes>, from: &str, to: &str) -> Request<Bytes> {
     request.map(|body| String::from_utf8_lossy(&body).replacen(from, to, 1).into())
 }
 
-/// Lets go of a message that is under way, and sends it once more.
+/// Abandons a message in flight, and sends it again.
 #[derive(Default)]
 pub(crate) struct ChangesItsMind {
     next: Vec<AStep>,
@@ -47,7 +47,7 @@ impl Saboteur for ChangesItsMind {
     }
 }
 
-/// Writes something else into every request but the first one that has it.
+/// Changes a text in every request but the first one that contains it.
 pub(crate) struct Rewrites {
     from: &'static str,
     to: &'static str,
@@ -78,7 +78,7 @@ impl Saboteur for Rewrites {
     }
 }
 
-/// Says in the message who sends it.
+/// Names the sender in the message.
 #[derive(Default)]
 pub(crate) struct TellsItsName {
     name: Option<String>,
@@ -98,7 +98,7 @@ impl Saboteur for TellsItsName {
     }
 }
 
-/// Knocks at another door of the peer's.
+/// Calls another URL of the peer.
 pub(crate) struct KnocksElsewhere;
 
 impl Saboteur for KnocksElsewhere {
@@ -113,10 +113,10 @@ impl Saboteur for KnocksElsewhere {
     }
 }
 
-/// Remembers for ever where a peer was said to be, over all calls.
+/// Caches every peer's URL for ever, across all calls.
 #[derive(Default, Clone)]
 pub(crate) struct RemembersForEver {
-    /// By the path that asks for it; no two worlds have the same one.
+    /// Answers by the path of their request; no two worlds have the same path.
     said: Rc<RefCell<BTreeMap<String, Response<Bytes>>>>,
     asked: Option<(EffectId, String)>,
 }
@@ -146,7 +146,7 @@ impl Saboteur for RemembersForEver {
     }
 }
 
-/// Calls a peer directly that had refused that, over all calls.
+/// Calls a peer directly although it has refused that, across all calls.
 #[derive(Default, Clone)]
 pub(crate) struct Insists {
     last: Rc<RefCell<Option<Uri>>>,
@@ -173,19 +173,19 @@ impl Saboteur for Insists {
     }
 }
 
-/// Takes one outcome of a message for another.
+/// Replaces one outcome of a message by another.
 pub(crate) struct Mishears {
     sent: Option<EffectId>,
     hears: fn() -> Outcome,
 }
 
 impl Mishears {
-    /// A loss for a peer that does not listen.
+    /// Takes a lost answer for a refused connection.
     pub(crate) fn a_refusal() -> Self {
         Self { sent: None, hears: || Outcome::Failed(Fault::new(Sent::No, FaultKind::Connect)) }
     }
 
-    /// A loss for a platform that could not even look.
+    /// Takes a lost answer for a platform that could not look up the peer.
     pub(crate) fn a_failed_lookup() -> Self {
         let hears = || {
             let mut answer = Response::new(Bytes::from_static(b"{\"error\":\"lookup failed\"}"));
@@ -212,7 +212,7 @@ impl Saboteur for Mishears {
     }
 }
 
-/// Reads that a message failed where it waits.
+/// Reads "failed" for a message that is still queued.
 pub(crate) struct GivesTheQueueUp;
 
 impl Saboteur for GivesTheQueueUp {

@@ -1,4 +1,4 @@
-//! Wrong with effects and the store.
+//! Saboteurs that make mistakes with effects and the store.
 
 use molecule_core::effect::{Effect, EffectId, HostOp, HostResult, Outcome, Slot};
 use molecule_core::machine::{Cx, Step};
@@ -6,7 +6,7 @@ use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
 
-/// Believes that a token is stored.
+/// Reports a token as stored without storing it.
 pub(crate) struct ForgetsToStore;
 
 impl Saboteur for ForgetsToStore {
@@ -20,13 +20,13 @@ impl Saboteur for ForgetsToStore {
     }
 }
 
-/// Does something else before it stores a token.
+/// Starts another effect before it stores a token.
 #[derive(Default)]
 pub(crate) struct StoresLast {
     put_off: Option<AStep>,
 }
 
-/// No machine's.
+/// An effect id that no machine uses.
 const OWN: EffectId = EffectId(1 << 40);
 
 impl Saboteur for StoresLast {
@@ -49,7 +49,7 @@ impl Saboteur for StoresLast {
     }
 }
 
-/// Stores something else.
+/// Stores another content than the token.
 pub(crate) struct StoresRubbish;
 
 impl Saboteur for StoresRubbish {
@@ -64,7 +64,7 @@ impl Saboteur for StoresRubbish {
     }
 }
 
-/// Stores what nobody gave it.
+/// Stores a token that no answer contained.
 #[derive(Default)]
 pub(crate) struct StoresUnasked {
     stored: bool,
@@ -82,7 +82,7 @@ impl Saboteur for StoresUnasked {
     }
 }
 
-/// Uses a name a second time.
+/// Uses an effect id twice.
 #[derive(Default)]
 pub(crate) struct AsksTheHostTwice {
     again: Option<EffectId>,
@@ -101,7 +101,7 @@ impl Saboteur for AsksTheHostTwice {
     }
 }
 
-/// Ends without giving the lock back.
+/// Ends without releasing the lock.
 pub(crate) struct KeepsTheLock;
 
 impl Saboteur for KeepsTheLock {
@@ -115,7 +115,7 @@ impl Saboteur for KeepsTheLock {
     }
 }
 
-/// Cancels what it has cancelled.
+/// Cancels an effect twice.
 #[derive(Default)]
 pub(crate) struct CancelsTwice {
     cancelled: Option<EffectId>,
@@ -134,7 +134,7 @@ impl Saboteur for CancelsTwice {
     }
 }
 
-/// Cancels what has ended.
+/// Cancels an effect that has ended.
 #[derive(Default)]
 pub(crate) struct CancelsWhatEnded {
     ended: Option<EffectId>,
@@ -151,7 +151,7 @@ impl Saboteur for CancelsWhatEnded {
     }
 }
 
-/// Hides that it cancelled something.
+/// Cancels an effect without telling the driver.
 pub(crate) struct Disowns;
 
 impl Saboteur for Disowns {

@@ -1,4 +1,4 @@
-//! Does not heed what the server, the clock or the limits say.
+//! Saboteurs that ignore the server, the clock or the limits.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
 
-/// Changes every answer.
+/// Changes an outcome that is an answer.
 fn answered(outcome: Outcome, change: impl FnOnce(&mut Response<Bytes>)) -> Option<Outcome> {
     Some(match outcome {
         Outcome::Response(mut answer) => {
@@ -23,7 +23,7 @@ fn answered(outcome: Outcome, change: impl FnOnce(&mut Response<Bytes>)) -> Opti
     })
 }
 
-/// To how long it should wait.
+/// Ignores `Retry-After`.
 pub(crate) struct ToRetryAfter;
 
 impl Saboteur for ToRetryAfter {
@@ -34,7 +34,7 @@ impl Saboteur for ToRetryAfter {
     }
 }
 
-/// To how much is left of the window.
+/// Ignores the requests left in the rate limit window.
 pub(crate) struct ToTheBudget;
 
 impl Saboteur for ToTheBudget {
@@ -45,7 +45,7 @@ impl Saboteur for ToTheBudget {
     }
 }
 
-/// To the limits of its requests.
+/// Ignores the timeouts of its requests.
 pub(crate) struct ToLimits;
 
 impl Saboteur for ToLimits {
@@ -61,7 +61,7 @@ impl Saboteur for ToLimits {
     }
 }
 
-/// To how long ago a connection was heard.
+/// Ignores how long a connection has been idle.
 pub(crate) struct ToSilence;
 
 impl Saboteur for ToSilence {
@@ -75,7 +75,7 @@ impl Saboteur for ToSilence {
     }
 }
 
-/// To its own wake: a heartbeat comes five seconds late.
+/// Ignores its own wake: heartbeats come 5 s late.
 pub(crate) struct Dawdles;
 
 impl Saboteur for Dawdles {
@@ -89,7 +89,7 @@ impl Saboteur for Dawdles {
     }
 }
 
-/// Never wakes once it has beaten.
+/// Never wakes after its first heartbeat.
 #[derive(Default)]
 pub(crate) struct Sleeps {
     beats: bool,
@@ -110,7 +110,7 @@ impl Saboteur for Sleeps {
     }
 }
 
-/// Never tries again when a heartbeat failed.
+/// Never repeats a failed heartbeat.
 #[derive(Default)]
 pub(crate) struct GivesUp {
     failed: bool,

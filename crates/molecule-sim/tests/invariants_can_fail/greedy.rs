@@ -1,4 +1,4 @@
-//! Sends what should not be sent.
+//! Saboteurs that send requests which must not be sent.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +11,7 @@ use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
 
-/// Requests of the saboteur's own, under names that no machine uses.
+/// The saboteur's own requests, with effect ids that no machine uses.
 #[derive(Default)]
 struct Own {
     named: u64,
@@ -54,7 +54,7 @@ impl Saboteur for AsksTwice {
     }
 }
 
-/// Sends what was not answered well again at once, and tells the machine only of good answers.
+/// Repeats every failed request at once, and gives only successful answers to the machine.
 #[derive(Default)]
 pub(crate) struct Impatient {
     own: Own,
@@ -85,7 +85,7 @@ impl Saboteur for Impatient {
     }
 }
 
-/// Sends the first credential that it used with everything that follows.
+/// Sends the first credential that it saw with every later request.
 #[derive(Default)]
 pub(crate) struct KeepsItsCredential {
     first: Option<HeaderValue>,

@@ -1,5 +1,4 @@
-//! Every invariant notices the mistake that it is there for: a saboteur makes it on purpose, in worlds that are well
-//! otherwise.
+//! Every invariant notices its mistake: a saboteur makes it in worlds that are otherwise fine.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +14,7 @@ use std::io::Write;
 use molecule_sim::campaign::made_up;
 use molecule_sim::{JobKind, Saboteur, library, run_sabotaged, scenario};
 
-/// Turns worlds, the kept ones first, until one breaks this invariant.
+/// Runs scenarios, the kept ones first, until one breaks this invariant.
 fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
     let saboteur = |kind| saboteur(kind).map(|saboteur| Box::new(saboteur) as Box<dyn Saboteur>);
     let kept = library::all().unwrap().into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents"));
@@ -30,17 +29,17 @@ fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl 
     panic!("no world shows that {invariant} is broken: {mistake}");
 }
 
-/// In front of the loop alone.
+/// Puts the saboteur in front of the loop only.
 fn of_the_loop<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
     move |kind| (kind == JobKind::Run).then(&saboteur)
 }
 
-/// In front of calls of peers alone.
+/// Puts the saboteur in front of calls of peers only.
 fn of_peers<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
     move |kind| matches!(kind, JobKind::CallPeer(_)).then(&saboteur)
 }
 
-/// In front of every machine.
+/// Puts the saboteur in front of every machine.
 fn of_all<S>(saboteur: impl Fn() -> S) -> impl Fn(JobKind) -> Option<S> {
     move |_| Some(saboteur())
 }

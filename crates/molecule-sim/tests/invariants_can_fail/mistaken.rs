@@ -1,4 +1,4 @@
-//! Takes one thing for another.
+//! Saboteurs that misread answers or break the machine's protocol.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Saboteur for TakesA404ForADeletion {
     }
 }
 
-/// Ends the loop when the platform says for the first time that the workspace is gone.
+/// Ends the loop the first time the platform says that the workspace is gone.
 #[derive(Default)]
 pub(crate) struct BelievesAtOnce {
     runs: bool,
@@ -50,7 +50,7 @@ impl Saboteur for BelievesAtOnce {
     }
 }
 
-/// Ends the loop at the third 401, of whatever route and however soon.
+/// Ends the loop at the third 401, on any route and without an interval.
 #[derive(Default)]
 pub(crate) struct CountsEvery401 {
     seen: u32,
@@ -98,7 +98,7 @@ impl Saboteur for EndsAtOnce {
     }
 }
 
-/// Goes on when it is over.
+/// Goes on after the end.
 #[derive(Default)]
 pub(crate) struct NeverEnds {
     over: bool,
@@ -131,7 +131,7 @@ impl Saboteur for OverlooksAPause {
     }
 }
 
-/// Takes a refused bearer for a server that is busy.
+/// Takes a 401 for a busy server.
 pub(crate) struct OverlooksA401;
 
 impl Saboteur for OverlooksA401 {
@@ -146,7 +146,7 @@ impl Saboteur for OverlooksA401 {
     }
 }
 
-/// Sends heartbeats that say nothing of its work.
+/// Sends heartbeats without the reported task.
 pub(crate) struct ReportsNothing;
 
 impl Saboteur for ReportsNothing {
@@ -161,7 +161,7 @@ impl Saboteur for ReportsNothing {
     }
 }
 
-/// Has always something to say.
+/// Emits events without end.
 pub(crate) struct NeverRests;
 
 impl Saboteur for NeverRests {
@@ -170,7 +170,7 @@ impl Saboteur for NeverRests {
     }
 }
 
-/// Rests without saying until when.
+/// Becomes idle without a wake.
 pub(crate) struct ForgetsItsWake;
 
 impl Saboteur for ForgetsItsWake {
@@ -182,7 +182,7 @@ impl Saboteur for ForgetsItsWake {
     }
 }
 
-/// Wants to be woken at once.
+/// Asks for a wake that is already due.
 pub(crate) struct WakesAtOnce;
 
 impl Saboteur for WakesAtOnce {

@@ -1,4 +1,4 @@
-//! Says too little, or too much.
+//! Saboteurs that tell the application too little or too much.
 
 use http::header::AUTHORIZATION;
 use molecule_core::effect::Effect;
@@ -8,7 +8,7 @@ use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
 
-/// Keeps warnings to itself.
+/// Hides warnings.
 pub(crate) struct HidesWarnings;
 
 impl Saboteur for HidesWarnings {
@@ -20,7 +20,7 @@ impl Saboteur for HidesWarnings {
     }
 }
 
-/// Says what went wrong, and not what to do about it.
+/// Reports the error without the remedy.
 pub(crate) struct HidesRemedies;
 
 impl Saboteur for HidesRemedies {
@@ -46,7 +46,7 @@ fn silent() -> Error {
     Error::config("it went wrong", "do something")
 }
 
-/// Tells which bearer it used.
+/// Prints the bearer that it used.
 #[derive(Default)]
 pub(crate) struct QuotesTheBearer {
     bearer: Option<String>,
