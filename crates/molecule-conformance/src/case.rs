@@ -1,4 +1,4 @@
-//! A case: peer, requests, limits, and what may come of them.
+//! A conformance case: the peer's script, the requests, their limits, and the allowed outcomes.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use rustls::HandshakeKind;
 
 use super::act::PeerAction;
 
-/// The name that stands for a platform on another machine: such a one goes through a proxy.
+/// The host name of a platform on another machine, which is reached through a proxy.
 pub(super) const ELSEWHERE: &str = "platform.example";
 
 /// The bearer of every request.
 pub(super) const BEARER: &str = "Bearer conformance-token";
 
-/// A limit that no case reaches unless it is about that limit.
+/// A timeout that no case reaches unless it is about that timeout.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a peer does, what is asked of it, and what may come of that.
+/// The peer's script, the requests to it, and their allowed outcomes.
 #[derive(Debug)]
 pub struct Case {
-    /// What it shows, unique within the suite.
+    /// What the case shows; unique within the suite.
     pub name: &'static str,
-    /// Why more than one thing may come of it.
+    /// Why more than one outcome is allowed.
     pub because: Option<&'static str>,
     pub(super) connections: Vec<Vec<PeerAction>>,
     pub(super) asks: Vec<CaseRequest>,
@@ -38,28 +38,28 @@ pub struct Case {
     pub(super) handshakes: Option<Vec<HandshakeKind>>,
 }
 
-/// Where the client finds the addresses of a name.
+/// How the client resolves host names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// The operating system knows.
+    /// By the operating system.
     System,
-    /// A given lookup finds the peer.
+    /// A given lookup returns the peer.
     Peer,
-    /// A given lookup finds a closed port first, then the peer.
+    /// A given lookup returns a closed port first, then the peer.
     ClosedThenPeer,
-    /// A given lookup finds twenty closed ports first, then the peer.
+    /// A given lookup returns 20 closed ports first, then the peer.
     ManyClosedThenPeer,
-    /// A given lookup finds an address of a private network first, then the peer.
+    /// A given lookup returns an address of a private network first, then the peer.
     PrivateThenPeer,
-    /// A given lookup finds two closed ports.
+    /// A given lookup returns two closed ports.
     Closed,
-    /// A given lookup finds the name without any address.
+    /// A given lookup returns no address.
     Nothing,
     /// A given lookup fails.
     Fails,
 }
 
-/// The proxy that the client is told to use.
+/// The proxy that the client is configured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxy {
     /// The peer.
@@ -79,7 +79,7 @@ pub struct CaseRequest {
     pub(super) path: &'static str,
     pub(super) body: Bytes,
     pub(super) limits: Limits,
-    /// How many connections the peer must have closed before this is asked.
+    /// The number of connections that the peer must have closed before this request is sent.
     pub(super) once_closed: usize,
     pub(super) allowed: Vec<CaseOutcome>,
     pub(super) body_back: Option<Vec<u8>>,
@@ -87,19 +87,19 @@ pub struct CaseRequest {
     pub(super) cause: Option<&'static str>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CaseOutcome {
     /// An answer with this status.
     Answer(u16),
-    /// An answer with this status, whose body passes the cap.
+    /// An answer with this status, whose body is above the size limit.
     TooLarge(u16),
     /// A fault.
     Fault(FaultKind, Sent),
 }
 
 impl CaseOutcome {
-    /// The fault, if it is one.
+    /// The fault, if the outcome is one.
     pub fn fault(self) -> Option<(FaultKind, Sent)> {
         match self {
             Self::Answer(_) => None,
@@ -120,7 +120,7 @@ pub(super) const fn maybe(kind: FaultKind) -> CaseOutcome {
 }
 
 impl Case {
-    /// A case about plain HTTP to this machine, where nobody listens yet and nothing is asked yet.
+    /// A case over plain HTTP on this machine, as yet without connections and requests.
     pub(super) fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -136,24 +136,24 @@ impl Case {
         }
     }
 
-    /// The peer does this with the next connection.
+    /// Adds the script of the next connection.
     pub(super) fn peer(mut self, acts: impl Into<Vec<PeerAction>>) -> Self {
         self.connections.push(acts.into());
         self
     }
 
-    /// This is asked next.
+    /// Adds the next request.
     pub(super) fn ask(mut self, ask: CaseRequest) -> Self {
         self.asks.push(ask);
         self
     }
 
-    /// A `GET` is asked next, of which nothing but this may come.
+    /// Adds a `GET` with this as the only allowed outcome.
     pub(super) fn gives(self, seen: CaseOutcome) -> Self {
         self.ask(CaseRequest::get().gives(&[seen]))
     }
 
-    /// A `GET` is asked next, and this is its answer.
+    /// Adds a `GET` with this as the only allowed answer.
     pub(super) fn answers(self, status: u16, body: &str) -> Self {
         self.ask(CaseRequest::get().answers(status, body))
     }
@@ -168,42 +168,42 @@ impl Case {
         self
     }
 
-    /// The platform has a name, whose addresses come from there.
+    /// Sets the platform's host name, and how it is resolved.
     pub(super) fn named(mut self, host: &'static str, names: Names) -> Self {
         (self.host, self.names) = (Some(host), names);
         self
     }
 
-    /// `https` to another machine, through a proxy.
+    /// Uses `https` to another machine, through a proxy.
     pub(super) fn through(mut self, proxy: Proxy) -> Self {
         (self.https, self.host, self.proxy) = (true, Some(ELSEWHERE), Some(proxy));
         self
     }
 
-    /// Plain HTTP to this machine, with a proxy for others.
+    /// Uses plain HTTP on this machine, with a proxy for other hosts.
     pub(super) fn beside(mut self, proxy: Proxy) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// These are its TLS handshakes.
+    /// Sets the expected TLS handshakes.
     pub(super) fn shakes_hands(mut self, kinds: impl Into<Vec<HandshakeKind>>) -> Self {
         self.handshakes = Some(kinds.into());
         self
     }
 
-    /// The client must have stopped reading before the peer could send more than this.
+    /// Sets how many bytes the peer may send before the client must have stopped reading.
     pub(super) fn writes_at_most(mut self, bytes: u64) -> Self {
         self.most_written = Some(bytes);
         self
     }
 
-    /// What may come of each of its requests.
+    /// The allowed outcomes of each request.
     pub fn allowed(&self) -> impl Iterator<Item = &[CaseOutcome]> {
         self.asks.iter().map(|ask| ask.allowed.as_slice())
     }
 
-    /// The platform's URL, without a path.
+    /// The platform's URL without a path.
     pub(super) fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.https { "https" } else { "http" };
         match (self.host, self.proxy) {
@@ -215,7 +215,7 @@ impl Case {
 }
 
 impl CaseRequest {
-    /// A `GET` with limits that nothing reaches, and at most 64 KiB back.
+    /// A `GET` with timeouts that nothing reaches, and a size limit of 64 KiB for the answer's body.
     pub(super) fn get() -> Self {
         Self::new(Method::GET, Bytes::new())
     }
@@ -269,56 +269,56 @@ impl CaseRequest {
         self
     }
 
-    /// Onto a kept connection only if that was heard within this time.
+    /// Allows a pooled connection only if it was idle for less than this.
     pub(super) fn max_idle(mut self, limit: Duration) -> Self {
         self.limits.max_idle = limit;
         self
     }
 
-    /// To these addresses alone.
+    /// Restricts the addresses that may be called.
     pub(super) fn reach(mut self, reach: Reach) -> Self {
         self.limits.reach = reach;
         self
     }
 
-    /// Only after the peer closed this many connections.
+    /// Sends it only after the peer closed this many connections.
     pub(super) fn once_closed(mut self, connections: usize) -> Self {
         self.once_closed = connections;
         self
     }
 
-    /// Only these may come of it.
+    /// Sets the allowed outcomes.
     pub(super) fn gives(mut self, seen: &[CaseOutcome]) -> Self {
         self.allowed = seen.to_vec();
         self
     }
 
-    /// Only this answer may come of it.
+    /// Sets this answer as the only allowed outcome.
     pub(super) fn answers(self, status: u16, body: impl Into<Vec<u8>>) -> Self {
         self.gives(&[CaseOutcome::Answer(status)]).body(body)
     }
 
-    /// If there is an answer, this is its body.
+    /// Sets the expected body of an answer.
     pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body_back = Some(body.into());
         self
     }
 
-    /// If there is an answer, or the head of one, it has this header.
+    /// Adds an expected header of an answer, or of the head in a fault.
     pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers_back.push((name, value));
         self
     }
 
-    /// If there is a fault, its cause names this.
+    /// Sets a text that the cause of a fault must contain.
     pub(super) fn naming(mut self, cause: &'static str) -> Self {
         self.cause = Some(cause);
         self
     }
 
-    /// The request, as a machine would make it.
+    /// The request as a machine would build it.
     ///
-    /// `number`: which one of its case, for the peer to tell.
+    /// `number`: its number in the case, by which the peer recognises it.
     pub(super) fn request(&self, url: &str, number: usize) -> Request<Bytes> {
         let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();

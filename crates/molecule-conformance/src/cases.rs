@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! All conformance cases; each module has those of one subject.
 
 mod answers;
 mod bodies;
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn every_fault_that_was_seen_is_the_one_outcome_of_a_case() {
         let cases = all();
-        // The moment decides about these: whether a server's close or alert overtakes the request.
+        // The timing decides whether a server's close or alert arrives before the request is written.
         let at_times = [maybe(Tls), unsent(Interrupted)];
         for fault in SEEN {
             let is_it = |seen: &CaseOutcome| seen.fault() == Some(*fault);

@@ -1,4 +1,4 @@
-//! What a peer shows in a TLS handshake.
+//! The certificates that a peer presents in a TLS handshake.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,27 +13,27 @@ use super::case::ELSEWHERE;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// The one that clients trust.
+/// The authority that clients trust.
 static TRUSTED: LazyLock<Authority> = LazyLock::new(authority);
 
 static UNKNOWN: LazyLock<Authority> = LazyLock::new(authority);
 
-/// The authority that clients must trust, in PEM.
+/// The certificate of the authority that clients must trust, in PEM.
 pub fn trusted() -> Vec<u8> {
     TRUSTED.pem().into_bytes()
 }
 
-/// An authority that signed nothing, in PEM.
+/// The certificate of an authority that signed nothing, in PEM.
 pub(super) fn idle_authority() -> Vec<u8> {
     static IDLE: LazyLock<Authority> = LazyLock::new(authority);
     IDLE.pem().into_bytes()
 }
 
-/// Whom a good certificate is for.
+/// The names in a good certificate.
 const HERE: [&str; 3] = ["127.0.0.1", "localhost", ELSEWHERE];
 
 impl Certificate {
-    /// How a server shows it.
+    /// The TLS configuration of a server with this certificate.
     pub(super) fn config(self) -> Arc<ServerConfig> {
         static GOOD: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| config(&TRUSTED, &HERE, false));
         match self {
@@ -64,7 +64,7 @@ fn config(authority: &Authority, names: &[&str], expired: bool) -> Arc<ServerCon
     Arc::new(config)
 }
 
-/// The same, and a client must show a certificate of the trusted authority.
+/// The same, but a client must present a certificate by the trusted authority.
 fn asking(config: &ServerConfig) -> Arc<ServerConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(TRUSTED.der().clone()).expect("it is a certificate");

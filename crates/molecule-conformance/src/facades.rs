@@ -1,4 +1,5 @@
-//! What the tests of both facades share: a workspace, an endpoint that is sent once, a platform that takes the agent in.
+//! Shared parts of both facades' tests: a workspace, an endpoint that is sent once, and a platform that accepts the
+//! agent.
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -9,10 +10,10 @@ use molecule_core::proto::WorkspaceId;
 use super::act::PeerAction;
 use super::peer::Received;
 
-/// The workspace.
+/// The workspace's id.
 pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
-/// `POST /once`, whose answer is its body of at most 1000 bytes. It is not sent again once it may have arrived.
+/// `POST /once`, which returns the answer's body, at most 1000 bytes. It is not repeated if it may have arrived.
 #[derive(Debug, Clone)]
 pub struct Once;
 
@@ -32,7 +33,7 @@ impl Endpoint for Once {
     }
 }
 
-/// What the current server says to an agent of the workspace [`ID`] that has a token, with one secret,
+/// Answers like the current server to an agent of the workspace [`ID`] that has a token. The workspace has one secret,
 /// `OPENAI_API_KEY=sk-1`.
 pub fn welcome(request: &Received) -> Vec<PeerAction> {
     vec![if request.is("POST /registry/register") {
@@ -50,7 +51,7 @@ pub fn welcome(request: &Received) -> Vec<PeerAction> {
     }]
 }
 
-/// The same to an agent without a token, which gets `minted` with its register.
+/// Answers the same to an agent without a token, and mints the token `minted` at its register.
 pub fn mint(request: &Received) -> Vec<PeerAction> {
     if request.is("POST /registry/register") {
         return vec![PeerAction::json(r#"{"status":"registered","delivery_mode":"poll","auth_token":"minted"}"#)];

@@ -1,7 +1,9 @@
-//! One suite of acts on the store that every disk must pass, so that a simulated disk does only what a real one does.
+//! One conformance suite for stores, which the simulated disk and a real one must pass, so that the simulated disk does
+//! only what a real one does.
 //!
-//! A [`Course`] is data: who does what in which order, what becomes of the disk meanwhile, and what comes of each act.
-//! A [`TestDisk`] is what it runs on: a real directory below `molecule-host`, or a simulated disk.
+//! A [`Course`] is data: the operations of two agents in their order, changes of the disk's condition between them, and
+//! the expected outcome of each operation. A [`TestDisk`] is where a course runs: a real directory below
+//! `molecule-host`, or a simulated disk.
 
 mod courses;
 
@@ -13,21 +15,21 @@ use molecule_host::{Host, Store};
 
 pub use courses::all;
 
-/// Acts in their order, each with what comes of it.
+/// Operations in their order, each with its expected outcome.
 #[derive(Debug)]
 pub struct Course {
-    /// What it shows, unique within the suite.
+    /// What the course shows; unique within the suite.
     pub name: &'static str,
     steps: Vec<CourseStep>,
 }
 
 #[derive(Debug)]
 enum CourseStep {
-    /// An agent's act, and what comes of it.
+    /// An agent's operation, and its expected outcome.
     StoreAct(Agent, StoreAct, Did),
-    /// The disk becomes so.
+    /// The disk's condition changes.
     Becomes(Condition),
-    /// What the agent's last act brought is nobody's any more.
+    /// The outcome of the agent's last operation is disposed of.
     Disposed(Agent),
     /// The agent's process ends.
     Ends(Agent),
@@ -47,11 +49,11 @@ enum StoreAct {
     Replace(Slot, &'static str),
     SetAside(Slot),
     Lock,
-    /// Gives a lock back by its number.
+    /// Releases a lock by its number.
     Unlock(u64),
 }
 
-/// What came of an act.
+/// The outcome of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Did {
     Prepared,
@@ -61,40 +63,40 @@ enum Did {
     Locked(u64),
     Unlocked,
     Failed(FaultKind),
-    /// Something that no act on a store brings.
+    /// An outcome that no store operation has.
     Odd,
 }
 
-/// What a disk is like.
+/// The condition of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// It works.
     Fine,
-    /// No room is left for content.
+    /// No space is left for content.
     Full,
     /// It cannot be written.
     ReadOnly,
-    /// The home is no directory, so that every act fails.
+    /// The home is no directory, so that every operation fails.
     Broken,
 }
 
-/// Where a course runs.
+/// A disk on which a course runs.
 pub trait TestDisk {
     /// The agent's store, as one more process opens it.
     fn store(&self) -> Arc<dyn Store>;
 
-    /// Makes the disk so.
+    /// Sets the disk's condition.
     fn become_so(&mut self, condition: Condition);
 }
 
 impl Course {
-    /// Whether it needs a disk of its own, one that can be full and read-only.
+    /// Returns whether the course needs a disk that can become full or read-only.
     pub fn needs_a_disk(&self) -> bool {
         let conditions = [Condition::Full, Condition::ReadOnly];
         self.steps.iter().any(|step| matches!(step, CourseStep::Becomes(condition) if conditions.contains(condition)))
     }
 
-    /// Runs it, and tells every act of which something else came than the course says.
+    /// Runs the course; returns a complaint for every operation with another outcome than expected.
     pub fn run(&self, place: &mut impl TestDisk) -> Vec<String> {
         let mut agents = Agents { hosts: [None, None], last: [None, None] };
         let mut complaints = Vec::new();

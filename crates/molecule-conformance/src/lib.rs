@@ -1,16 +1,16 @@
-//! What drivers and disks are judged by, and the scripted peer that serves all tests.
+//! Conformance suites for drivers and stores, and the scripted peer that all tests use.
 //!
-//! A [`Case`] is data: what a scripted peer on this machine does with each connection, what is asked of it under which
-//! limits, and what may come of that. Mostly one thing may; where one client cannot know what another knows, the case
-//! lists both with the reason. [`run`] performs a case on a [`Driver`] and judges it, [`Report`] performs [`all`]. Whatever a
-//! list says, a fault with [`Sent::No`](molecule_core::effect::Sent) is a lie if the peer saw a byte of the request: it
-//! counts them.
+//! A [`Case`] is data: the script of a peer on this machine for each connection, the requests with their limits, and
+//! the allowed outcomes. Most cases allow one outcome; where one client cannot know what another knows, the case allows
+//! both and gives the reason. [`run`] performs a case on a [`Driver`] and judges it, [`Report`] performs [`all`]. A
+//! fault with [`Sent::No`](molecule_core::effect::Sent) is a lie if the peer got a byte of the request, even if the
+//! case allows the fault: the peer counts the bytes.
 //!
-//! [`SEEN`] is the other direction: the faults that real drivers gave here. A simulated network may produce these and
-//! no others. The module [`host`] does the same for acts on the store.
+//! [`SEEN`] lists the faults that real drivers reported here. A simulated network may report these and no others. The
+//! module [`host`] has the same kind of suite for stores.
 //!
-//! A [`ScriptedPeer`] does what a script says: it drips, stalls, cuts, floods, speaks TLS with any [`Certificate`], stands for a
-//! proxy, and keeps what it received. Tests of drivers and facades that are about something else than a case use it too.
+//! A [`ScriptedPeer`] follows a script: it drips, stalls, cuts, floods, speaks TLS with any [`Certificate`], acts as a
+//! proxy, and logs what it received. Tests of drivers and facades use it for other subjects than the cases, too.
 
 mod act;
 mod case;

@@ -1,4 +1,5 @@
-//! The scripted peer of all tests: a server on a loopback port that does what a script says, a thread for each connection.
+//! The scripted peer of all tests: a server on a loopback port that follows a script, with one thread for each
+//! connection.
 //!
 //! Every wait is bounded, and dropping a [`ScriptedPeer`] ends its threads and closes its connections.
 
@@ -20,7 +21,7 @@ pub use log::{Log, Received, Watch};
 /// The longest that a peer waits for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A peer that is at work.
+/// A running peer.
 #[derive(Debug)]
 pub struct ScriptedPeer {
     address: SocketAddr,
@@ -29,7 +30,7 @@ pub struct ScriptedPeer {
 }
 
 impl ScriptedPeer {
-    /// Starts a peer that runs this script for each connection, from its first byte on.
+    /// Starts a peer that runs this script for each connection.
     ///
     /// # Panics
     /// If no loopback port is free.
@@ -42,7 +43,7 @@ impl ScriptedPeer {
         Self { address, shared, listener: Some(listener) }
     }
 
-    /// Starts a peer that performs these acts for each request of each connection.
+    /// Starts a peer that performs the script's actions for each request of each connection.
     ///
     /// # Panics
     /// If no loopback port is free.
@@ -50,10 +51,10 @@ impl ScriptedPeer {
         Self::start(move |connection| connection.answer(&script))
     }
 
-    /// Starts a peer that performs one list of acts for each connection, in their order. A connection after the last list is
-    /// closed at once.
+    /// Starts a peer that performs one list of actions for each connection, in their order. A connection after the last
+    /// list is closed at once.
     ///
-    /// `secret`: only what is said under TLS belongs to a request.
+    /// `secret`: only bytes under TLS count as part of a request.
     pub(crate) fn scripted(scripts: Vec<Vec<PeerAction>>, secret: bool) -> Self {
         Self::start(move |connection| {
             if secret {
@@ -64,22 +65,22 @@ impl ScriptedPeer {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its port of 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Its URL without TLS, and without a path.
+    /// Its `http` URL without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its URL with TLS, and without a path.
+    /// Its `https` URL without a path.
     pub fn secure_url(&self) -> String {
         format!("https://{}", self.address)
     }
@@ -89,23 +90,23 @@ impl ScriptedPeer {
         self.shared.look(|log| log.requests.clone())
     }
 
-    /// How many connections were opened so far.
+    /// The number of connections that were opened so far.
     pub fn opened(&self) -> usize {
         self.shared.look(|log| log.opened)
     }
 
-    /// Its log, for whoever cannot hold the peer itself; it stays when the peer has ended.
+    /// Its log, for a thread or a task that cannot hold the peer itself; it outlives the peer.
     pub fn watch(&self) -> Watch {
         Watch(Arc::clone(&self.shared))
     }
 
-    /// Ends it when its client is gone, so that everything that was sent is read by now or soon.
+    /// Stops the peer after its client is gone, so that the peer still reads everything that was sent.
     pub(crate) fn finish(mut self) -> Log {
         self.stop(|_| {});
         self.shared.look(Clone::clone)
     }
 
-    /// `cut`: what is done to the connections that are still open.
+    /// Stops the listener and waits for all threads; `cut` handles the connections that are still open.
     fn stop(&mut self, cut: impl FnOnce(&Shared)) {
         let Some(listener) = self.listener.take() else { return };
         self.shared.finish();
@@ -116,7 +117,7 @@ impl ScriptedPeer {
         for ended in
             threads.map_or_else(|panic| vec![Err(panic)], |threads| threads.into_iter().map(JoinHandle::join).collect())
         {
-            // An assertion of a script fails the test that wrote it.
+            // A failed assertion in a script fails the test that wrote it.
             if let Err(reason) = ended
                 && !thread::panicking()
             {
@@ -150,7 +151,7 @@ where
     threads
 }
 
-/// A port that is taken by the near end of a connection, so that nobody else can listen on it meanwhile.
+/// A port that refuses connections: one end of a connection occupies it, so that nobody else can listen on it.
 #[derive(Debug)]
 pub struct ClosedPort(SocketAddr, #[allow(dead_code, reason = "held")] (TcpListener, TcpStream));
 
@@ -166,7 +167,7 @@ impl ClosedPort {
         Self(near.local_addr().expect("a connection has two addresses"), (far, near))
     }
 
-    /// Where nobody listens.
+    /// The address that refuses connections.
     pub fn address(&self) -> SocketAddr {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The whole suite on one driver.
+//! Runs the whole suite on one driver and reports the outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,18 +10,18 @@ use super::cases::all;
 use super::run::{Driver, Sighting, run};
 use super::seen::SEEN;
 
-/// Cases that run side by side: most of them wait.
+/// The number of cases that run at the same time; most of them wait.
 const LANES: usize = 8;
 
-/// How often a case that is doubtful runs alone: another program may keep the machine busy once.
+/// How often a doubtful case is repeated alone, because another program may keep the machine busy once.
 const ALONE: usize = 2;
 
-/// What came of every case on one driver.
+/// The outcomes of every case on one driver.
 #[derive(Debug)]
 pub struct Report(Vec<(Case, Sighting)>);
 
 impl Report {
-    /// Performs every case on this driver, many side by side.
+    /// Performs every case on this driver, several at the same time.
     ///
     /// # Panics
     /// If the machine has no ports or threads left.
@@ -47,7 +47,7 @@ impl Report {
         Self(cases.into_iter().zip(sightings).collect())
     }
 
-    /// What should not be so; empty if the driver passes.
+    /// All complaints; empty if the driver passes.
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         for (case, sighting) in &self.0 {
@@ -64,7 +64,8 @@ impl Report {
         complaints
     }
 
-    /// What came of each case, in Markdown, and why in some of them more than one thing may.
+    /// The outcomes of each case as a Markdown table, followed by the reasons of cases that allow more than one
+    /// outcome.
     pub fn table(&self, driver: &str) -> String {
         let mut table = format!("| case | {driver} |\n|---|---|\n");
         for (case, sighting) in &self.0 {
@@ -79,9 +80,9 @@ impl Report {
     }
 }
 
-/// Side by side, cases keep the machine busy: a task may hear of a close, or of an answer's end, only a tenth of a
-/// second later, and then another connection is used. What is so by itself is so when the case runs alone. A lie is one
-/// at any time.
+/// Returns whether a result needs a run alone. Cases at the same time keep the machine busy: a task may learn of a
+/// close, or of an answer's end, only 0.1 s later, and then another connection is used. A driver that is really wrong
+/// fails alone as well. A lie needs no second run.
 fn is_doubtful(sighting: &Sighting) -> bool {
     !sighting.complaints.is_empty() && sighting.lies.is_empty()
 }

@@ -1,4 +1,4 @@
-//! Performs cases on a driver, and judges them.
+//! Performs cases on a driver, and judges the outcomes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,18 +14,18 @@ use super::certificate::{idle_authority, trusted};
 use super::peer::{ClosedPort, Log, Received, ScriptedPeer};
 use super::wire::{SECRETS, judge_request, judge_tunnel, proxy_url};
 
-/// How much later than its limits say a request may end: the machine may be busy.
+/// The tolerance for the end of a request after its limits, because the machine may be busy.
 const SLACK: Duration = Duration::from_secs(4);
 
-/// How much later than a limit the fault that names it may come. Each case has one limit that is short.
+/// The tolerance for the fault of an expired timeout. Each case has one timeout that is short.
 const PROMPT: Duration = Duration::from_secs(1);
 
-/// What performs requests.
+/// The HTTP client of a facade, as a driver uses it.
 pub trait Driver: Sync {
-    /// Its pool of connections.
+    /// The client with its connection pool.
     type Client;
 
-    /// A client that connects in this way, with its own lookup of names if one is given.
+    /// Builds a client with this transport, and with its own lookup of names if one is given.
     fn client(&self, transport: &Transport, names: Option<Lookup>) -> Self::Client;
 
     /// Performs one request.
@@ -35,17 +35,17 @@ pub trait Driver: Sync {
     fn send(&self, client: &Self::Client, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault>;
 }
 
-/// The addresses of a host and port, instead of the operating system's.
+/// Resolves a host and a port, instead of the operating system.
 pub type Lookup = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// What came of a case on one driver.
+/// The result of a case on one driver.
 #[derive(Debug, Clone)]
 pub struct Sighting {
-    /// What came of each request.
+    /// The outcome of each request.
     pub seen: Vec<CaseOutcome>,
-    /// What should not be so; empty if all is well.
+    /// Differences from the case; empty if the driver passes.
     pub complaints: Vec<String>,
-    /// What must never be so, on the busiest machine: a request was called unsent, and the peer saw some of it.
+    /// Faults with `Sent::No` of requests of which the peer got some bytes. Even a busy machine is no excuse for these.
     pub lies: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
         sighting.complaints.extend(complaints.map(|what| format!("request {number}: {what}")));
         sighting.seen.push(CaseOutcome::from(&outcome));
     }
-    // Without its client the peer reads whatever was still on its way.
+    // When the client is gone, the peer reads whatever was still on its way.
     drop(client);
     let log = peer.finish();
     bytes.push(log.bytes);
@@ -88,7 +88,7 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
     sighting
 }
 
-/// Where the requests of a case may go.
+/// The addresses to which requests of a case may go.
 #[derive(Clone, Copy)]
 struct Places {
     peer: SocketAddr,
@@ -98,7 +98,7 @@ struct Places {
 impl Places {
     fn transport(self, case: &Case) -> Transport {
         let proxy = case.proxy.map(|proxy| ProxyChoice::Explicit(proxy_url(proxy, self.peer, self.closed)));
-        // One authority does not replace another.
+        // The second authority must not replace the first.
         let trusting = Transport::new().extra_ca(idle_authority()).extra_ca(trusted());
         trusting.proxy(proxy.unwrap_or(ProxyChoice::Off))
     }
@@ -119,7 +119,7 @@ impl Places {
     }
 }
 
-/// A limit passes when it says, neither earlier nor much later.
+/// Checks that a timeout expires at its time, neither earlier nor much later.
 fn judge_time(ask: &CaseRequest, came: CaseOutcome, took: Duration) -> Option<String> {
     let limits = &ask.limits;
     let (least, most) = match came {
@@ -178,7 +178,7 @@ fn cause(outcome: &Result<Response<Bytes>, Fault>) -> String {
     outcome.as_ref().err().and_then(|fault| fault.source.as_ref().map(ToString::to_string)).unwrap_or_default()
 }
 
-/// Whether what arrived is what was asked, each request at most once.
+/// Compares the requests that arrived with those that were sent; each may arrive at most once.
 fn judge_requests(asked: &[Request<Bytes>], arrived: &[Received]) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut last = 0;
@@ -210,7 +210,8 @@ fn judge_log(case: &Case, log: &Log) -> Vec<String> {
     complaints
 }
 
-/// `bytes`: how many of requests the peer had seen before each request, and at the end.
+/// Faults with `Sent::No` of requests of which the peer got some bytes. `bytes`: the number of request bytes that the
+/// peer had received before each request, and at the end.
 fn lies(seen: &[CaseOutcome], bytes: &[usize]) -> Vec<String> {
     let arrived = bytes.windows(2).map(|pair| pair[1] - pair[0]);
     let unsent =

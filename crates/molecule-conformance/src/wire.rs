@@ -1,4 +1,4 @@
-//! What a driver may write: the request as it was asked for, and nothing of its own.
+//! Judges the bytes that a driver writes: the request as it was built, and nothing else.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use http::{Method, Request};
 use super::case::{BEARER, Case, ELSEWHERE, Proxy};
 use super::peer::Received;
 
-/// Where the bytes of a request differ from what was asked.
+/// The difference between a received request and the one that was sent, if there is one.
 pub(super) fn judge_request(asked: &Request<Bytes>, seen: &Received) -> Option<String> {
     let (head, body) = (&seen.head, &seen.body);
     if body != asked.body() {
@@ -31,7 +31,7 @@ pub(super) fn judge_request(asked: &Request<Bytes>, seen: &Received) -> Option<S
     (expected != found).then(|| format!("headers {found:?} instead of {expected:?}"))
 }
 
-/// What is wrong with what a proxy was told.
+/// The fault in a request to a proxy, if there is one.
 pub(super) fn judge_tunnel(case: &Case, seen: &Received) -> Option<String> {
     let (head, body) = (&seen.head, &seen.body);
     let first = format!("CONNECT {ELSEWHERE}:443 HTTP/1.1");
@@ -64,7 +64,7 @@ pub(super) fn proxy_url(proxy: Proxy, peer: SocketAddr, closed: SocketAddr) -> S
     }
 }
 
-/// What the URL of a proxy says that nobody may be shown.
+/// The parts of a proxy's URL that no error may show.
 pub(super) const SECRETS: [&str; 2] = ["p%40ss", "p@ss"];
 
 fn first_line(seen: &Received) -> &str {

@@ -1,4 +1,4 @@
-//! A real directory, and a real disk that is full or read-only, pass the suite of acts on the store.
+//! A real directory, and a real disk that is full or read-only, pass the conformance suite for stores.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use molecule_host::{Storage, Store, seed};
 
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 
-/// A home below a directory of its own, which goes with it; perhaps a small file system.
+/// A home in a temporary directory, perhaps on a small file system of its own.
 struct Real {
     top: PathBuf,
     mounted: bool,
@@ -83,7 +83,7 @@ impl Drop for Real {
     }
 }
 
-/// Runs each course in a place of its own.
+/// Runs each course in its own directory.
 fn assert_all(courses: impl Iterator<Item = Course>, mounted: bool) {
     let complaints: Vec<String> = courses.flat_map(|course| course.run(&mut Real::new(mounted))).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -94,7 +94,7 @@ fn a_real_directory() {
     assert_all(host::all().into_iter().filter(|course| !course.needs_a_disk()), false);
 }
 
-/// Where a process may mount file systems of its own; says so where it may not.
+/// Needs a process that may mount file systems; prints a message where it may not.
 #[test]
 #[allow(clippy::print_stdout)]
 fn a_real_disk_that_is_full_or_read_only() {

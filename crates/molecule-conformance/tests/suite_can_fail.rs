@@ -1,4 +1,4 @@
-//! A driver that lies, repeats itself or adds something of its own is caught.
+//! The suite catches a driver that lies, repeats requests or changes them.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{self, Read, Write};
@@ -10,26 +10,26 @@ use molecule_conformance::{Driver, Lookup, all, run};
 use molecule_core::Transport;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 
-/// A driver that is wrong in one way, over bare sockets.
+/// A driver over bare sockets that makes one mistake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wrong {
-    /// Says that nothing was sent when no answer came.
+    /// Reports that nothing was sent when no answer came.
     Lies,
-    /// Sends what was not answered a second time.
+    /// Repeats a request that was not answered.
     Repeats,
-    /// Says what it can unpack.
+    /// Adds an `accept-encoding` header.
     AddsAHeader,
-    /// Forgets the body.
+    /// Leaves out the body.
     DropsTheBody,
-    /// Calls every answer a good one.
+    /// Reports every answer with status 200.
     CallsAllGood,
-    /// Does not wait until a limit has passed.
+    /// Reports a timeout before it has expired.
     Hurries,
-    /// Gives no cause.
+    /// Reports no cause.
     KeepsTheCause,
-    /// Shows the credentials of the proxy.
+    /// Shows the proxy's credentials in the fault.
     Shows,
-    /// In none.
+    /// Makes no mistake.
     Not,
 }
 

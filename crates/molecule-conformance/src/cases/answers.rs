@@ -1,4 +1,4 @@
-//! Statuses are answers, whatever they say, and come with their headers and bodies as they were sent.
+//! Cases about statuses: each status is an answer, with its headers and body as they were sent.
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
@@ -121,7 +121,7 @@ fn redirects() -> Vec<Case> {
     ]
 }
 
-/// Each form in which a server, a second limiter, an agent behind it or a gateway says "too many".
+/// Each form of a 429 by a server, a second rate limiter, an agent or a gateway.
 fn too_many_requests() -> Vec<Case> {
     let limited = |name, headers: &str, body: &str, back: &[(&'static str, &'static str)]| {
         let answer = format!("HTTP/1.1 429 Too Many Requests\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());

@@ -1,14 +1,14 @@
-//! Bodies that are cut, framed otherwise than their head says, or larger than they may be.
+//! Cases about bodies: cut, framed otherwise than their head says, or above the size limit.
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 
 use crate::act::PeerAction::{self, Flood, Listen, Notice, Slam, Take};
 use crate::case::{Case, CaseOutcome, CaseRequest, maybe};
 
-/// What one of the large bodies holds.
+/// The length of a large body, in bytes.
 const LARGE: u64 = 300 << 20;
 
-/// What the buffers of both ends may hold beside what a client reads.
+/// The most bytes in the socket buffers of both ends, besides those that a client reads.
 const BUFFERED: u64 = 24 << 20;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -90,7 +90,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// At most nine bytes back, and what comes passes them.
+/// A request with a size limit of 9 bytes, which the answer exceeds.
 fn refused_at_length(status: u16) -> CaseRequest {
     CaseRequest::get().max_body(9).gives(&[CaseOutcome::TooLarge(status)])
 }

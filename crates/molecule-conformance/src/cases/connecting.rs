@@ -1,4 +1,4 @@
-//! Names, addresses, and peers that hang up before they say anything.
+//! Cases about host names, addresses, and peers that close before they answer.
 
 use molecule_core::effect::FaultKind::{Connect, Interrupted, OutOfReach, Resolve, Timeout};
 use molecule_core::effect::Phase;
@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
             .named("no-such-host.invalid", Names::System)
             .ask(CaseRequest::get().gives(&[unsent(Resolve), unsent(Timeout(Phase::Connect))]))
             .because("a resolver that cannot ask anybody may take longer than the connect limit to say so"),
-        // Where it has two addresses, the peer has only the second.
+        // If the name has two addresses, the peer listens only on the second.
         Case::new("localhost")
             .named("localhost", Names::System)
             .peer([PeerAction::Take, PeerAction::ok()])

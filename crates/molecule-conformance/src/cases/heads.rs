@@ -1,4 +1,4 @@
-//! Heads that are no HTTP, too long, or cut, and how old servers write them.
+//! Cases about heads: no HTTP, too long, cut, or in the forms of old servers.
 
 use molecule_core::effect::FaultKind::{Interrupted, Protocol};
 

@@ -1,4 +1,4 @@
-//! Each limit has its phase, holds for its own part alone, and the total holds for all of them.
+//! Cases about timeouts: each has its phase and covers only that, and the total covers all phases.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::act::Certificate::Good;
 use crate::act::PeerAction::{self, Drip, Hold, Listen, Notice, Pause, Secure, Take};
 use crate::case::{Case, CaseRequest, Proxy, maybe, unsent};
 
-/// A limit that is meant to pass.
+/// A timeout that is meant to expire.
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A limit that is meant to hold although [`SHORT`] ones would not.
+/// A time that is longer than [`SHORT`]: a timeout of [`SHORT`] would expire within it.
 const LONG: Duration = Duration::from_millis(350);
 
 pub(super) fn cases() -> Vec<Case> {
@@ -120,10 +120,10 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Half of an answer.
+/// The first half of an answer.
 fn half() -> PeerAction {
     PeerAction::send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
 }
 
-/// Enough for more than a total limit.
+/// A body that takes longer than the total timeout when it drips.
 const DRIP: &str = "0123456789012345678901234567890123456789012345678901234567890123456789";

@@ -1,4 +1,4 @@
-//! Connections that are kept, closed under the client, or must not be used again.
+//! Cases about pooled connections: reused, closed under the client, or not to be reused.
 
 use std::time::Duration;
 

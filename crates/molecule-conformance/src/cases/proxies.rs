@@ -1,4 +1,4 @@
-//! Tunnels: the proxy learns a name and its own credentials, and nothing was sent until it agreed.
+//! Cases about proxies: the proxy gets a host name and its own credentials, and nothing else is sent until it accepts.
 
 use molecule_core::effect::FaultKind::{Connect, Interrupted, Proxy as ProxyFault, ProxyAuth, Tls};
 

@@ -1,4 +1,4 @@
-//! Requests arrive byte for byte, with the headers they were given, a host and a length.
+//! Cases about requests: they arrive byte for byte, with their headers, a host and a length.
 
 use bytes::Bytes;
 use http::Method;

@@ -1,4 +1,4 @@
-//! Handshakes that fail, and connections that are cut without a goodbye.
+//! Cases about TLS: failed handshakes, and connections that end without `close_notify`.
 
 use molecule_core::effect::FaultKind::{CertificateTime, Connect, Interrupted, NotTls, Protocol, Tls};
 use molecule_core::effect::connection::Reach;

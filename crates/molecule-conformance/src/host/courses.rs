@@ -1,4 +1,4 @@
-//! The courses.
+//! The courses of the conformance suite for stores.
 
 use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFull};
 

@@ -1,4 +1,4 @@
-//! One connection in the hands of its script.
+//! One connection of a scripted peer, as its script uses it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -12,14 +12,14 @@ use super::PATIENCE;
 use super::log::{Received, Shared};
 use crate::act::{Certificate, PeerAction};
 
-/// One connection of a peer. When its client is gone or an act has closed it, nothing more happens on it.
+/// One connection of a peer. After the client is gone or an action closed it, every further action does nothing.
 pub struct Connection {
     number: usize,
     stream: Stream,
-    /// Read and not taken.
+    /// Bytes that were read and belong to no complete request yet.
     unread: Vec<u8>,
     shared: Arc<Shared>,
-    /// Whether what arrives belongs to a request.
+    /// Whether received bytes count as part of a request.
     counts: bool,
     ended: Option<End>,
 }
@@ -46,22 +46,22 @@ impl Connection {
         Ok(Self { number, stream: Stream::Plain(stream), unread: Vec::new(), shared, counts: true, ended: None })
     }
 
-    /// Which one it is of its peer's; the first is 1.
+    /// Its number among the peer's connections; the first is 1.
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// Reads the next request with its body; none when the client is gone or the connection is closed.
+    /// Reads the next request with its body; `None` if the client is gone or the connection is closed.
     pub fn request(&mut self) -> Option<Received> {
         self.attempt(Self::take)
     }
 
-    /// Sends bytes; returns whether the client was there to take them.
+    /// Sends bytes; returns whether the connection took them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.attempt(|connection| connection.write(bytes.as_ref())).is_some()
     }
 
-    /// Performs acts in their order; returns whether the connection is still open.
+    /// Performs actions in their order; returns whether the connection is still open.
     pub fn perform(&mut self, acts: impl IntoIterator<Item = PeerAction>) -> bool {
         for act in acts {
             if let Some(Some(end)) = self.attempt(|connection| connection.act(act)) {
@@ -71,7 +71,7 @@ impl Connection {
         self.ended.is_none()
     }
 
-    /// Performs these acts for each request, until the connection is closed.
+    /// Performs the script's actions for each request, until the connection is closed.
     pub fn answer(&mut self, script: impl Fn(&Received) -> Vec<PeerAction>) {
         while let Some(request) = self.request() {
             self.perform(script(&request));
@@ -89,12 +89,13 @@ impl Connection {
         }
     }
 
-    /// What comes before TLS is said to a proxy, and belongs to no request.
+    /// Treats everything before TLS as addressed to a proxy, so that it counts as part of no request.
     pub(super) fn expect_tunnel(&mut self) {
         self.counts = false;
     }
 
-    /// A client that has gone ends a script early, as it does for any server.
+    /// Performs an action unless the script has ended. A client that is gone ends the script early, as it does for any
+    /// server.
     fn attempt<T>(&mut self, act: impl FnOnce(&mut Self) -> io::Result<T>) -> Option<T> {
         if self.ended.is_some() {
             return None;
@@ -154,7 +155,7 @@ impl Connection {
         if self.read_patiently()? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Reads as soon as there is something, however long that takes, until the peer is over.
+    /// Reads as soon as bytes arrive, however long that takes, until the peer is stopped.
     fn read_patiently(&mut self) -> io::Result<usize> {
         loop {
             match self.read() {
@@ -198,7 +199,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads, for this long at the most: a client that goes is noticed at once.
+    /// Reads for at most this long, so that it notices at once that the client is gone.
     fn pause(&mut self, time: Duration) -> io::Result<()> {
         self.stream.socket()?.set_read_timeout(Some(time))?;
         let read = self.read();
@@ -217,13 +218,13 @@ impl Connection {
         let mut tls = ServerConnection::new(certificate.config()).map_err(io::Error::other)?;
         let shaken = tls.complete_io(&mut socket);
         self.shared.note(|log| log.handshakes.extend(tls.handshake_kind()));
-        // An alert that the handshake ended with is sent with the stream's goodbye.
+        // The alert that ended a failed handshake is sent when the stream is closed.
         self.stream = Stream::Secured(Box::new(StreamOwned::new(tls, socket)));
         self.counts = true;
         shaken.map(drop)
     }
 
-    /// Says goodbye as the script left it, and reads until the client closes.
+    /// Closes the connection in the way that the script chose, and reads until the client closes.
     pub(super) fn end(&mut self) {
         match self.ended.unwrap_or(End::Goodbye) {
             End::Slam => {
@@ -237,12 +238,12 @@ impl Connection {
     }
 
     fn stop_sending(&mut self, goodbye: bool) {
-        // The client may have gone, and then there is nobody to tell.
+        // The client may be gone, and then nobody gets the alert.
         if let Stream::Secured(tls) = &mut self.stream
             && goodbye
         {
             tls.conn.send_close_notify();
-            // A flush would wait for the rest of a handshake that failed.
+            // A flush would wait for the rest of a failed handshake.
             while tls.conn.wants_write() && tls.conn.write_tls(&mut tls.sock).is_ok() {}
         }
         drop(self.stream.socket().and_then(|socket| socket.shutdown(Shutdown::Write)));
@@ -250,7 +251,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Closes it, also where its script has panicked.
+    /// Closes the connection, even after its script panicked.
     fn drop(&mut self) {
         self.shared.release(self.number);
     }
@@ -272,7 +273,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Whether a read came to the end of its time.
+/// Returns whether a read failed by its timeout.
 fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

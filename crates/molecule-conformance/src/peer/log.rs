@@ -1,4 +1,4 @@
-//! What a peer saw, and bounded waits for it.
+//! The log of a scripted peer, and bounded waits for its entries.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
@@ -8,38 +8,38 @@ use rustls::HandshakeKind;
 
 use super::PATIENCE;
 
-/// What a peer saw so far.
+/// The log of a peer.
 #[derive(Debug, Default, Clone)]
 pub struct Log {
     /// Connections that were opened.
     pub opened: usize,
-    /// Connections on which the peer says nothing more: it closed them, or saw that the client did.
+    /// Connections that have ended: the peer closed them, or saw that the client did.
     pub closed: usize,
     /// Bytes of requests, complete or not.
     pub bytes: usize,
-    /// Bytes that clients took of a flood.
+    /// Bytes of a flood that clients accepted.
     pub written: u64,
-    /// Requests that were read.
+    /// Complete requests.
     pub requests: Vec<Received>,
-    /// What was said to a proxy, before TLS began.
+    /// Requests to a proxy, before TLS began.
     pub tunnels: Vec<Received>,
-    /// TLS handshakes that ended well.
+    /// TLS handshakes that succeeded.
     pub handshakes: Vec<HandshakeKind>,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// Which connection it came on; the first is 1.
+    /// The number of its connection; the first is 1.
     pub connection: usize,
-    /// The request line and the header lines, without the empty one.
+    /// The request line and the header lines, without the empty line.
     pub head: String,
-    /// As many bytes as the head said.
+    /// The body: as many bytes as `content-length` says.
     pub body: Vec<u8>,
 }
 
 impl Received {
-    /// Whether its method and path are these, as in `GET /path`.
+    /// Returns whether its method and path are these, as in `GET /path`.
     pub fn is(&self, line: &str) -> bool {
         self.head.strip_prefix(line).is_some_and(|rest| rest.starts_with(' '))
     }
@@ -71,13 +71,13 @@ impl Watch {
         self.0.look(look)
     }
 
-    /// Waits until the log is so, at most 10 s; returns whether it is.
+    /// Waits for at most 10 s until the condition holds; returns whether it does.
     pub fn wait(&self, until: impl Fn(&Log) -> bool) -> bool {
         self.0.wait(until)
     }
 }
 
-/// What the threads of a peer share.
+/// The state that all threads of a peer share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     state: Mutex<PeerState>,
@@ -87,9 +87,9 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct PeerState {
     log: Log,
-    /// By their numbers.
+    /// Open connections by number.
     open: BTreeMap<usize, TcpStream>,
-    /// The peer is told to end.
+    /// Whether the peer was told to stop.
     over: bool,
 }
 
@@ -103,13 +103,14 @@ impl Shared {
         look(&self.state().log)
     }
 
-    /// Changes the log, and wakes whoever waits for it.
+    /// Changes the log, and wakes all threads that wait for it.
     pub(super) fn note(&self, change: impl FnOnce(&mut Log)) {
         change(&mut self.state().log);
         self.changed.notify_all();
     }
 
-    /// Waits until the log is so or the peer is over, at most [`PATIENCE`]; returns whether the log is so.
+    /// Waits for at most [`PATIENCE`] until the condition holds or the peer is stopped; returns whether the condition
+    /// holds.
     pub(super) fn wait(&self, until: impl Fn(&Log) -> bool) -> bool {
         let waiting = |state: &mut PeerState| !state.over && !until(&state.log);
         let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, waiting);
@@ -117,7 +118,7 @@ impl Shared {
         until(&state.log)
     }
 
-    /// The number of a new connection; none if the peer is over.
+    /// Registers a new connection and returns its number; `None` if the peer was told to stop.
     pub(super) fn open(&self, stream: &TcpStream) -> Option<usize> {
         let mut state = self.state();
         if state.over {
@@ -131,17 +132,17 @@ impl Shared {
         Some(number)
     }
 
-    /// From now on the connection is held by nobody but its thread.
+    /// Forgets a connection, so that dropping the thread's handle closes it.
     pub(super) fn release(&self, number: usize) {
         self.state().open.remove(&number);
     }
 
-    /// Whether the peer is told to end.
+    /// Returns whether the peer was told to stop.
     pub(super) fn is_over(&self) -> bool {
         self.state().over
     }
 
-    /// Tells the peer to end.
+    /// Tells the peer to stop.
     pub(super) fn finish(&self) {
         self.state().over = true;
         self.changed.notify_all();
