@@ -1,4 +1,4 @@
-//! Peers: who they are, and where they are called.
+//! Peers: who they are, where they are called, and what becomes of messages to them.
 
 mod call;
 mod direct;
