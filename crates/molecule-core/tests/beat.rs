@@ -1,4 +1,4 @@
-//! One heartbeat by hand: what its answer teaches.
+//! A heartbeat outside the loop, and what the agent learns from its answer.
 
 #![allow(clippy::unwrap_used)]
 

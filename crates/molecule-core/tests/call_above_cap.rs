@@ -1,4 +1,4 @@
-//! An answer above the cap: its body is lost, and its status says what it always says.
+//! Answers above the cap: the body is lost, but the status counts as usual.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,7 +31,7 @@ fn its_status_is_kept_and_decides() {
     let to = "https://login.example/sso?ticket=s3cr3t";
     for (answer, kind, requests, retryable) in [
         (Answer::html(302).header("location", to), Redirected, 1, false),
-        // The open view is asked too, whether the platform's database is down.
+        // The second request asks the open view whether the platform's database is down.
         (Answer::html(401), Unauthorized, 2, false),
         (Answer::html(403), Refused, 1, false),
         (Answer::html(404), Routing, 1, false),
@@ -40,7 +40,7 @@ fn its_status_is_kept_and_decides() {
         (Answer::html(502), Unavailable, 4, true),
         (Answer::html(503).header("retry-after", "2"), Unavailable, 4, true),
         (Answer::html(522), Unavailable, 4, true),
-        // A success that cannot be read is the wrong answer, or a page.
+        // A 2xx whose body cannot be read is a wrong answer or a web page.
         (Answer::json(200, json!({})), TooLarge, 1, false),
         (Answer::text(200, ""), TooLarge, 1, false),
         (Answer::html(200), Routing, 1, false),
@@ -58,7 +58,7 @@ fn its_status_is_kept_and_decides() {
     assert_eq!(error.retry_after(), Some(secs(7)));
 }
 
-/// It is not in the platform's words: a store that holds another token does not make that one the bearer.
+/// The 401 is not in the platform's words, so a different token in the store does not become the bearer.
 #[test]
 fn a_401_leaves_the_bearer_alone() {
     let mut agent = caller();
@@ -135,7 +135,7 @@ fn a_queued_message_with_such_a_reply_is_delivered() {
     let error = run(&mut agent, look, |_| Answer::json(200, json!({})).above_cap().into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("the message is delivered"), "{error}");
-    // A look at something else tells nothing.
+    // An HTML page says nothing about the queued message.
     let end = run(&mut agent, Wait::for_queue_item(ITEM).unwrap(), |_| Answer::html(404).above_cap().into());
     assert_eq!(end.unwrap_err().kind(), ErrorKind::Routing);
 }
@@ -160,7 +160,7 @@ fn a_list_of_too_many_peers_says_to_ask_for_some_of_them() {
     assert_eq!((error.kind(), error.operation(), error.is_retryable()), (ErrorKind::TooLarge, "list peers", false));
     let told = error.to_string();
     assert!(told.contains("4194304 bytes") && told.contains("ask for some of them by name or role"), "{told}");
-    // A page is still somebody else's.
+    // A web page does not come from the platform.
     let end = run(&mut caller(), ListPeers::all(), |_| Answer::html(200).above_cap().into());
     assert_eq!(end.unwrap_err().kind(), ErrorKind::Routing);
 }
@@ -176,7 +176,7 @@ fn some_of_too_many_peers_are_found_whichever_server_it_is() {
         for again in [false, true] {
             let (found, asked) = list(&mut agent, ListPeers::matching("alpha"));
             assert_eq!(found.unwrap()[0].name, "Alpha");
-            // Once known, nobody asks for all of them first.
+            // Once the session knows this, no call asks for all peers first.
             assert_eq!(asked.len(), if again || is_current { 1 } else { 2 }, "{asked:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Answers that are none of the platform's, or not those that were due: each a kind of its own with a remedy.
+//! Answers that do not come from the platform, or not in the endpoint's form: each has its own error kind and remedy.
 
 #![allow(clippy::unwrap_used)]
 
@@ -120,7 +120,8 @@ fn what_the_server_says_is_bounded_and_escaped() {
     assert_eq!((error.code(), error.server_message()), (Some("platform_unavailable"), Some("down")));
 }
 
-/// A router that knows no such route answers so: an older platform, or, for what every platform has, none at this base URL.
+/// A router answers an unknown route with this 404. It means an older platform, or, if every platform has the route, a
+/// wrong base URL.
 #[test]
 fn a_wrong_base_path_is_no_older_platform() {
     let no_route = || Answer::text(404, "404 page not found");
@@ -196,7 +197,7 @@ fn what_only_some_platforms_offer_is_unsupported() {
     assert!(told.contains("does not offer it; use a newer platform"), "{told}");
 }
 
-/// Only the platform's own words end anything (contract section 7.3).
+/// Only the platform's own words count as a deletion (contract section 7.3).
 #[test]
 fn the_view_tells_removed_from_not_found_from_misrouted() {
     let view = |answer| once(View, answer).map_err(|error| error.kind());

@@ -1,5 +1,5 @@
-//! A call whose bearer is refused asks the open view: is the bearer dead, or the platform's database down (contract section
-//! 7.3)?
+//! A call whose bearer is refused asks the open view whether the bearer is dead or the platform's database is down
+//! (contract section 7.3).
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ fn invalid() -> Answer {
     Answer::error(401, "invalid workspace auth token")
 }
 
-/// What the view says of a platform that is away.
+/// The view's answers for a platform that is down.
 fn away() -> [fn() -> Reply; 6] {
     [
         || Answer::error(500, "query failed").into(),
@@ -30,7 +30,7 @@ fn away() -> [fn() -> Reply; 6] {
     ]
 }
 
-/// Answers the view so, and everything else with a 401 of the platform's.
+/// Answers the view with `view`, and everything else with the platform's 401.
 fn behind(view: fn() -> Reply, seen: &Seen) -> Reply {
     if seen.is(VIEW) { view() } else { invalid().into() }
 }
@@ -81,7 +81,7 @@ fn a_database_that_comes_back_within_the_calls_time_is_not_told_of() {
 fn a_bearer_that_is_dead_is_unauthorized_at_once() {
     for view in [
         Answer::json(200, json!({"id": ID, "status": "online"})),
-        // Something else answers there, and no platform that is away.
+        // This answer comes from a gateway and does not show that the platform is down.
         Answer::html(401),
         Answer::empty(404),
         Answer::error(410, "Gone"),
@@ -117,7 +117,7 @@ fn a_workspace_that_is_gone_is_told_as_such() {
     }
 }
 
-/// The loop registers, which looks at the view.
+/// The loop registers, and the register asks the view.
 #[test]
 fn a_lane_of_the_loop_asks_for_itself() {
     let error = run(&mut agent(), Call::once(State), |seen| {
@@ -149,7 +149,7 @@ fn a_wait_goes_on_while_the_database_is_down() {
 
 fn call(dialect: Option<Dialect>, answer: Answer, view: fn() -> Reply) -> (molecule_core::Result<CallOutcome>, usize) {
     let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
-    // A view that is open tells which server it is.
+    // The view's answer shows the server's dialect.
     if dialect == Some(Dialect::Current) {
         let shown = json!({"id": ID, "status": "paused", "kind": "workspace"});
         run(&mut agent, molecule_core::machines::Register::new(), |_| Answer::json(200, shown.clone()).into()).unwrap();

@@ -1,4 +1,4 @@
-//! Where a call's bearer comes from, and what a 401 does.
+//! The source of a call's bearer, and the effect of a 401.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use support::probe::{At, Costly, Harmless, Relayed};
 use support::*;
 
-/// Takes this token and no other.
+/// Accepts only this token.
 fn only(token: &str) -> impl FnMut(&Seen) -> Reply + use<> {
     let token = token.to_owned();
     move |seen| {
@@ -41,7 +41,7 @@ fn a_token_that_was_not_read_yet_is_read_first() {
     assert_eq!(agent.store.token_reads, 1, "read again");
 }
 
-/// Another call minted a token while the store was being read: what was read then is older.
+/// Another call minted a token while the store was being read, so the token that was read is older.
 #[test]
 fn a_token_that_was_read_before_a_newer_one_was_minted_does_not_win() {
     let mut agent = Agent::stored(&secret("first"));
@@ -87,7 +87,8 @@ fn a_store_that_cannot_be_read_or_holds_no_token_is_the_error() {
     }
 }
 
-/// As an editor or a shell leaves it: PowerShell's `>` writes UTF-16, its `Set-Content -Encoding utf8` a byte order mark.
+/// Encodings that editors and shells write: PowerShell's `>` writes UTF-16, its `Set-Content -Encoding utf8` a byte
+/// order mark.
 #[test]
 fn a_tokens_file_may_begin_with_a_byte_order_mark() {
     let token = secret("first");
@@ -107,7 +108,7 @@ fn a_tokens_file_may_begin_with_a_byte_order_mark() {
     assert!(error.to_string().contains("it is not text"), "{error}");
 }
 
-/// What people leave around a token is named, and what a token looks like; the file is kept.
+/// The error names the text around a token and shows the form of a token. The file is kept.
 #[test]
 fn a_tokens_file_with_more_in_it_than_the_token_says_what() {
     let token = secret("first");
@@ -201,7 +202,7 @@ fn a_minted_token_that_only_memory_holds_is_not_lost_to_a_stored_one() {
     assert_eq!(error.kind(), ErrorKind::TokenNotSaved);
     run(&mut agent, Call::new(Harmless), only("nobody")).unwrap_err();
     run(&mut agent, Call::new(Harmless), only(&secret("minted1"))).unwrap();
-    // And it gets into the store as soon as that is mended.
+    // The token is stored as soon as the store works again.
     agent.store.mend();
     run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
     assert_eq!(agent.store.token, Some(secret("minted1")));
@@ -247,7 +248,7 @@ fn feed_all(driven: &mut Driven<Call<Harmless>>, agent: &mut Agent, server: &mut
     }
 }
 
-/// Another process rotated the token while two calls were under way.
+/// Another process rotated the token while two calls were in flight.
 #[test]
 fn two_calls_in_flight_both_end_well_after_a_rotation() {
     let mut agent = Agent::stored(&secret("first"));
@@ -258,7 +259,7 @@ fn two_calls_in_flight_both_end_well_after_a_rotation() {
     other.settle(&mut agent);
     agent.store.token = Some(secret("second"));
     let mut server = only(&secret("second"));
-    // Both are refused before either reads the store.
+    // Both calls are refused before either of them reads the store.
     feed_all(&mut one, &mut agent, &mut server);
     feed_all(&mut other, &mut agent, &mut server);
     one.finish(&mut agent, &mut server).unwrap();

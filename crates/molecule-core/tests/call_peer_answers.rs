@@ -1,5 +1,5 @@
-//! What the platform answers to a call, and which outcome it is: every row of the contract's section 9.4, and of April's
-//! 7.2, whichever server the agent thinks that it speaks to.
+//! The platform's answers to a call, and the outcome of each: every row of the contract's section 9.4, and of April's
+//! 7.2, whatever dialect the agent expects.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use support::*;
 
 const QUEUE_ID: &str = "16fbce34-b9f3-4274-9310-2d6cf9256ac5";
 
-/// The outcome of a call through each server's proxy, when every request of it is answered so.
+/// The outcomes of a call through each server's proxy, when every request gets this answer.
 fn calls(answer: &Answer) -> [Called; 3] {
     [None, Some(Platform::april()), Some(Platform::current())].map(|platform| {
         let mut agent = caller();
@@ -24,7 +24,7 @@ fn calls(answer: &Answer) -> [Called; 3] {
         }
         let mut called = call(&mut agent, PeerCall::new("hello").route(Route::Proxy), |seen| {
             if seen.is(VIEW) {
-                // A refused bearer is doubted, and so is April's 403: the platform is up.
+                // The call asks the view after a refused bearer and after April's 403: the platform is up.
                 return Answer::json(200, json!({"id": ID, "status": "online"})).into();
             }
             assert!(seen.is(A2A) && seen.bearer.is_some(), "{seen}");
@@ -168,9 +168,10 @@ fn what_says_nothing_about_the_message_is_an_error() {
         (Answer::text(404, "404 page not found"), ErrorKind::Unsupported, 1, false),
         (Answer::empty(403), ErrorKind::OriginRefused, 1, false),
         (Answer::html(302).header("location", "https://sign-in.example"), ErrorKind::Redirected, 1, false),
-        // The platform labels every reply as JSON, whatever the peer sent: a sign-in page is somebody else's.
+        // The platform labels every reply as JSON, whatever the peer sent. A sign-in page therefore comes from a
+        // gateway.
         (Answer::html(200), ErrorKind::Routing, 1, false),
-        // A gateway's: nobody knows what stands behind it.
+        // A gateway's answer: the state of the server behind it is unknown.
         (Answer::html(502), ErrorKind::Unavailable, 1, false),
         (Answer::html(504), ErrorKind::Unavailable, 1, false),
     ] {
@@ -257,10 +258,10 @@ fn the_peer_may_have_a_message_only_if_a_request_was_sent() {
         (|| unsent(FaultKind::Tls), Tls, false, false),
         (|| unsent(FaultKind::Connect), Unreachable, true, false),
         (|| unsent(FaultKind::Timeout(Phase::Connect)), Timeout, true, false),
-        // What the platform itself turns away, nobody has.
+        // A message that the platform itself turned away has reached nobody.
         (|| json(503, unavailable()).header("retry-after", "1").outcome(), Unavailable, true, false),
         (|| Answer::html(429).header("retry-after", "1").outcome(), RateLimited, true, false),
-        // A gateway may ask for patience after it has handed the message on.
+        // A gateway may ask for a retry although it has passed the message on.
         (|| Answer::html(503).header("retry-after", "1").outcome(), Unavailable, false, true),
         (|| fault(FaultKind::Tls), Tls, false, true),
         (|| fault(FaultKind::Interrupted), Interrupted, false, true),
@@ -286,7 +287,7 @@ fn what_a_peer_says_of_its_failure_is_made_fit_to_print() {
     assert_eq!(called.end.unwrap().to_string(), r"denied: access denied: \u{7}");
 }
 
-/// Something before the platform echoes the request, or the peer was told the bearer by whoever holds it.
+/// A gateway echoes the request, or the peer quotes a bearer that it has learnt.
 #[test]
 fn a_relayed_answer_that_quotes_the_bearer_is_redacted() {
     let bearer = secret("first");

@@ -1,5 +1,5 @@
-//! Which way a call goes: directly, without a credential, where that is safe and welcome, and through the platform
-//! otherwise; never both ways with a message that may have been handled.
+//! The route of a call: directly, without a credential, if that is safe and the peer accepts it, else through the
+//! platform. A message that may have been handled never takes both routes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use support::calls::{Called, DIRECT, URL, call, call_direct, caller, found};
 use support::platform::{A2A, DISCOVER};
 use support::*;
 
-/// What becomes of a request.
+/// The outcome of a request.
 type End = fn() -> Outcome;
 
 const PAGE: &str = "the peer failed: a web page was answered, as by a website and no agent";
@@ -38,7 +38,7 @@ fn a_published_https_url_is_called_directly_and_without_any_credential() {
     assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
     let names: Vec<_> = called.seen[1].headers.keys().map(http::HeaderName::as_str).collect();
     assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"]);
-    // Within the cache's time nobody is asked where the peer is.
+    // Until the cache entry expires, the platform is not asked for the peer's URL.
     let called = call_direct(&mut agent, auto(), || Answer::json(200, reply("again")).into());
     assert_eq!(called.requests(), [DIRECT]);
 }
@@ -84,7 +84,7 @@ fn a_refusal_goes_on_through_the_platform_under_the_same_id_and_is_remembered() 
         assert_eq!(called.requests(), [DISCOVERY, DIRECT, RELAYED]);
         let [direct, relayed] = called.messages()[..] else { panic!() };
         assert_eq!(direct.body, relayed.body, "another message, or another id");
-        // Not called directly, nor asked for, until the time is over.
+        // Until the entry expires, the peer is neither called directly nor discovered again.
         agent.advance(TTL - secs(1));
         let called = call_direct(&mut agent, auto(), || panic!("called directly"));
         assert_eq!(called.requests(), [RELAYED]);
@@ -113,7 +113,7 @@ fn what_the_peer_may_have_handled_is_never_sent_another_way() {
         (|| fault(FaultKind::Connect), Interrupted),
         (|| fault(FaultKind::Protocol), Protocol),
         (|| fault(FaultKind::Tls), Tls),
-        // Neither status nor type says that this is a reply.
+        // Neither the status nor the media type shows a reply.
         (|| Answer::text(200, "").header("content-type", "application/octet-stream").above_cap(), TooLarge),
         (|| Answer::text(200, "").above_cap(), TooLarge),
     ];
@@ -257,7 +257,7 @@ fn a_direct_route_takes_no_other() {
         let called = call_direct(&mut agent, options(), || end.take().unwrap().into());
         assert_eq!(called.requests(), [DISCOVERY, DIRECT]);
         assert_eq!(called.end.unwrap().to_string(), expected);
-        // Who insists is not kept from it by an earlier refusal.
+        // `Route::Direct` ignores an earlier refusal.
         let called = call_direct(&mut agent, options(), || Answer::json(200, reply("well, then")).into());
         assert_eq!(text(&called), "well, then");
     }
@@ -277,7 +277,7 @@ fn discovery_a_refusal_and_the_relay_share_one_limit() {
     assert_eq!(called.end.unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(agent.since(began), secs(20));
 
-    // A discovery that hangs is given up when the call's time is over, and nothing is sent then.
+    // A discovery that hangs ends at the call's deadline, and no message is sent then.
     for route in [Route::Auto, Route::Direct] {
         let mut agent = caller();
         let began = agent.now.mono;
@@ -309,7 +309,7 @@ fn a_cancelled_call_sends_nothing_more() {
     }
 }
 
-/// What the one request under way may take.
+/// The limits of the only request in flight.
 fn limits(driven: &Driven<molecule_core::machines::CallPeer>) -> Limits {
     match driven.in_flight.values().collect::<Vec<_>>()[..] {
         [Effect::Http(_, limits)] => *limits,

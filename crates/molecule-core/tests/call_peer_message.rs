@@ -1,4 +1,4 @@
-//! The message as it is sent: strict A2A 0.3, under an id of its own.
+//! The message that is sent: strict A2A 0.3, under its own id.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{DISCOVER, PEER};
 use support::*;
 
-/// The body of the one request that sends this.
+/// The body of the only request that sends this message.
 fn sent(agent: &mut Agent, options: impl Into<PeerCall>) -> Value {
     let called = call(agent, options.into().route(Route::Proxy), |_| Answer::json(200, reply("hello")).into());
     called.end.unwrap().reply().unwrap();
@@ -133,7 +133,7 @@ fn a_nul_anywhere_in_it_is_refused_unsent() {
         let told = refused(&mut caller(), message);
         assert!(told.contains("U+0000") && told.contains("remove it"), "{told}");
     }
-    // The escape's own letters are no such character.
+    // The text `\u0000` is not the character U+0000.
     assert_eq!(sent(&mut caller(), "\\u0000")["params"]["message"]["parts"][0]["text"], "\\u0000");
 }
 

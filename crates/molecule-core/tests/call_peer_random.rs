@@ -1,5 +1,5 @@
-//! Calls under arbitrary answers and faults of the platform and the peer: no message twice where it may have been handled,
-//! no other id on the way, and nothing of the agent's own for the peer.
+//! Calls under random answers and faults of the platform and the peer: no message is sent twice if it may have been
+//! handled, all requests carry the same id, and the peer learns nothing about the agent.
 //!
 //! The driver of these tests checks at every step that only a message without any credential goes to another origin.
 
@@ -20,7 +20,7 @@ use support::calls::{DIRECT, URL, caller, found, word};
 use support::platform::{A2A, DISCOVER, PEER};
 use support::*;
 
-/// What becomes of one request.
+/// The outcome of a request.
 #[derive(Debug, Clone)]
 enum End {
     Good {
@@ -32,7 +32,7 @@ enum End {
         wait: bool,
         millis: u64,
     },
-    /// A body that passes the cap.
+    /// A body above the cap.
     Long {
         status: u16,
         kind: Option<&'static str>,
@@ -135,8 +135,8 @@ impl End {
         }
     }
 
-    /// Whether somebody may have handled the message whose request ended so. Not if it was never sent; not if a peer
-    /// refused it at its door; not if the platform said that it did nothing but ask for patience or another bearer.
+    /// Returns whether a message may have been handled after its request ended like this. It was not if it was never
+    /// sent, if a direct call was refused by the peer, or if the platform itself asked to retry or refused the bearer.
     fn may_be_handled(&self, is_direct: bool) -> bool {
         match *self {
             Self::Good { .. } | Self::Never => true,
@@ -175,7 +175,7 @@ fn call() -> impl Strategy<Value = Call> {
         .prop_map(|(route, timeout, ends, cancel_after, april)| Call { route, timeout, ends, cancel_after, april })
 }
 
-/// Drives one call; gives what it ended with, and its messages with what became of each.
+/// Drives a call. Returns its result, and its messages with the outcome of each.
 fn drive(agent: &mut Agent, case: &Call) -> (String, Vec<(Seen, End)>) {
     let mut options = PeerCall::new("hello").timeout(secs(case.timeout));
     if let Some(route) = case.route {
@@ -203,7 +203,7 @@ fn drive(agent: &mut Agent, case: &Call) -> (String, Vec<(Seen, End)>) {
             }
             Next::Wake => {}
             Next::Done => break,
-            // A driver ends what takes longer than its limits.
+            // A driver ends a request that takes longer than its limits.
             Next::Later => {
                 let id = *driven.in_flight.keys().next().expect("idle for ever");
                 driven.feed(agent, id, fault(FaultKind::Timeout(Phase::Total)));

@@ -1,5 +1,5 @@
-//! A direct call reaches public addresses of other machines, and this machine where the platform is on it; what a peer's
-//! name resolves to is judged by the driver, and a name that leads elsewhere is no direct call.
+//! A direct call reaches only public addresses of other machines, and this machine if the platform is on it. The driver
+//! judges the addresses of a peer's name. A name that leads elsewhere is not called directly.
 
 #![allow(clippy::unwrap_used)]
 
@@ -44,7 +44,7 @@ fn a_name_that_leads_elsewhere_is_no_direct_call() {
         };
         let called = call(&mut agent, PeerCall::new("hello").route(route), &mut answer);
         assert_eq!(called.end.unwrap().to_string(), expected);
-        // It is not tried again before its time.
+        // The direct call is not tried again before the refusal expires.
         let again = call(&mut agent, PeerCall::new("hello"), &mut answer);
         assert!(!again.requests().contains(&DIRECT.to_owned()), "{:?}", again.requests());
     }

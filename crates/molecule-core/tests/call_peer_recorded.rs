@@ -1,4 +1,4 @@
-//! Every answer to a call that was recorded from the two servers, and the outcome that it is.
+//! Every recorded answer of the two servers to a call, and its outcome.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ const RECORDINGS: [(&str, &str); 6] = recordings![
     "current-2026-tenant",
 ];
 
-/// An answer as it came: an empty body is recorded as `null`, one that is no JSON by its beginning.
+/// The recorded answer. An empty body is recorded as `null`, one that is not JSON by its beginning.
 fn recorded(exchange: &Value) -> Option<Answer> {
     let (request, response) = (&exchange["request"], &exchange["response"]);
     let path = request["path"].as_str()?.split('?').next()?;

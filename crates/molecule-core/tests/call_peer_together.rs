@@ -1,4 +1,5 @@
-//! Several calls of one peer at once: one of them asks where it is, and what was forgotten meanwhile stays forgotten.
+//! Several concurrent calls of one peer: one of them discovers its URL, and a peer that was forgotten meanwhile is not
+//! cached.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,14 +14,14 @@ use support::calls::{DIRECT, URL, call, caller, found};
 use support::platform::{A2A, DISCOVER, PEER};
 use support::*;
 
-/// A call that did what it could at once.
+/// A call that was polled until it rests.
 fn begun(agent: &mut Agent, route: Route) -> Driven<CallPeer> {
     let mut driven = Driven::new(CallPeer::new(PEER, PeerCall::new("hello").route(route)).unwrap());
     driven.settle(agent);
     driven
 }
 
-/// What a call has under way.
+/// The requests of a call in flight.
 fn under_way(agent: &Agent, driven: &Driven<CallPeer>) -> Vec<String> {
     let requests = driven.in_flight.values().map(|effect| match effect {
         Effect::Http(request, _) => Seen::new(request, agent.now),
@@ -30,7 +31,7 @@ fn under_way(agent: &Agent, driven: &Driven<CallPeer>) -> Vec<String> {
     requests.map(|seen| known.into_iter().find(|known| seen.is(known)).unwrap_or("?").to_owned()).collect()
 }
 
-/// Feeds a call what its one request is answered with.
+/// Feeds the answer to a call's only request.
 fn answer(agent: &mut Agent, driven: &mut Driven<CallPeer>, answer: Answer) {
     let id = *driven.in_flight.keys().next().unwrap();
     driven.feed(agent, id, answer.outcome());
@@ -91,7 +92,7 @@ fn who_waited_for_a_discovery_that_met_the_rate_limit_stays_away_too() {
     let mut other = begun(&mut agent, Route::Auto);
     let limited = json!({"error": "rate limit exceeded", "retry_after": 7});
     answer(&mut agent, &mut first, Answer::json(429, limited).header("retry-after", "7"));
-    // They come back spread over some seconds, never before the time that was named.
+    // The calls retry spread over some seconds, never before the time that the server named.
     for (seconds, expected) in [(6, &[][..]), (5, &[A2A][..])] {
         for call in [&mut first, &mut other] {
             call.drive_for(&mut agent, secs(0), &mut |_: &Seen| Reply::Never);
@@ -131,7 +132,8 @@ fn a_discovery_that_was_cancelled_or_dropped_is_not_waited_for() {
     other.settle(&mut agent);
     assert_eq!(under_way(&agent, &other), [A2A]);
 
-    // Its runtime ended: who waited for it looks again, and who comes later never waits.
+    // The call was dropped with its runtime: a call that waited for it asks the platform itself, and a later call does
+    // not wait.
     let mut agent = caller();
     let first = begun(&mut agent, Route::Auto);
     let mut other = begun(&mut agent, Route::Auto);
@@ -142,7 +144,7 @@ fn a_discovery_that_was_cancelled_or_dropped_is_not_waited_for() {
     let later = begun(&mut agent, Route::Auto);
     assert_eq!(under_way(&agent, &later), [DISCOVER]);
 
-    // Its caller keeps it and polls it no more.
+    // The caller neither drops nor polls the call.
     let mut agent = caller();
     let kept = begun(&mut agent, Route::Auto);
     let mut other = begun(&mut agent, Route::Auto);

@@ -1,4 +1,4 @@
-//! When a call sends its request again, how long it waits, and what it says when it gives up.
+//! Retries of a call: when they are sent, how long the call waits, and the error at the end.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn agent(seed: u64) -> Agent {
     Agent::with(Agent::options().token(secret("first")), seed)
 }
 
-/// The error of a call whose every request fares alike, and the moments of its requests.
+/// The error of a call whose requests all get the same outcome, and the times of the requests.
 fn fail<E>(agent: &mut Agent, endpoint: E, reply: impl Fn() -> Outcome) -> (Error, Vec<Duration>)
 where
     E: Endpoint + std::fmt::Debug,
@@ -96,8 +96,8 @@ fn waits_have_full_jitter_below_one_two_and_four_seconds() {
     }
 }
 
-/// Whether a wait is what was asked for, and at most five seconds more: agents that were told the same do not come back at
-/// once.
+/// Returns whether a wait is what the server asked for plus at most 5 s, by which agents that got the same answer are
+/// spread.
 fn obeys(waited: f64, asked: f64) -> bool {
     (asked..asked + 5.0).contains(&waited)
 }
@@ -153,7 +153,7 @@ fn retry_after_is_obeyed_within_one_to_sixty_seconds() {
     ] {
         let (error, sent) = fail(&mut agent(1), Costly, || waiting(429, header));
         assert!(obeys((sent[1] - sent[0]).as_secs_f64(), wait), "{header}: {sent:?}");
-        // A date comes nearer while the call waits for it.
+        // The time until a date gets shorter while the call waits for it.
         assert!(error.retry_after().is_some_and(|last| last.as_secs_f64() <= wait), "{header}");
     }
     for junk in ["-5", "inf", "nan", "soon", "", "1e3"] {
@@ -180,7 +180,7 @@ fn a_wait_beyond_the_deadline_gives_the_error_back_at_once() {
     assert!(error.is_retryable());
     assert!(agent.lines("idle").is_empty(), "it waited all the same");
 
-    // Three times 40 s do not fit into 90 s: one wait does.
+    // The call's 90 s have room for one wait of 40 s, not for three.
     let (error, sent) = fail(&mut self::agent(1), Harmless, || waiting(503, "40"));
     assert_eq!((sent.len(), error.attempts()), (3, 3));
     assert!(sent.windows(2).all(|pair| obeys((pair[1] - pair[0]).as_secs_f64(), 40.0)), "{sent:?}");
@@ -223,7 +223,7 @@ fn every_endpoint_says_how_much_may_come_back() {
     assert_eq!((limits.connect, limits.head, limits.read), (told.connect, told.answer, told.read));
 }
 
-/// After a 429 the agents of one client come back one by one, and none too early.
+/// After a 429 the agents of one client retry one after the other, and none of them too early.
 #[test]
 fn agents_that_were_told_the_same_wait_do_not_come_back_at_once() {
     for refusal in [

@@ -1,4 +1,4 @@
-//! What `Health` counts, and what a program's log makes of it.
+//! The counters of `Health`, and their form in a program's log.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Handing tasks to peers: one key for each delegation, and the same on each resend.
+//! Delegations of tasks to peers: each has one idempotency key, which every resend repeats.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ fn taken() -> Answer {
     Answer::json(202, json!({"delegation_id": DELEGATED, "status": "delegated", "target_id": PEER}))
 }
 
-/// Delegates; gives the end, the bodies that were sent, and the events.
+/// Delegates. Returns the result, the bodies that were sent, and the events.
 fn delegate(
     agent: &mut Agent,
     delegation: impl Into<Delegation>,
@@ -30,7 +30,7 @@ fn delegate(
     let mut driven = Driven::new(Delegate::new(PEER, delegation).unwrap());
     let mut bodies = Vec::new();
     let end = driven.finish(agent, &mut |seen: &Seen| {
-        // Asked about a refused bearer.
+        // The call asks the view about a refused bearer.
         if seen.is(VIEW) {
             return Answer::json(200, json!({"id": ID, "status": "online"})).into();
         }
@@ -140,7 +140,7 @@ fn an_error_tells_the_key_under_which_the_task_is_delegated_again() {
         let error = error.unwrap_err();
         assert_eq!(error.idempotency_key(), bodies[0]["idempotency_key"].as_str(), "{error}");
         assert!(error.to_string().contains("delegate it again under the same key"), "{error}");
-        // As the remedy says.
+        // This follows the error's remedy.
         let again = Delegation::new("a task").idempotency_key(error.idempotency_key().unwrap());
         let (end, resent, _) = delegate(&mut agent, again, || taken().into());
         assert_eq!((end.unwrap().as_str(), &resent[0]), (DELEGATED, &bodies[0]));

@@ -1,4 +1,4 @@
-//! Both shapes of the list of delegations, put together to one view of each.
+//! Both shapes of the list of delegations, merged to one view of each delegation.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ fn fold(rows: Value) -> Vec<DelegationView> {
     .unwrap()
 }
 
-/// A row of the activity fold, so many seconds after the hour.
+/// A row of the activity list, this many seconds after the hour.
 fn row(second: u32, status: &str, more: Value) -> Value {
     let mut row = json!({
         "id": "b7833309-3df5-40a1-ba26-0565c8def1a6", "type": "delegation", "source_id": ID, "target_id": PEER,
@@ -68,7 +68,7 @@ fn ends_are_told_by_what_the_rows_hold() {
     assert_eq!(end("completed", json!({"response_preview": boom})), Some(peer_error));
     assert_eq!(end("completed", json!({})), Some(DelegationEnd::NoAnswer));
     assert_eq!(end("completed", json!({"response_preview": handle()})), Some(DelegationEnd::NoAnswer));
-    // The peer's own words about polling are words.
+    // A reply that quotes the marker of poll mode is still a reply.
     let quoted = r#"it says {"status":"queued","delivery_mode":"poll"}"#;
     assert_eq!(end("completed", json!({"response_preview": quoted})), Some(DelegationEnd::Answered(quoted.to_owned())));
     for open in ["pending", "dispatched", "queued", "in_progress", "stuck", "delegated", "something new"] {
@@ -95,7 +95,7 @@ fn an_end_is_one_sentence_that_is_fit_to_print() {
 
 #[test]
 fn what_is_over_in_one_row_is_over_and_else_the_newest_row_counts() {
-    // April's server leaves the row that delegates at `queued` when the queue has delivered.
+    // April's server leaves the delegation's row at `queued` after the queue has delivered.
     let drained = fold(json!([
         row(3, "completed", json!({"response_preview": "late"})),
         row(5, "queued", json!({"response_preview": "{\"queued\": true}"})),
@@ -106,10 +106,10 @@ fn what_is_over_in_one_row_is_over_and_else_the_newest_row_counts() {
         row(3, "dispatched", json!({}))
     ]));
     assert_eq!((&waiting[0].status, &waiting[0].preview), (&DelegationStatus::Queued, &None));
-    // Rows of pushed results have words of their own.
+    // Rows of pushed results have statuses of their own.
     let pushed = fold(json!([row(9, "ok", json!({})), row(3, "dispatched", json!({}))]));
     assert_eq!(pushed[0].status, DelegationStatus::Dispatched);
-    // Completed once and failed once: the newest of them.
+    // One row says completed and one failed: the newest counts.
     let twice =
         fold(json!([row(3, "failed", json!({"error": "x"})), row(5, "completed", json!({"response_preview": "y"}))]));
     assert_eq!(twice[0].end(), Some(DelegationEnd::Answered("y".to_owned())));

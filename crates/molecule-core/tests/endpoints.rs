@@ -1,4 +1,4 @@
-//! What each endpoint asks for: method, path, credential, body and the largest answer.
+//! The request of each endpoint: method, path, credential, body and the cap of the answer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::platform::PEER;
 use support::*;
 
-/// Method and path, the bearer, the body, and the largest answer of a call's request.
+/// Method and path, the bearer, the body, and the cap of the answer of a call's request.
 fn asked<E>(endpoint: E) -> (String, Option<String>, Value, u64)
 where
     E: Endpoint + Debug,
@@ -77,7 +77,7 @@ macro_rules! corpus {
     ($($name:literal,)*) => { [$(include_str!(concat!("../../../fixtures/corpus/", $name, ".jsonl"))),*] };
 }
 
-/// What both servers answered.
+/// The recordings of both servers.
 const CORPUS: [&str; 2] = corpus!["april-2026", "current-2026",];
 
 /// How many good answers to this method and path were recorded; `:id` is any one segment. Each reads as the endpoint's answer,

@@ -1,4 +1,5 @@
-//! A token that the owner gave: stored once the platform accepted it, unless an option forbids it or the store cannot take it.
+//! A token that the owner gave: it is stored once the platform has accepted it, unless an option forbids that or the
+//! store cannot take it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +27,7 @@ fn a_given_token_that_the_platform_accepted_is_stored() {
         run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
         assert_eq!(agent.store.token, Some(secret("first")));
 
-        // The next start needs no variable.
+        // The next start needs no given token.
         let mut next = Agent::stored(agent.store.token.as_ref().unwrap());
         run(&mut next, Register::new(), |seen| platform.serve(seen)).unwrap();
         run(&mut next, Call::new(Secrets), |seen| platform.serve(seen)).unwrap();
@@ -75,14 +76,14 @@ fn an_option_forbids_that_a_given_token_is_stored() {
     run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
     assert_eq!(agent.store.token, None);
 
-    // What is minted is stored in any case.
+    // A minted token is always stored.
     run(&mut agent, Recover::new(Recovery::admin(&secret("admin")).unwrap()), |seen| platform.serve(seen)).unwrap();
     assert_eq!(agent.store.token, Some(secret("minted1")));
 }
 
 #[test]
 fn a_store_that_cannot_take_a_given_token_is_a_warning_and_the_agent_runs() {
-    // A disk that is read-only from the start is told once, one that fills up later once, too.
+    // One warning for a disk that is read-only from the start, and one for a disk that fills up later.
     for act in ["Prepare", "Replace"] {
         let mut agent = given();
         agent.store.fail(act);
@@ -129,7 +130,7 @@ fn what_the_store_held_and_is_no_token_is_kept_aside() {
     assert_eq!(agent.store.token, Some(secret("first")));
 }
 
-/// While a register with the stored token is under way, a 401 of a gateway makes another lane go back to the given one.
+/// While a register with the stored token is in flight, a gateway's 401 makes another lane return to the given token.
 #[test]
 fn a_given_token_is_not_stored_for_a_register_with_another_one() {
     let mut agent = Agent::with(Agent::options().token(secret("stale")), 7);

@@ -1,4 +1,4 @@
-//! The key that the Python SDK derives, byte for byte.
+//! The idempotency key equals the Python SDK's, byte for byte.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use molecule_core::proto::UnixTime;
 use molecule_core::python_idempotency_key;
 use serde_json::Value;
 
-/// Seconds since 1970 with a fraction, as Python's `time.time()` gives them.
+/// A time from seconds since 1970 with a fraction, the form of Python's `time.time()`.
 fn moment(seconds: f64) -> UnixTime {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let (whole, nanos) = (seconds.floor() as i64, ((seconds - seconds.floor()) * 1e9) as u32);

@@ -1,4 +1,4 @@
-//! A plugin is installed: in which order, what a failure at each act leaves, and what a cancel leaves.
+//! The install of a plugin: the order of its steps, and what a failure or a cancel at each step leaves.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn agent() -> Agent {
     Agent::stored(&secret("first"))
 }
 
-/// A server that gives out one archive and nothing else.
+/// A server that serves one archive and nothing else.
 fn server(body: bytes::Bytes) -> impl FnMut(&Seen) -> Reply {
     move |seen| {
         assert!(seen.is(DOWNLOAD), "{seen}");
@@ -32,7 +32,7 @@ fn install(agent: &mut Agent, body: bytes::Bytes) -> Result<molecule_core::plugi
     run(agent, Install::new("mine"), server(body))
 }
 
-/// No lock is held and no stage lies about.
+/// Asserts that no lock is held and no staging directory is left.
 fn assert_tidy(agent: &Agent) {
     let shelf = &agent.store.shelf;
     assert!(shelf.locks.is_empty() && shelf.stages.is_empty(), "{shelf:?}");
@@ -141,7 +141,7 @@ fn an_earlier_version_that_lost_its_place_is_put_back_or_is_told_where_it_is() {
         assert!(agent.store.shelf.locks.is_empty());
     }
 
-    // The sweep that puts it back fails too; the one before the download did not.
+    // The sweep that would put it back fails too; the sweep before the download succeeded.
     let mut agent = agent();
     install(&mut agent, plugin("mine", "old")).unwrap();
     let before = agent.store.shelf.installed.clone();
@@ -171,7 +171,7 @@ fn an_earlier_version_that_lost_its_place_is_put_back_or_is_told_where_it_is() {
     assert!(agent.store.shelf.installed.is_empty());
     assert_tidy(&agent);
 
-    // As the error says, whatever is done next puts it back.
+    // The next operation puts it back, as the error says.
     agent.store.mend();
     assert!(run(&mut agent, PluginTask::verify("mine"), |seen| panic!("sent {seen}")).unwrap().unwrap().is_intact());
     assert_eq!(agent.store.shelf.installed, before);
@@ -206,7 +206,7 @@ fn a_script_runs_once_the_plugin_is_in_its_place_and_its_failure_is_no_error() {
     assert_tidy(&agent);
 }
 
-/// A script that could not even be run is no script that was left alone.
+/// A script that could not be run is not a skipped one.
 #[test]
 fn a_script_that_could_not_run_is_a_bad_outcome_of_its_own() {
     let files = [("plugin.yaml", "name: mine\n"), ("setup.sh", "exit 3\n")];
@@ -225,13 +225,13 @@ fn a_script_that_could_not_run_is_a_bad_outcome_of_its_own() {
     assert!(!installed.setup.is_good() && installed.setup.to_string().contains("SIGCHLD"), "{}", installed.setup);
 }
 
-/// What could not be read later is refused before anything is replaced.
+/// A plugin whose receipt could not be read later is refused before anything is replaced.
 #[test]
 fn a_receipt_that_nobody_could_read_is_not_written() {
     let mut agent = agent();
     install(&mut agent, plugin("mine", "old")).unwrap();
     let before = agent.store.shelf.installed.clone();
-    // Each byte of these names is two in a receipt.
+    // Each byte of these names takes two bytes in a receipt.
     let long = vec!["\"".repeat(250); 4].join("/");
     let names: Vec<String> = (0..8_200).map(|number| format!("{number}/{long}")).collect();
     let files = [("plugin.yaml", "name: mine\n")].into_iter().chain(names.iter().map(|name| (name.as_str(), "")));
@@ -252,7 +252,7 @@ fn a_version_is_told_without_what_a_terminal_would_obey() {
     assert_eq!(installed.version.as_deref(), Some("1.0\\u{1b}[2J\\u{202e}"));
     let list = |agent: &mut Agent| run(agent, ListPlugins::new(), |seen| panic!("sent {seen}")).unwrap();
     assert_eq!(list(&mut agent)[0].version, installed.version);
-    // An earlier release kept it as it was.
+    // An earlier release stored the version unescaped.
     let receipt = String::from_utf8(agent.store.shelf.receipts["mine"].clone()).unwrap();
     let receipt = receipt.replace("\\\\u{1b}", "\\u001b").replace("\\\\u{202e}", "\u{202e}");
     agent.store.shelf.receipts.insert("mine".to_owned(), receipt.into_bytes());
@@ -286,7 +286,8 @@ fn what_cannot_be_sent_is_refused_before_anything_happens() {
     assert_eq!(agent.lines("start"), [""; 0]);
 }
 
-/// The platform answers like a gateway where a name is none of its own or a source cannot be reached (contract section 15).
+/// The platform answers like a gateway if a name is not one of its own or a source cannot be reached (contract section
+/// 15).
 #[test]
 fn what_the_platform_cannot_fetch_is_refused_for_good() {
     for (status, error, kind, requests) in [
@@ -330,7 +331,7 @@ fn progress_is_told_four_times_a_second_at_most() {
     let mut driven = Driven::new(Install::new("mine"));
     driven.drive_for(&mut agent, secs(0), &mut |_: &Seen| Reply::Never);
     let fetch = *driven.in_flight.first_key_value().expect("a download is under way").0;
-    // A piece every hundredth of a second, for two seconds.
+    // A piece every 10 ms, for 2 s.
     for piece in 1..=200_u64 {
         let mut progress = molecule_core::unpack::Progress::default();
         progress.received = piece;
@@ -364,7 +365,7 @@ fn the_platforms_refusal_is_told() {
     assert_tidy(&agent);
 }
 
-/// Cancels the install once an act was started, before or after its outcome.
+/// Cancels the install once an operation was started, before or after its outcome.
 fn cancelled_at(act: &str, after: bool) -> (Agent, Result<molecule_core::plugin::Installed>) {
     let files = [("plugin.yaml", "name: mine\n"), ("setup.sh", "sleep 600\n")];
     let mut agent = agent();
@@ -421,7 +422,7 @@ fn the_lock_is_kept_until_whoever_unpacks_a_cancelled_download_has_ended() {
         driven.settle(&mut agent);
         assert_eq!(agent.lines("cancel").len(), 1);
         assert!(!agent.lines("start").iter().any(|line| line.contains("Unlock")), "its stage is still written to");
-        // What was on its way comes first, and then the end, of whichever kind.
+        // A late progress comes first, then a final outcome of any kind.
         let progress = molecule_core::effect::Outcome::Progress(molecule_core::unpack::Progress::default());
         let took = molecule_core::machine::Machine::feed(&mut driven.machine, &mut agent.cx(), fetch, progress);
         assert!(took.is_ok());

@@ -1,5 +1,5 @@
-//! A large answer is read by an effect of its own, so that neither the session nor a thread that others wait for is held
-//! meanwhile; what it holds is bounded.
+//! A large answer is decoded by an effect of its own, so that it blocks neither the session nor a thread that other
+//! work waits for. Its content is bounded.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ use support::*;
 /// The limit between small and large, in bytes.
 const LARGE: usize = 256 * 1024;
 
-/// Answers with a list, and counts how often that was read.
+/// An endpoint whose answer is a list; it counts how often the list was decoded.
 #[derive(Debug, Clone, Default)]
 struct Counted(Arc<AtomicU32>);
 
@@ -44,12 +44,12 @@ impl Endpoint for Counted {
     }
 }
 
-/// A list of so many bytes.
+/// A list of this many bytes.
 fn list(bytes: usize) -> String {
     format!("[{}]", &"1,".repeat(bytes / 2)[1..bytes - 1].replacen(',', " ", 1))
 }
 
-/// A call whose request is under way.
+/// A call whose request is in flight.
 fn sent(agent: &mut Agent, counted: &Counted) -> (Call<Counted>, EffectId) {
     let mut call = Call::new(counted.clone());
     let Step::Start(id, Effect::Http(..)) = call.poll(&mut agent.cx()) else { panic!("no request") };
@@ -76,7 +76,7 @@ fn a_large_answer_is_read_with_the_session_unlocked() {
     let (id, effect) = reading(&mut agent, &mut call);
     assert!(matches!(call.poll(&mut agent.cx()), Step::Idle(None)));
     assert_eq!(counted.0.load(Ordering::Relaxed), 0, "it was read by a poll or a feed");
-    // No session is at hand here.
+    // The effect is performed without the session.
     let outcome = performed(effect);
     assert_eq!(counted.0.load(Ordering::Relaxed), 1);
     call.feed(&mut agent.cx(), id, outcome).unwrap();
@@ -104,7 +104,7 @@ fn a_refusal_is_what_it_is_however_long() {
     ] {
         let mut seen = 0;
         let error = run(&mut caller(), Call::new(Counted::default()), |request| {
-            // A 401 is confirmed by the view.
+            // After a 401 the call asks the view.
             seen += u32::from(!request.is(VIEW));
             answer.clone().into()
         });
@@ -134,7 +134,7 @@ fn an_answer_that_nobody_could_read_ends_the_call() {
     let (mut call, id) = sent(&mut agent, &counted);
     call.feed(&mut agent.cx(), id, Answer::text(200, list(LARGE + 2)).outcome()).unwrap();
     let (id, _) = reading(&mut agent, &mut call);
-    // What is of another call is given back.
+    // An outcome of another call is given back.
     let other = {
         let (mut other, id) = sent(&mut agent, &counted);
         other.feed(&mut agent.cx(), id, Answer::text(200, list(LARGE + 2)).outcome()).unwrap();
@@ -147,13 +147,13 @@ fn an_answer_that_nobody_could_read_ends_the_call() {
     assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
 }
 
-/// A reply of so many parts without a word.
+/// A reply of this many parts without text.
 fn parts(many: usize) -> Answer {
     let parts = format!("[{}]", [r#"{"text":""}"#].repeat(many).join(","));
     Answer::text(200, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"kind":"message","parts":{parts}}}}}"#))
 }
 
-/// Both ways, with this answer of the peer's.
+/// Calls by both routes, with this answer of the peer.
 fn both_ways(answer: &Answer) -> [Result<CallOutcome>; 2] {
     let direct = call_direct(&mut caller(), PeerCall::new("hello"), || answer.clone().into());
     assert!(direct.messages().len() == 1 && direct.messages()[0].is(DIRECT));
@@ -166,7 +166,7 @@ fn both_ways(answer: &Answer) -> [Result<CallOutcome>; 2] {
 fn a_reply_of_many_parts_is_read_and_one_of_too_many_is_a_reply_that_is_lost() {
     for end in both_ways(&parts(25_000)) {
         let outcome = end.unwrap();
-        // More than a message has: they are there, as one part of data.
+        // More parts than a message may have: they are kept as one data part.
         let molecule_core::proto::Reply::Message(message) = outcome.reply().unwrap() else { panic!("{outcome:?}") };
         assert_eq!(message.parts.len(), 1);
     }

@@ -1,4 +1,5 @@
-//! What may not be repeated, or may take minutes, asks for a connection that was heard within seconds, or a new one.
+//! A request that may not be repeated, or whose answer may take minutes, asks for a connection that was heard within
+//! seconds, or for a new one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,6 +72,6 @@ fn what_may_take_minutes_does_so_too() {
     let long = Timeouts::new().answer(Duration::from_secs(60)).request(Duration::from_secs(60));
     let mut agent = Agent::with(Agent::options().token(secret("first")).timeouts(long), 7);
     assert_eq!(first(&mut agent, Call::new(Secrets)).max_idle, HEARD);
-    // The server may pack for minutes.
+    // The server may take minutes to pack the archive.
     assert_eq!(first(&mut caller(), Install::new(Plugin::new("packed"))).max_idle, HEARD);
 }

@@ -1,4 +1,5 @@
-//! A request whose answer carries a token that is shown once gets all the time of its call for that answer.
+//! A request whose answer carries a token gets all the time of its call for that answer, since a token is shown only
+//! once.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +14,7 @@ use molecule_core::machines::{Recover, Register};
 use support::platform::{MINT, REGISTER, ROTATE};
 use support::*;
 
-/// The limits for the head and for the whole of the first request of this route.
+/// The time limits for the head and the whole of the first request to this route.
 fn limits<M, T>(agent: &mut Agent, platform: &mut Platform, machine: M, route: &str) -> (Duration, Duration)
 where
     M: Machine<Output = molecule_core::Result<T>> + std::fmt::Debug,

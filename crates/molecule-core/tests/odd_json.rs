@@ -1,5 +1,5 @@
-//! What strangers call JSON, on its way through the machines: a card of anybody's hides nobody, half an emoji loses no
-//! reply, no odd field loses a minted token, and what is wrapped in something is named.
+//! Odd JSON in answers: an odd card hides no peer, half an emoji loses no reply, an odd field loses no minted token,
+//! and the error names an encoding or mark around the body.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use support::*;
 
 const OTHER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
 
-/// Cards that no strict reader takes, and one of more values than are read at once.
+/// Cards that a strict parser refuses, and one with more values than the parser's bound.
 fn odd_cards() -> Vec<String> {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let wide = format!("[{}0]", r#"{"a":0},"#.repeat(60_000));
@@ -97,7 +97,7 @@ fn a_row_that_makes_no_sense_is_given_up_alone_in_every_list() {
     assert_eq!(end.to_string(), "replied: done \u{fffd}");
 }
 
-/// Both ways, with this reply of the peer's.
+/// Calls by both routes, with this reply of the peer.
 fn replies(body: &[u8]) -> [CallOutcome; 2] {
     let answer = Answer::bytes(body.to_vec().into());
     let direct = call_direct(&mut caller(), PeerCall::new("hello"), || answer.clone().into());
@@ -141,7 +141,7 @@ fn numbers_that_no_one_can_hold_and_what_lies_too_deep_lose_no_reply() {
     }
 }
 
-/// A body that no strict reader takes is looked through for the bearer all the same.
+/// A body that a strict parser refuses is still searched for the bearer.
 #[test]
 fn a_relayed_reply_that_is_no_utf_8_still_shows_no_credential() {
     let body =
@@ -152,7 +152,7 @@ fn a_relayed_reply_that_is_no_utf_8_still_shows_no_credential() {
     assert_eq!(relayed.end.unwrap(), CallOutcome::Replied(PeerReply::Other(expected)));
 }
 
-/// Bodies around a minted token in which everything else is odd.
+/// Answers with a minted token in which every other field is odd.
 fn odd_mints(token: &str) -> Vec<Vec<u8>> {
     [
         r#"{TOKEN,"platform_inbound_secret":{"x":[1]}}"#,
@@ -248,14 +248,14 @@ fn what_an_answer_is_wrapped_in_is_named() {
     assert!(told.contains("the answer is UTF-16, as its byte order mark says, and not an object of texts"), "{told}");
     let told = once(Answer::bytes(b"\xef\xbb\xbfoops".to_vec().into())).to_string();
     assert!(told.contains("begins with a byte order mark, and not an object of texts"), "{told}");
-    // A status says what it says; the body that could have said more is named.
+    // The status counts, and the error names what hides the body.
     for status in [404, 500] {
         let Outcome::Response(mut answer) = gzip().outcome() else { panic!("no answer") };
         *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
         let error = run(&mut caller(), Call::once(Secrets), |_| Outcome::Response(answer.clone()).into()).unwrap_err();
         assert!(error.to_string().contains("(its body is encoded as gzip, which nobody asked for)"), "{error}");
     }
-    // What says that it is encoded and is not, or is after all what was due, is read.
+    // A body that is labelled as encoded but is plain JSON is read.
     let plain = Answer::text(200, r#"{"K":"v"}"#).header("content-encoding", "gzip");
     assert_eq!(run(&mut caller(), Call::once(Secrets), |_| plain.clone().into()).unwrap().len(), 1);
     let marked = Answer::text(200, "\u{feff}{\"K\":\"v\"}").header("content-encoding", "identity");

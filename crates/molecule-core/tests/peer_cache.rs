@@ -1,4 +1,4 @@
-//! The cache of peers' URLs: never older than its time, and never larger than its room.
+//! The cache of peers' URLs: entries expire in time, and the cache stays within its capacity.
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,7 +28,7 @@ fn at(millis: u64) -> Now {
     later(Now { mono: Time::ZERO, unix: UnixTime::from_secs(1_795_383_587) }, Duration::from_millis(millis))
 }
 
-/// Both clocks go on.
+/// Advances both clocks.
 fn later(now: Now, by: Duration) -> Now {
     Now { mono: now.mono + by, unix: now.unix + by }
 }
@@ -59,14 +59,15 @@ enum Act {
     Advance {
         millis: u64,
     },
-    /// One clock alone goes on: the calendar's while the computer sleeps, the other one after the calendar was set back.
+    /// Only one clock advances: the wall clock while the computer sleeps, or the monotonic clock after the wall clock
+    /// was set back.
     Sleep {
         millis: u64,
         calendar: bool,
     },
 }
 
-/// Few peers and URLs, so that acts meet; times on both sides of each limit.
+/// Few peers and URLs, so that operations meet the same ones; times on both sides of each limit.
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let (peer, url) = (0u32..6, 0u32..3);
     let act = prop_oneof![
@@ -80,7 +81,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     vec(act, 0..60)
 }
 
-/// What a reader of the documentation expects of one peer.
+/// The reference model of one peer, as the documentation describes the cache.
 #[derive(Debug, Clone)]
 struct Expected {
     url: Option<u32>,
@@ -88,7 +89,7 @@ struct Expected {
     refused: Option<Now>,
 }
 
-/// By the clock that says more.
+/// The age by the clock that advanced more.
 fn age(now: Now, at: Now) -> Duration {
     Duration::max(now.mono.since(at.mono), now.unix.since(at.unix))
 }
@@ -174,7 +175,7 @@ proptest! {
                 true
             };
             prop_assert!(cache.len() <= CAPACITY);
-            // What was used among the last so many uses of others is still there.
+            // A peer among the last `CAPACITY` used ones is still cached.
             let before = if is_known { since_used.insert(peer, number) } else { since_used.remove(&peer) };
             if is_lookup && before.is_some_and(|before| number - before <= CAPACITY) {
                 prop_assert!(is_known, "peer {} made room too early", peer);
@@ -220,7 +221,7 @@ fn a_clock_that_jumps_back_makes_nothing_older() {
     assert!(cache.lookup(Now { mono: Time::from_nanos(u64::MAX), ..at(0) }, &id(1)).is_none());
 }
 
-/// While a computer sleeps its monotonic clock may stand still: what was known before is as old as the calendar says.
+/// A monotonic clock may stand still while the computer sleeps. The entries then age by the wall clock.
 #[test]
 fn what_was_known_before_a_sleep_is_not_known_after_it() {
     let mut cache = PeerCache::default();
@@ -230,7 +231,7 @@ fn what_was_known_before_a_sleep_is_not_known_after_it() {
     let before = asleep(TTL - Duration::from_millis(1));
     assert!(cache.lookup(before, &id(1)).is_some() && cache.is_refused(before, &id(1)));
     assert!(cache.lookup(asleep(TTL), &id(1)).is_none() && !cache.is_refused(asleep(TTL), &id(1)));
-    // A calendar that was set back hides no age.
+    // A wall clock that was set back hides no age.
     let set_back = Now { unix: UnixTime::from_secs(0), ..at(300_000) };
     assert!(cache.lookup(set_back, &id(1)).is_none());
 }

@@ -1,4 +1,4 @@
-//! Listing, discovering and asking about peers, in both dialects.
+//! Listing and discovering peers and checking access, in both dialects.
 
 #![allow(clippy::unwrap_used)]
 
@@ -121,12 +121,12 @@ fn an_empty_filter_is_none_and_one_with_a_nul_is_refused_unsent() {
     assert!(error.to_string().contains("U+0000"), "{error}");
 }
 
-/// Discovers a peer, and tells whether the platform was asked.
+/// Discovers a peer. Returns also whether the platform was asked.
 fn discover(agent: &mut Agent, number: u32, answer: Answer) -> (Result<Option<PeerUrl>>, bool) {
     let mut asked = false;
     let found = run(agent, DiscoverPeer::new(peer_id(number)).unwrap(), |seen| {
         if seen.is(VIEW) {
-            // A refused bearer is doubted, and so is April's 403: the platform is up.
+            // The call asks the view after a refused bearer and after April's 403: the platform is up.
             return Answer::json(200, json!({"id": ID, "status": "online"})).into();
         }
         assert!(seen.is(&format!("GET /registry/discover/{}", peer_id(number))), "{seen}");
@@ -167,7 +167,7 @@ fn a_list_teaches_where_peers_are_called() {
     list(&mut agent, ListPeers::all(), Answer::json(200, rows())).0.unwrap();
     let (url, asked) = discover(&mut agent, 1, found(1, "https://other.example"));
     assert_eq!((url.unwrap(), asked), (PeerUrl::read("https://alpha.example/a2a"), false));
-    // A poll agent shows whatever it registered: the platform may still know more.
+    // A poll agent shows whatever it registered, so the platform may still know another URL.
     assert!(discover(&mut agent, 2, found(2, "https://beta.example")).1);
 }
 

@@ -49,7 +49,7 @@ fn a_receipt_that_tells_nothing_hides_no_plugin() {
         assert_eq!((&plugin.version, plugin.tree_sha256, plugin.installed_at), (&None, None, None));
         assert!(plugin.path.ends_with(plugin.name.as_str()));
     }
-    // Why is told once for each, with its remedy.
+    // One event for each plugin says why, with the remedy.
     let said: Vec<String> = driven.events.iter().map(|event| format!("{event:?}")).collect();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("the plugin b ") && said[0].contains("install the plugin again"), "{said:?}");
@@ -99,7 +99,7 @@ fn a_system_without_modes_does_not_take_executables_for_changed() {
     install(&mut agent, true);
     assert!(!verify(&mut agent), "the mode changed");
 
-    // As it was sent the file is one; on the disk nothing says so.
+    // The archive marked the file as executable; the disk does not show it.
     let receipt = String::from_utf8(agent.store.shelf.receipts["a"].clone()).unwrap();
     let digest = agent.store.shelf.installed["a"].digest().to_string();
     let old = run(&mut agent, ListPlugins::new(), nobody).unwrap()[0].tree_sha256.unwrap().to_string();
@@ -130,7 +130,7 @@ fn what_is_not_there_is_not_locked_either() {
     let acts = agent.lines("start");
     assert!(acts.len() == 2 && acts.iter().all(|line| line.ends_with("LookForPlugin(b)")), "{acts:?}");
 
-    // Half of something, or a receipt alone, is cleared away under the lock.
+    // An incomplete plugin, or a receipt without one, is removed under the lock.
     agent.store.shelf.left.insert("b".to_owned());
     assert_eq!(run(&mut agent, PluginTask::verify("b"), nobody).unwrap(), None);
     assert!(agent.store.shelf.left.is_empty() && agent.store.shelf.locks.is_empty());
@@ -139,7 +139,7 @@ fn what_is_not_there_is_not_locked_either() {
     assert!(!agent.store.shelf.receipts.contains_key("c"));
 }
 
-/// Where nothing can be written there is no lock, and nothing is cleared away; what is there is compared all the same.
+/// On a read-only disk there is no lock, and nothing is removed. Installed plugins are still compared.
 #[test]
 fn a_plugin_on_a_disk_that_can_only_be_read_is_verified_without_its_lock() {
     for act in ["LockPlugin", "SweepPlugin"] {
@@ -148,12 +148,12 @@ fn a_plugin_on_a_disk_that_can_only_be_read_is_verified_without_its_lock() {
         agent.store.fail(act);
         assert!(run(&mut agent, PluginTask::verify("a"), nobody).unwrap().unwrap().is_intact(), "{act}");
         assert!(agent.store.shelf.locks.is_empty());
-        // What would write does not go on without it.
+        // An operation that writes does not go on without the lock.
         let error = run(&mut agent, PluginTask::uninstall("a"), nobody).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Storage, "{act}");
         assert_eq!(agent.store.shelf.installed.len(), 1);
     }
-    // A lock that somebody holds is waited for as ever.
+    // A lock that another holder has is waited for as usual.
     let mut agent = with(&["a"]);
     agent.store.shelf.held_elsewhere = u32::MAX;
     let error = run(&mut agent, PluginTask::verify("a"), nobody).unwrap_err();

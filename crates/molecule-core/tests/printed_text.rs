@@ -1,4 +1,5 @@
-//! Whatever a stranger says, a terminal and a reader see it as it is: nothing that is obeyed, and nothing that turns text around.
+//! Text of strangers is escaped where it is printed: no terminal obeys it, and nothing changes the direction of the
+//! text.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,11 +15,12 @@ use molecule_core::{CallOutcome, DelegationEnd, Error, ErrorKind, Event, PeerUrl
 use serde_json::json;
 use support::*;
 
-/// Starts a colour, turns the text around, isolates it, and ends the line; in the middle of a word, so that it can be found.
+/// Starts a colour, reverses the text's direction, isolates it, and ends the line; in the middle of a word, so that a
+/// test can find it.
 const HOSTILE: &str = "one\u{1b}[31m\u{202e}\u{2066}\u{2028}\u{85}two";
 const SHOWN: &str = "one\\u{1b}[31m\\u{202e}\\u{2066}\\u{2028}\\u{85}two";
 
-/// What a call makes of this answer.
+/// The error of a call that gets this answer.
 fn refused(answer: Answer) -> Error {
     let mut agent = Agent::stored(&secret("first"));
     Driven::new(Call::once(Secrets)).finish(&mut agent, &mut |_| answer.clone().into()).unwrap_err()
@@ -66,7 +68,7 @@ fn outcomes_show_no_terminal_escapes_and_no_bidi_controls() {
     for end in [DelegationEnd::Answered(text()), DelegationEnd::Failed(text())] {
         is_shown(&end.to_string());
     }
-    // Lines of an answer stay lines.
+    // Line ends and tabs of an answer are kept.
     assert_eq!(DelegationEnd::Answered("a\n\tb".to_owned()).to_string(), "answered: a\n\tb");
 }
 

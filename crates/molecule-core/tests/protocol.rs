@@ -1,6 +1,6 @@
-//! The six rules of the machines' protocol, each for every machine. The driver of these tests enforces more of them at
-//! every step: at most 64 steps without input, no wake in the past, nothing asked of another origin, no secret in what
-//! prints.
+//! The six rules of the machines' contract, each checked for every machine. The driver of these tests enforces more at
+//! every step: at most 64 steps without input, no wake in the past, no request to another origin, no secret in what is
+//! printed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use molecule_core::machines::Run;
 use molecule_core::proto::Time;
 use support::*;
 
-/// What the machine did, without what was fed.
+/// The machine's steps, without the outcomes that were fed.
 fn acts(agent: &Agent) -> Vec<String> {
     let is_act = |line: &&String| !line.starts_with("feed") && !line.starts_with("given back");
     agent.trace.iter().filter(is_act).cloned().collect()
@@ -168,7 +168,7 @@ fn a_clock_that_jumps_to_the_end_of_time_is_survived() {
 }
 
 struct EndsWhenCancelled {
-    /// Whether the machine is polled between the last outcome and the cancellation.
+    /// Whether the machine is polled between the last outcome and the cancel.
     polled: bool,
 }
 
@@ -194,7 +194,7 @@ impl Check for EndsWhenCancelled {
                 }
             }
             if self.polled {
-                // What was started reaches the platform, and its outcome is on its way.
+                // The started effect reaches the platform, and its outcome is pending.
                 match driven.next(&mut agent, until, &mut |seen| platform.serve(seen)) {
                     Next::Outcome(id, outcome) => pending = Some((id, outcome)),
                     Next::Wake => {}
@@ -243,7 +243,7 @@ fn cancelled_between_an_outcome_and_the_next_poll_it_ends_too() {
     each_machine(&EndsWhenCancelled { polled: false });
 }
 
-/// A lock that arrives after the loop gave up on it is given back, so that its driver can release it.
+/// A lock that arrives after the loop has given up on it is given back, so that its driver can release it.
 #[test]
 fn a_lock_that_comes_too_late_is_given_back() {
     let mut agent = Agent::new();

@@ -1,4 +1,4 @@
-//! Looking at a queued message, and a server that cannot show it.
+//! The status of a queued message, also on a server that does not offer it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use support::*;
 
 const ITEM: &str = "16fbce34-b9f3-4274-9310-2d6cf9256ac5";
 
-/// Looks; tells whether the platform was asked.
+/// Asks for the status. Returns also whether the platform was asked.
 fn look(agent: &mut Agent, answer: Answer) -> (Result<QueueItem>, bool) {
     let mut asked = false;
     let item = run(agent, QueuedItem::new(ITEM).unwrap(), |seen| {
@@ -24,7 +24,7 @@ fn look(agent: &mut Agent, answer: Answer) -> (Result<QueueItem>, bool) {
     (item, asked)
 }
 
-/// An agent that knows which server it speaks to.
+/// An agent that knows the server's dialect.
 fn told(mut platform: Platform) -> Agent {
     let mut agent = caller();
     run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();

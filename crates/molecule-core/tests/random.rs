@@ -1,7 +1,7 @@
-//! Every machine under arbitrary sequences of answers, faults, time jumps, commands and cancellations.
+//! Every machine under random sequences of answers, faults, time jumps, changes of the session and cancels.
 //!
-//! The driver of these tests checks at every step that a machine gives at most 64 steps without input, wakes in the future,
-//! asks only the platform's origin, never has two requests under way in one lane, and prints no secret.
+//! The driver of these tests checks at every step that a machine returns at most 64 steps without input, sets no wake
+//! in the past, asks only the platform's origin, has at most one request in flight in each lane, and prints no secret.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,21 +21,21 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use support::*;
 
-/// One thing that happens to a machine.
+/// One event in a machine's life.
 #[derive(Debug, Clone)]
 enum Act {
-    /// The platform or the store answers what is under way.
+    /// The platform or the store answers the effect in flight.
     Good {
         which: usize,
     },
-    /// Something odd answers it.
+    /// The effect gets an odd answer.
     Odd {
         which: usize,
         status: u16,
         body: usize,
         headers: u8,
     },
-    /// It fails.
+    /// The effect fails.
     Fault {
         which: usize,
         kind: usize,
@@ -49,14 +49,14 @@ enum Act {
     Advance {
         millis: u64,
     },
-    /// To the end of time.
+    /// The clocks jump to the end of their range.
     Jump,
-    /// The calendar alone jumps.
+    /// Only the wall clock jumps.
     Calendar {
         secs: i64,
     },
     Cancel,
-    /// Nothing but a poll.
+    /// A poll without any other input.
     LookAgain,
     Stop {
         now: bool,
@@ -67,11 +67,11 @@ enum Act {
     Moved {
         url: bool,
     },
-    /// The platform changes its mind about the workspace.
+    /// The workspace's state on the platform changes.
     Platform {
         change: usize,
     },
-    /// The store begins or ceases to fail.
+    /// The store begins or stops to fail.
     Store {
         act: usize,
     },
@@ -131,7 +131,7 @@ fn above_cap(status: u16) -> Fault {
     fault
 }
 
-/// Good and bad bodies of every endpoint; those that carry a secret carry it also where it is not expected.
+/// Good and bad bodies of every endpoint. Those that carry a secret carry it also where it is not expected.
 fn bodies() -> Vec<String> {
     let token = secret("odd");
     let connection = |token: serde_json::Value| {
@@ -187,7 +187,7 @@ fn bodies() -> Vec<String> {
 
 fn odd(effect: &Effect, status: u16, body: usize, headers: u8) -> Outcome {
     let mut body = bodies()[body].clone();
-    // What a peer says is for the application to see, and a peer knows no secret of the agent.
+    // The application may see a peer's reply, and a peer knows no secret of the agent.
     if matches!(effect, Effect::Http(request, _) if request.uri().path().ends_with("/a2a")) {
         body = body.replace(MARK, "word");
     }
@@ -226,7 +226,7 @@ fn change(platform: &mut Platform, change: usize) {
 struct Case<'a, M: Machine> {
     setup: &'a mut Setup<M>,
     driven: Driven<M>,
-    /// Whether it was told to end.
+    /// Whether the machine was told to end.
     ending: bool,
 }
 
@@ -249,7 +249,7 @@ where
         self.driven.feed(agent, id, outcome);
     }
 
-    /// A loop that ends lets go of what is under way, and gives its lock back last.
+    /// Returns whether the loop is ending: it then cancels its effects in flight, and gives its lock back last.
     fn let_go(&self) -> bool {
         let unlock = |effect: &Effect| matches!(effect, Effect::Host(HostOp::Unlock(_)));
         self.ending || self.driven.in_flight.values().any(unlock)
@@ -274,18 +274,18 @@ where
                 }
             }
             Act::Fault { which, kind, maybe } => {
-                // A lock that cannot be given back goes with the process, and here there is none.
+                // A lock that cannot be released ends with the process, and there is none here.
                 let unlock = |id: &EffectId| matches!(self.driven.in_flight[id], Effect::Host(HostOp::Unlock(_)));
                 if let Some(id) = self.target(which).filter(|id| !unlock(id)) {
                     let sent = if maybe { Sent::Maybe } else { Sent::No };
-                    // Where no lock can be taken, what only reads goes on without.
+                    // Without a lock, an operation that only reads goes on.
                     if let Effect::Host(HostOp::Plugin(PluginOp::Lock(_))) = self.driven.in_flight[&id]
                         && let FaultKind::Host(_) = FAULTS[kind]
                     {
                         self.setup.agent.store.shelf.read_only = true;
                     }
                     let fault = match FAULTS[kind] {
-                        // As a driver tells it.
+                        // The same form as a driver's fault.
                         FaultKind::TooLarge if maybe => above_cap([200, 302, 401, 404, 410, 503][which % 6]),
                         kind => Fault::with_source(sent, kind, "a reason"),
                     };
@@ -360,7 +360,7 @@ where
 }
 
 struct SurvivesAnything {
-    /// How many cases of a hundred that are asked for.
+    /// The percentage of the requested cases.
     share: u32,
 }
 
@@ -379,7 +379,7 @@ where
     M: Machine<Output = Result<T>> + Debug,
     T: Debug,
 {
-    // `PROPTEST_CASES` asks for more than the 256 that are usual.
+    // `PROPTEST_CASES` may ask for more than the default of 256.
     let cases = (Config::default().cases * share).div_ceil(100);
     let config = Config {
         cases,
@@ -422,8 +422,8 @@ fn the_loop_survives_anything() {
     }
 }
 
-/// Acts that once made a loop cancel what was over: it was told that the workspace is paused while it stored a secret and
-/// looked at the view before a register.
+/// A sequence that once made a loop cancel a finished effect: the loop learnt of a pause while it stored a secret and
+/// asked the view before a register.
 struct PausedWhileASecretIsStored;
 
 impl Check for PausedWhileASecretIsStored {

@@ -1,4 +1,5 @@
-//! A new token: by rotation on the current server, by one more token on April's; with an admin's credential or one's own.
+//! Recovery: a rotation on the current server, an additional token on April's; with an admin's credential or the
+//! agent's own token.
 
 #![allow(clippy::unwrap_used)]
 
@@ -74,7 +75,7 @@ fn on_aprils_server_one_more_token_is_minted_and_the_old_one_revoked() {
 
 #[test]
 fn an_old_token_is_revoked_only_where_its_prefix_names_it_alone() {
-    // Two live tokens with one prefix; and a new token whose prefix is the old one's.
+    // Two live tokens with the same prefix, and a new token with the old one's prefix.
     let twin = "first-s3-the other one".replace(' ', "-");
     for (others, minted) in [(vec![twin], secret("minted1")), (vec![], "first-s3-s3cr3t-again".to_owned())] {
         let mut agent = Agent::stored(&secret("first"));
@@ -118,7 +119,7 @@ fn an_old_token_that_lives_on_is_a_warning() {
     }
 }
 
-/// The first answer of the revocation is lost: the second says that the token is revoked already.
+/// The first answer of the revocation is lost. The second says that the token is already revoked.
 #[test]
 fn an_old_token_that_is_revoked_already_is_revoked() {
     let mut agent = Agent::stored(&secret("first"));
@@ -245,7 +246,7 @@ fn refused_credentials_name_their_remedy() {
             let error = recover(&mut agent, recovery.clone(), &mut platform).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unauthorized);
             assert!(error.to_string().contains(remedy), "{error}");
-            // The store is asked for a newer token of the agent's own, never because of an admin's.
+            // The store is read for a newer token of the agent, never for an admin's.
             assert_eq!(agent.store.token_reads, if recovery == Recovery::Own { 2 } else { 1 });
         }
     }

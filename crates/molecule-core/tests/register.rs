@@ -1,4 +1,4 @@
-//! Registering: which token goes with it, what it sends, and what each dialect makes of it.
+//! Registers: the token and the body of the request, and how each dialect's answer is handled.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,7 +33,7 @@ fn a_first_start_mints_a_token_and_saves_it_before_anything_else() {
          start 7 Replace(InboundSecret, 22 bytes)"
     );
     let trace = agent.take_trace();
-    // From the answer on that brings the token.
+    // The part of the trace that begins with the answer that carries the token.
     let trace = &trace[trace.find("feed 5").unwrap()..];
     let at = |line: &str| trace.find(line).unwrap_or_else(|| panic!("no {line} in\n{trace}"));
     assert!(at("feed 6 Host(Replaced)") < at("event"), "an event before the save:\n{trace}");
@@ -202,7 +202,7 @@ fn an_answer_that_was_lost_is_explained_where_it_may_have_carried_the_token() {
     assert!(error.to_string().contains("the lost answer carried it"), "{error}");
 }
 
-/// The register was acted upon, and then something before the platform refuses.
+/// The server acted on the register, and then a gateway refuses.
 #[test]
 fn a_lost_answer_is_explained_before_a_401_that_is_not_the_platforms() {
     let mut platform = Platform::current().without_token();
@@ -216,8 +216,8 @@ fn a_lost_answer_is_explained_before_a_401_that_is_not_the_platforms() {
     assert!(error.to_string().contains("the lost answer carried it"), "{error}");
 }
 
-/// A gateway's answer stands for the register's own, and then nobody answers any more. A token that is held does not help:
-/// where none is live any more, the register mints one.
+/// A gateway's answer replaces the register's own, and then no answer comes. A held token does not help: if no token is
+/// live any more, the register mints one.
 #[test]
 fn a_lost_answer_is_explained_whatever_comes_after_it() {
     for held in [None, Some(secret("old"))] {
@@ -235,7 +235,7 @@ fn a_lost_answer_is_explained_whatever_comes_after_it() {
     }
 }
 
-/// The first answer is lost with its token; the second request says that a token exists.
+/// The first answer is lost with its token. The second request is told that a token exists.
 #[test]
 fn a_register_that_is_repeated_after_a_lost_mint_says_what_is_wrong() {
     let mut platform = Platform::current().without_token();

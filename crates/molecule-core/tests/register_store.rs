@@ -1,4 +1,4 @@
-//! A register and the agent's store: what must be writable before, what is saved, and what happens where it is not.
+//! A register and the agent's store: what must be writable before, what is saved, and the result of a failed save.
 
 #![allow(clippy::unwrap_used)]
 
@@ -55,7 +55,7 @@ fn a_minted_token_that_cannot_be_saved_is_held_and_saved_by_the_next_register() 
     assert!(told.contains("the disk is full") && told.contains("; keep this process running"), "{told}");
     run(&mut agent, Call::new(Secrets), |seen| platform.serve(seen)).expect("the token is held");
 
-    // Still full: it registers with what it holds, and says so.
+    // The disk is still full: the agent registers with the token that it holds, and warns.
     let mut driven = Driven::new(Register::new());
     driven.finish(&mut agent, &mut |seen| platform.serve(seen)).unwrap();
     assert!(matches!(&driven.events[0], Event::Warning(said) if said.contains("disk is full")), "{:?}", driven.events);
@@ -81,7 +81,7 @@ fn an_inbound_secret_is_stored_once_and_a_blank_one_never() {
     assert_eq!(agent.store.inbound, Some(secret("inbound")));
     assert_eq!(agent.lines("event InboundSecretChanged").len(), 1);
 
-    // The same again, none, and blank ones change nothing and write nothing.
+    // The same secret, none, and blank ones change nothing and write nothing.
     for announced in [Some(secret("inbound")), None, Some(String::new()), Some(" \n".to_owned())] {
         platform.inbound = announced;
         agent.take_trace();

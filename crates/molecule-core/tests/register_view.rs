@@ -1,4 +1,4 @@
-//! What the open view says before a register, and what is then not sent.
+//! The open view before a register: what it says, and which requests are then not sent.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use support::platform::{REGISTER, VIEW};
 use support::*;
 
-/// Registers where the view is this; nothing but the view may be asked.
+/// Registers with this answer of the view. No other request may be sent.
 fn refused(agent: &mut Agent, answer: Answer) -> Error {
     run(agent, Register::new(), |seen| {
         assert!(seen.is(VIEW) && seen.bearer.is_none(), "sent {seen}");
@@ -96,7 +96,7 @@ fn a_view_that_is_down_is_asked_again_and_then_the_error() {
     };
     assert_eq!((error.kind(), error.operation(), error.attempts()), (ErrorKind::Unavailable, "register", 4));
     assert!(error.is_retryable());
-    // A machine that boots its agents beside its platform finds its database a little later.
+    // A machine that boots agents and platform together may start the database a little later.
     let error = refused(&mut Agent::stored(&secret("first")), Answer::error(500, "query failed"));
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 4));
 }

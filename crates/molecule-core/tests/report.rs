@@ -1,4 +1,4 @@
-//! What an agent reports goes with its next beat.
+//! The values that an agent reports are sent with its next heartbeat.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::platform::HEARTBEAT;
 use support::*;
 
-/// The body of a beat right now.
+/// The body of a heartbeat that is sent now.
 fn beat(agent: &mut Agent, platform: &mut Platform) -> Value {
     run(agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
     platform.last(HEARTBEAT).body.clone()
@@ -39,7 +39,7 @@ fn a_beat_says_what_was_reported_last() {
     assert_eq!(beat(&mut agent, &mut platform), full);
     assert_eq!(beat(&mut agent, &mut platform), full, "it goes with every beat");
 
-    // What a later report leaves out stays, what it says wins.
+    // A value that a later report does not set stays; one that it sets wins.
     agent.session.report(Report::new().active_tasks(0).runtime_state(RuntimeState::Healthy)).unwrap();
     let body = beat(&mut agent, &mut platform);
     assert_eq!(
@@ -82,7 +82,7 @@ fn uptime_counts_from_the_first_request_on_the_clock_that_only_grows() {
     assert_eq!(beat(&mut agent, &mut platform)["uptime_seconds"], 0);
     agent.advance(secs_f64(59.9));
     assert_eq!(beat(&mut agent, &mut platform)["uptime_seconds"], 59);
-    // The calendar jumps an hour back.
+    // The wall clock jumps back by an hour.
     agent.now.unix = molecule_core::proto::UnixTime::from_secs(agent.now.unix.as_secs() - 3600);
     agent.advance(secs(60));
     assert_eq!(beat(&mut agent, &mut platform)["uptime_seconds"], 119);

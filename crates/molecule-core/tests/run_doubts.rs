@@ -1,4 +1,5 @@
-//! What sounds like the loop's end and is none: something else answers in the platform's place, or a new token is on its way.
+//! Answers that look like the loop's end and are not: a gateway answers in the platform's place, or a new token is on
+//! its way.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 
-/// Answers of web frameworks and gateways, as JSON, and what is nearly the platform's.
+/// Answers of web frameworks and gateways, as JSON, and answers that differ slightly from the platform's.
 fn of_something_else() -> Vec<Answer> {
     let another = "00000000-0000-4000-8000-000000000001";
     vec![
@@ -28,7 +29,7 @@ fn in_both(mut case: impl FnMut(Platform)) {
     case(Platform::april());
 }
 
-/// The loop works as before.
+/// Asserts that the loop works as before.
 fn is_well(run: &mut Looped) {
     let from = run.agent.now.mono;
     run.on(secs(600));
@@ -60,7 +61,7 @@ fn a_401_and_a_frameworks_404_or_410_end_nothing() {
     });
 }
 
-/// Something answers in the platform's place on every route, as while it is deployed anew.
+/// A gateway answers every route in the platform's place, as during a deployment.
 #[test]
 fn a_framework_or_gateway_on_every_route_ends_nothing() {
     let mut answers = of_something_else();
@@ -83,7 +84,7 @@ fn a_framework_or_gateway_on_every_route_ends_nothing() {
     });
 }
 
-/// A gateway that knows the open view and refuses the rest.
+/// A gateway that passes the open view and refuses the rest.
 #[test]
 fn a_gateways_401s_are_no_refused_registers() {
     let mut run = Looped::usual(Platform::current());
@@ -150,7 +151,7 @@ fn a_gateways_hiccup_in_the_platforms_words_ends_nothing() {
     });
 }
 
-/// A refused register is repeated an interval later, at the earliest, and the third refusal ends the loop.
+/// A refused register is repeated after an interval at the earliest, and the third refusal ends the loop.
 #[test]
 fn the_third_of_three_refusals_an_interval_apart_ends_the_loop() {
     in_both(|platform| {
@@ -168,7 +169,7 @@ fn the_third_of_three_refusals_an_interval_apart_ends_the_loop() {
     });
 }
 
-/// A register that is needed for another reason, such as a new URL, is repeated within seconds; its refusals count as one.
+/// A register for another reason, such as a new URL, is repeated within seconds. Its refusals count as one.
 #[test]
 fn refusals_within_an_interval_count_once() {
     in_both(|platform| {
@@ -187,7 +188,7 @@ fn refusals_within_an_interval_count_once() {
     });
 }
 
-/// However short the intervals are: a token file that comes 20 s after the rotation is found.
+/// A token file that comes 20 s after the rotation is found, however short the intervals are.
 #[test]
 fn a_token_file_that_comes_after_a_rotation_is_found() {
     in_both(|platform| {
@@ -220,7 +221,7 @@ fn a_paused_agent_is_told_of_its_deletion_twice_too() {
     assert!(views.len() == 2 && views[1].since(views[0]) >= secs(30), "{views:?}");
 }
 
-/// Heartbeats of a deleted workspace are answered well (contract section 7.3).
+/// Heartbeats of a deleted workspace get good answers (contract section 7.3).
 #[test]
 fn a_deleted_workspace_is_never_told_to_be_online() {
     in_both(|mut platform| {
@@ -232,7 +233,7 @@ fn a_deleted_workspace_is_never_told_to_be_online() {
         assert!(run.platform.count(HEARTBEAT) > 0);
         assert!(!run.events().contains(&Event::Online));
     });
-    // It was deleted while nobody could be reached.
+    // The workspace was deleted while the platform could not be reached.
     let mut run = Looped::usual(Platform::current());
     run.on(secs(100));
     assert!(run.events().contains(&Event::Online));
@@ -245,7 +246,7 @@ fn a_deleted_workspace_is_never_told_to_be_online() {
     assert!(!run.events().contains(&Event::Online));
 }
 
-/// A one-shot register believes the platform's exact words at once, and nobody else's.
+/// A one-shot register accepts a deletion at once in the platform's exact words, and in no others.
 #[test]
 fn a_register_takes_nothing_else_for_a_deletion() {
     let register = |answer: Answer| -> Error {

@@ -1,4 +1,4 @@
-//! How the loop ends by itself, and what does not end it.
+//! The ends of the loop without a stop, and what does not end it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ fn a_deleted_workspace_ends_the_loop_and_is_never_registered() {
         for purged in [false, true] {
             let mut run = Looped::usual(Platform { ..Platform::new(platform.dialect) });
             run.on(secs(100));
-            // Its heartbeats go on being answered well: nothing authenticates them any more.
+            // Heartbeats still get good answers, since nothing authenticates them any more.
             (run.platform.removed, run.platform.purged) = (true, purged);
             let (from, before) = (run.agent.now.mono, run.platform.count(REGISTER));
             assert_eq!(run.end().unwrap(), Ended::Deleted, "{:?} {purged}", platform.dialect);
@@ -165,7 +165,7 @@ fn a_token_that_is_dead_among_others_ends_it_after_three_refused_registers() {
         let (from, before) = (run.agent.now.mono, run.platform.seen.len());
         assert_eq!(run.end().unwrap(), Ended::Unauthorized);
         let registers: Vec<_> = run.platform.seen[before..].iter().filter(|seen| seen.is(REGISTER)).collect();
-        // April is remembered: no register is wasted on an empty URL.
+        // The session remembers April's dialect: no register is wasted on an empty URL.
         assert_eq!(registers.len(), 3);
         let gaps: Vec<_> = registers.windows(2).map(|pair| pair[1].at.since(pair[0].at).as_secs_f64()).collect();
         assert!(gaps.iter().all(|gap| (30.0..=31.0).contains(gap)), "not an interval apart: {gaps:?}");
@@ -183,17 +183,18 @@ fn a_good_state_between_them_forgives_refused_registers() {
     run.on(secs(100));
     let mut flips = 0u32;
     run.platform.weather = Box::new(move |seen| {
-        // Registers are refused for ever; the state is refused once in five looks.
+        // All registers are refused; one of five polls of the state is refused.
         flips += u32::from(seen.is(STATE));
         let refuse = seen.is(REGISTER) || (seen.is(STATE) && flips % 5 == 1);
         refuse.then(|| Answer::error(401, "invalid workspace auth token").into())
     });
-    // The loop's looks come 27 s apart and its registers 30 s: a good one is always between two of them.
+    // The state is polled every 27 s and the register is sent every 30 s, so a good poll always lies between two
+    // registers.
     run.on(secs(3600));
     let registers = run.platform.count(REGISTER);
     assert!(registers > 10, "{registers}: nothing was refused");
 
-    // With a look a second the state answers between them.
+    // With a poll each second, good answers of the state come between them.
     let mut run = Looped::with(Agent::options().state_interval(secs(1)), Platform::current());
     run.on(secs(100));
     let mut flips = 0u32;

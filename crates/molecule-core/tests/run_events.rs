@@ -1,4 +1,4 @@
-//! What the loop tells: its events in order, and the agent's health.
+//! The events of the loop in their order, and the agent's health.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use molecule_core::{Dialect, Event, Lane};
 use support::platform::{HEARTBEAT, STATE};
 use support::*;
 
-/// The events' names, with what tells them apart.
+/// The names of the events, with the fields that distinguish them.
 fn names(events: Vec<Event>) -> Vec<String> {
     let name = |event: Event| match event {
         Event::Degraded { lane, failures, .. } => format!("degraded {lane} {failures}"),
@@ -57,7 +57,7 @@ fn a_life_is_told_in_order() {
     let told = names(run.events());
     assert_eq!(told[..2], ["status provisioning", "resumed"]);
     assert!(told.contains(&"registered poll".to_owned()) && told.contains(&"online".to_owned()), "{told:?}");
-    // The register's look at the view saw it first.
+    // The register saw the status first, in the view.
     assert_eq!(told.iter().filter(|name| *name == "status online").count(), 1, "{told:?}");
 
     let rotated = secret("rotated");

@@ -1,4 +1,4 @@
-//! How long a scarce budget may hold a look at the state back.
+//! The longest time for which a scarce rate budget may delay a poll of the state.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use support::platform::{HEARTBEAT, STATE};
 use support::*;
 
-/// The state alone tells of a pause: after five windows it is looked at, whatever is left for heartbeats.
+/// Only the state shows a pause, so it is polled after five windows, whatever is left for heartbeats.
 #[test]
 fn a_look_at_the_state_is_held_back_for_five_windows_at_most() {
     let mut run = Looped::usual(Platform::current());
@@ -28,7 +28,7 @@ fn a_look_at_the_state_is_held_back_for_five_windows_at_most() {
     run.on(secs(2 * 3600));
     let looks: Vec<_> = run.platform.times(STATE).into_iter().filter(|at| *at >= from).collect();
     let gaps: Vec<_> = looks.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-    // Five windows behind the interval, and spread over one more.
+    // Five windows after the interval, and spread over one more.
     let most = secs(30) + 5 * secs(60) + secs(60);
     assert!(gaps.len() > 15 && gaps.iter().all(|gap| *gap <= most), "{gaps:?}");
     assert!(gaps.iter().any(|gap| *gap > secs(270)), "nothing held it back: {gaps:?}");

@@ -1,5 +1,5 @@
-//! The loop's lanes: which goes first, at which pace, and that none waits for another. That no lane has two requests under
-//! way is checked at every step of every test.
+//! The loop's lanes: their order, their intervals, and that none waits for another. Every test checks at every step
+//! that no lane has two requests in flight.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use support::probe::Relayed;
 use support::*;
 
 fn within(gaps: &[f64], least: f64, most: f64) {
-    // A nanosecond of rounding is no lateness.
+    // The tolerance of 1 µs covers rounding.
     assert!(gaps.iter().all(|gap| (least - 1e-6..=most + 1e-6).contains(gap)), "[{least}, {most}]: {gaps:?}");
 }
 
@@ -94,7 +94,7 @@ fn a_request_that_is_never_answered_delays_no_other_lane() {
     }
 }
 
-/// Were one of the others refused before it, it would be put off again.
+/// If another lane's request went first and were refused, the heartbeat would be delayed again.
 #[test]
 fn a_heartbeat_that_a_rate_limit_put_off_goes_before_the_other_lanes() {
     for seed in 0..20 {
@@ -186,7 +186,7 @@ fn the_servers_own_wait_is_honoured_in_its_lane() {
         let answer = move || Answer::error(503, "busy").header("retry-after", header).into();
         run.platform.weather = Box::new(move |seen| seen.is(HEARTBEAT).then(answer));
         run.on(secs(300));
-        // Never before it; and since it asks the same of all agents, somewhat later.
+        // Never before that time, and somewhat later, since the server asks the same of all agents.
         within(&run.gaps(HEARTBEAT), wait, wait + f64::clamp(wait / 2.0, 1.0, 5.0));
         within(&run.gaps(STATE)[1..], 27.0, 30.0);
     }
@@ -226,7 +226,7 @@ fn a_429_of_one_lane_is_the_budget_of_all() {
         run.on(secs(180));
         for lane in [limited, other] {
             let next = run.platform.times(lane).into_iter().find(|at| *at > told).unwrap().since(told);
-            // Not before the server said, and no more than a window of the server's later.
+            // Not before the time that the server said, and at most one window of the server later.
             assert!((secs(60)..=secs(120)).contains(&next), "{lane}: {next:?}");
         }
     }
@@ -248,7 +248,7 @@ fn a_scarce_budget_holds_the_state_back_until_the_window_refills_and_no_heartbea
     for pair in looks.windows(2) {
         let beat = beats.iter().rev().find(|beat| **beat < pair[1]).unwrap().since(begin).as_secs();
         let (look, waited) = (pair[1].since(begin).as_secs(), pair[1].since(pair[0]));
-        // The window that the last beat saw is over, or as good as over, or the look waited long enough.
+        // The window of the last heartbeat is over or almost over, or the poll has waited long enough.
         let refilled = look / 60 > beat / 60 || look % 60 >= 57;
         assert!(refilled || waited >= secs(300), "the beat of {beat} s said to wait: {look}, after {waited:?}");
     }

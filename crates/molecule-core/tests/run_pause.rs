@@ -1,4 +1,4 @@
-//! The loop and a paused workspace: it is never registered while it is paused.
+//! The loop and a paused workspace: no register is sent while it is paused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,7 +50,7 @@ fn a_waiting_loop_neither_beats_nor_registers_while_paused_whatever_asks_for_it(
         run.on(secs(60));
         let from = run.agent.now.mono;
         run.agent.session.set_reported_url(Some("https://agent.example/a2a".to_owned())).unwrap();
-        // A state that is refused for a while asks for a register too.
+        // A refused poll of the state is a reason for a register, too.
         run.platform.weather = Box::new(move |seen| {
             let minute = seen.at.since(from).as_secs() / 60;
             (seen.is(STATE) && (10..20).contains(&minute)).then(|| Answer::error(401, "invalid").into())
@@ -96,7 +96,7 @@ fn a_waiting_loop_that_starts_while_paused_registers_after_the_resume() {
     }
 }
 
-/// Created with a URL, so that no token was issued, and paused before the agent's first start.
+/// The workspace was created with a URL, so that no token was issued, and paused before the agent's first start.
 #[test]
 fn a_waiting_loop_without_a_token_registers_after_the_resume() {
     for platform in both() {
@@ -115,7 +115,7 @@ fn a_waiting_loop_without_a_token_registers_after_the_resume() {
     }
 }
 
-/// The view was read before the pause, and its answer comes after the pause is known.
+/// The view was asked before the pause, and its answer arrives after the loop knows of the pause.
 #[test]
 fn a_register_that_was_not_sent_yet_when_the_pause_is_seen_is_not_sent() {
     for platform in both() {

@@ -1,4 +1,4 @@
-//! When the loop registers again, and when it does not.
+//! The reasons for which the loop registers again, and those for which it does not.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 
-/// How often a loop of an hour registers where the heartbeats fail for a while.
+/// How often a loop of one hour registers if the heartbeats fail for a while.
 fn registers_around_an_outage(platform: Platform, outage: u64, reply: fn() -> Reply) -> usize {
     let mut run = Looped::usual(platform);
     run.on(secs(300));
@@ -27,7 +27,7 @@ fn a_gap_that_the_platform_takes_for_an_absence_is_followed_by_one_register() {
     let refused: fn() -> Reply = || unsent(FaultKind::Connect).into();
     let failing: fn() -> Reply = || Answer::error(500, "failed to update").into();
     for reply in [refused, failing] {
-        // The gap is as long as the outage and up to an interval on either side.
+        // The gap is the outage plus up to one interval on either side.
         assert_eq!(registers_around_an_outage(Platform::current(), 110, reply), 0);
         assert_eq!(registers_around_an_outage(Platform::current(), 180, reply), 1);
         assert_eq!(registers_around_an_outage(Platform::april(), 25, reply), 0);
@@ -41,7 +41,7 @@ fn a_status_that_a_register_mends_is_followed_by_one() {
         for platform in [Platform::current(), Platform::april()] {
             let mut run = Looped::usual(platform);
             run.on(secs(100));
-            // Heartbeats do not mend it here (April's `failed`).
+            // Heartbeats do not change this status (April's `failed`).
             let mut asked = 0;
             let answer = json!({"workspace_id": ID, "status": status, "paused": false, "deleted": false});
             run.platform.weather = Box::new(move |seen| {
@@ -111,7 +111,7 @@ fn a_changed_url_is_registered_at_once_and_once() {
         assert_eq!(register.at, from, "not at once");
         assert_eq!((&register.body["url"], &register.body["delivery_mode"]), (&json!(sent), &json!(mode)));
     }
-    // The same again is no change.
+    // The same URL is no change.
     run.agent.session.set_reported_url(None).unwrap();
     run.on(secs(3600));
     assert_eq!(run.platform.count(REGISTER), 3);
@@ -128,7 +128,7 @@ fn an_agent_that_registered_by_itself_is_not_registered_again() {
         run.on(secs(3600));
         assert_eq!(run.platform.count(REGISTER), 1, "{pause} s later");
     }
-    // Too long ago: the platform has forgotten it.
+    // The last heartbeat is too long ago: the platform counts the agent as lost.
     let mut agent = Agent::stored(&secret("first"));
     let mut platform = Platform::current();
     support::run(&mut agent, Register::new(), |seen| platform.serve(seen)).unwrap();
@@ -188,6 +188,6 @@ fn a_register_of_the_loop_sends_one_request_a_turn_and_honours_its_wait() {
     run.on(secs(125));
     let after: Vec<_> = run.platform.times(REGISTER).into_iter().filter(|at| *at >= from).collect();
     let gaps: Vec<_> = after.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-    // Not all agents that were told so come back at once.
+    // Agents that were told the same do not all come back at once.
     assert!(gaps.len() == 2 && gaps.iter().all(|gap| (secs(40)..secs(45)).contains(gap)), "{gaps:?}");
 }

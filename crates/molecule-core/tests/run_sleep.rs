@@ -1,4 +1,4 @@
-//! A computer that sleeps, and what its loop makes of it.
+//! The loop after a sleep of the computer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use molecule_core::Event;
 use support::platform::{HEARTBEAT, REGISTER};
 use support::*;
 
-/// How often a loop of ten minutes registers after a sleep in which the calendar went on and the other clock did not.
+/// How often a loop of ten minutes registers after a sleep during which only the wall clock advanced.
 fn registers_after_a_sleep(platform: Platform, asleep: u64) -> usize {
     let mut run = Looped::usual(platform);
     run.on(secs(300));
@@ -32,7 +32,7 @@ fn a_sleep_that_the_monotonic_clock_did_not_see_is_a_gap_too() {
     for (platform, asleep, registers) in [
         (Platform::current(), 8 * 3600, 1),
         (Platform::current(), 180, 1),
-        // The beats on either side of it are up to 30 s apart.
+        // The heartbeats before and after the sleep are up to 30 s away from it.
         (Platform::current(), 149, 0),
         (Platform::april(), 90, 1),
         (Platform::april(), 59, 0),

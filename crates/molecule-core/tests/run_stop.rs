@@ -1,4 +1,4 @@
-//! Stopping the loop: at once, but for a register that may mint.
+//! A stop ends the loop at once, unless a register that may mint a token is in flight.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use molecule_core::{Ended, Event};
 use support::platform::{HEARTBEAT, REGISTER, STATE, VIEW};
 use support::*;
 
-/// The two ways to end it: the session's latch, and a caller who is gone.
+/// The two ways to stop the loop: the session's stop latch, and a cancel by the caller.
 fn stops() -> [fn(&mut Looped); 2] {
     [
         |run| assert_eq!(run.agent.session.raise_stop(false), StopLevel::Finish),
@@ -19,7 +19,7 @@ fn stops() -> [fn(&mut Looped); 2] {
     ]
 }
 
-/// The loop's end, which must come without time passing.
+/// Asserts that the loop ends while no time passes.
 fn ends_at_once(run: &mut Looped) {
     let from = run.agent.now.mono;
     assert_eq!(run.end().unwrap(), Ended::Stopped);
@@ -106,7 +106,7 @@ fn a_stop_before_the_register_is_sent_sends_none() {
     }
 }
 
-/// A loop whose register is under way and mints; its answer comes twenty seconds after it was sent.
+/// A loop whose register is in flight and mints a token; its answer comes 20 s after it was sent.
 fn registering() -> Looped {
     let mut run = Looped::new(Agent::new(), Platform::current().without_token());
     let answer = serde_json::json!({"status": "registered", "delivery_mode": "poll", "auth_token": secret("minted")});

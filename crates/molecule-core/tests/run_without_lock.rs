@@ -1,4 +1,4 @@
-//! A lock that nobody can take, on a disk that can only be read or that has no locks: with a token in hand the loop runs.
+//! A lock that cannot be taken, on a read-only disk or one without locks: the loop runs if the agent holds a token.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ fn warnings(events: &[Event]) -> Vec<&str> {
         .collect()
 }
 
-/// Runs for a while, and is stopped.
+/// Runs the loop for a while and stops it.
 fn runs(agent: Agent) {
     let mut run = Looped::new(agent, Platform::current());
     run.on(secs(120));
@@ -25,7 +25,7 @@ fn runs(agent: Agent) {
     let [said] = about_the_lock[..] else { panic!("{told:?}") };
     assert!(said.contains("Lock was refused: the disk is full; free some space"), "{said}");
     run.stop(false);
-    // There is no lock to give back.
+    // There is no lock to release.
     assert_eq!(run.end().unwrap(), Ended::Stopped);
 }
 

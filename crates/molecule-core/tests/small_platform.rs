@@ -1,4 +1,4 @@
-//! The small platform of these tests answers as the servers were recorded to answer.
+//! The small platform of these tests gives the answers that were recorded from the servers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use support::*;
 const APRIL: &str = include_str!("../../../fixtures/corpus/april-2026.jsonl");
 const CURRENT: &str = include_str!("../../../fixtures/corpus/current-2026.jsonl");
 
-/// A request for a route with this bearer, by its name among the secrets of these tests.
+/// A request to a route with this bearer, by its name among the secrets of these tests.
 fn request(route: &str, bearer: Option<&str>, url: &str) -> Seen {
     let (method, path) = route.split_once(' ').unwrap();
     Seen {
@@ -29,7 +29,7 @@ fn request(route: &str, bearer: Option<&str>, url: &str) -> Seen {
     }
 }
 
-/// A workspace in each state that changes what it answers.
+/// A workspace in each state that changes its answers.
 fn workspaces(new: fn() -> Platform) -> Vec<Platform> {
     let state = |status: &str| Platform { status: status.to_owned(), ..new() };
     let gone = |purged| Platform { removed: true, purged, ..new() };
@@ -62,12 +62,12 @@ fn assert_recorded(recording: &str, seen: &Seen, outcome: Outcome) {
         let path = request["path"].as_str().unwrap_or_default();
         request["method"] == seen.method.as_str() && route(path) == route(&seen.path)
     };
-    // Every route that wants a bearer refuses one by the same words.
+    // All routes that require a bearer refuse one in the same words.
     let mut such = exchanges.filter(|exchange| {
         exchange["response"]["status"] == answer.status().as_u16()
             && (answer.status() == http::StatusCode::UNAUTHORIZED || is_asked(&exchange["request"]))
     });
-    // The keys of secrets are the owner's.
+    // The owner chooses the keys of secrets.
     let known = match answer.status().as_u16() {
         200 if seen.is(SECRETS) => such.next().is_some(),
         _ => such.any(|exchange| is_like(answer.body(), &exchange["response"]["body"])),

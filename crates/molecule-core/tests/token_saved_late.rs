@@ -1,4 +1,4 @@
-//! A minted token that could not be stored is tried again by the loop, and a last time at its end.
+//! If a minted token could not be stored, the loop tries again, and a last time at its end.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use molecule_core::{ErrorKind, Event, Recovery};
 use support::platform::ROTATE;
 use support::*;
 
-/// An agent whose minted token is in memory alone, and the platform that minted it.
+/// An agent whose minted token is only in memory, and the platform that minted it.
 fn unsaved() -> (Agent, Platform) {
     let (mut agent, mut platform) = (Agent::new(), Platform::current().without_token());
     agent.store.fail("Replace");
@@ -68,7 +68,7 @@ fn a_loop_does_not_store_an_older_token_over_one_that_is_being_made() {
     assert_eq!(agent.store.token, Some(secret("minted2")));
 }
 
-/// The owner, or another process, puts a newer one there. It is tried, and replaced only if it is refused.
+/// The owner or another process stores a newer token. The agent tries it, and replaces it only if it is refused.
 #[test]
 fn a_token_that_came_into_the_store_meanwhile_stays_there_while_it_lives() {
     for (given, lives) in [(false, true), (true, true), (false, false), (true, false)] {

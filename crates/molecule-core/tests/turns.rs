@@ -14,7 +14,7 @@ fn recovery() -> Driven<Recover> {
     Driven::new(Recover::new(Recovery::admin(&secret("admin")).unwrap()))
 }
 
-/// A recovery whose rotation is under way.
+/// A recovery whose rotation is in flight.
 fn rotating(agent: &mut Agent, platform: &mut Platform) -> Driven<Recover> {
     let mut first = recovery();
     first.drive_for(agent, secs(1), &mut |seen| if seen.is(ROTATE) { Reply::Never } else { platform.serve(seen) });
@@ -48,7 +48,7 @@ fn a_call_that_waits_for_its_turn_can_be_given_up() {
     assert_eq!(platform.count(REGISTER), 0);
 }
 
-/// Its runtime ended, or a callback panicked.
+/// The call was dropped because its runtime ended or a callback panicked.
 #[test]
 fn a_call_that_is_dropped_half_way_gives_its_turn_back_at_once() {
     let (mut agent, mut platform) = (Agent::new(), Platform::current());
@@ -59,13 +59,13 @@ fn a_call_that_is_dropped_half_way_gives_its_turn_back_at_once() {
     assert_eq!(platform.count(REGISTER), 1);
 }
 
-/// A caller may keep a future that it polls no more.
+/// A caller may keep a future without polling it.
 #[test]
 fn a_call_that_is_kept_and_never_polled_is_not_waited_for_for_ever() {
     let (mut agent, mut platform) = (Agent::new(), Platform::current());
     let kept = rotating(&mut agent, &mut platform);
     let mut second = recovery();
-    // A clock that leaps ahead ends no call.
+    // A clock that jumps ahead ends no turn.
     second.drive_for(&mut agent, secs(1), &mut |seen| platform.serve(seen));
     agent.advance(secs(86_400));
     second.drive_for(&mut agent, secs(60), &mut |seen| platform.serve(seen));

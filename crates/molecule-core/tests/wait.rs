@@ -1,4 +1,5 @@
-//! Waiting for delegations and queued messages: capped backoff in virtual time, until the end or the caller's patience's.
+//! Waits for delegations and queued messages: capped backoff in virtual time, until the end or until the caller's limit
+//! passes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +27,7 @@ fn rows(status: &str) -> Answer {
     )
 }
 
-/// The gaps between looks, in seconds.
+/// The gaps between polls, in seconds.
 fn gaps(looks: &[Time]) -> Vec<f64> {
     looks.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect()
 }
@@ -82,7 +83,7 @@ fn a_look_that_stalls_does_not_outlast_the_patience_by_more_than_a_second() {
         let [Effect::Http(_, limits)] = driven.in_flight.values().collect::<Vec<_>>()[..] else { panic!() };
         assert_eq!(limits.total, most, "{patience:?}");
     }
-    // The last look.
+    // The last poll.
     let mut agent = caller();
     let began = agent.now.mono;
     let wait = Wait::for_delegation(WaitFor::new(PEER).at_most(secs(100)));

@@ -1,4 +1,4 @@
-//! Several waits of one agent share their looks: the list of delegations shows all of them.
+//! Several waits of one agent share their polls, since the list of delegations shows all of them.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,7 +33,7 @@ fn waits(agent: &mut Agent, count: usize, apart: Duration) -> Vec<(Time, Waiting
         .collect()
 }
 
-/// Drives all of them side by side, each from its moment on, until all are over; gives the moments of the requests.
+/// Drives all waits concurrently, each from its start time, until all have ended. Returns the times of the requests.
 fn drive(agent: &mut Agent, waits: &mut [(Time, Waiting)], mut server: impl FnMut(Time) -> Reply) -> Vec<Time> {
     let mut looks = Vec::new();
     let mut due: Vec<(Time, usize, molecule_core::effect::EffectId, molecule_core::effect::Outcome)> = Vec::new();
@@ -86,7 +86,7 @@ fn ends(waits: Vec<(Time, Waiting)>) -> Vec<DelegationView> {
     waits.into_iter().map(|(_, wait)| wait.done.unwrap().unwrap()).collect()
 }
 
-/// Each is answered 100 ms later; one after the other ends, by its number, each minute.
+/// Each request is answered after 100 ms. One delegation ends each minute, in the order of their numbers.
 fn list(began: Time, count: usize) -> impl FnMut(Time) -> Reply {
     move |now| {
         let over = now.since(began).as_secs() as usize / 60;
@@ -104,7 +104,7 @@ fn many_waits_cost_hardly_more_looks_than_one() {
         let mut last = began;
         let looks = drive(&mut agent, &mut waits, |now| {
             last = now;
-            // All are over after ten minutes.
+            // All delegations have ended after ten minutes.
             let status = if now.since(began) < secs(600) { "queued" } else { "completed" };
             Answer::json(200, (0..count).map(|number| row(number, status)).collect()).into()
         });
@@ -126,7 +126,7 @@ fn waits_that_begin_one_after_the_other_come_to_look_together() {
     let looks = drive(&mut agent, &mut waits, list(began, count));
     let ends = ends(waits);
     assert_eq!(ends.len(), count);
-    // Alone each would look every 15 to 30 s: some 40 times on average.
+    // A single wait would poll every 15 to 30 s: about 40 times on average.
     let minutes = looks.last().unwrap().since(began).as_secs() / 60;
     let late = looks.iter().filter(|at| at.since(began) > secs(300)).count() as u64;
     assert!(late <= (minutes - 5) * 5, "{late} looks in {} minutes", minutes - 5);
@@ -144,7 +144,7 @@ fn no_end_is_seen_later_than_alone() {
     }
 }
 
-/// A wait that looks, and others that wait for its look.
+/// A wait that polls, and others that wait for its answer.
 fn looking(agent: &mut Agent, others: usize) -> (Waiting, Vec<Waiting>) {
     let mut first = Driven::new(Wait::for_delegation(id(0)));
     first.settle(agent);
@@ -178,12 +178,12 @@ fn a_look_whose_wait_was_dropped_holds_nobody_back_beyond_its_limit() {
     let mut agent = caller();
     let (first, mut others) = looking(&mut agent, 1);
     drop(first);
-    // Its patience is three seconds, and a last look takes one at most.
+    // The wait's limit is 3 s, and a last poll takes at most 1 s.
     let began = agent.now.mono;
     let error = others[0].finish(&mut agent, &mut |seen: &Seen| panic!("{seen}")).unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, "wait for delegation"));
     assert!(agent.since(began) <= secs(4), "{:?}", agent.since(began));
-    // Whoever has more patience looks for himself when a look's limit is over.
+    // A wait with a longer limit polls itself after the limit of a poll has passed.
     let mut patient = Driven::new(Wait::for_delegation(id(0)));
     let end = patient.finish(&mut agent, &mut |_: &Seen| Answer::json(200, json!([row(0, "completed")])).into());
     assert!(end.unwrap().is_over());

@@ -1,4 +1,4 @@
-//! One agent: its session, its clocks, its store, and the trace of what its machines did.
+//! An agent for tests: its session, its clocks, its store, and a trace of its machines' steps.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 /// The platform's origin.
 pub const ORIGIN: &str = "https://platform.example.com";
 
-/// Part of every secret of these tests: whatever prints must not contain it.
+/// A part of every secret of these tests. No printed text may contain it.
 pub const MARK: &str = "s3cr3t";
 
-/// A secret text that the leak check recognises.
+/// A secret that contains [`MARK`], so that the leak check finds it.
 pub fn secret(name: &str) -> String {
     format!("{name}-{MARK}-{name}")
 }
@@ -31,7 +31,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent with these options; its clock does not begin at zero.
+    /// An agent with these options. Its clock does not begin at zero.
     pub fn with(options: Options, seed: u64) -> Self {
         Self::from_config(options.build().unwrap(), seed)
     }
@@ -41,7 +41,7 @@ impl Agent {
         Self { session: Session::new(config, seed), now, store: Store::default(), trace: Vec::new() }
     }
 
-    /// An agent that polls and holds nothing.
+    /// An agent in poll mode that holds no token.
     pub fn new() -> Self {
         Self::with(Self::options(), 7)
     }
@@ -53,7 +53,7 @@ impl Agent {
         agent
     }
 
-    /// The options of [`Agent::new`], to add to.
+    /// The options of [`Agent::new`], to which a test adds its own.
     pub fn options() -> Options {
         Options::new(ORIGIN, ID).card(AgentCard::new("tester"))
     }
@@ -62,23 +62,23 @@ impl Agent {
         Cx { now: self.now, session: &mut self.session }
     }
 
-    /// Moves both clocks on.
+    /// Advances both clocks.
     pub fn advance(&mut self, by: Duration) {
         self.now.mono = self.now.mono + by;
         self.now.unix = self.now.unix + by;
     }
 
-    /// Moves both clocks to a moment of the monotonic one.
+    /// Advances both clocks until the monotonic clock reads `at`.
     pub fn advance_to(&mut self, at: Time) {
         self.advance(at.since(self.now.mono));
     }
 
-    /// How long ago a moment is.
+    /// The time since `at`.
     pub fn since(&self, at: Time) -> Duration {
         self.now.mono.since(at)
     }
 
-    /// Adds a line to the trace, and refuses one that tells a secret.
+    /// Adds a line to the trace. Panics if the line contains a secret.
     pub fn note(&mut self, line: impl Into<String>) {
         let line = line.into();
         assert!(!line.contains(MARK), "a secret in the trace: {line}");

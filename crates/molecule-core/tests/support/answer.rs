@@ -1,4 +1,4 @@
-//! Answers and faults, as a platform or something before it gives them.
+//! Answers and faults of a platform or of a gateway before it.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Answer {
         self
     }
 
-    /// The same with a body that passes the endpoint's cap.
+    /// The same answer with a body above the endpoint's cap.
     pub fn above_cap(self) -> Outcome {
         let (head, _) = self.0.into_parts();
         Outcome::Failed(Fault::too_large(Response::from_parts(head, ())))
@@ -58,7 +58,7 @@ impl Answer {
     }
 }
 
-/// When an outcome comes.
+/// When a request gets its outcome.
 pub enum Reply {
     Now(Outcome),
     After(Duration, Outcome),
@@ -66,7 +66,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The same with another outcome.
+    /// The same time with another outcome.
     pub fn map(self, change: impl FnOnce(Outcome) -> Outcome) -> Self {
         match self {
             Self::Now(outcome) => Self::Now(change(outcome)),

@@ -1,4 +1,4 @@
-//! Calls of one peer, its platform and the peer itself.
+//! Calls of one peer, with its platform and the peer itself.
 
 use molecule_core::machines::CallPeer;
 use molecule_core::proto::Reply as PeerReply;
@@ -10,10 +10,10 @@ use super::answer::{Answer, Reply};
 use super::drive::Driven;
 use super::platform::{A2A, DISCOVER, PEER, Seen};
 
-/// Where the peer says that it is called.
+/// The URL that the peer published.
 pub const URL: &str = "https://peer.example/a2a";
 
-/// A request to it.
+/// A direct request to the peer.
 pub const DIRECT: &str = "POST https://peer.example/a2a";
 
 /// An agent that holds a token.
@@ -21,12 +21,12 @@ pub fn caller() -> Agent {
     Agent::with(Agent::options().token(secret("first")), 7)
 }
 
-/// What the platform answers to a discovery.
+/// The platform's answer to a discovery.
 pub fn found(url: &str) -> Answer {
     Answer::json(200, json!({"id": PEER, "url": url, "name": "peer"}))
 }
 
-/// The end of a call, and every request of it.
+/// The result of a call, and all its requests.
 pub struct Called {
     pub end: Result<CallOutcome>,
     pub seen: Vec<Seen>,
@@ -34,12 +34,12 @@ pub struct Called {
 }
 
 impl Called {
-    /// What was asked, in order.
+    /// The requests in their order.
     pub fn requests(&self) -> Vec<String> {
         self.seen.iter().map(ToString::to_string).collect()
     }
 
-    /// The messages that were sent, each by its way.
+    /// The requests that carried a message.
     pub fn messages(&self) -> Vec<&Seen> {
         self.seen.iter().filter(|seen| seen.is(A2A) || seen.is(DIRECT)).collect()
     }
@@ -56,7 +56,7 @@ pub fn call(agent: &mut Agent, call: impl Into<PeerCall>, mut server: impl FnMut
     Called { end, seen, events: driven.events }
 }
 
-/// Calls a peer that is found at [`URL`] and answers so there; the platform relays an answer of its own.
+/// Calls a peer that has published [`URL`] and answers there with `direct`. The platform relays an answer of its own.
 pub fn call_direct(agent: &mut Agent, options: PeerCall, mut direct: impl FnMut() -> Reply) -> Called {
     call(agent, options, |seen| match seen {
         seen if seen.is(DISCOVER) => found(URL).into(),
@@ -66,7 +66,7 @@ pub fn call_direct(agent: &mut Agent, options: PeerCall, mut direct: impl FnMut(
     })
 }
 
-/// In one word, with what it holds.
+/// The outcome as one word with its content.
 pub fn word(outcome: &CallOutcome) -> String {
     let wait = outcome.retry_after().map(|wait| format!(" in {} s", wait.as_secs())).unwrap_or_default();
     match outcome {

@@ -1,4 +1,4 @@
-//! A driver for any machine, over virtual time, that holds the machine to the protocol.
+//! A driver for any machine, on virtual time. It checks that the machine keeps to the contract.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -12,34 +12,34 @@ use super::agent::{Agent, MARK, ORIGIN};
 use super::answer::Reply;
 use super::platform::{REGISTER, Seen, VIEW};
 
-/// A machine and what it has under way.
+/// A machine and its effects in flight.
 pub struct Driven<M: Machine> {
     pub machine: M,
-    /// Effects that were started and not yet fed.
+    /// The effects that were started and not yet fed.
     pub in_flight: BTreeMap<EffectId, Effect>,
-    /// Those of them that the machine no longer waits for.
+    /// Those effects in flight that the machine has cancelled.
     pub cancelled: BTreeSet<EffectId>,
-    /// Outcomes that come by themselves, by moment.
+    /// The pending outcomes, by their time.
     due: BTreeMap<(Time, EffectId), Outcome>,
-    /// Those that were never taken up by a server.
+    /// The effects that no server has received yet.
     fresh: Vec<EffectId>,
     pub events: Vec<Event>,
     pub done: Option<M::Output>,
 }
 
-/// What comes next.
+/// The next thing that happens to a machine.
 #[derive(Debug)]
 pub enum Next {
-    /// This outcome is there.
+    /// This outcome has arrived.
     Outcome(EffectId, Outcome),
-    /// The moment that the machine waited for.
+    /// The time of the machine's wake has come.
     Wake,
-    /// Nothing before the end of the time that was given.
+    /// Nothing happens before the given time.
     Later,
     Done,
 }
 
-/// How a machine rests.
+/// The state in which a machine rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     Idle(Option<Wake>),
@@ -63,7 +63,7 @@ where
         }
     }
 
-    /// Polls until the machine rests: at most [`MAX_STEPS`] steps, and only as the protocol allows.
+    /// Polls until the machine rests: at most [`MAX_STEPS`] steps, each within the contract.
     pub fn settle(&mut self, agent: &mut Agent) -> Rest {
         if self.done.is_some() {
             return Rest::Done;
@@ -74,12 +74,12 @@ where
                 Step::Cancel(id) => {
                     agent.note(format!("cancel {}", id.0));
                     self.cancelled.insert(id);
-                    // An act of the host goes on, and its outcome comes late.
+                    // An operation of the host goes on after a cancel, and its outcome comes late.
                     if matches!(self.in_flight.get(&id), Some(Effect::Host(_))) {
                         continue;
                     }
                     assert!(self.in_flight.contains_key(&id), "cancelled what is not in flight");
-                    // A fetch is under way until what it unpacks into is left alone.
+                    // A fetch stays in flight until its destination is no longer used.
                     if !matches!(self.in_flight[&id], Effect::Fetch(..)) {
                         self.in_flight.remove(&id);
                     }
@@ -119,7 +119,7 @@ where
     }
 
     fn started(&mut self, agent: &mut Agent, id: EffectId, effect: Effect) {
-        // Read at once; what is in flight from here on stands for it.
+        // The large answer is decoded at once. The effect in flight stands for it from here on.
         let effect = match effect {
             Effect::Decode(decode) => {
                 agent.note(format!("start {} Decode", id.0));
@@ -160,7 +160,7 @@ where
         self.fresh.push(id);
     }
 
-    /// After Done a driver disposes of what is still under way; the machine wants none of it.
+    /// After `Done` a driver disposes of all effects in flight: the machine must not take their outcomes.
     fn dispose_of_the_rest(&mut self, agent: &mut Agent) {
         for ((_, id), outcome) in std::mem::take(&mut self.due) {
             self.in_flight.remove(&id);
@@ -169,7 +169,7 @@ where
         }
         for (id, effect) in std::mem::take(&mut self.in_flight) {
             let outcome = match &effect {
-                // Somebody has its outcome in hand.
+                // The test already holds its outcome.
                 Effect::Host(_) if !self.fresh.contains(&id) => continue,
                 Effect::Host(op) => agent.store.perform(op),
                 Effect::Http(..) | Effect::Fetch(..) | Effect::Decode(_) => {
@@ -183,7 +183,7 @@ where
         assert!(matches!(self.machine.poll(&mut agent.cx()), Step::Idle(None)), "a step after Done");
     }
 
-    /// Feeds an outcome by hand; gives back what the machine gives back.
+    /// Feeds an outcome. Returns what the machine gives back.
     pub fn feed(&mut self, agent: &mut Agent, id: EffectId, outcome: Outcome) -> Option<Outcome> {
         agent.note(format!("feed {} {outcome:?}", id.0));
         self.fresh.retain(|fresh| *fresh != id);
@@ -199,7 +199,7 @@ where
         back
     }
 
-    /// Performs an effect: on the agent's store, or by asking the server.
+    /// Performs an effect, on the agent's store or by asking the server.
     pub fn perform(&mut self, agent: &mut Agent, id: EffectId, server: &mut impl FnMut(&Seen) -> Reply) {
         self.fresh.retain(|fresh| *fresh != id);
         let now = agent.now;
@@ -211,7 +211,8 @@ where
         };
     }
 
-    /// Polls, performs what was started, and finds what comes next: an outcome, a wake, or the end. Moves the clock there.
+    /// Polls, performs the started effects, and advances the clock to what happens next: an outcome, a wake, or the
+    /// end.
     pub fn next(&mut self, agent: &mut Agent, until: Time, server: &mut impl FnMut(&Seen) -> Reply) -> Next {
         let Rest::Idle(wake) = self.settle(agent) else { return Next::Done };
         while !self.fresh.is_empty() {
@@ -237,7 +238,7 @@ where
         }
     }
 
-    /// Drives until `Done`, or until the clock reads `until`.
+    /// Drives the machine until `Done`, or until the clock reads `until`.
     pub fn drive_until(&mut self, agent: &mut Agent, until: Time, server: &mut impl FnMut(&Seen) -> Reply) -> Next {
         loop {
             match self.next(agent, until, server) {
@@ -250,7 +251,7 @@ where
         }
     }
 
-    /// Drives for so long, or until `Done`.
+    /// Drives the machine for this time, or until `Done`.
     pub fn drive_for(
         &mut self,
         agent: &mut Agent,
@@ -261,7 +262,7 @@ where
         self.drive_until(agent, until, server)
     }
 
-    /// Drives to the end; fails if there is none within an hour.
+    /// Drives the machine to its end. Panics if there is none within an hour.
     pub fn finish(&mut self, agent: &mut Agent, server: &mut impl FnMut(&Seen) -> Reply) -> Result<T> {
         let end = self.drive_for(agent, super::secs(3600), server);
         assert!(matches!(end, Next::Done), "no end within an hour:\n{}", agent.take_trace());
@@ -269,7 +270,7 @@ where
     }
 }
 
-/// What comes of an effect: of an act on the agent's store, or of asking the server.
+/// The outcome of an effect: of an operation on the agent's store, or of a request to the server.
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
@@ -291,7 +292,7 @@ where
     Driven::new(machine).finish(agent, &mut server)
 }
 
-/// What may go to an origin that is not the platform's: a message over https, and nothing about the agent.
+/// Asserts what may go to another origin than the platform's: a message over https, and nothing about the agent.
 fn stranger(origin: &str, request: &http::Request<bytes::Bytes>) {
     assert!(origin.starts_with("https://"), "a request in clear to {origin}");
     let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
@@ -300,12 +301,12 @@ fn stranger(origin: &str, request: &http::Request<bytes::Bytes>) {
     assert!(!text.contains(MARK), "a secret to {origin}");
 }
 
-/// Requests that exclude each other: looking at the view and registering belong together.
+/// The lane of a request. Two requests of one lane exclude each other; the view and the register are one lane.
 fn lane(seen: &Seen) -> String {
     if seen.is(VIEW) { REGISTER.to_owned() } else { format!("{} {}", seen.method, seen.path) }
 }
 
-/// Whether two outcomes are the same, content included.
+/// Returns whether two outcomes are equal, content included.
 pub fn same(one: &Outcome, other: &Outcome) -> bool {
     match (one, other) {
         (Outcome::Response(one), Outcome::Response(other)) => {

@@ -1,4 +1,4 @@
-//! The loop with its agent and its platform.
+//! A loop with its agent and its platform.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::agent::{Agent, secret};
 use super::drive::{Driven, Next};
 use super::platform::Platform;
 
-/// A loop under way.
+/// A running loop.
 pub struct Looped {
     pub agent: Agent,
     pub platform: Platform,
@@ -23,37 +23,37 @@ impl Looped {
         Self { began: agent.now.mono, agent, platform, driven: Driven::new(Run::new()) }
     }
 
-    /// The loop of an agent whose stored token lives, with these options.
+    /// The loop of an agent with a live stored token and these options.
     pub fn with(options: Options, platform: Platform) -> Self {
         let mut agent = Agent::with(options, 7);
         agent.store.token = Some(secret("first"));
         Self::new(agent, platform)
     }
 
-    /// The same with the usual options.
+    /// The same loop with the usual options.
     pub fn usual(platform: Platform) -> Self {
         Self::with(Agent::options(), platform)
     }
 
-    /// One that stays while the workspace is paused.
+    /// A loop that goes on while the workspace is paused.
     pub fn waiting(platform: Platform) -> Self {
         Self::with(Agent::options().on_pause(OnPause::Wait), platform)
     }
 
-    /// Lets so much time pass. Tells whether the loop goes on.
+    /// Lets this time pass. Returns whether the loop goes on.
     pub fn go(&mut self, time: Duration) -> bool {
         let Self { agent, platform, driven, .. } = self;
         let end = driven.drive_for(agent, time, &mut |seen| platform.serve(seen));
         matches!(end, Next::Later)
     }
 
-    /// The loop's end, which must come within a day.
+    /// The loop's result. Panics if the loop does not end within a day.
     pub fn end(&mut self) -> Result<Ended> {
         assert!(!self.go(Duration::from_secs(86_400)), "no end");
         self.driven.done.take().unwrap()
     }
 
-    /// Asserts that the loop is still on its way.
+    /// Asserts that the loop still runs after this time.
     pub fn on(&mut self, time: Duration) {
         assert!(self.go(time), "ended: {:?}\n{}", self.driven.done, self.agent.take_trace());
     }
@@ -74,7 +74,7 @@ impl Looped {
         times.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect()
     }
 
-    /// How often something was asked for since a moment.
+    /// How often this request was sent since `moment`.
     pub fn since(&self, what: &str, moment: Time) -> usize {
         self.platform.times(what).into_iter().filter(|at| *at >= moment).count()
     }

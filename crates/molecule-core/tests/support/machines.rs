@@ -1,4 +1,4 @@
-//! Every machine with an agent and a platform under which it does all that it can do.
+//! Every machine, each with an agent and a platform that lead it through all its steps.
 
 use std::fmt::Debug;
 
@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::platform::{A2A, DELEGATE, DELEGATIONS, DISCOVER, PEER, PEERS, Platform, STATE};
 use super::shelf::plugin;
 
-/// A machine that was not polled yet, and its surroundings.
+/// A machine that was not polled yet, with its agent and its platform.
 pub struct Setup<M> {
     pub name: &'static str,
     pub agent: Agent,
@@ -24,7 +24,7 @@ pub struct Setup<M> {
     pub platform: Platform,
 }
 
-/// Something that holds for every machine.
+/// A check that every machine must pass.
 pub trait Check {
     fn check<M, T>(&self, make: &dyn Fn() -> Setup<M>)
     where
@@ -32,7 +32,7 @@ pub trait Check {
         T: Debug;
 }
 
-/// Checks it for all of them.
+/// Runs a check for every machine.
 pub fn each_machine(check: &impl Check) {
     let stored = || Agent::stored(&secret("first"));
     check.check(&|| Setup {
@@ -48,7 +48,7 @@ pub fn each_machine(check: &impl Check) {
         platform: Platform::april(),
     });
     check.check(&|| {
-        // The store's token is the newer one: a 401 makes the call read it.
+        // The store has a newer token: after a 401 the call reads it.
         let options = Agent::options().token(secret("given"));
         let mut agent = Agent::with(options, 7);
         agent.store.token = Some(secret("first"));
@@ -145,7 +145,7 @@ pub fn reply(text: &str) -> serde_json::Value {
     json!({"jsonrpc": "2.0", "id": "theirs", "result": {"kind": "message", "role": "agent", "messageId": "r-1", "parts": parts}})
 }
 
-/// An agent with a plugin installed and something left of an earlier install.
+/// An agent with an installed plugin and the remains of an interrupted install.
 fn shelved() -> Agent {
     let mut agent = Agent::stored(&secret("first"));
     super::run(&mut agent, Install::new("mine"), |_| Answer::bytes(plugin("mine", "old")).into()).unwrap();
@@ -154,7 +154,7 @@ fn shelved() -> Agent {
     agent
 }
 
-/// A platform that holds another version of it.
+/// A platform that serves another version of that plugin.
 fn with_plugin() -> Platform {
     let mut platform = Platform::current();
     platform.weather = Box::new(|seen| {
@@ -164,7 +164,7 @@ fn with_plugin() -> Platform {
     platform
 }
 
-/// A loop from its first start, its minted token and three refused beats, until a pause after a minute and a half.
+/// A loop from its first start until a pause after 90 s, with a minted token and three refused heartbeats.
 fn run_until_paused() -> Setup<Run> {
     let agent = Agent::new();
     let begin = agent.now.mono;

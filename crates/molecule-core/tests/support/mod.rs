@@ -1,4 +1,4 @@
-//! What every test of the machines stands on: one agent on virtual time, a driver for any machine, answers, a store in
+//! The common parts of the machines' tests: an agent on virtual time, a driver for any machine, answers, a store in
 //! memory and a small platform.
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, unreachable_pub)]
@@ -27,12 +27,12 @@ pub use store::Store;
 
 pub use std::time::Duration;
 
-/// So many seconds.
+/// A duration of whole seconds.
 pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// So many seconds, a fraction included.
+/// A duration of seconds with a fraction.
 pub fn secs_f64(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }

@@ -1,8 +1,9 @@
-//! A small platform, beside `molecule-platform`, because a test sets by hand what no owner's act reaches there: any status at
-//! any moment, bearers that are found wherever they print, the end of a token between two requests, faults and odd answers.
+//! A small platform, in addition to `molecule-platform`, for states that a test sets by hand because no act of an owner
+//! leads to them: any status at any time, bearers that are found wherever they print, a token that ends between two
+//! requests, faults and odd answers.
 //!
-//! It knows who may authenticate what, minting, statuses and deletion, in both dialects, as far as the machines' decisions
-//! depend on them. What it answers of its own accord was recorded from the servers; `small_platform.rs` compares.
+//! It models credentials, minting, statuses and deletion in both dialects, as far as the machines' decisions depend on
+//! them. Its own answers were recorded from the servers; `small_platform.rs` compares them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,12 +18,12 @@ use serde_json::{Value, json};
 use super::agent::{ID, ORIGIN, secret};
 use super::answer::{Answer, Reply};
 
-/// A request as a server sees it.
+/// A request as a server receives it.
 #[derive(Clone)]
 pub struct Seen {
     pub at: Time,
     pub method: Method,
-    /// Path and query, the agent's own id as `:id`; of another origin than the platform's the whole URL.
+    /// Path and query, with the agent's own id as `:id`; the whole URL if the origin is not the platform's.
     pub path: String,
     pub bearer: Option<String>,
     pub body: Value,
@@ -45,14 +46,14 @@ impl Seen {
         }
     }
 
-    /// `POST /registry/register` and so on.
+    /// Returns whether this is a request such as `POST /registry/register`.
     pub fn is(&self, what: &str) -> bool {
         what == format!("{} {}", self.method, self.path)
     }
 }
 
 impl fmt::Display for Seen {
-    /// The request without its bearer.
+    /// Prints the request without its bearer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bearer = if self.bearer.is_some() { " (bearer)" } else { "" };
         write!(f, "{} {}{bearer}", self.method, self.path)
@@ -74,10 +75,10 @@ pub const DELEGATE: &str = "POST /workspaces/:id/delegate";
 pub const DELEGATIONS: &str = "GET /workspaces/:id/delegations";
 pub const DISCOVER: &str = "GET /registry/discover/:peer";
 
-/// Somebody else's workspace.
+/// The workspace of another agent.
 pub const PEER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
 
-/// What may happen to a request before the platform sees it.
+/// A hook that may answer a request before the platform receives it.
 pub type Weather = Box<dyn FnMut(&Seen) -> Option<Reply>>;
 
 /// The platform's side of one workspace.
@@ -86,14 +87,14 @@ pub struct Platform {
     pub status: String,
     pub removed: bool,
     pub purged: bool,
-    /// Tokens that authenticate.
+    /// The tokens that authenticate.
     pub live: BTreeSet<String>,
     pub admin: String,
     pub inbound: Option<String>,
     pub minted: u32,
     pub seen: Vec<Seen>,
     pub weather: Weather,
-    /// Answers to what the machines' credentials do not depend on.
+    /// The answers to requests that do not concern the machines' credentials.
     pub others: BTreeMap<&'static str, Answer>,
 }
 
@@ -123,13 +124,13 @@ impl Platform {
         Self::new(Dialect::April)
     }
 
-    /// A workspace that was created with a URL: no token yet.
+    /// A workspace that was created with a URL, so that it has no token yet.
     pub fn without_token(mut self) -> Self {
         self.live.clear();
         self
     }
 
-    /// One that gives this answer to one kind of request, while the bearer lives.
+    /// Gives this answer to one kind of request while the bearer is live.
     pub fn answering(mut self, what: &'static str, answer: Answer) -> Self {
         self.others.insert(what, answer);
         self
@@ -143,17 +144,17 @@ impl Platform {
         self.answer(seen).into()
     }
 
-    /// How often it was asked for something.
+    /// How often this request was received.
     pub fn count(&self, what: &str) -> usize {
         self.seen.iter().filter(|seen| seen.is(what)).count()
     }
 
-    /// When it was asked for something.
+    /// When this request was received.
     pub fn times(&self, what: &str) -> Vec<Time> {
         self.seen.iter().filter(|seen| seen.is(what)).map(|seen| seen.at).collect()
     }
 
-    /// The last request of a kind.
+    /// The last request of this kind.
     pub fn last(&self, what: &str) -> &Seen {
         self.seen.iter().rev().find(|seen| seen.is(what)).unwrap()
     }
@@ -275,7 +276,7 @@ impl Platform {
     }
 }
 
-/// A row's id, which stays as it is when other rows go.
+/// A row's id, which does not change when other rows are removed.
 fn row_id(token: &str) -> String {
     let sum = token.bytes().fold(7u64, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_000_000_000);
     format!("00000000-0000-4000-8000-{sum:012}")

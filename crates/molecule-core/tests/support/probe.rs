@@ -1,4 +1,4 @@
-//! Endpoints of the tests' own, one of each kind.
+//! Endpoints for tests, one of each kind.
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -43,7 +43,7 @@ probe!(
     Relayed, OnlyUnsent, relayed: true
 );
 
-/// `POST` or so, at any path, without a credential or with the bearer.
+/// `GET` of any path, with the bearer.
 #[derive(Debug, Clone)]
 pub struct At(pub String);
 

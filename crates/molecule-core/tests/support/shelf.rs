@@ -1,4 +1,5 @@
-//! The directory of plugins in memory, with stages, locks and receipts, and acts that can be made to fail.
+//! The directory of plugins in memory, with staging directories, locks and receipts. Tests can make its operations
+//! fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,22 +22,22 @@ pub struct Shelf {
     /// Plugins whose receipts cannot be read.
     pub unreadable: BTreeSet<String>,
     pub stages: BTreeMap<u64, (String, Tree)>,
-    /// Plugins of which something was left by an interrupted act.
+    /// Plugins of which an interrupted operation left something.
     pub left: BTreeSet<String>,
-    /// Whether a commit that fails loses the earlier version's place.
+    /// Whether a failed commit moves the earlier version from its place.
     pub displaces: bool,
-    /// Versions that lost their places.
+    /// Versions that were moved from their places.
     pub displaced: BTreeMap<String, Tree>,
-    /// Locks that are held, by whom else they may be.
+    /// Locks that are held, also by other holders.
     pub locks: BTreeMap<String, u64>,
-    /// How often a lock was refused before it is free.
+    /// How many more times a lock is refused before it is free.
     pub held_elsewhere: u32,
-    /// How the script ends.
+    /// The end of `setup.sh`.
     pub setup: Option<SetupEnd>,
     pub setups: u32,
-    /// Whether nothing can be written, so that acts come without a lock.
+    /// Whether the disk is read-only, so that operations come without a lock.
     pub read_only: bool,
-    /// Whether the system says of no file that it may be executed.
+    /// Whether the operating system does not know which files are executable.
     pub without_modes: bool,
     next: u64,
 }
@@ -54,7 +55,7 @@ impl Shelf {
         Outcome::Host(HostResult::Plugin(PluginResult::Locked(LockId(id))))
     }
 
-    /// Gives a lock back; tells whether it was one of these.
+    /// Releases a lock. Returns whether it was one of these.
     pub fn unlock(&mut self, lock: LockId) -> bool {
         let before = self.locks.len();
         self.locks.retain(|_, id| *id != lock.0);
@@ -65,7 +66,7 @@ impl Shelf {
         self.stages.remove(&stage.0);
     }
 
-    /// What a commit says that could not put the earlier version back.
+    /// The error of a commit that could not put the earlier version back.
     pub fn displace(&mut self, stage: StageId) -> Displaced {
         let name = self.stages[&stage.0].0.clone();
         let tree = self.installed.remove(&name).expect("an earlier version");
@@ -147,7 +148,7 @@ impl Shelf {
         }
     }
 
-    /// Unpacks a 200's body as a driver and the host do.
+    /// Unpacks the body of a 200, as a driver and the host do.
     pub fn fetched(&mut self, dest: &Dest, answer: Response<bytes::Bytes>) -> Outcome {
         let Dest::Unpack(name, policy) = dest;
         let (head, body) = answer.into_parts();

@@ -1,4 +1,4 @@
-//! The agent's store in memory, with acts that can be made to fail.
+//! The agent's store in memory. Tests can make its operations fail.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,16 +7,16 @@ use super::shelf::Shelf;
 use molecule_core::effect::plugin::{PluginOp, PluginResult};
 use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent, Slot, Stored};
 
-/// What is stored, and which acts fail.
+/// The stored content, and the operations that fail.
 #[derive(Debug, Default)]
 pub struct Store {
     pub token: Option<String>,
     pub inbound: Option<String>,
-    /// What is in the token's place where that is no text.
+    /// The content of the token's slot if it is not text.
     pub raw_token: Option<Vec<u8>>,
-    /// Acts that fail, by the first word of their `Debug`, each with the store's sentence.
+    /// The operations that fail, by the first word of their `Debug`, each with the store's error text.
     failures: BTreeMap<&'static str, String>,
-    /// Somebody else's lock.
+    /// Whether another agent holds the lock.
     pub held_elsewhere: bool,
     pub locked: Option<u64>,
     next_lock: u64,
@@ -26,12 +26,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// From now on `act` (`Prepare`, `Load`, `Replace` …) fails.
+    /// Makes the operation `act` (`Prepare`, `Load`, `Replace` …) fail from now on.
     pub fn fail(&mut self, act: &'static str) {
         self.failures.insert(act, format!("{act} was refused: the disk is full; free some space"));
     }
 
-    /// From now on nothing fails.
+    /// Makes all operations succeed from now on.
     pub fn mend(&mut self) {
         self.failures.clear();
     }
@@ -83,7 +83,7 @@ impl Store {
         })
     }
 
-    /// Disposes of an outcome that nobody wanted, as a driver does.
+    /// Disposes of an outcome that no machine took, as a driver does.
     pub fn dispose(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Host(HostResult::Plugin(PluginResult::Locked(lock))) => drop(self.shelf.unlock(*lock)),
