@@ -1,4 +1,4 @@
-//! Both facades behind the same blocking words, so that a scenario is written once.
+//! One blocking API over both facades, so that each scenario is written once.
 
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
@@ -20,13 +20,13 @@ use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 use crate::log::Log;
 use crate::running::Running;
 
-/// What drives the async facade's calls; shared, since a scenario's agents have nothing else in common.
+/// The runtime for the async facade's calls; all agents share it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = RuntimeBuilder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("the system has threads for a runtime")
 });
 
-/// Which facade a scenario runs on.
+/// The facade on which a scenario runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Facade {
     /// `molecule-blocking`.
@@ -35,7 +35,7 @@ pub enum Facade {
     Async,
 }
 
-/// An agent to be built: the same options for either facade, with intervals and limits that fit a test.
+/// The options of an agent, the same for either facade, with intervals and timeouts that fit a test.
 #[derive(Debug, Clone)]
 #[must_use = "a setup does nothing until it is built"]
 pub struct Setup {
@@ -88,85 +88,85 @@ impl Setup {
         }
     }
 
-    /// Another base URL than the world's own.
+    /// Sets another base URL than that of the world's platform.
     pub fn platform(mut self, url: &str) -> Self {
         url.clone_into(&mut self.platform);
         self
     }
 
-    /// A token to begin with.
+    /// Sets the token of the options.
     pub fn token(mut self, token: &Token) -> Self {
         self.token = Some(token.expose().to_owned());
         self
     }
 
-    /// Whether that token is stored.
+    /// Sets whether that token is stored.
     pub fn store_given_token(mut self, store: bool) -> Self {
         self.store_given_token = store;
         self
     }
 
-    /// The URL under which the platform reaches the agent.
+    /// Sets the URL under which the platform reaches the agent.
     pub fn reported_url(mut self, url: &str) -> Self {
         self.reported_url = Some(url.to_owned());
         self
     }
 
-    /// The organisation's id.
+    /// Sets the organisation's id.
     pub fn org_id(mut self, id: &str) -> Self {
         self.org_id = Some(id.to_owned());
         self
     }
 
-    /// What the `Origin` header says.
+    /// Sets the `Origin` header.
     pub fn origin(mut self, origin: OriginHeader) -> Self {
         self.origin = origin;
         self
     }
 
-    /// Another store than files in the world's home.
+    /// Sets another store than files in the world's home.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
         self
     }
 
-    /// Another directory for plugins than the agent's own.
+    /// Sets another plugins directory than the agent's default.
     pub fn plugins_dir(mut self, directory: &Path) -> Self {
         self.plugins_dir = Some(directory.to_owned());
         self
     }
 
-    /// An authority besides the built-in ones, in PEM.
+    /// Adds a certificate authority in PEM to the built-in ones.
     pub fn extra_ca(mut self, pem: Vec<u8>) -> Self {
         self.extra_ca = Some(pem);
         self
     }
 
-    /// A client that was made before, which contradicts the `no_proxy()` that every setup says.
+    /// Gives the builder a ready HTTP client, which contradicts the `no_proxy()` that every setup sets.
     pub fn given_client(mut self) -> Self {
         self.given_client = true;
         self
     }
 
-    /// Between heartbeats, and between looks at the state.
+    /// Sets the interval of heartbeats and that of polls of the state.
     pub fn intervals(mut self, heartbeat: Duration, state: Duration) -> Self {
         self.intervals = (heartbeat, state);
         self
     }
 
-    /// The longest that one call may take, with its retries.
+    /// Sets the longest duration of one call, retries included.
     pub fn call_limit(mut self, limit: Duration) -> Self {
         self.timeouts.call = limit;
         self
     }
 
-    /// What the loop does when the workspace is paused.
+    /// Sets what the loop does while the workspace is paused.
     pub fn on_pause(mut self, on_pause: OnPause) -> Self {
         self.on_pause = on_pause;
         self
     }
 
-    /// The first time that it is told this, the application's callback panics.
+    /// Makes the application's callback panic at the first occurrence of this event.
     pub fn panics_at(mut self, event: Event) -> Self {
         self.panics_at = Some(event);
         self
@@ -189,7 +189,7 @@ impl Setup {
     }
 }
 
-/// The facades' builders have the same methods; here one word for all of them.
+/// One trait for the facades' builders, which have the same methods.
 trait Builder {
     type Agent;
     fn finish(self, setup: Setup) -> Result<Self::Agent>;
@@ -257,7 +257,7 @@ enum Driven {
     Async(molecule_async::Agent),
 }
 
-/// The facade's method, awaited where it is one of the async facade.
+/// Calls the facade's method, and awaits it if the facade is the async one.
 macro_rules! call {
     ($agent:expr, $method:ident($($argument:expr),*)) => {
         match &$agent.driven {
@@ -267,7 +267,7 @@ macro_rules! call {
     };
 }
 
-/// The facade's method, which waits for nothing in either.
+/// Calls the facade's method, which is synchronous in both.
 macro_rules! ask {
     ($agent:expr, $method:ident($($argument:expr),*)) => {
         match &$agent.driven {
@@ -414,15 +414,15 @@ impl Agent {
 }
 
 impl Agent {
-    /// What it told so far.
+    /// The events so far.
     pub fn events(&self) -> &Log<Event> {
         &self.events
     }
 
-    /// Runs its heartbeat loop here.
+    /// Runs its heartbeat loop on this thread.
     ///
     /// # Errors
-    /// What the loop ended with.
+    /// The error that ended the loop.
     pub fn run(&self) -> Result<Ended> {
         self.run_heartbeat_loop()
     }
@@ -432,7 +432,7 @@ impl Agent {
         Running::start(self)
     }
 
-    /// Drops a register's future after something has happened meanwhile.
+    /// Starts a register, runs `meanwhile`, and drops the register's future.
     ///
     /// # Panics
     /// If the agent is not of the async facade, or the register ends before it is dropped.
@@ -441,7 +441,7 @@ impl Agent {
         Self::drop_call(async move { agent.register().await.map(drop) }, meanwhile);
     }
 
-    /// Drops an install's future after something has happened meanwhile.
+    /// Starts an install, runs `meanwhile`, and drops the install's future.
     ///
     /// # Panics
     /// If the agent is not of the async facade, or the install ends before it is dropped.
@@ -450,7 +450,7 @@ impl Agent {
         Self::drop_call(async move { agent.install_plugin(plugin).await.map(drop) }, meanwhile);
     }
 
-    /// Runs its loop for as long as it takes that something happens, and drops the loop's future then.
+    /// Starts the loop, runs `meanwhile`, and drops the loop's future.
     ///
     /// # Panics
     /// If the agent is not of the async facade, or the loop ends before it is dropped.
@@ -481,7 +481,7 @@ impl Agent {
         call.abort();
         let dropped = RUNTIME.block_on(call);
         assert!(dropped.is_err_and(|error| error.is_cancelled()), "the call ended too early");
-        // Its own task learns of it in its next turn; other tasks that come and go give it plenty.
+        // The dropped future's own task notices the drop when it is polled next; 20 other tasks give it enough turns.
         for _ in 0..20 {
             let turn = RUNTIME.spawn(RUNTIME.spawn_blocking(|| {}));
             drop(RUNTIME.block_on(turn));
@@ -499,7 +499,7 @@ pub enum Stopper {
 }
 
 impl Stopper {
-    /// Ends the loop after what must be finished.
+    /// Asks the loop to stop after the work that must be finished.
     pub fn stop(&self) {
         match self {
             Self::Blocking(stopper) => stopper.stop(),
@@ -507,7 +507,7 @@ impl Stopper {
         }
     }
 
-    /// Whether somebody called one of the others.
+    /// Returns whether a stop was requested.
     pub fn is_stopped(&self) -> bool {
         match self {
             Self::Blocking(stopper) => stopper.is_stopped(),
@@ -515,7 +515,7 @@ impl Stopper {
         }
     }
 
-    /// Ends the loop at once.
+    /// Asks the loop to stop at once.
     pub fn stop_now(&self) {
         match self {
             Self::Blocking(stopper) => stopper.stop_now(),

@@ -1,4 +1,4 @@
-//! The directory in which the agents of one world keep their files.
+//! The home directory of the agents of one world.
 
 use std::fs::{self, DirBuilder};
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use molecule_core::proto::WorkspaceId;
 
-/// A directory of its own below the system's temporary one, removed with everything in it when dropped.
+/// A new directory below the system's temporary directory, which is removed with its content when dropped.
 #[derive(Debug)]
 pub struct Home(PathBuf);
 
 impl Home {
-    /// A new one, which nobody else can read.
+    /// Creates a directory that nobody else can read.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -26,7 +26,7 @@ impl Home {
         Self(path)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -36,10 +36,10 @@ impl Home {
         self.0.join(id.as_str())
     }
 
-    /// What is stored as an agent's token; `None` without a file.
+    /// The token in an agent's store; `None` without a file.
     ///
     /// # Panics
-    /// If the file is there and cannot be read.
+    /// If the file exists and cannot be read.
     pub fn token(&self, id: &WorkspaceId) -> Option<String> {
         let path = self.agent(id).join(".auth_token");
         path.exists().then(|| fs::read_to_string(&path).expect("the token's file is text"))
@@ -63,7 +63,7 @@ impl Default for Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // What cannot be removed stays in the temporary directory, where it harms nobody.
+        // Files that cannot be removed stay in the temporary directory, where they do no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

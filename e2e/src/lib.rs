@@ -1,9 +1,9 @@
-//! One set of scenarios for both facades.
+//! End-to-end scenarios that run on both facades.
 //!
 //! Each file in `tests/` is one scenario of a remote agent's life, written once with [`scenario!`] and run on
-//! `molecule-blocking` and on `molecule-async`, against both dialects of `molecule-platform` on a loopback port. So they
-//! show that the facades are alike and that one client serves both servers. Nothing sleeps: a scenario waits, for at most
-//! [`PATIENCE`], for what the platform received or what the agent told.
+//! `molecule-blocking` and on `molecule-async`, against both dialects of `molecule-platform` on a loopback port. So
+//! they show that the facades are alike and that one client serves both servers. Nothing sleeps: a scenario waits for
+//! at most [`PATIENCE`] until the platform received a request or the agent emitted an event.
 
 mod facade;
 mod home;

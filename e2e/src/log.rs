@@ -1,13 +1,13 @@
-//! A list that grows in other threads, and bounded waits for what it should come to hold.
+//! A list to which other threads append, and bounded waits for its entries.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest that a scenario waits for anything: far more than a loaded machine needs, far less than for ever.
+/// The longest that a scenario waits for anything: far more than a loaded machine needs, and still bounded.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What happened, in order; clones share it.
+/// Entries in their order; clones share them.
 #[derive(Debug)]
 pub struct Log<T>(Arc<(Mutex<Vec<T>>, Condvar)>);
 
@@ -24,39 +24,40 @@ impl<T> Default for Log<T> {
 }
 
 impl<T: Clone + Debug> Log<T> {
-    /// Adds an entry and wakes whoever waits.
+    /// Adds an entry and wakes the waiting threads.
     pub fn push(&self, entry: T) {
         self.entries().push(entry);
         self.0.1.notify_all();
     }
 
-    /// Everything so far.
+    /// All entries so far.
     pub fn all(&self) -> Vec<T> {
         self.entries().clone()
     }
 
-    /// Whether nothing happened.
+    /// Returns whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
     }
 
-    /// How many entries are such.
+    /// The number of entries for which `such` holds.
     pub fn count(&self, such: impl Fn(&T) -> bool) -> usize {
         self.entries().iter().filter(|entry| such(entry)).count()
     }
 
-    /// Waits for an entry, at most [`PATIENCE`], and gives the first one back. Those that are there already count.
+    /// Waits for at most [`PATIENCE`] until there is an entry for which `such` holds, and returns the first. Existing
+    /// entries count.
     ///
     /// # Panics
-    /// If none comes; with everything that did.
+    /// If none comes; the message lists the entries that did.
     pub fn wait_for(&self, what: &str, such: impl Fn(&T) -> bool) -> T {
         self.wait(what, |entries| entries.iter().find(|entry| such(entry)).cloned())
     }
 
-    /// Waits for so many such entries, at most [`PATIENCE`].
+    /// Waits for at most [`PATIENCE`] until there are `count` entries for which `such` holds.
     ///
     /// # Panics
-    /// If they do not come; with everything that did.
+    /// If they do not come; the message lists the entries that did.
     pub fn wait_for_count(&self, what: &str, count: usize, such: impl Fn(&T) -> bool) {
         self.wait(what, |entries| (entries.iter().filter(|entry| such(entry)).count() >= count).then_some(()));
     }

@@ -1,4 +1,4 @@
-//! A push agent's own port: it answers messages as it is told to, and keeps what it heard.
+//! A push agent's A2A server, which answers messages as configured and logs them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::log::Log;
 
-/// How a peer answers.
+/// How the server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manner {
-    /// With a message: `got` and the text that it was sent.
+    /// With a message: `got` and the text that it received.
     Echo,
-    /// The same to whoever has this bearer, and 401 to others.
+    /// The same for requests with this bearer, and 401 for others.
     EchoTo(String),
     /// With this status, these header lines and this body.
     Answer(u16, &'static str, &'static str),
@@ -22,11 +22,11 @@ pub enum Manner {
     Close,
     /// Never.
     Hang,
-    /// With so many megabytes.
+    /// With a body of this many megabytes.
     Flood(u64),
 }
 
-/// What a peer heard.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub struct Heard {
     /// Header names in lower case, with their values.
@@ -49,7 +49,7 @@ impl From<&Received> for Heard {
     }
 }
 
-/// A port of loopback on which an agent can be called.
+/// The A2A server of an agent on a loopback port.
 #[derive(Debug)]
 pub struct PeerServer {
     port: conformance::ScriptedPeer,
@@ -64,7 +64,7 @@ struct Shared {
 }
 
 impl PeerServer {
-    /// One that answers in this manner.
+    /// Starts a server that answers in this manner.
     ///
     /// # Panics
     /// If there is no free loopback port.
@@ -72,7 +72,7 @@ impl PeerServer {
         Self::start(manner, None)
     }
 
-    /// The same over TLS, with this certificate.
+    /// Starts the same over TLS, with this certificate.
     ///
     /// # Panics
     /// If there is no free loopback port.
@@ -93,17 +93,17 @@ impl PeerServer {
         Self { port, scheme, shared }
     }
 
-    /// Where it is called. April's server takes `localhost` alone for this machine.
+    /// Its URL. April's server accepts only `localhost` as a name of this machine.
     pub fn url(&self) -> String {
         format!("{}://localhost:{}/a2a", self.scheme, self.port.port())
     }
 
-    /// From now on it answers like this.
+    /// Changes how it answers from now on.
     pub fn behave(&self, manner: Manner) {
         *self.shared.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
-    /// What it heard so far.
+    /// The requests that it received so far.
     pub fn heard(&self) -> &Log<Heard> {
         &self.shared.heard
     }
@@ -128,7 +128,7 @@ impl Shared {
     }
 }
 
-/// The reply to a message; what is none gets no answer.
+/// The reply to a message; a request without a message gets no answer.
 fn echo(heard: &Heard) -> PeerAction {
     let Ok(request) = serde_json::from_value::<RpcRequest>(heard.body.clone()) else { return PeerAction::Close };
     let message = request.send_params().map(|params| params.message);

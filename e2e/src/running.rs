@@ -9,14 +9,14 @@ use molecule_core::{Ended, Result};
 use crate::facade::{Agent, Stopper};
 use crate::log::PATIENCE;
 
-/// When a loop's method returned, and what.
+/// The time at which a loop's method returned, and its result.
 type End = (Instant, Result<Ended>);
 
-/// A loop that runs; dropping it before its end stops it.
+/// A running loop; dropping it stops the loop.
 #[derive(Debug)]
 pub struct Running {
     stopper: Stopper,
-    /// `None` once the end was taken.
+    /// `None` once the result was taken.
     end: Option<Receiver<End>>,
 }
 
@@ -27,16 +27,16 @@ impl Running {
         let agent = agent.clone();
         thread::spawn(move || {
             let result = agent.run_heartbeat_loop();
-            // Nobody listens any more if the scenario failed.
+            // Nobody receives the result if the scenario has failed.
             let _ = sender.send((Instant::now(), result));
         });
         Self { stopper, end: Some(end) }
     }
 
-    /// Waits for its end, at most [`PATIENCE`].
+    /// Waits for at most [`PATIENCE`] until the loop ends, and returns its result.
     ///
     /// # Errors
-    /// What the loop ended with.
+    /// The error that ended the loop.
     ///
     /// # Panics
     /// If it does not end.
@@ -44,7 +44,7 @@ impl Running {
         self.end().1
     }
 
-    /// Stops it, and tells after which time its method had returned.
+    /// Stops the loop; returns how long its method took to return.
     ///
     /// # Panics
     /// If it does not end, or not because it was stopped.
@@ -52,7 +52,7 @@ impl Running {
         self.stopped_by(Stopper::stop)
     }
 
-    /// Stops it at once, and tells after which time its method had returned.
+    /// Stops the loop at once; returns how long its method took to return.
     ///
     /// # Panics
     /// If it does not end, or not because it was stopped.
@@ -60,10 +60,10 @@ impl Running {
         self.stopped_by(Stopper::stop_now)
     }
 
-    /// Whether it has not ended yet.
+    /// Checks that the loop has not ended yet.
     ///
     /// # Panics
-    /// If it has, so that the reason is seen.
+    /// If it has; the message contains the result.
     pub fn assert_running(&self) {
         if let Some(Ok((_, result))) = self.end.as_ref().map(Receiver::try_recv) {
             panic!("the loop ended: {result:?}");
@@ -89,10 +89,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A stop is a latch of the agent's, which may run again: only a loop that has not ended is stopped.
+        // The stop is a latch of the agent, and the agent may run another loop later: so only a loop that has not ended
+        // is stopped.
         if let Some(end) = self.end.take() {
             self.stopper.stop_now();
-            // A moment, so that the world outlives it.
+            // Waits a moment, so that the world outlives the loop.
             let _ = end.recv_timeout(Duration::from_secs(1));
         }
     }

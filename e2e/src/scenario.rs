@@ -1,16 +1,16 @@
-//! A scenario: one body, a test for each facade and dialect.
+//! The [`scenario!`] macro: one body, a test for each facade and dialect.
 
 use molecule_platform::{Config, Dialect};
 
 use crate::facade::Facade;
 use crate::world::World;
 
-/// What one run of a scenario is played on.
+/// The facade and the dialect of one run of a scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage {
-    /// Which facade the agents are of.
+    /// The facade of the agents.
     pub facade: Facade,
-    /// Which server the platform plays.
+    /// The server that the platform imitates.
     pub dialect: Dialect,
 }
 
@@ -20,7 +20,7 @@ impl Stage {
         self.world_with(|_| {})
     }
 
-    /// A platform that is set up in another way.
+    /// A platform with another configuration.
     pub fn world_with(self, change: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::new(self.dialect);
         change(&mut config);
@@ -28,9 +28,9 @@ impl Stage {
     }
 }
 
-/// Makes a test of a scenario for each facade against each of the dialects named:
-/// `scenario!(name, [April, Current], |stage| { … })` makes `name::april::blocking` and three more. A trailing
-/// `async only` before the body leaves the blocking facade out.
+/// Generates a test of a scenario for each facade against each of the dialects named: `scenario!(name, [April,
+/// Current], |stage| { … })` generates `name::april::blocking` and three more. A trailing `async only` before the body
+/// leaves the blocking facade out.
 #[macro_export]
 macro_rules! scenario {
     ($name:ident, [$($dialect:ident),+], |$stage:ident| $body:block) => {

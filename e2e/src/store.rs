@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use molecule_host::{Slot, Store, StoreError, Stored};
 
-/// Another store in front of which a switch says whether it can be written, as a disk that fills up.
+/// A store whose writes fail while a switch says so, as on a full disk.
 #[derive(Clone)]
 pub struct Brittle(Arc<Inner>);
 
@@ -17,22 +17,22 @@ struct Inner {
 }
 
 impl Brittle {
-    /// A store that still has room.
+    /// Wraps a store; writes succeed.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(Arc::new(Inner { store, full: AtomicBool::new(false), fills_after_prepare: AtomicBool::new(false) }))
     }
 
-    /// From now on nothing can be written, and [`Store::prepare`] says so.
+    /// Makes every write fail from now on; [`Store::prepare`] reports it.
     pub fn fill(&self) {
         self.0.full.store(true, Ordering::Release);
     }
 
-    /// The next [`Store::prepare`] is the last act that succeeds: the disk fills up between it and the save.
+    /// Makes the next [`Store::prepare`] the last operation that succeeds: the disk fills up between it and the save.
     pub fn fill_after_prepare(&self) {
         self.0.fills_after_prepare.store(true, Ordering::Release);
     }
 
-    /// From now on it can be written again.
+    /// Makes writes succeed again.
     pub fn clear(&self) {
         self.0.full.store(false, Ordering::Release);
     }

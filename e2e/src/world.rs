@@ -1,4 +1,4 @@
-//! A platform on a loopback port, a home for agents, and what happens between the two.
+//! The world of a scenario: a platform on a loopback port, and a home for agents.
 
 use bytes::Bytes;
 use http::Response;
@@ -11,7 +11,7 @@ use crate::facade::{Agent, Facade, Setup};
 use crate::home::Home;
 use crate::log::PATIENCE;
 
-/// The ends of the routes that scenarios look at.
+/// The endings of the paths that scenarios look for.
 pub mod route {
     /// `POST /registry/register`.
     pub const REGISTER: &str = "/registry/register";
@@ -29,7 +29,7 @@ pub mod route {
     pub const DELEGATE: &str = "/delegate";
 }
 
-/// One platform and the agents that know it.
+/// One platform, and the home of its agents.
 #[derive(Debug)]
 pub struct World {
     facade: Facade,
@@ -38,7 +38,7 @@ pub struct World {
 }
 
 impl World {
-    /// A platform that is set up like this, on a port of its own.
+    /// Starts a platform with this configuration on a free port.
     ///
     /// # Panics
     /// If there is no free loopback port.
@@ -47,7 +47,7 @@ impl World {
         Self { facade, server, home: Home::new() }
     }
 
-    /// Where the agents keep their files.
+    /// The home directory of the agents.
     pub fn home(&self) -> &Home {
         &self.home
     }
@@ -57,37 +57,37 @@ impl World {
         self.server.url()
     }
 
-    /// Looks at the platform, or acts as its owner.
+    /// Reads the platform's model, or acts as the owner of a workspace.
     pub fn platform<T>(&self, act: impl FnOnce(&mut Platform, Now) -> T) -> T {
         self.server.with(act)
     }
 
-    /// A workspace as its owner makes it: without a URL, so that its token is shown and nobody can mint another.
+    /// Creates a workspace without a URL: its token is shown to the owner, and nobody can mint another.
     pub fn workspace(&self) -> (WorkspaceId, Token) {
         self.platform(|platform, now| platform.create_workspace(now, "scenario"))
     }
 
-    /// A workspace that was made with a URL: the first register mints its token.
+    /// Creates a workspace with a URL: the first register mints its token.
     ///
     /// # Panics
-    /// If the platform refuses the URL, which it does not.
+    /// If the platform refuses the URL, which it does not do.
     pub fn open_workspace(&self) -> WorkspaceId {
         let created =
             self.platform(|platform, now| platform.create_workspace_at(now, "scenario", "https://agent.example/a2a"));
         created.expect("the URL is public")
     }
 
-    /// An agent of a workspace, to be set up.
+    /// The options of an agent of this workspace.
     pub fn setup(&self, id: &WorkspaceId) -> Setup {
         self.setup_for(id.as_str())
     }
 
-    /// An agent of a workspace with an id as an author wrote it.
+    /// The options of an agent, with the workspace's id as an author wrote it.
     pub fn setup_for(&self, id: &str) -> Setup {
         Setup::new(self.facade, self.url(), id, Storage::Dir(self.home.path().to_owned()))
     }
 
-    /// An agent of a workspace.
+    /// Builds an agent of this workspace.
     ///
     /// # Panics
     /// If it cannot be built.
@@ -95,7 +95,7 @@ impl World {
         self.setup(id).build().expect("the setup makes sense")
     }
 
-    /// Two registered agents that may talk: one that sends, and one that is called at this URL.
+    /// Registers two agents that may talk: one that sends, and one that is called at this URL.
     ///
     /// # Panics
     /// If they cannot register.
@@ -111,19 +111,19 @@ impl World {
         (sender, receiver)
     }
 
-    /// The requests for a route so far.
+    /// The requests on a route so far.
     pub fn requests(&self, route: &str) -> Vec<Seen> {
         let mut requests = self.server.requests();
         requests.retain(|seen| seen.path.ends_with(route));
         requests
     }
 
-    /// How many requests for a route there were so far.
+    /// The number of requests on a route so far.
     pub fn count(&self, route: &str) -> usize {
         self.requests(route).len()
     }
 
-    /// Waits until there were so many requests for a route.
+    /// Waits until there were `count` requests on a route.
     ///
     /// # Panics
     /// If they do not come within [`PATIENCE`].
@@ -133,7 +133,7 @@ impl World {
         });
     }
 
-    /// Waits until so many more requests for a route came than there are now.
+    /// Waits until `more` further requests came on a route.
     ///
     /// # Panics
     /// If they do not come within [`PATIENCE`].
@@ -141,52 +141,52 @@ impl World {
         self.wait_for_count(route, self.count(route) + more);
     }
 
-    /// Waits until the requests so far are such.
+    /// Waits until `such` holds for the requests so far.
     ///
     /// # Panics
-    /// If they are not within [`PATIENCE`].
+    /// If it does not hold within [`PATIENCE`].
     pub fn wait_for_requests(&self, what: &str, such: impl FnMut(&[Seen]) -> bool) {
         let came = self.server.wait_for(such, PATIENCE);
         assert!(came, "{what} did not come within {PATIENCE:?}; these did: {:#?}", self.told());
     }
 
-    /// Waits until the platform is such.
+    /// Waits until `such` holds for the platform.
     ///
     /// # Panics
-    /// If it is not within [`PATIENCE`].
+    /// If it does not hold within [`PATIENCE`].
     pub fn wait_until(&self, what: &str, such: impl FnMut(&Platform) -> bool) {
         let came = self.server.wait_until(such, PATIENCE);
         assert!(came, "{what} was not so within {PATIENCE:?} after these requests: {:#?}", self.told());
     }
 
-    /// Holds requests for a route back before the platform sees them.
+    /// Delays requests on a route until the rule ends; the platform does not get them before that.
     pub fn stall(&self, route: &str) -> Rule<'_> {
         self.rule(route, Action::Stall)
     }
 
-    /// Lets something else happen to requests for a route.
+    /// Applies an action to requests on a route.
     pub fn rule(&self, route: &str, action: Action) -> Rule<'_> {
         Rule { server: &self.server, id: self.server.inject(serve::Rule::path_suffix(route, action)) }
     }
 
-    /// Closes the connection, so many times, where an answer of a route was due.
+    /// Closes the connection instead of sending an answer, for this many requests on a route.
     pub fn lose_answer(&self, times: u32, route: &str) -> Rule<'_> {
         let rule = serve::Rule::path_suffix(route, Action::CloseAfter).times(times);
         Rule { server: &self.server, id: self.server.inject(rule) }
     }
 
-    /// Answers requests for a route in the platform's stead.
+    /// Answers requests on a route instead of the platform.
     ///
     /// # Panics
-    /// If a header or the status is none.
+    /// If a header or the status is invalid.
     pub fn answer(&self, route: &str, status: u16, headers: &[(&str, &str)], body: &'static str) -> Rule<'_> {
         self.rule(route, Action::Answer(scripted(status, headers, body)))
     }
 
-    /// The same, so many times.
+    /// The same for this many requests.
     ///
     /// # Panics
-    /// As [`answer`](Self::answer).
+    /// If a header or the status is invalid.
     pub fn answer_times(
         &self,
         times: u32,
@@ -200,7 +200,7 @@ impl World {
         Rule { server: &self.server, id: self.server.inject(rule) }
     }
 
-    /// The requests so far, for people.
+    /// The requests so far, as text for a failed assertion.
     fn told(&self) -> Vec<String> {
         let requests = self.server.requests();
         requests.iter().map(|seen| format!("{} {} -> {:?}", seen.method, seen.path, seen.status)).collect()
@@ -215,7 +215,7 @@ fn scripted(status: u16, headers: &[(&str, &str)], body: &'static str) -> Respon
     answer.body(Bytes::from_static(body.as_bytes())).expect("status and headers are valid")
 }
 
-/// What happens to requests for a route until it is dropped; what it held back then goes on.
+/// A rule for requests on a route; dropping it ends it, and releases the requests that it delayed.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
 pub struct Rule<'a> {
@@ -224,7 +224,7 @@ pub struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// Ends it.
+    /// Ends the rule.
     pub fn end(self) {}
 }
 

@@ -19,7 +19,7 @@ scenario!(the_loop_registers_again_and_stores_what_is_minted, [April, Current], 
     assert_ne!(new, old);
     assert!(world.platform(|platform, _| platform.is_live(&id, &Token::new(&new).unwrap())));
 
-    // It goes on with the new one.
+    // The agent goes on with the new token.
     let bearer = format!("Bearer {new}");
     world.wait_for_requests("a good look with the new token", |requests| {
         let state = requests.iter().filter(|seen| seen.path.ends_with(route::STATE));

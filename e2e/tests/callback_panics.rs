@@ -1,4 +1,5 @@
-//! The application's callback panics in the middle of a call or of the loop: neither a turn nor a lock is left behind.
+//! The application's callback panics in the middle of a call or of the loop: neither the turn to get a token nor a lock
+//! is left taken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
@@ -27,7 +28,7 @@ scenario!(a_loop_that_dies_gives_its_lock_back_at_once, [April, Current], |stage
     let world = stage.world();
     let id = world.open_workspace();
     let agent = world.setup(&id).panics_at(Event::Paused).build().unwrap();
-    // A heartbeat that is never answered is still under way then.
+    // A heartbeat that is never answered is in flight at that time.
     let held = world.rule(route::HEARTBEAT, Action::StallAnswer);
     let dying = thread::spawn({
         let agent = agent.clone();

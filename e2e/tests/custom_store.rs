@@ -1,4 +1,4 @@
-//! A store of the author's own: it has the stack that a keyring's library needs, and its panic is an error like any other.
+//! A store of the author's own: it gets the stack that a keyring's library needs, and its panic becomes an error.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use molecule_e2e::{route, scenario};
 
 use crate::assert_told;
 
-/// Another store behind calls as deep as a keyring's, which panics while it is told to.
+/// A store whose calls are as deep as a keyring's, and which panics on demand.
 struct Keyring {
     store: Arc<dyn Store>,
     panics: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ impl Keyring {
     }
 }
 
-/// More than a megabyte of stack.
+/// Uses more than 1 MiB of stack.
 fn deep(levels: usize) -> usize {
     let frame = black_box([levels; 512]);
     if levels == 0 { frame[0] } else { deep(levels - 1) + frame[levels % 512] }

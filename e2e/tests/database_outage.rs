@@ -1,5 +1,5 @@
-//! The platform loses its database, which both servers answer with 401 to a good token, for ten minutes at the intervals of
-//! every day: twenty looks at the state.
+//! The platform's database is down for ten minutes, which is twenty polls of the state at the default intervals. Both
+//! servers answer 401 to a valid token then.
 
 use molecule_e2e::core::{ErrorKind, Event, Lane};
 use molecule_e2e::{route, scenario};

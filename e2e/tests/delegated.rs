@@ -1,4 +1,4 @@
-//! Tasks that a peer takes over, and how they end.
+//! Tasks that are delegated to a peer, and their outcomes.
 
 use molecule_e2e::core::{Delegation, DelegationEnd, ErrorKind};
 use molecule_e2e::{Manner, PeerServer, route, scenario};

@@ -1,5 +1,5 @@
-//! The owner deletes the workspace of a running agent. The state's route answers 401 then, and a register would be
-//! answered 200 with a dead token.
+//! The owner deletes the workspace of a running agent. The state route answers 401 then, and a register would get 200
+//! with a dead token.
 
 use molecule_e2e::core::{Ended, Event};
 use molecule_e2e::{route, scenario};

@@ -1,10 +1,10 @@
-//! Direct calls over TLS: to a peer that shows who it is, and to one that does not.
+//! Direct calls over TLS: to a peer with a valid certificate, and to one without.
 
 use molecule_conformance::{Certificate, trusted};
 use molecule_e2e::core::{CallOutcome, PeerCall, Route};
 use molecule_e2e::{Agent, Manner, PeerServer, World, route, scenario};
 
-/// An agent that trusts the tests' authority, and one that is called at this URL.
+/// An agent that trusts the tests' certificate authority, and one that is called at this URL.
 fn pair(world: &World, url: &str) -> (Agent, Agent) {
     let (_, beta) = world.pair(url);
     let (id, token) = world.workspace();
@@ -36,7 +36,8 @@ scenario!(a_peer_that_cannot_show_who_it_is_gets_nothing, [April, Current], |sta
         let (alpha, beta) = pair(&world, &port.url());
         let direct = PeerCall::new("hello").route(Route::Direct);
         assert_eq!(alpha.call_peer(beta.workspace_id(), direct).unwrap(), CallOutcome::Unreachable);
-        // What was certainly not sent goes the other way. The platform of these tests speaks no TLS, and gets no further.
+        // A message that was certainly not sent goes through the platform instead. The platform of these tests speaks
+        // no TLS, so it cannot reach the peer either.
         assert_eq!(alpha.call_peer(beta.workspace_id(), "hello").unwrap(), CallOutcome::Unreachable);
         assert!(port.heard().is_empty(), "{certificate:?}");
         assert_eq!(world.count(route::A2A), 1, "{certificate:?}");

@@ -1,12 +1,12 @@
-//! Direct calls to whatever else may listen at a URL that somebody registered: each gets the message once, and nothing of
-//! the agent's own.
+//! Direct calls to any server that may listen at a registered URL: each gets the message once, and no credential of the
+//! agent.
 
 use std::time::{Duration, Instant};
 
 use molecule_e2e::core::{CallOutcome, ErrorKind, PeerCall, Route};
 use molecule_e2e::{Manner, PeerServer, World, route, scenario};
 
-/// Calls a peer of this manner in the agent's own way, and tells the end in a line.
+/// Calls a peer that answers in this manner, and returns the outcome as one line.
 fn call(world: &World, manner: Manner, limit: Duration) -> String {
     let port = PeerServer::new(manner.clone());
     let (alpha, beta) = world.pair(&port.url());
@@ -65,7 +65,7 @@ scenario!(a_door_that_is_closed_to_it_sends_the_message_through_the_platform, [A
         let (alpha, beta) = world.pair(&port.url());
         let relayed = world.count(route::A2A);
         let outcome = alpha.call_peer(beta.workspace_id(), "hello").unwrap();
-        // The platform comes to the same door, and passes on what it hears.
+        // The platform calls the same peer, and passes on its error.
         assert!(matches!(outcome, CallOutcome::PeerError { status: Some(_), .. }), "{outcome:?}");
         let heard = port.heard().all();
         assert_eq!((heard.len(), world.count(route::A2A)), (2, relayed + 1), "{status}");
@@ -100,7 +100,7 @@ scenario!(a_discovery_that_hangs_does_not_outlast_the_call, [April, Current], |s
     let hangs = world.stall(&format!("/registry/discover/{id}"));
     let began = Instant::now();
     let error = alpha.call_peer(&id, PeerCall::new("hello").timeout(Duration::from_millis(300))).unwrap_err();
-    // Well below the ten seconds that a discovery may take by itself.
+    // This is well below the 10 s that a discovery may take by itself.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(port.heard().is_empty() && world.count(route::A2A) == 0);

@@ -1,4 +1,4 @@
-//! The first start of an agent whose workspace was created with a URL: nobody holds a token yet.
+//! The first start of an agent whose workspace was created with a URL: no token was minted yet.
 
 use molecule_e2e::core::proto::{DeliveryMode, Token, WorkspaceStatus};
 use molecule_e2e::core::{self, Event, TokenUse};

@@ -1,4 +1,5 @@
-//! Agents that the environment describes. Each is built in a process of its own, whose variables are the test's.
+//! Agents that are configured by environment variables. Each is built in a process of its own with the test's
+//! variables.
 
 use std::env;
 use std::fs;
@@ -10,7 +11,7 @@ use molecule_e2e::core::{Error, ErrorKind};
 use molecule_e2e::{Home, Manner, PeerServer, scenario};
 use tokio::runtime::Builder;
 
-/// Runs one of the tests below in a process with these variables and no other that an agent reads.
+/// Runs one of the tests below in a process with these variables and no others that an agent reads.
 fn child(name: &str, variables: &[(&str, &str)]) {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", &format!("from_env::{name}"), "--ignored", "--nocapture"]);
@@ -25,7 +26,7 @@ fn child(name: &str, variables: &[(&str, &str)]) {
     assert!(end.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&end.stderr));
 }
 
-/// What the same call comes to on both facades.
+/// The result of the same call on both facades.
 fn both<T>(
     blocking: impl FnOnce() -> Result<T, Error>,
     asynchronous: impl Future<Output = Result<T, Error>>,

@@ -1,4 +1,4 @@
-//! No lane waits for another: while the state's answer does not come, the heart goes on beating.
+//! No lane waits for another: heartbeats go on while the poll of the state gets no answer.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ scenario!(the_heart_beats_while_a_look_stalls, [April, Current], |stage| {
     let taken = start.elapsed();
     assert_eq!(world.count(route::STATE), 1, "a lane has one request under way");
 
-    // Beats come up to a tenth early and never twice in an interval; a loaded machine may take three times as long.
+    // A heartbeat fires up to 10 % early and never twice in an interval; a loaded machine may take three times as long.
     assert!(taken > INTERVAL * 3 / 4 * u32::try_from(BEATS - 2).unwrap(), "{BEATS} beats in {taken:?}");
     assert!(taken < INTERVAL * 3 * u32::try_from(BEATS).unwrap(), "{BEATS} beats in {taken:?}");
     assert_eq!(agent.events().count(|event| matches!(event, Event::Degraded { .. })), 0);

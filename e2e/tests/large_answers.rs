@@ -1,4 +1,4 @@
-//! A large answer holds up nobody: while it is read, the agent can be asked, and whoever shares its thread goes on.
+//! A large answer blocks nobody: while it is decoded, other calls of the agent and other tasks on its thread go on.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 const OTHER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// An endpoint whose answer takes as long to read as the test likes.
+/// An endpoint whose answer is decoded until the test lets it end.
 #[derive(Clone)]
 struct Slow {
     began: Sender<()>,
@@ -31,7 +31,7 @@ impl Slow {
 }
 
 impl Endpoint for Slow {
-    /// Whether it was told to go on.
+    /// Whether the test let it end.
     type Answer = bool;
     const OPERATION: &'static str = "read slowly";
     const REPEAT: Repeat = Repeat::Always;
@@ -48,7 +48,7 @@ impl Endpoint for Slow {
     }
 }
 
-/// A server whose every answer is this long.
+/// A server whose answers all have this length in bytes.
 fn server(bytes: usize) -> PeerServer {
     PeerServer::new(Manner::Answer(200, JSON, format!("\"{}\"", "x".repeat(bytes)).leak()))
 }
@@ -61,7 +61,7 @@ scenario!(while_a_large_answer_is_read_the_agent_can_be_asked, [Current], |stage
     thread::scope(|scope| {
         let reads = scope.spawn(|| agent.send(&slow));
         begins.recv_timeout(Duration::from_secs(20)).unwrap();
-        // Each locks the session.
+        // Each of these calls locks the session.
         assert!(agent.health().last_beat.is_none());
         agent.set_reported_url(None).unwrap();
         goes.send(()).unwrap();
@@ -69,7 +69,7 @@ scenario!(while_a_large_answer_is_read_the_agent_can_be_asked, [Current], |stage
     });
 });
 
-/// On a runtime of one thread: were the answer read there, nothing else could go on.
+/// Runs on a runtime with one thread: nothing else could go on if the answer were decoded there.
 #[test]
 fn a_large_answer_is_read_on_no_worker_of_the_runtime() {
     let server = server(512 * 1024);
@@ -82,7 +82,7 @@ fn a_large_answer_is_read_on_no_worker_of_the_runtime() {
     let (slow, begins, goes) = Slow::new();
     runtime.block_on(async {
         let beside = tokio::spawn(async move {
-            // Waits for the reading to begin without the runtime's one thread, and goes on there.
+            // Waits on another thread until the decoding begins, so that the runtime's only thread stays free.
             tokio::task::spawn_blocking(move || begins.recv_timeout(Duration::from_secs(20))).await.unwrap().unwrap();
             goes.send(()).unwrap();
         });

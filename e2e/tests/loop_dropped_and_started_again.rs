@@ -1,4 +1,4 @@
-//! An async loop is dropped and started again: its own last loop is no second agent.
+//! An async loop is dropped and started again: the agent's earlier loop does not count as a second agent.
 
 use molecule_e2e::core::Event;
 use molecule_e2e::platform::serve::Action;
@@ -24,7 +24,7 @@ scenario!(a_loop_that_waits_for_a_dropped_one_can_be_stopped, [April, Current], 
     let agent = world.setup(&id).reported_url("https://agent.example/a2a").build().unwrap();
     let held = world.rule(route::REGISTER, Action::StallAnswer);
     agent.drop_loop(|| world.wait_until("a token is minted", |platform| platform.live_tokens(&id) == 1));
-    // The dropped one still waits for its token, and keeps the lock for that.
+    // The dropped loop still waits for its token, and holds the lock until then.
     let next = agent.start();
     next.stop();
     held.end();

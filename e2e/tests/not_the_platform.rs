@@ -1,4 +1,4 @@
-//! Something else answers than the platform: a web page, a redirect, a gate before it.
+//! Another server answers instead of the platform: a web page, a redirect, a login gate.
 
 use molecule_conformance::ClosedPort;
 use molecule_e2e::core::{ErrorKind, Event, Lane, OriginHeader};

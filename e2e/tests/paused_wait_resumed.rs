@@ -9,7 +9,7 @@ use molecule_e2e::{Agent, Running, World, route, scenario};
 const PUSH_URL: &str = "https://agent.example/a2a";
 const OTHER_URL: &str = "https://other.example/a2a";
 
-/// `POST /workspaces/:id/resume`, which no facade has a method for.
+/// `POST /workspaces/:id/resume`, for which no facade has a method.
 #[derive(Debug, Clone)]
 struct Resume;
 
@@ -28,7 +28,7 @@ impl Endpoint for Resume {
     }
 }
 
-/// An agent that is reachable under [`PUSH_URL`], and runs, and waits because its workspace was paused.
+/// A running agent that is reachable at [`PUSH_URL`] and waits because its workspace was paused.
 fn waiting(world: &World) -> (WorkspaceId, Agent, Running) {
     let id = world.open_workspace();
     let agent = world.setup(&id).reported_url(PUSH_URL).on_pause(OnPause::Wait).build().unwrap();
@@ -45,7 +45,7 @@ scenario!(a_resumed_agent_registers_again, [Current], |stage| {
     let url = || world.platform(|platform, _| platform.workspace(&id).unwrap().url);
     assert_eq!(url(), "", "a pause forgets it");
 
-    // No heart beats while it is paused, beyond the one that may be under way.
+    // No heartbeat is sent while the workspace is paused, apart from one that may be in flight.
     let (beats, registers) = (world.count(route::HEARTBEAT), world.count(route::REGISTER));
     world.wait_for_more(route::STATE, 4);
     assert!(world.count(route::HEARTBEAT) <= beats + 1);

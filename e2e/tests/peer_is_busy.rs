@@ -1,5 +1,5 @@
-//! A peer that drops its connections: through the platform the message waits, directly nobody knows, and nothing is sent
-//! twice.
+//! A peer closes its connections: the platform queues the message, a direct call cannot know whether it was handled,
+//! and nothing is sent twice.
 
 use molecule_e2e::core::{CallOutcome, ErrorKind, PeerCall, QueueOutcome, Route};
 use molecule_e2e::platform::Dialect;

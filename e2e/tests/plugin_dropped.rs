@@ -1,4 +1,4 @@
-//! The caller of an async install goes away.
+//! The future of an async install is dropped.
 
 use std::sync::mpsc;
 use std::time::Instant;
@@ -32,7 +32,7 @@ scenario!(an_install_that_was_dropped_before_its_answer_leaves_nothing, [April, 
     let held = world.rule(route::DOWNLOAD, Action::StallAnswer);
     agent.drop_install("mine", || world.wait_for_count(route::DOWNLOAD, 1));
     held.end();
-    // The next one gets the lock, which the first gave back.
+    // The next install gets the lock, which the first released.
     let installed = agent.install_plugin("mine").unwrap();
     assert!(!installed.replaced);
     assert_nothing_left(&world, &agent);
@@ -48,7 +48,7 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
         head(connection, archive.len());
         connection.send(&archive[..archive.len() / 2]);
         let _ = tell.send(());
-        // Until the other side has gone.
+        // Waits until the client has closed the connection.
         connection.is_left();
     });
     let plugins = world.home().agent(&agent.workspace_id()).join("plugins");
@@ -73,7 +73,7 @@ scenario!(an_install_that_was_dropped_while_it_arrives_leaves_nothing, [Current]
     assert_nothing_left(&world, &agent);
 });
 
-// To clear away a stage of so many files takes its time; the lock comes back after that, not meanwhile.
+// Removing a staging directory of this many files takes time; the lock is released after that, not before.
 scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [Current], async only, |stage| {
     const FILES: usize = 1_000;
     let world = stage.world();
@@ -84,7 +84,7 @@ scenario!(an_install_that_was_dropped_keeps_its_lock_until_its_stage_is_gone, [C
         connection.request();
         head(connection, archive.len());
         connection.send(&archive[..archive.len() - 1]);
-        // Until the other side has gone.
+        // Waits until the client has closed the connection.
         connection.is_left();
     });
     let directory = world.home().agent(&agent.workspace_id()).join("plugins");
@@ -143,7 +143,7 @@ scenario!(an_install_that_was_dropped_during_setup_ends_the_script, [Current], a
             thread::yield_now();
         }
     });
-    // The lock is given back once the script is gone, long before its time is over.
+    // The lock is released once the script is killed, long before it would end by itself.
     let next = agent.install_plugin(Plugin::new("mine").setup(Setup::Skip));
     assert!(next.unwrap().replaced);
     assert_nothing_left(&world, &agent);

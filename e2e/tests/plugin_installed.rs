@@ -15,7 +15,7 @@ fn plugin() -> PluginTree {
     PluginTree::new("molecule-dev").file("plugin.yaml", MANIFEST).file("skills/hello/SKILL.md", "Say hello.\n")
 }
 
-/// A platform with that plugin, and an agent that may ask for it.
+/// Adds the plugin to the platform; returns an agent that may install it.
 fn with_plugin(world: &World, plugin: PluginTree) -> Agent {
     world.platform(|platform, _| platform.add_plugin(plugin));
     let (id, token) = world.workspace();
@@ -100,7 +100,7 @@ scenario!(what_was_never_installed_is_looked_for_without_making_anything, [Curre
     assert!(!agent.uninstall_plugin("molecule-dev").unwrap());
     assert_eq!(agent.plugins().unwrap(), []);
     assert_eq!(fs::read_dir(&directory).map_or(0, Iterator::count), before, "something was made");
-    // Nor beside another one.
+    // The same holds beside another installed plugin.
     agent.install_plugin("molecule-dev").unwrap();
     assert_eq!(agent.verify_plugin("another").unwrap(), None);
     assert!(!agent.uninstall_plugin("another").unwrap());

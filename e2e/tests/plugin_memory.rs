@@ -1,4 +1,4 @@
-//! A plugin of 200 MiB costs an agent next to no memory: each facade in a process that does nothing else.
+//! Installing a plugin of 200 MiB needs little memory; each facade runs in a process of its own.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -15,13 +15,13 @@ use molecule_e2e::platform::PluginTree;
 const URL: &str = "MOLECULE_E2E_URL";
 const HOME: &str = "MOLECULE_E2E_HOME";
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
-/// A file in the home, where the child leaves its figure in KiB.
+/// A file in the home in which the child process leaves its memory growth in KiB.
 const GROWN: &str = "grown";
 const MIB: usize = 1 << 20;
 
 #[test]
 fn an_install_of_200_mib_takes_at_most_4_mib_blocking_and_8_mib_async() {
-    // No platform packs more than 100 MiB, so a server of the test's own sends it.
+    // No platform packs more than 100 MiB, so a scripted server sends this archive.
     let archive = large().archive(UnixTime::from_secs(1_795_383_587)).unwrap();
     let downloads = ScriptedPeer::start(move |connection| {
         connection.request();
@@ -79,7 +79,7 @@ fn plugin() -> Plugin {
     Plugin::new("large").setup(Setup::Skip)
 }
 
-/// Idle memory in KiB; from here on the most that was held counts anew.
+/// Returns the resident memory in KiB, and resets the peak that the kernel records.
 fn begin() -> u64 {
     fs::write("/proc/self/clear_refs", "5").unwrap();
     status("VmRSS:")
@@ -97,7 +97,7 @@ fn status(name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// 50 files of 4 MiB of text, which compress well below what is taken.
+/// 50 files of 4 MiB of text, which compress well below the limit of a download.
 fn large() -> PluginTree {
     let tree = PluginTree::new("large").file("plugin.yaml", "name: large\nversion: 1.0.0\ndescription: Large.\n");
     let lines = (0..64 * 1024)

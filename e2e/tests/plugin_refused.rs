@@ -1,4 +1,4 @@
-//! A plugin that breaks a rule, or does not arrive as a whole, changes nothing.
+//! A plugin that breaks a rule, or does not arrive completely, changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use molecule_e2e::core::{Error, ErrorKind};
 use molecule_e2e::platform::PluginTree;
 use molecule_e2e::{Agent, World, scenario};
 
-/// Nothing but whole plugins, receipts and locks lies in an agent's directory of plugins.
+/// Checks that an agent's plugins directory holds only complete plugins, receipts and locks.
 pub(crate) fn assert_nothing_left(world: &World, agent: &Agent) {
     let directory = world.home().agent(&agent.workspace_id()).join("plugins");
     let Ok(entries) = fs::read_dir(directory) else { return };
@@ -27,7 +27,7 @@ pub(crate) fn good() -> PluginTree {
     PluginTree::new("mine").file("plugin.yaml", "name: mine\nversion: 1.0.0\ndescription: Good.\n").file("a.md", "a")
 }
 
-/// An agent with the good version installed, and what is to be sent next.
+/// An agent that has the good version installed, at a platform that offers `next` now.
 pub(crate) fn with_earlier_version(world: &World, next: PluginTree) -> Agent {
     world.platform(|platform, _| platform.add_plugin(good()));
     let (id, token) = world.workspace();
@@ -80,7 +80,7 @@ scenario!(limits_of_the_callers_own_hold, [Current], |stage| {
     assert_kept(&world, &agent, &error);
 });
 
-/// The same agent at a server that sends what it likes.
+/// The same agent, configured with a scripted server as its platform.
 pub(crate) fn at(world: &World, agent: &Agent, downloads: &ScriptedPeer) -> Agent {
     let (id, token) = (agent.workspace_id(), Token::new("a-token-that-nobody-checks").unwrap());
     world.setup(&id).token(&token).platform(&downloads.url()).call_limit(Duration::from_secs(5)).build().unwrap()
@@ -149,7 +149,7 @@ scenario!(a_download_that_stalls_ends, [Current], |stage| {
         let archive = archive();
         head(connection, archive.len());
         connection.send(&archive[..archive.len() / 2]);
-        // Until the other side has had enough.
+        // Waits until the client has closed the connection.
         connection.is_left();
     });
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");

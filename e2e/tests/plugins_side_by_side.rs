@@ -1,4 +1,4 @@
-//! Many installs at once, of one plugin and of many.
+//! Many installs at the same time, of one plugin and of several.
 
 use std::thread;
 

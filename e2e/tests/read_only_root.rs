@@ -1,4 +1,5 @@
-//! A root that can only be read: with a token in hand the agent lives, without its lock and without a stored token, and says so.
+//! A read-only root directory: an agent with a token in its options runs without a lock and without storing the token,
+//! and warns about both.
 
 use std::io::ErrorKind::ReadOnlyFilesystem;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use molecule_e2e::{route, scenario};
 
 use crate::assert_told;
 
-/// Nothing is there, and nothing can be written.
+/// An empty store that cannot be written.
 struct ReadOnly;
 
 fn refused<T>() -> Result<T, StoreError> {
@@ -49,7 +50,7 @@ scenario!(a_loop_runs_on_a_root_that_can_only_be_read, [April, Current], |stage|
     assert_eq!(agent.events().count(without_lock), 1);
     running.stop();
 
-    // Without a token there is nothing to run with, and none is asked for that could not be kept.
+    // Without a token the agent cannot run, and it requests none that it could not store.
     let registers = world.count(route::REGISTER);
     let agent = world.setup(&id).storage(storage()).build().unwrap();
     let error = agent.start().ended().unwrap_err();

@@ -1,11 +1,11 @@
-//! The caller of an async register goes away, before or after the server has minted the token.
+//! The future of an async register is dropped, before or after the server has minted the token.
 
 use molecule_e2e::core::proto::Token;
 use molecule_e2e::core::{Event, TokenUse};
 use molecule_e2e::platform::serve::Action;
 use molecule_e2e::{route, scenario};
 
-/// With a URL, since April's server takes the first register only then.
+/// A URL, because April's server accepts a first register only with one.
 const PUSH_URL: &str = "https://agent.example/a2a";
 
 scenario!(the_token_is_on_disk_all_the_same, [April, Current], async only, |stage| {
@@ -32,7 +32,7 @@ scenario!(a_register_that_was_not_sent_yet_is_not_sent, [April, Current], async 
     agent.drop_register(|| world.wait_for_count(id.as_str(), 1));
     held.end();
 
-    // The next one finds everything as it was: nobody minted its token.
+    // The next register succeeds, because no token was minted.
     let next = world.setup(&id).reported_url(PUSH_URL).build().unwrap();
     assert_eq!(next.register().unwrap().token, TokenUse::Minted);
     assert_eq!(world.count(route::REGISTER), 1);

@@ -1,4 +1,4 @@
-//! A push agent whose workspace was removed answers as before: the platform keeps its URL, unless a pause cleared it.
+//! A push agent whose workspace was removed is still called: the platform keeps its URL, unless a pause cleared it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A reply of 16 MiB costs at most four times its length in memory, whatever it is made of: each facade in a process that
-//! does nothing else.
+//! A reply of 16 MiB needs at most four times its length in memory, whatever its content; each facade runs in a process
+//! of its own.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -12,13 +12,13 @@ use molecule_e2e::host::{Storage, seed};
 use molecule_e2e::{Manner, PeerServer};
 
 const URL: &str = "MOLECULE_E2E_URL";
-/// A file in which the child leaves what it came to, and its figure in KiB.
+/// The variable with the path of the file in which the child process leaves its outcome, and its memory growth in KiB.
 const TOLD: &str = "MOLECULE_E2E_TOLD";
 const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 const OTHER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
 const LENGTH: usize = 16 * 1024 * 1024;
 
-/// A reply of exactly 16 MiB: so many parts without a word, and a text for the rest.
+/// A reply of exactly 16 MiB: this many empty parts, and a text for the rest.
 fn reply(parts: usize) -> String {
     let parts = r#"{"text":""},"#.repeat(parts);
     let (begin, end) = (format!(r#"{{"result":{{"parts":[{parts}{{"text":"\""#), r#""}]}}"#);
@@ -73,7 +73,7 @@ fn child_is_asynchronous() {
     runtime.block_on(async { tell(idle, agent.call_peer(OTHER, call()).await.unwrap()) });
 }
 
-/// Idle memory in KiB; from here on the most that was held counts anew.
+/// Returns the resident memory in KiB, and resets the peak that the kernel records.
 fn begin() -> u64 {
     fs::write("/proc/self/clear_refs", "5").unwrap();
     status("VmRSS:")

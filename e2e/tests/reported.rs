@@ -1,4 +1,4 @@
-//! What an agent says about itself reaches the platform.
+//! An agent's report reaches the platform.
 
 use molecule_e2e::core::Dialect;
 use molecule_e2e::core::endpoint::Budget;

@@ -1,4 +1,4 @@
-//! The address under which the platform reaches the agent changes while it runs.
+//! The agent's reported URL changes while the loop runs.
 
 use molecule_e2e::core::Event;
 use molecule_e2e::core::proto::DeliveryMode;
@@ -22,7 +22,7 @@ scenario!(the_loop_registers_the_new_one, [April, Current], |stage| {
     agent.set_reported_url(None).unwrap();
     agent.events().wait_for_count("Registered without a URL", 3, registered);
     match stage.dialect {
-        // It knows no poll mode.
+        // April's server has no poll mode.
         Dialect::April => assert_eq!(url(), "http://localhost:9/no-inbound"),
         Dialect::Current => {
             assert_eq!(url(), "");

@@ -1,4 +1,4 @@
-//! A process that starts again finds its token where the last one left it.
+//! A new process of an agent finds the token that the last one stored.
 
 use molecule_e2e::core::proto::WorkspaceStatus;
 use molecule_e2e::core::{Event, TokenUse};

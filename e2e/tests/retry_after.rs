@@ -1,4 +1,4 @@
-//! `Retry-After` in every form that servers and proxies make of it.
+//! `Retry-After` in every form that servers and proxies send.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use molecule_e2e::{route, scenario};
 
 use crate::assert_told;
 
-/// Too short for any wait that is asked for, so that each error comes back at once.
+/// Shorter than any requested wait, so that each error is returned at once.
 const CALL_LIMIT: Duration = Duration::from_millis(40);
 
 scenario!(each_form_is_read_clamped_or_ignored, [April, Current], |stage| {

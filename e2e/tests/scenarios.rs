@@ -1,4 +1,5 @@
-//! The life of a remote agent, one scenario a file, each on both facades against both dialects of the platform.
+//! The scenarios of a remote agent's life, one in each file, each on both facades against both dialects of the
+//! platform.
 #![allow(clippy::unwrap_used)]
 
 mod all_tokens_revoked;
@@ -46,7 +47,7 @@ mod unwritable_store;
 
 use molecule_e2e::core::{Error, ErrorKind};
 
-/// An error of this kind, told in one sentence with what went wrong and, after a semicolon, what to do about it.
+/// Checks that an error has this kind, and one sentence with its cause and, after a semicolon, its remedy.
 fn assert_told(error: &Error, kind: ErrorKind, cause: &str, remedy: &str) {
     assert_eq!(error.kind(), kind, "{error}");
     let told = error.to_string();

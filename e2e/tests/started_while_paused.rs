@@ -1,10 +1,10 @@
-//! An agent that starts while its workspace is paused: April's server un-pauses whoever registers.
+//! An agent starts while its workspace is paused: April's server un-pauses every workspace that registers.
 
 use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus};
 use molecule_e2e::core::{Ended, Event, OnPause};
 use molecule_e2e::{World, route, scenario};
 
-/// A workspace that is paused, with its token in the store.
+/// A paused workspace whose token is in the store.
 fn paused(world: &World) -> WorkspaceId {
     let (id, token) = world.workspace();
     world.home().put_token(&id, token.expose());
@@ -23,7 +23,7 @@ scenario!(register_sends_nothing_and_says_so, [April, Current], |stage| {
     let agent = world.agent(&id);
     assert!(agent.register().unwrap().paused);
     assert_untouched(&world, &id);
-    // What does no harm works: the agent may look around while it waits.
+    // Calls that change nothing work while the agent waits.
     assert!(agent.pull_secrets().unwrap().is_empty());
     agent.heartbeat().unwrap();
     assert!(agent.poll_state().unwrap().is_paused());

@@ -1,4 +1,4 @@
-//! A stop is a latch: it counts although nothing runs yet.
+//! A stop is a latch: it counts even if no loop runs yet.
 
 use molecule_e2e::core::Ended;
 use molecule_e2e::platform::Dialect;

@@ -8,7 +8,8 @@ use molecule_e2e::platform::Dialect;
 use molecule_e2e::platform::serve::Action;
 use molecule_e2e::{route, scenario};
 
-/// What is promised is 100 ms. A machine that runs the other tests beside this one is given more; the figure is printed.
+/// The documentation promises 100 ms. This limit is longer, because other tests run on the machine at the same time;
+/// the measured time is printed.
 const GENEROUS: Duration = Duration::from_millis(500);
 const ROUNDS: usize = 8;
 
@@ -47,7 +48,7 @@ scenario!(a_stop_waits_for_a_register_that_mints, [April, Current], |stage| {
     let running = agent.start();
     world.wait_for_count(route::REGISTER, 1);
     agent.stopper().stop();
-    // On April's server the register that mints is the second, which is not sent any more.
+    // On April's server the second register mints, and it is not sent any more.
     held.end();
     assert_eq!(running.ended().unwrap(), Ended::Stopped);
     let live = world.platform(|platform, _| platform.live_tokens(&id));

@@ -1,4 +1,4 @@
-//! A token from the author's hand, such as `MOLECULE_WORKSPACE_TOKEN`.
+//! A token in the author's options, such as `MOLECULE_WORKSPACE_TOKEN`.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ scenario!(a_loop_with_a_given_token_runs_where_nothing_can_be_stored, [April, Cu
     agent.events().wait_for("Online", |event| *event == Event::Online);
     let warned = |event: &Event| matches!(event, Event::Warning(text) if text.contains("the disk is full"));
     assert!(agent.events().count(warned) > 0);
-    // The loop tries a last time when it ends.
+    // The loop tries to store the token once more when it ends.
     disk.clear();
     running.stop();
     assert_eq!(world.home().token(&id).as_deref(), Some(token.expose()));

@@ -1,4 +1,4 @@
-//! The platform issued a token once, and the agent does not have it.
+//! The platform minted a token before, and the agent does not have it.
 
 use molecule_e2e::core::proto::Token;
 use molecule_e2e::core::{ErrorKind, Event, Recovered, Recovery, TokenUse};

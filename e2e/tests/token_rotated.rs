@@ -1,4 +1,4 @@
-//! Another process rotates the token, and stores it, while this one has calls in flight.
+//! Another process rotates the token and stores it, while this process has calls in flight.
 
 use std::thread;
 
@@ -31,7 +31,7 @@ scenario!(two_calls_in_flight_both_end_well, [April, Current], |stage| {
         |token: &str| requests.iter().filter(|seen| seen.headers["authorization"] == format!("Bearer {token}")).count();
     assert_eq!((carry(&old), carry(&new)), (2, 2), "each was refused once and sent once more");
 
-    // The loop took the new token over as well, and nobody registered for it.
+    // The loop uses the new token as well, and no process registered for it.
     world.wait_for_more(route::STATE, 3);
     running.stop();
     assert_eq!(agent.events().count(|event| *event == Event::TokenChanged), 2, "first start and rotation");

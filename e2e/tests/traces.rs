@@ -1,5 +1,5 @@
-//! What both facades tell `tracing`: which agent, under which call, in whose span. Alone in its program, since the collector is
-//! everybody's.
+//! The spans and events that both facades give to `tracing`: the agent, the call, and the caller's span. This test has
+//! a program of its own, because the collector is global.
 
 #![allow(clippy::unwrap_used)]
 
@@ -91,18 +91,19 @@ fn a_loop_tells_from_its_own_task_or_threads_in_its_callers_span() {
     }
 }
 
-/// The one event of this name.
+/// The only event with this name.
 fn one<'a>(said: &'a [Said], name: &str) -> &'a Said {
     said.iter().find(|said| said.fields["event"] == name).unwrap_or_else(|| panic!("no {name}: {said:?}"))
 }
 
-/// A span of the caller's own, by whose name its records are found. The collection has begun when it is made.
+/// Creates the caller's span with a unique name, by which its records are found. The collection has begun when it
+/// exists.
 fn callers_span(what: &str) -> tracing::Span {
     drop(log());
     info_span!(target: "molecule", "mine", what)
 }
 
-/// What was collected so far; the first look begins the collection.
+/// The records so far; the first call begins the collection.
 fn log() -> MutexGuard<'static, Log> {
     static BEGUN: LazyLock<()> = LazyLock::new(|| tracing::subscriber::set_global_default(Collector).unwrap());
     LazyLock::force(&BEGUN);
@@ -111,13 +112,13 @@ fn log() -> MutexGuard<'static, Log> {
 
 static LOG: Mutex<Log> = Mutex::new(Log { spans: BTreeMap::new(), said: Vec::new() });
 
-/// All that the program said so far.
+/// All records of the program.
 struct Log {
     spans: BTreeMap<u64, Spanned>,
     said: Vec<Said>,
 }
 
-/// A span, and the number of the one that it lies below.
+/// A span, and the number of its parent.
 #[derive(Debug, Clone)]
 struct Spanned {
     name: &'static str,
@@ -125,7 +126,7 @@ struct Spanned {
     parent: Option<u64>,
 }
 
-/// An event, and the spans that it lies in, the innermost first.
+/// An event, and the spans around it, the innermost first.
 #[derive(Debug, Clone)]
 struct Said {
     level: Level,
@@ -134,31 +135,31 @@ struct Said {
 }
 
 impl Log {
-    /// The events below the caller's span of this name.
+    /// The events inside the caller's span of this name.
     fn said(&self, what: &str) -> Vec<Said> {
         self.said.iter().filter(|said| is_below(&said.below, what)).cloned().collect()
     }
 
-    /// The spans of requests below it, in order.
+    /// The request spans inside it, in their order.
     fn requests(&self, what: &str) -> Vec<Spanned> {
         let its = |span: &&Spanned| is_below(&self.around(span.parent), what);
         self.spans.values().filter(|span| span.name == "request").filter(its).cloned().collect()
     }
 
-    /// A span and those around it.
+    /// A span and its ancestors.
     fn around(&self, span: Option<u64>) -> Vec<Spanned> {
         let get = |number: u64| self.spans.get(&number);
         std::iter::successors(span.and_then(get), |span| span.parent.and_then(get)).cloned().collect()
     }
 }
 
-/// Whether one of these spans is the caller's of this name.
+/// Returns whether one of these spans is the caller's span of this name.
 fn is_below(spans: &[Spanned], what: &str) -> bool {
     spans.iter().any(|span| span.fields.get("what").is_some_and(|of| of == what))
 }
 
 thread_local! {
-    /// The spans that this thread is in.
+    /// The spans that this thread has entered.
     static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -166,7 +167,7 @@ fn entered() -> Option<u64> {
     ENTERED.with_borrow(|entered| entered.last().copied())
 }
 
-/// Keeps what has the target `molecule`.
+/// Collects the records with the target `molecule`.
 struct Collector;
 
 impl Subscriber for Collector {
@@ -208,10 +209,10 @@ impl Subscriber for Collector {
     }
 }
 
-/// Names and values.
+/// The fields of a record.
 type Fields = BTreeMap<&'static str, String>;
 
-/// Fills them.
+/// A visitor that collects fields.
 struct Into<'a>(&'a mut Fields);
 
 impl Visit for Into<'_> {

@@ -1,4 +1,4 @@
-//! A second agent for the same workspace, on the same machine, is refused.
+//! A second agent of the same workspace on the same machine is refused.
 
 use molecule_e2e::core::{ErrorKind, Event};
 use molecule_e2e::scenario;
@@ -17,10 +17,10 @@ scenario!(the_second_is_refused_and_told_the_lock_file, [April, Current], |stage
     assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
     assert!(error.to_string().contains("stop it first"), "{error}");
     running.assert_running();
-    // The lock is the loop's alone.
+    // Only a loop needs the lock.
     assert!(second.pull_secrets().unwrap().is_empty());
 
-    // An agent is no exception to itself.
+    // A second loop of the same agent is refused as well.
     assert_eq!(first.start().ended().unwrap_err().kind(), ErrorKind::Locked);
 
     running.stop();

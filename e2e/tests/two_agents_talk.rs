@@ -1,4 +1,4 @@
-//! Two agents find each other and talk, straight and through the platform.
+//! Two agents discover each other and exchange messages, directly and through the platform.
 
 use std::thread;
 
@@ -72,7 +72,7 @@ scenario!(a_peer_that_wants_its_secret_is_called_through_the_platform, [Current]
     assert_eq!((heard.len(), heard[0].message_id()), (2, heard[1].message_id()));
     assert!(!heard[0].headers.contains_key("authorization"));
 
-    // The refusal is remembered.
+    // The agent remembers the refusal.
     let outcome = alpha.call_peer(beta.workspace_id(), "again").unwrap();
     assert_eq!(outcome.to_string(), "replied: got again");
     assert_eq!((port.heard().all().len(), world.count(route::A2A)), (3, 2));
@@ -82,11 +82,11 @@ scenario!(a_poll_agent_finds_messages_in_its_feed_and_april_has_none, [April, Cu
     let world = stage.world();
     let port = PeerServer::new(Manner::Echo);
     let (alpha, beta) = world.pair(&port.url());
-    // Alpha polls: beta calls it.
+    // Beta calls alpha, which polls.
     let outcome = beta.call_peer(alpha.workspace_id(), "hello").unwrap();
     match stage.dialect {
         Dialect::Current => assert_eq!(outcome, CallOutcome::AcceptedForPoll),
-        // The placeholder under which it registered leads nowhere.
+        // The URL under which it registered is a placeholder that nobody listens on.
         Dialect::April => assert_eq!(outcome, CallOutcome::Unreachable),
     }
     assert!(port.heard().is_empty());

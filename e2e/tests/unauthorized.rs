@@ -1,4 +1,4 @@
-//! The owner rotates the token and gives the new one to somebody else: what this agent holds is dead for good.
+//! The owner rotates the token and gives the new one to another process: this agent's token is revoked for good.
 
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane};
 use molecule_e2e::{route, scenario};
@@ -32,7 +32,7 @@ scenario!(a_token_that_is_stored_in_time_saves_the_loop, [April, Current], |stag
     let running = agent.start();
     agent.events().wait_for("Online", |event| *event == Event::Online);
 
-    // No look at the state learns of the rotation before the new token is stored.
+    // No poll of the state sees the rotation before the new token is stored.
     let held = world.stall(route::STATE);
     let beat = world.stall(route::HEARTBEAT);
     let new = world.platform(|platform, now| platform.rotate(now, &id)).unwrap();

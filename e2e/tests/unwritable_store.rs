@@ -1,4 +1,4 @@
-//! A store that cannot be written: the old token survives, and none is asked for that could not be kept.
+//! A store that cannot be written: the old token survives, and the agent requests none that it could not store.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use molecule_e2e::{Agent, Brittle, World, route, scenario};
 
 use crate::assert_told;
 
-/// An agent on files whose disk can fill up.
+/// An agent whose store is on a disk that can fill up.
 fn on_a_disk(world: &World, id: &WorkspaceId) -> (Agent, Brittle) {
     let disk = Brittle::new(Storage::Dir(world.home().path().to_owned()).open(id).unwrap());
     let agent = world.setup(id).storage(Storage::Custom(Arc::new(disk.clone()))).build().unwrap();
