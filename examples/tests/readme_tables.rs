@@ -112,7 +112,8 @@ fn the_defaults_are_those_of_the_code() {
         assert!(most.iter().all(|bytes| *bytes == most[0]), "told as one: {most:?}");
         size(most[0])
     };
-    let small = sizes(&[endpoint::State::MAX_BODY, endpoint::Heartbeat::MAX_BODY, endpoint::RegisterOnce::MAX_BODY]);
+    let small =
+        sizes(&[endpoint::PollState::MAX_BODY, endpoint::Heartbeat::MAX_BODY, endpoint::RegisterOnce::MAX_BODY]);
     let middling = sizes(&[endpoint::View::MAX_BODY, endpoint::Secrets::MAX_BODY, endpoint::Rotate::MAX_BODY]);
     let lists = [endpoint::Peers::MAX_BODY, endpoint::AvailablePlugins::MAX_BODY, endpoint::DelegationRows::MAX_BODY];
     let large = sizes(&lists);

@@ -24,7 +24,7 @@ fuzz_target!(|input: (Setup, Which, Vec<Happening>)| {
     let session = setup.session();
     match which {
         Which::Secrets => drive(Call::new(endpoint::Secrets), session, happenings),
-        Which::State => drive(Call::new(endpoint::State), session, happenings),
+        Which::State => drive(Call::new(endpoint::PollState), session, happenings),
         Which::View => drive(Call::new(endpoint::View), session, happenings),
         Which::Beat => drive(Beat::new(), session, happenings),
         Which::Register => drive(Register::new(), session, happenings),

@@ -68,7 +68,7 @@ impl Agent {
     /// # Errors
     /// `TokenNotHeld` before a register, `Unauthorized` (also for a deleted workspace), and those of every request.
     pub fn poll_state(&self) -> Result<StateAnswer> {
-        self.driver.call(Call::new(endpoint::State))
+        self.driver.call(Call::new(endpoint::PollState))
     }
 
     /// `POST /registry/heartbeat` (section 5), once, with the values that were last [reported](Self::report). An inbound secret in the

@@ -44,7 +44,7 @@ pub(crate) use pace::EARLY;
 pub struct Run {
     state: State,
     beats: LaneState<Beat>,
-    looks: LaneState<Call<endpoint::State>>,
+    states: LaneState<Call<endpoint::PollState>>,
     registers: LaneState<Register>,
     /// Why it registers, or will at the lane's next turn; `None` where nothing asks for it.
     why: Option<Why>,
@@ -128,7 +128,7 @@ impl Run {
         Self {
             state: State::Start,
             beats: LaneState::new(Lane::Heartbeat),
-            looks: LaneState::new(Lane::State),
+            states: LaneState::new(Lane::State),
             registers: LaneState::new(Lane::Register),
             why: None,
             saves: Saves::default(),
@@ -161,7 +161,7 @@ impl Run {
         let stagger = cx.session.config().stagger;
         let start = cx.now.mono + retry::jitter(&mut cx.session.rng, Duration::ZERO, stagger);
         self.beats.next = start;
-        self.looks.next = start;
+        self.states.next = start;
         self.opened = cx.session.vitals.registered.is_some();
         self.beats_well_at = cx.session.vitals.last_beat;
         self.registers.count_on(cx);
@@ -175,7 +175,7 @@ impl Run {
 
     /// The lanes, in the order in which they wind down.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {
-        [&mut self.beats, &mut self.looks, &mut self.registers]
+        [&mut self.beats, &mut self.states, &mut self.registers]
     }
 
     /// One round: the first step that somebody has, or the earliest wake of all.

@@ -5,7 +5,7 @@
 mod support;
 
 use molecule_core::effect::{Fault, FaultKind, Outcome, Phase, Sent};
-use molecule_core::endpoint::{Auth, CheckAccess, Endpoint, Existence, ListTokens, Secrets, State, View};
+use molecule_core::endpoint::{Auth, CheckAccess, Endpoint, Existence, ListTokens, PollState, Secrets, View};
 use molecule_core::machines::{Call, Register};
 use molecule_core::proto::Token;
 use molecule_core::{Error, ErrorKind};
@@ -131,7 +131,7 @@ fn a_wrong_base_path_is_no_older_platform() {
     for error in [
         once(View, no_route()).unwrap_err(),
         run(&mut Agent::with(Agent::options(), 7), Register::new(), |_| no_route().into()).unwrap_err(),
-        once(State, no_route()).unwrap_err(),
+        once(PollState, no_route()).unwrap_err(),
         once(CheckAccess::new(ID).unwrap(), no_route()).unwrap_err(),
     ] {
         let told = error.to_string();
@@ -241,7 +241,7 @@ fn the_view_tells_removed_from_not_found_from_misrouted() {
 
 #[test]
 fn the_state_believes_a_404_only_with_the_word_deleted() {
-    let state = |answer| once(State, answer).map(|state| state.deleted).map_err(|error| error.kind());
+    let state = |answer| once(PollState, answer).map(|state| state.deleted).map_err(|error| error.kind());
     assert_eq!(state(Answer::json(404, json!({"workspace_id": ID, "deleted": true}))), Ok(true));
     assert_eq!(state(Answer::json(404, json!({"workspace_id": ID, "deleted": false}))), Err(ErrorKind::Routing));
     assert_eq!(state(Answer::empty(404)), Err(ErrorKind::Routing));

@@ -6,7 +6,7 @@
 mod support;
 
 use molecule_core::effect::FaultKind;
-use molecule_core::endpoint::{Auth, ListTokens, Secrets, State};
+use molecule_core::endpoint::{Auth, ListTokens, PollState, Secrets};
 use molecule_core::machines::{Call, CallPeer, Delegations, Wait};
 use molecule_core::proto::Message;
 use molecule_core::{CallOutcome, Dialect, Error, ErrorKind, PeerCall, Route};
@@ -55,7 +55,7 @@ fn a_database_that_is_down_is_unavailable_and_no_refused_bearer() {
         let error = run(&mut agent(), Call::new(Secrets), |seen| behind(view, seen)).unwrap_err();
         is_unavailable(&error);
         assert_eq!(error.attempts(), 4, "not tried again: {error}");
-        let error = run(&mut agent(), Call::new(State), |seen| behind(view, seen)).unwrap_err();
+        let error = run(&mut agent(), Call::new(PollState), |seen| behind(view, seen)).unwrap_err();
         is_unavailable(&error);
         let error = run(&mut agent(), Call::new(ListTokens(Auth::Bearer)), |seen| behind(view, seen)).unwrap_err();
         is_unavailable(&error);
@@ -120,7 +120,7 @@ fn a_workspace_that_is_gone_is_told_as_such() {
 /// The loop registers, and the register asks the view.
 #[test]
 fn a_lane_of_the_loop_asks_for_itself() {
-    let error = run(&mut agent(), Call::once(State), |seen| {
+    let error = run(&mut agent(), Call::once(PollState), |seen| {
         assert!(seen.is(STATE), "sent {seen}");
         invalid().into()
     })

@@ -41,7 +41,7 @@ fn requests_are_those_of_the_contract() {
     let (small, medium, large) = (64 * 1024, 1024 * 1024, 4 * 1024 * 1024);
     let view = asked(View);
     assert_eq!(view, ("GET /workspaces/:id".into(), None, Value::Null, medium));
-    let state = asked(State);
+    let state = asked(PollState);
     assert_eq!(state, ("GET /workspaces/:id/state".into(), own.clone(), Value::Null, small));
     let secrets = asked(Secrets);
     assert_eq!(secrets, ("GET /workspaces/:id/secrets/values".into(), own.clone(), Value::Null, medium));

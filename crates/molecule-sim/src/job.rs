@@ -1,7 +1,7 @@
 //! Machines of every type behind one trait, as a driver of a whole program sees them.
 
 use molecule_core::effect::{EffectId, Outcome};
-use molecule_core::endpoint::{CheckAccess, Secrets, State, UpdateCard};
+use molecule_core::endpoint::{CheckAccess, PollState, Secrets, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::machines::{
     Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, Run, Wait,
@@ -159,7 +159,7 @@ pub(crate) fn beat() -> Box<dyn Job> {
 
 /// `poll_state()`.
 pub(crate) fn state() -> Box<dyn Job> {
-    call(Call::new(State), Ending::State)
+    call(Call::new(PollState), Ending::State)
 }
 
 /// `pull_secrets()`.

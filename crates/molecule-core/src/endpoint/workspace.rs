@@ -45,9 +45,9 @@ impl JsonEndpoint for Budget {
 
 /// `GET /workspaces/:id/state`: paused or not (contract section 7.1). At most 64 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct State;
+pub struct PollState;
 
-impl Endpoint for State {
+impl Endpoint for PollState {
     type Answer = StateAnswer;
     const OPERATION: &'static str = "poll state";
     const REPEAT: Repeat = Repeat::Always;

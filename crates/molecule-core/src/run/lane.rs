@@ -62,7 +62,7 @@ impl LaneMachine for Beat {
     }
 }
 
-impl LaneMachine for Call<endpoint::State> {}
+impl LaneMachine for Call<endpoint::PollState> {}
 
 impl LaneMachine for Register {
     fn must_be_finished(&self) -> bool {

@@ -85,17 +85,17 @@ impl Run {
     }
 
     pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> LaneStep {
-        match self.looks.poll(cx) {
+        match self.states.poll(cx) {
             Polled::Free => self.look_when_due(cx),
             Polled::Step(step) => step,
             Polled::Done(Ok(answer)) => {
-                let failures = self.looks.settle(cx);
+                let failures = self.states.settle(cx);
                 self.recovered(Lane::State, failures);
                 self.looked(cx, &answer);
                 LaneStep::Again
             }
             Polled::Done(Err(error)) => {
-                let failures = self.looks.back_off(cx, &error);
+                let failures = self.states.back_off(cx, &error);
                 self.degraded(cx, Lane::State, failures, &error);
                 LaneStep::Again
             }
@@ -106,22 +106,22 @@ impl Run {
         if !self.opened {
             return LaneStep::Idle(None);
         }
-        if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.looks.due + MOST_HELD) {
-            self.looks.put_off(cx, until);
+        if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.states.due + MOST_HELD) {
+            self.states.put_off(cx, until);
         }
         if (cx.session.lacks_token() && self.why.is_some()) || self.yields_to_heartbeat(cx) {
             return LaneStep::Idle(None);
         }
-        if self.looks.next > cx.now.mono {
-            return LaneStep::Idle(Some(Wake { at: self.looks.next, why: "look at the state" }));
+        if self.states.next > cx.now.mono {
+            return LaneStep::Idle(Some(Wake { at: self.states.next, why: "look at the state" }));
         }
         if cx.session.lacks_token() {
             // An agent that was paused before its first start: the view is open, and registering looks at it first.
-            self.looks.next = cx.now.mono + cx.session.config().intervals.state;
+            self.states.next = cx.now.mono + cx.session.config().intervals.state;
             self.want_register(cx.now.mono, Why::Refused);
             return LaneStep::Again;
         }
-        self.looks.begin(cx.now, Call::once(endpoint::State));
+        self.states.begin(cx.now, Call::once(endpoint::PollState));
         LaneStep::Again
     }
 
@@ -130,7 +130,7 @@ impl Run {
             return self.deleted(cx);
         }
         self.refute(cx);
-        if cx.session.vitals.registered_at.is_some_and(|at| self.looks.started.mono < at.mono) && !answer.is_paused() {
+        if cx.session.vitals.registered_at.is_some_and(|at| self.states.started.mono < at.mono) && !answer.is_paused() {
             return;
         }
         if let Some(status) = &answer.status
@@ -169,7 +169,7 @@ impl Run {
         if self.doubts.is_gone(cx.now.mono, apart) {
             return self.end(Ok(Ended::Deleted));
         }
-        self.looks.next = self.looks.next.max(cx.now.mono + apart);
+        self.states.next = self.states.next.max(cx.now.mono + apart);
         let doubt = "the platform says that the workspace was deleted: it is asked again before the loop ends";
         self.events.push_back(Event::Warning(doubt.to_owned()));
     }

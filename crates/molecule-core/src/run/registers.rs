@@ -98,7 +98,7 @@ impl Run {
         self.beats.next = self.beats.next.min(cx.now.mono);
         if self.paused {
             // It was resumed, or paused while the register was under way: only the state can tell.
-            self.looks.next = self.looks.next.min(cx.now.mono);
+            self.states.next = self.states.next.min(cx.now.mono);
         }
     }
 
