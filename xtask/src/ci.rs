@@ -1,15 +1,15 @@
-//! The gate without the tests: a list of steps, each named and timed, ended by the first that fails.
+//! The gate without the tests: a list of named and timed steps; the first that fails ends it.
 
 use std::path::Path;
 use std::time::Instant;
 
 use crate::{Failure, cargo, demo, tidy};
 
-/// Whether cargo-deny is asked.
+/// Whether cargo-deny runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Deny {
     Asked,
-    /// There is none on this machine.
+    /// It is not installed on this machine.
     Skipped,
 }
 
@@ -17,7 +17,7 @@ pub(crate) enum Deny {
 ///
 /// # Errors
 ///
-/// The sentence of the first step that fails, with its command.
+/// One sentence about the first step that fails, with its command.
 pub(crate) fn run(root: &Path, deny: Deny) -> Result<(), Failure> {
     let whole = Instant::now();
     step("format", || command(root, &["fmt", "--all", "--check"], &[]))?;
@@ -37,7 +37,7 @@ pub(crate) fn run(root: &Path, deny: Deny) -> Result<(), Failure> {
     step("fuzz targets", || {
         command(root, &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[])?;
         command(root, &["build", "--locked", "--manifest-path", "fuzz/Cargo.toml"], &[])?;
-        // Targets of bytes alone stand on no machine.
+        // Fuzz targets that only take bytes must build without the machines.
         command(root, &["build", "--locked", "--no-default-features", "--manifest-path", "fuzz/Cargo.toml"], &[])
     })?;
     step("traces", || {
@@ -65,7 +65,7 @@ fn step(name: &str, act: impl FnOnce() -> Result<(), Failure>) -> Result<(), Fai
     }
 }
 
-/// Runs cargo with these arguments and this environment in `root`, its output going where ours goes.
+/// Runs cargo with these arguments and this environment in `root`; its output goes to the terminal.
 pub(crate) fn command(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Failure> {
     let shown = environment.iter().map(|(name, value)| format!("{name}='{value}'"));
     let shown: Vec<String> = shown.chain(["cargo".to_owned(), arguments.join(" ")]).collect();

@@ -1,4 +1,4 @@
-//! Runs an example as a newcomer would, with nothing set, and reads how its story ends.
+//! Runs an example as a newcomer would, without any setup, and checks its last line.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,11 +12,12 @@ use crate::{Failure, cargo, ci};
 const LIMIT: Duration = Duration::from_secs(60);
 const LAST_LINE: &str = "ended: paused";
 
-/// Builds the example first, so that [`LIMIT`] is the demo's own time, then runs it and wants [`LAST_LINE`] and status 0.
+/// Builds the example, so that [`LIMIT`] covers only the demo itself, then runs it and expects [`LAST_LINE`] and status
+/// 0.
 ///
 /// # Errors
 ///
-/// One sentence with the command: it does not build, takes too long, fails, or ends otherwise.
+/// One sentence with the command, if it does not build, takes too long, fails, or prints another last line.
 pub(crate) fn run(root: &Path, example: &str) -> Result<(), Failure> {
     ci::command(root, &["build", "-q", "--example", example], &[])?;
     let mut command = cargo();
@@ -29,7 +30,7 @@ pub(crate) fn run(root: &Path, example: &str) -> Result<(), Failure> {
     told(&mut command, LIMIT).map_err(|failure| format!("`cargo run -q --example {example}` {failure}"))
 }
 
-/// Whether a variable would send the demo to a real platform, or change its pace.
+/// Returns whether a variable would send the demo to a real platform, or change its pace.
 fn chooses_a_platform(name: &str) -> bool {
     name.starts_with("MOLECULE_") || matches!(name, "PLATFORM_URL" | "WORKSPACE_ID" | "HEARTBEAT_SECS" | "STATE_SECS")
 }
@@ -47,7 +48,7 @@ fn told(command: &mut Command, limit: Duration) -> Result<(), Failure> {
         Ok(None) => return Err(format!("did not end within {} s and was killed", limit.as_secs())),
         Err(error) => return Err(format!("could not be waited for: {error}")),
     };
-    // A process that the demo left behind may hold the pipe open, so the text is waited for no longer than the demo.
+    // A process that the demo left behind may hold the pipe open, so reading ends at the demo's deadline as well.
     let grace = deadline.saturating_duration_since(Instant::now()) + Duration::from_secs(1);
     let Ok(text) = output.recv_timeout(grace) else {
         return Err("ended, but something that it started still holds its output open".to_owned());
@@ -62,7 +63,7 @@ fn reader(child: &mut Child) -> mpsc::Receiver<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stdout) = stdout {
-            // What was read before an error is judged like a text that ends there.
+            // Text that was read before an error is judged as if it ended there.
             let _ = stdout.read_to_end(&mut bytes);
         }
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());

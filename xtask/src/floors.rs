@@ -1,5 +1,5 @@
-//! Whether the published crates compile with the lowest versions that their manifests allow. Cargo.lock has the newest ones,
-//! so nothing else would tell that something newer is used.
+//! Checks that the published crates compile with the lowest versions that their manifests allow. Cargo.lock has the
+//! newest versions, so no other check would notice that a newer one is used.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     for name in &published {
         let from = root.join("crates").join(name);
         let to = copy.join("crates").join(name);
-        // What an earlier run left may be gone from the tree.
+        // The copy of an earlier run may contain files that the tree no longer has.
         let _ = std::fs::remove_dir_all(&to);
         copy_all(&from.join("src"), &to.join("src"))?;
         let manifest = read(&from.join("Cargo.toml"))?;
@@ -52,7 +52,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     ci::command(&copy, &["check", "--workspace", "--all-features", "--locked"], &[("CARGO_TARGET_DIR", target)])
 }
 
-/// The manifest of a crate without what its tests need: others' newer versions would raise the floors.
+/// Removes the dev-dependencies from a crate's manifest, because the newer versions that they need would raise the
+/// floors.
 fn without_dev_dependencies(manifest: &str) -> String {
     let mut kept = String::new();
     let mut is_kept = true;
@@ -68,7 +69,7 @@ fn without_dev_dependencies(manifest: &str) -> String {
     kept
 }
 
-/// The workspace's manifest with these members.
+/// The workspace's manifest with these members only.
 fn with_members(manifest: &str, members: &str) -> Result<String, Failure> {
     let line = manifest.lines().find(|line| line.starts_with("members = "));
     let line = line.ok_or("Cargo.toml has no line that begins with `members = `")?;

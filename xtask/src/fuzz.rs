@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz --seconds N`: every fuzz target for a bounded time, with the number of executions seen.
+//! `cargo xtask fuzz --seconds N`: runs every fuzz target for a bounded time, and prints the number of executions.
 //!
 //! It needs cargo-fuzz on the path and a nightly toolchain; the gate only builds the targets.
 
@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 use crate::{Failure, cargo_says};
 
-/// Runs every target for so many seconds, one after the other, and ends with the first that finds something.
+/// Runs every target for this many seconds, one after the other; the first finding ends the run.
 ///
 /// # Errors
 ///
-/// A target that found something, with the command that shows it again, or a tool that is missing.
+/// A target with a finding, with the command that reproduces it, or a tool that is missing.
 pub(crate) fn run(root: &Path, seconds: &str) -> Result<(), Failure> {
     let seconds: u32 = seconds.parse().map_err(|_| format!("{seconds:?} is no number of seconds"))?;
     for target in targets(root)? {
@@ -35,7 +35,7 @@ fn targets(root: &Path) -> Result<Vec<String>, Failure> {
 fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<u64, Failure> {
     let limit = format!("-max_total_time={seconds}");
     let arguments = ["fuzz", "run", target, "--", &limit, "-print_final_stats=1"];
-    // rustup's own cargo, which chooses the toolchain by this variable.
+    // This is rustup's cargo, which selects the toolchain by this variable.
     let output = Command::new("cargo")
         .args(arguments)
         .env("RUSTUP_TOOLCHAIN", "nightly")

@@ -1,7 +1,7 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
-//! `cargo xtask house` prints the figures by which two checkouts are compared,
-//! `cargo xtask fuzz` runs the fuzz targets, `cargo xtask soak` simulates worlds that nobody has seen, `cargo xtask systems`
-//! compiles for systems that the tests do not run on, `cargo xtask floors` with the lowest versions of the dependencies.
+//! `cargo xtask house` prints the figures by which two checkouts are compared, `cargo xtask fuzz` runs the fuzz
+//! targets, `cargo xtask soak` runs new random scenarios of the simulator, `cargo xtask systems` compiles for systems
+//! on which the tests do not run, `cargo xtask floors` compiles with the lowest versions of the dependencies.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
@@ -15,7 +15,7 @@ mod tidy;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What went wrong, as one sentence for the terminal.
+/// An error as one sentence for the terminal.
 type Failure = String;
 
 const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH] | fuzz --seconds N | soak --minutes N | systems | floors
@@ -58,12 +58,12 @@ fn root() -> PathBuf {
     root
 }
 
-/// The cargo that runs this program, so that a chosen toolchain stays chosen.
+/// The cargo that runs this program, so that its toolchain is used.
 fn cargo() -> std::process::Command {
     std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// What cargo prints when it is asked with these arguments in `root`.
+/// The output of cargo with these arguments in `root`.
 fn cargo_says(root: &Path, arguments: &[&str]) -> Result<String, Failure> {
     let shown = arguments.join(" ");
     let output = cargo().args(arguments).current_dir(root).output();

@@ -1,15 +1,15 @@
-//! `cargo xtask soak --minutes N`: simulated worlds that were never seen before, in release mode.
+//! `cargo xtask soak --minutes N`: runs new random scenarios of the simulator in release mode.
 
 use std::path::Path;
 
 use crate::{Failure, cargo};
 
-/// Turns made-up worlds for so many minutes. The program says how many there were, or which seed failed and where its
-/// scenario was written.
+/// Runs random scenarios for this many minutes. The program prints their number, or the seed of the failure and the
+/// path of its scenario.
 ///
 /// # Errors
 ///
-/// A scenario that broke an invariant, or a number of minutes that is none.
+/// A scenario that broke an invariant, or an invalid number of minutes.
 pub(crate) fn run(root: &Path, minutes: &str) -> Result<(), Failure> {
     let _: u32 = minutes.parse().map_err(|_| format!("{minutes:?} is no number of minutes"))?;
     let arguments =

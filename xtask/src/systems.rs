@@ -1,7 +1,7 @@
-//! `cargo xtask systems`: whether the crates compile for systems that the tests do not run on.
+//! `cargo xtask systems`: checks that the crates compile for systems on which the tests do not run.
 //!
-//! It needs rustup, which brings the standard libraries of those systems when they are missing. TLS is left out: ring is
-//! partly C, for which every system wants a compiler of its own.
+//! It needs rustup, which installs the standard libraries of those systems. TLS is left out, because ring is partly C
+//! and needs a C compiler for every system.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::ci::command;
 
 const SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
-/// The crates whose tests need no TLS either.
+/// The crates whose tests need no TLS and are compiled as well.
 const TESTED: [&str; 8] =
     ["-p", "molecule-proto", "-p", "molecule-plugin", "-p", "molecule-core", "-p", "molecule-host"];
 
@@ -21,7 +21,7 @@ const OTHERS: [&str; 6] = ["-p", "molecule-platform", "-p", "molecule-blocking",
 ///
 /// # Errors
 ///
-/// The first command that failed.
+/// The first command that fails.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     add(root)?;
     for system in SYSTEMS {

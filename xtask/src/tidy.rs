@@ -1,4 +1,4 @@
-//! Checks of the tree: what compiles and passes its tests, yet would break a rule of the house.
+//! Checks of the tree that neither the compiler nor a test makes.
 
 mod arrows;
 mod blocking;
@@ -31,7 +31,7 @@ use blocking::Blocking;
 use rooms::Rooms;
 use tree::Tree;
 
-/// One broken rule: where, and what to do about it.
+/// A broken rule: where, and what to do about it.
 #[derive(Clone, Debug, PartialEq)]
 struct Finding {
     path: String,
@@ -98,8 +98,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Prints what is compared before and after a change of the house: lines of each crate and the longest functions without tests, and
-/// each arrow of the core against the order of its rooms, each arrow in a knot.
+/// Prints the figures by which two checkouts are compared: the lines of each crate and the longest functions, both
+/// without tests, each arrow of the core against the order of its rooms, and each arrow in a knot.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Which file of a crate uses which: every `use`, and every path in code, followed through re-exports to the file that defines what it names.
+//! Finds which file of a crate uses which: follows every `use`, and every path in code, through re-exports to the file
+//! that defines the name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +9,19 @@ use syn::Item;
 use super::source::{After, Import, Visible, imports, paths};
 use super::tree::Tree;
 
-/// Re-exports that lead to each other end somewhere.
+/// Bounds the search where re-exports lead to each other.
 const MOST_STEPS: usize = 16;
 
 /// The files of a crate and the arrows between them.
 pub(super) struct Arrows {
     /// Relative to the crate's `src/`.
     pub(super) files: Vec<String>,
-    /// From which file to which, and the first line that says so.
+    /// The using file and the used one, and the first line with such a use.
     pub(super) arrows: BTreeMap<(usize, usize), usize>,
 }
 
 impl Arrows {
-    /// Reads the crate whose sources are below `src`, from its `lib.rs` on along its modules; what is for tests is no part of it.
+    /// Reads the crate whose sources are below `src`, from its `lib.rs` along its modules, without tests.
     pub(super) fn read(tree: &Tree, src: &str) -> Self {
         let mut modules = Modules::default();
         modules.enter(tree, src, "lib.rs", Vec::new());
@@ -28,7 +29,7 @@ impl Arrows {
         Self { files: modules.files, arrows }
     }
 
-    /// Groups of files each of which uses, by way of others, all of its group.
+    /// Groups of files in which each file uses every other, directly or through others.
     pub(super) fn knots(&self) -> Vec<Vec<usize>> {
         let reached: Vec<BTreeSet<usize>> = (0..self.files.len()).map(|file| self.reached_from(file)).collect();
         let mut knots = BTreeSet::new();
@@ -61,7 +62,7 @@ type ModulePath = Vec<String>;
 #[derive(Default)]
 struct Modules {
     files: Vec<String>,
-    /// The module that each file is.
+    /// The module of each file.
     places: Vec<ModulePath>,
     modules: BTreeMap<ModulePath, Module>,
 }
@@ -71,7 +72,7 @@ struct Module {
     file: usize,
     items: BTreeSet<String>,
     imports: Vec<Import>,
-    /// Paths in its code, and their lines.
+    /// Paths in its code with their lines.
     named: Vec<(usize, Vec<String>)>,
 }
 
@@ -83,7 +84,7 @@ impl Module {
 
 impl Modules {
     fn enter(&mut self, tree: &Tree, src: &str, file: &str, place: ModulePath) {
-        // What is no Rust is another check's finding.
+        // Another check reports files that are no Rust.
         let Some(source) = tree.source(&format!("{src}/{file}")) else { return };
         self.files.push(file.to_owned());
         self.places.push(place.clone());
@@ -135,7 +136,7 @@ impl Modules {
                     Some(_) => self.file_of(place, &import.path, 0),
                     None => self.module_of(place, &import.path, 0).map(|module| module.file),
                 };
-                // A room that shows what its own files define does not use it.
+                // A module that re-exports from its own files does not use them.
                 let is_sign = |to: usize| import.visible != Visible::Here && self.places[to].starts_with(place);
                 if let Some(to) = to.filter(|to| !is_sign(*to)) {
                     draw(import.line, to);
@@ -150,12 +151,13 @@ impl Modules {
         arrows
     }
 
-    /// The file that defines what a path names, as it is written in this module. None for what is of another crate, and for modules as such.
+    /// The file that defines the item of a path, as written in this module. `None` for an item of another crate and for
+    /// a module itself.
     fn file_of(&self, place: &[String], path: &[String], steps: usize) -> Option<usize> {
         if steps > MOST_STEPS {
             return None;
         }
-        // The longest part of the path that is a module, then what that one knows by the next name.
+        // Resolves the longest part of the path that is a module, then the next name inside that module.
         let (inside, rest) = self.enter_modules(place, path);
         let module = self.modules.get(&inside)?;
         let next = rest.first()?;
@@ -171,7 +173,7 @@ impl Modules {
             let at = self.place_of(&inside, &glob.path, steps + 1)?;
             if self.modules.get(&at)?.knows(next) { self.file_of(&at, rest, steps + 1) } else { None }
         });
-        // What a macro defines is unknown by name; a path that says where it is may be believed.
+        // An item that a macro defines is unknown by name; a path with a module is trusted.
         by_glob.next().or_else(|| (rest.len() < path.len()).then_some(module.file))
     }
 
@@ -179,7 +181,7 @@ impl Modules {
         self.modules.get(&self.place_of(place, path, steps)?)
     }
 
-    /// The module that a whole path names.
+    /// The module of a path that names nothing but modules.
     fn place_of(&self, place: &[String], path: &[String], steps: usize) -> Option<ModulePath> {
         if steps > MOST_STEPS {
             return None;
@@ -191,7 +193,8 @@ impl Modules {
         self.place_of(&inside, &[&import.path[..], &rest[1..]].concat(), steps + 1)
     }
 
-    /// Follows a path as long as it names modules; a last name that is an item as well stands for the item.
+    /// Follows a path for as long as it names modules. A last name that is both a module and an item counts as the
+    /// item.
     fn enter_modules<'a>(&self, place: &[String], path: &'a [String]) -> (ModulePath, &'a [String]) {
         let mut inside = place.to_vec();
         let mut rest = path;
@@ -217,7 +220,7 @@ impl Modules {
     }
 }
 
-/// The name that an item gives to its module.
+/// The name that an item defines in its module.
 fn defined(item: &Item) -> Option<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,

@@ -1,4 +1,4 @@
-//! What the blocking facade brings along: no async runtime, and few crates.
+//! Checks the dependencies of the blocking facade: no async runtime, and few crates.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ const MANIFEST: &str = "crates/molecule-blocking/Cargo.toml";
 const MOST: usize = 41;
 const ASYNC: [&str; 3] = ["tokio", "hyper", "hyper-util"];
 
-/// The crates that a program gets with `molecule-blocking` on Linux, as `cargo tree` lists them.
+/// The crates in the dependency tree of `molecule-blocking` on Linux, as `cargo tree` lists them.
 pub(super) struct Blocking {
     without_tls: BTreeSet<String>,
     with_all_features: BTreeSet<String>,
@@ -48,7 +48,7 @@ impl Blocking {
     }
 }
 
-/// `name version` of each crate that is not of this workspace; a crate stands once, however often it is listed.
+/// `name version` of each crate from outside this workspace, without duplicates.
 fn third_party(listing: &str) -> BTreeSet<String> {
     let lines = listing.lines().filter(|line| !line.is_empty() && !line.starts_with("molecule-"));
     lines.map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()

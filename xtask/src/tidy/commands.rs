@@ -1,13 +1,13 @@
-//! The cargo commands that pages tell their readers to type: each package, test, bench, program and example of them is there.
+//! Checks that the cargo commands on Markdown pages name packages, tests, benches, programs and examples that exist.
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
-/// The options that name a target, and where cargo looks for it.
+/// The options that name a target, and the directory in which cargo looks for it.
 const TARGETS: [(&str, &str); 4] =
     [("--test", "tests"), ("--bench", "benches"), ("--bin", "src/bin"), ("--example", "examples")];
 
-/// Looks at the lines of Markdown that begin with `$ cargo`, and at such commands between backquotes.
+/// Checks lines of Markdown that begin with `$ cargo`, and such commands between backquotes.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let pages = tree.files().filter(|(path, _)| path.ends_with(".md"));
     let mut findings = Vec::new();
@@ -32,9 +32,9 @@ fn commands(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).filter(|span| span.starts_with("cargo ")).collect()
 }
 
-/// The first thing that a command names and that is not there.
+/// The first target or package in a command that does not exist.
 fn missing(tree: &Tree, command: &str) -> Option<String> {
-    // Behind `--` stands what a program is given.
+    // The arguments after `--` belong to the program.
     let words: Vec<&str> = command.split(" -- ").next()?.split_whitespace().collect();
     let mut homes = Vec::new();
     for package in after(&words, "-p") {
@@ -52,12 +52,13 @@ fn missing(tree: &Tree, command: &str) -> Option<String> {
     task.map(|task| format!("the task {task}"))
 }
 
-/// The words that stand behind this one.
+/// The words that follow each occurrence of this one.
 fn after<'a>(words: &'a [&'a str], word: &'a str) -> impl Iterator<Item = &'a str> {
     words.windows(2).filter(move |pair| pair[0] == word).map(|pair| pair[1])
 }
 
-/// Whether one of these packages, or any where none is named, has such a target: by its file, or by a table of its manifest.
+/// Returns whether one of these packages has such a target, by its file or by a table of its manifest; without
+/// packages, whether any has.
 fn is_target(tree: &Tree, homes: &[String], kind: &str, folder: &str, name: &str) -> bool {
     let is_home = |above: &str| homes.is_empty() || homes.iter().any(|home| home == above);
     let files = [format!("/{folder}/{name}.rs"), format!("/{folder}/{name}/main.rs")];

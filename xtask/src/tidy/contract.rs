@@ -1,4 +1,4 @@
-//! The contract: every section that code cites is a heading of its page.
+//! Checks that every contract section cited in code is a heading of its page.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::{Finding, finding};
 const CURRENT: &str = "docs/contract/current.md";
 const APRIL: &str = "docs/contract/april.md";
 
-/// Looks at the comments of every Rust file below `crates/`, `e2e/`, `examples/` and `fuzz/`.
+/// Checks the comments of every Rust file below `crates/`, `e2e/`, `examples/` and `fuzz/`.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let [current, april] = [CURRENT, APRIL].map(|page| headings(tree.text(page).unwrap_or_default()));
     let rooms = ["crates/", "e2e/", "examples/", "fuzz/"];
@@ -36,15 +36,16 @@ fn headings(page: &str) -> BTreeSet<String> {
     titles.filter_map(|title| Some(number(title)?.0.to_owned())).collect()
 }
 
-/// Every section that a comment cites, with its line: `contract section 9.4`, `contract sections 9.1 to 9.3, 12`, `April 5.2`.
+/// Every section that a comment cites, with its line: `contract section 9.4`, `contract sections 9.1 to 9.3, 12`,
+/// `April 5.2`.
 fn cited(text: &str) -> Vec<(usize, &'static str, String)> {
     let mut found = Vec::new();
-    // Prose breaks its lines anywhere, so a comment is read as one text.
+    // Lines of prose break anywhere, so a whole comment is read as one text.
     let mut prose = String::new();
     let mut starts = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some((_, comment)) = line.split_once("//") else {
-            // What is no comment parts two of them.
+            // Code separates two comments.
             prose.push_str("\n\n");
             continue;
         };
@@ -67,12 +68,12 @@ fn cited(text: &str) -> Vec<(usize, &'static str, String)> {
             }
         }
     }
-    // A year or a length of time behind `April` is no section.
+    // A year or a duration after `April` is no section.
     found.retain(|(_, _, section)| section.split('.').all(|part| part.len() <= 2));
     found
 }
 
-/// The dotted number with which a text begins, and what follows it.
+/// The dotted number at the beginning of a text, and the rest of the text.
 fn number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number = text[..end].trim_end_matches('.');

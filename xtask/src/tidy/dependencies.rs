@@ -1,4 +1,5 @@
-//! Which crate may stand on which: one way through the house, and short lists for proto, plugin and core.
+//! Checks which crate of the workspace may depend on which, and the short lists of third-party crates for proto, plugin
+//! and core.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::tree::Tree;
 use super::{Finding, finding};
 use crate::{Failure, cargo_says};
 
-/// Each crate of the house, with those of the house that it may stand on.
+/// Each crate of the workspace, with the workspace's crates that it may depend on.
 const HOUSE: [(&str, &[&str]); 11] = [
     ("molecule-proto", &[]),
     ("molecule-plugin", &["molecule-proto"]),
@@ -23,7 +24,7 @@ const HOUSE: [(&str, &[&str]); 11] = [
     ("molecule-cli", &["molecule-async", "molecule-blocking", "molecule-core", "molecule-host", "molecule-proto"]),
 ];
 
-/// Everything that the crates fit for any target may stand on. It stands in for a build for `wasm32-unknown-unknown`.
+/// All dependencies that the crates for any target may have. The list replaces a build for `wasm32-unknown-unknown`.
 const ALLOWED: [(&str, &[&str]); 3] = [
     ("molecule-proto", &["http", "serde", "serde_json", "thiserror", "zeroize"]),
     (
@@ -50,18 +51,19 @@ const ALLOWED: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Crates whose tests keep to the same crates of the house, so that they build and fuzz without the machines.
+/// Crates whose tests may depend only on the same crates of the workspace, so that they build and fuzz without the
+/// machines.
 const ALONE: [&str; 1] = ["molecule-plugin"];
 
 const FACADES: [&str; 2] = ["molecule-blocking", "molecule-async"];
 
-/// What cargo says about the members of the workspace.
+/// The metadata of the workspace's members, by cargo.
 pub(super) fn metadata(root: &Path) -> Result<Value, Failure> {
     let said = cargo_says(root, &["metadata", "--no-deps", "--format-version", "1"])?;
     serde_json::from_str(&said).map_err(|error| format!("`cargo metadata` printed no JSON: {error}"))
 }
 
-/// Judges the dependencies of every member below `crates/`.
+/// Checks the dependencies of every member below `crates/`.
 pub(super) fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let members = packages.filter_map(|package| Some((package["name"].as_str()?, package)));
@@ -107,7 +109,7 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("molecule-") || name == "xtask"
 }
 
-/// The first line of the manifest that gives a value to this key, in whatever table.
+/// The first line of the manifest that sets this key, in any table.
 fn line_of(manifest: &str, key: &str) -> usize {
     let gives =
         |line: &str| line.trim().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));

@@ -1,4 +1,4 @@
-//! The sizes of the drivers: a driver that grows has begun to decide.
+//! Checks the sizes of the drivers, because a driver that grows has begun to decide.
 
 use super::tree::Tree;
 use super::{Finding, finding};
@@ -11,7 +11,7 @@ const FILES: [(&str, usize); 4] = [
     ("crates/molecule-async/src/http.rs", 300),
 ];
 
-/// One line a file for the terminal.
+/// One line for each file, for the terminal.
 pub(super) fn figures(tree: &Tree) -> Vec<String> {
     let figures = FILES.iter().map(|(path, most)| match lines(tree, path) {
         Some(lines) => format!("{path}: {lines} lines, at most {most}"),
@@ -20,7 +20,7 @@ pub(super) fn figures(tree: &Tree) -> Vec<String> {
     figures.collect()
 }
 
-/// A driver's file that is too long, or not there to be measured.
+/// Reports a driver's file that is too long or missing.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let judged = FILES.iter().filter_map(|(path, most)| match lines(tree, path) {
         None => Some(finding(path, 1, "the file is missing; the driver is measured by this name")),

@@ -1,15 +1,15 @@
-//! Lines end with a line feed alone, whatever git is set to where the tree is checked out: Git for Windows puts a carriage return
-//! before each, unless `.gitattributes` says otherwise, and then bash cannot read `.ci/run`.
+//! Checks that lines end with LF only, whatever git's configuration: Git for Windows checks out CRLF unless
+//! `.gitattributes` forbids it, and then bash cannot read `.ci/run`.
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
 const ATTRIBUTES: &str = ".gitattributes";
 
-/// What holds for every file that no later rule is about.
+/// The rule for every file that no later rule concerns.
 const RULE: &str = "* text=auto eol=lf";
 
-/// Judges the rule, and every text file but the recordings, which are as their servers wrote them.
+/// Checks the rule, and every text file except the recordings, which are as their servers wrote them.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let rules = tree.text(ATTRIBUTES).unwrap_or_default();
     let rule = (!rules.lines().any(|line| line == RULE)).then(|| {

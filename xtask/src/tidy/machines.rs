@@ -13,10 +13,10 @@ const CORE: &str = "crates/molecule-core/src/";
 const ROOT: &str = "crates/molecule-core/src/lib.rs";
 const LIST: &str = "crates/molecule-core/src/machines.rs";
 
-/// What every machine's type says to whoever drops it.
+/// The `#[must_use]` text of every machine's type.
 const MARK: &str = "a machine does nothing until it is driven";
 
-/// A public machine that the list lacks, or that the root names.
+/// Reports a public machine that the list lacks, or that the root re-exports.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let (root, list) = (exports(tree, ROOT), exports(tree, LIST));
     let sources = tree.sources().filter(|(path, _)| path.starts_with(CORE));
@@ -45,7 +45,7 @@ fn is_machine(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.meta.to_token_stream().to_string().contains(MARK))
 }
 
-/// What a file re-exports for everybody.
+/// The public re-exports of a file.
 fn exports(tree: &Tree, path: &str) -> BTreeSet<String> {
     let items = tree.source(path).map(|source| source.file.items.as_slice()).unwrap_or_default();
     let uses = items.iter().filter_map(|item| if let Item::Use(item) = item { Some(item) } else { None });

@@ -1,11 +1,11 @@
-//! What the manifests of the workspace owe: a reason for each dependency, versions in one place, the shared lints.
+//! Checks the manifests of the workspace: a reason for each dependency, versions in one place, the shared lints.
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
 const ROOT: &str = "Cargo.toml";
 
-/// Every group of `[workspace.dependencies]` begins with a comment. A group is what stands together without an empty line.
+/// Checks that every group of `[workspace.dependencies]` begins with a comment. A group ends at an empty line.
 pub(super) fn check_reasons(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut has_reason = false;
@@ -27,7 +27,7 @@ pub(super) fn check_reasons(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Every member takes the shared lints, and its versions from the workspace.
+/// Checks that every member inherits the shared lints, and its versions from the workspace.
 pub(super) fn check_members(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.files().filter(|(path, _)| path.ends_with("/Cargo.toml") && !path.starts_with("fuzz/"));
     manifests.flat_map(|(path, text)| check_member(path, text)).collect()
@@ -49,7 +49,7 @@ fn check_member(path: &str, text: &str) -> Vec<Finding> {
     lints.into_iter().chain(own).collect()
 }
 
-/// The trimmed lines, with their numbers, of each table whose name is wanted.
+/// The trimmed lines, with their numbers, of each wanted table.
 fn table(text: &str, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (usize, &str)> {
     let mut inside = false;
     text.lines().enumerate().filter_map(move |(number, line)| {
@@ -62,7 +62,7 @@ fn table(text: &str, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (
     })
 }
 
-/// The name that the line gives a value to; the inner lines of a long value have none.
+/// The key that a line sets; the inner lines of a value over several lines have none.
 fn key(line: &str) -> Option<&str> {
     let (key, _) = line.split_once('=')?;
     let name = key.trim().split('.').next()?;

@@ -1,15 +1,15 @@
-//! Links lead somewhere, the files that the pages for contributors name are there, and each invariant of ARCHITECTURE.md names the file that keeps it and the
-//! test that shows it.
+//! Checks that links have targets, that the files named on the pages for contributors exist, and that each invariant of
+//! ARCHITECTURE.md names the file that keeps it and the test that shows it.
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 const PAGES: [&str; 2] = [ARCHITECTURE, "CONTRIBUTING.md"];
-/// What a name ends with that is a file's although no directory stands before it.
+/// Endings by which a name without a directory is recognised as a file.
 const EXTENSIONS: [&str; 3] = [".rs", ".md", ".toml"];
 
-/// Every path between backquotes in the pages, and every link within the tree in any text of Markdown, leads to something.
+/// Checks every path between backquotes in the pages, and every link within the tree in any Markdown text.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for page in PAGES {
@@ -28,7 +28,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Every item below `## Invariants` says `Kept by` a file, and `shown by` a test (`file.rs::its_name`).
+/// Checks that every item below `## Invariants` says `Kept by` a file, and `shown by` a test (`file.rs::its_name`).
 pub(super) fn check_invariants(tree: &Tree) -> Vec<Finding> {
     let items = items(tree.text(ARCHITECTURE).unwrap_or_default(), "## Invariants");
     if items.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn check_invariants(tree: &Tree) -> Vec<Finding> {
     lacking.collect()
 }
 
-/// What stands between backquotes, with its line; blocks of code are left out.
+/// The texts between backquotes with their lines, without code blocks.
 fn spans(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut is_block = false;
@@ -60,7 +60,7 @@ fn spans(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Where the links of a page lead within the tree, with their lines.
+/// The targets of a page's links within the tree, with their lines.
 fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -96,13 +96,13 @@ fn is_path(span: &str) -> bool {
     is_named && file.chars().all(is_word) && !file.starts_with('/') && (file == span || file.ends_with(".rs"))
 }
 
-/// What is wrong with a path that a page names; nothing with what is no path.
+/// The fault of a path that a page names; `None` for a text that is no path.
 fn missing(tree: &Tree, named: &str) -> Option<String> {
     if !is_path(named) {
         return None;
     }
     let (file, test) = named.split_once("::").map_or((named, None), |(file, test)| (file, Some(test)));
-    // Of a path with a placeholder, what stands before that.
+    // Of a path with a placeholder, only the part before it is checked.
     let fixed = file.find(['<', '*']).map_or(file, |at| &file[..file[..at].rfind('/').unwrap_or(0)]);
     let Some(path) = place(tree, fixed) else {
         return Some(format!("`{file}` is not there; name the file that has its content now"));
@@ -111,7 +111,7 @@ fn missing(tree: &Tree, named: &str) -> Option<String> {
     Some(format!("`{file}` has no test `{test}`; name one that shows the same"))
 }
 
-/// The path to which a page's link leads.
+/// The path of a link's target, relative to the root.
 fn from(page: &str, link: &str) -> String {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
@@ -125,7 +125,7 @@ fn from(page: &str, link: &str) -> String {
     parts.join("/")
 }
 
-/// Where a path leads: from the root, from `crates/`, or anywhere if it is the mere name of a file.
+/// Resolves a path: from the root, from `crates/`, or anywhere if it is a file name without a directory.
 fn place(tree: &Tree, path: &str) -> Option<String> {
     let path = path.trim_end_matches('/');
     let from_root = [path.to_owned(), format!("crates/{path}")];
@@ -136,12 +136,12 @@ fn place(tree: &Tree, path: &str) -> Option<String> {
     from_root.into_iter().find(|path| is_there(tree, path)).or_else(anywhere)
 }
 
-/// Whether a path is a file's or a directory's.
+/// Returns whether a path is that of a file or a directory.
 fn is_there(tree: &Tree, path: &str) -> bool {
     tree.paths().any(|there| there.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whether a text has a test of this name: a function with such an attribute, or a scenario.
+/// Returns whether a text has a test of this name: a function with a test attribute, or a scenario.
 fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let scenario = format!("scenario!({name},");

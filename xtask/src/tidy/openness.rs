@@ -1,4 +1,4 @@
-//! Public types that may grow: a field or a variant more must break nobody, so each is `#[non_exhaustive]`.
+//! Checks that public types are `#[non_exhaustive]`, so that a new field or variant breaks no user.
 
 use proc_macro2::Ident;
 use quote::ToTokens as _;
@@ -9,7 +9,7 @@ use super::source::{Visible, paths};
 use super::tree::Tree;
 use super::{Finding, finding};
 
-/// Where every public type may grow: what users, server authors and stores build, match and read.
+/// The directories whose public types may grow: users, authors of servers and of stores build, match and read them.
 const ROOMS: [&str; 7] = [
     "crates/molecule-proto/src/",
     "crates/molecule-plugin/src/",
@@ -20,8 +20,8 @@ const ROOMS: [&str; 7] = [
     "crates/molecule-platform/src/",
 ];
 
-/// What is in those rooms for drivers alone, outside semver: it is matched there without a wildcard, so that nothing is
-/// forgotten.
+/// Files there that only drivers use, outside semver: drivers match these types without a wildcard, so that the
+/// compiler finds every place to change.
 const DRIVERS: [&str; 4] = [
     "crates/molecule-core/src/effect",
     "crates/molecule-core/src/error/fault.rs",
@@ -29,10 +29,10 @@ const DRIVERS: [&str; 4] = [
     "crates/molecule-core/src/session/peer_cache.rs",
 ];
 
-/// What an endpoint or a store of an author's own is given of it.
+/// Types in those files that an author's own endpoint or store gets.
 const GIVEN: [&str; 4] = ["Limits", "Reach", "Slot", "Stored"];
 
-/// Types in those rooms that stay as they are, and why.
+/// Types in those directories that stay exhaustive, each with its reason.
 const CLOSED: [(&str, &str); 6] = [
     ("Line", "what a tree's text says of a file; with a word more it would have another digest"),
     ("Dialect", "the servers: whoever adds one wants to see each place that tells them apart"),
@@ -42,11 +42,11 @@ const CLOSED: [(&str, &str); 6] = [
     ("Wake", "when and why; a third is another protocol between a machine and its driver"),
 ];
 
-/// Enums that are only ever read, so that a field more in a variant must break nobody either. Other enums are built as well: an
-/// outcome in an application's own tests, an entry of a folder by whoever describes it.
+/// Enums that users only read, so that a new field in a variant must break nobody either. Users also build other enums:
+/// an outcome in an application's own tests, an entry of a folder by whoever describes it.
 const READ: [&str; 1] = ["Event"];
 
-/// Looks at public structs with public fields, and at public enums.
+/// Checks public structs with public fields, and public enums.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let is_in = |path: &str, rooms: &[&str]| rooms.iter().any(|room| path.starts_with(room));
     let rooms = tree.sources().filter(|(path, _)| is_in(path, &ROOMS));

@@ -1,4 +1,5 @@
-//! What a crate owes those who get it as a package: licence texts, a README whose program is tested, and where more is to be found.
+//! Checks what a published crate must contain: licence texts, a README with a tested program, and the manifest's keys
+//! for crates.io and docs.rs.
 
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use super::{Finding, finding};
 
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Judges every member that may be published.
+/// Checks every member that may be published.
 pub(super) fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let published = packages.filter(|package| package["publish"].is_null());

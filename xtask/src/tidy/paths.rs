@@ -1,17 +1,18 @@
-//! Paths that every system can check out: Git for Windows refuses the whole checkout for one that it cannot write.
+//! Checks that every system can check out every path: Git for Windows refuses the whole checkout because of one path
+//! that it cannot write.
 
 use std::collections::BTreeMap;
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
-/// Devices of Windows, whatever stands behind a dot.
+/// Device names of Windows, with any extension.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
-/// What no path may contain there, besides control characters.
+/// Characters that no path may contain there, besides control characters.
 const FORBIDDEN: &str = "<>:\"|?*\\";
 
-/// Judges every path, also of files that are no text, and directories with them.
+/// Checks every path, including those of binary files, and the directories in it.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let paths: Vec<&str> = tree.paths().collect();
     let bad = paths.iter().flat_map(|path| {
@@ -21,7 +22,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     bad.chain(twins(&paths)).collect()
 }
 
-/// Why one component of a path cannot be written on some system.
+/// The reason why some system cannot write a component of a path.
 fn refusal(part: &str) -> Option<&'static str> {
     if part.chars().any(char::is_control) {
         return Some("has a control character in it");
@@ -46,7 +47,7 @@ fn is_device(stem: &str) -> bool {
     DEVICES.contains(&stem) || numbered().unwrap_or(false)
 }
 
-/// Files or directories whose names differ by case alone: macOS and Windows keep one of them.
+/// Files or directories whose names differ only by case: macOS and Windows keep one of them.
 fn twins(paths: &[&str]) -> Vec<Finding> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut findings = Vec::new();

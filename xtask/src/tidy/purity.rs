@@ -1,4 +1,5 @@
-//! What the code of the house may not reach: files and processes in most crates, and no surroundings at all in proto, plugin and core.
+//! Checks that code does not use what its crate may not: files and processes in most crates, and nothing of the
+//! environment in proto, plugin and core.
 
 use super::source::{After, Path, Source};
 use super::tree::Tree;
@@ -8,7 +9,7 @@ const CRATES: [&str; 6] =
     ["molecule-proto", "molecule-plugin", "molecule-core", "molecule-blocking", "molecule-async", "molecule-platform"];
 const PURE: [&str; 3] = ["molecule-proto", "molecule-plugin", "molecule-core"];
 
-/// A path or a call that is not to be written, and where such a thing belongs.
+/// A forbidden path or call, and the place where such code belongs.
 type Rule = (&'static str, &'static str);
 
 const HOST: &str = "belongs to molecule-host; make it one of the host's acts";
@@ -27,12 +28,12 @@ const PURE_PATHS: [Rule; 6] = [
 ];
 const PURE_CALLS: [Rule; 3] = [("Instant::now", CLOCK), ("SystemTime::now", CLOCK), (".elapsed(", CLOCK)];
 
-/// Looks at every file of the crates' `src/`, the platform's `serve` excepted.
+/// Checks every file of the crates' `src/` but the platform's `serve`.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     tree.sources().filter_map(|(path, source)| Some((path, source, owner(path)?))).flat_map(check_file).collect()
 }
 
-/// The crate whose rules hold for the file, if any do.
+/// The crate whose rules apply to the file, if any do.
 fn owner(path: &str) -> Option<&'static str> {
     let (name, file) = path.strip_prefix("crates/")?.split_once("/src/")?;
     let serves = name == "molecule-platform" && (file == "serve.rs" || file.starts_with("serve/"));
@@ -62,7 +63,7 @@ fn check_file((path, source, owner): (&str, &Source, &str)) -> Vec<Finding> {
     findings
 }
 
-/// Whether a path is a call that is written so: `Type::function`, or `.method(`.
+/// Returns whether a path is a call of this form: `Type::function`, or `.method(`.
 fn is_call(path: &Path, call: &str) -> bool {
     match call.strip_prefix('.').and_then(|call| call.strip_suffix('(')) {
         Some(method) => path.after == After::Dot { is_call: true } && path.names == [method],
@@ -74,7 +75,7 @@ fn is_call(path: &Path, call: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What is found in a function with these statements.
+    /// The findings in a function with these statements.
     fn found(path: &str, text: &str) -> Vec<String> {
         let text = format!("fn f() {{ {text}\n}}");
         check(&Tree::of(&[(path, &text)])).iter().map(|f| format!("{} {}", f.line, f.sentence)).collect()

@@ -1,4 +1,5 @@
-//! Whatever a facade's signatures name can be named through the facade: no program has to depend on the crates below it.
+//! Checks that each facade re-exports all types in its signatures, so that no program has to depend on the crates below
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +12,14 @@ use super::tree::Tree;
 use super::{Finding, finding};
 
 const FACADES: [&str; 2] = ["molecule-blocking", "molecule-async"];
-/// Whose types a facade may name.
+/// The crates whose types a facade may use.
 const BELOW: [&str; 4] = ["molecule-proto", "molecule-plugin", "molecule-core", "molecule-host"];
 
-/// What methods for drivers and the host take or give: `Storage::host`, `Proxy::rule`, `PeerUrl::is_direct`, `Reach::fault`,
-/// `ContentDigest::of`. Agents are written without them.
+/// Types that only methods for drivers and the host use: `Storage::host`, `Proxy::rule`, `PeerUrl::is_direct`,
+/// `Reach::fault`, `ContentDigest::of`. An agent is written without them.
 const FOR_DRIVERS: [&str; 5] = ["Fault", "Host", "ProxyRule", "BaseUrl", "Tree"];
 
-/// A type that a re-exported one names in its fields, variants or methods, and that the facade does not re-export itself.
+/// Reports a type in the fields, variants or methods of a re-exported type that the facade does not re-export itself.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let sources = Sources::read(tree);
     FACADES.iter().flat_map(|facade| check_facade(tree, &sources, facade)).collect()
@@ -42,7 +43,7 @@ fn check_facade(tree: &Tree, sources: &Sources<'_>, facade: &str) -> Vec<Finding
     told.collect()
 }
 
-/// What a facade re-exports, and the crate that it comes from, with the module where that matters.
+/// The re-exports of a facade, each with its crate, and with its module where that matters.
 fn exports(tree: &Tree, facade: &str) -> BTreeMap<String, String> {
     let mut exports = BTreeMap::new();
     for file in ["lib.rs", "extend.rs"] {
@@ -63,7 +64,7 @@ fn exports(tree: &Tree, facade: &str) -> BTreeMap<String, String> {
     exports
 }
 
-/// The crate below that defines the type of the same name for which a facade's own type is an alias.
+/// The crate of the type for which a facade's own type of the same name is an alias.
 fn aliased(tree: &Tree, facade: &str, name: &str) -> Option<String> {
     let root = format!("crates/{facade}/src/");
     let own = tree.sources().filter(|(path, _)| path.starts_with(&root));
@@ -78,7 +79,7 @@ fn aliased(tree: &Tree, facade: &str, name: &str) -> Option<String> {
     })
 }
 
-/// What the crates below the facades and the facades themselves define.
+/// The definitions in the facades and in the crates below them.
 struct Sources<'a> {
     files: Vec<(&'a str, &'a Source)>,
     public: BTreeSet<String>,
@@ -99,7 +100,7 @@ impl<'a> Sources<'a> {
             });
             let defined = defined.filter(|(_, visibility)| Visible::of(visibility) == Visible::Everywhere);
             public.extend(defined.map(|(name, _)| name.to_string()));
-            // Types that macros make are public by their names here.
+            // Types that a macro defines are public by the re-exports here.
             if path.ends_with("molecule-proto/src/lib.rs") {
                 public.extend(source.paths().into_iter().flat_map(|path| path.names).filter(|name| is_type(name)));
             }
@@ -107,15 +108,15 @@ impl<'a> Sources<'a> {
         Self { files, public }
     }
 
-    /// The types that a type names where its users see them, each with where.
+    /// The types in the public part of a type, each with its place.
     fn named_by(&self, name: &str, home: &str) -> Vec<(String, String)> {
         let (home, module) = home.split_once("::").unwrap_or((home, ""));
         let root = format!("crates/{home}/src/");
         let files = self.files.iter().filter(|(path, _)| {
-            // The core has endpoints of the same names as values.
+            // The core has endpoints with the same names as types of proto.
             let is_home =
                 path.starts_with(&root) && (module == "endpoint" || !path.starts_with(&format!("{root}endpoint")));
-            // What the core says of plugins as data is defined below it.
+            // The core re-exports the plugin types, which molecule-plugin defines.
             is_home || home == "molecule-core" && path.starts_with("crates/molecule-plugin/src/")
         });
         let mut named = Vec::new();
@@ -129,8 +130,8 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// What users see of the type of this name in its definition or in a block of its methods, and the line of that item: public fields,
-/// variants' fields, heads of public methods.
+/// The public part of the type of this name in its definition or in an `impl` block, and the line of that item: public
+/// fields, fields of variants, signatures of public methods.
 fn shown(item: &Item, name: &str) -> Option<(usize, TokenStream)> {
     let mut shown = TokenStream::new();
     let ident = match item {
@@ -172,12 +173,12 @@ fn shown(item: &Item, name: &str) -> Option<(usize, TokenStream)> {
     Some((ident.span().start().line, shown))
 }
 
-/// Whether an attribute is `#[doc(hidden)]`.
+/// Returns whether an attribute is `#[doc(hidden)]`.
 fn is_hidden(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc") && attribute.parse_args::<Ident>().is_ok_and(|word| word == "hidden")
 }
 
-/// The type of this house that a path could name; what is written with another crate's name is not.
+/// The type of this workspace that a path could name; `None` if the path names another crate.
 fn type_of(path: &Path) -> Option<String> {
     let first = path.names.first()?;
     let is_ours =

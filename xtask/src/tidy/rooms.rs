@@ -1,4 +1,4 @@
-//! The rooms of the core: arrows between them run one way, and no circle of files grows large.
+//! Checks the rooms of the core: arrows between them point downwards, and no knot of files is large.
 
 use super::arrows::Arrows;
 use super::tree::Tree;
@@ -6,15 +6,15 @@ use super::{Finding, finding};
 
 const SRC: &str = "crates/molecule-core/src";
 
-/// The rooms from the lowest to the highest: a room is a folder of the core, or a file beside the folders, and uses those of the rows above its
-/// own in this list. Rooms of one row are siblings, which do not know each other.
+/// The rooms from the lowest to the highest. A room is a folder of the core, or a file beside the folders; it may use
+/// rooms of the rows above its own in this list. Rooms of one row do not use each other.
 const ORDER: &[&[&str]] = &[
-    // What every room says: texts that are safe to show, remedies, errors.
+    // Used by every room: texts that are safe to show, remedies, errors.
     &["text"],
     &["error"],
     &["config"],
     &["effect"],
-    // What an application is told, by a step of any machine.
+    // Events for the application, which a step of any machine may contain.
     &["event"],
     &["session"],
     &["machine"],
@@ -24,7 +24,7 @@ const ORDER: &[&[&str]] = &[
     &["life", "peer", "delegation", "plugin"],
     &["inbox"],
     &["run"],
-    // Numbers of all rooms, for the test that compares README with them; the list of machines; the front door.
+    // Figures of all rooms, for the test that compares README with them; the list of machines; the crate's root.
     &["figures"],
     &["machines"],
     &["lib"],
@@ -53,13 +53,13 @@ impl Rooms {
         )
     }
 
-    /// Each arrow up if there are too many, each knot that is too large, and files without a room.
+    /// Every arrow up if there are too many, every knot that is too large, and files without a room.
     pub(super) fn check(&self) -> Vec<Finding> {
         let up = if self.up().len() > MOST_UP { self.arrows_up() } else { Vec::new() };
         [self.homeless(), up, self.knots(LARGEST_KNOT)].concat()
     }
 
-    /// Every arrow up and every arrow of a knot, also where the limits are kept.
+    /// Every arrow up and every arrow of a knot, even if the limits hold.
     pub(super) fn all(&self) -> Vec<Finding> {
         [self.homeless(), self.arrows_up(), self.knots(0)].concat()
     }
@@ -87,7 +87,7 @@ impl Rooms {
         told.collect()
     }
 
-    /// The arrows of each knot of more files than `most`.
+    /// The arrows of each knot with more files than `most`.
     fn knots(&self, most: usize) -> Vec<Finding> {
         let mut told = Vec::new();
         for knot in self.arrows.knots().into_iter().filter(|knot| knot.len() > most) {
@@ -105,7 +105,7 @@ impl Rooms {
         told
     }
 
-    /// The arrows against the order: line, from, to.
+    /// The arrows up: line, using file, used file.
     fn up(&self) -> Vec<(usize, usize, usize)> {
         let arrows = self.arrows.arrows.iter().map(|(&(from, to), &line)| (line, from, to));
         arrows.filter(|&(_, from, to)| is_up(room(&self.arrows.files[from]), room(&self.arrows.files[to]))).collect()
@@ -120,7 +120,7 @@ fn level(room: &str) -> Option<usize> {
     ORDER.iter().position(|row| row.contains(&room))
 }
 
-/// The room of a file: the folder that it lies in, or its own name.
+/// The room of a file: its folder, or its own name.
 fn room(file: &str) -> &str {
     let module = file.strip_suffix(".rs").unwrap_or(file);
     module.split('/').next().unwrap_or(module)

@@ -1,4 +1,4 @@
-//! The least Rust version is said in several places; all must say what the workspace's manifest says.
+//! Checks that every place that names the minimum Rust version agrees with the workspace's manifest.
 
 use super::tree::Tree;
 use super::{Finding, finding};
@@ -6,7 +6,7 @@ use super::{Finding, finding};
 const MANIFEST: &str = "Cargo.toml";
 const README: &str = "README.md";
 
-/// Compares README.md and every `clippy.toml` with the manifest. A README that says nothing is a finding.
+/// Compares README.md and every `clippy.toml` with the manifest. A README without a version is a finding.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let manifest = tree.text(MANIFEST).unwrap_or_default();
     let Some((_, due)) = said(manifest, "rust-version").into_iter().next() else {
@@ -29,7 +29,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Each version that follows `word` on its line, and the number of the line; `1.89.0` is read as `1.89`.
+/// Each version that follows `word` on its line, and the line's number; `1.89.0` is read as `1.89`.
 fn said(text: &str, word: &str) -> Vec<(usize, String)> {
     let mut versions = Vec::new();
     for (number, line) in text.lines().enumerate() {

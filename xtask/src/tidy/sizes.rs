@@ -1,4 +1,4 @@
-//! Lines of each crate and the longest functions, without what is for tests.
+//! Counts the lines of each crate and of the longest functions, without tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use syn::visit::{self, Visit};
 use super::source::Source;
 use super::tree::Tree;
 
-/// The crate whose longest functions are shown, and how many.
+/// The crate whose longest functions are shown, and their number.
 const CORE: &str = "molecule-core";
 const SHOWN: usize = 3;
 
-/// One line a crate, and one for each of the core's longest functions.
+/// One line for each crate, and one for each of the core's longest functions.
 pub(super) fn figures(tree: &Tree) -> Vec<String> {
     let mut crates: BTreeMap<&str, Lines> = BTreeMap::new();
     let mut functions = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn figures(tree: &Tree) -> Vec<String> {
     crates.chain(functions).collect()
 }
 
-/// Whether a file is a module of tests: named so, and not declared by the file above it but for them.
+/// Returns whether a file is a test module: named `tests.rs`, and declared by its parent only for tests.
 fn is_for_tests(tree: &Tree, path: &str) -> bool {
     let Some((above, "tests.rs")) = path.rsplit_once('/') else { return false };
     let above = [format!("{above}.rs"), format!("{above}/mod.rs"), format!("{above}/lib.rs")];
@@ -55,7 +55,7 @@ fn is_for_tests(tree: &Tree, path: &str) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Lines {
     all: usize,
-    /// Those that are neither empty nor comment alone.
+    /// Lines that are neither empty nor only a comment.
     code: usize,
 }
 
@@ -75,7 +75,7 @@ impl Lines {
     }
 }
 
-/// Notes every line that a token stands on; `///` is read as an attribute, and is none.
+/// Marks every line with a token, except `///` lines, which `syn` reads as attributes.
 fn mark(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
@@ -103,7 +103,8 @@ fn is_doc(tree: &TokenTree) -> bool {
         && matches!(inside.next(), Some(TokenTree::Punct(mark)) if mark.as_char() == '=')
 }
 
-/// The functions of a file with a body: lines from `fn` or what stands before it on its line to the closing brace, name, path.
+/// The functions with a body in a file: number of lines from `fn` or what precedes it on its line to the closing brace,
+/// name, path.
 #[derive(Default)]
 struct Functions {
     owner: Option<String>,

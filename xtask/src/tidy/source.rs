@@ -1,4 +1,4 @@
-//! Rust source as `syn` reads it: without what is for tests, and which paths it names.
+//! Rust source, parsed by `syn`: items without tests, and the paths that they name.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -16,17 +16,17 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     unread.map(|(path, line, why)| finding(path, line, format!("this is no Rust that `syn` reads ({why})"))).collect()
 }
 
-/// A file without what is for tests.
+/// A parsed file without test code.
 pub(super) struct Source {
     pub(super) file: syn::File,
-    /// The first and the last line of each item that is left out.
+    /// The first and the last line of each item that was left out.
     tests: Vec<(usize, usize)>,
 }
 
 impl Source {
     /// # Errors
     ///
-    /// The line where the text stops being Rust, and why.
+    /// The line of the syntax error, and its reason.
     pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let file = syn::parse_file(text);
         let mut file = file.map_err(|error| (error.span().start().line, error.to_string()))?;
@@ -39,27 +39,27 @@ impl Source {
         Ok(Self { file, tests: without.lines })
     }
 
-    /// Whether this line is part of something for tests.
+    /// Returns whether a line is part of test code.
     pub(super) fn is_for_tests(&self, line: usize) -> bool {
         self.tests.iter().any(|&(first, last)| (first..=last).contains(&line))
     }
 
-    /// Every path of the file, also in the arguments of macros.
+    /// Every path in the file, including those in arguments of macros.
     pub(super) fn paths(&self) -> Vec<Path> {
         paths(self.file.to_token_stream())
     }
 }
 
-/// One name that a `use` brings.
+/// One name that a `use` imports.
 pub(super) struct Import {
     pub(super) line: usize,
     pub(super) path: Vec<String>,
-    /// None for a glob.
+    /// `None` for a glob.
     pub(super) name: Option<String>,
     pub(super) visible: Visible,
 }
 
-/// Who sees a name besides its own module.
+/// The visibility of a name outside its own module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Visible {
     Here,
@@ -77,7 +77,7 @@ impl Visible {
     }
 }
 
-/// What a `use` brings, one by one.
+/// The names that a `use` imports, one by one.
 pub(super) fn imports(item: &syn::ItemUse) -> Vec<Import> {
     let mut found = Vec::new();
     split(&item.tree, Vec::new(), Visible::of(&item.vis), &mut found);
@@ -101,13 +101,13 @@ fn split(tree: &UseTree, mut path: Vec<String>, visible: Visible, found: &mut Ve
     if ident != "self" {
         path.push(ident.to_string());
     } else if name == "self" {
-        // `use a::b::{self}` brings `b`.
+        // `use a::b::{self}` imports `b`.
         name = path.last().cloned().unwrap_or(name);
     }
     found.push(Import { line: ident.span().start().line, path, name: Some(name), visible });
 }
 
-/// Whether these attributes keep their item from every build but that of the tests.
+/// Returns whether these attributes restrict an item to test builds.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| match &attribute.meta {
         Meta::List(list) => list.parse_args().is_ok_and(|condition| needs_test(&condition)),
@@ -125,7 +125,7 @@ fn needs_test(condition: &Meta) -> bool {
     }
 }
 
-/// Takes items, statements, fields, variants and arms for tests out of a file.
+/// Removes test items, statements, fields, variants and arms from a file.
 #[derive(Default)]
 struct WithoutTests {
     lines: Vec<(usize, usize)>,
@@ -243,7 +243,7 @@ fn item_attributes(item: &syn::Item) -> &[Attribute] {
     }
 }
 
-/// Those that stand before a statement: blocks and calls are what `cfg` is written on.
+/// The attributes of an expression statement: `cfg` is written on blocks and calls.
 fn expression_attributes(expression: &syn::Expr) -> &[Attribute] {
     use syn::Expr;
     match expression {
@@ -262,34 +262,34 @@ fn expression_attributes(expression: &syn::Expr) -> &[Attribute] {
     }
 }
 
-/// Names with `::` between them.
+/// A path: names joined by `::`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Path {
-    /// Where the last name stands.
+    /// The line of the last name.
     pub(super) line: usize,
     pub(super) names: Vec<String>,
     pub(super) after: After,
 }
 
-/// What stands before a path.
+/// The token before a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum After {
-    /// Nothing that belongs to it.
+    /// A token that does not belong to it.
     Nothing,
-    /// A dot: it names a field, or a method if parentheses follow.
+    /// A dot: the path is a field, or a method if parentheses follow.
     Dot { is_call: bool },
     /// The `>::` of a type.
     Type,
 }
 
 impl Path {
-    /// Whether these names follow each other in it.
+    /// Returns whether the path contains these names in this order, next to each other.
     pub(super) fn has(&self, names: &[&str]) -> bool {
         self.names.windows(names.len()).any(|window| window == names)
     }
 }
 
-/// Every path among these tokens; groups (`std::{fs, io}`) are spelled out, a glob ends its path.
+/// Every path in these tokens; groups (`std::{fs, io}`) are expanded, and a glob ends its path.
 pub(super) fn paths(tokens: TokenStream) -> Vec<Path> {
     let mut found = Vec::new();
     walk(tokens, &mut found);
@@ -314,7 +314,8 @@ fn walk(tokens: TokenStream, found: &mut Vec<Path>) {
     }
 }
 
-/// Reads the path that begins with the name at `at`, behind `prefix`; gives the place of the first token that is no part of it.
+/// Reads the path that begins with the name at `at`, after the prefix `names`; returns the index of the first token
+/// after it.
 fn path(trees: &[TokenTree], mut at: usize, mut names: Vec<String>, after: After, found: &mut Vec<Path>) -> usize {
     let mut line = 0;
     while let Some(TokenTree::Ident(name)) = trees.get(at) {
@@ -386,7 +387,7 @@ mod tests {
         paths.map(|path| (path.line, path.names.join("::"))).collect()
     }
 
-    /// The paths that these statements name.
+    /// The paths in these statements.
     fn inside(statements: &str) -> Vec<(usize, String)> {
         named(&format!("fn f<'a>() {{ {statements}\n}}"))
     }

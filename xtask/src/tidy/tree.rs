@@ -1,4 +1,4 @@
-//! The paths and the text files of the tree, held in memory, so that a check is a function and its tests need no disk.
+//! The paths and the text files of the tree in memory, so that a check is a function and its tests need no disk.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::source::Source;
 use crate::Failure;
 
-/// Paths relative to the root, with `/`, and what the files say.
+/// Paths relative to the root, with `/`, and the texts of the files.
 pub(super) struct Tree {
     files: BTreeMap<String, File>,
     paths: BTreeSet<String>,
@@ -16,7 +16,7 @@ pub(super) struct Tree {
 
 struct File {
     text: String,
-    /// Read when it is first asked for.
+    /// Parsed at the first use.
     source: OnceCell<Result<Source, (usize, String)>>,
 }
 
@@ -27,7 +27,8 @@ impl File {
 }
 
 impl Tree {
-    /// Every file that git tracks, or would if it were added; what is not UTF-8 is no text and is left out.
+    /// Reads every file that git tracks, or would track if it were added; files that are not UTF-8 count as binary, and
+    /// only their paths are kept.
     pub(super) fn read(root: &Path) -> Result<Self, Failure> {
         let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let listed = Command::new("git").args(arguments).current_dir(root).output();
@@ -38,7 +39,7 @@ impl Tree {
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
         let names = || names.split('\0').filter(|name| !name.is_empty());
         let texts = names().filter_map(|name| {
-            // A file that was deleted, but not yet from the index, cannot be read either.
+            // A deleted file that is still in the index cannot be read either.
             let text = std::fs::read_to_string(root.join(name)).ok()?;
             Some((name.to_owned(), File::new(text)))
         });
@@ -54,18 +55,18 @@ impl Tree {
         self.files.iter().map(|(path, file)| (path.as_str(), file.text.as_str()))
     }
 
-    /// A file of Rust; none if it is not there, or cannot be read as such, which is a finding of its own.
+    /// A parsed Rust file; `None` if it is missing or has a syntax error, which is a finding of its own.
     pub(super) fn source(&self, path: &str) -> Option<&Source> {
         let file = self.files.get(path)?;
         file.source.get_or_init(|| Source::parse(&file.text)).as_ref().ok()
     }
 
-    /// The Rust below `crates/`, but for tests in directories of their own.
+    /// The Rust files below `crates/`, without directories of tests.
     pub(super) fn sources(&self) -> impl Iterator<Item = (&str, &Source)> {
         self.files.keys().filter(|path| is_source(path)).filter_map(|path| Some((path.as_str(), self.source(path)?)))
     }
 
-    /// What should be such Rust and is not: path, line, reason.
+    /// Rust files with syntax errors: path, line, reason.
     pub(super) fn unread(&self) -> Vec<(&str, usize, &str)> {
         let sources = self.files.iter().filter(|(path, _)| is_source(path));
         let unread = sources.filter_map(|(path, file)| {
@@ -75,7 +76,7 @@ impl Tree {
         unread.collect()
     }
 
-    /// Every path, also of what is no text.
+    /// Every path, including those of binary files.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.paths.iter().map(String::as_str)
     }

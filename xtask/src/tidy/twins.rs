@@ -1,4 +1,5 @@
-//! What both facades say alike: the files that stand in both differ in `async`, `.await`, the crate's name, and a short list of lines.
+//! Checks that files which both facades have differ only in `async`, `.await`, the crate's name, and a short list of
+//! lines.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -14,23 +15,23 @@ const ASYNC: &str = "molecule-async";
 /// Files that are compared as a whole.
 const FILES: [&str; 3] = ["agent.rs", "builder.rs", "extend.rs"];
 
-/// The file of which the public `use`s are compared: what one facade re-exports, the other does.
+/// The file whose public `use`s are compared, so that both facades re-export the same names.
 const ROOT: &str = "lib.rs";
 
-/// Lines of documentation that are not compared: the async facade has more of them.
+/// Doc lines of the async facade that the blocking one does not have; they are not compared.
 const ASYNC_ALONE: [(&str, &str); 4] = [
-    // A future that is dropped gives up what it waits for; a blocking call cannot be left.
+    // A dropped future abandons its call; a blocking call cannot be left.
     (
         "agent.rs",
         "If the future is dropped, the install is given up. The plugin's lock is given back once nothing of it is left.",
     ),
-    // Its programs run in a runtime.
+    // Example programs of the async facade need a runtime.
     ("extend.rs", "# tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {"),
     ("extend.rs", "# Ok::<(), Box<dyn std::error::Error>>(())"),
     ("extend.rs", "# })?;"),
 ];
 
-/// The first difference of each file, and lines of the list that no file has.
+/// Reports the first difference of each file, and listed lines that no file contains.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let whole = FILES.iter().map(|file| (*file, false));
     let compared = whole.chain([(ROOT, true)]).flat_map(|(file, by_uses)| check_file(tree, file, by_uses));
@@ -72,13 +73,13 @@ fn difference(paths: &[String; 2], blocking: &[Word], other: &[Word]) -> Option<
     Some(finding(&paths[1], line(other), sentence))
 }
 
-/// A token, or a line of documentation.
+/// A token, or a doc line.
 struct Word {
     line: usize,
     text: String,
 }
 
-/// What is compared of a file; none if it is not there.
+/// The words of a file that are compared; `None` if it is missing.
 fn words_of(tree: &Tree, path: &str, by_uses: bool) -> Option<Vec<Word>> {
     let source = tree.source(path)?;
     let tokens = if by_uses {
@@ -116,10 +117,10 @@ fn read(tokens: TokenStream, words: &mut Vec<Word>) {
                     words.push(Word { line: group.span_close().end().line, text: close.to_owned() });
                 }
             },
-            // The marks before an attribute: a line of documentation is one word without them.
+            // The marks before an attribute are skipped, so that a doc line is one word.
             TokenTree::Punct(mark) if mark.as_char() == '#' => {}
             TokenTree::Punct(mark) if mark.as_char() == '!' && at > 0 && is(at - 1, "#") => {}
-            // Where a list is broken over lines depends on how long they are.
+            // A trailing comma depends only on how rustfmt breaks the list.
             TokenTree::Punct(mark) if mark.as_char() == ',' && at + 1 == trees.len() => {}
             TokenTree::Punct(mark) if mark.as_char() == '.' && is(at + 1, "await") => {}
             TokenTree::Ident(word) if word == "async" || word == "await" => {}
@@ -128,7 +129,7 @@ fn read(tokens: TokenStream, words: &mut Vec<Word>) {
     }
 }
 
-/// A line of documentation, as the inside of an attribute.
+/// The text of a doc line, from the tokens inside its attribute.
 fn documentation(tokens: TokenStream) -> Option<String> {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     match &trees[..] {
@@ -140,7 +141,7 @@ fn documentation(tokens: TokenStream) -> Option<String> {
     }
 }
 
-/// What both say alike of a text.
+/// Removes the parts of a text in which the facades may differ.
 fn common(text: &str) -> String {
     text.replace(&BLOCKING.replace('-', "_"), &ASYNC.replace('-', "_")).replace(".await", "")
 }
@@ -152,7 +153,7 @@ mod tests {
     const AGENT: &str = "/// An agent.\npub struct Agent;\nimpl Agent {\n    /// Calls.\n    pub fn call(&self) -> Result<()> {\n        \
         self.driver.call(Call::new(1))\n    }\n}\n";
 
-    /// What is found where the files of both say these, and the others what they say today.
+    /// The findings if one file of both facades has these texts, and all others are as they are today.
     fn found(file: &str, blocking: &str, other: &str) -> Vec<(usize, String)> {
         let today = Tree::read(&crate::root()).unwrap();
         let paths = [BLOCKING, ASYNC].map(|facade| format!("crates/{facade}/src/{file}"));

@@ -1,12 +1,12 @@
-//! The project speaks of itself alone: no text names a place on the machine where it was written.
+//! Checks that no text names a path of the machine on which it was written.
 
 use super::tree::Tree;
 use super::{Finding, finding};
 
-// Spelled in pieces, so that this file is no finding itself.
+// The words are split, so that this file has no finding itself.
 const WORDS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("../sh", "ared")];
 
-/// Looks at every text but the lock file, which nobody writes by hand.
+/// Checks every text but the lock file, which nobody writes by hand.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let texts = tree.files().filter(|(path, _)| !path.ends_with("Cargo.lock"));
     texts.flat_map(|(path, text)| check_text(path, text)).collect()
