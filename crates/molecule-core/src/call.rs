@@ -27,7 +27,7 @@ use crate::flow::Parting;
 use crate::machine::pass;
 use crate::machine::{Cx, Machine, Step, Wake};
 use crate::session::credential::read_token;
-use crate::session::credential::{Credential, Kept};
+use crate::session::credential::{Credential, Persistence};
 use crate::session::{Auth, Dialect, Session};
 use crate::unpack::Progress;
 
@@ -98,7 +98,7 @@ enum WhyLoad {
 }
 
 /// The least time that a request gets, even at the call's deadline.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_REQUEST_TIME: Duration = Duration::from_secs(1);
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -209,7 +209,7 @@ impl<E: Endpoint> Call<E> {
             }
         };
         // A clock that jumps past the deadline (a laptop that slept) must not leave a request without any time.
-        let left = deadline.since(cx.now.mono).max(LEAST);
+        let left = deadline.since(cx.now.mono).max(MIN_REQUEST_TIME);
         let left = self.until.map_or(left, |until| left.min(until.since(cx.now.mono)));
         let mut limits = self.endpoint.limits(&cx.session.config().timeouts, left);
         if E::MINTS == Mints::Always || (E::MINTS == Mints::WithoutBearer && credential.is_none()) {
@@ -294,7 +294,7 @@ impl<E: Endpoint> Call<E> {
 
     /// Handles an answer whose body is longer than the cap. None of the platform's errors is so long, but the status is
     /// valid.
-    fn answered_at_length(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, head: &Response<()>) {
+    fn answered_above_cap(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, head: &Response<()>) {
         let status = head.status();
         let wait = retry::retry_after(head.headers(), None, cx.now.unix);
         if !E::RELAYED {
@@ -381,11 +381,11 @@ impl<E: Endpoint> Call<E> {
         let retries = self.attempts.saturating_sub(self.resends + 1);
         // The call must not outlast its caller's deadline, and a request without any time would only hide why the call
         // ended.
-        let least = if self.until.is_some() { LEAST } else { Duration::ZERO };
+        let least = if self.until.is_some() { MIN_REQUEST_TIME } else { Duration::ZERO };
         let wait = match wait {
             Some(asked) => {
                 let room = self.deadline.unwrap_or_default().since(cx.now.mono + asked + least);
-                retry::not_all_at_once(cx, asked, room)
+                retry::spread(cx, asked, room)
             }
             None => retry::backoff(&mut cx.session.rng, retries),
         };
@@ -439,10 +439,10 @@ impl<E: Endpoint> Call<E> {
                 match token {
                     // Another call of the session has loaded or minted a token meanwhile, which is newer.
                     Some(token) if cx.session.held().is_none() => {
-                        cx.session.hold(token, Kept::Stored);
+                        cx.session.hold(token, Persistence::Stored);
                     }
                     Some(_) => {}
-                    None => cx.session.hold_none(),
+                    None => cx.session.set_missing(),
                 }
                 self.state = State::Ready;
             }
@@ -464,7 +464,7 @@ impl<E: Endpoint> Call<E> {
 
     /// Handles a refused bearer after the store was read.
     fn refused(&mut self, cx: &mut Cx<'_>, bearer: Option<&Token>, error: Error, stored: Option<Token>) {
-        if cx.session.bearer() == bearer && cx.session.hold_another(stored) {
+        if cx.session.bearer() == bearer && cx.session.replace_refused(stored) {
             self.events.push_back(Event::TokenChanged);
         }
         if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(cx, error) }
@@ -478,7 +478,7 @@ impl<E: Endpoint> Call<E> {
     /// Asks the open view, within the call's deadline.
     fn confirm(&mut self, cx: &Cx<'_>, doubted: Doubted<E::Answer>) {
         let deadline = self.deadline.unwrap_or(cx.now.mono);
-        let until = if self.until.is_some() { deadline } else { deadline.max(cx.now.mono + LEAST) };
+        let until = if self.until.is_some() { deadline } else { deadline.max(cx.now.mono + MIN_REQUEST_TIME) };
         self.state = State::Confirming(Box::new(Call::once(View).until(until)), doubted);
     }
 
@@ -569,7 +569,7 @@ impl<E: Endpoint> Machine for Call<E> {
             State::Sent(expected, credential) if expected == id => {
                 match outcome {
                     Outcome::Response(answer) => self.answered(cx, credential, answer),
-                    Outcome::Failed(Fault { head: Some(head), .. }) => self.answered_at_length(cx, credential, &head),
+                    Outcome::Failed(Fault { head: Some(head), .. }) => self.answered_above_cap(cx, credential, &head),
                     Outcome::Failed(fault) => self.failed(cx, fault),
                     Outcome::Progress(progress) => {
                         self.state = State::Sent(expected, credential);

@@ -28,7 +28,7 @@ use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Lane;
-use crate::session::credential::{Credential, HeldToken, InboundState, Kept};
+use crate::session::credential::{Credential, HeldToken, InboundState, Persistence};
 use crate::session::discoveries::Discoveries;
 pub use crate::session::draft::{Auth, Draft};
 use crate::session::health::{Counters, Health};
@@ -50,7 +50,7 @@ pub struct Session {
     credential: Credential,
     /// The bearer before the current one, if it is in no store and was replaced by the stored one after a 401. The 401
     /// may have a reason that passes, such as April's database being down.
-    aside: Option<HeldToken>,
+    replaced: Option<HeldToken>,
     /// What the store held before the bearer was to be stored, if it could be read. Any other token in the store is
     /// newer.
     pub(crate) store_before: Option<Option<Token>>,
@@ -113,7 +113,7 @@ pub(crate) struct Vitals {
 
 impl Vitals {
     /// Records the status that the platform shows. Returns whether it has changed.
-    pub(crate) fn shows(&mut self, status: &WorkspaceStatus) -> bool {
+    pub(crate) fn set_status(&mut self, status: &WorkspaceStatus) -> bool {
         let is_new = self.status.as_ref() != Some(status);
         if is_new {
             self.status = Some(status.clone());
@@ -147,7 +147,7 @@ impl Session {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut session = Self::blank(Arc::new(config), Rng::with_seed(seed));
         if let Some(token) = session.config.given_token.clone() {
-            session.hold(token, Kept::Given);
+            session.hold(token, Persistence::Given);
         }
         session
     }
@@ -155,7 +155,7 @@ impl Session {
     fn blank(config: Arc<Config>, rng: Rng) -> Self {
         Self {
             credential: Credential::Unread,
-            aside: None,
+            replaced: None,
             store_before: None,
             inbound_secret: InboundState::Unread,
             dialect: None,
@@ -331,49 +331,51 @@ impl Session {
     }
 
     /// Replaces the bearer. Returns whether it has changed.
-    pub(crate) fn hold(&mut self, token: Token, kept: Kept) -> bool {
+    pub(crate) fn hold(&mut self, token: Token, persistence: Persistence) -> bool {
         let changed = self.bearer() != Some(&token);
-        self.credential = Credential::Held(HeldToken { header: token.bearer(), token, kept });
+        self.credential = Credential::Held(HeldToken { header: token.bearer(), token, persistence });
         changed
     }
 
     /// Replaces the bearer by one that the platform has just minted. The bearer before it is not worth another try.
-    pub(crate) fn hold_minted(&mut self, token: Token, kept: Kept) -> bool {
-        self.aside = None;
-        self.hold(token, kept)
+    pub(crate) fn hold_minted(&mut self, token: Token, persistence: Persistence) -> bool {
+        self.replaced = None;
+        self.hold(token, persistence)
     }
 
     /// Returns the bearer if the owner gave it and it must be stored once the platform accepts it.
-    pub(crate) fn given_to_store(&self) -> Option<Token> {
-        let given = self.held().filter(|held| held.kept == Kept::Given && self.config.store_given_token)?;
+    pub(crate) fn given_token_to_store(&self) -> Option<Token> {
+        let given =
+            self.held().filter(|held| held.persistence == Persistence::Given && self.config.store_given_token)?;
         Some(given.token.clone())
     }
 
     /// Records where this bearer is stored, if it is still the one that is held.
-    pub(crate) fn keep(&mut self, token: &Token, kept: Kept) {
+    pub(crate) fn set_persistence(&mut self, token: &Token, persistence: Persistence) {
         if let Credential::Held(held) = &mut self.credential
             && held.token == *token
         {
-            held.kept = kept;
+            held.persistence = persistence;
         }
     }
 
     /// Replaces a refused bearer: by `stored`, the store's token, if that is another one; else by the bearer that was
     /// replaced before it. Returns whether there was another bearer.
-    pub(crate) fn hold_another(&mut self, stored: Option<Token>) -> bool {
+    pub(crate) fn replace_refused(&mut self, stored: Option<Token>) -> bool {
         let refused = self.held().cloned();
         let is_new = |token: &Token| refused.as_ref().is_none_or(|refused| refused.token != *token);
         match stored.filter(is_new) {
             Some(token) => {
-                self.aside = refused.filter(|refused| refused.kept != Kept::Stored).or(self.aside.take());
-                self.hold(token, Kept::Stored)
+                self.replaced =
+                    refused.filter(|refused| refused.persistence != Persistence::Stored).or(self.replaced.take());
+                self.hold(token, Persistence::Stored)
             }
-            None => self.aside.take().is_some_and(|aside| self.hold(aside.token, aside.kept)),
+            None => self.replaced.take().is_some_and(|replaced| self.hold(replaced.token, replaced.persistence)),
         }
     }
 
     /// Records that the store was read and holds no token.
-    pub(crate) fn hold_none(&mut self) {
+    pub(crate) fn set_missing(&mut self) {
         if matches!(self.credential, Credential::Unread) {
             self.credential = Credential::Missing;
         }

@@ -26,12 +26,12 @@ pub(crate) const MOST_ASKED: u64 = 60;
 /// unhandled. After a gateway's status nothing is known of the request, so only one that may always be repeated is sent
 /// again.
 pub(crate) fn may_repeat_status(status: StatusCode, body: Option<&ErrorBody>, repeat: Repeat) -> bool {
-    is_turned_away(status, body) || (repeat == Repeat::Always && says_come_again(status))
+    is_turned_away(status, body) || (repeat == Repeat::Always && may_pass(status))
 }
 
 /// Returns whether a status may pass: a spent rate limit, a gateway without its server, or an error of Cloudflare's
 /// edge (520 to 527, and 530).
-fn says_come_again(status: StatusCode) -> bool {
+fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502..=504 | 520..=527 | 530)
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn backoff(rng: &mut Rng, n: u32) -> Duration {
 /// Returns the wait that a server asked for plus a random extra, since the server asks the same of all agents. The
 /// extra is at most half of that wait (clamped to 1 to 5 s), and never more than `room` or half the interval of
 /// heartbeats.
-pub(crate) fn not_all_at_once(cx: &mut Cx<'_>, asked: Duration, room: Duration) -> Duration {
+pub(crate) fn spread(cx: &mut Cx<'_>, asked: Duration, room: Duration) -> Duration {
     let pace = cx.session.config().intervals.heartbeat / 2;
     let most = (asked / 2).clamp(Duration::from_secs(1), Duration::from_secs(5)).min(pace).min(room);
     asked + jitter(&mut cx.session.rng, Duration::ZERO, most)

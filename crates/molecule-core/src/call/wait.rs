@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_proto::{DelegationId, QueueId, Time};
 
-use crate::call::retry::{jitter, not_all_at_once};
+use crate::call::retry::{jitter, spread};
 use crate::config::options::check_limit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Flow, Line, machine_of_flow};
@@ -130,7 +130,7 @@ async fn wait<A: Awaited>(line: &Line, awaited: &A, patience: Duration) -> Resul
 fn next_look<A: Awaited>(awaited: &A, cx: &mut Cx<'_>, looks: u32, asked: Duration, last: Time) -> Time {
     let now = cx.now.mono;
     let most = FIRST.saturating_mul(1 << looks.saturating_sub(1).min(5)).min(CAP);
-    let asked = if asked.is_zero() { asked } else { not_all_at_once(cx, asked, CAP) };
+    let asked = if asked.is_zero() { asked } else { spread(cx, asked, CAP) };
     let jittered = now + jitter(&mut cx.session.rng, most / 2, most);
     let next = awaited.planned(cx.session, now + most / 2, now + most).unwrap_or(jittered).max(now + asked);
     // A look can wait for a window in which the heartbeats have room.

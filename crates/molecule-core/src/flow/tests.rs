@@ -11,7 +11,7 @@ use crate::effect::decode::Decode;
 use crate::effect::{Fault, FaultKind, Limits, LockId, Sent, Slot};
 use crate::event::Event;
 use crate::session::Session;
-use crate::session::credential::Kept;
+use crate::session::credential::Persistence;
 use crate::session::turn::Turn;
 
 const ID: &str = "7fda77bf-a467-441c-9fab-f71f5a2b9a41";
@@ -516,7 +516,7 @@ fn its_debug_names_where_it_stands_and_shows_no_secret() {
             let bytes = own.expect("it is held").expose().as_bytes().to_vec().into();
             let _ = line.host_to_the_end("store it", HostOp::Replace(Slot::Token, bytes)).await;
         });
-        polled.session.hold(Token::new(SECRET).unwrap(), Kept::Stored);
+        polled.session.hold(Token::new(SECRET).unwrap(), Persistence::Stored);
         polled.told("told first");
         let shown = |polled: &Polled<()>, label: &str| {
             let shown = format!("{:?}", polled.flow);

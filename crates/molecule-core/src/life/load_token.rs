@@ -3,7 +3,7 @@
 use crate::effect::Slot;
 use crate::error::{Error, Result};
 use crate::flow::Line;
-use crate::session::credential::{Credential, Kept, read_token};
+use crate::session::credential::{Credential, Persistence, read_token};
 
 /// How a stored text that is not a token is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub(crate) async fn load_token(line: &Line, operation: &'static str, damaged: Da
     };
     line.with(|cx| match token {
         Some(token) if cx.session.held().is_none() => {
-            cx.session.hold(token, Kept::Stored);
+            cx.session.hold(token, Persistence::Stored);
         }
         // Another call of the session has loaded or minted a token meanwhile, which is newer.
         Some(_) => {}
-        None => cx.session.hold_none(),
+        None => cx.session.set_missing(),
     });
     Ok(())
 }

@@ -95,7 +95,7 @@ impl Sequence {
         let _turn = self.line.turn("take the turn").await?;
         let existence = self.line.run("look at the view", Call::new(View), Parting::give_up()).await?;
         self.line.check()?;
-        match self.line.with(|cx| self.looked(cx.session, &existence))? {
+        match self.line.with(|cx| self.dialect_of(cx.session, &existence))? {
             Dialect::Current => self.rotate().await,
             Dialect::April => self.mint().await,
         }
@@ -109,7 +109,7 @@ impl Sequence {
         Ok(())
     }
 
-    fn looked(&self, session: &mut Session, existence: &Existence) -> Result<Dialect> {
+    fn dialect_of(&self, session: &mut Session, existence: &Existence) -> Result<Dialect> {
         match existence {
             Existence::Removed => Err(Error::new(ErrorKind::Removed, OPERATION, "the workspace was deleted")
                 .remedy("create a new one on the platform and use its id")),

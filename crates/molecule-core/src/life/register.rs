@@ -123,9 +123,9 @@ impl Sequence {
         self.load_before().await?;
         let _turn = self.line.turn("take the turn").await?;
         let tried = self.save_earlier().await;
-        let mut placeholder = match self.look().await? {
-            Seen::Paused(registration) => return Ok(registration),
-            Seen::Present => self.line.with(|cx| cx.session.poll_refused),
+        let mut placeholder = match self.ask_view().await? {
+            Viewed::Paused(registration) => return Ok(registration),
+            Viewed::Present => self.line.with(|cx| cx.session.poll_refused),
         };
         loop {
             let (attempt, end) = self.send(placeholder).await?;
@@ -169,7 +169,7 @@ impl Sequence {
             }
             Err(fault) => {
                 let (is_given, is_held) =
-                    self.line.with(|cx| (cx.session.given_to_store().is_some(), cx.session.held().is_some()));
+                    self.line.with(|cx| (cx.session.given_token_to_store().is_some(), cx.session.held().is_some()));
                 let error =
                     if is_given { given_not_saved(OPERATION, fault) } else { Error::from_fault(OPERATION, fault) };
                 if !is_held {
@@ -184,7 +184,7 @@ impl Sequence {
 
     /// Records what the store holds before the platform accepts the token that the owner gave.
     async fn load_before(&self) -> Result<()> {
-        if self.line.with(|cx| cx.session.given_to_store().is_none()) {
+        if self.line.with(|cx| cx.session.given_token_to_store().is_none()) {
             return Ok(());
         }
         let loaded = self.line.load("load the token before", Slot::Token).await?;
@@ -202,7 +202,7 @@ impl Sequence {
         saved.inspect_err(|error| self.warn(error)).is_err()
     }
 
-    async fn look(&self) -> Result<Seen> {
+    async fn ask_view(&self) -> Result<Viewed> {
         self.line.check()?;
         let call = if self.retries { Call::new(View) } else { Call::once(View) };
         let existence = self.line.run("look at the view", call, Parting::give_up()).await?;
@@ -220,16 +220,16 @@ impl Sequence {
         })
     }
 
-    fn present(&self, cx: &mut Cx<'_>, view: &WorkspaceView) -> Seen {
+    fn present(&self, cx: &mut Cx<'_>, view: &WorkspaceView) -> Viewed {
         let dialect = cx.session.learn_dialect(view.kind.is_some());
-        if cx.session.vitals.shows(&view.status) {
+        if cx.session.vitals.set_status(&view.status) {
             self.line.tell(Event::StatusChanged(view.status.clone()));
         }
         match view.status {
             WorkspaceStatus::Paused => {
-                Seen::Paused(Registration { paused: true, token: TokenUse::Held, delivery_mode: None, dialect })
+                Viewed::Paused(Registration { paused: true, token: TokenUse::Held, delivery_mode: None, dialect })
             }
-            _ => Seen::Present,
+            _ => Viewed::Present,
         }
     }
 
@@ -311,7 +311,7 @@ impl Sequence {
 }
 
 /// The state of the workspace, as the view shows it.
-enum Seen {
+enum Viewed {
     /// The workspace may be registered.
     Present,
     /// The workspace is paused; no register is sent.
@@ -336,7 +336,7 @@ fn request(session: &Session, placeholder: bool) -> Result<(RegisterRequest, Opt
 /// Returns the save of a given token that the platform has accepted as `bearer`. Another lane may meanwhile have
 /// replaced the session's bearer by one that was refused, so both are compared.
 fn save_given(session: &Session, bearer: Option<&Token>) -> Option<SaveToken> {
-    let given = session.given_to_store().filter(|given| bearer == Some(given))?;
+    let given = session.given_token_to_store().filter(|given| bearer == Some(given))?;
     Some(SaveToken::given(OPERATION, given))
 }
 

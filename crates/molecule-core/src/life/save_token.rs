@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Machine, Step};
 use crate::session::Session;
-use crate::session::credential::Kept;
+use crate::session::credential::Persistence;
 use crate::session::credential::read_token;
 
 /// Stores the bearer durably: a minted or rotated one before anything else happens, or one that the owner gave and the
@@ -43,14 +43,14 @@ enum State {
     /// Load what the store holds, to compare it with this token. Another token there is rare.
     Compare(Token),
     Comparing(EffectId, Token),
-    /// Move the stored text aside: it is not a token, but may be the only copy of one.
+    /// Move the stored text replaced: it is not a token, but may be the only copy of one.
     SetAside(Token),
     SettingAside(EffectId, Token),
     Replace(Token),
     Replacing(EffectId, Token),
     /// The save failed: load what the store holds, so that a later save does not overwrite a newer token.
-    Look(Error),
-    Looking(EffectId, Error),
+    Reload(Error),
+    Reloading(EffectId, Error),
     Finished(Result<()>),
     Done,
 }
@@ -75,10 +75,10 @@ impl SaveToken {
     /// newer and stays there.
     pub(crate) fn unsaved(operation: &'static str, session: &Session) -> Option<Self> {
         let held = session.held()?;
-        let origin = match held.kept {
-            Kept::Nowhere => Origin::Minted,
-            Kept::Accepted => Origin::Given,
-            Kept::Given | Kept::Stored => return None,
+        let origin = match held.persistence {
+            Persistence::MemoryOnly => Origin::Minted,
+            Persistence::Accepted => Origin::Given,
+            Persistence::Given | Persistence::Stored => return None,
         };
         Some(Self { is_late: true, ..Self::new(operation, origin, State::Compare(held.token.clone())) })
     }
@@ -100,7 +100,7 @@ impl SaveToken {
             // current one again, and a later save replaces the stored one.
             Some(stored) if cx.session.store_before.as_ref() != Some(&Some(stored.clone())) => {
                 cx.session.store_before = Some(Some(stored.clone()));
-                if cx.session.bearer() == Some(&token) && cx.session.hold_another(Some(stored)) {
+                if cx.session.bearer() == Some(&token) && cx.session.replace_refused(Some(stored)) {
                     self.events.push_back(Event::TokenChanged);
                 }
                 State::Finished(Ok(()))
@@ -118,14 +118,14 @@ impl SaveToken {
 
     fn replaced(&mut self, cx: &mut Cx<'_>, token: Token) -> State {
         let is_new = self.origin == Origin::Minted && !self.is_late;
-        if is_new && cx.session.hold_minted(token.clone(), Kept::Stored) {
+        if is_new && cx.session.hold_minted(token.clone(), Persistence::Stored) {
             self.events.push_back(Event::TokenChanged);
         }
         self.saved(cx, &token)
     }
 
     fn saved(&mut self, cx: &mut Cx<'_>, token: &Token) -> State {
-        cx.session.keep(token, Kept::Stored);
+        cx.session.set_persistence(token, Persistence::Stored);
         if self.is_late {
             self.events.push_back(Event::TokenStored);
         }
@@ -138,13 +138,13 @@ impl SaveToken {
             return State::Finished(Err(error));
         }
         match self.origin {
-            Origin::Given => cx.session.keep(&token, Kept::Accepted),
-            Origin::Minted if cx.session.hold_minted(token, Kept::Nowhere) => {
+            Origin::Given => cx.session.set_persistence(&token, Persistence::Accepted),
+            Origin::Minted if cx.session.hold_minted(token, Persistence::MemoryOnly) => {
                 self.events.push_back(Event::TokenChanged);
             }
             Origin::Minted => {}
         }
-        State::Look(error)
+        State::Reload(error)
     }
 }
 
@@ -168,12 +168,12 @@ impl Machine for SaveToken {
                 let bytes = Zeroizing::new(token.expose().as_bytes().to_vec());
                 self.start(cx, |id| State::Replacing(id, token), HostOp::Replace(Slot::Token, bytes))
             }
-            State::Look(error) => self.start(cx, |id| State::Looking(id, error), HostOp::Load(Slot::Token)),
+            State::Reload(error) => self.start(cx, |id| State::Reloading(id, error), HostOp::Load(Slot::Token)),
             State::Finished(result) => Step::Done(result),
             state @ (State::Comparing(..)
             | State::SettingAside(..)
             | State::Replacing(..)
-            | State::Looking(..)
+            | State::Reloading(..)
             | State::Done) => {
                 self.state = state;
                 Step::Idle(None)
@@ -199,12 +199,12 @@ impl Machine for SaveToken {
                 | State::Replacing(expected, token),
                 Outcome::Failed(fault),
             ) if expected == id => self.failed(cx, token, fault),
-            (State::Looking(expected, error), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
+            (State::Reloading(expected, error), Outcome::Host(HostResult::Loaded(stored))) if expected == id => {
                 let stored = stored.map(|stored| read_token(self.operation, &stored)).transpose();
                 cx.session.store_before = stored.ok();
                 State::Finished(Err(error))
             }
-            (State::Looking(expected, error), Outcome::Failed(_)) if expected == id => {
+            (State::Reloading(expected, error), Outcome::Failed(_)) if expected == id => {
                 cx.session.store_before = None;
                 State::Finished(Err(error))
             }

@@ -12,7 +12,7 @@ use super::outcome::CallOutcome;
 use super::outgoing::{PeerCall, Written};
 use super::proxy::{A2a, limits};
 use crate::call::Call;
-use crate::call::retry::not_all_at_once;
+use crate::call::retry::spread;
 use crate::config::route::Route;
 use crate::config::workspace_id;
 use crate::effect::decode::LARGE;
@@ -110,7 +110,7 @@ impl Sequence {
             if at >= self.deadline {
                 return Err(error);
             }
-            Ok(Some(cx.now.mono + not_all_at_once(cx, asked, self.deadline.since(at) / 2)))
+            Ok(Some(cx.now.mono + spread(cx, asked, self.deadline.since(at) / 2)))
         })
     }
 

@@ -134,7 +134,7 @@ impl Run {
             return;
         }
         if let Some(status) = &answer.status
-            && cx.session.vitals.shows(status)
+            && cx.session.vitals.set_status(status)
         {
             self.events.push_back(Event::StatusChanged(status.clone()));
         }

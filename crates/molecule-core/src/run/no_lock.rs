@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::machine::Cx;
 use crate::session::credential::read_token;
-use crate::session::credential::{Credential, Kept};
+use crate::session::credential::{Credential, Persistence};
 
 impl Run {
     /// There is no lock. One that somebody holds ends the loop; one that nobody can hold ends it only where there is no token
@@ -27,7 +27,7 @@ impl Run {
             && let Ok(token) = read_token(OPERATION, &stored)
             && cx.session.held().is_none()
         {
-            cx.session.hold(token, Kept::Stored);
+            cx.session.hold(token, Persistence::Stored);
         }
         if cx.session.held().is_some() {
             self.begin_without(cx, &error);

@@ -47,7 +47,7 @@ pub(super) fn after_bad(cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Erro
     let interval = Pace::of(lane, cx).interval;
     match error.retry_after() {
         Some(asked) if error.kind() == ErrorKind::RateLimited => asked + spread(cx, lane),
-        Some(asked) => retry::not_all_at_once(cx, asked, interval),
+        Some(asked) => retry::spread(cx, asked, interval),
         None => backoff(cx, failures, interval),
     }
 }

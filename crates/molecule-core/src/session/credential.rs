@@ -23,12 +23,12 @@ pub(crate) struct HeldToken {
     pub(crate) token: Token,
     /// The value of the `Authorization` header, made once.
     pub(super) header: HeaderValue,
-    pub(crate) kept: Kept,
+    pub(crate) persistence: Persistence,
 }
 
 /// Where a bearer is stored, other than in the memory of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Persistence {
     /// In the store.
     Stored,
     /// Only with the owner, who gave it by an option. The platform has not accepted it yet, or it must not be stored.
@@ -36,7 +36,7 @@ pub(crate) enum Kept {
     /// Only with the owner: the platform accepted it, and it could not be stored.
     Accepted,
     /// Nowhere: the platform minted it, and it could not be stored.
-    Nowhere,
+    MemoryOnly,
 }
 
 /// The state of the inbound secret.

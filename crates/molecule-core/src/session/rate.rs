@@ -60,8 +60,8 @@ impl RateBudget {
         };
         // The server rounds the seconds down.
         let reset = Duration::from_secs(u64::from(reset_secs) + 1).min(WINDOW);
-        let kept = f64::from(limit) * Self::KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
-        if f64::from(requests) < kept { self.at + reset } else { Time::ZERO }
+        let reserved = f64::from(limit) * Self::KEPT_FOR_HEARTBEATS * reset.as_secs_f64() / WINDOW.as_secs_f64();
+        if f64::from(requests) < reserved { self.at + reset } else { Time::ZERO }
     }
 }
 
