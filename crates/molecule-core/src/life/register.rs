@@ -251,13 +251,14 @@ impl Sequence {
         let Accepted { answer, attempt, bearer } = accepted;
         let is_minted = answer.auth_token.is_some();
         // Another lane may meanwhile have replaced the bearer by one that only memory holds.
-        let save = self.line.with(|cx| {
-            cx.session.learn_dialect(is_current(&answer));
-            match answer.auth_token.clone() {
+        let (dialect, save) = self.line.with(|cx| {
+            let dialect = cx.session.learn_dialect(is_current(&answer));
+            let save = match answer.auth_token.clone() {
                 Some(token) => Some(SaveToken::minted(OPERATION, token)),
                 None if tried => None,
                 None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| save_given(cx.session, bearer.as_ref())),
-            }
+            };
+            (dialect, save)
         });
         if let Some(save) = save
             && let Err(error) = self.line.run("store the token", save, Parting::finish()).await
@@ -273,10 +274,17 @@ impl Sequence {
             }
         }
         let token = if is_minted { TokenUse::Minted } else { TokenUse::Held };
-        Ok(self.registered(answer, attempt, token).await)
+        Ok(self.registered(answer, attempt, token, dialect).await)
     }
 
-    async fn registered(&self, answer: RegisterAnswer, attempt: Attempt, token: TokenUse) -> Registration {
+    /// Reports the register, and stores the inbound secret. `shown` is the dialect that the answer has shown.
+    async fn registered(
+        &self,
+        answer: RegisterAnswer,
+        attempt: Attempt,
+        token: TokenUse,
+        shown: Dialect,
+    ) -> Registration {
         let delivery_mode = answer.delivery_mode.clone();
         let minted = token == TokenUse::Minted;
         self.line.tell(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
@@ -285,7 +293,8 @@ impl Sequence {
         }
         let (dialect, save) = self.line.with(|cx| {
             cx.session.vitals.registered(cx.now, attempt.reported_url);
-            let dialect = cx.session.learn_dialect(is_current(&answer));
+            // A heartbeat that was answered while the token was stored has shown the newer one.
+            let dialect = cx.session.dialect.unwrap_or(shown);
             (dialect, SaveInbound::new(cx.session, answer.platform_inbound_secret))
         });
         self.line.run("store the inbound secret", save, Parting::finish()).await;
