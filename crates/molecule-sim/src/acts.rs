@@ -145,7 +145,7 @@ impl World<'_> {
         if let Some(living) = self.process_mut(process) {
             let _ = living.session.set_reported_url(reported);
         }
-        self.look_again(process, None);
+        self.poll_loops(process, None);
     }
 
     fn forget_peer(&mut self, agent: usize, peer: u8) {

@@ -8,10 +8,10 @@ use molecule_proto::Time;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::invariants::Broken;
+use crate::invariants::BrokenInvariant;
 use crate::library;
 use crate::scenario::Scenario;
-use crate::world::{Run, run, run_traced};
+use crate::world::{RunResult, run, run_traced};
 
 /// The amount of work that a campaign did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Failure {
     /// The invariant that broke.
-    pub broken: Broken,
+    pub broken: BrokenInvariant,
     /// The smallest scenario found that breaks the same invariant.
     pub scenario: Scenario,
     /// The last trace events of its run.
@@ -73,7 +73,7 @@ pub fn explore(
     let mut tally = Tally::default();
     while more(&tally) {
         let mut tree = tree(strategy, &mut runner);
-        let outcome = turned(&tree.current());
+        let outcome = run_caught(&tree.current());
         tally.add(&outcome);
         if let Some(broken) = outcome.broken {
             return Err(Box::new(smallest(&mut tree, broken, tally)));
@@ -83,23 +83,23 @@ pub fn explore(
 }
 
 /// Runs a scenario; a panic counts as a broken invariant.
-fn turned(scenario: &Scenario) -> Run {
+fn run_caught(scenario: &Scenario) -> RunResult {
     catch_unwind(AssertUnwindSafe(|| run(scenario))).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<String>().cloned();
         let why = why.or_else(|| panic.downcast_ref::<&str>().map(|&why| why.to_owned()));
-        let broken = Broken {
+        let broken = BrokenInvariant {
             name: "nothing panics",
             sentence: "no machine panics, whatever happens",
             why: why.unwrap_or_default(),
             agent: 0,
             at: Time::ZERO,
         };
-        Run { broken: Some(broken), ..Run::default() }
+        RunResult { broken: Some(broken), ..RunResult::default() }
     })
 }
 
 /// Shrinks a scenario for as long as the same invariant breaks.
-fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken, tally: Tally) -> Failure {
+fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: BrokenInvariant, tally: Tally) -> Failure {
     let mut best = (tree.current(), broken);
     let mut goes_on = tree.simplify();
     let started = Instant::now();
@@ -108,7 +108,7 @@ fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken, tally: 
             break;
         }
         let scenario = tree.current();
-        goes_on = match turned(&scenario).broken {
+        goes_on = match run_caught(&scenario).broken {
             Some(broken) if broken.name == best.1.name => {
                 best = (scenario, broken);
                 tree.simplify()
@@ -122,7 +122,7 @@ fn smallest(tree: &mut impl ValueTree<Value = Scenario>, broken: Broken, tally: 
 }
 
 impl Tally {
-    fn add(&mut self, outcome: &Run) {
+    fn add(&mut self, outcome: &RunResult) {
         self.scenarios += 1;
         self.simulated += outcome.simulated;
         self.requests += outcome.requests;

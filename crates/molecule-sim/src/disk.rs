@@ -30,7 +30,7 @@ struct DiskState {
 /// A replacement writes a temporary file, syncs it, renames it and syncs the directory; only the rename is visible to
 /// readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Progress {
+pub enum WriteProgress {
     /// The temporary file exists, complete or not; nobody reads it.
     Temporary,
     /// The file was renamed, and the directory was not synced.
@@ -72,17 +72,17 @@ impl Disk {
     }
 
     /// Applies the part of an operation that was done when its process crashed.
-    pub fn interrupted(&self, op: &HostOp, progress: Progress) {
+    pub fn interrupted(&self, op: &HostOp, progress: WriteProgress) {
         let mut state = self.state();
         if let HostOp::Replace(slot, content) = op
             && state.writable().is_ok()
         {
             match progress {
-                Progress::Temporary => {}
-                Progress::Renamed => {
+                WriteProgress::Temporary => {}
+                WriteProgress::Renamed => {
                     state.written.insert(*slot, content.to_vec());
                 }
-                Progress::Synced => state.keep(*slot, content),
+                WriteProgress::Synced => state.keep(*slot, content),
             }
         }
     }
@@ -170,17 +170,17 @@ impl Store for Disk {
         }
         state.locks += 1;
         state.locked = Some(state.locks);
-        Ok(Box::new(Held { disk: self.clone(), number: state.locks }))
+        Ok(Box::new(LockGuard { disk: self.clone(), number: state.locks }))
     }
 }
 
 /// The held lock; dropping it releases the lock.
-struct Held {
+struct LockGuard {
     disk: Disk,
     number: u64,
 }
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
         let mut state = self.disk.state();
         if state.locked == Some(self.number) {
@@ -203,13 +203,13 @@ mod tests {
         let disk = Disk::default();
         disk.replace(Slot::Token, b"old").unwrap();
         let content = |synced| disk.content(Slot::Token, synced).unwrap();
-        disk.interrupted(&replace("new"), Progress::Temporary);
+        disk.interrupted(&replace("new"), WriteProgress::Temporary);
         assert_eq!(content(false), "old");
-        disk.interrupted(&replace("new"), Progress::Renamed);
+        disk.interrupted(&replace("new"), WriteProgress::Renamed);
         assert_eq!((content(false), content(true)), ("new".to_owned(), "old".to_owned()));
         disk.lose_power();
         assert_eq!(content(false), "old");
-        disk.interrupted(&replace("new"), Progress::Synced);
+        disk.interrupted(&replace("new"), WriteProgress::Synced);
         disk.lose_power();
         assert_eq!(content(false), "new");
     }

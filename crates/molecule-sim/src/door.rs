@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::weather::Asked;
+use crate::weather::RetryAfter;
 
 /// The behaviour of an agent's A2A server, which listens on the reported URL while the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub enum Manner {
     /// Is busy: closes the connection without handling the message. The platform puts such a message into its queue.
     Busy,
     /// Is busy: answers 503 with this `Retry-After`, without handling the message.
-    Overloaded(Asked),
+    Overloaded(RetryAfter),
     /// Handles it and closes the connection without an answer.
     HangsUp,
     /// Handles it and never answers.

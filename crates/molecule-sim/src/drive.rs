@@ -47,7 +47,7 @@ impl World<'_> {
                 Some(Step::Done(ending)) => {
                     self.see(who, TraceEvent::Ended(&ending));
                     if let Ending::CallPeer(Ok(outcome)) = &ending {
-                        self.came_to(outcome);
+                        self.record_outcome(outcome);
                     }
                     return self.ended(who, ending);
                 }
@@ -180,14 +180,14 @@ impl World<'_> {
         let Some(process) = self.process_mut(number) else { return };
         let level = process.session.raise_stop(at_once);
         self.see(self.program(agent), TraceEvent::StopRaised);
-        self.look_again(number, Some(level));
+        self.poll_loops(number, Some(level));
         if let Program::Waiting(_) | Program::Registering | Program::NotStarted = self.agents[agent].program {
             self.agents[agent].program = Program::Finished(Ended::Stopped);
         }
     }
 
     /// Polls every loop of a process after a change of its session, such as a raised stop latch.
-    pub(crate) fn look_again(&mut self, number: usize, raised: Option<StopLevel>) {
+    pub(crate) fn poll_loops(&mut self, number: usize, raised: Option<StopLevel>) {
         let Some(process) = self.process(number) else { return };
         let agent = process.agent;
         for job in process.jobs(JobKind::Run) {

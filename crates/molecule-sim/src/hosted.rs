@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_core::effect::{EffectId, HostOp};
 
-use crate::disk::Progress;
+use crate::disk::WriteProgress;
 use crate::job::JobKind;
 use crate::scenario::{Crash, Moment};
 use crate::trace::{TraceEvent, Who};
@@ -28,7 +28,7 @@ impl World<'_> {
 
     /// Interrupts an operation whose process crashes, at a random point of its progress.
     pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
-        let progress = [Progress::Temporary, Progress::Renamed, Progress::Synced][self.rng.usize(0..3)];
+        let progress = [WriteProgress::Temporary, WriteProgress::Renamed, WriteProgress::Synced][self.rng.usize(0..3)];
         self.agents[agent].disk.interrupted(op, progress);
     }
 

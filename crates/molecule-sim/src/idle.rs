@@ -9,11 +9,11 @@ use molecule_core::machine::Now;
 
 /// Idle connections by origin; those of one origin are in the order of their last answer.
 #[derive(Debug, Default)]
-pub(crate) struct IdleConnections(BTreeMap<String, Vec<Connection>>);
+pub(crate) struct IdleConnections(BTreeMap<String, Vec<IdleConnection>>);
 
 /// An idle connection.
 #[derive(Debug, Clone, Copy)]
-struct Connection {
+struct IdleConnection {
     heard: Now,
     is_dead: bool,
 }
@@ -45,7 +45,7 @@ impl IdleConnections {
 
     /// Returns a connection to the pool after a complete answer.
     pub(crate) fn give(&mut self, origin: &str, now: Now) {
-        self.0.entry(origin.to_owned()).or_default().push(Connection { heard: now, is_dead: false });
+        self.0.entry(origin.to_owned()).or_default().push(IdleConnection { heard: now, is_dead: false });
     }
 
     /// Discards the pooled connections to an origin after one failed.

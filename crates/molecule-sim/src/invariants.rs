@@ -43,12 +43,12 @@ pub trait Invariant {
     ///
     /// # Errors
     /// If the event breaks the invariant: the reason in one sentence.
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String>;
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String>;
 }
 
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct BrokenInvariant {
     /// The invariant's name.
     pub name: &'static str,
     /// Its condition.
@@ -61,7 +61,7 @@ pub struct Broken {
     pub at: Time,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BrokenInvariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.since(BEGINNING).as_secs_f64();
         write!(f, "{} is broken at {at:.3} s for agent {}: {}\n  {}", self.name, self.agent, self.why, self.sentence)
@@ -70,7 +70,7 @@ impl fmt::Display for Broken {
 
 /// The secrets of a world.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownSecrets {
     /// Every token that the platform ever minted.
     pub tokens: BTreeSet<String>,
     /// By process: the tokens in the answers that it got.
@@ -81,7 +81,7 @@ pub struct Known {
     pub marks: Vec<String>,
 }
 
-impl Known {
+impl KnownSecrets {
     /// Returns whether a process has a token that authenticates its agent: in an option, in its store, or in an answer
     /// that it got.
     fn has_live_token(&self, facts: &Facts<'_>, agent: &Agent, process: usize) -> bool {
@@ -116,14 +116,14 @@ impl Known {
 }
 
 /// The invariants of one world, with the secrets that they share.
-pub(crate) struct Watch {
-    known: Known,
+pub(crate) struct InvariantSet {
+    known: KnownSecrets,
     invariants: Vec<Box<dyn Invariant>>,
 }
 
-impl Watch {
+impl InvariantSet {
     pub(crate) fn new() -> Self {
-        let mut known = Known::default();
+        let mut known = KnownSecrets::default();
         known.keep(ADMIN);
         known.keep(SECRET_MARK);
         Self { known, invariants: all() }
@@ -140,12 +140,12 @@ impl Watch {
         self.known.keep(secret);
     }
 
-    pub(crate) fn see(&mut self, sight: &Sight<'_>) -> Option<Broken> {
+    pub(crate) fn see(&mut self, sight: &Sight<'_>) -> Option<BrokenInvariant> {
         self.known.note(sight);
         for invariant in &mut self.invariants {
             if let Err(why) = invariant.see(sight, &self.known) {
                 let (name, sentence) = (invariant.name(), invariant.sentence());
-                return Some(Broken { name, sentence, why, agent: sight.who.agent, at: sight.at });
+                return Some(BrokenInvariant { name, sentence, why, agent: sight.who.agent, at: sight.at });
             }
         }
         None

@@ -13,7 +13,7 @@ use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_proto::UnixTime;
 use serde_json::json;
 
-use crate::weather::{Asked, Gust, Part};
+use crate::weather::{Gust, RetryAfter, SlowPart};
 
 /// Every fault that the simulated network reports for a request.
 pub const FAULTS: [(Sent, FaultKind); 19] = [
@@ -46,12 +46,12 @@ pub(crate) struct Way {
     pub(crate) arrives: Option<Duration>,
     /// Delay until the caller has the outcome.
     pub(crate) lands: Duration,
-    pub(crate) end: End,
+    pub(crate) end: PlannedEnd,
 }
 
 /// The outcome that the caller gets.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum PlannedEnd {
     /// The server's answer.
     Answer,
     /// The server's answer with a broken body.
@@ -78,53 +78,53 @@ pub(crate) fn way(
     let half = trip / 2;
     let answered = |end| Way { arrives: Some(half), lands: trip, end };
     let unseen = |end| Way { arrives: None, lands: trip, end };
-    let after = |arrives, lands, kind| Way { arrives, lands, end: End::Fault(Sent::Maybe, kind) };
+    let after = |arrives, lands, kind| Way { arrives, lands, end: PlannedEnd::Fault(Sent::Maybe, kind) };
     let way = match gust {
-        None => answered(End::Answer),
-        Some(Gust::Refused) => unseen(End::Fault(Sent::No, FaultKind::Connect)),
+        None => answered(PlannedEnd::Answer),
+        Some(Gust::Refused) => unseen(PlannedEnd::Fault(Sent::No, FaultKind::Connect)),
         // The name has no address, or, if `limits.reach` restricts the addresses, none that is allowed.
         Some(Gust::Unresolved) if limits.reach != Reach::Anywhere && rng.bool() => {
-            unseen(End::Fault(Sent::No, FaultKind::OutOfReach))
+            unseen(PlannedEnd::Fault(Sent::No, FaultKind::OutOfReach))
         }
-        Some(Gust::Unresolved) => unseen(End::Fault(Sent::No, FaultKind::Resolve)),
+        Some(Gust::Unresolved) => unseen(PlannedEnd::Fault(Sent::No, FaultKind::Resolve)),
         // Under TLS 1.3 the server may refuse the client after the client's handshake is over.
         Some(Gust::TlsRefused) => unseen(match rng.u8(0..4) {
-            0 => End::Fault(Sent::No, FaultKind::CertificateTime),
-            1 => End::Fault(Sent::No, FaultKind::NotTls),
-            _ => End::Fault(either(rng), FaultKind::Tls),
+            0 => PlannedEnd::Fault(Sent::No, FaultKind::CertificateTime),
+            1 => PlannedEnd::Fault(Sent::No, FaultKind::NotTls),
+            _ => PlannedEnd::Fault(either(rng), FaultKind::Tls),
         }),
-        Some(Gust::ProxyRefused) => unseen(End::Fault(Sent::No, FaultKind::Proxy)),
-        Some(Gust::ProxyLocked) => unseen(End::Fault(Sent::No, FaultKind::ProxyAuth)),
+        Some(Gust::ProxyRefused) => unseen(PlannedEnd::Fault(Sent::No, FaultKind::Proxy)),
+        Some(Gust::ProxyLocked) => unseen(PlannedEnd::Fault(Sent::No, FaultKind::ProxyAuth)),
         // Some clients notice before they write that the connection is closed.
-        Some(Gust::LostBefore { silent: false }) => unseen(End::Fault(either(rng), FaultKind::Interrupted)),
+        Some(Gust::LostBefore { silent: false }) => unseen(PlannedEnd::Fault(either(rng), FaultKind::Interrupted)),
         Some(Gust::LostBefore { silent: true }) => after(None, limits.head, FaultKind::Timeout(Phase::Head)),
         Some(Gust::LostAfter { silent: false }) => after(Some(half), trip, FaultKind::Interrupted),
         Some(Gust::LostAfter { silent: true }) => after(Some(half), limits.head, FaultKind::Timeout(Phase::Head)),
         Some(Gust::Slow { part, ms }) => slow(*part, Duration::from_millis((*ms).into()), trip, limits, rng),
-        Some(Gust::TooMany(asked)) => unseen(End::Edge(edge(429, Some(asked), date))),
-        Some(Gust::Busy(asked)) => unseen(End::Edge(edge(503, Some(asked), date))),
+        Some(Gust::TooMany(asked)) => unseen(PlannedEnd::Edge(edge(429, Some(asked), date))),
+        Some(Gust::Busy(asked)) => unseen(PlannedEnd::Edge(edge(503, Some(asked), date))),
         Some(Gust::Gateway { status, acted, asked }) => {
-            let end = End::Edge(edge(*status, Some(asked), date));
+            let end = PlannedEnd::Edge(edge(*status, Some(asked), date));
             if *acted { answered(end) } else { unseen(end) }
         }
-        Some(Gust::Redirect) => unseen(End::Edge(redirect())),
+        Some(Gust::Redirect) => unseen(PlannedEnd::Edge(redirect())),
         Some(Gust::Cut) => after(Some(half), trip, FaultKind::Interrupted),
-        Some(Gust::Corrupt) => answered(End::Corrupt),
-        Some(Gust::Page { status }) => unseen(End::Edge(page(*status))),
-        Some(Gust::Framework { status }) => unseen(End::Edge(framework(*status))),
-        Some(Gust::Echo { status }) => unseen(End::Edge(echo(*status, credential))),
-        Some(Gust::TooLarge) => answered(End::AboveCap),
-        Some(Gust::LongPage { status }) => unseen(End::EdgeAboveCap(page(*status))),
-        Some(Gust::NoHttp) => unseen(End::Fault(Sent::Maybe, FaultKind::Protocol)),
+        Some(Gust::Corrupt) => answered(PlannedEnd::Corrupt),
+        Some(Gust::Page { status }) => unseen(PlannedEnd::Edge(page(*status))),
+        Some(Gust::Framework { status }) => unseen(PlannedEnd::Edge(framework(*status))),
+        Some(Gust::Echo { status }) => unseen(PlannedEnd::Edge(echo(*status, credential))),
+        Some(Gust::TooLarge) => answered(PlannedEnd::AboveCap),
+        Some(Gust::LongPage { status }) => unseen(PlannedEnd::EdgeAboveCap(page(*status))),
+        Some(Gust::NoHttp) => unseen(PlannedEnd::Fault(Sent::Maybe, FaultKind::Protocol)),
     };
     if way.lands <= limits.total {
         return way;
     }
     // Nothing was sent without a connection.
     let connects =
-        matches!(gust, Some(Gust::Slow { part: Part::Connect, ms }) if u128::from(*ms) >= limits.total.as_millis());
+        matches!(gust, Some(Gust::Slow { part: SlowPart::Connect, ms }) if u128::from(*ms) >= limits.total.as_millis());
     let (sent, arrives) = if connects { (Sent::No, None) } else { (Sent::Maybe, way.arrives) };
-    Way { arrives, lands: limits.total, end: End::Fault(sent, FaultKind::Timeout(Phase::Total)) }
+    Way { arrives, lands: limits.total, end: PlannedEnd::Fault(sent, FaultKind::Timeout(Phase::Total)) }
 }
 
 fn either(rng: &mut Rng) -> Sent {
@@ -132,29 +132,29 @@ fn either(rng: &mut Rng) -> Sent {
 }
 
 /// Plans a slow exchange. A server that answers late may also act late: at any time up to its answer.
-fn slow(part: Part, by: Duration, trip: Duration, limits: &Limits, rng: &mut Rng) -> Way {
+fn slow(part: SlowPart, by: Duration, trip: Duration, limits: &Limits, rng: &mut Rng) -> Way {
     let timeout = |sent, arrives, lands, phase| {
-        let end = End::Fault(sent, FaultKind::Timeout(phase));
+        let end = PlannedEnd::Fault(sent, FaultKind::Timeout(phase));
         Way { arrives, lands, end }
     };
     let acts = trip / 2 + by.mul_f64(if rng.bool() { 0.0 } else { rng.f64() });
     match part {
-        Part::Connect if by > limits.connect => timeout(Sent::No, None, limits.connect, Phase::Connect),
-        Part::Connect => Way { arrives: Some(by + trip / 2), lands: by + trip, end: End::Answer },
-        Part::Head if by > limits.head => timeout(Sent::Maybe, Some(acts), limits.head, Phase::Head),
-        Part::Read if by > limits.read => timeout(Sent::Maybe, Some(trip / 2), trip + limits.read, Phase::Read),
-        Part::Head => Way { arrives: Some(acts), lands: trip + by, end: End::Answer },
-        Part::Read | Part::Drip => Way { arrives: Some(trip / 2), lands: trip + by, end: End::Answer },
+        SlowPart::Connect if by > limits.connect => timeout(Sent::No, None, limits.connect, Phase::Connect),
+        SlowPart::Connect => Way { arrives: Some(by + trip / 2), lands: by + trip, end: PlannedEnd::Answer },
+        SlowPart::Head if by > limits.head => timeout(Sent::Maybe, Some(acts), limits.head, Phase::Head),
+        SlowPart::Read if by > limits.read => timeout(Sent::Maybe, Some(trip / 2), trip + limits.read, Phase::Read),
+        SlowPart::Head => Way { arrives: Some(acts), lands: trip + by, end: PlannedEnd::Answer },
+        SlowPart::Read | SlowPart::Drip => Way { arrives: Some(trip / 2), lands: trip + by, end: PlannedEnd::Answer },
     }
 }
 
-pub(crate) fn edge(status: u16, asked: Option<&Asked>, date: UnixTime) -> Response<Bytes> {
+pub(crate) fn edge(status: u16, asked: Option<&RetryAfter>, date: UnixTime) -> Response<Bytes> {
     let mut answer = text(status, "text/plain", "upstream error");
     let asked = match asked {
-        None | Some(Asked::Nothing) => None,
-        Some(Asked::Seconds(seconds)) => Some(HeaderValue::from(*seconds)),
-        Some(Asked::Date(ahead)) => HeaderValue::from_str(&http_date(date, *ahead)).ok(),
-        Some(Asked::Junk) => Some(HeaderValue::from_static("soon")),
+        None | Some(RetryAfter::Nothing) => None,
+        Some(RetryAfter::Seconds(seconds)) => Some(HeaderValue::from(*seconds)),
+        Some(RetryAfter::Date(ahead)) => HeaderValue::from_str(&http_date(date, *ahead)).ok(),
+        Some(RetryAfter::Junk) => Some(HeaderValue::from_static("soon")),
     };
     if let Some(asked) = asked {
         answer.headers_mut().insert(RETRY_AFTER, asked);
@@ -227,8 +227,8 @@ mod tests {
             Gust::TlsRefused,
             Gust::ProxyRefused,
             Gust::ProxyLocked,
-            Gust::TooMany(Asked::Seconds(3)),
-            Gust::Busy(Asked::Date(5)),
+            Gust::TooMany(RetryAfter::Seconds(3)),
+            Gust::Busy(RetryAfter::Date(5)),
             Gust::Redirect,
             Gust::Cut,
             Gust::Corrupt,
@@ -241,9 +241,9 @@ mod tests {
         ];
         for truth in [false, true] {
             gusts.extend([Gust::LostBefore { silent: truth }, Gust::LostAfter { silent: truth }]);
-            gusts.push(Gust::Gateway { status: 502, acted: truth, asked: Asked::Nothing });
+            gusts.push(Gust::Gateway { status: 502, acted: truth, asked: RetryAfter::Nothing });
         }
-        for part in [Part::Connect, Part::Head, Part::Read, Part::Drip] {
+        for part in [SlowPart::Connect, SlowPart::Head, SlowPart::Read, SlowPart::Drip] {
             gusts.extend([500, 11_000, 40_000].map(|ms| Gust::Slow { part, ms }));
         }
         gusts
@@ -261,15 +261,15 @@ mod tests {
                 let limits = Limits::of(ten, 1).total(total).reach(reach);
                 let way = way(Some(&gust), None, &limits, &mut rng, UnixTime::from_secs(0));
                 assert!(way.lands <= limits.total, "{gust:?}: {way:?}");
-                if let End::Fault(sent, kind) = way.end {
+                if let PlannedEnd::Fault(sent, kind) = way.end {
                     assert!(FAULTS.contains(&(sent, kind)), "{gust:?}: {kind:?}");
                     given.push((sent, kind));
                     assert!(sent == Sent::Maybe || way.arrives.is_none(), "{gust:?}: not sent, and arrived");
                 }
-                if let End::AboveCap | End::EdgeAboveCap(_) = way.end {
+                if let PlannedEnd::AboveCap | PlannedEnd::EdgeAboveCap(_) = way.end {
                     given.push((Sent::Maybe, FaultKind::TooLarge));
                 }
-                if let End::Answer | End::Corrupt | End::AboveCap = way.end {
+                if let PlannedEnd::Answer | PlannedEnd::Corrupt | PlannedEnd::AboveCap = way.end {
                     assert!(way.arrives.is_some_and(|arrives| arrives <= way.lands), "{gust:?}: {way:?}");
                 }
             }

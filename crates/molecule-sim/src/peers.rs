@@ -15,12 +15,12 @@ use crate::trace::Who;
 
 /// The A2A servers of all agents and the messages that each handled.
 #[derive(Debug, Default)]
-pub struct Peers {
-    servers: Vec<Server>,
+pub struct AgentServers {
+    servers: Vec<AgentServer>,
 }
 
 #[derive(Debug, Default)]
-struct Server {
+struct AgentServer {
     door: Door,
     /// How each message arrived every time it was handled, by message id.
     handled: BTreeMap<String, Vec<By>>,
@@ -63,9 +63,9 @@ pub(crate) enum Speech {
     Silent,
 }
 
-impl Peers {
+impl AgentServers {
     pub(crate) fn add(&mut self) {
-        self.servers.push(Server::default());
+        self.servers.push(AgentServer::default());
     }
 
     pub(crate) fn set(&mut self, agent: usize, door: &Door) {

@@ -20,7 +20,7 @@ pub(crate) struct Process {
     pub(crate) agent: usize,
     pub(crate) session: Session,
     pub(crate) host: Host,
-    jobs: BTreeMap<u32, Running>,
+    jobs: BTreeMap<u32, RunningJob>,
     begun: u32,
     /// Host operations in flight.
     pub(crate) acts: BTreeMap<EffectId, HostOp>,
@@ -36,7 +36,7 @@ pub(crate) struct Process {
     pub(crate) is_rival: bool,
 }
 
-struct Running {
+struct RunningJob {
     kind: JobKind,
     job: Box<dyn Job>,
     in_flight: BTreeSet<EffectId>,
@@ -63,7 +63,7 @@ impl Process {
 
     pub(crate) fn begin(&mut self, kind: JobKind, job: Box<dyn Job>) -> u32 {
         self.begun += 1;
-        self.jobs.insert(self.begun, Running { kind, job, in_flight: BTreeSet::new(), wake: 0 });
+        self.jobs.insert(self.begun, RunningJob { kind, job, in_flight: BTreeSet::new(), wake: 0 });
         self.begun
     }
 
@@ -103,7 +103,7 @@ impl Process {
 
     /// Returns whether a machine waits for its turn to get a token while no machine has the turn.
     pub(crate) fn waits_in_vain(&self, job: u32) -> bool {
-        let may_wait = |running: &&Running| matches!(running.kind, JobKind::Register | JobKind::Recover { .. });
+        let may_wait = |running: &&RunningJob| matches!(running.kind, JobKind::Register | JobKind::Recover { .. });
         let waits =
             self.jobs.get(&job).filter(may_wait).is_some_and(|running| running.job.printed().contains("take the turn"));
         waits

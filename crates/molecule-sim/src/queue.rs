@@ -7,13 +7,13 @@ use molecule_proto::Time;
 
 /// Planned events by time.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub(crate) struct EventQueue<T> {
     order: BinaryHeap<Reverse<(Time, u64)>>,
     plans: BTreeMap<u64, T>,
     planned: u64,
 }
 
-impl<T> Queue<T> {
+impl<T> EventQueue<T> {
     pub(crate) fn new() -> Self {
         Self { order: BinaryHeap::new(), plans: BTreeMap::new(), planned: 0 }
     }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn time_comes_first_and_then_the_order_of_planning() {
-        let mut queue = Queue::new();
+        let mut queue = EventQueue::new();
         let at = Time::from_nanos;
         for (moment, what) in [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b'), (9, 'e')] {
             queue.plan(at(moment), what);

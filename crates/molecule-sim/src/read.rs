@@ -10,11 +10,11 @@ use molecule_core::machine::Now;
 use molecule_proto::WorkspaceId;
 use serde_json::Value;
 
-use crate::trace::{About, Landing, Says};
+use crate::trace::{About, OutcomeRecord, Says};
 use crate::weather::Route;
 
 /// Fills in the fields that an answer determines.
-pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now) {
+pub(crate) fn answer(landing: &mut OutcomeRecord, answer: &Response<Bytes>, clock: Now) {
     let route = landing.ask.as_ref().and_then(|ask| ask.route);
     let is_refusal = !answer.status().is_success();
     if let (Some(Route::Discover | Route::Peers), Some(ask)) = (route, &landing.ask) {
@@ -34,7 +34,7 @@ pub(crate) fn answer(landing: &mut Landing, answer: &Response<Bytes>, clock: Now
 }
 
 /// Fills in the fields that an answer's head determines; `body`: the decoded body, if it was read.
-pub(crate) fn head<B>(landing: &mut Landing, answer: &Response<B>, body: Option<&Value>, clock: Now) {
+pub(crate) fn head<B>(landing: &mut OutcomeRecord, answer: &Response<B>, body: Option<&Value>, clock: Now) {
     landing.status = Some(answer.status());
     landing.left = left(answer.headers());
     if !answer.status().is_success() {

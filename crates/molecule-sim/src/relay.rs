@@ -11,15 +11,15 @@ use molecule_proto::Time;
 
 use crate::agent::is_made_up;
 use crate::clock::platform_now;
-use crate::net::{self, End};
+use crate::net::{self, PlannedEnd};
 use crate::peers::{By, Speech};
 use crate::trace::TraceEvent;
-use crate::weather::{Gust, Part, Route};
+use crate::weather::{Gust, Route, SlowPart};
 use crate::world::{Happening, World};
 
 /// The platform's work in flight.
 #[derive(Default)]
-pub(crate) struct Mail {
+pub(crate) struct PlatformCalls {
     /// Requests that the platform answers later, with the number of the flight that carries each.
     pub(crate) waiting: BTreeMap<Ticket, u64>,
     legs: BTreeMap<DispatchId, Leg>,
@@ -31,7 +31,7 @@ pub(crate) struct Mail {
 struct Leg {
     by: By,
     request: Request<Bytes>,
-    end: End,
+    end: PlannedEnd,
     gust: Option<Gust>,
     /// The delay of the agent's answer on its way back.
     back: Duration,
@@ -40,7 +40,7 @@ struct Leg {
 
 /// The request that an agent's server answers: one sent directly, or one from the platform.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Exchange {
+pub(crate) enum AgentRequest {
     Flight(u64),
     Leg(DispatchId),
 }
@@ -95,15 +95,15 @@ impl World<'_> {
         }
         let end = match (way.end, &meets) {
             // These faults change the agent's answer, if there is one.
-            (End::Fault(..), Some(Gust::Cut)) | (End::AboveCap, _) => End::Answer,
-            (End::EdgeAboveCap(page), _) => End::Edge(page),
+            (PlannedEnd::Fault(..), Some(Gust::Cut)) | (PlannedEnd::AboveCap, _) => PlannedEnd::Answer,
+            (PlannedEnd::EdgeAboveCap(page), _) => PlannedEnd::Edge(page),
             (end, _) => end,
         };
         match &end {
-            End::Answer
-            | End::Corrupt
-            | End::Fault(_, FaultKind::Timeout(Phase::Head | Phase::Read | Phase::Total)) => {}
-            End::Edge(_) | End::EdgeAboveCap(_) | End::AboveCap | End::Fault(..) => {
+            PlannedEnd::Answer
+            | PlannedEnd::Corrupt
+            | PlannedEnd::Fault(_, FaultKind::Timeout(Phase::Head | Phase::Read | Phase::Total)) => {}
+            PlannedEnd::Edge(_) | PlannedEnd::EdgeAboveCap(_) | PlannedEnd::AboveCap | PlannedEnd::Fault(..) => {
                 self.plan(self.now + way.lands, Happening::Returns(id))
             }
         }
@@ -120,7 +120,7 @@ impl World<'_> {
         };
         let computer = &self.agents[agent];
         if self.now < computer.asleep_until {
-            return Err(Gust::Slow { part: Part::Connect, ms: 3_600_000 });
+            return Err(Gust::Slow { part: SlowPart::Connect, ms: 3_600_000 });
         }
         // The program is the server, so the port is closed while no process runs.
         if computer.process.is_some() { Ok(agent) } else { Err(Gust::Refused) }
@@ -133,7 +133,7 @@ impl World<'_> {
         let (said, thinks) = self.visit(&request, by);
         if let Some(leg) = self.mail.legs.get_mut(&id) {
             leg.said = Some(said);
-            self.plan(self.now + thinks, Happening::Speaks(Exchange::Leg(id)));
+            self.plan(self.now + thinks, Happening::Speaks(AgentRequest::Leg(id)));
         }
     }
 
@@ -151,12 +151,12 @@ impl World<'_> {
     }
 
     /// Sends an agent's answer after its delay.
-    pub(crate) fn speaks(&mut self, exchange: Exchange) {
+    pub(crate) fn speaks(&mut self, exchange: AgentRequest) {
         match exchange {
-            Exchange::Flight(flight) => self.peer_answers(flight),
-            Exchange::Leg(id) => {
+            AgentRequest::Flight(flight) => self.peer_answers(flight),
+            AgentRequest::Leg(id) => {
                 let Some(leg) = self.mail.legs.get(&id) else { return };
-                let waits = matches!(leg.end, End::Answer | End::Corrupt);
+                let waits = matches!(leg.end, PlannedEnd::Answer | PlannedEnd::Corrupt);
                 if waits && !matches!(leg.said, Some(Speech::Silent) | None) {
                     self.plan(self.now + leg.back, Happening::Returns(id));
                 }
@@ -168,14 +168,14 @@ impl World<'_> {
     pub(crate) fn returns(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.remove(&id) else { return };
         let outcome = match (leg.end, leg.said) {
-            (End::Edge(answer) | End::EdgeAboveCap(answer), _) => Ok(answer),
-            (End::Fault(_, kind), _) => Err(faulty(kind)),
-            (End::Answer | End::AboveCap, Some(Speech::Answers(answer))) => match leg.gust {
+            (PlannedEnd::Edge(answer) | PlannedEnd::EdgeAboveCap(answer), _) => Ok(answer),
+            (PlannedEnd::Fault(_, kind), _) => Err(faulty(kind)),
+            (PlannedEnd::Answer | PlannedEnd::AboveCap, Some(Speech::Answers(answer))) => match leg.gust {
                 Some(Gust::Cut) => Err(DispatchFault::Cut(answer.status())),
                 Some(Gust::TooLarge) => Ok(self.too_long()),
                 _ => Ok(answer),
             },
-            (End::Corrupt, Some(Speech::Answers(answer))) => Ok(net::corrupt(answer)),
+            (PlannedEnd::Corrupt, Some(Speech::Answers(answer))) => Ok(net::corrupt(answer)),
             (_, Some(Speech::Cut(status))) => Err(DispatchFault::Cut(status)),
             (_, Some(Speech::TooLong)) => Ok(self.too_long()),
             (_, Some(Speech::HangsUp | Speech::Silent) | None) => Err(DispatchFault::Closed),

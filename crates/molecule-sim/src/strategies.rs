@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::calls::{CallKind, PeerAsk, PeerWay};
 use crate::door::{Door, Manner};
 use crate::scenario::{AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt};
-use crate::weather::{Asked, Gust, Part, Route, Weather};
+use crate::weather::{Gust, RetryAfter, Route, SlowPart, Weather};
 
 /// Scenarios of one minute to one hour with many actions.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
@@ -282,7 +282,7 @@ fn route() -> impl Strategy<Value = Route> {
 }
 
 fn gust() -> impl Strategy<Value = Gust> {
-    let part = prop_oneof![Just(Part::Connect), Just(Part::Head), Just(Part::Read), Just(Part::Drip)];
+    let part = prop_oneof![Just(SlowPart::Connect), Just(SlowPart::Head), Just(SlowPart::Read), Just(SlowPart::Drip)];
     prop_oneof![
         2 => Just(Gust::Refused),
         1 => Just(Gust::Unresolved),
@@ -309,11 +309,11 @@ fn gust() -> impl Strategy<Value = Gust> {
     ]
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn asked() -> impl Strategy<Value = RetryAfter> {
     prop_oneof![
-        2 => Just(Asked::Nothing),
-        4 => (0u32..90).prop_map(Asked::Seconds),
-        1 => (-100i32..100).prop_map(Asked::Date),
-        1 => Just(Asked::Junk),
+        2 => Just(RetryAfter::Nothing),
+        4 => (0u32..90).prop_map(RetryAfter::Seconds),
+        1 => (-100i32..100).prop_map(RetryAfter::Date),
+        1 => Just(RetryAfter::Junk),
     ]
 }

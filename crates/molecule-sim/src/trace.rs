@@ -14,7 +14,7 @@ use molecule_proto::{Time, WorkspaceId};
 
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
-use crate::peers::{Peers, Reached};
+use crate::peers::{AgentServers, Reached};
 use crate::scenario::ScenarioAction;
 use crate::weather::{Gust, Route};
 
@@ -55,7 +55,7 @@ pub struct Facts<'a> {
     /// The agents' computers and programs.
     pub agents: &'a [Agent],
     /// The agents' own A2A servers.
-    pub peers: &'a Peers,
+    pub peers: &'a AgentServers,
     /// Whether the network has no faults and the database is up.
     pub fair: bool,
 }
@@ -75,7 +75,7 @@ pub enum TraceEvent<'a> {
     /// A message reaches an agent's server. The machine is the sender, where that is known.
     Reached(&'a Reached),
     /// An effect's outcome is fed to the machine.
-    Landed(&'a Landing, Taken),
+    Landed(&'a OutcomeRecord, Taken),
     /// The machine emits an event to the application.
     Told(&'a Event),
     /// The machine is idle.
@@ -155,7 +155,7 @@ pub struct About {
 }
 
 /// The outcome of an effect.
-pub struct Landing {
+pub struct OutcomeRecord {
     /// The effect.
     pub id: EffectId,
     /// The request, if the effect was one.
@@ -206,7 +206,7 @@ pub enum Taken {
     TooLate,
 }
 
-impl Landing {
+impl OutcomeRecord {
     /// Returns whether the request succeeded: the answer is a success, or says that the workspace is gone.
     pub fn is_good(&self) -> bool {
         let is_success = self.status.is_some_and(|status| status.is_success());

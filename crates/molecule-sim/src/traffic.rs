@@ -13,22 +13,22 @@ use molecule_proto::Time;
 use crate::agent::ORIGIN;
 use crate::clock::platform_now;
 use crate::idle::Onto;
-use crate::net::{self, End};
+use crate::net::{self, PlannedEnd};
 use crate::peers::{By, Speech};
-use crate::relay::Exchange;
+use crate::relay::AgentRequest;
 use crate::scenario::{Crash, Moment};
-use crate::trace::{Landing, RequestRecord, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, RequestRecord, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 use crate::world::{Happening, World};
 
 /// A request in flight.
-pub(crate) struct Flight {
+pub(crate) struct RequestInFlight {
     pub(crate) who: Who,
     ask: RequestRecord,
     /// The request until it reaches the server; `None` afterwards, or if it never does.
     request: Option<Request<Bytes>>,
     answer: Option<Response<Bytes>>,
-    end: End,
+    end: PlannedEnd,
     lands: Time,
     landed: bool,
     /// Whether it uses a pooled connection.
@@ -37,7 +37,7 @@ pub(crate) struct Flight {
     /// The time at which the caller stops waiting for the answer's head.
     patience: Time,
     /// While the server works on the answer: the planned end, and the delay of the answer on its way back.
-    thinking: Option<(End, Duration)>,
+    thinking: Option<(PlannedEnd, Duration)>,
     /// The answer that a peer will send.
     said: Option<Speech>,
     /// Whether the platform's answer is still outstanding.
@@ -117,7 +117,7 @@ impl World<'_> {
         let number = self.requests;
         let lands = self.now + way.lands;
         let request = way.arrives.map(|_| request);
-        let flight = Flight {
+        let flight = RequestInFlight {
             who,
             ask,
             request,
@@ -180,7 +180,7 @@ impl World<'_> {
         if route == Some(Route::Direct) {
             let (said, thinks) = self.visit(&request, By::Direct(who));
             self.waits(number, |flight| flight.said = Some(said));
-            return self.plan(self.now + thinks, Happening::Speaks(Exchange::Flight(number)));
+            return self.plan(self.now + thinks, Happening::Speaks(AgentRequest::Flight(number)));
         }
         if route == Some(Route::A2a) {
             // Work of the platform that is already due is not attributed to this request.
@@ -203,15 +203,15 @@ impl World<'_> {
 
     /// Makes the caller of a request wait for an answer that the server sends later, at most until the caller's timeout
     /// for the head.
-    fn waits(&mut self, number: u64, change: impl FnOnce(&mut Flight)) {
+    fn waits(&mut self, number: u64, change: impl FnOnce(&mut RequestInFlight)) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number) else { return };
         change(flight);
-        let comes = matches!(flight.end, End::Answer | End::Corrupt | End::AboveCap);
+        let comes = matches!(flight.end, PlannedEnd::Answer | PlannedEnd::Corrupt | PlannedEnd::AboveCap);
         if flight.landed || !comes {
             return self.forget(number);
         }
-        let none = End::Fault(Sent::Maybe, FaultKind::Timeout(Phase::Head));
+        let none = PlannedEnd::Fault(Sent::Maybe, FaultKind::Timeout(Phase::Head));
         let end = std::mem::replace(&mut flight.end, none);
         flight.thinking = Some((end, flight.lands.since(now)));
         flight.lands = flight.patience.max(now);
@@ -220,7 +220,7 @@ impl World<'_> {
     }
 
     /// Sends an answer, or the fault in its place, back to the caller. An answer that comes too late is dropped.
-    fn comes_back(&mut self, number: u64, end: Option<End>, answer: Option<Response<Bytes>>) {
+    fn comes_back(&mut self, number: u64, end: Option<PlannedEnd>, answer: Option<Response<Bytes>>) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(&number) else { return };
         flight.answer = answer;
@@ -236,11 +236,11 @@ impl World<'_> {
     /// Sends the answer of a peer that was called directly.
     pub(crate) fn peer_answers(&mut self, number: u64) {
         let said = self.flights.get_mut(&number).and_then(|flight| flight.said.take());
-        let broke = |kind| Some(End::Fault(Sent::Maybe, kind));
+        let broke = |kind| Some(PlannedEnd::Fault(Sent::Maybe, kind));
         match said {
             Some(Speech::Answers(answer)) => self.comes_back(number, None, Some(answer)),
             Some(Speech::HangsUp | Speech::Cut(_)) => self.comes_back(number, broke(FaultKind::Interrupted), None),
-            Some(Speech::TooLong) => self.comes_back(number, Some(End::AboveCap), Some(long_reply())),
+            Some(Speech::TooLong) => self.comes_back(number, Some(PlannedEnd::AboveCap), Some(long_reply())),
             Some(Speech::Silent) | None => {}
         }
     }
@@ -277,7 +277,7 @@ impl World<'_> {
         flight.landed = true;
         let who = flight.who;
         let late = now.since(flight.lands);
-        let end = std::mem::replace(&mut flight.end, End::Answer);
+        let end = std::mem::replace(&mut flight.end, PlannedEnd::Answer);
         let answer = flight.answer.take();
         let (ask, total, is_kept) = (flight.ask.clone(), flight.total, flight.is_kept);
         self.forget(number);
@@ -287,12 +287,16 @@ impl World<'_> {
         let outcome = match (end, answer) {
             // The computer was suspended past every limit.
             (_, _) if late > total && self.rng.bool() => fault(Sent::Maybe, FaultKind::Timeout(Phase::Total)),
-            (End::Answer, Some(answer)) => Outcome::Response(answer),
-            (End::Corrupt, Some(answer)) => Outcome::Response(net::corrupt(answer)),
-            (End::Edge(answer), _) => Outcome::Response(answer),
-            (End::AboveCap, Some(answer)) | (End::EdgeAboveCap(answer), _) => Outcome::Failed(net::above_cap(answer)),
-            (End::Fault(sent, kind), _) => fault(sent, kind),
-            (End::Answer | End::Corrupt | End::AboveCap, None) => fault(Sent::Maybe, FaultKind::Interrupted),
+            (PlannedEnd::Answer, Some(answer)) => Outcome::Response(answer),
+            (PlannedEnd::Corrupt, Some(answer)) => Outcome::Response(net::corrupt(answer)),
+            (PlannedEnd::Edge(answer), _) => Outcome::Response(answer),
+            (PlannedEnd::AboveCap, Some(answer)) | (PlannedEnd::EdgeAboveCap(answer), _) => {
+                Outcome::Failed(net::above_cap(answer))
+            }
+            (PlannedEnd::Fault(sent, kind), _) => fault(sent, kind),
+            (PlannedEnd::Answer | PlannedEnd::Corrupt | PlannedEnd::AboveCap, None) => {
+                fault(Sent::Maybe, FaultKind::Interrupted)
+            }
         };
         self.release(who, &ask.origin, is_kept, &outcome);
         self.hand_over(who, ask.id, Some(ask), outcome);
@@ -318,7 +322,7 @@ impl World<'_> {
         let (number, lands) = (*number, now + Duration::from_millis(1));
         if !flight.landed && flight.lands > lands {
             flight.thinking = None;
-            flight.end = End::Fault(Sent::Maybe, FaultKind::Cancelled);
+            flight.end = PlannedEnd::Fault(Sent::Maybe, FaultKind::Cancelled);
             flight.lands = lands;
             self.plan(lands, Happening::Lands(number));
         }
@@ -331,7 +335,7 @@ impl World<'_> {
             return self.crash(who.agent, crash);
         }
         let clock = self.clock(who.agent);
-        let landing = Landing::of(id, ask, &outcome, clock);
+        let landing = OutcomeRecord::of(id, ask, &outcome, clock);
         let Some(process) = self.process_mut(who.process) else { return };
         let process_is_rival = process.is_rival;
         let taken = process.feed(who.job, clock, id, outcome);

@@ -54,12 +54,12 @@ pub enum Gust {
     /// connection.
     Slow {
         /// The part.
-        part: Part,
+        part: SlowPart,
         /// The delay in milliseconds.
         ms: u32,
     },
     /// A gateway in front of the server refuses the request with 429.
-    TooMany(Asked),
+    TooMany(RetryAfter),
     /// An error of a gateway.
     Gateway {
         /// 502, 503 or 504.
@@ -67,11 +67,11 @@ pub enum Gust {
         /// Whether the server got the request nevertheless, and acted.
         acted: bool,
         /// The `Retry-After` header, which some gateways send with their error pages.
-        #[serde(default, skip_serializing_if = "Asked::is_nothing")]
-        asked: Asked,
+        #[serde(default, skip_serializing_if = "RetryAfter::is_nothing")]
+        asked: RetryAfter,
     },
     /// A gateway in front of the server answers 503 with `Retry-After` and does not pass the request on.
-    Busy(Asked),
+    Busy(RetryAfter),
     /// A redirect to a sign-in page on another host.
     Redirect,
     /// The answer ends in the middle of its body.
@@ -106,7 +106,7 @@ pub enum Gust {
 
 /// A part of an exchange that can be slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Part {
+pub enum SlowPart {
     /// Opening the connection.
     Connect,
     /// The answer's head.
@@ -119,7 +119,7 @@ pub enum Part {
 
 /// The value of `Retry-After`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Asked {
+pub enum RetryAfter {
     /// No header.
     #[default]
     Nothing,
@@ -131,7 +131,7 @@ pub enum Asked {
     Junk,
 }
 
-impl Asked {
+impl RetryAfter {
     fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }

@@ -13,14 +13,14 @@ use molecule_proto::{Time, Token};
 
 use crate::agent::{Agent, ORGANISATION};
 use crate::clock::BEGINNING;
-use crate::invariants::{Broken, Watch};
-use crate::peers::{By, Peers};
+use crate::invariants::{BrokenInvariant, InvariantSet};
+use crate::peers::{AgentServers, By};
 use crate::process::Process;
-use crate::relay::{Exchange, Mail};
+use crate::relay::{AgentRequest, PlatformCalls};
 use crate::sabotage::Saboteurs;
 use crate::scenario::{AgentSetup, Scenario};
 use crate::trace::{Facts, Sight, TraceEvent, Who};
-use crate::traffic::Flight;
+use crate::traffic::RequestInFlight;
 use crate::weather::Weather;
 
 /// The administrator's token in every world.
@@ -33,20 +33,20 @@ pub(crate) const SECRET_MARK: &str = "hush-hush";
 pub(crate) struct World<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) now: Time,
-    queue: crate::queue::Queue<Happening>,
+    queue: crate::queue::EventQueue<Happening>,
     pub(crate) platform: Platform,
     pub(crate) agents: Vec<Agent>,
-    pub(crate) peers: Peers,
-    pub(crate) mail: Mail,
+    pub(crate) peers: AgentServers,
+    pub(crate) mail: PlatformCalls,
     /// Processes by number; `None` for one that ended.
     pub(crate) processes: Vec<Option<Process>>,
-    pub(crate) flights: BTreeMap<u64, Flight>,
+    pub(crate) flights: BTreeMap<u64, RequestInFlight>,
     pub(crate) weather: Weather,
     pub(crate) database_up: bool,
     pub(crate) rng: Rng,
-    watch: Watch,
-    broken: Option<Broken>,
-    trace: Option<Trace>,
+    watch: InvariantSet,
+    broken: Option<BrokenInvariant>,
+    trace: Option<TraceLines>,
     pub(crate) saboteurs: Option<Saboteurs<'a>>,
     pub(crate) requests: u64,
     pub(crate) limited: u64,
@@ -70,7 +70,7 @@ pub(crate) enum Happening {
     /// A call of the platform reaches an agent's server.
     Knocks(DispatchId),
     /// An agent's server sends its answer.
-    Speaks(Exchange),
+    Speaks(AgentRequest),
     /// The outcome of a call reaches the platform.
     Returns(DispatchId),
     /// The platform's wake.
@@ -97,9 +97,9 @@ pub(crate) enum Happening {
 
 /// The result of a run.
 #[derive(Debug, Default)]
-pub struct Run {
+pub struct RunResult {
     /// The invariant that broke, if one did.
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenInvariant>,
     /// Virtual time that passed.
     pub simulated: Duration,
     /// Requests that machines started.
@@ -116,7 +116,7 @@ pub struct Run {
     pub trace: Vec<String>,
 }
 
-struct Trace {
+struct TraceLines {
     lines: std::collections::VecDeque<String>,
     most: usize,
 }
@@ -125,22 +125,22 @@ struct Trace {
 const TICK: Duration = Duration::from_secs(10);
 
 /// Runs a scenario to its end, or to the first invariant that breaks.
-pub fn run(scenario: &Scenario) -> Run {
-    World::new(scenario, None).turn()
+pub fn run(scenario: &Scenario) -> RunResult {
+    World::new(scenario, None).run_to_end()
 }
 
 /// Runs a scenario with saboteurs between machines and driver.
-pub fn run_sabotaged(scenario: &Scenario, saboteurs: Saboteurs<'_>) -> Run {
-    World { saboteurs: Some(saboteurs), ..World::new(scenario, None) }.turn()
+pub fn run_sabotaged(scenario: &Scenario, saboteurs: Saboteurs<'_>) -> RunResult {
+    World { saboteurs: Some(saboteurs), ..World::new(scenario, None) }.run_to_end()
 }
 
 /// Runs a scenario and keeps the last `lines` lines of the trace.
-pub fn run_traced(scenario: &Scenario, lines: usize) -> Run {
-    World::new(scenario, Some(Trace { lines: std::collections::VecDeque::new(), most: lines })).turn()
+pub fn run_traced(scenario: &Scenario, lines: usize) -> RunResult {
+    World::new(scenario, Some(TraceLines { lines: std::collections::VecDeque::new(), most: lines })).run_to_end()
 }
 
 impl<'a> World<'a> {
-    fn new(scenario: &'a Scenario, trace: Option<Trace>) -> Self {
+    fn new(scenario: &'a Scenario, trace: Option<TraceLines>) -> Self {
         let setup = &scenario.setup;
         let mut rng = Rng::with_seed(scenario.seed);
         let platform = Platform::new(
@@ -155,17 +155,17 @@ impl<'a> World<'a> {
         let mut world = Self {
             scenario,
             now: BEGINNING,
-            queue: crate::queue::Queue::new(),
+            queue: crate::queue::EventQueue::new(),
             platform,
             agents: Vec::new(),
-            peers: Peers::default(),
-            mail: Mail::default(),
+            peers: AgentServers::default(),
+            mail: PlatformCalls::default(),
             processes: Vec::new(),
             flights: BTreeMap::new(),
             weather: Weather::fair(),
             database_up: true,
             rng,
-            watch: Watch::new(),
+            watch: InvariantSet::new(),
             broken: None,
             trace,
             saboteurs: None,
@@ -189,7 +189,7 @@ impl<'a> World<'a> {
         world
     }
 
-    fn turn(mut self) -> Run {
+    fn run_to_end(mut self) -> RunResult {
         while self.broken.is_none()
             && let Some((at, what)) = self.queue.next(Time::from_nanos(u64::MAX))
         {
@@ -200,7 +200,7 @@ impl<'a> World<'a> {
             }
             self.happens(what);
         }
-        Run {
+        RunResult {
             broken: self.broken,
             simulated: self.now.since(BEGINNING),
             requests: self.requests,
@@ -213,7 +213,7 @@ impl<'a> World<'a> {
     }
 
     fn happens(&mut self, what: Happening) {
-        if let Some(until) = self.sleeper(&what) {
+        if let Some(until) = self.suspended_until(&what) {
             return self.plan(until, what);
         }
         match what {
@@ -254,7 +254,7 @@ impl<'a> World<'a> {
     }
 
     /// The end of the suspension of the computer on which this would happen, if it is suspended.
-    fn sleeper(&self, what: &Happening) -> Option<Time> {
+    fn suspended_until(&self, what: &Happening) -> Option<Time> {
         let agent = match what {
             Happening::ScenarioAction(number) => {
                 let timed = &self.scenario.acts[*number];
@@ -304,7 +304,7 @@ impl<'a> World<'a> {
         self.steps += 1;
     }
 
-    pub(crate) fn came_to(&mut self, outcome: &CallOutcome) {
+    pub(crate) fn record_outcome(&mut self, outcome: &CallOutcome) {
         self.outcomes.push(outcome.clone());
     }
 
@@ -356,7 +356,7 @@ impl<'a> World<'a> {
         self.broken.is_some()
     }
 
-    pub(crate) fn watch(&mut self) -> &mut Watch {
+    pub(crate) fn watch(&mut self) -> &mut InvariantSet {
         &mut self.watch
     }
 }

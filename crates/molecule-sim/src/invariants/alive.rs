@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Invariant, Known};
+use super::{Invariant, KnownSecrets};
 use crate::trace::{Sight, TraceEvent};
 use crate::weather::Route;
 
@@ -23,7 +23,7 @@ impl Invariant for SentOnceSentAlive {
          new one"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let TraceEvent::Asked(ask) = &sight.seen else { return Ok(()) };
         let is_once = matches!(ask.route, Some(Route::Rotate | Route::Mint | Route::A2a | Route::Direct));
         match ask.dead {

@@ -8,10 +8,10 @@ use molecule_core::effect::HostOp;
 use molecule_proto::Time;
 
 use super::lanes::Lane;
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::agent::Agent;
 use crate::job::JobKind;
-use crate::trace::{Landing, RequestRecord, Says, Sight, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, RequestRecord, Says, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -65,7 +65,7 @@ impl Invariant for WithinBudgetAndBackoff {
          leaves a scarce window to the heartbeats; and a call sends at most four requests besides those for a new bearer"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let who = sight.who;
         match &sight.seen {
@@ -188,7 +188,7 @@ impl WithinBudgetAndBackoff {
         Ok(())
     }
 
-    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &Landing) {
+    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &OutcomeRecord) {
         let Some(ask) = &landing.ask else { return };
         let (who, now) = (sight.who, sight.clock.mono);
         let status = landing.status.map(|status| status.as_u16());

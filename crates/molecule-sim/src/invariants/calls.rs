@@ -7,10 +7,10 @@ use molecule_core::{CallOutcome, Error, QueueOutcome};
 use molecule_proto::{QueueId, QueueStatus, Reply, Time};
 
 use super::doubles::peer_of;
-use super::{Invariant, Known, is_dead, of};
+use super::{Invariant, KnownSecrets, is_dead, of};
 use crate::job::{Ending, JobKind};
 use crate::scenario::ScenarioAction;
-use crate::trace::{Landing, Sight, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, Sight, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 
 /// See [`Invariant::sentence`].
@@ -49,7 +49,7 @@ impl Invariant for CallsEndInTimeAndTruthfully {
          peer's feed, not delivered if no peer handled it, and worth another try only then"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let who = sight.who;
         self.in_time(sight)?;
         match &sight.seen {
@@ -106,7 +106,7 @@ impl CallsEndInTimeAndTruthfully {
 }
 
 impl OpenCall {
-    fn landed(&mut self, landing: &Landing) {
+    fn landed(&mut self, landing: &OutcomeRecord) {
         let Some(ask) = &landing.ask else { return };
         if !matches!(ask.route, Some(Route::A2a | Route::Direct)) {
             return;

@@ -4,32 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use molecule_core::effect::Sent;
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::job::JobKind;
 use crate::peers::By;
-use crate::trace::{About, Landing, RequestRecord, Sight, TraceEvent, Who};
+use crate::trace::{About, OutcomeRecord, RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct NoDoubles {
     /// By call: its message, and the outcome of the last request that may have been handled.
-    calls: BTreeMap<Who, Message>,
+    calls: BTreeMap<Who, SentMessage>,
     /// The sending machine of each message.
     senders: BTreeMap<String, Who>,
     /// The delegation of each call.
-    delegations: BTreeMap<Who, Delegated>,
+    delegations: BTreeMap<Who, SentDelegation>,
 }
 
 #[derive(Debug)]
-struct Message {
+struct SentMessage {
     id: String,
     body: bytes::Bytes,
     maybe: Option<String>,
 }
 
 #[derive(Debug)]
-struct Delegated {
+struct SentDelegation {
     key: String,
     task: String,
     /// The ids of the delegations that the platform created.
@@ -46,7 +46,7 @@ impl Invariant for NoDoubles {
          of its sender; a delegation keeps its key however often it is sent, and the platform makes one of it"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
             TraceEvent::Asked(ask) => match (ask.route, &ask.about) {
@@ -92,7 +92,7 @@ impl NoDoubles {
             return Err(format!("message {id} was another call's"));
         }
         let Some(before) = self.calls.get(&who) else {
-            self.calls.insert(who, Message { id, body, maybe: None });
+            self.calls.insert(who, SentMessage { id, body, maybe: None });
             return Ok(());
         };
         if before.id != id || before.body != body {
@@ -106,7 +106,7 @@ impl NoDoubles {
 
     fn delegates(&mut self, who: Who, about: &About) -> Result<(), String> {
         let Some((key, task)) = &about.delegation else { return Ok(()) };
-        let first = || Delegated { key: key.clone(), task: task.clone(), made: BTreeSet::new() };
+        let first = || SentDelegation { key: key.clone(), task: task.clone(), made: BTreeSet::new() };
         let first = self.delegations.entry(who).or_insert_with(first);
         if first.key != *key || first.task != *task || key.is_empty() {
             return Err(format!("a delegation under the key {key:?}, and before it was {:?}", first.key));
@@ -137,7 +137,7 @@ impl NoDoubles {
 /// Returns whether somebody may have handled the message of a request with this outcome. Nobody has if the request was
 /// never sent, if the called peer refused it at once, or if the platform itself refused it; nobody else's refusal
 /// counts.
-fn may_be_handled(landing: &Landing) -> bool {
+fn may_be_handled(landing: &OutcomeRecord) -> bool {
     let direct = match landing.ask.as_ref().and_then(|ask| ask.route) {
         Some(Route::Direct) => true,
         Some(Route::A2a) => false,

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use molecule_core::effect::EffectId;
 use molecule_core::machine::StopLevel;
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::trace::{Sight, Taken, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct EveryStartEndsOnce {
     /// By process, because ids are unique only within a session.
-    open: BTreeMap<(usize, EffectId), Open>,
+    open: BTreeMap<(usize, EffectId), OpenEffect>,
     /// Processes that were stopped at once and abandon their effects.
     hurried: BTreeSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
+enum OpenEffect {
     Wanted,
     Cancelled,
 }
@@ -33,23 +33,25 @@ impl Invariant for EveryStartEndsOnce {
          and no lock outlives the loop"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let process = sight.who.process;
         match &sight.seen {
             TraceEvent::Asked(ask) => self.begins(process, ask.id),
             TraceEvent::HostAsked(id, _) => self.begins(process, *id),
             TraceEvent::Cancelled(id) => match self.open.get_mut(&(process, *id)) {
-                Some(open @ Open::Wanted) => {
-                    *open = Open::Cancelled;
+                Some(open @ OpenEffect::Wanted) => {
+                    *open = OpenEffect::Cancelled;
                     Ok(())
                 }
-                Some(Open::Cancelled) => Err(format!("effect {} is cancelled twice", id.0)),
+                Some(OpenEffect::Cancelled) => Err(format!("effect {} is cancelled twice", id.0)),
                 None => Err(format!("effect {} is cancelled and is not under way", id.0)),
             },
             TraceEvent::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
                 (None, _) => Err(format!("effect {} ends and was not under way", landing.id.0)),
-                (Some(Open::Cancelled), Taken::Yes) => Err(format!("effect {} was cancelled and taken", landing.id.0)),
-                (Some(Open::Wanted), Taken::GivenBack) if !self.hurried.contains(&process) => {
+                (Some(OpenEffect::Cancelled), Taken::Yes) => {
+                    Err(format!("effect {} was cancelled and taken", landing.id.0))
+                }
+                (Some(OpenEffect::Wanted), Taken::GivenBack) if !self.hurried.contains(&process) => {
                     Err(format!("effect {} was given back, and nobody had cancelled it", landing.id.0))
                 }
                 (Some(_), _) => Ok(()),
@@ -81,7 +83,7 @@ impl Invariant for EveryStartEndsOnce {
 
 impl EveryStartEndsOnce {
     fn begins(&mut self, process: usize, id: EffectId) -> Result<(), String> {
-        match self.open.insert((process, id), Open::Wanted) {
+        match self.open.insert((process, id), OpenEffect::Wanted) {
             None => Ok(()),
             Some(_) => Err(format!("effect {} is started twice", id.0)),
         }

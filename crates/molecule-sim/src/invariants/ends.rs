@@ -8,11 +8,11 @@ use molecule_core::machine::StopLevel;
 use molecule_core::{Ended, Error, ErrorKind, Event};
 use molecule_proto::{Time, WorkspaceStatus};
 
-use super::{Invariant, Known, is_dead, of};
+use super::{Invariant, KnownSecrets, is_dead, of};
 use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
 use crate::scenario::ScenarioAction;
-use crate::trace::{Landing, Says, Sight, Taken, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -64,7 +64,7 @@ impl Invariant for EndsForAReason {
          or as soon as a register is finished"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
             TraceEvent::StopRaised => {
@@ -123,7 +123,7 @@ impl EndsForAReason {
         }
     }
 
-    fn ended(&self, sight: &Sight<'_>, known: &Known, life: &Life, ended: Ended) -> Result<(), String> {
+    fn ended(&self, sight: &Sight<'_>, known: &KnownSecrets, life: &Life, ended: Ended) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let platform = sight.facts.platform;
         let (holds, otherwise) = match ended {
@@ -171,7 +171,7 @@ impl Life {
         }
     }
 
-    fn landed(&mut self, landing: &Landing, taken: Taken, clock: Time, end_interval: Duration) {
+    fn landed(&mut self, landing: &OutcomeRecord, taken: Taken, clock: Time, end_interval: Duration) {
         let Some(ask) = &landing.ask else {
             self.storing = false;
             return;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use molecule_core::effect::EffectId;
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::job::JobKind;
 use crate::trace::{RequestRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
@@ -56,7 +56,7 @@ impl Invariant for OneRequestPerLane {
         "at most one request is under way in each lane of the loop, and in each call"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match &sight.seen {
             TraceEvent::Asked(ask) => {
                 let lane = Lane::of(sight.who, ask);

@@ -9,20 +9,20 @@ use molecule_proto::Token;
 
 use super::repeats::may_have_arrived;
 use super::tokens::says_how;
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::job::{Ending, JobKind};
-use crate::trace::{Landing, Sight, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, Sight, TraceEvent, Who};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct LostTokensAreToldOf {
     /// By process and effect: the state of each request that may mint.
-    asked: BTreeMap<(usize, EffectId), Asked>,
-    machines: BTreeMap<Who, Told>,
+    asked: BTreeMap<(usize, EffectId), Minting>,
+    machines: BTreeMap<Who, Notices>,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum Minting {
     /// The server minted this token, and the answer is on its way.
     Minted(String),
     /// The machine got an outcome without a token.
@@ -31,7 +31,7 @@ enum Asked {
 
 /// The messages that a machine gave to the application.
 #[derive(Debug, Default)]
-struct Told {
+struct Notices {
     /// Tokens that the server minted for it in answers that were lost.
     lost: Vec<String>,
     /// Whether it said how to recover, since an answer was lost that may have contained a token.
@@ -52,15 +52,15 @@ impl Invariant for LostTokensAreToldOf {
          another token that works"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
             TraceEvent::Answered(ask, _, Some(token)) => {
                 let key = (who.process, ask.id);
-                if let Some(Asked::Fruitless) = self.asked.remove(&key) {
+                if let Some(Minting::Fruitless) = self.asked.remove(&key) {
                     return self.lost(sight, known, token);
                 }
-                self.asked.insert(key, Asked::Minted((*token).to_owned()));
+                self.asked.insert(key, Minting::Minted((*token).to_owned()));
             }
             TraceEvent::Landed(landing, _) => self.landed(who, landing),
             TraceEvent::Told(Event::Degraded { error, .. } | Event::Warning(error)) if says_how(error).is_ok() => {
@@ -81,36 +81,36 @@ impl Invariant for LostTokensAreToldOf {
 }
 
 impl LostTokensAreToldOf {
-    fn machine(&mut self, who: Who) -> &mut Told {
+    fn machine(&mut self, who: Who) -> &mut Notices {
         self.machines.entry(who).or_default()
     }
 
-    fn landed(&mut self, who: Who, landing: &Landing) {
+    fn landed(&mut self, who: Who, landing: &OutcomeRecord) {
         let may_mint = landing.ask.as_ref().and_then(|ask| ask.route).is_some_and(crate::read::mints);
         if !may_mint || landing.token.is_some() || !may_have_arrived(landing) {
             self.asked.remove(&(who.process, landing.id));
             return;
         }
-        match self.asked.insert((who.process, landing.id), Asked::Fruitless) {
-            Some(Asked::Minted(token)) => {
+        match self.asked.insert((who.process, landing.id), Minting::Fruitless) {
+            Some(Minting::Minted(token)) => {
                 self.asked.remove(&(who.process, landing.id));
                 let machine = self.machine(who);
                 machine.said = false;
                 machine.lost.push(token);
             }
             // The server may still mint a token.
-            Some(Asked::Fruitless) | None => self.machine(who).said = false,
+            Some(Minting::Fruitless) | None => self.machine(who).said = false,
         }
     }
 
     /// Handles a token that the server mints after the machine stopped waiting for the answer.
-    fn lost(&mut self, sight: &Sight<'_>, known: &Known, token: &str) -> Result<(), String> {
+    fn lost(&mut self, sight: &Sight<'_>, known: &KnownSecrets, token: &str) -> Result<(), String> {
         let machine = self.machine(sight.who);
         machine.lost.push(token.to_owned());
         if machine.ended { machine.judge(sight, known) } else { Ok(()) }
     }
 
-    fn ended(&mut self, sight: &Sight<'_>, known: &Known, ending: &Ending) -> Result<(), String> {
+    fn ended(&mut self, sight: &Sight<'_>, known: &KnownSecrets, ending: &Ending) -> Result<(), String> {
         let machine = self.machine(sight.who);
         machine.ended = true;
         machine.said |= ending.error().is_some_and(|error| says_how(&error.to_string()).is_ok());
@@ -120,8 +120,8 @@ impl LostTokensAreToldOf {
     }
 }
 
-impl Told {
-    fn judge(&self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+impl Notices {
+    fn judge(&self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let lives = |token: &String| {
             Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token))

@@ -8,13 +8,13 @@ use molecule_core::{ErrorKind, Event};
 use molecule_proto::{Time, WorkspaceStatus};
 
 use super::ends::end_interval;
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::acts::task;
 use crate::agent::{Agent, Program};
 use crate::drive::PATIENCE;
 use crate::job::{Ending, JobKind};
 use crate::scenario::{Mood, ScenarioAction};
-use crate::trace::{Landing, Sight, TraceEvent};
+use crate::trace::{OutcomeRecord, Sight, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -66,7 +66,7 @@ impl Invariant for OnlineAgainSoon {
          for one of these reasons"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         if let TraceEvent::Acted(ScenarioAction::Weather(_) | ScenarioAction::Database { .. }) = sight.seen {
             self.agents.values_mut().for_each(|calm| calm.since = calm.since.max(sight.at));
         }
@@ -133,7 +133,7 @@ impl Calm {
     }
 
     /// Returns the end of the wait that an answer causes.
-    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &Landing) -> Time {
+    fn landed(&mut self, sight: &Sight<'_>, agent: &Agent, landing: &OutcomeRecord) -> Time {
         // A wait begins only when the clock goes on.
         let now = sight.at.max(agent.still_until);
         let was_gusty = self.gusty.remove(&(sight.who.process, landing.id));
@@ -226,7 +226,7 @@ fn is_online(sight: &Sight<'_>, agent: &Agent) -> bool {
     matches!(status, Some(WorkspaceStatus::Online | WorkspaceStatus::Degraded))
 }
 
-fn truth(sight: &Sight<'_>, known: &Known, agent: &Agent) -> Truth {
+fn truth(sight: &Sight<'_>, known: &KnownSecrets, agent: &Agent) -> Truth {
     let platform = sight.facts.platform;
     match platform.status(&agent.workspace) {
         None | Some(WorkspaceStatus::Removed) => return Truth::Gone,

@@ -4,7 +4,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 
 use super::secrets::leaked;
-use super::{Invariant, Known};
+use super::{Invariant, KnownSecrets};
 use crate::agent::{Agent, ORIGIN};
 use crate::job::JobKind;
 use crate::trace::{RequestRecord, Sight, TraceEvent};
@@ -26,7 +26,7 @@ impl Invariant for BearerStaysAtHome {
          has published, and with no header or text that says who sends it or proves it"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         let TraceEvent::Asked(ask) = sight.seen else { return Ok(()) };
         if ask.origin != ORIGIN {
             return self.abroad(sight, known, ask);
@@ -42,7 +42,7 @@ impl Invariant for BearerStaysAtHome {
 }
 
 impl BearerStaysAtHome {
-    fn abroad(&self, sight: &Sight<'_>, known: &Known, ask: &RequestRecord) -> Result<(), String> {
+    fn abroad(&self, sight: &Sight<'_>, known: &KnownSecrets, ask: &RequestRecord) -> Result<(), String> {
         let (JobKind::CallPeer(call), Some(about)) = (sight.who.kind, &ask.about) else {
             return Err(format!("a request to {}", ask.origin));
         };
@@ -65,7 +65,7 @@ fn published(peer: &Agent, request: &Request<bytes::Bytes>) -> bool {
 }
 
 /// Checks that a request contains no credential and no name of its sender.
-fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &Known) -> Result<(), String> {
+fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &KnownSecrets) -> Result<(), String> {
     for (name, value) in request.headers() {
         if ![ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name) {
             return Err(format!("a peer is told {name}"));

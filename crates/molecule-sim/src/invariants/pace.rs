@@ -6,7 +6,7 @@ use std::time::Duration;
 use molecule_core::Event;
 use molecule_proto::Time;
 
-use super::{Invariant, Known, is_dead, of};
+use super::{Invariant, KnownSecrets, is_dead, of};
 use crate::job::JobKind;
 use crate::scenario::ScenarioAction;
 use crate::trace::{Sight, TraceEvent, Who};
@@ -15,13 +15,13 @@ use crate::weather::Route;
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct HeartbeatsKeepTheirPace {
-    loops: BTreeMap<Who, Pace>,
+    loops: BTreeMap<Who, HeartbeatPace>,
     /// Loops that send no more heartbeats: they wait for a resume, or are stopping.
     resting: BTreeSet<Who>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct HeartbeatPace {
     last: Time,
     /// Whether the lane had no fault since the last heartbeat.
     free: bool,
@@ -47,7 +47,7 @@ impl Invariant for HeartbeatsKeepTheirPace {
          where a rate limit holds them back, at most half an interval more than the server asked to wait"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let odd = agent.is_odd(sight.at);
         let most = agent.heartbeat() * 3 / 2 + LIMITED;
@@ -99,7 +99,7 @@ impl HeartbeatsKeepTheirPace {
         match &sight.seen {
             TraceEvent::Asked(ask) if ask.route == Some(Route::Heartbeat) && !self.resting.contains(&sight.who) => {
                 let free = ask.gust.is_none();
-                let pace = Pace { last: sight.at, free, throttled: false };
+                let pace = HeartbeatPace { last: sight.at, free, throttled: false };
                 if let Some(before) = self.loops.insert(sight.who, pace) {
                     let gap = sight.at.since(before.last);
                     if before.free && !before.throttled && gap > interval + SLACK {
@@ -129,7 +129,7 @@ impl HeartbeatsKeepTheirPace {
         Ok(())
     }
 
-    fn each(&mut self, agent: usize, which: impl Fn(Who) -> bool, change: impl Fn(&mut Pace)) {
+    fn each(&mut self, agent: usize, which: impl Fn(Who) -> bool, change: impl Fn(&mut HeartbeatPace)) {
         self.loops.range_mut(of(agent)).filter(|(who, _)| which(**who)).for_each(|(_, pace)| change(pace));
     }
 }

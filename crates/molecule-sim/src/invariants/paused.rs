@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::job::JobKind;
 use crate::trace::{Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
@@ -23,7 +23,7 @@ impl Invariant for NeverRegistersWhilePaused {
         "a register is sent only after the open view said that the workspace is there and not paused"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match &sight.seen {
             TraceEvent::Landed(landing, Taken::Yes) => {
                 if let (Some(ask), Some(says)) = (&landing.ask, landing.says)

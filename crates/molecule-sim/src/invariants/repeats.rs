@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use molecule_core::effect::Sent;
 
-use super::{Invariant, Known, is_dead};
-use crate::trace::{Landing, Sight, TraceEvent, Who};
+use super::{Invariant, KnownSecrets, is_dead};
+use crate::trace::{OutcomeRecord, Sight, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -27,7 +27,7 @@ impl Invariant for NothingIsDoneTwice {
          what it must do once"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match &sight.seen {
             TraceEvent::Asked(ask) => {
                 if let Some(route) = ask.route
@@ -68,7 +68,7 @@ impl Invariant for NothingIsDoneTwice {
 
 /// Returns whether the server may have handled a request with this outcome. It has not after a 401, nor after the
 /// platform's own 429 or its 503 with a code. Any other 503 may come from a gateway that passed the request on.
-pub(super) fn may_have_arrived(landing: &Landing) -> bool {
+pub(super) fn may_have_arrived(landing: &OutcomeRecord) -> bool {
     match (landing.status.map(|status| status.as_u16()), landing.fault) {
         (Some(401), _) => false,
         (Some(429), _) => landing.error.as_deref() != Some("rate limit exceeded"),

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::Write;
 
-use super::{Invariant, Known};
+use super::{Invariant, KnownSecrets};
 use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
@@ -22,7 +22,7 @@ impl Invariant for NoSecretIsPrinted {
          session prints"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         self.text.clear();
         let text = &mut self.text;
         // Writing to a string cannot fail.
@@ -56,7 +56,7 @@ const LENGTH: usize = 43;
 
 /// The first secret that a text contains. Most secrets are words of one length, so that a set lookup finds them faster
 /// than a search for each.
-pub(super) fn leaked<'a>(text: &'a str, known: &'a Known) -> Option<&'a str> {
+pub(super) fn leaked<'a>(text: &'a str, known: &'a KnownSecrets) -> Option<&'a str> {
     let marked = known.marks.iter().map(String::as_str).find(|mark| text.contains(mark));
     marked.or_else(|| {
         // A word of this length or more covers at least one of these positions.
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_within_a_word_and_a_mark_anywhere() {
-        let mut known = Known::default();
+        let mut known = KnownSecrets::default();
         let secret = "x".repeat(LENGTH);
         known.keep(&secret);
         known.keep("hush");

@@ -2,7 +2,7 @@
 
 use molecule_core::machine::MAX_STEPS;
 
-use super::{Invariant, Known};
+use super::{Invariant, KnownSecrets};
 use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
@@ -19,7 +19,7 @@ impl Invariant for StepsAreBounded {
          be woken only later; none waits for its turn to get a token while no machine has the turn"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match sight.seen {
             TraceEvent::Raced => Err(format!("more than {MAX_STEPS} steps")),
             TraceEvent::Rested { wake: None, in_flight: 0, .. } => Err("it rests for ever".to_owned()),

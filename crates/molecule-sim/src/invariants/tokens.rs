@@ -7,9 +7,9 @@ use molecule_core::effect::{EffectId, HostOp, Slot};
 use molecule_core::{ErrorKind, Event};
 use molecule_proto::Time;
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::scenario::{Mood, ScenarioAction};
-use crate::trace::{Landing, Sight, Taken, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -48,7 +48,7 @@ impl Invariant for NoTokenIsLost {
          get it; and the store never holds anything else than a token"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
         let who = sight.who;
         match &sight.seen {
             TraceEvent::Asked(ask) => {
@@ -122,7 +122,7 @@ impl NoTokenIsLost {
         }
     }
 
-    fn stores(&mut self, sight: &Sight<'_>, known: &Known, id: EffectId, content: &[u8]) -> Result<(), String> {
+    fn stores(&mut self, sight: &Sight<'_>, known: &KnownSecrets, id: EffectId, content: &[u8]) -> Result<(), String> {
         let who = sight.who;
         let token = String::from_utf8_lossy(content).into_owned();
         let due = self.to_store.remove(&who);
@@ -147,7 +147,7 @@ impl NoTokenIsLost {
         Ok(())
     }
 
-    fn landed(&mut self, sight: &Sight<'_>, landing: &Landing, taken: Taken) -> Result<(), String> {
+    fn landed(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord, taken: Taken) -> Result<(), String> {
         let process = sight.who.process;
         match (&landing.token, taken) {
             (Some(token), Taken::Yes) => {
@@ -178,7 +178,7 @@ impl NoTokenIsLost {
     }
 
     /// Records whether a register succeeded with the owner's token.
-    fn answered(&mut self, sight: &Sight<'_>, landing: &Landing) {
+    fn answered(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord) {
         let Some(ask) = landing.ask.as_ref().filter(|ask| ask.route == Some(Route::Register)) else { return };
         if !landing.is_good() {
             return;
@@ -228,7 +228,7 @@ pub(super) fn says_how(text: &str) -> Result<(), String> {
     if says { Ok(()) } else { Err(format!("nothing says how to recover: {text}")) }
 }
 
-fn store_holds_a_token(sight: &Sight<'_>, known: &Known) -> Result<(), String> {
+fn store_holds_a_token(sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
     match sight.facts.agents[sight.who.agent].disk.content(Slot::Token, false) {
         Some(content) if !known.tokens.contains(&content) => {
             Err(format!("the store holds {} bytes that are no token", content.len()))

@@ -7,23 +7,23 @@ use molecule_core::effect::Sent;
 use molecule_core::machine::peer_cache::CAPACITY;
 use molecule_proto::{Time, WorkspaceId};
 
-use super::{Invariant, Known, is_dead};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::calls::{PeerAsk, PeerWay};
 use crate::job::JobKind;
 use crate::scenario::ScenarioAction;
-use crate::trace::{Landing, RequestRecord, Sight, Taken, TraceEvent};
+use crate::trace::{OutcomeRecord, RequestRecord, Sight, Taken, TraceEvent};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct PeersAreWhereTheyWereSaidToBe {
     /// By process and peer.
-    told: BTreeMap<(usize, WorkspaceId), Told>,
+    told: BTreeMap<(usize, WorkspaceId), KnownUrl>,
 }
 
 /// The URL of a peer that a process got; times are those of the agent's monotonic clock.
 #[derive(Debug)]
-struct Told {
+struct KnownUrl {
     url: String,
     at: Time,
     /// The time at which a direct call to this URL was refused.
@@ -43,7 +43,7 @@ impl Invariant for PeersAreWhereTheyWereSaidToBe {
          unasked while it has refused that within 300 s; and no process remembers more than 1024 peers"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &Known) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         if sight.remembered > CAPACITY {
             return Err(format!("{} peers are remembered", sight.remembered));
         }
@@ -96,16 +96,16 @@ impl PeersAreWhereTheyWereSaidToBe {
         }
     }
 
-    fn landed(&mut self, sight: &Sight<'_>, landing: &Landing) {
+    fn landed(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord) {
         let (process, now) = (sight.who.process, sight.clock.mono);
         let route = landing.ask.as_ref().and_then(|ask| ask.route);
         for (peer, url) in &landing.peers {
             let key = (process, peer.clone());
             match url {
                 Some(url) => {
-                    let same = |told: &&Told| told.url == *url;
+                    let same = |told: &&KnownUrl| told.url == *url;
                     let refused = self.told.get(&key).filter(same).and_then(|told| told.refused);
-                    self.told.insert(key, Told { url: url.clone(), at: now, refused });
+                    self.told.insert(key, KnownUrl { url: url.clone(), at: now, refused });
                 }
                 // Anybody may have sent an error; only the platform's own error texts say that the peer has no URL.
                 None if route == Some(Route::Peers) || is_nowhere(landing) => drop(self.told.remove(&key)),
@@ -127,7 +127,7 @@ impl PeersAreWhereTheyWereSaidToBe {
 }
 
 /// Returns whether the answer is the platform's text for a peer without a URL.
-fn is_nowhere(landing: &Landing) -> bool {
+fn is_nowhere(landing: &OutcomeRecord) -> bool {
     matches!(
         landing.error.as_deref(),
         Some(
@@ -139,7 +139,7 @@ fn is_nowhere(landing: &Landing) -> bool {
     ) || landing.status.is_some_and(|status| status.is_success())
 }
 
-fn refuses(landing: &Landing) -> bool {
+fn refuses(landing: &OutcomeRecord) -> bool {
     match (landing.status.map(|status| status.as_u16()), landing.fault) {
         (Some(status), _) => matches!(status, 401 | 403 | 404 | 405),
         (None, Some((sent, _))) => sent == Sent::No,
