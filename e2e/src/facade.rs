@@ -18,7 +18,7 @@ use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 
 use crate::log::Log;
-use crate::running::Running;
+use crate::running::RunningLoop;
 
 /// The runtime for the async facade's calls; all agents share it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -428,8 +428,8 @@ impl Agent {
     }
 
     /// Runs its heartbeat loop on a thread.
-    pub fn start(&self) -> Running {
-        Running::start(self)
+    pub fn start(&self) -> RunningLoop {
+        RunningLoop::start(self)
     }
 
     /// Starts a register, runs `meanwhile`, and drops the register's future.

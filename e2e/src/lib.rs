@@ -18,10 +18,10 @@ pub use facade::{Agent, Facade, Setup, Stopper};
 pub use home::Home;
 pub use log::{Log, PATIENCE};
 pub use peer::{Heard, Manner, PeerServer};
-pub use running::Running;
+pub use running::RunningLoop;
 pub use scenario::Stage;
 pub use store::Brittle;
-pub use world::{Rule, World, route};
+pub use world::{RuleGuard, World, route};
 
 pub use molecule_core as core;
 pub use molecule_host as host;

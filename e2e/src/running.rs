@@ -10,17 +10,17 @@ use crate::facade::{Agent, Stopper};
 use crate::log::PATIENCE;
 
 /// The time at which a loop's method returned, and its result.
-type End = (Instant, Result<Ended>);
+type LoopEnd = (Instant, Result<Ended>);
 
 /// A running loop; dropping it stops the loop.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningLoop {
     stopper: Stopper,
     /// `None` once the result was taken.
-    end: Option<Receiver<End>>,
+    end: Option<Receiver<LoopEnd>>,
 }
 
-impl Running {
+impl RunningLoop {
     pub(crate) fn start(agent: &Agent) -> Self {
         let stopper = agent.stopper();
         let (sender, end) = channel();
@@ -79,7 +79,7 @@ impl Running {
         at.saturating_duration_since(before)
     }
 
-    fn end(&mut self) -> End {
+    fn end(&mut self) -> LoopEnd {
         let ended = self.end.as_ref().map(|end| end.recv_timeout(PATIENCE));
         let end = ended.expect("an end is taken once").expect("the loop ends in time");
         self.end = None;
@@ -87,7 +87,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningLoop {
     fn drop(&mut self) {
         // The stop is a latch of the agent, and the agent may run another loop later: so only a loop that has not ended
         // is stopped.

@@ -160,26 +160,26 @@ impl World {
     }
 
     /// Delays requests on a route until the rule ends; the platform does not get them before that.
-    pub fn stall(&self, route: &str) -> Rule<'_> {
+    pub fn stall(&self, route: &str) -> RuleGuard<'_> {
         self.rule(route, Action::Stall)
     }
 
     /// Applies an action to requests on a route.
-    pub fn rule(&self, route: &str, action: Action) -> Rule<'_> {
-        Rule { server: &self.server, id: self.server.inject(serve::Rule::path_suffix(route, action)) }
+    pub fn rule(&self, route: &str, action: Action) -> RuleGuard<'_> {
+        RuleGuard { server: &self.server, id: self.server.inject(serve::Rule::path_suffix(route, action)) }
     }
 
     /// Closes the connection instead of sending an answer, for this many requests on a route.
-    pub fn lose_answer(&self, times: u32, route: &str) -> Rule<'_> {
+    pub fn lose_answer(&self, times: u32, route: &str) -> RuleGuard<'_> {
         let rule = serve::Rule::path_suffix(route, Action::CloseAfter).times(times);
-        Rule { server: &self.server, id: self.server.inject(rule) }
+        RuleGuard { server: &self.server, id: self.server.inject(rule) }
     }
 
     /// Answers requests on a route instead of the platform.
     ///
     /// # Panics
     /// If a header or the status is invalid.
-    pub fn answer(&self, route: &str, status: u16, headers: &[(&str, &str)], body: &'static str) -> Rule<'_> {
+    pub fn answer(&self, route: &str, status: u16, headers: &[(&str, &str)], body: &'static str) -> RuleGuard<'_> {
         self.rule(route, Action::Answer(scripted(status, headers, body)))
     }
 
@@ -194,10 +194,10 @@ impl World {
         status: u16,
         headers: &[(&str, &str)],
         body: &'static str,
-    ) -> Rule<'_> {
+    ) -> RuleGuard<'_> {
         let answer = scripted(status, headers, body);
         let rule = serve::Rule::path_suffix(route, Action::Answer(answer)).times(times);
-        Rule { server: &self.server, id: self.server.inject(rule) }
+        RuleGuard { server: &self.server, id: self.server.inject(rule) }
     }
 
     /// The requests so far, as text for a failed assertion.
@@ -218,17 +218,17 @@ fn scripted(status: u16, headers: &[(&str, &str)], body: &'static str) -> Respon
 /// A rule for requests on a route; dropping it ends it, and releases the requests that it delayed.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
-pub struct Rule<'a> {
+pub struct RuleGuard<'a> {
     server: &'a Server,
     id: RuleId,
 }
 
-impl Rule<'_> {
+impl RuleGuard<'_> {
     /// Ends the rule.
     pub fn end(self) {}
 }
 
-impl Drop for Rule<'_> {
+impl Drop for RuleGuard<'_> {
     fn drop(&mut self) {
         self.server.release(self.id);
     }

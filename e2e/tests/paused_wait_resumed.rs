@@ -4,7 +4,7 @@ use bytes::Bytes;
 use molecule_e2e::core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus, path};
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane, OnPause, Result};
-use molecule_e2e::{Agent, Running, World, route, scenario};
+use molecule_e2e::{Agent, RunningLoop, World, route, scenario};
 
 const PUSH_URL: &str = "https://agent.example/a2a";
 const OTHER_URL: &str = "https://other.example/a2a";
@@ -29,7 +29,7 @@ impl Endpoint for Resume {
 }
 
 /// A running agent that is reachable at [`PUSH_URL`] and waits because its workspace was paused.
-fn waiting(world: &World) -> (WorkspaceId, Agent, Running) {
+fn waiting(world: &World) -> (WorkspaceId, Agent, RunningLoop) {
     let id = world.open_workspace();
     let agent = world.setup(&id).reported_url(PUSH_URL).on_pause(OnPause::Wait).build().unwrap();
     let running = agent.start();

@@ -26,18 +26,18 @@ pub struct Course {
 #[derive(Debug)]
 enum CourseStep {
     /// An agent's operation, and its expected outcome.
-    StoreAct(Agent, StoreAct, Did),
+    StoreAct(StoreUser, StoreAct, Did),
     /// The disk's condition changes.
     Becomes(Condition),
     /// The outcome of the agent's last operation is disposed of.
-    Disposed(Agent),
+    Disposed(StoreUser),
     /// The agent's process ends.
-    Ends(Agent),
+    Ends(StoreUser),
 }
 
 /// Two agents of one workspace, each a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Agent {
+enum StoreUser {
     One,
     Other,
 }
@@ -86,7 +86,7 @@ pub trait TestDisk {
     fn store(&self) -> Arc<dyn Store>;
 
     /// Sets the disk's condition.
-    fn become_so(&mut self, condition: Condition);
+    fn set_condition(&mut self, condition: Condition);
 }
 
 impl Course {
@@ -97,23 +97,23 @@ impl Course {
     }
 
     /// Runs the course; returns a complaint for every operation with another outcome than expected.
-    pub fn run(&self, place: &mut impl TestDisk) -> Vec<String> {
-        let mut agents = Agents { hosts: [None, None], last: [None, None] };
+    pub fn run(&self, disk: &mut impl TestDisk) -> Vec<String> {
+        let mut agents = AgentHosts { hosts: [None, None], last: [None, None] };
         let mut complaints = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
             match step {
                 CourseStep::StoreAct(agent, act, due) => {
-                    let outcome = agents.host(*agent, place).perform(act.op());
+                    let outcome = agents.host(*agent, disk).perform(act.op());
                     let did = Did::from(&outcome);
                     if did != *due {
                         complaints.push(format!("{}, step {}: {act:?} gave {did}, not {due}", self.name, at + 1));
                     }
                     agents.last[*agent as usize] = Some(outcome);
                 }
-                CourseStep::Becomes(condition) => place.become_so(*condition),
+                CourseStep::Becomes(condition) => disk.set_condition(*condition),
                 CourseStep::Disposed(agent) => {
                     if let Some(outcome) = agents.last[*agent as usize].take() {
-                        agents.host(*agent, place).dispose(outcome);
+                        agents.host(*agent, disk).dispose(outcome);
                     }
                 }
                 CourseStep::Ends(agent) => agents.hosts[*agent as usize] = None,
@@ -123,14 +123,14 @@ impl Course {
     }
 }
 
-struct Agents {
+struct AgentHosts {
     hosts: [Option<Host>; 2],
     last: [Option<Outcome>; 2],
 }
 
-impl Agents {
-    fn host(&mut self, agent: Agent, place: &impl TestDisk) -> &Host {
-        self.hosts[agent as usize].get_or_insert_with(|| Host::new(place.store()))
+impl AgentHosts {
+    fn host(&mut self, agent: StoreUser, disk: &impl TestDisk) -> &Host {
+        self.hosts[agent as usize].get_or_insert_with(|| Host::new(disk.store()))
     }
 }
 

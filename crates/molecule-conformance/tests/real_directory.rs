@@ -46,7 +46,7 @@ impl TestDisk for Real {
         Storage::Dir(self.home()).open(&ID.parse().unwrap()).unwrap()
     }
 
-    fn become_so(&mut self, condition: Condition) {
+    fn set_condition(&mut self, condition: Condition) {
         let (filler, aside) = (self.top.join("filler"), self.top.join("aside"));
         match condition {
             Condition::Full => {

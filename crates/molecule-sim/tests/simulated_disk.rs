@@ -13,7 +13,7 @@ impl TestDisk for Simulated {
         Arc::new(self.0.clone())
     }
 
-    fn become_so(&mut self, condition: Condition) {
+    fn set_condition(&mut self, condition: Condition) {
         self.0.set_mood(match condition {
             Condition::Fine => Mood::Fine,
             Condition::Full => Mood::Full,

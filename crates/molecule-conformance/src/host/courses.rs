@@ -5,11 +5,11 @@ use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFul
 use molecule_core::effect::Slot::{InboundSecret, Token};
 use molecule_core::effect::{FaultKind, Slot};
 
-use super::Agent::{One, Other};
 use super::Condition::{Broken, Fine, Full, ReadOnly};
 use super::CourseStep::{Becomes, Disposed, Ends};
 use super::Did::{Loaded, Locked, Prepared, Replaced, Unlocked};
 use super::StoreAct::{Load, Lock, Prepare, Replace, SetAside, Unlock};
+use super::StoreUser::{One, Other};
 use super::{Course, CourseStep, Did, StoreAct};
 
 /// All courses of the suite.

@@ -21,7 +21,7 @@ pub struct Connection {
     shared: Arc<Shared>,
     /// Whether received bytes count as part of a request.
     counts: bool,
-    ended: Option<End>,
+    ended: Option<Closing>,
 }
 
 enum Stream {
@@ -32,7 +32,7 @@ enum Stream {
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Closing {
     Goodbye,
     Cut,
     Slam,
@@ -102,12 +102,12 @@ impl Connection {
         }
         let done = act(self);
         if done.is_err() {
-            self.ended = Some(End::Goodbye);
+            self.ended = Some(Closing::Goodbye);
         }
         done.ok()
     }
 
-    fn act(&mut self, act: PeerAction) -> io::Result<Option<End>> {
+    fn act(&mut self, act: PeerAction) -> io::Result<Option<Closing>> {
         match act {
             PeerAction::Notice => drop(self.stream.socket()?.peek(&mut [0])?),
             PeerAction::Take => drop(self.take()?),
@@ -123,9 +123,9 @@ impl Connection {
             PeerAction::Listen => while self.read_patiently()? > 0 {},
             PeerAction::Hold => drop(self.shared.wait(|_| false)),
             PeerAction::Secure(certificate) => self.secure(certificate)?,
-            PeerAction::Close => return Ok(Some(End::Goodbye)),
-            PeerAction::Cut => return Ok(Some(End::Cut)),
-            PeerAction::Slam => return Ok(Some(End::Slam)),
+            PeerAction::Close => return Ok(Some(Closing::Goodbye)),
+            PeerAction::Cut => return Ok(Some(Closing::Cut)),
+            PeerAction::Slam => return Ok(Some(Closing::Slam)),
         }
         Ok(None)
     }
@@ -226,12 +226,12 @@ impl Connection {
 
     /// Closes the connection in the way that the script chose, and reads until the client closes.
     pub(super) fn end(&mut self) {
-        match self.ended.unwrap_or(End::Goodbye) {
-            End::Slam => {
+        match self.ended.unwrap_or(Closing::Goodbye) {
+            Closing::Slam => {
                 self.shared.release(self.number);
                 self.stream = Stream::Gone;
             }
-            end => self.stop_sending(end == End::Goodbye),
+            end => self.stop_sending(end == Closing::Goodbye),
         }
         self.shared.note(|log| log.closed += 1);
         while self.read().is_ok_and(|amount| amount > 0) {}
