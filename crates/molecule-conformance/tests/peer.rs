@@ -1,4 +1,4 @@
-//! What a test may expect of the scripted peer.
+//! Tests of the scripted peer: everything that other tests rely on.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{self, Read, Write};

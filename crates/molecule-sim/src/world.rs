@@ -26,7 +26,7 @@ use crate::weather::Weather;
 /// The administrator's token in every world.
 pub(crate) const ADMIN: &str = "simulated-admin-credential-that-nobody-may-print";
 
-/// Part of every secret that an owner stores.
+/// A text that every secret of an owner contains.
 pub(crate) const SECRET_MARK: &str = "hush-hush";
 
 /// The state of a running scenario.
