@@ -58,7 +58,7 @@ impl<Out> Flow<Out> {
             Wait::Start { on_cancel, .. } => *on_cancel == OnCancel::Finish,
             Wait::Outcome { on_cancel, .. } => *on_cancel != OnCancel::GiveUp,
             Wait::Tell { .. } => true,
-            Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) => false,
+            Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) | Wait::NextPoll(_) => false,
         }
     }
 
@@ -89,6 +89,7 @@ impl<Out> Machine for Flow<Out> {
     }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Out> {
+        let mut is_resumed = false;
         loop {
             let mut inner = self.shared.lock();
             if let Some(event) = inner.events.pop_front() {
@@ -135,6 +136,11 @@ impl<Out> Machine for Flow<Out> {
                     inner.wait = Wait::Until(wake);
                     return Step::Idle(Some(wake));
                 }
+                Wait::NextPoll(wake) if is_resumed => {
+                    inner.wait = Wait::NextPoll(wake);
+                    return Step::Idle(Some(wake));
+                }
+                Wait::NextPoll(_) => {}
             }
             drop(inner);
             match self.output.take() {
@@ -142,6 +148,7 @@ impl<Out> Machine for Flow<Out> {
                 None if self.is_over() => return Step::Idle(None),
                 None => self.resume(cx),
             }
+            is_resumed = true;
             assert!(self.is_over() || self.shared.lock().has_something_to_do(), "a flow waits by its line alone");
         }
     }
@@ -181,7 +188,7 @@ impl<Out> Machine for Flow<Out> {
         inner.is_cancelled = true;
         match &mut inner.wait {
             Wait::Child(child) => child.cancel(cx),
-            Wait::Start { on_cancel: OnCancel::GiveUp | OnCancel::Tell, .. } | Wait::Until(_) => {
+            Wait::Start { on_cancel: OnCancel::GiveUp | OnCancel::Tell, .. } | Wait::Until(_) | Wait::NextPoll(_) => {
                 inner.wait = Wait::Nothing;
             }
             Wait::Outcome { id, on_cancel: OnCancel::GiveUp, .. } => inner.wait = Wait::GiveUp(*id),
@@ -203,7 +210,7 @@ impl<Out> Debug for Flow<Out> {
         match &inner.wait {
             Wait::Child(child) => flow.field("child", child.debug()),
             Wait::Outcome { id, .. } | Wait::Tell { id, .. } => flow.field("effect", id),
-            Wait::Nothing | Wait::Start { .. } | Wait::GiveUp(_) | Wait::Until(_) => &mut flow,
+            Wait::Nothing | Wait::Start { .. } | Wait::GiveUp(_) | Wait::Until(_) | Wait::NextPoll(_) => &mut flow,
         };
         flow.finish_non_exhaustive()
     }

@@ -185,8 +185,12 @@ impl Line {
 
     /// Waits until a moment, unless the caller goes.
     pub(crate) async fn pause(&self, label: &'static str, wake: Wake) -> Result<(), Cancelled> {
+        self.moment(label, Wait::Until(wake)).await
+    }
+
+    async fn moment(&self, label: &'static str, wait: Wait) -> Result<(), Cancelled> {
         self.check()?;
-        self.wait(label, Wait::Until(wake));
+        self.wait(label, wait);
         poll_fn(|_| if matches!(self.shared.lock().wait, Wait::Nothing) { Poll::Ready(()) } else { Poll::Pending })
             .await;
         self.check()
@@ -202,7 +206,8 @@ impl Line {
                     self.shared.lock().has_turn = true;
                     return Ok(TurnGuard { _turn: turn, shared: self.shared.clone() });
                 }
-                Err(wake) => self.pause(label, wake).await?,
+                // It may be free before the moment.
+                Err(wake) => self.moment(label, Wait::NextPoll(wake)).await?,
             }
         }
     }

@@ -56,6 +56,8 @@ pub(super) enum Wait {
     Child(Box<dyn Child>),
     /// A moment.
     Until(Wake),
+    /// A moment, or whatever the machine is polled for before it.
+    NextPoll(Wake),
 }
 
 /// What becomes of an effect whose outcome is waited for, when the flow is cancelled.

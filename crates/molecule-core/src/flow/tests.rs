@@ -241,7 +241,8 @@ fn a_turn_that_another_has_is_waited_for_unless_the_caller_goes() {
         } else {
             turn.give_back();
         }
-        let end = polled.flow.poll(&mut at(&mut polled.session, 1));
+        // Also before the moment at which it wanted to be polled.
+        let end = polled.poll();
         assert!(matches!(end, Step::Done(end) if end.is_err() == goes));
     }
 }
