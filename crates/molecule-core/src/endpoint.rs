@@ -1,8 +1,8 @@
-//! The platform's endpoints: what each sends, what it may answer, and whether it may be sent again.
+//! The platform's endpoints: the request of each, its possible answers, and whether it may be sent again.
 //!
-//! `agent.send(&endpoint)` takes any [`Endpoint`], so that everything in the platform's contract can be called. An ordinary one is
-//! a short declaration, a [`JsonEndpoint`]; the facades' module `extend` has what an implementation needs. All of it is inside
-//! semantic versioning:
+//! `agent.send(&endpoint)` takes any [`Endpoint`], so that an agent can call everything in the platform's contract. An
+//! ordinary endpoint is a short declaration, a [`JsonEndpoint`]; the facades' module `extend` has what an
+//! implementation needs. All of it is inside semantic versioning:
 //!
 //! ```
 //! use std::borrow::Cow;
@@ -35,7 +35,7 @@
 //! # Ok::<(), molecule_core::endpoint::Mismatch>(())
 //! ```
 //!
-//! One whose refusals are answers too, or whose limits are its own, is an [`Endpoint`] itself.
+//! An endpoint whose refusals are answers too, or that has its own limits, implements [`Endpoint`] itself.
 
 use std::time::Duration;
 
@@ -69,108 +69,111 @@ pub use registry::*;
 pub use token::*;
 pub use workspace::*;
 
-/// An endpoint: one request, and how its answer reads. A large answer is read on another thread than the call's.
+/// An endpoint: one request, and the decoder of its answer. A large answer is decoded on another thread than the
+/// call's.
 pub trait Endpoint: Send + Sync + 'static {
-    /// What a good answer is.
+    /// The type of a good answer.
     type Answer: Send + 'static;
-    /// What the call does, for errors: `pull secrets`.
+    /// The operation's name for errors, such as `pull secrets`.
     const OPERATION: &'static str;
     /// Whether a request that may have arrived may be sent again.
     const REPEAT: Repeat;
-    /// The shape of a good answer, for the error when it has another one: `an object with a status`.
+    /// The shape of a good answer, such as `an object with a status`, for the error if the answer has another shape.
     const SHAPE: &'static str;
-    /// The largest answer in bytes.
+    /// The cap of an answer's body in bytes.
     const MAX_BODY: u64 = 64 * 1024;
-    /// Whether the status may be a peer's, relayed: a 401 or 429 then says nothing about this client.
+    /// Whether the status may be relayed from a peer. A 401 or 429 then says nothing about this client.
     const RELAYED: bool = false;
 
-    /// Whether every platform has this route: a 404 of a mere router is then that of another base URL, not of an older server.
+    /// Whether every platform has this route. A router's 404 then means a wrong base URL, not an older server.
     const EVERYWHERE: bool = false;
 
-    /// Whether a 500 passes: the answer of the open view while the database is down.
+    /// Whether a 500 is retried: the open view answers it while the database is down.
     const REPEATS_500: bool = false;
 
-    /// Whether it makes sense without a bearer: only where the server mints one, or takes the silence of one.
+    /// Whether the request may be sent without a bearer: only if the server then mints one, or accepts a missing one.
     const WITHOUT_BEARER: bool = false;
 
-    /// Whether its answer may carry a token that is shown once.
+    /// Whether the answer may carry a token, which is shown only once.
     const MINTS: Mints = Mints::Never;
 
-    /// The request, for the agent's own workspace.
+    /// Returns the request for the agent's own workspace.
     ///
     /// # Errors
     /// `Config` if a value cannot be sent.
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft>;
 
-    /// How long one request may take, of which `left` is left of its call.
+    /// Returns the limits of one request. `left` is what is left of the call's time.
     fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
         timeouts.limits(left, Self::MAX_BODY)
     }
 
-    /// How long the call may take with all its requests and waits.
+    /// Returns the time limit of the call with all its requests and waits.
     fn deadline(&self, timeouts: &Timeouts) -> Duration {
         timeouts.call
     }
 
-    /// Whether the status of this answer may be a peer's, relayed.
+    /// Returns whether the status of this answer may be relayed from a peer.
     fn is_relayed(&self, _: &Response<Bytes>) -> bool {
         Self::RELAYED
     }
 
-    /// Where a 200's body goes instead of into memory. For endpoints of the SDK's own, outside semantic versioning.
+    /// Returns the destination to which the body of a 200 is streamed; `None` if it is read into memory. For endpoints
+    /// of the SDK's own, outside semantic versioning.
     #[doc(hidden)]
     fn dest(&self) -> Option<Dest> {
         None
     }
 
-    /// Takes what came of such a body; gives it back unless [`dest`](Self::dest) asked for it.
+    /// Takes the result of a streamed body. Gives it back unless [`dest`](Self::dest) asked for it.
     #[doc(hidden)]
     fn staged(&self, id: StageId, staged: Staged) -> Result<Self::Answer, (StageId, Staged)> {
         Err((id, staged))
     }
 
-    /// What an answer with this head amounts to whose body passes the cap; `None` if it is an error.
+    /// Returns the meaning of an answer with this head whose body is longer than the cap; `None` if it is an error.
     fn too_large(&self, _: &Response<()>) -> Option<Self::Answer> {
         None
     }
 
-    /// Whether this is an answer to decode; every other one is an error, and perhaps sent again.
+    /// Returns whether the answer is to be decoded. Every other answer is an error, and perhaps the request is sent
+    /// again.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         answer.status().is_success()
     }
 
-    /// Whether a server may give this answer because its database is down, so that the open view is asked before it is believed
-    /// (April's server, whose look-ups that fail deny).
+    /// Returns whether a server may give this answer only because its database is down: look-ups that fail on April's
+    /// server deny. The call then asks the open view before it accepts the answer.
     fn is_doubtful(&self, _: &Response<Bytes>) -> bool {
         false
     }
 
-    /// What a refusal amounts to here, where the endpoint knows more than its status says.
+    /// Changes the error of a refusal if the endpoint knows more than its status says.
     fn refine(&self, error: Error) -> Error {
         error
     }
 
-    /// Whether an accepted answer is about this workspace; one that is not comes from something else than the platform.
+    /// Returns whether an accepted answer is about this workspace. If it is not, it does not come from the platform.
     fn is_about(&self, _: &WorkspaceId, _: &Response<Bytes>) -> bool {
         true
     }
 
-    /// Reads an accepted answer.
+    /// Decodes an accepted answer.
     ///
     /// # Errors
-    /// [`Mismatch`] if it is not of [`SHAPE`](Self::SHAPE).
+    /// [`Mismatch`] if it does not have the [`SHAPE`](Self::SHAPE).
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch>;
 }
 
-/// Whether the server makes a token for a request. Its answer is the only place where that is shown, and a client that gives up
-/// before it comes is locked out: such a request gets all the time that its call has.
+/// Whether the server mints a token for a request. The answer is the only place where the token is shown, and a client
+/// that gives up before it comes is locked out. Such a request therefore gets all the time that its call has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mints {
-    /// It does not.
+    /// The server mints no token.
     Never,
-    /// It does for one without a bearer.
+    /// The server mints a token for a request without a bearer.
     WithoutBearer,
-    /// It does.
+    /// The server mints a token.
     Always,
 }

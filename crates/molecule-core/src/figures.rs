@@ -1,32 +1,32 @@
-//! The figures that README's tables tell and that no public value has, for the test that compares both.
+//! The figures of the README's tables that no public value has, for the test that compares both.
 
 use std::time::Duration;
 
 use crate::session::Dialect;
 
-/// Requests of one call.
+/// The most requests of one call.
 pub const REQUESTS: u32 = crate::call::retry::MAX_REQUESTS;
-/// The ceiling of the first wait between them, and the highest.
+/// The ceiling of the first wait between two requests, and the highest ceiling.
 pub const BACKOFF: (Duration, Duration) = (crate::call::retry::BASE, crate::call::retry::CAP);
-/// What a server may ask for with `Retry-After`, in seconds.
+/// The shortest and the longest wait that a server may ask for with `Retry-After`, in seconds.
 pub const RETRY_AFTER: (u64, u64) = (crate::call::retry::LEAST_ASKED, crate::call::retry::MOST_ASKED);
 /// The most bytes of a peer's reply.
 pub const LONGEST_REPLY: u64 = crate::peer::LONGEST_REPLY;
-/// How long a delegation or a queued message is waited for.
+/// The default limit of a wait for a delegation or a queued message.
 pub const PATIENCE: Duration = crate::call::wait::PATIENCE;
-/// The first wait between two looks, the longest, and what the last look may take.
+/// The first and the longest wait between two polls, and the limit of the last poll.
 pub const LOOKS: (Duration, Duration, Duration) =
     (crate::call::wait::FIRST, crate::call::wait::CAP, crate::call::wait::LAST_LOOK);
 /// How many refused registers end the loop.
 pub const STRIKES: u32 = crate::run::STRIKES;
-/// A turn of the loop comes early by up to this part of its interval.
+/// A turn of the loop is early by up to its interval divided by this.
 pub const EARLY: u32 = crate::run::EARLY;
-/// How many windows of the server's rate limit a look at the state is held back at most.
+/// How many windows of the server's rate limit a poll of the state may be delayed.
 pub const WINDOWS_HELD: u32 = crate::run::WINDOWS_HELD;
-/// How long a plugin's download may take.
+/// The time limit of a plugin's download.
 pub const DOWNLOAD: Duration = crate::plugin::DOWNLOAD;
 
-/// After how long without a good beat the loop registers again.
+/// Returns the time without a good heartbeat after which the loop registers again.
 pub fn absence(dialect: Dialect) -> Duration {
     crate::run::absence(Some(dialect))
 }

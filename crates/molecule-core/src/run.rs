@@ -1,4 +1,5 @@
-//! The loop: heartbeats and looks at the state, each at its own pace, and registering again when something asks for it.
+//! The loop: it sends heartbeats and polls the state, each at its own interval, and registers again when there is a
+//! reason to.
 
 mod doubts;
 mod lane;
@@ -32,13 +33,13 @@ pub(crate) use doubts::STRIKES;
 pub(crate) use lanes::{WINDOWS_HELD, absence};
 pub(crate) use pace::EARLY;
 
-/// The loop of a remote agent, until the platform pauses or deletes its workspace, somebody stops it, or its credential
-/// is dead.
+/// The loop of a remote agent. It runs until the platform pauses or deletes the workspace, it is stopped, or its
+/// credential is dead.
 ///
-/// It registers first if this agent has not; and again after a resume, after a gap in its heartbeats that the platform
-/// takes for an absence, when the platform shows it as `offline`, `failed`, `awaiting_agent` or `provisioning`, and when
-/// the reported URL changed. It never registers while the workspace is paused. No lane waits for another, and none has two
-/// requests under way.
+/// It registers first if this agent has not done so. It registers again after a resume, after a gap in its heartbeats
+/// that the platform takes for an absence, after a status of `offline`, `failed`, `awaiting_agent` or `provisioning`,
+/// and after a change of the reported URL. It sends no register while the workspace is paused. No lane waits for
+/// another, and each lane has at most one request in flight.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Run {
@@ -46,20 +47,21 @@ pub struct Run {
     beats: LaneState<Beat>,
     states: LaneState<Call<endpoint::PollState>>,
     registers: LaneState<Register>,
-    /// Why it registers, or will at the lane's next turn; `None` where nothing asks for it.
+    /// Why the loop registers, or will at the lane's next turn; `None` if there is no reason.
     why: Option<Why>,
     saves: Saves,
-    /// When the last good heartbeat was sent.
+    /// When the last heartbeat with a good answer was sent.
     beats_well_at: Option<Now>,
     doubts: Doubts,
-    /// Whether the first register is behind: before it no lane goes.
+    /// Whether the first register is done. No lane starts before that.
     opened: bool,
     paused: bool,
-    /// Whether a heartbeat was answered well since the agent was last cut off.
+    /// Whether a heartbeat got a good answer since the agent was last cut off.
     beating: bool,
-    /// Whether the platform showed since then that the workspace exists: heartbeats of deleted ones are answered well too.
+    /// Whether the platform has shown since then that the workspace exists. Heartbeats of deleted workspaces get good
+    /// answers too.
     exists: bool,
-    /// Whether the application was told of both.
+    /// Whether `Event::Online` was reported since then.
     online: bool,
     cancelled: bool,
     events: VecDeque<Event>,
@@ -76,9 +78,9 @@ pub enum Ended {
     Paused,
     /// The workspace was deleted: the platform said so twice, an interval apart.
     Deleted,
-    /// Somebody stopped the loop.
+    /// The loop was stopped.
     Stopped,
-    /// The token is dead, and registering brought no other: three times, at least an interval apart.
+    /// The token is dead, and three registers, at least an interval apart, were refused.
     Unauthorized,
 }
 
@@ -97,14 +99,14 @@ impl fmt::Display for Ended {
 enum State {
     Start,
     Locking(EffectId),
-    /// The lock is not wanted any more.
+    /// The loop was stopped: cancel the effect at the next poll.
     Unwanted(EffectId),
-    /// The lock cannot be taken: is there a token at all?
+    /// The lock cannot be taken: load the token, without which the loop cannot run.
     Load(Box<Error>),
     Loading(EffectId, Box<Error>),
-    /// With its lock, or without one where none can be taken.
+    /// The lanes run, with the lock, or without one if none can be taken.
     Running(Option<LockId>),
-    /// What must be finished is finished, the rest is cancelled.
+    /// The loop finishes what must be finished and cancels the rest.
     Ending(Option<LockId>, Box<Result<Ended>>),
     Unlocking(EffectId, Box<Result<Ended>>),
     Finished(Box<Result<Ended>>),
@@ -114,16 +116,16 @@ enum State {
 /// Why the loop registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// This agent has not yet: its errors are the loop's.
+    /// The agent has not registered yet. An error of this register ends the loop.
     First,
-    /// Something asked for it.
+    /// There is a reason to register again.
     Again,
-    /// The bearer was refused: is it dead?
+    /// The bearer was refused: the register shows whether it is dead.
     Refused,
 }
 
 impl Run {
-    /// The loop, for the agent of the session.
+    /// Makes the loop for the agent of the session.
     pub fn new() -> Self {
         Self {
             state: State::Start,
@@ -155,7 +157,7 @@ impl Run {
         }
     }
 
-    /// The lock is held, or nobody can hold it: the loop begins.
+    /// Starts the lanes, with the lock, or without one if none can be taken.
     fn begin(&mut self, cx: &mut Cx<'_>, lock: Option<LockId>) {
         self.state = State::Running(lock);
         let stagger = cx.session.config().stagger;
@@ -170,15 +172,15 @@ impl Run {
         }
     }
 
-    /// What is asked in a round, in this order.
+    /// The lanes that a round polls, in this order.
     const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 4] = [Self::register, Self::save, Self::beat, Self::look];
 
-    /// The lanes, in the order in which they wind down.
+    /// Returns the lanes in the order in which they wind down.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {
         [&mut self.beats, &mut self.states, &mut self.registers]
     }
 
-    /// One round: the first step that somebody has, or the earliest wake of all.
+    /// Polls each lane once. Returns the first step of a lane, or the earliest wake of all.
     fn round(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let mut wake = None;
         for ask in Self::ROUND {
@@ -191,8 +193,8 @@ impl Run {
         Some(Step::Idle(wake))
     }
 
-    /// Winds down: what can be cancelled is; a register that may mint, and a secret that is being stored, are waited for unless
-    /// it must end at once.
+    /// Winds down the lanes. It cancels what can be cancelled, and waits for a register that may mint a token and for
+    /// the save of a secret, unless the loop must end at once.
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let at_once = self.level(cx) == StopLevel::Now;
         let mut waits = None;
@@ -203,7 +205,7 @@ impl Run {
                 WindDown::Over => {}
             }
         }
-        // A register stores its token itself.
+        // A register in flight stores its token itself.
         if !self.registers.is_under_way()
             && let Some(step) = self.save_at_the_end(cx)
         {
@@ -302,7 +304,7 @@ impl Machine for Run {
                 self.state = State::Loading(expected, error);
                 return Err(outcome);
             }
-            // A lock that could not be given back goes with the process.
+            // A lock that could not be released ends with the process.
             State::Unlocking(expected, result) if expected == id => {
                 if let Outcome::Host(HostResult::Unlocked) | Outcome::Failed(_) = outcome {
                     self.state = State::Finished(result);

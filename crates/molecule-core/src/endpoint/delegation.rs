@@ -12,10 +12,10 @@ use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// `POST /workspaces/:self/delegate` (contract section 14.1). Use [`Delegate`](crate::machines::Delegate), which gives every
-/// delegation a key.
+/// `POST /workspaces/:self/delegate` (contract section 14.1). Use [`Delegate`](crate::machines::Delegate), which gives
+/// every delegation an idempotency key.
 ///
-/// It may be sent again because of that key: the platform answers the second with the first delegation.
+/// Because of that key it may be sent again: the platform answers the second request with the first delegation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DelegateOnce(pub DelegateRequest);
 
@@ -62,13 +62,14 @@ impl JsonEndpoint for DelegationRows {
     }
 }
 
-/// `GET /workspaces/:self/a2a/queue/:item` (contract section 11): a message that waits for its peer, or waited. Not on
-/// April's server. The platform does not compare the workspace in the path with the item's. At most 16 MiB.
+/// `GET /workspaces/:self/a2a/queue/:item` (contract section 11): the status of a message that is or was queued for its
+/// peer. Not on April's server. The platform does not compare the workspace in the path with the item's. At most 16
+/// MiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueStatus(pub QueueId);
 
 impl Endpoint for QueueStatus {
-    /// `None` if there is no such item, or not yet.
+    /// `None` if the item does not exist, or not yet.
     type Answer = Option<QueueItem>;
     const OPERATION: &'static str = "look at the queue";
     const REPEAT: Repeat = Repeat::Always;
@@ -79,7 +80,8 @@ impl Endpoint for QueueStatus {
         Ok(Draft::new(Method::GET, path::a2a_queue(workspace, &self.0), Auth::Bearer).named())
     }
 
-    /// A 404 of this route says whether to ask again; any other one is of a server without it, or of something before it.
+    /// A 404 of this route says whether to ask again. Any other 404 comes from a server without the route, or from a
+    /// gateway.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         let is_own = || json::<ErrorBody>(answer).is_ok_and(|body| body.retryable.is_some());
         answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && is_own())

@@ -1,4 +1,4 @@
-//! Endpoints whose answer is JSON, and how such an answer reads.
+//! Endpoints whose answer is JSON, and the decoder of such an answer.
 
 use std::borrow::Cow;
 
@@ -12,39 +12,39 @@ use super::{Endpoint, Mints, Repeat};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// An ordinary endpoint: a path, perhaps a JSON body, and an answer that is JSON. Its declaration makes it an [`Endpoint`]; the
-/// constants mean what they mean there.
+/// An ordinary endpoint: a path, perhaps a JSON body, and an answer in JSON. This declaration makes it an [`Endpoint`],
+/// whose docs describe the constants.
 pub trait JsonEndpoint: Send + Sync + 'static {
-    /// What a good answer is.
+    /// The type of a good answer.
     type Answer: DeserializeOwned + Send + 'static;
-    /// What the call does, for errors: `pull secrets`.
+    /// The operation's name for errors, such as `pull secrets`.
     const OPERATION: &'static str;
     /// The request's method.
     const METHOD: Method = Method::GET;
     /// Whether a request that may have arrived may be sent again.
     const REPEAT: Repeat;
-    /// The shape of a good answer, for the error when it has another one: `an object with a status`.
+    /// The shape of a good answer, such as `an object with a status`, for the error if the answer has another shape.
     const SHAPE: &'static str;
-    /// The largest answer in bytes.
+    /// The cap of an answer's body in bytes.
     const MAX_BODY: u64 = 64 * 1024;
-    /// Whether the request says which workspace asks: `X-Workspace-ID`.
+    /// Whether the request has the header `X-Workspace-ID`, which says which workspace asks.
     const NAMED: bool = false;
     /// Whether every platform has this route.
     const EVERYWHERE: bool = false;
-    /// Whether it makes sense without a bearer.
+    /// Whether the request may be sent without a bearer.
     const WITHOUT_BEARER: bool = false;
-    /// Whether its answer may carry a token that is shown once.
+    /// Whether the answer may carry a token, which is shown only once.
     const MINTS: Mints = Mints::Never;
 
-    /// The path below the platform's base URL, for the agent's own workspace.
+    /// Returns the path below the platform's base URL, for the agent's own workspace.
     fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str>;
 
-    /// Which credential the request carries: the workspace's bearer, unless said otherwise.
+    /// Returns the credential that the request carries; the workspace's bearer by default.
     fn auth(&self) -> Auth {
         Auth::Bearer
     }
 
-    /// Gives the request its body, as [`Draft::json`] does: it has none, unless said otherwise.
+    /// Gives the request its body, as [`Draft::json`] does; no body by default.
     ///
     /// # Errors
     /// `Config` if a value cannot be sent.
@@ -52,10 +52,10 @@ pub trait JsonEndpoint: Send + Sync + 'static {
         Ok(draft)
     }
 
-    /// Reads a 2xx: as JSON of [`Answer`](Self::Answer), unless said otherwise.
+    /// Decodes a 2xx answer; as JSON of [`Answer`](Self::Answer) by default.
     ///
     /// # Errors
-    /// [`Mismatch`] if it is not of [`SHAPE`](Self::SHAPE).
+    /// [`Mismatch`] if it does not have the [`SHAPE`](Self::SHAPE).
     fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         json(answer)
     }
@@ -81,24 +81,24 @@ impl<E: JsonEndpoint> Endpoint for E {
     }
 }
 
-/// An answer that is not of the shape that was due. It never quotes the answer.
+/// An answer does not have the shape that the endpoint expects. The error never quotes the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
-    /// Line and column where reading stopped, where there are any.
+    /// The line and the column at which decoding stopped, if they are known.
     pub at: Option<(usize, usize)>,
-    /// Whether it was not read at all, since its values would take more memory than
+    /// Whether the answer was not decoded at all, since its values would take more memory than
     /// [`MAX_MEMORY`](molecule_proto::json::MAX_MEMORY).
     pub is_too_large: bool,
 }
 
 impl Mismatch {
-    /// A mismatch that has no place, such as a key of the wrong kind.
+    /// Makes a mismatch without a position, such as a key of the wrong kind.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Says where reading stopped.
+    /// Sets the position at which decoding stopped.
     #[must_use]
     pub fn at(mut self, line: usize, column: usize) -> Self {
         self.at = Some((line, column));
@@ -117,13 +117,13 @@ impl From<Unreadable> for Mismatch {
         match why {
             Unreadable::Mismatch { at } => Self { at, is_too_large: false },
             Unreadable::TooManyValues => Self { at: None, is_too_large: true },
-            // Of a later proto, which the pinned versions rule out.
+            // Variants of a later `molecule-proto`, which the pinned versions exclude.
             _ => Self::default(),
         }
     }
 }
 
-/// Reads an answer's body as JSON, repaired and bounded as [`molecule_proto::json`] says.
+/// Decodes an answer's body as JSON, repaired and bounded as [`molecule_proto::json`] describes.
 ///
 /// # Errors
 /// [`Mismatch`] if it is not JSON of this type.
@@ -131,10 +131,10 @@ pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Mismatch
     Ok(molecule_proto::json::read(answer.body())?)
 }
 
-/// The same for a list, of which rows that make no sense are left out and counted.
+/// Decodes an answer's body as a list. Rows that cannot be decoded are left out and counted.
 ///
 /// # Errors
-/// [`Mismatch`] if it is no list.
+/// [`Mismatch`] if it is not a list.
 pub fn rows<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<Rows<T>, Mismatch> {
     Ok(molecule_proto::json::rows(answer.body())?)
 }

@@ -10,17 +10,17 @@ use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json, rows};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::machines::ListPeers), which remembers
-/// the URLs.
+/// `GET /registry/:id/peers` (contract section 6.3). At most 4 MiB. Use [`ListPeers`](crate::machines::ListPeers),
+/// which caches the URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peers {
-    /// Only those whose name or role contains this. April's server answers it with an empty 500 as a rule.
+    /// Only peers whose name or role contains this text. April's server usually answers it with an empty 500.
     pub matching: Option<String>,
 }
 
 impl Peers {
-    /// Only those whose name or role contains a text.
+    /// Lists only peers whose name or role contains a text.
     #[must_use]
     pub fn matching(mut self, text: impl Into<String>) -> Self {
         self.matching = Some(text.into());
@@ -49,14 +49,14 @@ impl JsonEndpoint for Peers {
     }
 }
 
-/// `GET /registry/discover/:id` (contract section 6.2). Use [`DiscoverPeer`](crate::machines::DiscoverPeer), which remembers the
-/// answer.
+/// `GET /registry/discover/:id` (contract section 6.2). Use [`DiscoverPeer`](crate::machines::DiscoverPeer), which
+/// caches the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discover(pub WorkspaceId);
 
 impl Discover {
-    /// What the platform says where it names no URL: the agent is not there or has none, its URL is not safe, the two may
-    /// not talk to each other, or there is no such workspace.
+    /// The platform's answers without a URL: the agent is offline or has no URL, its URL is not safe, the two
+    /// workspaces may not talk to each other, or the workspace does not exist.
     const NOWHERE: [(StatusCode, &'static str); 4] = [
         (StatusCode::SERVICE_UNAVAILABLE, "workspace not available"),
         (StatusCode::SERVICE_UNAVAILABLE, "workspace URL failed safety check"),
@@ -95,15 +95,16 @@ impl Endpoint for Discover {
     }
 }
 
-/// `POST /registry/check-access` (contract section 6.4): may this agent talk to that workspace? It needs no credential.
+/// `POST /registry/check-access` (contract section 6.4): whether this agent may talk to that workspace. It needs no
+/// credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckAccess(WorkspaceId);
 
 impl CheckAccess {
-    /// Whether the agent may talk to this one.
+    /// Asks whether the agent may talk to this workspace.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
         crate::config::workspace_id(<Self as JsonEndpoint>::OPERATION, id).map(Self)
     }

@@ -17,8 +17,8 @@ use crate::printable::ShownUrl;
 use crate::session::{Auth, Draft};
 use crate::unpack::UnpackPolicy;
 
-/// `GET /workspaces/:id/plugins/available`: what the platform holds for the workspace's runtime (contract section 15). Being
-/// listed does not mean that it can be installed. At most 4 MiB; entries that make no sense are left out.
+/// `GET /workspaces/:id/plugins/available`: the plugins that the platform holds for the workspace's runtime (contract
+/// section 15). A listed plugin cannot always be installed. At most 4 MiB; entries that cannot be decoded are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvailablePlugins;
 
@@ -38,14 +38,14 @@ impl JsonEndpoint for AvailablePlugins {
     }
 }
 
-/// `GET /workspaces/:id/plugins/:name/download`: a plugin's archive, unpacked while it arrives (contract section 15). The
-/// server may pack for five minutes before its first byte.
+/// `GET /workspaces/:id/plugins/:name/download`: a plugin's archive, unpacked while it is received (contract section
+/// 15). The server may take five minutes to pack it before its first byte.
 #[derive(Clone)]
 pub(crate) struct DownloadPlugin {
     pub(crate) name: PluginName,
     pub(crate) source: Option<String>,
     pub(crate) policy: UnpackPolicy,
-    /// How long one download may take, and the call with its retries.
+    /// The time limit of one download, and of the call with its retries.
     pub(crate) limit: Duration,
 }
 
@@ -89,7 +89,7 @@ impl Endpoint for DownloadPlugin {
         Ok((id, staged))
     }
 
-    /// A name that the server cannot use, or a source that cannot be reached from there, is answered like a gateway's failure.
+    /// The server answers a name that it cannot use, or a source that it cannot reach, like a gateway's failure.
     fn refine(&self, error: Error) -> Error {
         let is_fetch = error.server_message().is_some_and(|message| message.starts_with("failed to fetch plugin"));
         if error.status() != Some(StatusCode::BAD_GATEWAY) || !is_fetch {
@@ -101,7 +101,7 @@ impl Endpoint for DownloadPlugin {
             .remedy("check its name (lower-case letters, digits, '.', '_' and '-') and its source, which the platform must reach")
     }
 
-    /// No whole answer is an archive: a driver lets those flow to their destination.
+    /// An archive never comes as a whole answer, since a driver streams it to its destination.
     fn accepts(&self, _: &Response<Bytes>) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What an answer that is no good answer amounts to.
+//! The errors of answers that are not good ones.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::error::{Error, ErrorKind, printable};
 use crate::printable::ShownUrl;
 use crate::text::remedy::{check_route, give, give_org_id, give_token};
 
-/// How the platform says that it has no such route.
+/// The platform's body of a 404 for a route that it does not have.
 const NO_ROUTE: &[u8] = b"404 page not found";
 
-/// The server's own error body, if the answer has one.
+/// Returns the server's error body, if the answer has one.
 pub(crate) fn error_body(answer: &Response<Bytes>) -> Option<ErrorBody> {
     molecule_proto::json::read(answer.body()).ok()
 }
 
-/// The error for a status that the endpoint does not accept.
+/// Makes the error for a status that the endpoint does not accept.
 pub(crate) fn refused(
     operation: &'static str,
     answer: &Response<Bytes>,
@@ -30,12 +30,13 @@ pub(crate) fn refused(
     told(operation, answer, Some(answer.body()), body, wait)
 }
 
-/// The same of an answer whose body passes the cap, and is therefore none of the platform's own errors.
+/// Makes the same error for an answer whose body is longer than the cap, and which therefore is none of the platform's
+/// own errors.
 pub(crate) fn refused_at_length(operation: &'static str, head: &Response<()>, wait: Option<Duration>) -> Error {
     told(operation, head, None, None, wait)
 }
 
-/// `text`: the whole body, unless it passes the cap.
+/// `text` is the whole body, unless it is longer than the cap.
 fn told<B>(
     operation: &'static str,
     answer: &Response<B>,
@@ -102,13 +103,13 @@ fn told<B>(
     }
 }
 
-/// Whether a 401 is the platform's own: each of its texts names the token that it misses or refuses (contract sections 2.1
-/// and 9.2). A gateway's or a framework's says nothing about the bearer.
+/// Returns whether a 401 is the platform's own: each of its texts names the token that is missing or refused (contract
+/// sections 2.1 and 9.2). A 401 of a gateway or a framework says nothing about the bearer.
 pub(crate) fn is_about_a_token(body: &ErrorBody) -> bool {
     names_a_token(&body.error)
 }
 
-/// Whether the platform itself refused the bearer.
+/// Returns whether the platform itself refused the bearer.
 pub(crate) fn is_the_platforms_401(error: &Error) -> bool {
     error.kind() == ErrorKind::Unauthorized && error.server_message().is_some_and(names_a_token)
 }
@@ -117,7 +118,8 @@ fn names_a_token(message: &str) -> bool {
     message.contains("auth token") || message == "admin auth required"
 }
 
-/// The same for a route that every platform has: what does not offer it is no platform, or its base URL is another one.
+/// Returns the error for a route that every platform has. If the answer says that there is no such route, the server is
+/// no platform, or the base URL is wrong.
 pub(crate) fn elsewhere(error: Error) -> Error {
     let is_missing = matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE));
     match error.kind() {
@@ -138,7 +140,7 @@ pub(crate) fn elsewhere(error: Error) -> Error {
     }
 }
 
-/// The error for an answer about another workspace.
+/// Makes the error for an answer about another workspace.
 pub(crate) fn of_another(operation: &'static str, status: StatusCode) -> Error {
     Error::new(ErrorKind::Routing, operation, "the answer is about another workspace")
         .with_status(status)
@@ -146,13 +148,13 @@ pub(crate) fn of_another(operation: &'static str, status: StatusCode) -> Error {
         .remedy("check what stands before the platform: it may mix answers up")
 }
 
-/// Whether the answer says of itself that it is a web page.
+/// Returns whether the answer is labelled as a web page.
 pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
     let is_html = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
     headers.get(CONTENT_TYPE).is_some_and(is_html)
 }
 
-/// Whether the answer says of itself that it is JSON.
+/// Returns whether the answer is labelled as JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
@@ -160,7 +162,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
-/// The error for a success whose body passes the cap of so many bytes.
+/// Makes the error for a 2xx whose body is longer than `cap` bytes.
 pub(crate) fn too_large(operation: &'static str, head: &Response<()>, cap: u64) -> Error {
     if is_web_page(head.headers()) {
         return web_page(operation, head.status());
@@ -180,7 +182,7 @@ fn web_page(operation: &'static str, status: StatusCode) -> Error {
         .remedy(check_route())
 }
 
-/// The error for an answer of an accepted status and another shape.
+/// Makes the error for an answer of an accepted status and another shape.
 pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape: &str, mismatch: Mismatch) -> Error {
     let status = answer.status();
     if is_web_page(answer.headers()) || answer.body().trim_ascii_start().starts_with(b"<") {
@@ -200,15 +202,15 @@ pub(crate) fn mismatch(operation: &'static str, answer: &Response<Bytes>, shape:
         .remedy("check that the platform URL names the platform; a proxy may have changed the answer")
 }
 
-/// What an answer's text is wrapped in, if it is not plain UTF-8.
+/// The encoding or mark around an answer's text, if it is not plain UTF-8.
 pub(crate) enum Wrapping {
-    /// Nothing of it can be read: an encoding that nobody asked for, or UTF-16.
+    /// The text cannot be read: it has an encoding that was not asked for, or is UTF-16.
     Hides(String),
-    /// A byte order mark before text that can be read.
+    /// A byte order mark precedes text that can be read.
     Marks(String),
 }
 
-/// What the text of an answer with these headers is wrapped in.
+/// Returns the encoding or mark around the text of an answer with these headers.
 pub(crate) fn wrapping(headers: &HeaderMap, body: &[u8]) -> Option<Wrapping> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter();
     let mut names = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
@@ -224,7 +226,8 @@ pub(crate) fn wrapping(headers: &HeaderMap, body: &[u8]) -> Option<Wrapping> {
     }
 }
 
-/// A location for an error: bounded, escaped, and without its user info and query, where sign-in pages carry tokens.
+/// Returns a location for an error: bounded, escaped, and without user info and query, in which sign-in pages carry
+/// tokens.
 fn without_secrets(location: &str) -> String {
     ShownUrl(location).to_string().chars().take(200).collect()
 }

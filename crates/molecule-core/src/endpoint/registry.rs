@@ -1,4 +1,4 @@
-//! The endpoints by which an agent says that it is there and what it is (contract sections 4 to 6).
+//! The endpoints of registration: register, heartbeat and card (contract sections 4 to 6).
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ use crate::session::Draft;
 
 /// `POST /registry/register` (contract section 4). Use [`Register`](crate::machines::Register), which decides whether to send it.
 ///
-/// It may be sent again: if a first one minted a token and its answer was lost, the second is a 401 that says so, and
-/// nothing is worse than before.
+/// It may be sent again: if the first request minted a token and its answer was lost, the answer to the second is a 401
+/// that says so, and nothing is worse than before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterOnce(pub RegisterRequest);
 
@@ -38,7 +38,7 @@ impl JsonEndpoint for RegisterOnce {
         draft.json(&self.0)
     }
 
-    /// A token is taken whatever stands beside it; without one, a status shows that the platform answered.
+    /// A token is accepted whatever the other fields are. Without one, a status shows that the platform answered.
     fn read(answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
         let read: RegisterAnswer = json(answer)?;
         if read.auth_token.is_none() && read.status.is_empty() {

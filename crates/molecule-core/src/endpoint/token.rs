@@ -10,8 +10,8 @@ use super::{Endpoint, JsonEndpoint, Mints, Mismatch, Repeat, json};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
 
-/// `POST /workspaces/:id/external/rotate` (contract section 16.2): revokes every token and mints one, so a lost answer is a
-/// dead credential. Not on April's server. Use [`Recover`](crate::machines::Recover).
+/// `POST /workspaces/:id/external/rotate` (contract section 16.2): revokes every token and mints one, so that a lost
+/// answer means a dead credential. Not on April's server. Use [`Recover`](crate::machines::Recover).
 #[derive(Debug, Clone)]
 pub struct Rotate(pub Auth);
 
@@ -37,7 +37,7 @@ impl JsonEndpoint for Rotate {
     }
 }
 
-/// `POST /workspaces/:id/tokens` (contract section 16.3; April 12): mints one more token.
+/// `POST /workspaces/:id/tokens` (contract section 16.3; April 12): mints an additional token.
 #[derive(Debug, Clone)]
 pub struct MintToken(pub Auth);
 
@@ -96,7 +96,7 @@ impl Endpoint for RevokeToken {
         Ok(Draft::new(Method::DELETE, path::token(workspace, &self.0), self.1.clone()))
     }
 
-    /// A 404 of the platform's own says that the token lives no more: an earlier request revoked it, and its answer was
+    /// The platform's own 404 says that the token is no longer valid: an earlier request revoked it, and its answer was
     /// lost.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         let dead = || json::<ErrorBody>(answer).is_ok();

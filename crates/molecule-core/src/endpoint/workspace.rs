@@ -1,4 +1,4 @@
-//! The endpoints of a workspace: its secrets, its budget, whether it is paused, whether it exists (contract sections 7, 8 and 18).
+//! The endpoints of a workspace: secrets, budget, state and the open view (contract sections 7, 8 and 18).
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ impl JsonEndpoint for Secrets {
     }
 }
 
-/// `GET /workspaces/:id/budget`: what the workspace may spend and has spent (contract section 18.7).
+/// `GET /workspaces/:id/budget`: the workspace's limit and spend (contract section 18.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget;
 
@@ -43,7 +43,7 @@ impl JsonEndpoint for Budget {
     }
 }
 
-/// `GET /workspaces/:id/state`: paused or not (contract section 7.1). At most 64 KiB.
+/// `GET /workspaces/:id/state`: whether the workspace is paused (contract section 7.1). At most 64 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollState;
 
@@ -58,7 +58,7 @@ impl Endpoint for PollState {
         Ok(Draft::new(Method::GET, path::state(workspace), Auth::Bearer))
     }
 
-    /// A 404 with `"deleted":true` is an answer too; a bare one is a routing problem.
+    /// A 404 with `"deleted":true` is an answer too; a 404 without it means a wrong route.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         let deleted = || json::<StateAnswer>(answer).is_ok_and(|state| state.deleted);
         answer.status().is_success() || (answer.status() == StatusCode::NOT_FOUND && deleted())
@@ -73,20 +73,20 @@ impl Endpoint for PollState {
     }
 }
 
-/// `GET /workspaces/:id`, which needs no credential: the one place that tells a deletion (contract sections 7.2 and 7.3).
-/// At most 1 MiB.
+/// `GET /workspaces/:id`, which needs no credential. Only this endpoint shows reliably that a workspace was deleted
+/// (contract sections 7.2 and 7.3). At most 1 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View;
 
-/// What the open view tells.
+/// The answer of the open view.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Existence {
     /// The workspace exists.
     Present(Box<WorkspaceView>),
-    /// It was removed: 410 `workspace removed` with its id, or 200 with the status `removed` (April).
+    /// The workspace was removed: 410 `workspace removed` with its id, or 200 with the status `removed` (April).
     Removed,
-    /// There is none, or none any more: 404 `workspace not found`.
+    /// The workspace does not exist, or no longer: 404 `workspace not found`.
     NotFound,
 }
 
@@ -103,8 +103,8 @@ impl Endpoint for View {
         Ok(Draft::new(Method::GET, path::workspace(workspace), Auth::Open))
     }
 
-    /// Only the platform's own words count (contract section 7.3). Every other 404 or 410 is the tenant gate's, or that of a
-    /// framework or gateway which answers in the platform's place, and says nothing about the workspace.
+    /// Only the platform's own words count (contract section 7.3). Every other 404 or 410 comes from the tenant gate, a
+    /// framework or a gateway, and says nothing about the workspace.
     fn accepts(&self, answer: &Response<Bytes>) -> bool {
         let says = |words: &str| json::<ErrorBody>(answer).is_ok_and(|body| body.error == words);
         match answer.status() {
@@ -120,7 +120,7 @@ impl Endpoint for View {
             id: WorkspaceId,
         }
         match (answer.status(), molecule_proto::json::read_known::<Named>(answer.body())) {
-            // It names none.
+            // The body names no workspace.
             (StatusCode::NOT_FOUND, _) => true,
             (_, Ok(named)) => named.id == *workspace,
             (status, Err(_)) => status != StatusCode::GONE,

@@ -1,4 +1,4 @@
-//! What the loop was told of its end, and does not believe yet.
+//! Signs of the loop's end that are not confirmed yet.
 
 use std::time::Duration;
 
@@ -9,36 +9,37 @@ use crate::machine::Cx;
 /// How many registers in a row the platform must refuse before the credential counts as dead.
 pub(crate) const STRIKES: u32 = 3;
 
-/// What is told again so much later is believed, however short the intervals are: a gateway's hiccup is over by then, and the
-/// token file of a rotation is in its place. Against this machine alone an interval may be shorter than that, for tests.
+/// The least time between two signs of the loop's end, however short the intervals are. By then a gateway's fault has
+/// passed, and the token file of a rotation is in its place. Only against a platform on this machine, in tests, may it
+/// be shorter.
 const LEAST_APART: Duration = Duration::from_secs(15);
 
-/// Signs that the loop should end. One of them may come from something that answers in the platform's place for a while, so
-/// they count only an interval apart, and a good answer in between refutes them.
+/// Signs that the loop should end. A single one may come from a gateway that answers in the platform's place for a
+/// while. Signs therefore count only if they are an interval apart, and a good answer between them refutes them.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
-    /// When the platform first said that the workspace is gone.
+    /// When the platform first said that the workspace is deleted.
     gone: Option<Time>,
-    /// Registers in a row that were refused with 401.
+    /// How many registers in a row were refused with 401.
     strikes: u32,
-    /// When the last of them was.
+    /// When the last counted register was refused.
     struck: Option<Time>,
-    /// Before this nobody asks for the sake of a doubt.
+    /// Before this time the loop does not ask only because of a doubt.
     until: Time,
 }
 
 impl Doubts {
-    /// The platform says that the workspace is gone. Tells whether that is certain now.
+    /// Records that the platform says that the workspace is deleted. Returns whether that is confirmed now.
     pub(super) fn is_gone(&mut self, now: Time, apart: Duration) -> bool {
         self.until = now + apart;
         let first = *self.gone.get_or_insert(now);
         now.since(first) >= apart
     }
 
-    /// The platform refused a register. Tells whether the credential is certainly dead now.
+    /// Records a refused register. Returns whether the credential counts as dead now.
     pub(super) fn is_dead(&mut self, now: Time, apart: Duration) -> bool {
         self.until = now + apart;
-        // The view showed that it exists.
+        // The register's view has shown that the workspace exists.
         self.gone = None;
         if self.struck.is_none_or(|last| now.since(last) >= apart) {
             self.strikes += 1;
@@ -47,19 +48,20 @@ impl Doubts {
         self.strikes >= STRIKES
     }
 
-    /// When the platform may be asked once more.
+    /// Returns when the platform may be asked again.
     pub(super) fn until(&self) -> Time {
         self.until
     }
 
-    /// The platform showed that the workspace exists, and perhaps took the bearer too. Tells whether there was a doubt.
+    /// Records that the platform has shown that the workspace exists, and perhaps accepted the bearer. Returns whether
+    /// there was a doubt.
     pub(super) fn refute(&mut self) -> bool {
         let doubts = std::mem::take(self);
         doubts.gone.is_some() || doubts.struck.is_some()
     }
 }
 
-/// How long after a sign of its end the loop asks again.
+/// Returns the least time between two signs of the loop's end.
 pub(super) fn apart(cx: &Cx<'_>) -> Duration {
     let config = cx.session.config();
     let interval = config.intervals.heartbeat;

@@ -1,4 +1,4 @@
-//! A lane: a machine that is run again and again at its own pace, and never twice at once.
+//! A lane: it runs a machine again and again at its own interval, one at a time.
 
 use molecule_proto::{Time, UnixTime};
 
@@ -13,44 +13,45 @@ use crate::life::beat::Beat;
 use crate::life::register::Register;
 use crate::machine::{Cx, Machine, Now, Step, Wake, pass};
 
-/// What a lane wants of the loop.
+/// The next step of a lane.
 pub(super) enum LaneStep {
-    /// This, now.
+    /// The loop returns this step.
     Step(Step<Result<Ended>>),
-    /// To be asked again: something changed.
+    /// Something has changed: poll the lanes again.
     Again,
-    /// Nothing until then.
+    /// The lane waits for the wake or an outcome.
     Idle(Option<Wake>),
 }
 
-/// What became of the machine that a lane runs.
+/// The state of a lane's machine after a poll.
 pub(super) enum Polled<Out> {
-    /// It runs none.
+    /// The lane runs no machine.
     Free,
-    /// It goes on.
+    /// The machine goes on.
     Step(LaneStep),
-    /// It is done.
+    /// The machine is done.
     Done(Out),
 }
 
-/// How far a lane has wound down.
+/// The progress of a lane that winds down.
 pub(super) enum WindDown {
-    /// It needs this first.
+    /// The loop returns this step first.
     Step(Step<Result<Ended>>),
-    /// What must be finished is under way.
+    /// The lane waits for work that must be finished.
     Waits(Option<Wake>),
-    /// Nothing is under way any more.
+    /// The lane has nothing in flight any more.
     Over,
 }
 
-/// What a lane runs.
+/// A machine that a lane runs.
 pub(super) trait LaneMachine: Machine {
-    /// Whether it is waited for when the loop ends: what it stores, or may be minted, cannot be had again.
+    /// Returns whether the loop waits for the machine when it ends: a secret that is being stored, or a token that may
+    /// be minted, would be lost.
     fn must_be_finished(&self) -> bool {
         false
     }
 
-    /// What the application hears of its end while the loop winds down.
+    /// Returns the event that reports the machine's result while the loop winds down, if there is one.
     fn last_word(_: Self::Output) -> Option<Event> {
         None
     }
@@ -69,7 +70,7 @@ impl LaneMachine for Register {
         Self::must_be_finished(self)
     }
 
-    /// The token is saved, and what else came of it no longer matters; but a failure to save must be heard.
+    /// The register's other results no longer matter, but a token that could not be saved must be reported.
     fn last_word(registered: Self::Output) -> Option<Event> {
         let error = registered.err().filter(|error| error.kind() == ErrorKind::TokenNotSaved)?;
         Some(Event::Warning(error.to_string()))
@@ -80,15 +81,15 @@ impl LaneMachine for Register {
 pub(super) struct LaneState<M> {
     lane: Lane,
     pub(super) next: Time,
-    /// When it would have gone if the budget had not held it back.
+    /// When the lane's next turn would be without the rate budget.
     pub(super) due: Time,
-    /// The machine that it runs.
+    /// The machine that the lane runs now.
     machine: Option<Box<M>>,
     pub(super) started: Now,
     failures: u32,
-    /// Whether a rate limit put its next turn off.
+    /// Whether a rate limit has delayed the lane's next turn.
     pub(super) is_put_off: bool,
-    /// Whether the next wait is the first: it is spread widely, so that a fleet that starts together drifts apart.
+    /// Whether the next wait is the lane's first. It is spread widely, so that agents that start together drift apart.
     first: bool,
 }
 
@@ -116,7 +117,7 @@ impl<M: LaneMachine> LaneState<M> {
         self.machine = Some(Box::new(machine));
     }
 
-    /// Goes on counting where an earlier loop of the agent ended.
+    /// Continues the count of failures of the agent's earlier loop.
     pub(super) fn count_on(&mut self, cx: &Cx<'_>) {
         self.failures = cx.session.vitals.failures_of(self.lane);
     }
@@ -138,8 +139,8 @@ impl<M: LaneMachine> LaneState<M> {
         }
     }
 
-    /// After a good answer: an interval after the last start, up to 10 % early, never late. Missed turns are not made up.
-    /// Returns how often the lane had failed before.
+    /// Sets the next turn after a good answer: an interval after the last start, up to 10 % early, never late. Missed
+    /// turns are not made up. Returns how often the lane had failed in a row.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>) -> u32 {
         let wait = after_good(cx, self.lane, std::mem::take(&mut self.first));
         self.next = (self.started.mono + wait).max(cx.now.mono);
@@ -147,14 +148,14 @@ impl<M: LaneMachine> LaneState<M> {
         self.works_again(cx)
     }
 
-    /// Counts from nothing again. Returns how often the lane had failed.
+    /// Resets the count of failures. Returns how often the lane had failed in a row.
     pub(super) fn works_again(&mut self, cx: &mut Cx<'_>) -> u32 {
         cx.session.vitals.failed(self.lane, 0);
         std::mem::take(&mut self.failures)
     }
 
-    /// After a bad one: a second doubled with each failure, at most the interval; or what the server asked for. Returns how
-    /// often the lane failed in a row.
+    /// Sets the next turn after a failure: after 1 s, doubled with each failure, at most the interval; or after the
+    /// time that the server asked for. Returns how often the lane has failed in a row.
     pub(super) fn back_off(&mut self, cx: &mut Cx<'_>, error: &Error) -> u32 {
         self.failures = self.failures.saturating_add(1);
         cx.session.vitals.failed(self.lane, self.failures);
@@ -164,19 +165,20 @@ impl<M: LaneMachine> LaneState<M> {
         self.failures
     }
 
-    /// Not before a rate limit ends.
+    /// Delays the next turn until a rate limit ends.
     pub(super) fn put_off(&mut self, cx: &mut Cx<'_>, until: Time) {
         self.is_put_off |= self.next < until;
         self.next = held(cx, self.lane, self.next, until);
     }
 }
 
-/// What the loop does with every lane alike.
+/// The operations that the loop performs on every lane.
 pub(super) trait AnyLane {
-    /// Offers an outcome to what is under way.
+    /// Feeds an outcome to the lane's machine.
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
 
-    /// Cancels what can be cancelled; what must be finished is waited for, unless the loop ends at once.
+    /// Winds the lane down: cancels what can be cancelled, and waits for what must be finished unless the loop ends at
+    /// once.
     fn wind_down(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown;
 }
 
@@ -195,7 +197,7 @@ impl<M: LaneMachine> AnyLane for LaneState<M> {
             Step::Done(output) => {
                 return M::last_word(output).map_or(WindDown::Over, |event| WindDown::Step(Step::Event(event)));
             }
-            // Dropped, it gives back what it holds.
+            // The dropped machine releases its turn and its locks.
             Step::Idle(_) if at_once || !machine.must_be_finished() => return WindDown::Over,
             Step::Idle(wake) => WindDown::Waits(wake),
             other => WindDown::Step(pass(other)),

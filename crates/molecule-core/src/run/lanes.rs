@@ -1,4 +1,4 @@
-//! The lanes of heartbeats and of looks at the state: what each does, and what its answers mean for the loop.
+//! The lanes of the heartbeat and of the state, and what their answers mean for the loop.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use crate::machine::{Cx, Wake};
 use crate::session::Dialect;
 use crate::session::rate::WINDOW;
 
-/// How long a scarce budget may hold a look at the state back: it alone tells of a pause.
+/// How long a scarce rate budget may delay a poll of the state, which alone shows a pause.
 const MOST_HELD: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
 
-/// The same in windows of the server's.
+/// The same time in windows of the server's rate limit.
 pub(crate) const WINDOWS_HELD: u32 = 5;
 
 impl Run {
-    /// Whether a rate limit put a heartbeat off that has not gone yet. The other lanes wait for it: were one of them refused
-    /// first, the heartbeat would be put off again, and again.
+    /// Returns whether a heartbeat that a rate limit has delayed is still to be sent. The other lanes wait for it: if
+    /// one of their requests were refused first, the heartbeat would be delayed again and again.
     pub(super) fn yields_to_heartbeat(&self, cx: &Cx<'_>) -> bool {
         let beats = self.opened && !self.paused && !cx.session.lacks_token();
         beats && self.beats.is_put_off
@@ -48,7 +48,7 @@ impl Run {
     }
 
     fn beat_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
-        // Before the first register there is nobody whose heart could beat.
+        // Before the first register the platform does not know the agent.
         if !self.opened || self.paused || cx.session.lacks_token() {
             return LaneStep::Idle(None);
         }
@@ -66,7 +66,8 @@ impl Run {
         let started = self.beats.started;
         let failures = self.beats.settle(cx);
         self.recovered(Lane::Heartbeat, failures);
-        // The platform forgot the agent meanwhile, and a heartbeat alone does not restore what a register does.
+        // The platform has marked the agent as absent meanwhile, and a heartbeat does not restore all that a register
+        // does.
         let heard = [self.beats_well_at.replace(started), cx.session.vitals.registered_at];
         let gap = heard.into_iter().flatten().map(|at| started.since(at)).min();
         if gap.is_some_and(|gap| gap >= absence(cx.session.dialect)) {
@@ -77,7 +78,7 @@ impl Run {
         self.tell_online();
     }
 
-    /// Tells it once the heart beats and the workspace is known to exist.
+    /// Reports `Event::Online` once a heartbeat is good and the workspace is known to exist.
     pub(super) fn tell_online(&mut self) {
         if self.beating && self.exists && !std::mem::replace(&mut self.online, true) {
             self.events.push_back(Event::Online);
@@ -116,7 +117,7 @@ impl Run {
             return LaneStep::Idle(Some(Wake { at: self.states.next, why: "look at the state" }));
         }
         if cx.session.lacks_token() {
-            // An agent that was paused before its first start: the view is open, and registering looks at it first.
+            // The agent was paused before its first start. The view is open, and a register asks it first.
             self.states.next = cx.now.mono + cx.session.config().intervals.state;
             self.want_register(cx.now.mono, Why::Refused);
             return LaneStep::Again;
@@ -163,7 +164,7 @@ impl Run {
         }
     }
 
-    /// The state says so, which an agent's own bearer is hardly ever shown.
+    /// Handles a state that says that the workspace is deleted. An agent's own bearer hardly ever gets this answer.
     fn deleted(&mut self, cx: &mut Cx<'_>) {
         let apart = apart(cx);
         if self.doubts.is_gone(cx.now.mono, apart) {
@@ -176,7 +177,7 @@ impl Run {
 
     pub(super) fn pause(&mut self, cx: &mut Cx<'_>) {
         if self.registers.is_under_way() {
-            // It may still be reading a view that is older than the pause.
+            // The register may be using a view from before the pause.
             self.registers.cancel(cx);
         } else {
             self.why = None;
@@ -199,13 +200,15 @@ impl Run {
     fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
         self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
         if error.kind() == ErrorKind::Unauthorized {
-            // Deleted, revoked, or a database that is down: registering looks at the view first and tells.
+            // The workspace is deleted, the token is revoked, or the database is down. A register asks the view first,
+            // which shows which of these it is.
             self.want_register(cx.now.mono, Why::Refused);
         }
     }
 }
 
-/// After how long without a heartbeat the platform takes the agent for absent (contract section 3; April 3.2).
+/// Returns the time without a heartbeat after which the platform takes the agent for absent (contract section 3; April
+/// 3.2).
 pub(crate) fn absence(dialect: Option<Dialect>) -> Duration {
     match dialect {
         Some(Dialect::April) => Duration::from_secs(90),

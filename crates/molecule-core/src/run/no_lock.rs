@@ -1,4 +1,4 @@
-//! A loop whose lock cannot be taken: a disk that can only be read, one without inodes, a file system without locks.
+//! The loop without a lock, on a disk that is read-only, has no inodes left or cannot lock files.
 
 use super::{OPERATION, Run, State};
 use crate::effect::{HostResult, Outcome};
@@ -9,8 +9,8 @@ use crate::session::credential::read_token;
 use crate::session::credential::{Credential, Persistence};
 
 impl Run {
-    /// There is no lock. One that somebody holds ends the loop; one that nobody can hold ends it only where there is no token
-    /// either, since a register that mints one needs the store.
+    /// Handles a lock that could not be taken. If another agent holds it, the loop ends. If nobody can hold it, the
+    /// loop ends only if there is no token either, since a register that mints one needs the store.
     pub(super) fn not_locked(&mut self, cx: &mut Cx<'_>, error: Error) {
         let error = Box::new(error);
         self.state = match cx.session.credential() {
@@ -21,7 +21,8 @@ impl Run {
         };
     }
 
-    /// What the store holds of a token. Why the lock could not be taken says more than why there is none.
+    /// Handles the loaded token. Without one, the loop ends with the error of the lock, which says more than that there
+    /// is no token.
     pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, outcome: Outcome, error: Error) {
         if let Outcome::Host(HostResult::Loaded(Some(stored))) = outcome
             && let Ok(token) = read_token(OPERATION, &stored)

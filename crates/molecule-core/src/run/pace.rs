@@ -1,4 +1,4 @@
-//! When a lane goes next.
+//! The time of a lane's next turn.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::event::Lane;
 use crate::machine::Cx;
 use crate::session::rate::WINDOW;
 
-/// A turn comes early by up to this part of its interval.
+/// A turn is early by up to the interval divided by this.
 pub(crate) const EARLY: u32 = 10;
 
-/// The pace of a lane.
+/// The times of a lane.
 struct Pace {
-    /// How long after a good turn the next one comes, and the most that a backoff waits.
+    /// The time between two good turns, and the longest wait of the backoff.
     interval: Duration,
-    /// How long after the end of a rate limit it goes, at least and at most. The limit ends for all agents at once, so they come
-    /// back one by one: heartbeats within half of their interval, and only then registers, and looks at the state, which can
-    /// wait for a window of the server's. So whatever is refused next, a heartbeat was first.
+    /// The shortest and the longest wait after the end of a rate limit. The limit ends for all agents at once, so their
+    /// turns are spread. Heartbeats come within half of their interval. Registers and polls of the state come after
+    /// that, since they can wait for a window of the server. Whatever is refused next, a heartbeat was sent first.
     after_limit: (Duration, Duration),
 }
 
@@ -35,14 +35,15 @@ impl Pace {
     }
 }
 
-/// How long after the start of a good turn the next one comes; the first time the interval is spread by up to a half.
+/// Returns the time from the start of a good turn to the next one. The first time, the interval is spread by up to half
+/// of it.
 pub(super) fn after_good(cx: &mut Cx<'_>, lane: Lane, is_first: bool) -> Duration {
     let interval = Pace::of(lane, cx).interval;
     let spread = if is_first { interval / 2 } else { interval / EARLY };
     interval - retry::jitter(&mut cx.session.rng, Duration::ZERO, spread)
 }
 
-/// How long a lane waits after a failure.
+/// Returns the wait of a lane after a failure.
 pub(super) fn after_bad(cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) -> Duration {
     let interval = Pace::of(lane, cx).interval;
     match error.retry_after() {
@@ -52,7 +53,7 @@ pub(super) fn after_bad(cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Erro
     }
 }
 
-/// Not before the budget allows it.
+/// Returns the time of a turn that must not come before the rate budget allows it.
 pub(super) fn held(cx: &mut Cx<'_>, lane: Lane, next: Time, until: Time) -> Time {
     if next < until { until + spread(cx, lane) } else { next }
 }

@@ -1,4 +1,4 @@
-//! When the loop registers, and what comes of it.
+//! The register lane: when the loop registers, and what the result means for the loop.
 
 use molecule_proto::Time;
 
@@ -38,7 +38,7 @@ impl Run {
         LaneStep::Again
     }
 
-    /// The reported URL changed since it was registered.
+    /// Asks for a register if the reported URL has changed since the last one.
     fn ask_to_register(&mut self, cx: &Cx<'_>) {
         let moved = cx.session.vitals.registered.as_ref().is_some_and(|url| *url != cx.session.config().reported_url);
         if moved {
@@ -46,7 +46,8 @@ impl Run {
         }
     }
 
-    /// Asks for a register, unless one is under way or due already. One that is needed does not wait for a doubt.
+    /// Asks for a register, unless one is in flight or planned already. One for another reason than a refused bearer
+    /// replaces a planned one that waits because of a doubt.
     pub(super) fn want_register(&mut self, at: Time, why: Why) {
         if self.registers.is_under_way() || (self.paused && why == Why::Again) {
             return;
@@ -78,7 +79,7 @@ impl Run {
         self.recovered(Lane::Register, failures);
     }
 
-    /// The platform took the bearer after all: nobody has to find out by a register whether it is dead.
+    /// Records that the platform accepted the bearer after all, so that no register is needed to check it.
     pub(super) fn refute(&mut self, cx: &mut Cx<'_>) {
         if self.doubts.refute() {
             if !self.registers.is_under_way() {
@@ -97,7 +98,7 @@ impl Run {
         self.tell_online();
         self.beats.next = self.beats.next.min(cx.now.mono);
         if self.paused {
-            // It was resumed, or paused while the register was under way: only the state can tell.
+            // The workspace was resumed, or was paused while the register was in flight: only the state shows which.
             self.states.next = self.states.next.min(cx.now.mono);
         }
     }
@@ -124,7 +125,7 @@ impl Run {
         let is_doubted = is_gone && end.is_none();
         let error = if is_doubted { error.remedy("the loop asks once more before it ends") } else { error };
         let failures = self.registers.back_off(cx, &error);
-        // The last refusal is told too: it says how to recover.
+        // The last refusal is reported too, since its error says how to recover.
         self.events.push_back(Event::Degraded { lane: Lane::Register, failures, error: error.to_string() });
         match end {
             Some(ended) => self.end(Ok(ended)),

@@ -1,4 +1,4 @@
-//! A token that could not be stored is stored as soon as the store can take it.
+//! Later saves of a token that could not be stored.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::session::turn::Turn;
 
 const OPERATION: &str = "run heartbeat loop";
 
-/// How soon it is tried again at first, and how seldom at last.
+/// The base of the wait before another try, and the longest wait.
 const FIRST: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(300);
 
-/// The tries of a loop to store its token.
+/// The loop's tries to store its token.
 #[derive(Debug, Default)]
 pub(super) struct Saves {
     save: Option<Box<SaveToken>>,
     next: Option<Time>,
     failures: u32,
-    /// A rotation that another call began meanwhile must not be overwritten.
+    /// The turn to get a token, so that the save does not overwrite the token of a concurrent rotation.
     turn: Turn,
-    /// Whether the loop tried a last time.
+    /// Whether the last try at the loop's end was made.
     is_over: bool,
 }
 
@@ -44,7 +44,7 @@ impl Saves {
         self.turn.give_back();
         match result {
             Ok(()) => (self.next, self.failures) = (None, 0),
-            // Why was told when it was minted or given.
+            // The cause was reported when the token was minted or given.
             Err(_) => {
                 self.failures = self.failures.saturating_add(1);
                 self.next = Some(now + FIRST.saturating_mul(1 << self.failures.min(10)).min(LAST));
@@ -54,7 +54,7 @@ impl Saves {
 }
 
 impl Run {
-    /// Stores a token that could not be stored before, once in a while. A register under way does so itself.
+    /// Tries at times to store a token that could not be stored. A register in flight does so itself.
     pub(super) fn save(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         if self.saves.save.is_some() {
             return self.go_on_saving(cx);
@@ -95,7 +95,8 @@ impl Run {
         }
     }
 
-    /// The process may be about to end, and a token that is nowhere else with it: one more try, unless it must end at once.
+    /// Tries once more at the loop's end, unless it must end at once: if the process ends, a token that is only in
+    /// memory is lost.
     pub(super) fn save_at_the_end(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         if self.level(cx) == StopLevel::Now {
             self.saves.save = None;
