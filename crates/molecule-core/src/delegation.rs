@@ -1,4 +1,4 @@
-//! Delegations: tasks that a peer takes over, and what became of them.
+//! Delegations: tasks for a peer, and their ends.
 
 mod delegate;
 mod fold;

@@ -1,4 +1,4 @@
-//! Peers: who they are, where they are called, and what becomes of messages to them.
+//! Peers: their list, their URLs, and the calls that send messages to them.
 
 mod call;
 mod direct;

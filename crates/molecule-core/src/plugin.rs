@@ -1,4 +1,4 @@
-//! Plugins: what an author asks for, and what comes of it. It follows semantic versioning.
+//! Plugins: the options and the results of an install. The module follows semantic versioning.
 
 mod acts;
 pub(crate) mod install;
@@ -25,9 +25,10 @@ pub use molecule_plugin::{
 };
 pub use task::Verification;
 
-/// A plugin to install: a name, and what is out of the ordinary about it.
+/// A plugin to install: its name and options.
 ///
-/// Nothing is checked before the plugin is installed. A plain name installs what the platform itself holds under that name:
+/// Nothing is checked before the install begins. A plain name installs the plugin that the platform itself holds under
+/// that name:
 ///
 /// ```
 /// use molecule_core::plugin::{Plugin, Setup};
@@ -40,7 +41,7 @@ pub use task::Verification;
 /// # let _ = (plain, pinned);
 /// ```
 ///
-/// `Debug` shows its source without user info and query.
+/// `Debug` shows the source without user info and query.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "a plugin does nothing until it is installed"]
 pub struct Plugin {
@@ -56,22 +57,23 @@ pub struct Plugin {
     pub(crate) wait: Duration,
 }
 
-/// What becomes of a plugin's `setup.sh`.
+/// Whether a plugin's `setup.sh` is run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Setup {
-    /// It is run once the plugin is in its place. It runs as the user and may do what the user may.
+    /// The script is run once the plugin is in its place. It runs as the user and may do what the user may.
     #[default]
     Run,
-    /// It is left alone.
+    /// The script is not run.
     Skip,
 }
 
-/// How long a download may take, with its retries, unless told otherwise.
+/// The default time limit of a download with its retries.
 pub(crate) const DOWNLOAD: Duration = Duration::from_secs(1800);
 
 impl Plugin {
-    /// The plugin of this name: 1 to 128 letters, digits, `.`, `_` and `-`, the first a letter or a digit.
+    /// Makes the plugin of this name: 1 to 128 letters, digits, `.`, `_` and `-`, of which the first is a letter or a
+    /// digit.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -89,63 +91,63 @@ impl Plugin {
 }
 
 impl Plugin {
-    /// Where the platform takes it from: `github://owner/repo#tag`, `gitea://…`, `local://name`. Without one, from what the
-    /// platform itself holds.
+    /// Sets the source from which the platform fetches the plugin: `github://owner/repo#tag`, `gitea://…`,
+    /// `local://name`. Without one, the platform uses the plugin that it holds itself.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Pins the content: the SHA-256 of the plugin's tree, 64 lower-case hexadecimal digits, as an earlier install told it.
-    /// Nothing else here protects from whoever sends the archive.
+    /// Pins the content to the SHA-256 of the plugin's tree: 64 lower-case hexadecimal digits, as an earlier install
+    /// returned it. No other option protects from whoever sends the archive.
     pub fn tree_sha256(mut self, digest: impl Into<String>) -> Self {
         self.tree_sha256 = Some(digest.into());
         self
     }
 
-    /// What becomes of its `setup.sh`; it is run unless told otherwise.
+    /// Sets whether `setup.sh` is run; it is by default.
     pub fn setup(mut self, setup: Setup) -> Self {
         self.setup = setup;
         self
     }
 
-    /// Lets `setup.sh` see a variable of this process. It sees few without: `PATH`, `HOME`, the language, certificates, and
-    /// proxies without their user info, which is passed on only with a proxy's variable that is named here. Variables that hold
-    /// the agent's own credentials are never passed on.
+    /// Lets `setup.sh` see a variable of this process. Without this it sees only a few: `PATH`, `HOME`, the language,
+    /// certificates, and proxies without their user info. A proxy's variable that is named here keeps its user info.
+    /// Variables that hold the agent's own credentials are never passed on.
     pub fn setup_env(mut self, name: impl Into<String>) -> Self {
         self.setup_env.push(name.into());
         self
     }
 
-    /// What becomes of links in the archive; they are left out and counted unless told otherwise. None is ever made.
+    /// Sets how links in the archive are treated; by default they are left out and counted. No link is ever made.
     pub fn links(mut self, links: LinkPolicy) -> Self {
         self.links = links;
         self
     }
 
-    /// How much the archive may hold, and how long `setup.sh` may take.
+    /// Sets the limits of the archive and the time limit of `setup.sh`.
     pub fn limits(mut self, limits: InstallLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How long the download may take, with its retries and with the up to five minutes that the platform packs before the
-    /// first byte: 30 minutes unless told otherwise.
+    /// Sets the time limit of the download, with its retries and the up to five minutes that the platform needs to pack
+    /// before the first byte; 30 minutes by default.
     ///
-    /// It bounds the network, and in the async facade a disk that is stuck as well. The blocking facade writes on its caller's
-    /// thread, which a stuck disk holds until it answers; the limit is looked at after each write.
+    /// It bounds the network. In the async facade it also bounds a disk that is stuck. The blocking facade writes on
+    /// its caller's thread, which a stuck disk holds until it answers; the limit is checked after each write.
     pub fn download_timeout(mut self, timeout: Duration) -> Self {
         self.download_timeout = timeout;
         self
     }
 
-    /// What survives a power cut; nothing is waited for unless told otherwise.
+    /// Sets how much of the plugin survives a power cut; by default the install waits for no flush.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How long to wait while another install of the same plugin runs: 300 s unless told otherwise.
+    /// Sets how long to wait while another install of the same plugin runs; 300 s by default.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self

@@ -1,4 +1,4 @@
-//! Waiting for the end of something that the platform works on, by looking at it now and then.
+//! The wait for the end of something that the platform works on, by polling.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::flow::{Flow, Line, machine_of_flow};
 use crate::machine::{Cx, Wake};
 use crate::session::Session;
 
-/// What to wait for, and for how long; an id is one with half an hour of patience, the platform's own limit for a call.
+/// What to wait for, and how long. A plain id has a limit of 30 minutes, the platform's own limit for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "nobody waits until it is handed to the agent"]
 pub struct WaitFor {
@@ -20,13 +20,13 @@ pub struct WaitFor {
 }
 
 impl WaitFor {
-    /// For this one, at most half an hour.
+    /// Makes a wait for this id, of at most 30 minutes.
     pub fn new(id: impl AsRef<str>) -> Self {
         Self { id: id.as_ref().to_owned(), patience: PATIENCE }
     }
 
-    /// Waits at most so long, and at most an hour; the last look begins by then and takes at most a second. What is waited
-    /// for goes on.
+    /// Sets the limit of the wait, at most an hour. The last poll begins before the limit passes, and takes at most 1
+    /// s. What the agent waits for goes on after that.
     pub fn at_most(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -45,46 +45,46 @@ macro_rules! wait_for_ids {
 
 wait_for_ids!(&str, String, DelegationId, &DelegationId, QueueId, &QueueId);
 
-/// Looks now and then until the end, with one request each: after a second, then after twice as long each time, at most
-/// 30 s. Looks that fail for a while are no end, unless the server asks to stay away until the patience is over; neither is it
-/// that the platform knows nothing of it in the first minute. Several waits for delegations look together: the list shows all of
-/// them, so that any number of waits costs hardly more requests than one.
+/// Polls until the end, with one request each time: after 1 s, then after twice as long each time, at most 30 s. A poll
+/// that fails for a reason that may pass does not end the wait, unless the server asks to wait longer than the limit.
+/// Neither does an unknown id in the first minute. Several waits for delegations share their polls, since the list
+/// shows all delegations: any number of waits costs hardly more requests than one.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Wait<End>(Flow<Result<End>>);
 
 machine_of_flow!(Wait<End>, Result<End>);
 
-/// Something that ends some time.
+/// Something whose end can be awaited by polling.
 pub(crate) trait Awaited: Send + Sync + 'static {
-    /// What its end is.
+    /// The type of its end.
     type End;
-    /// What waiting for it is called, for errors: `wait for delegation`.
+    /// The wait's operation name for errors, such as `wait for delegation`.
     const WAIT: &'static str;
 
-    /// A look with one request, over by this moment: its end, if the look shows it.
+    /// Polls with one request, which ends by `until`. Returns the end, if the answer shows it.
     fn look(&self, line: &Line, until: Time) -> impl Future<Output = Result<Option<Self::End>>> + Send;
 
-    /// The moment within these bounds at which somebody looks anyway and shows this one's state too.
+    /// Returns the time within these bounds at which another wait polls anyway and shows the state of this one too.
     fn planned(&self, _: &Session, _least: Time, _most: Time) -> Option<Time> {
         None
     }
 
-    /// The next look is at this moment.
+    /// Records the time of the next poll.
     fn plan(&self, _: &mut Cx<'_>, _at: Time) {}
 }
 
-/// How long is waited unless told otherwise.
+/// The default limit of a wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// Between two looks.
+/// The first and the longest time between two polls.
 pub(crate) const FIRST: Duration = Duration::from_secs(1);
 pub(crate) const CAP: Duration = Duration::from_secs(30);
 
-/// What the last look may take.
+/// The time limit of the last poll.
 pub(crate) const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// How long something may be unknown that the platform was just given.
+/// How long the platform may not know an id that it has just returned.
 const GRACE: Duration = Duration::from_secs(60);
 
 impl<End: Send + 'static> Wait<End> {
@@ -116,8 +116,8 @@ async fn wait<A: Awaited>(line: &Line, awaited: &A, patience: Duration) -> Resul
         line.check()?;
         let asked = passing.as_ref().and_then(Error::retry_after).unwrap_or_default();
         let (now, next) = line.with(|cx| (cx.now.mono, next_look(awaited, cx, looks, asked, began + patience)));
-        // A clock that stands at its end shows no later moment, and where the server asks to stay away until the patience is
-        // over there is nothing to wait for.
+        // The wait also ends if the clock is at the end of its range, or if the server asks to wait longer than the
+        // limit.
         let comes = next > now && next >= now + asked;
         if since >= patience || !comes {
             return Err(passing.unwrap_or_else(|| out_of_patience(A::WAIT)));
@@ -126,14 +126,15 @@ async fn wait<A: Awaited>(line: &Line, awaited: &A, patience: Duration) -> Resul
     }
 }
 
-/// When the next look is due after so many. `asked`: how long the server wants to be left alone. `last`: when the patience is over.
+/// Returns the time of the next poll after `looks` polls. `asked` is the wait that the server asked for, `last` the
+/// time at which the limit passes.
 fn next_look<A: Awaited>(awaited: &A, cx: &mut Cx<'_>, looks: u32, asked: Duration, last: Time) -> Time {
     let now = cx.now.mono;
     let most = FIRST.saturating_mul(1 << looks.saturating_sub(1).min(5)).min(CAP);
     let asked = if asked.is_zero() { asked } else { spread(cx, asked, CAP) };
     let jittered = now + jitter(&mut cx.session.rng, most / 2, most);
     let next = awaited.planned(cx.session, now + most / 2, now + most).unwrap_or(jittered).max(now + asked);
-    // A look can wait for a window in which the heartbeats have room.
+    // A poll can wait for a window that has enough left for heartbeats.
     let next = cx.session.rate.hold_others(now, now + CAP).map_or(next, |until| next.max(until));
     let next = next.min(last).max(now + Duration::from_millis(1));
     awaited.plan(cx, next);

@@ -1,4 +1,4 @@
-//! Handing a task to a peer.
+//! The delegation of a task to a peer.
 
 use molecule_proto::{DelegateAnswer, DelegateRequest, DelegationId, UnixTime, WorkspaceId, refuse_nul};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::flow::{Flow, Line, Parting, machine_of_flow};
 
-/// A task for a peer; a text is one with a key of its own.
+/// A task for a peer, and its idempotency key. A text can be given instead; it gets a random key.
 ///
 /// ```
 /// use molecule_core::Delegation;
@@ -25,20 +25,20 @@ pub struct Delegation {
 }
 
 impl Delegation {
-    /// A task under a random key: every resend of its request is the same delegation, every other call another one. One that
-    /// failed by the time of a resend is tried again, since the platform gives its key free.
+    /// Makes a task with a random key. Every resend of its request is the same delegation, every other call is another
+    /// one. If the delegation has failed before a resend, the platform tries it again, since it then releases the key.
     pub fn new(task: impl Into<String>) -> Self {
         Self { task: task.into(), key: None }
     }
 
-    /// The same under a key of the caller's own, so that a call after a restart is the same delegation; an empty one counts
-    /// as none. The platform compares neither target nor task: use a key for one delegation alone.
+    /// Sets the caller's own key, so that a call after a restart is the same delegation. An empty key counts as none.
+    /// The platform compares neither target nor task: use a key for only one delegation.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into()).filter(|key| !key.is_empty());
         self
     }
 
-    /// The same under the key that the Python SDK gives it in this minute; see [`python_idempotency_key`].
+    /// Sets the key that the Python SDK gives the task in this minute; see [`python_idempotency_key`].
     pub fn python_key(mut self, at: UnixTime) -> Self {
         self.key = Some(python_idempotency_key(&self.task, at));
         self
@@ -57,17 +57,17 @@ impl From<String> for Delegation {
     }
 }
 
-/// Hands a task to a peer: `POST /workspaces/:self/delegate` (contract section 14.1). Whether the peer exists and may be
-/// talked to shows later, in the delegation.
+/// Delegates a task to a peer: `POST /workspaces/:self/delegate` (contract section 14.1). Only the delegation shows
+/// later whether the peer exists and may be called.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Delegate(Flow<Result<DelegationId>>);
 
 impl Delegate {
-    /// This task for this peer.
+    /// Makes a delegation of this task to this peer.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID, or the task is empty or contains U+0000.
+    /// `Config` if the id is not a UUID, or if the task is empty or contains U+0000.
     pub fn new(target: impl AsRef<str>, delegation: impl Into<Delegation>) -> Result<Self> {
         let delegation = delegation.into();
         let target = check(target, &delegation).map_err(|error| error.during(DelegateOnce::OPERATION))?;
@@ -117,7 +117,7 @@ fn delegated(line: &Line, target: &WorkspaceId, answer: DelegateAnswer) -> Resul
     Ok(answer.delegation_id)
 }
 
-/// Says what to do where nobody knows whether the platform has taken the task.
+/// Adds the remedy for a call after which it is unknown whether the platform has the task.
 fn unclear(error: Error) -> Error {
     if !error.may_have_acted() {
         return error;

@@ -1,4 +1,4 @@
-//! Rows of either shape, put together to delegations (contract section 14.2; April 8.2).
+//! Merges rows of either shape to delegations (contract section 14.2; April 8.2).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::view::{DelegationView, is_over};
 
-/// The delegations of these rows, the newest first.
+/// Returns the delegations of these rows, the newest first.
 ///
-/// In the ledger a row is a delegation. In the activity fold each delegation has several: what is over in one is over, else
-/// the newest counts, and an answer stands in whichever row has one. April's server leaves the id out of failed results;
-/// what those say stands in the other row as well.
+/// In the ledger each delegation has one row. In the activity list it has several. The delegation has ended if one of
+/// its rows says so; else the newest row counts. The answer is taken from whichever row has one. April's server leaves
+/// the id out of failed results, but another row has their content too.
 pub(super) fn fold(rows: Vec<DelegationRow>) -> Vec<DelegationView> {
     let mut by_id: BTreeMap<String, Vec<DelegationRow>> = BTreeMap::new();
     for row in rows {
@@ -25,7 +25,7 @@ pub(super) fn fold(rows: Vec<DelegationRow>) -> Vec<DelegationView> {
     views
 }
 
-/// One delegation of all its rows.
+/// Merges all rows of one delegation.
 fn view(id: String, mut rows: Vec<DelegationRow>) -> Option<DelegationView> {
     rows.sort_by_key(|row| Reverse((is_over(&row.status), is_known(&row.status), written_at(row))));
     let first = rows.first()?;
@@ -39,7 +39,7 @@ fn view(id: String, mut rows: Vec<DelegationRow>) -> Option<DelegationView> {
         created_at: rows.iter().map(|row| row.created_at).min()?,
         updated_at: rows.iter().map(written_at).max()?,
         error: rows.iter().find_map(|row| row.error.clone()),
-        // Before the end a preview is a notice of the queue.
+        // Before the end, a preview is a notice of the queue.
         preview: rows.iter().filter(|_| over).find_map(|row| preview(&id, row)),
         deadline: rows.iter().find_map(|row| row.deadline),
         status,
@@ -52,12 +52,12 @@ fn written_at(row: &DelegationRow) -> UnixTime {
     row.updated_at.unwrap_or(row.created_at)
 }
 
-/// Servers that push results add rows whose status is another word.
+/// Returns whether the status is a known one. Servers that push results add rows with other statuses.
 fn is_known(status: &DelegationStatus) -> bool {
     !matches!(status, DelegationStatus::Other(_))
 }
 
-/// A row's preview, unless it is a mere handle: an object that names the delegation, and perhaps its error.
+/// Returns a row's preview, unless it is only a handle: an object with the delegation's id, and perhaps its error.
 fn preview(id: &str, row: &DelegationRow) -> Option<String> {
     let text = row.response_preview.as_deref()?;
     let is_handle = serde_json::from_str::<BTreeMap<String, Value>>(text).is_ok_and(|object| {

@@ -1,13 +1,13 @@
-//! The idempotency key that the Python SDK derives.
+//! The idempotency key of the Python SDK.
 
 use molecule_plugin::digest::sha256_hex;
 use molecule_proto::UnixTime;
 
-/// The key that the Python SDK gives a task in this minute: the SHA-256 of `<task>:<minute>`, in 64 lower-case hexadecimal
-/// digits. For agents that share their delegations with one.
+/// Returns the key that the Python SDK gives a task in this minute: the SHA-256 of `<task>:<minute>`, in 64 lower-case
+/// hexadecimal digits. It is for agents that share their delegations with a Python agent.
 ///
-/// It names neither the sender nor the target, and the platform keeps it for as long as it keeps the delegation: the same
-/// task for two peers within one minute is one delegation, and the second peer never hears of it.
+/// The key depends on neither the sender nor the target, and the platform keeps it as long as the delegation. The same
+/// task for two peers within one minute is therefore one delegation, and the second peer never gets it.
 ///
 /// ```
 /// use molecule_core::python_idempotency_key;
@@ -17,7 +17,7 @@ use molecule_proto::UnixTime;
 /// ```
 #[doc(alias = "make_idempotency_key")]
 pub fn python_idempotency_key(task: &str, at: UnixTime) -> String {
-    // Python cuts the fraction off, towards zero, before it rounds the seconds down to a minute.
+    // Python truncates the fraction towards zero before it rounds the seconds down to a minute.
     let secs = if at.as_secs() < 0 && at.subsec_nanos() > 0 { at.as_secs() + 1 } else { at.as_secs() };
     let minute = secs.div_euclid(60) * 60;
     sha256_hex(format!("{task}:{minute}"))

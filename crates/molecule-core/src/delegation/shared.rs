@@ -1,4 +1,4 @@
-//! Looks at the list of delegations that the waits of one agent share, since each look shows all of them.
+//! The polls of the list of delegations, which the waits of one agent share, since each poll shows all delegations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use super::view::DelegationView;
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::Wake;
 
-/// After how long a wait asks again whether the look of another one has ended: nothing wakes it.
+/// The time after which a wait checks again whether another wait's poll has ended, since it gets no notice.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A look that began no longer ago than this counts as one that begins now.
+/// A poll that began within this time counts as one that begins now.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// What a look showed.
+/// The result of a poll.
 pub(super) type Shown = Result<Arc<[DelegationView]>>;
 
-/// Which look is under way, what the last one showed, and when the waits look next. Plain data in the session.
+/// The poll in flight, the result of the last one, and the times of the next polls. Plain data in the session.
 #[derive(Debug, Default)]
 pub(crate) struct SharedLooks {
     begun: u64,
@@ -32,7 +32,7 @@ pub(crate) struct SharedLooks {
 struct Open {
     number: u64,
     began: Time,
-    /// A wait that was dropped half-way does not end its look; after this nobody waits for it.
+    /// The time until which other waits wait for this poll: a wait that was dropped half-way does not end its poll.
     until: Time,
 }
 
@@ -43,24 +43,24 @@ struct Last {
     shown: Shown,
 }
 
-/// What a wait does when a look is due.
+/// What a wait does when it is time to poll.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// It takes what the look of another wait showed.
+    /// The wait uses the result of another wait's poll.
     Shown(Shown),
-    /// The look of another wait is under way: it asks again at the wake.
+    /// Another wait's poll is in flight: the wait checks again at the wake.
     UnderWay {
-        /// Its number.
+        /// The number of that poll.
         number: u64,
         wake: Wake,
     },
-    /// It looks, under this number, and others take what it sees.
+    /// The wait polls under this number, and the other waits use the result.
     Begin(u64),
 }
 
 impl SharedLooks {
-    /// The look of a wait for which one is due. `awaited`: the one that was under way when it asked before. `limit`: how long a
-    /// look may take.
+    /// Returns what a wait does when it is time to poll. `awaited` is the poll that was in flight when it asked before,
+    /// `limit` the time limit of a poll.
     pub(super) fn look(&mut self, now: Time, awaited: Option<u64>, limit: Duration) -> Look {
         let is_due = |last: &&Last| awaited == Some(last.number) || now.since(last.began) <= FRESH;
         if let Some(last) = self.last.as_ref().filter(is_due) {
@@ -75,7 +75,8 @@ impl SharedLooks {
         Look::Begin(self.begun)
     }
 
-    /// A look ended. One that its own wait cut short, by its caller or by its patience, says nothing to the others.
+    /// Records the result of a poll. If its own wait ended it early, by a cancel or by its limit, the result does not
+    /// count for the others.
     pub(super) fn ended(&mut self, number: u64, shown: Shown) {
         let Some(open) = self.open.take_if(|open| open.number == number) else { return };
         let is_cut = |error: &Error| matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Timeout);
@@ -84,12 +85,12 @@ impl SharedLooks {
         }
     }
 
-    /// The moment within these bounds at which another wait looks anyway.
+    /// Returns the time within these bounds at which another wait polls anyway.
     pub(crate) fn planned(&self, least: Time, most: Time) -> Option<Time> {
         self.planned.range(least..=most).next().copied()
     }
 
-    /// A wait looks next at this moment.
+    /// Records when a wait polls next.
     pub(crate) fn plan(&mut self, now: Time, at: Time) {
         self.planned = self.planned.split_off(&now);
         self.planned.insert(at);

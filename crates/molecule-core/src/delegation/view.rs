@@ -1,4 +1,4 @@
-//! One delegation, as its rows together show it.
+//! One delegation, merged from its rows.
 
 use std::fmt::{self, Write as _};
 
@@ -8,64 +8,64 @@ use serde::Serialize;
 use crate::error::printable;
 use crate::printable::Printable;
 
-/// A delegation, put together from whatever rows the platform shows of it (contract section 14.2).
+/// A delegation, merged from the rows that the platform shows of it (contract section 14.2).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DelegationView {
-    /// The delegation: a UUID if the platform made it, any text if an agent reported its own.
+    /// The delegation's id: a UUID if the platform made it, any text if an agent reported its own.
     pub id: String,
-    /// Who delegated; `None` if no row says.
+    /// The workspace that delegated; `None` if no row names it.
     pub source_id: Option<WorkspaceId>,
-    /// Who is to do it; `None` if no row says.
+    /// The workspace that the task is for; `None` if no row names it.
     pub target_id: Option<WorkspaceId>,
-    /// Which end this agent is; `None` on April's server, which shows the sender's alone.
+    /// Whether this agent sent or received the delegation; `None` on April's server, which shows only sent ones.
     pub direction: Option<Direction>,
-    /// Where it stands. On April's server one that was lost in the queue stays `queued` for ever.
+    /// The status. On April's server, a delegation that was lost in the queue stays `queued`.
     pub status: DelegationStatus,
-    /// What the newest row is about, for people.
+    /// The summary of the newest row, as text for people.
     pub summary: String,
-    /// When its first row was made.
+    /// When the first row was created.
     pub created_at: UnixTime,
-    /// When its newest row was made, or last written.
+    /// When the newest row was created or last written.
     pub updated_at: UnixTime,
-    /// What went wrong.
+    /// The error, if there is one.
     pub error: Option<String>,
     /// The beginning of the answer, at most 300 bytes. Rows that only name the delegation have none.
     pub preview: Option<String>,
-    /// When the platform gives it up, if it keeps a ledger: six hours after the start.
+    /// When the platform gives the delegation up, if it keeps a ledger: six hours after the start.
     pub deadline: Option<UnixTime>,
 }
 
-/// How a delegation ended, as its rows tell (contract sections 14.1 and 14.2).
+/// The end of a delegation, as its rows show it (contract sections 14.1 and 14.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "end", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DelegationEnd {
     /// The peer answered; this is the beginning of its answer, at most 300 bytes.
     Answered(String),
-    /// The peer answered with nothing, or the platform did not keep its answer.
+    /// The peer's answer was empty, or the platform did not store it.
     NoAnswer,
-    /// The peer polls: the platform took the message for it and counts that as the end. An answer, if any, comes as a message
-    /// of its own.
+    /// The peer polls. The platform accepted the message for it and counts that as the end. An answer, if there is one,
+    /// comes as a separate message.
     AcceptedForPoll,
     /// The peer answered with a JSON-RPC error, which the platform counts as an answer.
     PeerError {
-        /// What went wrong, for programs.
+        /// The error's code.
         code: i64,
-        /// What went wrong, for people.
+        /// The error's message.
         message: String,
     },
-    /// It could not be delivered, or the peer answered with an error's status: why, as far as the platform says.
+    /// The task could not be delivered, or the peer answered with an error status; the text is the platform's reason.
     Failed(String),
 }
 
 impl DelegationView {
-    /// Whether it is over, one way or the other.
+    /// Returns whether the delegation has ended, with or without success.
     pub fn is_over(&self) -> bool {
         is_over(&self.status)
     }
 
-    /// How it ended; `None` while it has not.
+    /// Returns how the delegation ended; `None` while it has not.
     pub fn end(&self) -> Option<DelegationEnd> {
         match self.status {
             DelegationStatus::Completed => Some(self.preview.as_deref().map_or(DelegationEnd::NoAnswer, completed)),
@@ -76,7 +76,7 @@ impl DelegationView {
 }
 
 impl fmt::Display for DelegationEnd {
-    /// One sentence, with what the platform or the peer says made fit to print; an answer keeps its line ends.
+    /// Writes one sentence. The text of the platform or the peer is escaped; an answer keeps its line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Printable::lines(f);
         match self {
@@ -94,7 +94,7 @@ pub(super) fn is_over(status: &DelegationStatus) -> bool {
     matches!(status, DelegationStatus::Completed | DelegationStatus::Failed)
 }
 
-/// What a preview says. One that was cut in the middle of JSON is a text like any other.
+/// Returns the end that a preview shows. A preview that was cut in the middle of JSON is treated as text.
 fn completed(preview: &str) -> DelegationEnd {
     match A2aAnswer::read(preview.as_bytes()) {
         A2aAnswer::Accepted(taken) if taken.delivery_mode == Some(AcceptedMode::Poll) => DelegationEnd::AcceptedForPoll,

@@ -1,4 +1,4 @@
-//! Waiting for the end of a delegation.
+//! The wait for the end of a delegation.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::machine::{Cx, Wake};
 use crate::session::Session;
 
 impl Wait<DelegationView> {
-    /// Waits until a delegation is over.
+    /// Waits until a delegation has ended.
     pub fn for_delegation(wait: impl Into<WaitFor>) -> Self {
         let WaitFor { id, patience } = wait.into();
         Self::new(AwaitedDelegation(id), patience)
@@ -44,7 +44,7 @@ impl Awaited for AwaitedDelegation {
     }
 }
 
-/// One look for all waits of this agent: what another one sees meanwhile is seen too.
+/// Polls for all waits of this agent, or uses the result of another wait's poll.
 async fn shared_look(line: &Line, until: Time) -> Shown {
     let mut awaited = None;
     let number = loop {

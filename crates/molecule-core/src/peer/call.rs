@@ -1,4 +1,4 @@
-//! A call of a peer: which way the message goes, and what became of it.
+//! A call of a peer: the route of the message, and its outcome.
 
 use std::time::Duration;
 
@@ -23,21 +23,21 @@ use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::machine::{Cx, Wake};
 use crate::session::peer_url::PeerUrl;
 
-/// Sends a message to a peer and returns what became of it (contract section 9; April 7).
+/// Sends a message to a peer and returns its outcome (contract section 9; April 7).
 ///
-/// Every request of the call carries the same message under the same id. What a peer may have handled is never sent
-/// another way: only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405, goes on through the
-/// platform, and that peer is not called directly for 300 s. Nothing keeps a peer from handling what it answers so; it gets
-/// that once more then, under the same id.
+/// Every request of the call carries the same message under the same id. A message that a peer may have handled is
+/// never sent by another route. Only a direct call that was certainly not sent, or was answered 401, 403, 404 or 405,
+/// continues through the platform, and that peer is then not called directly for 300 s. A peer may have handled a
+/// message that it answers like this; it then gets the message again, under the same id.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct CallPeer(Flow<Result<CallOutcome>>);
 
 impl CallPeer {
-    /// A call of this peer.
+    /// Makes a call of this peer.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn new(target: impl AsRef<str>, call: impl Into<PeerCall>) -> Result<Self> {
         let target = workspace_id(A2a::OPERATION, target)?;
         let call = call.into();
@@ -63,7 +63,7 @@ async fn call_peer(line: Line, target: WorkspaceId, call: PeerCall) -> Result<Ca
     }
 }
 
-/// A call on its way.
+/// The steps of a call.
 struct Sequence {
     line: Line,
     target: WorkspaceId,
@@ -73,7 +73,7 @@ struct Sequence {
 }
 
 impl Sequence {
-    /// Chooses the way.
+    /// Chooses the route.
     async fn send(&self) -> Result<CallOutcome> {
         let is_refused = |cx: &mut Cx<'_>| cx.session.peers.is_refused(cx.now, &self.target);
         if self.route == Route::Proxy || (self.route == Route::Auto && self.line.with(is_refused)) {
@@ -89,7 +89,7 @@ impl Sequence {
             (Ok(Some(url)), _) => self.call_directly(&url).await,
             (Err(error), Route::Direct) => Err(error),
             (Ok(None), Route::Direct) => Ok(CallOutcome::NoUrl { status: None }),
-            // Discovery is not needed for the other way, and may fail where that one works.
+            // The route through the platform needs no discovery, and may work where discovery fails.
             (found, Route::Auto | Route::Proxy) => {
                 if let Some(at) = self.stays_away(found.err())? {
                     self.line.pause("stay away", Wake { at, why: "the platform may be asked again" }).await?;
@@ -99,11 +99,12 @@ impl Sequence {
         }
     }
 
-    /// When the platform may be asked again, if it must be left alone: while it turns discoveries away, it turns the message away too.
+    /// Returns when the platform may be asked again, if it asked for a wait: while it turns discoveries away, it turns
+    /// messages away too.
     fn stays_away(&self, failed: Option<Error>) -> Result<Option<Time>> {
         self.line.with(|cx| {
             let Some((error, asked)) = failed.and_then(|error| error.retry_after().map(|asked| (error, asked))) else {
-                // If it failed for another call because of the rate limit, that is this one's too.
+                // If a shared discovery failed because of the rate limit, the limit applies to this call too.
                 return Ok(cx.session.rate.hold_heartbeat(cx.now.mono).filter(|until| *until < self.deadline));
             };
             let at = cx.now.mono + asked;
@@ -147,7 +148,7 @@ impl Sequence {
         }))
     }
 
-    /// A large answer is read with the session unlocked, every other one at once.
+    /// Decodes a large answer with the session unlocked, every other one at once.
     async fn read(&self, answer: Response<Bytes>) -> Result<Direct> {
         let now = self.line.with(|cx| {
             cx.session.counters.received(answer.body().len() as u64);
@@ -158,7 +159,7 @@ impl Sequence {
             return Ok(direct::answered(&answer, now));
         }
         let read = self.line.decode("read the peer's answer", move || direct::answered(&answer, now)).await?;
-        // The peer answered, and nobody knows what.
+        // The peer has answered, and the answer is lost.
         Ok(read.unwrap_or_else(|fault| direct::failed(Fault { sent: Sent::Maybe, ..fault })))
     }
 
@@ -169,7 +170,7 @@ impl Sequence {
         self.line.run("call through the platform", call, Parting::give_up()).await.map_err(unclear)
     }
 
-    /// What is left of the call's time; without any it has failed.
+    /// Returns what is left of the call's time. If nothing is left, the call has failed.
     fn left(&self) -> Result<Duration> {
         let left = self.line.with(|cx| self.deadline.since(cx.now.mono));
         if left.is_zero() {
@@ -185,9 +186,10 @@ impl Sequence {
     }
 }
 
-/// Says what to do where nobody knows whether the peer has the message. The same call once more would be another message.
+/// Adds the remedy for a call after which it is unknown whether the peer has the message. The same call again would
+/// send another message.
 fn unclear(error: Error) -> Error {
-    // The platform's own errors have a text, and say that nothing was done; a gateway's have none.
+    // The platform's own errors have a text, and mean that nothing was done. A gateway's errors have none.
     let is_told = error.server_message().is_some();
     if is_told || !error.may_have_acted() {
         return error;

@@ -1,4 +1,4 @@
-//! The direct way to a peer: what its answer means, or that none came.
+//! The direct route to a peer: the meaning of its answer, or of no answer.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -14,25 +14,25 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::refusal::{is_web_page, too_large};
 use crate::error::{Error, ErrorKind};
 
-/// What a direct call came to.
+/// The result of a direct call.
 #[derive(Debug)]
 pub(super) enum Direct {
-    /// The peer has certainly not handled the message, and will not under this URL: another way is open.
+    /// The peer has certainly not handled the message and will not handle it at this URL: another route may be tried.
     Refused(CallOutcome),
-    /// The peer answered; where the answer is none of an A2A agent, the next message had better go another way.
+    /// The peer answered. If the answer is not one of an A2A agent, the next message should take another route.
     Outcome(CallOutcome, Fit),
-    /// The peer may have handled the message, and nobody knows.
+    /// It is unknown whether the peer has handled the message.
     Unclear(Error),
 }
 
-/// Whether what answers at a URL is an A2A agent that may be called there.
+/// Whether an A2A agent that may be called answers at a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     Yes,
     No,
 }
 
-/// What the peer's answer says.
+/// Returns the result of a call that the peer answered.
 pub(super) fn answered(answer: &Response<Bytes>, now: UnixTime) -> Direct {
     let status = answer.status();
     match by_status(status) {
@@ -42,7 +42,7 @@ pub(super) fn answered(answer: &Response<Bytes>, now: UnixTime) -> Direct {
     }
 }
 
-/// The same of an answer that is too long to be read.
+/// Returns the result of a call whose answer is too long to be read.
 pub(super) fn answered_at_length(head: &Response<()>, now: UnixTime) -> Direct {
     let status = head.status();
     match by_status(status) {
@@ -57,7 +57,7 @@ pub(super) fn answered_at_length(head: &Response<()>, now: UnixTime) -> Direct {
     }
 }
 
-/// The end that the status alone decides.
+/// Returns the result if the status alone decides it.
 fn by_status(status: StatusCode) -> Option<Direct> {
     let failed = |message: &str| CallOutcome::failed(Some(status), message);
     match status {
@@ -71,7 +71,7 @@ fn by_status(status: StatusCode) -> Option<Direct> {
     }
 }
 
-/// An error's status: a busy peer says when to come again.
+/// Returns the result of an error's status. A busy peer says when to try again.
 fn failed_with(status: StatusCode, headers: &HeaderMap, now: UnixTime, error: impl FnOnce() -> CallOutcome) -> Direct {
     let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let wait = if is_busy { retry_after(headers, None, now) } else { None };
@@ -79,12 +79,12 @@ fn failed_with(status: StatusCode, headers: &HeaderMap, now: UnixTime, error: im
     Direct::Outcome(outcome, Fit::Yes)
 }
 
-/// A website at the peer's URL.
+/// Returns the result of a call that a website answered.
 fn page() -> Direct {
     Direct::Outcome(CallOutcome::failed(None, "a web page was answered, as by a website and no agent"), Fit::No)
 }
 
-/// What a success of the peer says. Words like those of the platform's notices are the peer's own here.
+/// Returns the result of a 2xx answer. If it uses the words of a platform's notice, they are the peer's own here.
 fn accepted(answer: &Response<Bytes>) -> Direct {
     let (status, body) = (answer.status(), answer.body());
     let has_type = answer.headers().contains_key(CONTENT_TYPE);
@@ -103,7 +103,7 @@ fn accepted(answer: &Response<Bytes>) -> Direct {
     }
 }
 
-/// The error of a status that is one.
+/// Returns the outcome of an error's status.
 fn error_of(answer: &Response<Bytes>) -> CallOutcome {
     let status = answer.status();
     match A2aAnswer::read(answer.body()) {

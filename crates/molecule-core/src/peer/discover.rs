@@ -1,4 +1,4 @@
-//! Where one peer is called.
+//! The discovery of a peer's URL.
 
 use molecule_proto::{Time, WorkspaceId};
 
@@ -12,22 +12,23 @@ use crate::session::discoveries::Discovery;
 use crate::session::peer_cache::Known;
 use crate::session::peer_url::PeerUrl;
 
-/// Asks where a peer is called, unless it is known: `GET /registry/discover/:id` (contract section 6.2). While another call
-/// asks the same, this one waits for it. A URL is no sign of life: a removed push agent that was never paused keeps its own.
+/// Asks the platform for a peer's URL, unless it is cached: `GET /registry/discover/:id` (contract section 6.2). If
+/// another call already asks for the same peer, this one waits for its answer. A URL does not show that the peer is
+/// alive: a removed push agent that was never paused keeps its URL.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct DiscoverPeer(Flow<Result<Option<PeerUrl>>>);
 
 impl DiscoverPeer {
-    /// Where is this one called?
+    /// Makes a discovery of this peer.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
         workspace_id(Discover::OPERATION, id).map(Self::of)
     }
 
-    /// The same of an id that was read.
+    /// Makes a discovery of a peer whose id is already parsed.
     pub fn of(id: WorkspaceId) -> Self {
         Self(Flow::new(Discover::OPERATION, move |line| async move {
             line.check()?;
@@ -38,17 +39,17 @@ impl DiscoverPeer {
 
 machine_of_flow!(DiscoverPeer, Result<Option<PeerUrl>>);
 
-/// How much the answer matters to whoever asks.
+/// How much the caller needs the answer.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    /// There is another way without the answer. It is asked for with one request; a discovery of another call is waited for no
-    /// longer than one request would take, and not tried again if it failed.
+    /// The caller can go on without the answer. The discovery then sends one request. It waits for another call's
+    /// discovery no longer than one request would take, and does not try again if that one failed.
     pub(super) is_optional: bool,
-    /// When nobody needs the answer any more.
+    /// The time after which the caller no longer needs the answer.
     pub(super) limit: Option<Wake>,
 }
 
-/// Where this peer is called, if anywhere.
+/// Returns the peer's URL, if it has one.
 pub(super) async fn discover(line: &Line, id: &WorkspaceId, terms: Terms) -> Result<Option<PeerUrl>> {
     let mut awaited = None;
     let own = loop {
@@ -76,17 +77,17 @@ pub(super) async fn discover(line: &Line, id: &WorkspaceId, terms: Terms) -> Res
     })
 }
 
-/// How a discovery begins.
+/// The beginning of a discovery.
 enum Begun {
-    /// With its end: the session knows the answer.
+    /// The session knows the answer.
     Known(Option<PeerUrl>),
-    /// Not before this moment, at which it begins anew: another call asks the same.
+    /// Another call asks for the same peer: begin again at this time.
     ByAnother(Wake),
-    /// With a request; the guard ends the discovery if the call is dropped.
+    /// Send a request. The guard ends the discovery if the call is dropped.
     Now(Discovery),
 }
 
-/// `awaited`: the number of the discovery of another call that this one waits for, and since when.
+/// Begins a discovery. `awaited` is the number of another call's discovery that this one waits for, and since when.
 fn begin(cx: &mut Cx<'_>, id: &WorkspaceId, terms: Terms, awaited: &mut Option<(u64, Time)>) -> Result<Begun> {
     let now = cx.now.mono;
     if terms.limit.is_some_and(|limit| limit.at <= now) {
@@ -98,7 +99,7 @@ fn begin(cx: &mut Cx<'_>, id: &WorkspaceId, terms: Terms, awaited: &mut Option<(
         None => {}
     }
     if let Some((number, wake)) = cx.session.discoveries.under_way(now, id) {
-        // The first one that is seen, while there is time.
+        // Only the first discovery that was seen counts, while time is left.
         let (first, since) = *awaited.get_or_insert((number, now));
         let is_in_time = !terms.is_optional || now.since(since) < cx.session.config().timeouts.request;
         if first == number && is_in_time {

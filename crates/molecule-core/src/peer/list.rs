@@ -9,19 +9,19 @@ use crate::event::Event;
 use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::session::{Dialect, Feature, Session};
 
-/// Asks who the agent's peers are: `GET /registry/:id/peers` (contract section 6.3). Their URLs are remembered.
+/// Asks for the list of the agent's peers: `GET /registry/:id/peers` (contract section 6.3). Their URLs are cached.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct ListPeers(Flow<Result<Vec<Peer>>>);
 
 impl ListPeers {
-    /// All of them.
+    /// Lists all peers.
     pub fn all() -> Self {
         Self::of(None)
     }
 
-    /// Those whose name or role contains a text, in upper or lower case. April's server, whose own filter fails, and one that
-    /// is not known yet are asked for all, unless those are too many to be read.
+    /// Lists the peers whose name or role contains a text, whatever the case. April's server, whose own filter fails,
+    /// and a server of unknown dialect are asked for all peers, unless the list is too long to be read.
     pub fn matching(text: impl Into<String>) -> Self {
         Self::of(Some(text.into()).filter(|text| !text.is_empty()))
     }
@@ -42,7 +42,7 @@ async fn list_peers(line: &Line, matching: Option<&str>) -> Result<Vec<Peer>> {
         let is_filtered_here = line.with(|cx| is_filtered_here(cx.session, matching));
         let endpoint = Peers { matching: matching.filter(|_| !is_filtered_here).map(str::to_owned) };
         match line.run("list the peers", Call::new(endpoint), Parting::give_up()).await {
-            // Of too many peers the server's own filter finds some, if it works.
+            // If there are too many peers, the server's own filter may still return some.
             Err(error) if error.kind() == ErrorKind::TooLarge && is_filtered_here => {
                 line.with(|cx| cx.session.learn_lack(Feature::AllPeers));
             }
@@ -58,7 +58,7 @@ async fn list_peers(line: &Line, matching: Option<&str>) -> Result<Vec<Peer>> {
     }
 }
 
-/// Whether the server is asked for all of them, and the others are left out here.
+/// Returns whether the server is asked for all peers, so that the client filters.
 fn is_filtered_here(session: &Session, matching: Option<&str>) -> bool {
     match session.dialect {
         Some(Dialect::Current) => false,
@@ -66,7 +66,7 @@ fn is_filtered_here(session: &Session, matching: Option<&str>) -> bool {
     }
 }
 
-/// Remembers where all of them are called, and returns those that match.
+/// Caches the URLs of all peers, and returns the peers that match.
 fn learn(line: &Line, list: Rows<Peer>, matching: Option<&str>) -> Vec<Peer> {
     line.with(|cx| cx.session.peers.learn(cx.now, &list.rows));
     if list.skipped > 0 {

@@ -1,4 +1,4 @@
-//! What became of a message to a peer.
+//! The outcomes of a message to a peer.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::error::printable;
 use crate::printable::Printable;
 use crate::text::record::{maybe_seconds, maybe_status};
 
-/// What became of a message to a peer, told by the answer's body and not by its status (contract section 9.4).
+/// The outcome of a message to a peer. The answer's body decides it, not its status (contract section 9.4).
 ///
-/// None of it says that the peer's workspace still exists. A push agent whose workspace was removed without having been
-/// paused before keeps its URL: the platform discovers it and delivers to it for ever (contract sections 6.2 and 9.4).
-/// [`ListPeers`](crate::machines::ListPeers) shows no removed ones.
+/// No outcome shows that the peer's workspace still exists. A push agent whose workspace was removed without a pause
+/// keeps its URL: the platform goes on discovering it and delivering to it (contract sections 6.2 and 9.4).
+/// [`ListPeers`](crate::machines::ListPeers) shows no removed peers.
 ///
-/// What is no answer about the message (a broken connection, a refused bearer, a spent rate limit) is an
+/// A call without an answer about the message (a broken connection, a refused bearer, a spent rate limit) ends with an
 /// [`Error`](crate::Error) instead.
 ///
 /// As JSON it is an object with `outcome`, the variant's name (`accepted_for_poll`), and `detail`, its fields, where it has
@@ -30,39 +30,39 @@ use crate::text::record::{maybe_seconds, maybe_status};
 #[non_exhaustive]
 #[must_use = "a message that was not delivered is an outcome too"]
 pub enum CallOutcome {
-    /// The peer replied, with a message, a task, JSON of its own, or plain text, of which 64 KiB are kept.
+    /// The peer replied with a message, a task, its own JSON, or plain text, of which 64 KiB are kept.
     Replied(Reply),
-    /// The peer is busy or not there yet. The message waits in the platform's queue and will be delivered: it must not be
-    /// sent again.
+    /// The peer is busy or not ready. The message is in the platform's queue and will be delivered. It must not be sent
+    /// again.
     Queued {
-        /// The item, for `queue_item` and `wait_queue_item`; April's server cannot show it.
+        /// The item's id, for `queue_item` and `wait_queue_item`; April's server cannot show the item.
         queue_id: Option<QueueId>,
-        /// How many messages wait for this peer, this one included.
+        /// The number of messages in the queue for this peer, this one included.
         depth: Option<u64>,
     },
-    /// The peer polls, and finds the message in its feed whenever it looks. A reply, if any, comes as a message of its own.
-    /// The current server accepts for a removed workspace too, where nobody will look.
+    /// The peer polls, and will find the message in its feed. A reply, if there is one, comes as a separate message.
+    /// The current server also accepts messages for a removed workspace, whose feed nobody reads.
     AcceptedForPoll,
-    /// The platform took the message and has the reply come some other way: as an event, or in the feed.
+    /// The platform accepted the message. The reply comes later, as an event or in the feed.
     AnswerLater,
     /// The peer has the message, and its reply was empty or was lost. It must not be sent again.
     DeliveredReplyLost,
-    /// The peer is busy, and the message does not wait for it. It may have it already: if it is sent again, then under the
-    /// same id ([`Message::with_id`](molecule_proto::Message::with_id)), by which who has it knows it.
+    /// The peer is busy, and the message is not queued. The peer may have it already: send it again only under the same
+    /// id ([`Message::with_id`](molecule_proto::Message::with_id)), by which the peer recognises it.
     Busy {
-        /// When to try again, if somebody said so; 1 to 60 s.
+        /// When to try again, if the answer said so; 1 to 60 s.
         #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
         retry_after: Option<Duration>,
-        /// The id under which it was sent.
+        /// The message's id.
         message_id: String,
     },
-    /// The peer was asleep, or starts; nothing was delivered.
+    /// The peer was asleep or is starting. Nothing was delivered.
     Waking {
         /// When to try again, if the platform said so; 1 to 60 s.
         #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
         retry_after: Option<Duration>,
     },
-    /// The peer has not told the platform yet how it is called; nothing was delivered. Its next register does.
+    /// The peer has not registered yet how it is called. Nothing was delivered. Its next register changes this.
     NotEnrolled {
         /// When to try again, if the platform said so; 1 to 60 s.
         #[serde(rename = "retry_after_secs", serialize_with = "maybe_seconds")]
@@ -70,40 +70,42 @@ pub enum CallOutcome {
     },
     /// The peer has spent its budget.
     OverBudget,
-    /// The two may not talk to each other, the agent may not talk to others at all, or there is no such workspace.
+    /// The two workspaces may not talk to each other, the agent may not talk to others at all, or the workspace does
+    /// not exist.
     Denied {
-        /// What the platform says.
+        /// The platform's message.
         message: String,
     },
-    /// There is no such workspace. Agents are told [`Denied`](Self::Denied) as a rule.
+    /// The workspace does not exist. Agents usually get [`Denied`](Self::Denied) instead.
     NotFound,
-    /// The peer has no URL; on a direct route: none that can be called safely.
+    /// The peer has no URL or, on a direct route, none that can be called safely.
     NoUrl {
-        /// The peer's status, if the platform said it: `paused`, or `removed` after a pause.
+        /// The peer's status, if the platform gave it: `paused`, or `removed` after a pause.
         status: Option<WorkspaceStatus>,
     },
-    /// The peer could not be reached, and does not have the message.
+    /// The peer could not be reached and does not have the message.
     Unreachable,
-    /// The platform does not call the URL that the peer registered.
+    /// The platform refuses to call the URL that the peer registered.
     UnsafeUrl,
-    /// The peer answered with an error of its own; it may have handled the message, also where it refused it with 401, 403,
-    /// 404 or 405. It says nothing about this agent's credential or rate limit: a peer's 429 comes as this through the
-    /// platform, which keeps back when to come again. To a direct call a 429 or 503 that says so is [`Busy`](Self::Busy).
+    /// The peer answered with its own error. It may have handled the message, even if it answered 401, 403, 404 or 405.
+    /// The error says nothing about this agent's credential or rate limit. Through the platform a peer's 429 is this
+    /// outcome too, and the platform removes the time of the next try; as the answer to a direct call, a 429 or 503
+    /// with such a time is [`Busy`](Self::Busy).
     PeerError {
         /// The code of a JSON-RPC error.
         code: Option<i64>,
-        /// The HTTP status, if that was the error.
+        /// The HTTP status, if it was the error.
         #[serde(serialize_with = "maybe_status")]
         status: Option<StatusCode>,
-        /// What went wrong, in the peer's words.
+        /// The peer's error message.
         message: String,
-        /// More about it, from a JSON-RPC error.
+        /// The `data` of a JSON-RPC error.
         data: Option<Value>,
     },
 }
 
 impl CallOutcome {
-    /// The reply, if there is one.
+    /// Returns the reply, if there is one.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
             Self::Replied(reply) => Some(reply),
@@ -124,7 +126,7 @@ impl CallOutcome {
         }
     }
 
-    /// When the same message may be sent again, if somebody said so; 1 to 60 s.
+    /// Returns when the same message may be sent again, if the answer said so; 1 to 60 s.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } | Self::Waking { retry_after } | Self::NotEnrolled { retry_after } => {
@@ -145,7 +147,7 @@ impl CallOutcome {
         }
     }
 
-    /// Whether the message is delivered or will be: then it must not be sent again.
+    /// Returns whether the message was or will be delivered. It must not be sent again then.
     pub fn is_taken(&self) -> bool {
         match self {
             Self::Replied(_)
@@ -166,7 +168,7 @@ impl CallOutcome {
         }
     }
 
-    /// What an agent's JSON-RPC answer says.
+    /// Returns the outcome of an agent's JSON-RPC answer.
     pub(super) fn answered(answer: RpcAnswer, status: StatusCode) -> Self {
         let status = (!status.is_success()).then_some(status);
         let mut answer = answer;
@@ -176,17 +178,17 @@ impl CallOutcome {
             }
             (None, Some(reply)) if status.is_none() => Self::Replied(reply),
             (None, Some(_)) => Self::failed(status, "the reply came with an error's status"),
-            // JSON-RPC with neither is half an answer; its other keys are all that it says.
+            // An answer with neither a result nor an error is incomplete.
             (None, None) => Self::failed(status, "the answer has neither a result nor an error"),
         }
     }
 
-    /// A busy peer; the call says which message it was.
+    /// Makes the outcome of a busy peer. The call adds the message's id.
     pub(super) fn busy(retry_after: Option<Duration>) -> Self {
         Self::Busy { retry_after, message_id: String::new() }
     }
 
-    /// The same, of the message of this id.
+    /// Adds the message's id.
     pub(super) fn of_message(mut self, id: &str) -> Self {
         if let Self::Busy { message_id, .. } = &mut self {
             id.clone_into(message_id);
@@ -194,7 +196,7 @@ impl CallOutcome {
         self
     }
 
-    /// A reply that is no JSON: its text, as far as it is kept, or in brackets what hides it.
+    /// Makes the outcome of a reply that is not JSON: its text, as far as it is kept, or in brackets what hides it.
     pub(super) fn plain_text(answer: &Response<Bytes>) -> Self {
         let text = match wrapping(answer.headers(), answer.body()) {
             Some(Wrapping::Hides(what)) => format!("[the reply is {what}]"),
@@ -203,14 +205,15 @@ impl CallOutcome {
         Self::Replied(Reply::Text(text))
     }
 
-    /// An error of the peer's own.
+    /// Makes the outcome of the peer's own error.
     pub(super) fn failed(status: Option<StatusCode>, message: impl Into<String>) -> Self {
         Self::PeerError { code: None, status, message: message.into(), data: None }
     }
 }
 
 impl fmt::Display for CallOutcome {
-    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts with their line ends.
+    /// Writes one sentence. The text of the platform or the peer is escaped; a reply is shown by its texts with their
+    /// line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Printable::lines(f);
         match self {

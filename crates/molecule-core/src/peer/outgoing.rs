@@ -10,7 +10,8 @@ use crate::config::route::Route;
 use crate::error::{Error, Result};
 use crate::session::{Dialect, Session};
 
-/// A message for a peer with the options of its call; a [`Message`], or a text, is one with the agent's own options.
+/// A message for a peer, and the options of its call. A [`Message`] or a text can be given instead; the call then has
+/// the agent's own options.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,40 +32,40 @@ pub struct PeerCall {
 }
 
 impl PeerCall {
-    /// A call with the agent's own options. A message without an id gets a random one; one with an id keeps it, which is
-    /// right only for a message that was sent before ([`Error::message_id`]): the platform loses a second message of the
-    /// same id.
+    /// Makes a call with the agent's own options. A message without an id gets a random one. A message with an id keeps
+    /// it: give one only to a message that was sent before ([`Error::message_id`]), since the platform drops a second
+    /// message of the same id.
     pub fn new(message: impl Into<Message>) -> Self {
         Self { message: message.into(), route: None, timeout: None, expires_in: None }
     }
 
-    /// Goes this way, whatever the agent's option says.
+    /// Sets the route of this call, in place of the agent's option.
     pub fn route(mut self, route: Route) -> Self {
         self.route = Some(route);
         self
     }
 
-    /// Waits at most so long for the reply, discovery and resends included; at most an hour. It bounds the wait alone: the
-    /// peer goes on.
+    /// Sets how long the call may take, discovery and resends included; at most an hour. It bounds only the wait: the
+    /// peer goes on working.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Should the platform queue the message, then it is not delivered later than this; whole seconds.
+    /// Sets the latest delivery of the message if the platform queues it; whole seconds from now.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires_in = Some(time);
         self
     }
 
-    /// How long the call may take.
+    /// Returns the time limit of the call.
     pub(super) fn limit(&self, session: &Session) -> Result<Duration> {
         let limit = self.timeout.unwrap_or(session.config().timeouts.peer);
         check_limit("call's", limit)?;
         Ok(limit)
     }
 
-    /// Writes the request's body, the same for every request of the call.
+    /// Serializes the request's body, which is the same for every request of the call.
     pub(super) fn write(&self, session: &mut Session) -> Result<Written> {
         let mut message = self.message.clone();
         let id = message.message_id.take().filter(|id| !id.is_empty()).unwrap_or_else(|| session.uuid());
@@ -88,7 +89,7 @@ impl PeerCall {
     }
 }
 
-/// A message as it is sent, again and again the same.
+/// A serialized message, which every request of the call repeats.
 #[derive(Clone)]
 pub(super) struct Written {
     pub(super) id: String,

@@ -1,4 +1,4 @@
-//! The way through the platform: `POST /workspaces/:id/a2a` (contract section 9; April 7).
+//! The route through the platform: `POST /workspaces/:id/a2a` (contract section 9; April 7).
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::session::{Auth, Draft};
 /// The longest reply, in bytes; the platform relays up to four times as much.
 pub(crate) const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 
-/// `POST /workspaces/:id/a2a`. Its status may be the peer's, relayed, so that only the platform's own words count as such.
-/// Use [`CallPeer`](crate::machines::CallPeer).
+/// `POST /workspaces/:id/a2a`. Its status may be relayed from the peer, so that only the platform's own words count as
+/// the platform's. Use [`CallPeer`](crate::machines::CallPeer).
 ///
-/// It is sent again only where it certainly was not handled: the platform would deliver it once more to a push agent, under
-/// the same id.
+/// It is sent again only if it certainly was not handled, since the platform would deliver it to a push agent again,
+/// under the same id.
 #[derive(Clone)]
 pub(crate) struct A2a {
     pub(super) target: WorkspaceId,
@@ -45,7 +45,7 @@ impl Endpoint for A2a {
         limits(timeouts, left)
     }
 
-    /// That of the call of the peer, which ends this one before.
+    /// Returns the limit of the call of the peer, which ends this call earlier.
     fn deadline(&self, _: &Timeouts) -> Duration {
         Duration::from_secs(3600)
     }
@@ -54,7 +54,7 @@ impl Endpoint for A2a {
         answer.status().is_success() || !is_about_the_caller(answer)
     }
 
-    /// The platform's own notices are short and its errors have another status, so this is a reply.
+    /// A long answer is a reply: the platform's own notices are short, and its errors have another status.
     fn too_large(&self, head: &Response<()>) -> Option<CallOutcome> {
         is_reply(head).then_some(CallOutcome::DeliveredReplyLost)
     }
@@ -79,18 +79,18 @@ impl std::fmt::Debug for A2a {
     }
 }
 
-/// A peer may think for as long as the call lasts.
+/// Returns the limits of a request: a peer may take the call's whole time to answer.
 pub(super) fn limits(timeouts: &Timeouts, left: Duration) -> Limits {
     Limits { connect: timeouts.connect.min(left), ..Limits::of(left, LONGEST_REPLY) }.repeated(Repeat::OnlyUnsent)
 }
 
-/// Whether an answer that is too long to be read is an agent's reply by its status and type: a page of something before it
-/// is not.
+/// Returns whether an answer that is too long to be read is an agent's reply by its status and media type. A gateway's
+/// page is not.
 pub(super) fn is_reply(head: &Response<()>) -> bool {
     head.status().is_success() && is_json(head.headers())
 }
 
-/// The answer as an outcome; `None` if it says nothing about the message or the peer.
+/// Returns the outcome of an answer; `None` if it says nothing about the message or the peer.
 fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
     let status = answer.status();
     Some(match A2aAnswer::read(answer.body()) {
@@ -100,11 +100,12 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
         A2aAnswer::Accepted(_) => CallOutcome::AnswerLater,
         A2aAnswer::Refused(refusal) => return refused(answer, &refusal),
         A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
-        // The platform labels every reply as JSON, so this is a page of something before it.
+        // The platform labels every reply as JSON, so this page comes from a gateway.
         A2aAnswer::NotJson if is_web_page(answer.headers()) => return None,
         A2aAnswer::NotJson if status.is_success() => CallOutcome::plain_text(answer),
         A2aAnswer::Empty | A2aAnswer::TooManyValues if status.is_success() => CallOutcome::DeliveredReplyLost,
-        // The platform's own errors, and those that it passes on, have a text: this is a gateway's, or a sign-in page.
+        // The platform's own errors, and those that it relays, have a text. This one comes from a gateway or a sign-in
+        // page.
         _ => return None,
     })
 }
@@ -137,13 +138,13 @@ fn refused(answer: &Response<Bytes>, refusal: &A2aRefusal) -> Option<CallOutcome
         | RefusalKind::Unavailable
         | RefusalKind::RateLimited
         | RefusalKind::Tenant => return None,
-        // Kinds of a later proto, which the pinned versions rule out.
+        // Kinds of a later `molecule-proto`, which the pinned versions exclude.
         _ => CallOutcome::failed(Some(status), message),
     })
 }
 
-/// Whether the answer is certainly the platform's, and about the caller: its bearer, its rate limit. A peer can imitate a
-/// text, which then costs one look into the store; it can imitate no key beside it.
+/// Returns whether the answer is certainly the platform's own and about the caller: its bearer or its rate limit. A
+/// peer can imitate a text, which then costs one read of the store. It cannot imitate the keys beside the text.
 fn is_about_the_caller(answer: &Response<Bytes>) -> bool {
     let A2aAnswer::Refused(refusal) = A2aAnswer::read(answer.body()) else { return false };
     matches!(

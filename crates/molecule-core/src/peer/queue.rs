@@ -1,4 +1,4 @@
-//! Messages that wait for a busy peer, and what became of them (contract section 11).
+//! Messages that are queued for a busy peer, and their outcomes (contract section 11).
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -18,17 +18,18 @@ use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::printable::Printable;
 use crate::session::{Dialect, Feature, Session};
 
-/// Asks where a queued message stands: `GET /workspaces/:id/a2a/queue/:item` (contract section 11). On a server without the
-/// route (April's) the first answer is remembered, and nobody asks again until the server turns out to be a newer one.
+/// Asks for the status of a queued message: `GET /workspaces/:id/a2a/queue/:item` (contract section 11). If the server
+/// does not have the route (April's), the session remembers that, and no call asks again until the server turns out to
+/// be a newer one.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct QueuedItem(Flow<Result<QueueItem>>);
 
 impl QueuedItem {
-    /// The item of this id, which [`CallOutcome::Queued`](crate::CallOutcome) names.
+    /// Makes a query for the item of this id, which [`CallOutcome::Queued`](crate::CallOutcome) names.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
         let id = queue_id(id)?;
         Ok(Self(Flow::new(QueueStatus::OPERATION, move |line| async move {
@@ -47,7 +48,7 @@ fn queue_id(id: impl AsRef<str>) -> Result<QueueId> {
     })
 }
 
-/// The item of this id, as this call shows it.
+/// Returns the item of this id from the answer of this call.
 async fn look(line: &Line, id: &QueueId, call: Call<QueueStatus>) -> Result<QueueItem> {
     if line.with(|cx| cx.session.lacks(Feature::QueueStatus)) {
         return Err(unsupported());
@@ -61,7 +62,7 @@ async fn look(line: &Line, id: &QueueId, call: Call<QueueStatus>) -> Result<Queu
     }
 }
 
-/// What a failed look means. A server without the route is remembered.
+/// Returns the error of a failed query. A server without the route is remembered.
 fn refused(session: &mut Session, error: Error) -> Error {
     if is_without_route(&error, session.dialect) {
         if session.dialect != Some(Dialect::Current) {
@@ -75,8 +76,9 @@ fn refused(session: &mut Session, error: Error) -> Error {
     error
 }
 
-/// Whether a 404 says that there is no such route: the server's plain text, or JSON that is not this route's. An empty one,
-/// or a page, may be of a tenant gate or an edge before a server that has it; before April's own server it is not.
+/// Returns whether a 404 means that the server does not have the route: it is the server's plain text, or JSON that is
+/// not this route's. An empty 404 or a page may come from a tenant gate or an edge before a server that has the route;
+/// it does not before April's server.
 fn is_without_route(error: &Error, dialect: Option<Dialect>) -> bool {
     if error.status() != Some(StatusCode::NOT_FOUND) {
         return false;
@@ -88,7 +90,7 @@ fn is_without_route(error: &Error, dialect: Option<Dialect>) -> bool {
     }
 }
 
-/// Whether the item passes the cap: nothing in it is long but the peer's reply.
+/// Returns whether the item is longer than the cap: only the peer's reply can be so long.
 fn is_long_reply(error: &Error) -> bool {
     error.kind() == ErrorKind::TooLarge && error.status() == Some(StatusCode::OK)
 }
@@ -102,7 +104,7 @@ impl Wait<QueueOutcome> {
     /// Waits until a queued message was delivered, or will not be.
     ///
     /// # Errors
-    /// `Config` if the id is no UUID.
+    /// `Config` if the id is not a UUID.
     pub fn for_queue_item(wait: impl Into<WaitFor>) -> Result<Self> {
         let WaitFor { id, patience } = wait.into();
         Ok(Self::new(AwaitedItem(queue_id(id)?), patience))
@@ -126,7 +128,7 @@ impl Awaited for AwaitedItem {
     }
 }
 
-/// What became of a message that was queued (contract section 11).
+/// The outcome of a message that was queued (contract section 11).
 ///
 /// As JSON it is an object with `outcome`, the variant's name, and `detail`, its fields, where it has any.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -136,44 +138,45 @@ impl Awaited for AwaitedItem {
 pub enum QueueOutcome {
     /// The peer has the message and replied.
     Replied(Reply),
-    /// The peer has the message and answered with an error of its own.
+    /// The peer has the message and answered with its own error.
     PeerError {
         /// The code of a JSON-RPC error.
         code: Option<i64>,
-        /// What went wrong, in the peer's words.
+        /// The peer's error message.
         message: String,
-        /// More about it.
+        /// The `data` of a JSON-RPC error.
         data: Option<Value>,
     },
     /// The peer has the message, and its reply was empty, was lost, or is longer than 16 MiB.
     DeliveredReplyLost,
-    /// The platform counts the message as delivered and has no answer: it met a busy peer once more, and is lost as a rule.
-    /// The peer's feed tells.
+    /// The platform counts the message as delivered and has no answer: the peer was busy again, and the message is
+    /// usually lost. The peer's feed shows it.
     Lost,
-    /// It was not delivered before it expired, by this machine's clock and half a minute later.
+    /// The message expired before it was delivered, by this machine's clock plus 30 s.
     Expired,
-    /// The peer was out of reach for too long, 180 s as a rule.
+    /// The peer could not be reached for too long, usually 180 s.
     Dropped {
-        /// What went wrong with the last attempt.
+        /// The error of the last attempt.
         last_error: Option<String>,
     },
     /// Five attempts failed.
     Failed {
-        /// What went wrong with the last one.
+        /// The error of the last attempt.
         last_error: Option<String>,
     },
 }
 
-/// An expired item says for ever that it is queued, so clocks are compared, which may differ by this.
+/// An expired item keeps its status `queued`, so the expiry is compared with this machine's clock, which may differ by
+/// this.
 const SKEW: Duration = Duration::from_secs(30);
 
 impl QueueOutcome {
-    /// What an item's end is; `None` while it waits.
+    /// Returns the outcome of an item; `None` while it is queued.
     pub fn of(item: &QueueItem, now: UnixTime) -> Option<Self> {
         Self::told(item, item.response_body.clone(), now)
     }
 
-    /// The same, of which the answer is not copied.
+    /// Returns the same outcome without a copy of the answer.
     fn taken(mut item: QueueItem, now: UnixTime) -> Option<Self> {
         let answer = item.response_body.take();
         Self::told(&item, answer, now)
@@ -193,7 +196,7 @@ impl QueueOutcome {
     fn answered(body: Value) -> Self {
         let is_answer = body.get("result").is_some()
             || body.get("error").is_some_and(|error| error.is_object() || error.is_string());
-        // A notice in the place of an answer is told as it stands there.
+        // A notice in the place of an answer is returned as it is.
         if !is_answer {
             return if body.is_null() { Self::Lost } else { Self::Replied(Reply::from(body)) };
         }
@@ -212,13 +215,14 @@ impl QueueOutcome {
     }
 }
 
-/// Whether the platform kept its own word for a reply that is empty or broke off.
+/// Returns whether the platform stored its own text in place of a reply that is empty or incomplete.
 fn is_lost(refusal: &A2aRefusal) -> bool {
     refusal.delivery_confirmed == Some(true) || refusal.kind(StatusCode::OK) == RefusalKind::EmptyReply
 }
 
 impl fmt::Display for QueueOutcome {
-    /// One sentence, with what the platform or the peer says made fit to print; a reply is shown by its texts with their line ends.
+    /// Writes one sentence. The text of the platform or the peer is escaped; a reply is shown by its texts with their
+    /// line ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Printable::lines(f);
         let (told, why) = match self {

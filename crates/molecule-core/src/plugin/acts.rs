@@ -1,5 +1,5 @@
-//! The host's acts on plugins, as a flow asks for them. All but the script are short: they are finished, whether the caller is there
-//! or not.
+//! The host's operations on plugins, as functions for flows. All except the script are short, and are finished although
+//! the caller cancels.
 
 use molecule_proto::PluginName;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::flow::{Cancelled, Line};
 
-/// Reads the one kind of result that answers an act.
+/// Takes the only kind of result that answers an operation.
 macro_rules! only {
     ($result:pat => $value:expr) => {
         |result| match result {
@@ -21,7 +21,7 @@ macro_rules! only {
     };
 }
 
-/// Returns whether there is anything of a plugin.
+/// Returns whether anything of a plugin exists.
 pub(super) async fn look(line: &Line, name: &PluginName) -> Result<bool> {
     let op = PluginOp::Look(name.clone());
     act(line, "look for the plugin", op, only!(PluginResult::Looked { exists } => exists)).await.map_err(failed(line))
@@ -32,19 +32,19 @@ pub(super) async fn lock(line: &Line, name: &PluginName) -> Result<LockId, Fault
     act(line, "take the plugin's lock", PluginOp::Lock(name.clone()), only!(PluginResult::Locked(lock) => lock)).await
 }
 
-/// Clears away what an interrupted act left of a plugin.
+/// Removes what an interrupted operation left of a plugin.
 pub(super) async fn sweep(line: &Line, name: &PluginName) -> Result<Swept> {
     let op = PluginOp::Sweep(name.clone());
     act(line, "sweep", op, only!(PluginResult::Swept(swept) => swept)).await.map_err(failed(line))
 }
 
-/// Swaps a stage in.
+/// Swaps a staging directory in.
 pub(super) async fn commit(line: &Line, stage: StageId, durability: Durability) -> Result<Committed, Fault> {
     let op = PluginOp::Commit(stage, durability);
     act(line, "swap the plugin in", op, only!(PluginResult::Committed(committed) => committed)).await
 }
 
-/// Removes a stage.
+/// Removes a staging directory.
 pub(super) async fn discard(line: &Line, stage: StageId) -> Result<()> {
     let op = PluginOp::Discard(stage);
     act(line, "discard the stage", op, only!(PluginResult::Discarded => ())).await.map_err(failed(line))
@@ -56,10 +56,11 @@ pub(super) async fn write_receipt(line: &Line, order: &Order, receipt: Vec<u8>) 
     act(line, "write the receipt", op, only!(PluginResult::ReceiptWritten => ())).await.map_err(failed(line))
 }
 
-/// Runs a plugin's script, and says so with the event. If the caller goes, the script is told to end, and its outcome is waited for.
+/// Runs a plugin's script, and reports the event when it starts. If the caller cancels, the script is told to end, and
+/// its outcome is awaited.
 ///
 /// # Errors
-/// `Cancelled` if the caller went before it was begun.
+/// `Cancelled` if the caller cancelled before the script was started.
 pub(super) async fn set_up(
     line: &Line,
     name: &PluginName,
@@ -71,13 +72,13 @@ pub(super) async fn set_up(
     Ok(ran.map(|result| read(result, only!(PluginResult::SetUp(outcome) => outcome))).map_err(failed(line)))
 }
 
-/// Looks at all that is installed.
+/// Lists the installed plugins.
 pub(super) async fn list(line: &Line) -> Result<Listed> {
     let op = PluginOp::List;
     act(line, "list the plugins", op, only!(PluginResult::Listed(listed) => listed)).await.map_err(failed(line))
 }
 
-/// Hashes an installed plugin; `None` where it is not installed.
+/// Hashes an installed plugin; `None` if it is not installed.
 pub(super) async fn hash(line: &Line, name: &PluginName) -> Result<Option<Hashed>> {
     let op = PluginOp::Hash(name.clone());
     act(line, "hash the plugin", op, only!(PluginResult::Hashed(hashed) => hashed)).await.map_err(failed(line))

@@ -1,4 +1,4 @@
-//! Installing a plugin: everything is verified before anything is replaced.
+//! The install of a plugin: everything is verified before anything is replaced.
 
 use std::error::Error as StdError;
 use std::iter;
@@ -23,13 +23,18 @@ use crate::flow::{Flow, Line, machine_of_flow};
 
 const OPERATION: &str = "install plugin";
 
-/// Installs a plugin, or replaces the version that is there.
+/// Installs a plugin, or replaces the installed version.
 ///
-/// In order: the lock is taken and what an interrupted install left is cleared away; the archive is unpacked beside the
-/// plugin while it arrives; its manifest, its digests and the caller's pin are verified; only then is it swapped in, as a
-/// whole, its receipt written and its `setup.sh` run. A failure before the swap leaves the earlier version as it was.
+/// The steps, in order:
 ///
-/// What is under way when it is cancelled is finished, but for the download and the script, which are told to end.
+/// 1. Take the plugin's lock, and remove what an interrupted install left.
+/// 2. Unpack the archive beside the plugin while it is received.
+/// 3. Verify the manifest, the digests and the caller's pin.
+/// 4. Swap the plugin in atomically, write its receipt and run its `setup.sh`.
+///
+/// A failure before the swap leaves the earlier version as it was.
+///
+/// After a cancel, the operation in flight is finished; a download and a script are told to end.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct Install(Flow<Result<Installed>>);
@@ -38,32 +43,32 @@ pub struct Install(Flow<Result<Installed>>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Installed {
-    /// Its name.
+    /// The plugin's name.
     pub name: PluginName,
-    /// Where it is.
+    /// The plugin's directory.
     pub path: PathBuf,
     /// The version that its manifest states.
     pub version: Option<String>,
-    /// Where the platform took it from.
+    /// The source from which the platform fetched the plugin.
     pub source: Option<String>,
-    /// How many files it has.
+    /// The number of its files.
     pub files: u64,
-    /// How many bytes these have together.
+    /// The size of its files together, in bytes.
     pub bytes: u64,
-    /// Links in the archive, none of which was made.
+    /// The links in the archive, none of which was made.
     pub skipped_links: SkippedLinks,
-    /// The SHA-256 of the tree: what [`Plugin::tree_sha256`] pins.
+    /// The SHA-256 of the tree, which [`Plugin::tree_sha256`] pins.
     pub tree_sha256: TreeDigest,
-    /// The content hash as the Python SDK computes it, and whether the manifest declares it.
+    /// The content hash of the Python SDK, and whether the manifest declares it.
     pub manifest_sha256: ContentSha256,
     /// Whether an earlier version was replaced.
     pub replaced: bool,
-    /// What came of its `setup.sh`.
+    /// The outcome of its `setup.sh`.
     pub setup: SetupOutcome,
 }
 
 impl Install {
-    /// An install of this plugin.
+    /// Makes an install of this plugin.
     pub fn new(plugin: impl Into<Plugin>) -> Self {
         let order = Order::check(plugin.into());
         Self(Flow::new(OPERATION, |line| async move {
@@ -77,12 +82,12 @@ impl Install {
 
 machine_of_flow!(Install, Result<Installed>);
 
-/// An install on its way.
+/// The steps of an install.
 struct Sequence {
     line: Line,
     order: Order,
     earlier: EarlierVersion,
-    /// Where the earlier version is, if it made room and could not be put back.
+    /// Where the earlier version is, if it was moved and could not be put back.
     earlier_at: Option<PathBuf>,
 }
 
@@ -106,7 +111,7 @@ impl Sequence {
             Err(error) => return Err(self.discard(stage, error).await),
         };
         let committed = self.commit(stage).await?;
-        // Without its receipt the plugin is in its place, but nothing could tell later whether it is whole.
+        // Without its receipt the plugin works, but nobody could verify it later.
         let setup = match acts::write_receipt(&self.line, &self.order, receipt).await {
             Ok(()) => Ok(self.set_up(&staged).await),
             Err(error) => Err(error),
@@ -115,19 +120,20 @@ impl Sequence {
         Ok(self.installed(staged, verified, committed, setup?))
     }
 
-    /// Downloads the archive. If the caller goes meanwhile, the lock is kept until whoever unpacks it has left the plugins directory.
+    /// Downloads the archive. If the caller cancels meanwhile, the lock is held until the driver no longer writes into
+    /// the plugins directory.
     async fn fetch(&self) -> Result<(StageId, Staged)> {
         self.line.check()?;
         let call = Call::new(self.order.download());
         match self.line.run_to_the_last_outcome("download", call).await {
             Ok(end) => end.map_err(not_found),
             Err(Outcome::Staged(stage, _)) => Err(self.discard(stage, Error::cancelled(OPERATION)).await),
-            // If the token was being loaded, it is wiped as it is dropped.
+            // A token that was being loaded is wiped when it is dropped.
             Err(_) => Err(Error::cancelled(OPERATION)),
         }
     }
 
-    /// Returns what was found of a tree that may be swapped in, and its receipt.
+    /// Verifies a staged tree. Returns its digests and its receipt.
     fn verify(&self, staged: &Staged) -> Result<(Verified, Vec<u8>)> {
         let Order { name, pin, .. } = &self.order;
         let refused = |refusal| Error::refused_plugin(OPERATION, refusal);
@@ -139,14 +145,14 @@ impl Sequence {
         Ok((verified, receipt))
     }
 
-    /// The source as the platform resolved it, or as it was asked for.
+    /// Returns the source as the platform resolved it, or else as it was asked for.
     fn source(&self, staged: &Staged) -> Option<String> {
         let said = staged.head.headers().get(header::PLUGIN_SOURCE);
         let said = said.and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 1024).map(str::to_owned);
         said.or_else(|| self.order.source.clone())
     }
 
-    /// Swaps the stage in.
+    /// Swaps the staging directory in.
     async fn commit(&mut self, stage: StageId) -> Result<Committed> {
         let fault = match acts::commit(&self.line, stage, self.order.durability).await {
             Ok(committed) => {
@@ -164,7 +170,8 @@ impl Sequence {
         Err(error)
     }
 
-    /// Removes the stage, or leaves it for the next sweep. Returns the error, with why the stage stays.
+    /// Removes the staging directory, or leaves it for the next sweep. Returns the error; if the directory stays, it
+    /// says why.
     async fn discard(&self, stage: StageId, error: Error) -> Error {
         match acts::discard(&self.line, stage).await {
             Ok(()) => error,
@@ -172,7 +179,7 @@ impl Sequence {
         }
     }
 
-    /// Runs the script, if there is one and it is to be run. Whatever comes of it, the plugin stays.
+    /// Runs the script, if there is one and it is to be run. The plugin stays installed in every case.
     async fn set_up(&self, staged: &Staged) -> SetupOutcome {
         let Order { name, setup, setup_plan, .. } = &self.order;
         if !staged.unpacked.has_setup || *setup == Setup::Skip {
@@ -189,14 +196,14 @@ impl Sequence {
         outcome
     }
 
-    /// Clears away the earlier version, or puts it back in its place if it lost that.
+    /// Removes the earlier version, or puts it back in its place if it was moved.
     async fn clear(&mut self) {
         match acts::sweep(&self.line, &self.order.name).await {
             Ok(swept) if self.earlier == EarlierVersion::Displaced && swept.installed => {
                 (self.earlier, self.earlier_at) = (EarlierVersion::Kept, None);
             }
             Ok(_) => {}
-            // What is left is cleared away before the next install.
+            // The next install removes what is left.
             Err(error) => self.line.tell(Event::Warning(error.to_string())),
         }
     }
@@ -220,7 +227,8 @@ impl Sequence {
     }
 }
 
-/// The platform knows the route and has no such plugin: `failed to fetch plugin from local` (contract section 15).
+/// Returns the error of a plugin that the platform does not have, although it has the route: `failed to fetch plugin
+/// from local` (contract section 15).
 fn not_found(error: Error) -> Error {
     let is_fetch = error.server_message().is_some_and(|message| message.starts_with("failed to fetch plugin"));
     if error.status() != Some(StatusCode::NOT_FOUND) || !is_fetch {
@@ -231,7 +239,7 @@ fn not_found(error: Error) -> Error {
         .remedy("see available_plugins() for what it holds, and check the name and the source")
 }
 
-/// Where a commit that failed left the earlier version, if not where it was.
+/// Returns where a failed commit left the earlier version, if not in its place.
 fn displaced(fault: &Fault) -> Option<PathBuf> {
     let first = fault.source.as_deref().map(|source| source as &(dyn StdError + 'static));
     let mut causes = iter::successors(first, |cause| (*cause).source());

@@ -1,4 +1,4 @@
-//! What is installed.
+//! The list of installed plugins.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,41 +17,41 @@ use crate::printable::line;
 
 const OPERATION: &str = "list plugins";
 
-/// An installed plugin, as its receipt tells; all but its name and place are unknown where there is no good one.
+/// An installed plugin, as its receipt describes it. Without a good receipt only its name and path are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InstalledPlugin {
-    /// Its name.
+    /// The plugin's name.
     pub name: PluginName,
-    /// Where it is.
+    /// The plugin's directory.
     pub path: PathBuf,
     /// The version that its manifest stated.
     pub version: Option<String>,
-    /// Where the platform took it from.
+    /// The source from which the platform fetched the plugin.
     pub source: Option<String>,
     /// The SHA-256 of its tree when it was installed.
     pub tree_sha256: Option<TreeDigest>,
     /// When it was installed.
     pub installed_at: Option<UnixTime>,
-    /// What became of the receipt itself.
+    /// The state of the receipt.
     pub receipt: ReceiptState,
 }
 
-/// What there is of a plugin's receipt.
+/// The state of a plugin's receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReceiptState {
-    /// It is there and makes sense.
+    /// The receipt exists and is valid.
     Good,
-    /// There is none: somebody else put the plugin there, or its install was interrupted.
+    /// The plugin has no receipt: another program put it there, or its install was interrupted.
     Missing,
-    /// It cannot be read, or makes no sense; a [`Warning`](Event::Warning) said why.
+    /// The receipt cannot be read or is not valid; a [`Warning`](Event::Warning) said why.
     Unreadable,
 }
 
 impl InstalledPlugin {
-    /// What is known of a plugin that was found, and what is wrong with its receipt, in a sentence.
+    /// Returns what is known of a plugin, and a sentence about the fault of its receipt, if it has one.
     fn of(found: Found) -> (Self, Option<String>) {
         let name = &found.name;
         let (receipt, state, wrong) = match found.receipt {
@@ -67,7 +67,7 @@ impl InstalledPlugin {
         let wrong =
             wrong.map(|why| format!("nothing is known of the plugin {name} but its place, for its receipt: {why}"));
         let (receipt, tree) = receipt.unzip();
-        // An earlier release, or somebody else, may have written it.
+        // An earlier release or another program may have written the receipt.
         let shown = |text: fn(&Receipt) -> Option<&str>| receipt.as_ref().and_then(text).map(line);
         let (version, source) = (shown(Receipt::version), shown(Receipt::source));
         let installed_at = receipt.as_ref().map(Receipt::installed_at);
@@ -84,16 +84,16 @@ impl InstalledPlugin {
     }
 }
 
-/// Looks at what is installed, sorted by name. What interrupted installs left is cleared away first, unless an install of the
-/// same plugin is under way. A receipt that cannot be read is a [`Warning`](Event::Warning), and hides no plugin.
+/// Lists the installed plugins, sorted by name. It first removes what interrupted installs left, unless an install of
+/// the same plugin is running. A receipt that cannot be read is a [`Warning`](Event::Warning) and hides no plugin.
 ///
-/// A look is short: what is under way when it is cancelled is finished.
+/// The operations are short: after a cancel, the one in flight is finished.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct ListPlugins(Flow<Result<Vec<InstalledPlugin>>>);
 
 impl ListPlugins {
-    /// A look.
+    /// Makes a list of the installed plugins.
     pub fn new() -> Self {
         Self(Flow::new(OPERATION, |line| async move { list(&line).await }))
     }
@@ -112,13 +112,13 @@ async fn list(line: &Line) -> Result<Vec<InstalledPlugin>> {
     Ok(plugins)
 }
 
-/// Clears away what was left of these plugins, each under its lock.
+/// Removes what interrupted operations left of these plugins, each under its lock.
 async fn tidy(line: &Line, left: &[PluginName]) -> Result<()> {
     for name in left.iter().rev() {
         line.check()?;
-        // A lock that somebody else holds, or that cannot be had, leaves the plugin as it is.
+        // If the lock is held or cannot be taken, the plugin stays as it is.
         if let Ok(lock) = take_lock(line, name, Duration::ZERO).await {
-            // What could not be cleared away is left for the next install, which says why.
+            // The next install removes what could not be removed now, or says why not.
             let _ = acts::sweep(line, name).await;
             lock.give_back().await;
         }

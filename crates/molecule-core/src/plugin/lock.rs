@@ -1,4 +1,4 @@
-//! A plugin's lock, and the wait for it while somebody else holds it.
+//! A plugin's lock, and the wait for it while another holder has it.
 
 use std::time::Duration;
 
@@ -9,15 +9,16 @@ use crate::effect::FaultKind;
 use crate::error::{Error, Result};
 use crate::flow::{Line, LockGuard};
 
-/// Between two tries to take a lock that is held: the host has no queue for it.
+/// The time between two tries to take a lock that is held, since the host has no queue for it.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// Takes the lock of a plugin, within a time.
+/// Takes the lock of a plugin within the time `wait`.
 ///
-/// A try that is under way when the caller goes is finished, and a lock that it took is returned all the same; none follows it.
+/// If the caller cancels during a try, the try is finished, and a lock that it took is returned all the same. No other
+/// try follows.
 ///
 /// # Errors
-/// `Locked` if somebody else held it all that time, `Cancelled`, or the host's.
+/// `Locked` if another holder had the lock all that time, `Cancelled`, or the host's error.
 pub(super) async fn take_lock(line: &Line, name: &PluginName, wait: Duration) -> Result<LockGuard> {
     let deadline = line.with(|cx| cx.now.mono) + wait;
     loop {

@@ -1,4 +1,4 @@
-//! A plugin to install whose options were checked.
+//! The checked options of a plugin to install.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::effect::plugin::SetupPlan;
 use crate::endpoint::DownloadPlugin;
 use crate::error::{Error, Result};
 
-/// What an install goes by.
+/// The checked options of an install.
 pub(super) struct Order {
     pub(super) name: PluginName,
     pub(super) source: Option<String>,
@@ -28,7 +28,7 @@ impl Order {
     /// Checks a plugin's options.
     ///
     /// # Errors
-    /// `Config`, for the first that makes no sense, with its remedy.
+    /// `Config` for the first option that is not valid, with its remedy.
     pub(super) fn check(plugin: Plugin) -> Result<Self> {
         let name = name(&plugin.name)?;
         let pin = plugin.tree_sha256.as_deref().map(str::parse).transpose().map_err(|_| {
@@ -82,7 +82,7 @@ impl Order {
 }
 
 /// # Errors
-/// `Config` if it is no name of a plugin.
+/// `Config` if the text is not a valid name of a plugin.
 pub(super) fn name(text: &str) -> Result<PluginName> {
     text.parse()
         .map_err(|error: molecule_proto::IdError| Error::config(error.to_string(), "give the plugin's own name"))

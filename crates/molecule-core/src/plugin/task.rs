@@ -1,4 +1,4 @@
-//! What is done with an installed plugin, under its lock.
+//! Operations on an installed plugin, under its lock.
 
 use std::time::Duration;
 
@@ -15,29 +15,31 @@ use crate::flow::{Flow, Line, machine_of_flow};
 /// How long to wait while an install of the plugin runs.
 const WAIT: Duration = Duration::from_secs(300);
 
-/// One act on an installed plugin: its lock is taken, what an interrupted act left is cleared away, the act is done, the lock
-/// given back. Where there is nothing of such a plugin, nothing is made either, not even a lock.
+/// One operation on an installed plugin. The machine takes the plugin's lock, removes what an interrupted operation
+/// left, performs the operation and releases the lock. If nothing of the plugin exists, nothing is created either, not
+/// even a lock.
 ///
-/// The act itself is short: once it is under way, a cancel changes nothing.
+/// The operation is short: once it has started, a cancel does not change it.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
 pub struct PluginTask<T>(Flow<Result<T>>);
 
 machine_of_flow!(PluginTask<T>, Result<T>);
 
-/// How an installed plugin compares with what was installed.
+/// The comparison of an installed plugin with its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verification {
-    /// Compared with the receipt of its install.
+    /// The plugin was compared with the receipt of its install.
     Compared(TreeDiff),
-    /// It has no receipt, or one that makes no sense: somebody else put it there, or an install was interrupted.
+    /// The plugin has no receipt, or an invalid one: another program put the plugin there, or its install was
+    /// interrupted.
     NoReceipt,
 }
 
 impl Verification {
-    /// Whether every file that was installed is there and as it was. Files that came since do not count against it: a
+    /// Returns whether every installed file exists and is unchanged. Files that were added since do not count: a
     /// `setup.sh` may have made them.
     pub fn is_intact(&self) -> bool {
         match self {
@@ -48,15 +50,14 @@ impl Verification {
 }
 
 impl PluginTask<bool> {
-    /// Removes a plugin and its receipt; returns whether it was there.
+    /// Removes a plugin and its receipt. Returns whether it was installed.
     pub fn uninstall(name: &str) -> Self {
         Self::new("uninstall plugin", name, |line, name| async move { uninstall(&line, &name).await })
     }
 }
 
 impl PluginTask<Option<Verification>> {
-    /// Compares a plugin with its receipt; `None` where it is not installed. On a disk that can only be read it does so without the
-    /// plugin's lock.
+    /// Compares a plugin with its receipt; `None` if it is not installed. On a read-only disk it needs no lock.
     pub fn verify(name: &str) -> Self {
         Self::new("verify plugin", name, |line, name| async move { verify(&line, &name).await })
     }
@@ -89,11 +90,11 @@ async fn verify(line: &Line, name: &PluginName) -> Result<Option<Verification>> 
     let _lock = match take_lock(line, name, WAIT).await {
         Ok(lock) => {
             line.check()?;
-            // On a disk that can only be read nothing is cleared away.
+            // On a read-only disk nothing is removed.
             let _ = acts::sweep(line, name).await;
             Some(lock)
         }
-        // Where no lock can be taken, nobody else takes one to replace the plugin.
+        // If no lock can be taken here, no other process can take one and replace the plugin.
         Err(error) if error.kind() == ErrorKind::Storage => None,
         Err(error) => return Err(error),
     };
@@ -101,7 +102,7 @@ async fn verify(line: &Line, name: &PluginName) -> Result<Option<Verification>> 
     Ok(hashed.map(|hashed| compare(name, hashed)))
 }
 
-/// Returns whether there is anything of the plugin.
+/// Returns whether anything of the plugin exists.
 async fn exists(line: &Line, name: &PluginName) -> Result<bool> {
     line.check()?;
     let exists = acts::look(line, name).await?;
