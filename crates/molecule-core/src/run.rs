@@ -47,8 +47,8 @@ pub struct Run {
     beats: LaneState<Beat>,
     states: LaneState<Call<endpoint::PollState>>,
     registers: LaneState<Register>,
-    /// Why the loop registers, or will at the lane's next turn; `None` if there is no reason.
-    why: Option<Why>,
+    /// RegisterReason the loop registers, or will at the lane's next turn; `None` if there is no reason.
+    why: Option<RegisterReason>,
     saves: Saves,
     /// When the last heartbeat with a good answer was sent.
     beats_well_at: Option<Now>,
@@ -69,7 +69,7 @@ pub struct Run {
 
 const OPERATION: &str = "run heartbeat loop";
 
-/// Why the loop ended.
+/// RegisterReason the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -113,9 +113,9 @@ enum State {
     Done,
 }
 
-/// Why the loop registers.
+/// RegisterReason the loop registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+enum RegisterReason {
     /// The agent has not registered yet. An error of this register ends the loop.
     First,
     /// There is a reason to register again.
@@ -166,14 +166,15 @@ impl Run {
         self.states.next = start;
         self.opened = cx.session.vitals.registered.is_some();
         self.beats_well_at = cx.session.vitals.last_beat;
-        self.registers.count_on(cx);
+        self.registers.restore_failures(cx);
         if !self.opened {
-            (self.registers.next, self.why) = (start, Some(Why::First));
+            (self.registers.next, self.why) = (start, Some(RegisterReason::First));
         }
     }
 
     /// The lanes that a round polls, in this order.
-    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 4] = [Self::register, Self::save, Self::beat, Self::look];
+    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 4] =
+        [Self::register, Self::save, Self::beat, Self::poll_state];
 
     /// Returns the lanes in the order in which they wind down.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {

@@ -12,7 +12,7 @@ pub(crate) const STRIKES: u32 = 3;
 /// The least time between two signs of the loop's end, however short the intervals are. By then a gateway's fault has
 /// passed, and the token file of a rotation is in its place. Only against a platform on this machine, in tests, may it
 /// be shorter.
-const LEAST_APART: Duration = Duration::from_secs(15);
+const LEAST_GAP: Duration = Duration::from_secs(15);
 
 /// Signs that the loop should end. A single one may come from a gateway that answers in the platform's place for a
 /// while. Signs therefore count only if they are an interval apart, and a good answer between them refutes them.
@@ -30,18 +30,18 @@ pub(super) struct Doubts {
 
 impl Doubts {
     /// Records that the platform says that the workspace is deleted. Returns whether that is confirmed now.
-    pub(super) fn is_gone(&mut self, now: Time, apart: Duration) -> bool {
-        self.until = now + apart;
+    pub(super) fn is_gone(&mut self, now: Time, gap: Duration) -> bool {
+        self.until = now + gap;
         let first = *self.gone.get_or_insert(now);
-        now.since(first) >= apart
+        now.since(first) >= gap
     }
 
     /// Records a refused register. Returns whether the credential counts as dead now.
-    pub(super) fn is_dead(&mut self, now: Time, apart: Duration) -> bool {
-        self.until = now + apart;
+    pub(super) fn is_dead(&mut self, now: Time, gap: Duration) -> bool {
+        self.until = now + gap;
         // The register's view has shown that the workspace exists.
         self.gone = None;
-        if self.struck.is_none_or(|last| now.since(last) >= apart) {
+        if self.struck.is_none_or(|last| now.since(last) >= gap) {
             self.strikes += 1;
             self.struck = Some(now);
         }
@@ -62,8 +62,8 @@ impl Doubts {
 }
 
 /// Returns the least time between two signs of the loop's end.
-pub(super) fn apart(cx: &Cx<'_>) -> Duration {
+pub(super) fn least_gap(cx: &Cx<'_>) -> Duration {
     let config = cx.session.config();
     let interval = config.intervals.heartbeat;
-    if config.base_url().is_loopback() { interval } else { interval.max(LEAST_APART) }
+    if config.base_url().is_loopback() { interval } else { interval.max(LEAST_GAP) }
 }

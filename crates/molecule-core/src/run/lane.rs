@@ -3,7 +3,7 @@
 use molecule_proto::{Time, UnixTime};
 
 use super::Ended;
-use super::pace::{after_bad, after_good, held};
+use super::pace::{after_bad, after_good, delayed};
 use crate::call::Call;
 use crate::effect::{EffectId, Outcome};
 use crate::endpoint;
@@ -52,7 +52,7 @@ pub(super) trait LaneMachine: Machine {
     }
 
     /// Returns the event that reports the machine's result while the loop winds down, if there is one.
-    fn last_word(_: Self::Output) -> Option<Event> {
+    fn final_event(_: Self::Output) -> Option<Event> {
         None
     }
 }
@@ -71,7 +71,7 @@ impl LaneMachine for Register {
     }
 
     /// The register's other results no longer matter, but a token that could not be saved must be reported.
-    fn last_word(registered: Self::Output) -> Option<Event> {
+    fn final_event(registered: Self::Output) -> Option<Event> {
         let error = registered.err().filter(|error| error.kind() == ErrorKind::TokenNotSaved)?;
         Some(Event::Warning(error.to_string()))
     }
@@ -88,7 +88,7 @@ pub(super) struct LaneState<M> {
     pub(super) started: Now,
     failures: u32,
     /// Whether a rate limit has delayed the lane's next turn.
-    pub(super) is_put_off: bool,
+    pub(super) is_delayed: bool,
     /// Whether the next wait is the lane's first. It is spread widely, so that agents that start together drift apart.
     first: bool,
 }
@@ -102,7 +102,7 @@ impl<M: LaneMachine> LaneState<M> {
             machine: None,
             started: Now { mono: Time::ZERO, unix: UnixTime::default() },
             failures: 0,
-            is_put_off: false,
+            is_delayed: false,
             first: true,
         }
     }
@@ -113,12 +113,12 @@ impl<M: LaneMachine> LaneState<M> {
 
     pub(super) fn begin(&mut self, now: Now, machine: M) {
         self.started = now;
-        self.is_put_off = false;
+        self.is_delayed = false;
         self.machine = Some(Box::new(machine));
     }
 
     /// Continues the count of failures of the agent's earlier loop.
-    pub(super) fn count_on(&mut self, cx: &Cx<'_>) {
+    pub(super) fn restore_failures(&mut self, cx: &Cx<'_>) {
         self.failures = cx.session.vitals.failures_of(self.lane);
     }
 
@@ -145,11 +145,11 @@ impl<M: LaneMachine> LaneState<M> {
         let wait = after_good(cx, self.lane, std::mem::take(&mut self.first));
         self.next = (self.started.mono + wait).max(cx.now.mono);
         self.due = self.next;
-        self.works_again(cx)
+        self.reset_failures(cx)
     }
 
     /// Resets the count of failures. Returns how often the lane had failed in a row.
-    pub(super) fn works_again(&mut self, cx: &mut Cx<'_>) -> u32 {
+    pub(super) fn reset_failures(&mut self, cx: &mut Cx<'_>) -> u32 {
         cx.session.vitals.failed(self.lane, 0);
         std::mem::take(&mut self.failures)
     }
@@ -161,14 +161,14 @@ impl<M: LaneMachine> LaneState<M> {
         cx.session.vitals.failed(self.lane, self.failures);
         self.next = cx.now.mono + after_bad(cx, self.lane, self.failures, error);
         self.due = self.next;
-        self.is_put_off = error.kind() == ErrorKind::RateLimited;
+        self.is_delayed = error.kind() == ErrorKind::RateLimited;
         self.failures
     }
 
     /// Delays the next turn until a rate limit ends.
-    pub(super) fn put_off(&mut self, cx: &mut Cx<'_>, until: Time) {
-        self.is_put_off |= self.next < until;
-        self.next = held(cx, self.lane, self.next, until);
+    pub(super) fn delay(&mut self, cx: &mut Cx<'_>, until: Time) {
+        self.is_delayed |= self.next < until;
+        self.next = delayed(cx, self.lane, self.next, until);
     }
 }
 
@@ -195,7 +195,7 @@ impl<M: LaneMachine> AnyLane for LaneState<M> {
         machine.cancel(cx);
         let ending = match machine.poll(cx) {
             Step::Done(output) => {
-                return M::last_word(output).map_or(WindDown::Over, |event| WindDown::Step(Step::Event(event)));
+                return M::final_event(output).map_or(WindDown::Over, |event| WindDown::Step(Step::Event(event)));
             }
             // The dropped machine releases its turn and its locks.
             Step::Idle(_) if at_once || !machine.must_be_finished() => return WindDown::Over,

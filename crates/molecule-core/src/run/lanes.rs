@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use molecule_proto::{StateAnswer, WorkspaceStatus};
 
-use super::doubts::apart;
+use super::doubts::least_gap;
 use super::lane::{LaneStep, Polled};
-use super::{Ended, Run, Why};
+use super::{Ended, RegisterReason, Run};
 use crate::call::Call;
 use crate::config::options::OnPause;
 use crate::endpoint;
@@ -18,7 +18,7 @@ use crate::session::Dialect;
 use crate::session::rate::WINDOW;
 
 /// How long a scarce rate budget may delay a poll of the state, which alone shows a pause.
-const MOST_HELD: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
+const MAX_DELAY: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
 
 /// The same time in windows of the server's rate limit.
 pub(crate) const WINDOWS_HELD: u32 = 5;
@@ -28,7 +28,7 @@ impl Run {
     /// one of their requests were refused first, the heartbeat would be delayed again and again.
     pub(super) fn yields_to_heartbeat(&self, cx: &Cx<'_>) -> bool {
         let beats = self.opened && !self.paused && !cx.session.lacks_token();
-        beats && self.beats.is_put_off
+        beats && self.beats.is_delayed
     }
 
     pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> LaneStep {
@@ -53,7 +53,7 @@ impl Run {
             return LaneStep::Idle(None);
         }
         if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-            self.beats.put_off(cx, until);
+            self.beats.delay(cx, until);
         }
         if self.beats.next > cx.now.mono {
             return LaneStep::Idle(Some(Wake { at: self.beats.next, why: "heartbeat" }));
@@ -72,7 +72,7 @@ impl Run {
         let gap = heard.into_iter().flatten().map(|at| started.since(at)).min();
         if gap.is_some_and(|gap| gap >= absence(cx.session.dialect)) {
             (self.online, self.exists) = (false, false);
-            self.want_register(cx.now.mono, Why::Again);
+            self.want_register(cx.now.mono, RegisterReason::Again);
         }
         self.beating = true;
         self.tell_online();
@@ -85,14 +85,14 @@ impl Run {
         }
     }
 
-    pub(super) fn look(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+    pub(super) fn poll_state(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         match self.states.poll(cx) {
-            Polled::Free => self.look_when_due(cx),
+            Polled::Free => self.poll_state_when_due(cx),
             Polled::Step(step) => step,
             Polled::Done(Ok(answer)) => {
                 let failures = self.states.settle(cx);
                 self.recovered(Lane::State, failures);
-                self.looked(cx, &answer);
+                self.state_answered(cx, &answer);
                 LaneStep::Again
             }
             Polled::Done(Err(error)) => {
@@ -103,12 +103,12 @@ impl Run {
         }
     }
 
-    fn look_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+    fn poll_state_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         if !self.opened {
             return LaneStep::Idle(None);
         }
-        if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.states.due + MOST_HELD) {
-            self.states.put_off(cx, until);
+        if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.states.due + MAX_DELAY) {
+            self.states.delay(cx, until);
         }
         if (cx.session.lacks_token() && self.why.is_some()) || self.yields_to_heartbeat(cx) {
             return LaneStep::Idle(None);
@@ -119,14 +119,14 @@ impl Run {
         if cx.session.lacks_token() {
             // The agent was paused before its first start. The view is open, and a register asks it first.
             self.states.next = cx.now.mono + cx.session.config().intervals.state;
-            self.want_register(cx.now.mono, Why::Refused);
+            self.want_register(cx.now.mono, RegisterReason::Refused);
             return LaneStep::Again;
         }
         self.states.begin(cx.now, Call::once(endpoint::PollState));
         LaneStep::Again
     }
 
-    fn looked(&mut self, cx: &mut Cx<'_>, answer: &StateAnswer) {
+    fn state_answered(&mut self, cx: &mut Cx<'_>, answer: &StateAnswer) {
         if answer.deleted {
             return self.deleted(cx);
         }
@@ -146,7 +146,7 @@ impl Run {
             self.events.push_back(Event::Resumed);
             (self.online, self.beating) = (false, false);
             self.beats.next = cx.now.mono;
-            return self.want_register(cx.now.mono, Why::Again);
+            return self.want_register(cx.now.mono, RegisterReason::Again);
         }
         if answer.status != Some(WorkspaceStatus::Removed) {
             self.exists = true;
@@ -158,19 +158,19 @@ impl Run {
                 | WorkspaceStatus::Failed
                 | WorkspaceStatus::AwaitingAgent
                 | WorkspaceStatus::Provisioning,
-            ) => self.want_register(cx.now.mono, Why::Again),
-            Some(WorkspaceStatus::Removed) => self.want_register(cx.now.mono, Why::Refused),
+            ) => self.want_register(cx.now.mono, RegisterReason::Again),
+            Some(WorkspaceStatus::Removed) => self.want_register(cx.now.mono, RegisterReason::Refused),
             _ => {}
         }
     }
 
     /// Handles a state that says that the workspace is deleted. An agent's own bearer hardly ever gets this answer.
     fn deleted(&mut self, cx: &mut Cx<'_>) {
-        let apart = apart(cx);
-        if self.doubts.is_gone(cx.now.mono, apart) {
+        let gap = least_gap(cx);
+        if self.doubts.is_gone(cx.now.mono, gap) {
             return self.end(Ok(Ended::Deleted));
         }
-        self.states.next = self.states.next.max(cx.now.mono + apart);
+        self.states.next = self.states.next.max(cx.now.mono + gap);
         let doubt = "the platform says that the workspace was deleted: it is asked again before the loop ends";
         self.events.push_back(Event::Warning(doubt.to_owned()));
     }
@@ -202,7 +202,7 @@ impl Run {
         if error.kind() == ErrorKind::Unauthorized {
             // The workspace is deleted, the token is revoked, or the database is down. A register asks the view first,
             // which shows which of these it is.
-            self.want_register(cx.now.mono, Why::Refused);
+            self.want_register(cx.now.mono, RegisterReason::Refused);
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn after_bad(cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Erro
 }
 
 /// Returns the time of a turn that must not come before the rate budget allows it.
-pub(super) fn held(cx: &mut Cx<'_>, lane: Lane, next: Time, until: Time) -> Time {
+pub(super) fn delayed(cx: &mut Cx<'_>, lane: Lane, next: Time, until: Time) -> Time {
     if next < until { until + spread(cx, lane) } else { next }
 }
 

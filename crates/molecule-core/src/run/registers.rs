@@ -2,9 +2,9 @@
 
 use molecule_proto::Time;
 
-use super::doubts::apart;
+use super::doubts::least_gap;
 use super::lane::{LaneStep, Polled};
-use super::{Ended, Run, Why};
+use super::{Ended, RegisterReason, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::life::register::{Register, Registration};
@@ -27,14 +27,14 @@ impl Run {
     fn register_when_due(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         let Some(why) = self.why.filter(|_| !self.yields_to_heartbeat(cx)) else { return LaneStep::Idle(None) };
         if let Some(until) = cx.session.rate.hold_heartbeat(cx.now.mono) {
-            self.registers.put_off(cx, until);
+            self.registers.delay(cx, until);
         }
         let next = self.registers.next;
-        let at = if why == Why::Refused { next.max(self.doubts.until()) } else { next };
+        let at = if why == RegisterReason::Refused { next.max(self.doubts.until()) } else { next };
         if at > cx.now.mono {
             return LaneStep::Idle(Some(Wake { at, why: "register" }));
         }
-        self.registers.begin(cx.now, if why == Why::First { Register::new() } else { Register::once() });
+        self.registers.begin(cx.now, if why == RegisterReason::First { Register::new() } else { Register::once() });
         LaneStep::Again
     }
 
@@ -42,24 +42,24 @@ impl Run {
     fn ask_to_register(&mut self, cx: &Cx<'_>) {
         let moved = cx.session.vitals.registered.as_ref().is_some_and(|url| *url != cx.session.config().reported_url);
         if moved {
-            self.want_register(cx.now.mono, Why::Again);
+            self.want_register(cx.now.mono, RegisterReason::Again);
         }
     }
 
     /// Asks for a register, unless one is in flight or planned already. One for another reason than a refused bearer
     /// replaces a planned one that waits because of a doubt.
-    pub(super) fn want_register(&mut self, at: Time, why: Why) {
-        if self.registers.is_under_way() || (self.paused && why == Why::Again) {
+    pub(super) fn want_register(&mut self, at: Time, why: RegisterReason) {
+        if self.registers.is_under_way() || (self.paused && why == RegisterReason::Again) {
             return;
         }
         match self.why {
-            Some(Why::Refused) => self.why = Some(why),
-            Some(Why::First | Why::Again) => {}
+            Some(RegisterReason::Refused) => self.why = Some(why),
+            Some(RegisterReason::First | RegisterReason::Again) => {}
             None => (self.registers.next, self.why) = (at, Some(why)),
         }
     }
 
-    fn register_done(&mut self, cx: &mut Cx<'_>, why: Option<Why>, result: Result<Registration>) {
+    fn register_done(&mut self, cx: &mut Cx<'_>, why: Option<RegisterReason>, result: Result<Registration>) {
         match result {
             Ok(registration) if registration.paused => {
                 self.opened = true;
@@ -75,7 +75,7 @@ impl Run {
     }
 
     fn register_recovered(&mut self, cx: &mut Cx<'_>) {
-        let failures = self.registers.works_again(cx);
+        let failures = self.registers.reset_failures(cx);
         self.recovered(Lane::Register, failures);
     }
 
@@ -83,7 +83,7 @@ impl Run {
     pub(super) fn refute(&mut self, cx: &mut Cx<'_>) {
         if self.doubts.refute() {
             if !self.registers.is_under_way() {
-                self.why = self.why.filter(|why| *why != Why::Refused);
+                self.why = self.why.filter(|why| *why != RegisterReason::Refused);
             }
             if self.why.is_none() {
                 self.register_recovered(cx);
@@ -103,9 +103,9 @@ impl Run {
         }
     }
 
-    fn register_failed(&mut self, cx: &mut Cx<'_>, why: Option<Why>, error: Error) {
+    fn register_failed(&mut self, cx: &mut Cx<'_>, why: Option<RegisterReason>, error: Error) {
         match error.kind() {
-            _ if why == Some(Why::First) => return self.end(Err(error)),
+            _ if why == Some(RegisterReason::First) => return self.end(Err(error)),
             ErrorKind::Cancelled if self.paused => return,
             ErrorKind::TokenNotSaved => {
                 self.events.push_back(Event::Warning(error.to_string()));
@@ -113,15 +113,19 @@ impl Run {
             }
             _ => {}
         }
-        let (now, apart) = (cx.now.mono, apart(cx));
+        let (now, gap) = (cx.now.mono, least_gap(cx));
         let is_gone = matches!(error.kind(), ErrorKind::Removed | ErrorKind::NotCreated);
         let is_dead = matches!(error.kind(), ErrorKind::Revoked | ErrorKind::TokenNotHeld);
         let end = match () {
-            () if is_gone => self.doubts.is_gone(now, apart).then_some(Ended::Deleted),
-            () if is_dead => self.doubts.is_dead(now, apart).then_some(Ended::Unauthorized),
+            () if is_gone => self.doubts.is_gone(now, gap).then_some(Ended::Deleted),
+            () if is_dead => self.doubts.is_dead(now, gap).then_some(Ended::Unauthorized),
             () => None,
         };
-        let why = if is_gone || is_dead || why == Some(Why::Refused) { Why::Refused } else { Why::Again };
+        let why = if is_gone || is_dead || why == Some(RegisterReason::Refused) {
+            RegisterReason::Refused
+        } else {
+            RegisterReason::Again
+        };
         let is_doubted = is_gone && end.is_none();
         let error = if is_doubted { error.remedy("the loop asks once more before it ends") } else { error };
         let failures = self.registers.back_off(cx, &error);
