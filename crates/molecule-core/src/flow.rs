@@ -1,14 +1,15 @@
-//! Sequences as machines: an `async fn` whose waits are a machine's.
+//! Flows: machines that are written as an `async fn`.
 //!
-//! There is no runtime and no waker. A [`Flow`] polls its future when an outcome has come or a wake is due, and for the time of that poll
-//! it lends the session to it, so that a poll of a flow is as atomic as one of any machine. The code of a flow gets a [`Line`]: the way to
-//! the session ([`Line::with`]) and to the driver ([`Line::host`], [`Line::http`], [`Line::decode`], [`Line::run`], [`Line::pause`],
-//! [`Line::turn`]). Each wait has a label, which `Debug` shows. Which outcome fits which effect is checked here, once.
+//! There is no runtime and no waker. A [`Flow`] polls its future when an outcome has come or a wake is due, and lends
+//! it the session for that poll, so that a poll of a flow is as atomic as one of any machine. The code of a flow gets a
+//! [`Line`], through which it reaches the session ([`Line::with`]) and the driver ([`Line::host`], [`Line::http`],
+//! [`Line::decode`], [`Line::run`], [`Line::pause`], [`Line::turn`]). Each wait has a label, which `Debug` shows. This
+//! module checks, once for all flows, that an outcome fits its effect.
 //!
-//! A flow that is cancelled gives up what it waits for: an effect is cancelled, a child machine is told as its [`Parting`] says.
-//! The wait then ends with [`Cancelled`], which `?` hands to the flow's end. What must be finished is awaited by
-//! [`Line::host_to_the_end`]; what may be told to end, and whose outcome is owed all the same, by [`Line::host_until_told`] and
-//! [`Line::run_to_the_last_outcome`].
+//! A cancel ends the wait of a flow: its effect is cancelled, or its child machine is treated as its [`Parting`] says.
+//! The wait then returns [`Cancelled`], which `?` passes to the end of the flow. [`Line::host_to_the_end`] waits for
+//! work that must be finished. [`Line::host_until_told`] and [`Line::run_to_the_last_outcome`] wait for work that may
+//! be told to end, but whose outcome must come.
 
 mod child;
 mod guard;
@@ -35,13 +36,13 @@ use shared::{Fits, OnCancel, Shared, Wait};
 pub(crate) struct Flow<Out> {
     operation: &'static str,
     body: Option<Pin<Box<dyn Future<Output = Out> + Send>>>,
-    /// What the future ended with, until the locks that it held are given back.
+    /// The future's output, until the locks that it held are released.
     output: Option<Out>,
     shared: Shared,
 }
 
 impl<Out> Flow<Out> {
-    /// A flow that runs this code.
+    /// Makes a flow that runs this code.
     pub(crate) fn new<F>(operation: &'static str, code: impl FnOnce(Line) -> F) -> Self
     where
         F: Future<Output = Out> + Send + 'static,
@@ -51,7 +52,7 @@ impl<Out> Flow<Out> {
         Self { operation, body: Some(body), output: None, shared }
     }
 
-    /// Whether it waits for something that outlives a cancel.
+    /// Returns whether the flow waits for something that a cancel does not end.
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.shared.lock().wait {
             Wait::Child(child) => child.is_bound(),
@@ -62,12 +63,12 @@ impl<Out> Flow<Out> {
         }
     }
 
-    /// Whether its code ran to its end.
+    /// Returns whether the flow's code has ended.
     fn is_over(&self) -> bool {
         self.body.is_none()
     }
 
-    /// Polls the future, with the session lent to it.
+    /// Polls the future and lends it the session.
     fn resume(&mut self, cx: &mut Cx<'_>) {
         let Some(body) = &mut self.body else { return };
         let lent = cx.session.lend();
@@ -75,7 +76,7 @@ impl<Out> Flow<Out> {
         let _back = Back { shared: &self.shared, place: cx.session };
         if let Poll::Ready(output) = body.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             self.output = Some(output);
-            // Its guards go with it.
+            // This drops its guards too.
             self.body = None;
         }
     }
@@ -156,7 +157,7 @@ impl<Out> Machine for Flow<Out> {
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
         let mut inner = self.shared.lock();
         if inner.unlocking == Some(id) {
-            // A lock that could not be given back goes with the process.
+            // A lock that could not be released ends with the process.
             return match outcome {
                 Outcome::Host(HostResult::Unlocked) | Outcome::Failed(_) => {
                     inner.unlocking = None;
@@ -174,7 +175,7 @@ impl<Out> Machine for Flow<Out> {
             }
             (_, outcome) => return Err(outcome),
         };
-        // It comes before the outcome that is waited for.
+        // A progress comes before the awaited outcome.
         if let Outcome::Progress(_) = came {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! A machine that a flow drives to its end, and what becomes of it when the flow is cancelled.
+//! A child machine, which a flow drives to its end, and how a cancel of the flow affects it.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::effect::{EffectId, Outcome};
 use crate::machine::{Cx, Machine, Step};
 
-/// What becomes of a child machine when its flow is cancelled.
+/// How a cancel of the flow affects its child machine.
 pub(crate) struct Parting<M> {
-    /// Tells the child.
+    /// Passes the cancel to the child.
     pub(crate) cancel: fn(&mut M, &mut Cx<'_>),
-    /// Whether the flow waits for the child's end all the same.
+    /// Whether the flow still waits for the child's end.
     pub(crate) is_bound: fn(&M) -> bool,
 }
 
@@ -26,27 +26,27 @@ impl<M: Machine> Parting<M> {
     }
 }
 
-/// A child machine whose output goes into a slot of its waiter's.
+/// A child machine, whose output goes into a slot of the waiting flow.
 pub(super) trait Child: Send {
-    /// `Done` without an output: that is in the slot.
+    /// Polls the child. `Done` has no output, since that is in the slot.
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<()>;
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome>;
     fn cancel(&mut self, cx: &mut Cx<'_>);
     fn is_bound(&self) -> bool;
-    /// Whether the outcome of an effect that it gives up is waited for in its stead.
+    /// Returns whether the flow waits for the outcome of an effect that the child has cancelled.
     fn owes_outcome(&self) -> bool;
     fn debug(&self) -> &dyn Debug;
 }
 
 pub(super) struct Running<M: Machine> {
-    /// Until it ends.
+    /// The machine, until it ends.
     pub(super) machine: Option<M>,
     pub(super) parting: Parting<M>,
     pub(super) owes_outcome: bool,
     pub(super) end: Slotted<M>,
 }
 
-/// A child at its end, and its output.
+/// A child that has ended, and its output.
 pub(super) type Slotted<M> = Arc<Mutex<Option<(M, <M as Machine>::Output)>>>;
 
 impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
@@ -90,7 +90,7 @@ impl<M: Machine<Output: Send> + Debug + Send> Child for Running<M> {
     }
 }
 
-/// Nobody ever waits for the lock: one thread at a time polls a machine.
+/// Locks without waiting, since only one thread at a time polls a machine.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

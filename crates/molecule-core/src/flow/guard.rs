@@ -1,4 +1,4 @@
-//! What a flow gives back on every way out: a turn, a lock, the session.
+//! The guards of a flow, which release a turn, a lock or the session on every way out.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use crate::effect::LockId;
 use crate::session::Session;
 use crate::session::turn::Turn;
 
-/// The turn to get a token: dropped, it is given back.
+/// The turn to get a token. A drop releases it.
 pub(crate) struct TurnGuard {
     pub(super) _turn: Turn,
     pub(super) shared: Shared,
@@ -22,16 +22,17 @@ impl Drop for TurnGuard {
     }
 }
 
-/// A lock that the host holds for this flow. Dropped, it is given back before the flow's next wait begins and before its end, and the flow
-/// goes on once that is done; dropped with the flow, it goes with the flow's driver.
+/// A lock that the host holds for this flow. After a drop, the lock is released before the flow's next wait begins and
+/// before its end, and the flow goes on once that is done. If the guard is dropped with the flow, the lock ends with
+/// the flow's driver.
 pub(crate) struct LockGuard {
     pub(super) lock: LockId,
     pub(super) shared: Shared,
 }
 
 impl LockGuard {
-    /// Gives the lock back, and waits until that is done. After a mere drop the code runs on to its next wait first, and does not see
-    /// that its caller went meanwhile.
+    /// Releases the lock, and waits until that is done. After a plain drop the code runs on to its next wait first, and
+    /// does not notice a cancel that came meanwhile.
     pub(crate) async fn give_back(self) {
         let shared = self.shared.clone();
         drop(self);
@@ -49,7 +50,7 @@ impl Drop for LockGuard {
     }
 }
 
-/// The session during a look: given back also if that panics.
+/// The session during [`Line::with`](super::line::Line::with). It is given back even if that panics.
 pub(super) struct Held<'a> {
     pub(super) shared: &'a Shared,
     pub(super) now: Now,
@@ -62,7 +63,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Where the session belongs after a poll of the future, also if that panics.
+/// The place to which the session returns after a poll of the future, even if that panics.
 pub(super) struct Back<'a> {
     pub(super) shared: &'a Shared,
     pub(super) place: &'a mut Session,

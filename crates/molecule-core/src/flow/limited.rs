@@ -1,11 +1,11 @@
-//! A child with a limit of its waiter's.
+//! A child machine with a time limit.
 
 use molecule_proto::Wake;
 
 use crate::effect::{EffectId, Outcome};
 use crate::machine::{Cx, Machine, Step};
 
-/// A child machine that is cancelled at the moment at which its waiter's time is over, if there is one.
+/// A child machine that is cancelled at a given time, if there is one.
 #[derive(Debug)]
 pub(crate) struct Limited<M> {
     pub(crate) machine: M,

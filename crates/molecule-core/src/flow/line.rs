@@ -1,4 +1,4 @@
-//! What the code of a flow is given: the way to the session and to the driver.
+//! The handle through which the code of a flow reaches the session and the driver.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -18,14 +18,14 @@ use crate::event::Event;
 use crate::machine::{Cx, Machine};
 use crate::session::turn::Turn;
 
-/// What the code of a flow is given.
+/// The handle of a flow's code.
 #[derive(Clone)]
 pub(crate) struct Line {
     pub(super) operation: &'static str,
     pub(super) shared: Shared,
 }
 
-/// The caller of a flow is gone.
+/// The flow was cancelled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cancelled(pub(super) &'static str);
 
@@ -36,7 +36,7 @@ impl From<Cancelled> for Error {
 }
 
 impl Line {
-    /// Looks at the session, or changes it.
+    /// Reads or changes the session.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         let (now, session) = self.shared.lock().lent.take().expect("looks are not nested, and happen during a poll");
         let mut held = Held { shared: &self.shared, now, session: Some(session) };
@@ -44,37 +44,37 @@ impl Line {
         look(&mut Cx { now, session })
     }
 
-    /// Tells the application something, before the next wait.
+    /// Reports an event to the application, before the next wait.
     pub(crate) fn tell(&self, event: Event) {
         self.shared.lock().events.push_back(event);
     }
 
-    /// What the flow does, as its errors name it.
+    /// Returns the flow's operation, as its errors name it.
     pub(crate) fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// Whether the caller is gone.
+    /// Returns whether the flow was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.shared.lock().is_cancelled
     }
 
-    /// Ends the flow if the caller is gone.
+    /// Ends the flow if it was cancelled.
     pub(crate) fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled(self.operation)) } else { Ok(()) }
     }
 
-    /// Waits for an act of the host, unless the caller goes.
+    /// Waits for an operation of the host. A cancel ends the wait.
     pub(crate) async fn host(&self, label: &'static str, op: HostOp) -> Result<Result<HostResult, Fault>, Cancelled> {
         let fits = Fits::Host(op.fitting());
         Ok(host_result(self.start(label, Effect::Host(op), fits).await?))
     }
 
-    /// Waits for an act of the host that takes long. If the caller goes, the act is told to end, and its outcome is waited for. `begun`
-    /// is told once the act is under way.
+    /// Waits for a long operation of the host. A cancel tells the operation to end, and its outcome is still awaited.
+    /// The event `begun` is reported once the operation has started.
     ///
     /// # Errors
-    /// The caller went before the act was under way.
+    /// The flow was cancelled before the operation had started.
     pub(crate) async fn host_until_told(
         &self,
         label: &'static str,
@@ -87,7 +87,7 @@ impl Line {
         Ok(host_result(self.came(true).await?))
     }
 
-    /// Waits for an act of the host, which is finished whether the caller is there or not.
+    /// Waits for an operation of the host, which is finished even after a cancel.
     pub(crate) async fn host_to_the_end(&self, label: &'static str, op: HostOp) -> Result<HostResult, Fault> {
         let fits = Fits::Host(op.fitting());
         self.wait(label, Wait::Start { effect: Effect::Host(op), fits, on_cancel: OnCancel::Finish, begun: None });
@@ -97,7 +97,8 @@ impl Line {
         }
     }
 
-    /// Sends one request, unless the caller goes. Requests to the platform are sent by [`Call`](crate::call::Call)s.
+    /// Sends one request. A cancel ends the wait. Requests to the platform are sent by [`Call`](crate::call::Call)s
+    /// instead.
     pub(crate) async fn http(
         &self,
         label: &'static str,
@@ -110,7 +111,7 @@ impl Line {
         }
     }
 
-    /// Reads a large answer with the session unlocked, unless the caller goes.
+    /// Decodes a large answer with the session unlocked. A cancel ends the wait.
     pub(crate) async fn decode<T: Send + 'static>(
         &self,
         label: &'static str,
@@ -122,7 +123,7 @@ impl Line {
         }
     }
 
-    /// Reads a slot of the store, unless the caller goes.
+    /// Loads a slot of the store. A cancel ends the wait.
     pub(crate) async fn load(
         &self,
         label: &'static str,
@@ -142,7 +143,7 @@ impl Line {
         self.run_and_keep(label, machine, parting).await.1
     }
 
-    /// The same, and gives the child back as it is at its end.
+    /// Drives a child machine to its end, and returns the child too.
     pub(crate) async fn run_and_keep<M>(&self, label: &'static str, machine: M, parting: Parting<M>) -> (M, M::Output)
     where
         M: Machine<Output: Send> + Debug + Send + 'static,
@@ -151,11 +152,11 @@ impl Line {
         poll_fn(|_| lock(&end).take().map_or(Poll::Pending, Poll::Ready)).await
     }
 
-    /// Drives a child machine to its end. If the caller goes, the child is cancelled too; once it gives an effect up it is dropped, and the
-    /// outcome of that effect is waited for.
+    /// Drives a child machine to its end. A cancel is passed to the child. Once the child cancels an effect, it is
+    /// dropped, and the outcome of that effect is awaited.
     ///
     /// # Errors
-    /// The outcome of the effect that was given up.
+    /// The outcome of the effect that the child cancelled.
     pub(crate) async fn run_to_the_last_outcome<M>(&self, label: &'static str, machine: M) -> Result<M::Output, Outcome>
     where
         M: Machine<Output: Send> + Debug + Send + 'static,
@@ -169,7 +170,7 @@ impl Line {
         .await
     }
 
-    /// Waits for a child machine. Returns where it and its output are put in the end.
+    /// Starts the wait for a child machine. Returns the slot into which the child and its output are put at its end.
     fn child<M>(&self, label: &'static str, mut machine: M, parting: Parting<M>, owes_outcome: bool) -> Slotted<M>
     where
         M: Machine<Output: Send> + Debug + Send + 'static,
@@ -183,7 +184,7 @@ impl Line {
         end
     }
 
-    /// Waits until a moment, unless the caller goes.
+    /// Waits until a given time. A cancel ends the wait.
     pub(crate) async fn pause(&self, label: &'static str, wake: Wake) -> Result<(), Cancelled> {
         self.moment(label, Wait::Until(wake)).await
     }
@@ -196,7 +197,7 @@ impl Line {
         self.check()
     }
 
-    /// Takes the turn to get a token, after whoever has it, unless the caller goes.
+    /// Takes the turn to get a token, and waits while another call has it. A cancel ends the wait.
     pub(crate) async fn turn(&self, label: &'static str) -> Result<TurnGuard, Cancelled> {
         let mut turn = Turn::default();
         loop {
@@ -212,7 +213,7 @@ impl Line {
         }
     }
 
-    /// The guard of a lock that was taken.
+    /// Makes the guard of a lock that was taken.
     pub(crate) fn guard(&self, lock: LockId) -> LockGuard {
         LockGuard { lock, shared: self.shared.clone() }
     }
@@ -222,14 +223,14 @@ impl Line {
         (inner.label, inner.wait) = (label, wait);
     }
 
-    /// Starts an effect and waits for its outcome, unless the caller goes.
+    /// Starts an effect and waits for its outcome. A cancel ends the wait.
     async fn start(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
         self.check()?;
         self.wait(label, Wait::Start { effect, fits, on_cancel: OnCancel::GiveUp, begun: None });
         self.came(true).await
     }
 
-    /// The outcome of the effect that is waited for. `yields`: it may have been given up.
+    /// Waits for the outcome of the started effect. `yields` says that a cancel may have ended the wait.
     async fn came(&self, yields: bool) -> Result<Outcome, Cancelled> {
         poll_fn(|_| {
             let mut inner = self.shared.lock();
@@ -250,7 +251,7 @@ fn host_result(came: Outcome) -> Result<HostResult, Fault> {
     }
 }
 
-/// The fault among outcomes of which every other one was taken.
+/// Returns the fault, which is the only outcome that can be left.
 fn fault(came: Outcome) -> Fault {
     match came {
         Outcome::Failed(fault) => fault,

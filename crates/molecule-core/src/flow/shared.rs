@@ -1,4 +1,4 @@
-//! What a flow and its code share: what is waited for, and what was told and given back meanwhile.
+//! The state that a flow and its code share: the current wait, and the events and locks since the last poll.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,67 +11,67 @@ use crate::effect::{Effect, EffectId, HostResult, LockId, Outcome};
 use crate::event::Event;
 use crate::session::Session;
 
-/// What a flow and its code share. Both are polled by one thread at a time, so nobody ever waits for the lock.
+/// The state that a flow and its code share. One thread at a time polls both, so the mutex never blocks.
 #[derive(Clone, Default)]
 pub(super) struct Shared(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 pub(super) struct Inner {
-    /// The session, while the future is polled and does not look at it.
+    /// The session, while the future is polled and the code does not use it.
     pub(super) lent: Option<(Now, Session)>,
     pub(super) label: &'static str,
     pub(super) wait: Wait,
-    /// What came of the effect that was waited for: an outcome that fits it, or a fault.
+    /// The outcome of the awaited effect: one that fits it, or a fault.
     pub(super) came: Option<Outcome>,
     pub(super) events: VecDeque<Event>,
     pub(super) is_cancelled: bool,
     pub(super) has_turn: bool,
-    /// Locks whose guards are gone.
+    /// The locks whose guards were dropped.
     pub(super) returned: Vec<LockId>,
     pub(super) unlocking: Option<EffectId>,
 }
 
 impl Inner {
-    /// Whether there is anything to do but to poll the future.
+    /// Returns whether there is anything to do other than to poll the future.
     pub(super) fn has_something_to_do(&self) -> bool {
         !(matches!(self.wait, Wait::Nothing) && self.events.is_empty() && self.returned.is_empty())
     }
 }
 
-/// What a flow waits for.
+/// The wait of a flow.
 #[derive(Default)]
 pub(super) enum Wait {
-    /// Nothing: its future is polled.
+    /// The flow does not wait: its future is polled.
     #[default]
     Nothing,
-    /// An effect that the driver does not know yet. `begun` is told once it does.
+    /// An effect that the driver has not started yet. The event `begun` is reported once it has.
     Start { effect: Effect, fits: Fits, on_cancel: OnCancel, begun: Option<Event> },
-    /// An effect's outcome.
+    /// The outcome of an effect.
     Outcome { id: EffectId, fits: Fits, on_cancel: OnCancel },
-    /// An effect's outcome, of which the driver does not know yet that nobody waits for it.
+    /// The outcome of an effect whose cancel the driver has not got yet.
     Tell { id: EffectId, fits: Fits },
-    /// An effect whose outcome is not waited for any more.
+    /// A cancelled effect, whose outcome is not awaited any more.
     GiveUp(EffectId),
     /// A child machine.
     Child(Box<dyn Child>),
-    /// A moment.
+    /// A point in time.
     Until(Wake),
     /// A moment, or whatever the machine is polled for before it.
     NextPoll(Wake),
 }
 
-/// What becomes of an effect whose outcome is waited for, when the flow is cancelled.
+/// How a cancel of the flow affects the awaited effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnCancel {
-    /// It is cancelled, and its outcome is not waited for.
+    /// The effect is cancelled, and its outcome is not awaited.
     GiveUp,
-    /// It is cancelled, and its outcome is waited for. It is not started any more.
+    /// The effect is cancelled, and its outcome is awaited. An effect that has not started is not started any more.
     Tell,
-    /// It is finished, and started if it was not yet.
+    /// The effect is finished, and started if it has not started yet.
     Finish,
 }
 
-/// Which outcome answers an effect; a fault answers every one.
+/// The outcomes that answer an effect. A fault answers every effect.
 #[derive(Clone, Copy)]
 pub(super) enum Fits {
     Any,
