@@ -11,7 +11,7 @@ use super::lanes::Lane;
 use super::{Invariant, KnownSecrets, is_dead};
 use crate::agent::Agent;
 use crate::job::JobKind;
-use crate::trace::{OutcomeRecord, RequestRecord, Says, Sight, TraceEvent, Who};
+use crate::trace::{OutcomeRecord, RequestRecord, Says, Sight, Taken, TraceEvent, Who};
 use crate::weather::Route;
 
 /// See [`Invariant::sentence`].
@@ -76,7 +76,8 @@ impl Invariant for WithinBudgetAndBackoff {
             TraceEvent::HostAsked(_, HostOp::Prepare) => {
                 self.prepared.insert(who, sight.clock.mono);
             }
-            TraceEvent::Landed(landing, _) => {
+            // An answer that comes too late teaches the agent nothing.
+            TraceEvent::Landed(landing, Taken::Yes) => {
                 // A loop skips the retries of the first register if another machine of its process has registered.
                 if landing.locked && self.registered.contains(&who.process) {
                     self.opened.insert(who);
