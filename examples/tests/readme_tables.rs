@@ -97,8 +97,7 @@ fn the_defaults_are_those_of_the_code() {
         let value = table.get(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
         assert!(value.contains(phrase), "README, {what:?} does not say {phrase:?}: {value}");
     };
-    assert_eq!((figures::EARLY, figures::STRIKES, figures::WINDOWS_HELD), (10, 3, 5), "the words for these are below");
-    words("heartbeat, state", "early by up to a tenth");
+    assert_eq!((figures::STRIKES, figures::WINDOWS_HELD), (3, 5), "the words for these are below");
     words("the loop ends", "after three refused registers");
     words("a rate limit", "at most five windows");
     assert_eq!(figures::PATIENCE, Duration::from_secs(1800));
@@ -120,7 +119,7 @@ fn the_defaults_are_those_of_the_code() {
     let (least_asked, most_asked) = figures::RETRY_AFTER;
     let expected = vec![
         // Less than 1 s is allowed only for a platform on this machine.
-        ("heartbeat, state", vec![seconds(intervals.heartbeat), "1 s".to_owned()]),
+        ("heartbeat, state", vec![seconds(intervals.heartbeat), (100 / figures::EARLY).to_string(), "1 s".to_owned()]),
         ("one request", [limits.connect, limits.answer, limits.read, limits.request].map(seconds).to_vec()),
         ("connections", [KEPT, HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, UNACKNOWLEDGED].map(seconds).to_vec()),
         (
