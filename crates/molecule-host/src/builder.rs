@@ -32,7 +32,7 @@ pub trait Client: Sized {
     /// `Config` if the build has no TLS and the URL needs it, or if the proxy for the URL cannot be used.
     fn check(&self, base_url: &BaseUrl) -> Result<()>;
 
-    /// Creates the agent of this session, which sends its requests with this client.
+    /// Creates the agent. It shares the given session and sends its requests with this client.
     fn agent(self, session: SharedSession, host: Host) -> Self::Agent;
 }
 
