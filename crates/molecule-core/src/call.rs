@@ -275,6 +275,9 @@ impl<E: Endpoint> Call<E> {
         let error = match verdict {
             Verdict::Accepted(decoded) => {
                 self.accepted_with.clone_from(&credential);
+                if decoded.is_ok() && !is_doubtful {
+                    cx.session.accept(credential.as_ref());
+                }
                 if is_doubtful && self.asks_view && cx.session.dialect != Some(Dialect::Current) {
                     return self.confirm(cx, Doubted::Answer(decoded));
                 }

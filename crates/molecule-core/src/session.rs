@@ -51,6 +51,7 @@ pub struct Session {
     /// The bearer before the current one, if it is in no store and was replaced by the stored one after a 401. The 401
     /// may have a reason that passes, such as April's database being down.
     replaced: Option<HeldToken>,
+    is_bearer_doubted: bool,
     /// What the store held before the bearer was to be stored, if it could be read. Any other token in the store is
     /// newer.
     pub(crate) store_before: Option<Option<Token>>,
@@ -156,6 +157,7 @@ impl Session {
         Self {
             credential: Credential::Unread,
             replaced: None,
+            is_bearer_doubted: false,
             store_before: None,
             inbound_secret: InboundState::Unread,
             dialect: None,
@@ -333,6 +335,7 @@ impl Session {
     /// Replaces the bearer. Returns whether it has changed.
     pub(crate) fn hold(&mut self, token: Token, persistence: Persistence) -> bool {
         let changed = self.bearer() != Some(&token);
+        self.is_bearer_doubted = false;
         self.credential = Credential::Held(HeldToken { header: token.bearer(), token, persistence });
         changed
     }
@@ -370,8 +373,26 @@ impl Session {
                     refused.filter(|refused| refused.persistence != Persistence::Stored).or(self.replaced.take());
                 self.hold(token, Persistence::Stored)
             }
-            None => self.replaced.take().is_some_and(|replaced| self.hold(replaced.token, replaced.persistence)),
+            None => {
+                let is_back =
+                    self.replaced.take().is_some_and(|replaced| self.hold(replaced.token, replaced.persistence));
+                self.is_bearer_doubted = is_back;
+                is_back
+            }
         }
+    }
+
+    /// Records that the platform accepted a request with this bearer.
+    pub(crate) fn accept(&mut self, bearer: Option<&Token>) {
+        if self.is_bearer_doubted && bearer.is_some() && self.bearer() == bearer {
+            self.is_bearer_doubted = false;
+        }
+    }
+
+    /// Whether the agent went back to this bearer because the store's token was refused, and the platform has accepted no request
+    /// with it since. Both may have been refused for a reason that passes, such as a database that is down.
+    pub(crate) fn is_bearer_doubted(&self) -> bool {
+        self.is_bearer_doubted
     }
 
     /// Records that the store was read and holds no token.

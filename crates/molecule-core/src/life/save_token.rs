@@ -72,9 +72,10 @@ impl SaveToken {
     }
 
     /// Saves the current bearer, if an earlier save of it failed. A token that was put into the store since then is
-    /// newer and stays there.
+    /// newer and stays there. A bearer that the agent went back to is saved once the platform has accepted it again: the
+    /// store's token may live.
     pub(crate) fn unsaved(operation: &'static str, session: &Session) -> Option<Self> {
-        let held = session.held()?;
+        let held = session.held().filter(|_| !session.is_bearer_doubted())?;
         let origin = match held.persistence {
             Persistence::MemoryOnly => Origin::Minted,
             Persistence::Accepted => Origin::Given,
