@@ -37,6 +37,8 @@ struct Calm {
     reported: Option<u8>,
     /// The error with which the program failed last, if only an owner can fix it; the program may be trying again.
     hopeless: Option<ErrorKind>,
+    /// When its program began its latest attempt.
+    began: Time,
 }
 
 /// The state that an agent should reach.
@@ -85,6 +87,9 @@ impl Invariant for OnlineAgainSoon {
 impl Calm {
     fn disturb(&mut self, sight: &Sight<'_>, agent: &Agent) {
         let now = sight.at;
+        if matches!(sight.seen, TraceEvent::Began) && is_program(sight, agent) {
+            self.began = now;
+        }
         let until = match &sight.seen {
             TraceEvent::Asked(ask) if ask.gust.is_some() => {
                 self.gusty.insert((sight.who.process, ask.id));
@@ -94,7 +99,8 @@ impl Calm {
             TraceEvent::Ended(ending) if is_program(sight, agent) => match ending {
                 Ending::Run(Err(error)) | Ending::Register(Err(error)) if is_hopeless(error.kind()) => {
                     self.hopeless = Some(error.kind());
-                    self.since
+                    // What an owner mended during the attempt is seen by the next one.
+                    if self.began <= self.since { now + PATIENCE } else { self.since }
                 }
                 Ending::Run(Err(error)) | Ending::Register(Err(error)) => {
                     // The process has a valid token in memory.
