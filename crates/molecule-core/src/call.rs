@@ -85,6 +85,8 @@ enum State<A> {
     Confirming(Box<Call<View>>, Doubted<A>),
     /// Send the request again at this time.
     Waiting(Time),
+    /// Send the request again at this time, if the session's bearer is then another than the refused one.
+    Resending { at: Time, bearer: Option<Token>, error: Error },
     /// The caller is gone: cancel the effect at the next poll.
     Cancelling(EffectId),
     Finished(Result<A>),
@@ -158,7 +160,7 @@ impl<E: Endpoint> Call<E> {
     pub(crate) fn no_more_requests(&mut self) {
         self.left = 0;
         self.resends = MAX_RESENDS;
-        if let State::Ready | State::Waiting(_) = self.state {
+        if let State::Ready | State::Waiting(_) | State::Resending { .. } = self.state {
             self.finish(Err(Error::cancelled(E::OPERATION)));
         }
     }
@@ -408,7 +410,7 @@ impl<E: Endpoint> Call<E> {
 
     fn unauthorized(&mut self, cx: &mut Cx<'_>, bearer: Option<Token>, error: Error) {
         if cx.session.bearer() != bearer.as_ref() {
-            self.resend(cx, error);
+            self.resend(cx, bearer, error);
         } else if self.store_read {
             self.doubt(cx, error);
         } else {
@@ -419,15 +421,23 @@ impl<E: Endpoint> Call<E> {
 
     /// Sends the request again with the newer bearer. This is no retry, since the server turned the last request away
     /// unhandled. While the rate limit is spent, it waits within the call's deadline.
-    fn resend(&mut self, cx: &Cx<'_>, error: Error) {
+    fn resend(&mut self, cx: &Cx<'_>, bearer: Option<Token>, error: Error) {
         let at = cx.session.rate.hold_heartbeat(cx.now.mono).unwrap_or(cx.now.mono);
         let in_time = at == cx.now.mono || self.deadline.is_some_and(|deadline| at < deadline);
         if self.resends == MAX_RESENDS || !in_time {
             return self.finish(Err(error));
         }
+        self.state = State::Resending { at, bearer, error };
+    }
+
+    /// Sends the request again, unless another call went back to the refused bearer during the wait.
+    fn resend_now(&mut self, cx: &Cx<'_>, bearer: Option<&Token>, error: Error) {
+        if cx.session.bearer() == bearer {
+            return self.doubt(cx, error);
+        }
         self.resends += 1;
         self.left += 1;
-        self.state = State::Waiting(at);
+        self.state = State::Ready;
     }
 }
 
@@ -449,7 +459,7 @@ impl<E: Endpoint> Call<E> {
                 }
                 self.state = State::Ready;
             }
-            WhyLoad::Refused { bearer, error } => self.refused(cx, bearer.as_ref(), error, token),
+            WhyLoad::Refused { bearer, error } => self.refused(cx, bearer, error, token),
         }
     }
 
@@ -460,17 +470,21 @@ impl<E: Endpoint> Call<E> {
             WhyLoad::Unread => self.finish(Err(unreadable)),
             WhyLoad::Refused { bearer, error } => {
                 self.events.push_back(Event::Warning(unreadable.to_string()));
-                self.refused(cx, bearer.as_ref(), error, None);
+                self.refused(cx, bearer, error, None);
             }
         }
     }
 
     /// Handles a refused bearer after the store was read.
-    fn refused(&mut self, cx: &mut Cx<'_>, bearer: Option<&Token>, error: Error, stored: Option<Token>) {
-        if cx.session.bearer() == bearer && cx.session.replace_refused(stored) {
+    fn refused(&mut self, cx: &mut Cx<'_>, bearer: Option<Token>, error: Error, stored: Option<Token>) {
+        if cx.session.bearer() == bearer.as_ref() && cx.session.replace_refused(stored) {
             self.events.push_back(Event::TokenChanged);
         }
-        if cx.session.bearer() == bearer { self.doubt(cx, error) } else { self.resend(cx, error) }
+        if cx.session.bearer() == bearer.as_ref() {
+            self.doubt(cx, error);
+        } else {
+            self.resend(cx, bearer, error);
+        }
     }
 
     /// Handles a refused bearer when there is no other one to try.
@@ -532,6 +546,13 @@ impl<E: Endpoint> Machine for Call<E> {
                 State::Waiting(at) => {
                     self.state = State::Waiting(at);
                     return Step::Idle(Some(Wake { at, why: "send again" }));
+                }
+                State::Resending { at, bearer, error } if at <= cx.now.mono => {
+                    self.resend_now(cx, bearer.as_ref(), error);
+                }
+                State::Resending { at, bearer, error } => {
+                    self.state = State::Resending { at, bearer, error };
+                    return Step::Idle(Some(Wake { at, why: "send again with the newer bearer" }));
                 }
                 State::ToDecode(decode, credential) => {
                     let id = cx.session.next_effect();
@@ -622,7 +643,7 @@ impl<E: Endpoint> Machine for Call<E> {
                 self.state = State::Confirming(view, doubted);
             }
             State::Loading(id, _) | State::Sent(id, _) | State::Decoding(id, _) => self.state = State::Cancelling(id),
-            State::Ready | State::ToLoad(_) | State::ToDecode(..) | State::Waiting(_) => {
+            State::Ready | State::ToLoad(_) | State::ToDecode(..) | State::Waiting(_) | State::Resending { .. } => {
                 self.finish(Err(Error::cancelled(E::OPERATION)))
             }
             state @ (State::Cancelling(_) | State::Finished(_) | State::Done) => self.state = state,

@@ -104,7 +104,9 @@ impl FileStore {
             open_private(&self.path(*slot), File::options().read(true))?;
         }
         temporary::sweep(&self.directory);
-        temporary::probe(&self.directory)
+        temporary::probe(&self.directory)?;
+        // A process that was killed between its rename and its sync left content that a power failure would take back.
+        temporary::sync(&self.directory)
     }
 
     fn load_now(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {

@@ -17,7 +17,8 @@ use molecule_core::effect::{Fault, FaultKind, Sent, Slot, Stored};
 /// [`StoreError::unsupported`], or does nothing if that loses nothing. A store handles a [`Slot`] of a later version
 /// like the others, or refuses it with the same error.
 pub trait Store: Send + Sync {
-    /// Makes sure that the store exists, is private, and can be written now. A token is minted only after this.
+    /// Makes sure that the store exists, is private, and can be written now, and that the content is durable that a
+    /// killed process has left. A token is minted only after this.
     ///
     /// # Errors
     /// If a [`replace`](Self::replace) would fail.

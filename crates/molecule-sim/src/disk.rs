@@ -125,7 +125,10 @@ fn failed(kind: io::ErrorKind, act: &str) -> StoreError {
 
 impl Store for Disk {
     fn prepare(&self) -> Result<(), StoreError> {
-        self.state().writable()
+        let mut state = self.state();
+        state.writable()?;
+        state.synced = state.written.clone();
+        Ok(())
     }
 
     fn load(&self, slot: Slot) -> Result<Option<Stored>, StoreError> {
@@ -209,9 +212,13 @@ mod tests {
         assert_eq!((content(false), content(true)), ("new".to_owned(), "old".to_owned()));
         disk.lose_power();
         assert_eq!(content(false), "old");
-        disk.interrupted(&replace("new"), WriteProgress::Synced);
+        disk.interrupted(&replace("new"), WriteProgress::Renamed);
+        disk.prepare().unwrap();
         disk.lose_power();
-        assert_eq!(content(false), "new");
+        assert_eq!(content(false), "new", "a prepared store is durable");
+        disk.interrupted(&replace("newer"), WriteProgress::Synced);
+        disk.lose_power();
+        assert_eq!(content(false), "newer");
     }
 
     #[test]

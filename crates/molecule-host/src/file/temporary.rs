@@ -37,6 +37,15 @@ fn replace_with(
     let temporary = Temporary::create(directory, target)?;
     temporary.write(content).map_err(|error| failed(&target_path, "written", error))?;
     temporary.rename(&target_path).map_err(|error| failed(&target_path, "replaced", error))?;
+    sync_with(directory, sync_directory)
+}
+
+/// Waits until the disk has the directory's entries.
+pub(super) fn sync(directory: &Path) -> Result<(), StoreError> {
+    sync_with(directory, system::sync_directory)
+}
+
+fn sync_with(directory: &Path, sync_directory: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), StoreError> {
     sync_directory(directory).map_err(|error| failed(directory, "written to disk", error))
 }
 
