@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::{ActivityId, WorkspaceId};
+use crate::json;
 use crate::lenient::or_default;
 use crate::rpc::{RpcRequest, present};
 use crate::time::UnixTime;
@@ -20,6 +21,8 @@ words! {
         Delegation = "delegation",
         /// A broadcast to the whole organisation. Not on April's server.
         BroadcastReceive = "broadcast_receive",
+        /// A broadcast that the reader sent itself. Not on April's server.
+        BroadcastSent = "broadcast_sent",
         /// A task, as the agent reported it.
         TaskUpdate = "task_update",
         /// A line of the agent's log.
@@ -28,6 +31,13 @@ words! {
         SkillPromotion = "skill_promotion",
         /// An entry that was written to memory.
         MemoryWrite = "memory_write",
+        /// An entry that was written to the memory of the whole organisation.
+        MemoryWriteGlobal = "memory_write_global",
+        /// An act of the watch over agents that stall: its method is `probe`, `clear` or `restart`. Not on April's
+        /// server.
+        StallWatchdog = "stall_watchdog",
+        /// A run of a schedule. On April's server only.
+        CronRun = "cron_run",
         /// An error, as the agent reported it.
         Error = "error",
     }
@@ -126,9 +136,12 @@ impl ActivityRow {
         }
     }
 
-    /// The JSON-RPC request of a message; `None` if the row has none.
+    /// The JSON-RPC request of a message, also where it stands as a JSON text; `None` if the row has none.
     pub fn request(&self) -> Option<RpcRequest> {
-        RpcRequest::deserialize(self.request_body.as_ref()?).ok()
+        match self.request_body.as_ref()? {
+            Value::String(text) => json::read(text.as_bytes()).ok(),
+            body => RpcRequest::deserialize(body).ok(),
+        }
     }
 }
 

@@ -43,6 +43,12 @@ pub struct DelegationId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct ActivityId(String);
 
+/// The id of a file that waits on the platform for a poll agent to fetch it (contract section 17): a UUID like
+/// [`WorkspaceId`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FileId(String);
+
 macro_rules! uuid_newtype {
     ($name:ident, $what:literal) => {
         impl $name {
@@ -73,6 +79,7 @@ uuid_newtype!(TokenId, "token id");
 uuid_newtype!(QueueId, "queue id");
 uuid_newtype!(DelegationId, "delegation id");
 uuid_newtype!(ActivityId, "activity id");
+uuid_newtype!(FileId, "file id");
 
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
@@ -187,6 +194,7 @@ text_newtype!(TokenId);
 text_newtype!(QueueId);
 text_newtype!(DelegationId);
 text_newtype!(ActivityId);
+text_newtype!(FileId);
 text_newtype!(PluginName);
 
 /// The error for a text that is not an id or not a plugin name. The message describes the valid form.

@@ -50,6 +50,7 @@ mod status;
 mod task;
 mod text;
 mod time;
+mod trace_parent;
 mod view;
 mod words;
 
@@ -76,7 +77,7 @@ pub use delegation::{
 pub use dialect::Dialect;
 pub use error_body::ErrorBody;
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
-pub use id::{ActivityId, DelegationId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
+pub use id::{ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
 pub use message::{Message, NotAMessage, Role};
 pub use now::{Now, Wake};
 pub use part::{FileContent, Part, PartContent};
@@ -94,6 +95,7 @@ pub use status::{DeliveryMode, RuntimeState, WorkspaceKind, WorkspaceStatus};
 pub use task::{Artifact, NotATask, Reply, Task, TaskState, TaskStatus};
 pub use text::{NulError, refuse_nul, refuse_nul_in_json};
 pub use time::{Time, TimeError, UnixTime};
+pub use trace_parent::{TraceParent, TraceParentError};
 pub use view::{RemovedWorkspace, WorkspaceView};
 
 /// The programs of the crate's README.

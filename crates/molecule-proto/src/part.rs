@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 ///
 /// It is written in the form of A2A 0.3: `{"kind":"text","text":…}`, `{"kind":"file","file":{…}}`,
 /// `{"kind":"data","data":…}`. It is read in all forms that agents write: with `kind` or `type`, as a part of A2A 1.0
-/// without either (`{"text":…}`, `{"url":…}`, `{"raw":…}`, `{"data":…}`), or as a bare string. All other keys are kept.
+/// without either (`{"text":…}`, `{"url":…}`, `{"raw":…}`, `{"data":…}`), or as a bare string. A file may also be of kind
+/// `image`, `audio` or `video`, which is then kept in [`FileContent::extra`] under `kind`. All other keys are kept.
 ///
 /// ```
 /// use molecule_proto::Part;
@@ -188,18 +189,14 @@ fn read_content(kind: Option<String>, fields: &mut Map<String, Value>) -> PartCo
     {
         return PartContent::Text(text);
     }
-    if is("file") {
-        if let Some(file) = take_object(fields, "file") {
-            return PartContent::File(FileContent::read(file));
+    let media = kind.as_deref().filter(|kind| MEDIA.contains(kind));
+    if (is("file") || media.is_some())
+        && let Some(mut file) = read_file(fields)
+    {
+        if let Some(media) = media {
+            file.extra.entry("kind").or_insert_with(|| media.into());
         }
-        if let Some(uri) = take_text(fields, &["file"]) {
-            return PartContent::File(FileContent::at(uri));
-        }
-        if ["url", "uri", "raw", "bytes"].iter().any(|key| fields.get(*key).is_some_and(Value::is_string)) {
-            let mut file = FileContent::read(std::mem::take(fields));
-            *fields = std::mem::take(&mut file.extra);
-            return PartContent::File(file);
-        }
+        return PartContent::File(file);
     }
     if is("data")
         && let Some(data) = fields.remove("data")
@@ -207,6 +204,25 @@ fn read_content(kind: Option<String>, fields: &mut Map<String, Value>) -> PartCo
         return PartContent::Data(data);
     }
     PartContent::Other(kind.unwrap_or_default())
+}
+
+/// Kinds that some agents write in place of `file`.
+const MEDIA: [&str; 3] = ["image", "audio", "video"];
+
+/// The file of a part: an object or a URI under `file`, or fields that stand on the part itself.
+fn read_file(fields: &mut Map<String, Value>) -> Option<FileContent> {
+    if let Some(file) = take_object(fields, "file") {
+        return Some(FileContent::read(file));
+    }
+    if let Some(uri) = take_text(fields, &["file"]) {
+        return Some(FileContent::at(uri));
+    }
+    if !["url", "uri", "raw", "bytes"].iter().any(|key| fields.get(*key).is_some_and(Value::is_string)) {
+        return None;
+    }
+    let mut file = FileContent::read(std::mem::take(fields));
+    *fields = std::mem::take(&mut file.extra);
+    Some(file)
 }
 
 impl From<Part> for Value {

@@ -42,6 +42,13 @@ fn a_message_is_written_strictly() {
     assert_eq!(serde_json::from_value::<Message>(expected).unwrap(), message);
 }
 
+/// A file that came as a part of another kind.
+fn media(kind: &str, mime_type: &str) -> Part {
+    let mut file = FileContent::at("u").mime_type(mime_type);
+    file.extra.insert("kind".to_owned(), kind.into());
+    Part::file(file)
+}
+
 #[test]
 fn parts_are_read_in_every_spelling() {
     let file = |file: FileContent| vec![Part::file(file)];
@@ -55,6 +62,10 @@ fn parts_are_read_in_every_spelling() {
         (json!([{"file": "u"}]), file(FileContent::at("u"))),
         (json!([{"url": "u", "filename": "n", "mediaType": "t"}]), file(FileContent::at("u").name("n").mime_type("t"))),
         (json!([{"raw": "aGk="}]), file(FileContent::base64("aGk="))),
+        (json!([{"kind": "image", "file": {"uri": "u", "mime_type": "image/png"}}]), vec![media("image", "image/png")]),
+        (json!([{"kind": "audio", "uri": "u", "mimeType": "audio/ogg"}]), vec![media("audio", "audio/ogg")]),
+        (json!([{"type": "video", "url": "u", "mediaType": "video/mp4"}]), vec![media("video", "video/mp4")]),
+        (json!([{"kind": "file", "uri": "u", "mime_type": "t"}]), file(FileContent::at("u").mime_type("t"))),
         (json!([{"data": null}]), vec![Part::data(Value::Null)]),
         (json!([7]), vec![Part::data(7)]),
         (json!([]), vec![]),
