@@ -69,16 +69,18 @@ pub use molecule_core::plugin::{
     TreeDiff, TreeDigest, Verification,
 };
 pub use molecule_core::proto::{
-    AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime, DelegationId, DelegationStatus, DeliveryMode,
-    Direction, FileContent, HeartbeatAnswer, IdError, InboundSecret, Message, Part, PartContent, Peer, PluginName,
-    QueueId, QueueItem, QueueStatus, RateLimit, Remaining, Reply, Role, RuntimeMetadata, RuntimeState, Secrets,
-    SecretsIter, StateAnswer, Task, TaskState, TaskStatus, Token, TokenError, UnixTime, WorkspaceId, WorkspaceStatus,
+    ActivityId, ActivityRow, ActivityType, AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime,
+    DelegationId, DelegationStatus, DeliveryMode, Direction, FileContent, FileId, HeartbeatAnswer, IdError,
+    InboundSecret, Message, Part, PartContent, Peer, PluginName, QueueId, QueueItem, QueueStatus, RateLimit, Remaining,
+    Role, RuntimeMetadata, RuntimeState, Secrets, SecretsIter, StateAnswer, Task, TaskState, TaskStatus, Token,
+    TokenError, TraceParent, TraceParentError, UnixTime, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
-    CallOutcome, Counters, Delegation, DelegationEnd, DelegationView, Dialect, Ended, Error, ErrorKind, Event, Health,
-    Intervals, Lane, OnPause, OriginHeader, PeerCall, PeerUrl, Proxy, QueueOutcome, Recovered, Recovery, Registration,
-    Report, Result, Route, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
+    Attachment, AttachmentKind, CallOutcome, Counters, Delegation, DelegationEnd, DelegationView, Dialect, Ended,
+    Error, ErrorKind, Event, Health, InboundMessage, Intervals, Lane, Notice, OnPause, OriginHeader, OutgoingFile,
+    PeerCall, PeerUrl, PlatformKind, Proxy, QueueOutcome, Recovered, Recovery, Registration, Reply, Report, Result,
+    Route, Sender, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 

@@ -86,7 +86,11 @@ enum State<A> {
     /// Send the request again at this time.
     Waiting(Time),
     /// Send the request again at this time, if the session's bearer is then another than the refused one.
-    Resending { at: Time, bearer: Option<Token>, error: Error },
+    Resending {
+        at: Time,
+        bearer: Option<Token>,
+        error: Error,
+    },
     /// The caller is gone: cancel the effect at the next poll.
     Cancelling(EffectId),
     Finished(Result<A>),

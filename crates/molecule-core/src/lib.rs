@@ -112,6 +112,7 @@ mod event;
 #[doc(hidden)]
 pub mod figures;
 mod flow;
+mod inbox;
 mod life;
 pub mod machine;
 pub mod machines;
@@ -130,6 +131,7 @@ pub use config::{Config, Intervals, Timeouts};
 pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane};
+pub use inbox::{Attachment, AttachmentKind, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, Sender};
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};
 pub use molecule_proto::Dialect;

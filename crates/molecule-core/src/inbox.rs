@@ -1,0 +1,20 @@
+//! The inbox: what people, peers, channels and the platform send to the agent, and what it answers.
+
+#![allow(dead_code, unused_imports)] // The machine that uses all of it is not in its place yet.
+
+mod attachment;
+mod form;
+mod message;
+mod reply;
+mod sender;
+mod stored_reply;
+
+pub(crate) use form::Form;
+pub(crate) use message::CancelFlag;
+pub(crate) use sender::Conversation;
+pub(crate) use stored_reply::StoredReply;
+
+pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
+pub use message::InboundMessage;
+pub use reply::{Notice, Reply};
+pub use sender::{PlatformKind, Sender};

@@ -1,0 +1,218 @@
+//! What a row of the feed is to the agent: the one place that tells every form of row apart.
+
+use molecule_proto::{ActivityRow, ActivityType, Part, WorkspaceId, json};
+use serde_json::{Map, Value};
+
+use super::attachment::Attachment;
+use super::message::{InboundMessage, message, message_id, message_metadata, request_metadata};
+use super::sender::{GITHUB, PlatformKind, Sender, short};
+
+/// What a row of the feed is to the agent.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// A message for the handler.
+    Message(InboundMessage),
+    /// A file that a person uploaded. It belongs to the message whose part names its URI; if there is none, it is the
+    /// message that stands beside it.
+    Upload(Attachment, InboundMessage),
+    /// The platform's copy of a `notify` of this workspace: the proof that it arrived.
+    NotifyEcho { text: String, parts: Vec<Part> },
+    /// Nothing for the agent; the text says why.
+    Skipped(&'static str),
+}
+
+impl InboundMessage {
+    /// Reads a row of the feed of the workspace `own`, as the agent's loop does; `None` if the row is no message for a
+    /// handler. A file that was uploaded is a message of its own here, also if the agent uploaded it.
+    ///
+    /// ```
+    /// use molecule_core::{InboundMessage, Sender};
+    /// use molecule_core::proto::{ActivityRow, json};
+    ///
+    /// let own = "9f39ce87-2726-40d6-bb91-05eb57b17ef2".parse()?;
+    /// let row: ActivityRow = json::read(br#"{
+    ///     "id": "c7d4e792-6bae-4ad6-ad93-6668a9d9b687", "workspace_id": "9f39ce87-2726-40d6-bb91-05eb57b17ef2",
+    ///     "activity_type": "a2a_receive", "method": "message/send", "status": "ok", "seq": 7,
+    ///     "source_id": "7fda77bf-a467-441c-9fab-7d8aba8e6040", "created_at": "2026-11-22T21:39:47.380292Z",
+    ///     "request_body": {"jsonrpc": "2.0", "method": "message/send",
+    ///                      "params": {"message": {"messageId": "m-1", "parts": [{"kind": "text", "text": "hello"}]}}}
+    /// }"#)?;
+    /// let message = InboundMessage::read(row, &own).ok_or("no message")?;
+    /// assert_eq!(message.text(), "hello");
+    /// assert!(matches!(message.sender(), Sender::Peer { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(row: ActivityRow, own: &WorkspaceId) -> Option<Self> {
+        match read(row, own, &|_| false) {
+            Form::Message(message) | Form::Upload(_, message) => Some(message),
+            Form::NotifyEcho { .. } | Form::Skipped(_) => None,
+        }
+    }
+}
+
+/// Methods whose request is a message: those of A2A 0.3 and 1.0, and none at all.
+const MESSAGES: [&str; 5] = ["message/send", "message/stream", "SendMessage", "SendStreamingMessage", ""];
+
+/// Reads a row of the feed of the workspace `own`. `is_own_file` tells the ids of files that the agent uploaded.
+///
+/// The order of the questions is the order of their weight: the row's type and method, the sender that the platform
+/// verified, and only for rows without one the markers in the body, which anybody can write.
+pub(crate) fn read(mut row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn(&str) -> bool) -> Form {
+    let is_own = row.source_id.as_ref() == Some(own);
+    if row.activity_type == ActivityType::BroadcastReceive {
+        return match is_own {
+            true => Form::Skipped("the agent's own broadcast"),
+            false => {
+                Form::Message(InboundMessage::from_row(row, Sender::Platform(PlatformKind::Broadcast), Vec::new()))
+            }
+        };
+    }
+    if row.activity_type != ActivityType::A2aReceive {
+        return Form::Skipped("a row of a type that is no message");
+    }
+    unpack(&mut row);
+    // The proxy writes `jsonrpc` into every call. Callers choose their method, so that a call may look like a row of the
+    // platform's own, but for this key.
+    let is_call = request(&row).is_some_and(|request| request.contains_key("jsonrpc"));
+    match row.method.as_deref().unwrap_or_default() {
+        "notify" if row.source_id.is_none() && request(&row).is_none() => return echo(&row),
+        "delegate_result" if is_own && !is_call => {
+            let sender = Sender::Platform(PlatformKind::DelegationResult);
+            return Form::Message(InboundMessage::from_row(row, sender, Vec::new()));
+        }
+        "chat_upload_receive" if row.source_id.is_none() && !is_call => return upload(row, own, is_own_file),
+        _ if is_own => return Form::Skipped("a row of the agent itself"),
+        method if !MESSAGES.contains(&method) => return Form::Skipped("a call of a method that has no message"),
+        _ if request(&row).is_none() => return Form::Skipped("a call without a request"),
+        _ if message(&row).is_none() => return Form::Skipped("a call without a message"),
+        _ if row.summary.as_deref().is_some_and(|summary| summary.ends_with(BUSY)) => {
+            return Form::Skipped("the second row of a message that waits in the platform's queue");
+        }
+        _ if is_answered(&row) => return Form::Skipped("a message that was answered when it was pushed"),
+        _ => {}
+    }
+    let sender = match row.source_id.clone() {
+        Some(id) => {
+            Sender::Peer { id, name: row.peer_name.as_deref().map(short), role: row.peer_role.as_deref().map(short) }
+        }
+        None => without_source(&row),
+    };
+    Form::Message(InboundMessage::from_row(row, sender, Vec::new()))
+}
+
+/// How the summary of a message's second row ends, which the platform writes for a push agent that was busy.
+const BUSY: &str = "(queued: target busy)";
+
+/// Replaces a request that stands as a JSON text by what it says. Some servers write it so.
+fn unpack(row: &mut ActivityRow) {
+    if let Some(Value::String(text)) = &row.request_body
+        && let Ok(request @ Value::Object(_)) = json::read(text.as_bytes())
+    {
+        row.request_body = Some(request);
+    }
+}
+
+fn request(row: &ActivityRow) -> Option<&Map<String, Value>> {
+    row.request_body.as_ref()?.as_object()
+}
+
+/// Returns whether a push agent answered the message. A row that came through the platform's queue has the queue's own
+/// answer from birth. April's server writes `null` for an empty answer.
+fn is_answered(row: &ActivityRow) -> bool {
+    let is_queued = |answer: &Value| answer.get("status").and_then(Value::as_str) == Some("queued");
+    row.status != "error"
+        && match &row.response_body {
+            None => false,
+            Some(Value::Null) => row.seq.is_none(),
+            Some(answer) => !is_queued(answer),
+        }
+}
+
+fn echo(row: &ActivityRow) -> Form {
+    let body = row.response_body.as_ref();
+    let text = body.and_then(|body| body.get("result")?.as_str()).unwrap_or_default().to_owned();
+    let parts = body.and_then(|body| body.get("parts")?.as_array());
+    Form::NotifyEcho { text, parts: parts.into_iter().flatten().cloned().map(Part::from).collect() }
+}
+
+fn upload(row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn(&str) -> bool) -> Form {
+    let Some(file) = request(&row).and_then(|body| Attachment::of_upload(body, own)) else {
+        return Form::Skipped("an upload that names no file of this workspace");
+    };
+    if file.file_id().is_some_and(|id| is_own_file(id.as_str())) {
+        return Form::Skipped("an upload of the agent itself");
+    }
+    let alone = InboundMessage::from_row(row, Sender::User, vec![file.clone()]);
+    Form::Upload(file, alone)
+}
+
+/// The sender of a message to which the platform set none: a person, a channel, or the platform itself.
+fn without_source(row: &ActivityRow) -> Sender {
+    let text = |fields: Option<&Map<String, Value>>, key: &str| {
+        fields.and_then(|fields| fields.get(key)).and_then(Value::as_str).map(str::to_owned)
+    };
+    let (around, inside) = (request_metadata(row), message_metadata(row));
+    let source = text(around, "source");
+    // The platform writes this itself, over what was sent.
+    if source.as_deref() == Some("canvas_user") {
+        return Sender::User;
+    }
+    let source_type = text(around, "source_type").or_else(|| text(inside, "source_type"));
+    let is_self = source_type.as_deref().is_some_and(|source_type| source_type.starts_with("self-"));
+    if is_self || [&source, &text(inside, "source")].into_iter().any(|source| source.as_deref() == Some("platform")) {
+        return Sender::Platform(platform_kind(inside, source_type));
+    }
+    let has = |key: &str| around.is_some_and(|around| around.contains_key(key));
+    if source.is_none() && around.and_then(|around| around.get("source")).is_some_and(|source| !source.is_null()) {
+        return Sender::Unknown;
+    }
+    let id = message_id(row).unwrap_or_default();
+    let channel = id.strip_prefix("channel-").and_then(|rest| rest.split_once('-')).map(|(kind, _)| kind);
+    match (source, channel) {
+        (Some(source), Some(_)) => return Sender::Channel(short(&source)),
+        (Some(source), None) if source == GITHUB || has("channel_id") || has("chat_id") => {
+            return Sender::Channel(short(&source));
+        }
+        (None, Some(kind)) if !kind.is_empty() => return Sender::Channel(short(kind)),
+        _ => {}
+    }
+    by_id(id).map_or(Sender::User, Sender::Platform)
+}
+
+/// The kind of a platform's message that says what it is.
+fn platform_kind(inside: Option<&Map<String, Value>>, source_type: Option<String>) -> PlatformKind {
+    let stated = inside.and_then(|inside| inside.get("kind")).and_then(Value::as_str);
+    let flag = |key: &str| inside.is_some_and(|inside| inside.get(key) == Some(&Value::Bool(true)));
+    match (stated, source_type.as_deref()) {
+        (Some("inbox_nudge"), _) | (None, Some("self-nudge")) => PlatformKind::InboxNudge,
+        (Some("stall_probe"), _) | (None, Some("self-stall")) => PlatformKind::StallProbe,
+        (Some("restart_context"), _) | (None, Some("self-restart-context")) => PlatformKind::RestartContext,
+        (Some("first_boot_greeting"), _) | (None, Some("self-first-boot-greet")) => PlatformKind::FirstBootGreeting,
+        (None, _) if flag("restart_context") => PlatformKind::RestartContext,
+        (None, _) if flag("first_boot_greeting") => PlatformKind::FirstBootGreeting,
+        (stated, source_type) => PlatformKind::Other(short(stated.or(source_type).unwrap_or("platform"))),
+    }
+}
+
+/// The kind of a platform's message that says nothing of itself, by the id that the platform gave it.
+fn by_id(id: &str) -> Option<PlatformKind> {
+    const PREFIXES: [(&str, PlatformKind); 4] = [
+        ("request-responded:", PlatformKind::RequestResponded),
+        ("request-message:", PlatformKind::RequestMessage),
+        ("inbox-nudge-", PlatformKind::InboxNudge),
+        ("stall-probe-", PlatformKind::StallProbe),
+    ];
+    if is_schedule(id) {
+        return Some(PlatformKind::Schedule);
+    }
+    PREFIXES.into_iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, kind)| kind)
+}
+
+/// `cron-`, eight characters of the schedule's id, `-`, eight hexadecimal digits.
+fn is_schedule(id: &str) -> bool {
+    let hex = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    id.strip_prefix("cron-").and_then(|rest| rest.split_once('-')).is_some_and(|(one, other)| hex(one) && hex(other))
+}
+
+#[cfg(test)]
+mod tests;

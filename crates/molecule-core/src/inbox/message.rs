@@ -1,0 +1,300 @@
+//! A message that reached the agent.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, TraceParent, UnixTime};
+use serde_json::{Map, Value};
+
+use super::attachment::Attachment;
+use super::sender::{Conversation, GITHUB, Sender};
+
+/// The key of a message's metadata that names the message which it answers.
+pub(crate) const IN_REPLY_TO: &str = "molecule.in_reply_to";
+/// The key of a message's metadata that counts how many replies led to it.
+pub(crate) const HOPS: &str = "molecule.hops";
+
+/// A message that reached the agent: one row of its activity feed (contract section 12).
+///
+/// It owns its data, and a clone is a reference to the same data. A message comes at least once: after a crash, and
+/// after an attempt of the handler that failed, it comes again with the same [`id`](Self::id).
+#[derive(Clone)]
+pub struct InboundMessage {
+    inner: Arc<Inner>,
+    attempt: u32,
+    cancelled: CancelFlag,
+}
+
+#[derive(Clone)]
+struct Inner {
+    row: ActivityRow,
+    sender: Sender,
+    /// Files that came in rows of their own.
+    uploads: Vec<Attachment>,
+    /// A message that waits for its handler needs the memory of its row alone.
+    parts: OnceLock<Vec<Part>>,
+    attachments: OnceLock<Vec<Attachment>>,
+}
+
+static NO_METADATA: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
+impl InboundMessage {
+    pub(crate) fn from_row(row: ActivityRow, sender: Sender, uploads: Vec<Attachment>) -> Self {
+        let inner = Inner { row, sender, uploads, parts: OnceLock::new(), attachments: OnceLock::new() };
+        Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
+    }
+
+    /// The id of the message's row in the feed, which no other message of this agent has.
+    pub fn id(&self) -> &ActivityId {
+        &self.inner.row.id
+    }
+
+    /// The id that the sender gave the message (`params.message.messageId`).
+    pub fn message_id(&self) -> Option<&str> {
+        message_id(&self.inner.row)
+    }
+
+    /// Who wrote it.
+    pub fn sender(&self) -> &Sender {
+        &self.inner.sender
+    }
+
+    /// The texts of its parts, joined by line feeds; `""` if it has none.
+    pub fn text(&self) -> Cow<'_, str> {
+        let mut texts = self.parts().iter().filter_map(Part::as_text);
+        match (texts.next(), texts.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                Cow::Owned([first, second].into_iter().chain(texts).collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+
+    /// Its content, in order. A platform's report that has a text only (a delegation's result, a broadcast) has it as
+    /// its one part.
+    pub fn parts(&self) -> &[Part] {
+        self.inner.parts.get_or_init(|| read_parts(&self.inner.row))
+    }
+
+    /// Its files: the file parts in order, then the uploads of a person that no part names.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.inner.attachments.get_or_init(|| read_attachments(&self.inner))
+    }
+
+    /// The id of the conversation, if the sender named one. Messages of people to one agent all have the same fixed text
+    /// here, unless their client chose another.
+    pub fn context_id(&self) -> Option<&str> {
+        text_of(message(&self.inner.row)?, &["contextId", "context_id"])
+    }
+
+    /// The id of the task that it belongs to, if the sender named one.
+    pub fn task_id(&self) -> Option<&str> {
+        text_of(message(&self.inner.row)?, &["taskId", "task_id"])
+    }
+
+    /// The id of the delegation that it is, or whose result it is.
+    pub fn delegation_id(&self) -> Option<&str> {
+        let row = &self.inner.row;
+        let bodies = [row.request_body.as_ref(), row.response_body.as_ref()];
+        text_of(self.message_metadata(), &["delegation_id"])
+            .or_else(|| bodies.into_iter().flatten().find_map(|body| body.get("delegation_id")?.as_str()))
+    }
+
+    /// The id of the agent's own message that it answers (`message.metadata["molecule.in_reply_to"]`), as its sender
+    /// claims. Senders that do not use this SDK leave it out.
+    pub fn in_reply_to(&self) -> Option<&str> {
+        text_of(self.message_metadata(), &[IN_REPLY_TO])
+    }
+
+    /// How many replies led to it (`message.metadata["molecule.hops"]`), as its sender claims; 0 if it does not say.
+    pub fn hops(&self) -> u32 {
+        self.message_metadata().get(HOPS).map_or(0, read_hops)
+    }
+
+    /// Its position in a trace (`message.metadata.traceparent`), if there is one of the W3C's format.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        text_of(self.message_metadata(), &[TraceParent::KEY])?.parse().ok()
+    }
+
+    /// The metadata of the request (`params.metadata`). The platform writes there which person or channel sent it;
+    /// peers write there what they like.
+    pub fn metadata(&self) -> &Map<String, Value> {
+        request_metadata(&self.inner.row).unwrap_or(&NO_METADATA)
+    }
+
+    /// The metadata of the message itself (`params.message.metadata`).
+    pub fn message_metadata(&self) -> &Map<String, Value> {
+        message_metadata(&self.inner.row).unwrap_or(&NO_METADATA)
+    }
+
+    /// When the platform received it, by the platform's clock.
+    pub fn received_at(&self) -> UnixTime {
+        self.inner.row.created_at
+    }
+
+    /// Which attempt of the handler this is, counted from 1. An attempt during which the process died counts, too.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Returns whether nobody waits for this attempt any more, since the agent is stopping. A handler that takes long
+    /// looks at it now and then, and returns an error; the message is offered again at the next start.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_set()
+    }
+
+    /// The row of the feed, with everything that the other methods leave out.
+    pub fn raw(&self) -> &ActivityRow {
+        &self.inner.row
+    }
+
+    /// The same message for an attempt of the handler, with a flag of its own.
+    pub(crate) fn for_attempt(&self, attempt: u32) -> (Self, CancelFlag) {
+        let cancelled = CancelFlag::default();
+        (Self { inner: Arc::clone(&self.inner), attempt, cancelled: cancelled.clone() }, cancelled)
+    }
+
+    /// Adds a file that came in a row of its own.
+    pub(crate) fn add_upload(&mut self, upload: Attachment) {
+        let inner = Arc::make_mut(&mut self.inner);
+        inner.uploads.push(upload);
+        inner.attachments.take();
+    }
+
+    /// Returns whether a part names the file at this URI.
+    pub(crate) fn names(&self, uri: &str) -> bool {
+        self.attachments().iter().any(|file| file.part().is_some() && file.uri() == Some(uri))
+    }
+
+    /// The conversation that it belongs to, in which messages are handled one after another.
+    pub(crate) fn conversation(&self) -> Conversation {
+        self.sender().conversation(self.metadata())
+    }
+
+    /// What is the same in every copy of the message, in whatever row, and in no other message; `None` if nothing is.
+    ///
+    /// Senders choose the ids of their messages, so that one sender must not be able to make another's message a
+    /// duplicate. Channels count per chat. A redelivery of a webhook gets a new message id.
+    pub(crate) fn duplicate_key(&self) -> Option<String> {
+        let text = |key| self.metadata().get(key).and_then(Value::as_str);
+        let (by, id) = match self.sender() {
+            Sender::Channel(kind) if kind == GITHUB => (kind.as_str(), text("delivery_id").or(self.message_id())?),
+            Sender::Channel(kind) => (kind.as_str(), self.message_id()?),
+            Sender::Peer { id, .. } => (id.as_str(), self.message_id()?),
+            Sender::User | Sender::Platform(_) | Sender::Own | Sender::Unknown => ("", self.message_id()?),
+        };
+        let key = format!("{by}/{}/{id}", text("chat_id").filter(|_| !by.is_empty()).unwrap_or_default());
+        (key.len() <= LONGEST_KEY).then_some(key)
+    }
+}
+
+/// The longest key of a message that is kept, in bytes. A message with a longer one is known by its row alone.
+const LONGEST_KEY: usize = 512;
+
+impl fmt::Debug for InboundMessage {
+    /// Without the content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundMessage")
+            .field("id", self.id())
+            .field("sender", self.sender())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The word to a handler that nobody waits for it any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+fn read_parts(row: &ActivityRow) -> Vec<Part> {
+    if let Some(message) = message(row) {
+        let message = Message::try_from(Value::Object(message.clone()));
+        return message.map(|message| message.parts).unwrap_or_default();
+    }
+    let text = if row.activity_type == ActivityType::BroadcastReceive {
+        row.summary.as_deref()
+    } else if row.method.as_deref() == Some("delegate_result") {
+        let result = row.response_body.as_ref().and_then(|body| body.get("text")?.as_str());
+        result.filter(|text| !text.is_empty()).or(row.error_detail.as_deref())
+    } else {
+        None
+    };
+    text.map(Part::text).into_iter().collect()
+}
+
+/// Copies only the parts that may be files.
+fn read_attachments(inner: &Inner) -> Vec<Attachment> {
+    let own = &inner.row.workspace_id;
+    let parts = message(&inner.row).and_then(|message| message.get("parts").or_else(|| message.get("content")));
+    let parts = match parts {
+        Some(Value::Array(parts)) => parts.as_slice(),
+        Some(part) => std::slice::from_ref(part),
+        None => &[],
+    };
+    let mut files: Vec<Attachment> = Vec::new();
+    for (at, part) in parts.iter().enumerate().take(MOST_PARTS) {
+        if part.is_object() && part.get("text").is_none_or(|text| !text.is_string()) {
+            files.extend(Attachment::of_part(&Part::from(part.clone()), at, own));
+        }
+    }
+    let listed = inner.row.attachments.iter().flatten().filter_map(|listed| Attachment::of_row(listed, own));
+    listed.chain(inner.uploads.iter().cloned()).for_each(|file| file.join(&mut files));
+    files
+}
+
+/// The most parts that are searched for files; a message with more is read as one part.
+const MOST_PARTS: usize = 10_000;
+
+/// `params` of the row's request.
+fn params(row: &ActivityRow) -> Option<&Map<String, Value>> {
+    row.request_body.as_ref()?.get("params")?.as_object()
+}
+
+/// `params.message` of the row's request.
+pub(super) fn message(row: &ActivityRow) -> Option<&Map<String, Value>> {
+    params(row)?.get("message")?.as_object()
+}
+
+/// `params.metadata` of the row's request.
+pub(super) fn request_metadata(row: &ActivityRow) -> Option<&Map<String, Value>> {
+    params(row)?.get("metadata")?.as_object()
+}
+
+/// `params.message.metadata` of the row's request.
+pub(super) fn message_metadata(row: &ActivityRow) -> Option<&Map<String, Value>> {
+    message(row)?.get("metadata")?.as_object()
+}
+
+/// `params.message.messageId` of the row's request.
+pub(super) fn message_id(row: &ActivityRow) -> Option<&str> {
+    text_of(message(row)?, &["messageId", "message_id"])
+}
+
+/// The first of these keys that has a text which is not empty.
+fn text_of<'a>(fields: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
+    keys.iter().find_map(|key| fields.get(*key)?.as_str().filter(|text| !text.is_empty()))
+}
+
+/// A count that somebody wrote as a number of whatever kind, or as a text.
+fn read_hops(count: &Value) -> u32 {
+    let count = match count {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    // A number too large is the largest; a negative one is 0.
+    count.map_or(0, |count| count as u32)
+}
