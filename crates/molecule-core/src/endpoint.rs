@@ -53,6 +53,7 @@ pub use crate::session::{Auth, Draft};
 
 mod delegation;
 mod json;
+mod notify;
 mod peer;
 mod plugin;
 pub(crate) mod refusal;
@@ -62,6 +63,7 @@ mod workspace;
 
 pub use delegation::*;
 pub use json::{JsonEndpoint, Mismatch, json, rows};
+pub use notify::NotifyOnce;
 pub use peer::*;
 pub(crate) use plugin::DownloadPlugin;
 pub use plugin::*;

@@ -1,14 +1,17 @@
 //! The events that an agent reports to its application.
 
+mod reply_end;
+
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use molecule_proto::{DeliveryMode, PluginName, WorkspaceStatus};
+use molecule_proto::{ActivityId, DeliveryMode, PluginName, WorkspaceStatus};
 use serde::Serialize;
 
 use crate::printable::Printable;
 use crate::text::record::seconds;
 use crate::unpack::Progress;
+pub use reply_end::ReplyEnd;
 
 /// An event of an agent. No event carries a credential or a secret.
 ///
@@ -90,6 +93,22 @@ pub enum Event {
     },
     /// A plugin is in its place, and its `setup.sh` starts now.
     PluginSetup(PluginName),
+    /// A reply to a message came to its end.
+    #[non_exhaustive]
+    ReplyEnded {
+        /// The row of the message.
+        message: ActivityId,
+        /// The end.
+        end: ReplyEnd,
+    },
+    /// The handler's reply to a message is not sent: nobody reads it, or it could begin an endless exchange.
+    #[non_exhaustive]
+    ReplyDropped {
+        /// The row of the message.
+        message: ActivityId,
+        /// The reason, in a sentence.
+        why: String,
+    },
     /// A problem that does not stop the agent, in a sentence.
     Warning(String),
 }
@@ -98,7 +117,8 @@ impl Event {
     /// Returns whether an operator should look at the event: something failed, or works less well than it should.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::Warning(_) => true,
+            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::ReplyDropped { .. } | Self::Warning(_) => true,
+            Self::ReplyEnded { end, .. } => !end.is_taken(),
             Self::Registered { .. }
             | Self::Retrying { .. }
             | Self::Online
@@ -147,6 +167,8 @@ impl fmt::Display for Event {
                 write!(f, "plugin {plugin}: {} bytes received", progress.received)
             }
             Self::PluginSetup(plugin) => write!(f, "plugin {plugin}: setup.sh is run"),
+            Self::ReplyEnded { message, end } => write!(f, "the reply to message {message} is {end}"),
+            Self::ReplyDropped { message, why } => write!(f, "the reply to message {message} is not sent: {why}"),
             Self::Warning(sentence) => write!(f, "warning: {sentence}"),
         }
     }
@@ -189,6 +211,7 @@ mod tests {
             error: "no connection".to_owned(),
         };
         let degraded = Event::Degraded { lane: Lane::Heartbeat, failures: 3, error: "no answer".to_owned() };
+        let message = ActivityId::from_random([0; 16]);
         for (event, sentence, record) in [
             (
                 retrying,
@@ -206,6 +229,16 @@ mod tests {
                 r#"{"event":"status_changed","detail":"awaiting_agent"}"#,
             ),
             (Event::Online, "online: a heartbeat was answered", r#"{"event":"online"}"#),
+            (
+                Event::ReplyEnded { message: message.clone(), end: ReplyEnd::Refused("no".to_owned()) },
+                "the reply to message 00000000-0000-4000-8000-000000000000 is refused: no",
+                r#"{"event":"reply_ended","detail":{"message":"00000000-0000-4000-8000-000000000000","end":{"end":"refused","why":"no"}}}"#,
+            ),
+            (
+                Event::ReplyDropped { message, why: "nobody reads it".to_owned() },
+                "the reply to message 00000000-0000-4000-8000-000000000000 is not sent: nobody reads it",
+                r#"{"event":"reply_dropped","detail":{"message":"00000000-0000-4000-8000-000000000000","why":"nobody reads it"}}"#,
+            ),
         ] {
             assert_eq!(event.to_string(), sentence);
             assert_eq!(serde_json::to_string(&event).unwrap(), record);

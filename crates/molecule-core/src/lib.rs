@@ -130,7 +130,7 @@ pub use config::route::Route;
 pub use config::{Config, Intervals, Timeouts};
 pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, Lane};
+pub use event::{Event, Lane, ReplyEnd};
 pub use inbox::{Attachment, AttachmentKind, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, Sender};
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};

@@ -83,6 +83,15 @@ impl Trace {
                 );
             }
             Event::PluginSetup(plugin) => say!(info, "plugin_setup", plugin = display(plugin)),
+            Event::ReplyEnded { message, end, .. } if end.is_taken() => {
+                say!(info, "reply_ended", message = message.as_str(), end = display(end));
+            }
+            Event::ReplyEnded { message, end, .. } => {
+                say!(warn, "reply_ended", message = message.as_str(), end = display(end));
+            }
+            Event::ReplyDropped { message, why, .. } => {
+                say!(warn, "reply_dropped", message = message.as_str(), why = why.as_str());
+            }
             Event::Warning(_) => say!(warn, "warning"),
             // An event without fields of its own here is logged with its sentence only.
             other if other.is_warning() => say!(warn, "other"),
