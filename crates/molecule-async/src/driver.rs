@@ -175,6 +175,7 @@ impl Perform for Effects {
                 };
                 Performing::fetch(work, span)
             }
+            Effect::Watch(request, limits) => Performing::watch(self.shared.client.clone(), request, limits, span),
             Effect::Host(op) => Performing::host(self.host(), op, span),
             Effect::Decode(decode) => Performing::decode(decode),
         };

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
@@ -30,6 +31,9 @@ use crate::connector::Connector;
 use crate::origin::Origin;
 use crate::pool::Pool;
 use crate::tls;
+
+/// Longer than any stream is open; tokio's timers take no end of time.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
 #[derive(Clone)]
@@ -220,6 +224,16 @@ impl Answer<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Has the body outlive the limit of the whole, as a stream does.
+    pub(crate) fn has_no_end(&mut self) {
+        self.end = Instant::now() + FOREVER;
+    }
+
+    /// Closes the connection.
+    pub(crate) fn close(self) -> Response<()> {
+        self.head
     }
 
     /// Gives the connection back to the pool, after the answer was read to its end.

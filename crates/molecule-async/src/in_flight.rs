@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 
 use bytes::Bytes;
-use http::Response;
-use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
+use http::{Request, Response};
+use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, HostOp, Limits, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::Host;
 use molecule_host::trace::Span;
@@ -17,6 +17,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::host_work::{HostWork, begin};
+use crate::http::Client;
+use crate::watch::Watching;
 
 /// The effects that a machine has in flight. A call has one at a time, which needs no list.
 #[derive(Default)]
@@ -27,9 +29,10 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     pub(crate) fn push(&mut self, id: EffectId, performing: Performing) {
-        match self.one {
-            None => self.one = Some((id, performing)),
-            Some(_) => self.others.push((id, performing)),
+        match (&self.one, &performing) {
+            // A stream may always have a next piece, so it is polled last.
+            (_, Performing::Watch(_)) | (Some(_), _) => self.others.push((id, performing)),
+            (None, _) => self.one = Some((id, performing)),
         }
     }
 
@@ -44,7 +47,7 @@ impl InFlight {
             && let Poll::Ready(outcome) = performing.poll(cx)
         {
             let id = *id;
-            if is_final(&outcome) {
+            if outcome.is_final() {
                 self.one = None;
             }
             return Poll::Ready((id, outcome));
@@ -52,8 +55,10 @@ impl InFlight {
         for (at, (id, performing)) in self.others.iter_mut().enumerate() {
             if let Poll::Ready(outcome) = performing.poll(cx) {
                 let id = *id;
-                if is_final(&outcome) {
-                    self.others.swap_remove(at);
+                let performing = self.others.remove(at);
+                if !outcome.is_final() {
+                    // The others have their turn first.
+                    self.others.push(performing);
                 }
                 return Poll::Ready((id, outcome));
             }
@@ -62,17 +67,14 @@ impl InFlight {
     }
 }
 
-fn is_final(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::Progress(_))
-}
-
-/// One effect in flight. If it is dropped, a request is given up; work of the host goes on, and its outcome is disposed of.
+/// One effect in flight. If it is dropped, a request or a stream is given up; work of the host goes on, and its outcome is disposed of.
 pub(crate) enum Performing {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A fetch, and the progress that it tells.
     Fetch(Pin<Box<dyn Future<Output = Outcome> + Send>>, UnboundedReceiver<Progress>),
     /// A fetch that tells no more progress: it is over, or is undoing what it began on the disk.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Watch(Watching),
     Host(HostWork),
     /// An answer that is read on a thread for blocking work.
     Decode(oneshot::Receiver<thread::Result<Outcome>>),
@@ -98,6 +100,11 @@ impl Performing {
         Self::Fetch(Box::pin(span.around(work(sender))), progress)
     }
 
+    /// Opens a stream, in a span.
+    pub(crate) fn watch(client: Client, request: Request<Bytes>, limits: Limits, span: Span) -> Self {
+        Self::Watch(Watching::begin(client, request, limits, span))
+    }
+
     /// Begins an act of the host, on a thread for blocking work.
     pub(crate) fn host(host: &Host, op: HostOp, span: Span) -> Self {
         Self::Host(HostWork::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
@@ -116,12 +123,12 @@ impl Performing {
         }
     }
 
-    /// Gives up a request. A fetch ends, since the receiver of its progress is dropped. Work of the host goes on, if it is long to an
+    /// Gives up a request or a stream. A fetch ends, since the receiver of its progress is dropped. Work of the host goes on, if it is long to an
     /// early end, and its outcome comes late.
     pub(crate) fn cancel(&mut self) {
         *self = match mem::replace(self, Self::Cancelled) {
             // The thread reads on, and its result is dropped.
-            Self::Request(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
+            Self::Request(_) | Self::Watch(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
             Self::Host(work) => {
                 work.cancel();
@@ -130,7 +137,7 @@ impl Performing {
         };
     }
 
-    /// Returns the progress of a fetch, and the final outcome.
+    /// Returns the progress of a fetch or the pieces of a stream, and the final outcome.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self {
             Self::Request(work) => {
@@ -151,6 +158,7 @@ impl Performing {
                 }
             }
             Self::Ending(work) => work.as_mut().poll(cx),
+            Self::Watch(watching) => watching.poll(cx),
             Self::Host(work) => Pin::new(work).poll(cx),
             Self::Decode(outcome) => Poll::Ready(match ready!(Pin::new(outcome).poll(cx)) {
                 Ok(Ok(outcome)) => outcome,

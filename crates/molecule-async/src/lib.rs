@@ -65,6 +65,7 @@ mod resolver;
 mod runtimes;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
+mod watch;
 
 pub use agent::Agent;
 pub use builder::AgentBuilder;

@@ -23,6 +23,7 @@ use crate::resolver::{HostPort, Resolver};
 use crate::tcp::Socket;
 use crate::tls::{self, Tls};
 use crate::tunnel;
+use crate::watch::Abort;
 
 /// What all requests of a client share.
 #[derive(Debug)]
@@ -40,11 +41,18 @@ pub(crate) struct Connector {
     network: Arc<Network>,
     limits: Limits,
     started: Instant,
+    /// Ends the request's watch, if it is one.
+    abort: Option<Abort>,
 }
 
 impl Connector {
     pub(crate) fn new(network: Arc<Network>, limits: Limits) -> Self {
-        Self { network, limits, started: Instant::now() }
+        Self { network, limits, started: Instant::now(), abort: None }
+    }
+
+    /// The connector of a stream, which gets a connection of its own.
+    pub(crate) fn of_stream(network: Arc<Network>, limits: Limits, abort: &Abort) -> Self {
+        Self { abort: Some(abort.clone()), ..Self::new(network, limits) }
     }
 
     /// Opens a new connection to the origin of a URL.
@@ -63,6 +71,10 @@ impl Connector {
                 (stream.map_err(unsent)?, remote)
             }
         };
+        let stream = Arc::new(stream);
+        if let Some(abort) = &self.abort {
+            abort.connected(&stream);
+        }
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         let stream: Box<dyn Transport> = Box::new(Socket::new(stream, buffers));
         if !details.needs_tls() {
@@ -95,6 +107,10 @@ impl ureq::unversioned::transport::Connector for Connector {
     type Out = Exchange;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Exchange>, ureq::Error> {
+        if self.abort.is_some() {
+            let until = Deadline::new(self.started, self.limits.total, Phase::Total);
+            return Ok(Some(Exchange::of_stream(self.network.clone(), self.open(details)?, until)));
+        }
         let origin = Origin::of(details.uri, self.limits.reach);
         let kept = self.network.pool.take(&origin, self.limits.max_idle, self.network.clock.now());
         let is_kept = kept.is_some();

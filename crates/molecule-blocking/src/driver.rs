@@ -2,7 +2,7 @@
 //!
 //! A call is driven on its caller's thread, and its effects are performed there one after the other. The loop is driven on its
 //! caller's thread too, but each of its effects has a thread of its own, so that no lane waits for another and a stop waits for none.
-//! A cancelled effect goes on, and its outcome is disposed of.
+//! A cancelled watch ends soon. Any other cancelled effect goes on, and its outcome is disposed of.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,6 +18,7 @@ use molecule_host::{Host, Perform, SharedSession, Undelivered};
 use crate::fetch::fetch;
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
+use crate::watch::{Abort, Pace, Part, Watches, watch};
 
 /// The stack of a thread for a request: enough for a TLS handshake. A loop has a handful of such threads at a time.
 const STACK: usize = 256 * 1024;
@@ -37,6 +38,8 @@ pub(crate) struct Driver {
 /// What a driver waits for.
 pub(crate) enum Input {
     Outcome(EffectId, Undelivered),
+    /// A piece of a stream.
+    Part(EffectId, Part),
     /// The session changed.
     LookAgain,
 }
@@ -53,7 +56,7 @@ impl Driver {
     {
         let (sender, inputs) = channel();
         let performer = self.performer(&machine);
-        self.drive(machine, &inputs, Effects { performer, sender, is_loop: false })
+        self.drive(machine, &inputs, Effects { performer, sender, watches: Watches::default(), is_loop: false })
     }
 
     /// Drives the loop to its end.
@@ -65,7 +68,7 @@ impl Driver {
         let performer = self.performer(&machine);
         // Effects in flight would keep the lock where a callback panics.
         let _unlocked = Unlock(performer.host.clone());
-        self.drive(machine, &inputs, Effects { performer, sender, is_loop: true })
+        self.drive(machine, &inputs, Effects { performer, sender, watches: Watches::default(), is_loop: true })
     }
 
     /// The performer of one machine, in its span. The machine's locks are given back with it.
@@ -83,8 +86,15 @@ impl Driver {
                     ControlFlow::Continue(wake) => wake,
                 };
                 match self.input(wake, inputs) {
+                    Some(Input::Part(id, part)) => {
+                        // A piece that the machine does not want needs no disposal.
+                        let _ = self.session.decide(None, |cx| machine.feed(cx, id, Outcome::Part(part.bytes.clone())));
+                    }
                     Some(Input::Outcome(id, outcome)) => {
                         let outcome = outcome.take();
+                        if outcome.is_final() {
+                            effects.watches.ended(id);
+                        }
                         if let Err(outcome) = self.session.decide(None, |cx| machine.feed(cx, id, outcome)) {
                             host.dispose(outcome);
                         }
@@ -117,32 +127,36 @@ impl Drop for Unlock {
 struct Effects {
     performer: Performer,
     sender: Sender<Input>,
+    watches: Watches,
     is_loop: bool,
 }
 
 impl Perform for Effects {
-    /// Performs an effect of a call at once, on this thread, but for a fetch, whose progress is told meanwhile. A fetch and the loop's
-    /// effects get a thread of their own.
+    /// Performs an effect of a call at once, on this thread, but for a fetch or a watch, which tell something meanwhile. They and the
+    /// loop's effects get a thread of their own.
     fn start(&mut self, id: EffectId, effect: Effect) {
         let reply = ReplySlot::new(&self.sender, id, &self.performer.host);
         // The span is made on this thread, whose collector may be one of its own.
         let span = self.performer.span.effect(&effect);
+        let abort = self.watches.add(id, &effect);
         match effect {
             Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
-                self.performer.perform(reply, &span, effect);
+                self.performer.perform(reply, &span, effect, &abort);
             }
-            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) | Effect::Fetch(..) => {
+            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) | Effect::Fetch(..) | Effect::Watch(..) => {
                 let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
                 let performer = self.performer.clone();
-                let work = move || performer.perform(reply, &span, effect);
+                let work = move || performer.perform(reply, &span, effect, &abort);
                 // If the thread does not start, the slot is dropped, which is an outcome too.
                 let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
             }
         }
     }
 
-    /// Does nothing: the effect goes on, and its outcome is disposed of.
-    fn cancel(&mut self, _: EffectId) {}
+    /// Ends a watch. Any other effect goes on, and its outcome is disposed of.
+    fn cancel(&mut self, id: EffectId) {
+        self.watches.abort(id);
+    }
 }
 
 /// Performs effects.
@@ -154,7 +168,8 @@ struct Performer {
 }
 
 impl Performer {
-    fn perform(&self, reply: ReplySlot, span: &Span, effect: Effect) {
+    /// Performs an effect; `abort` ends it early if it is a watch.
+    fn perform(&self, reply: ReplySlot, span: &Span, effect: Effect, abort: &Abort) {
         let outcome = span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
@@ -162,6 +177,11 @@ impl Performer {
             Effect::Fetch(request, limits, dest) => {
                 let tell = |progress| reply.tell(Outcome::Progress(progress));
                 fetch(&self.client, &self.host, (request, limits, dest), tell).unwrap_or_else(Outcome::Failed)
+            }
+            Effect::Watch(request, limits) => {
+                let mut pace = Pace::default();
+                let each = |bytes| reply.tell_part(pace.next(bytes));
+                watch(&self.client, (request, limits), abort, each).map_or_else(Outcome::Failed, Outcome::Response)
             }
             Effect::Host(op) => self.host.perform(op),
             Effect::Decode(decode) => decode.perform(),

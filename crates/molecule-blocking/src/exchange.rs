@@ -5,9 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use molecule_host::is_cut;
+use ureq::Timeout;
+use ureq::unversioned::transport::time::Duration;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::connector::Network;
+use crate::dial::Deadline;
 use crate::pool::Origin;
 
 /// A connection for the time of one request.
@@ -17,11 +20,17 @@ use crate::pool::Origin;
 ///
 /// When ureq drops it, it goes back to the pool if its answer was read to the end, and is closed otherwise. If a connection of the pool
 /// brings nothing, it is dead, as after a sleep or behind a router that forgot it; then its idle neighbours are closed too.
+///
+/// The connection of a stream belongs to no pool. ureq has one limit for the whole of a request, and a stream must have none, so the
+/// limit until its head is kept here.
 pub(crate) struct Exchange {
     /// `None` once it was given back.
     stream: Option<Box<dyn Transport>>,
     network: Arc<Network>,
-    origin: Origin,
+    /// Where it is kept; `None` for the connection of a stream.
+    origin: Option<Origin>,
+    /// The end of an answer that is asked for as a stream and is none.
+    until: Option<Deadline>,
     /// Whether it served a request before.
     is_kept: bool,
     /// Whether a request was written and its answer's head is not complete.
@@ -34,7 +43,14 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(network: Arc<Network>, origin: Origin, stream: Box<dyn Transport>, is_kept: bool) -> Self {
-        Self { stream: Some(stream), network, origin, is_kept, in_head: false, is_late: false, is_over: false }
+        let (stream, origin) = (Some(stream), Some(origin));
+        Self { stream, network, origin, until: None, is_kept, in_head: false, is_late: false, is_over: false }
+    }
+
+    /// The connection of a stream, whose head must be there before `until`.
+    pub(crate) fn of_stream(network: Arc<Network>, stream: Box<dyn Transport>, until: Deadline) -> Self {
+        let (stream, until) = (Some(stream), Some(until));
+        Self { stream, network, origin: None, until, is_kept: false, in_head: false, is_late: false, is_over: false }
     }
 
     fn stream(&mut self) -> &mut dyn Transport {
@@ -61,12 +77,21 @@ impl Transport for Exchange {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let timeout = if self.in_head { timeout } else { timeout.for_read() };
+        let mut timeout = if self.in_head { timeout } else { timeout.for_read() };
+        if let Some(left) = self.until.map(|until| Duration::Exact(until.left()))
+            && left < timeout.after
+        {
+            (timeout.after, timeout.reason) = (left, Timeout::Global);
+        }
         // The read limit counts here alone, since a piece may take several reads of the socket.
         let read = self.stream().await_input(NextTimeout { per_read: None, ..timeout });
         let progress = self.see(read).map_err(cut)?;
         if self.in_head {
-            self.in_head = !has_final_head(self.stream().buffers().input());
+            let status = final_status(self.stream().buffers().input()).map(|status| status == *b"200");
+            self.in_head = status.is_none();
+            if status == Some(true) {
+                self.until = None;
+            }
         }
         Ok(progress)
     }
@@ -85,10 +110,11 @@ impl Transport for Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(stream) = self.stream.take() else { return };
+        let Some(origin) = &self.origin else { return };
         if self.is_over {
-            self.network.pool.give(&self.origin, stream, self.network.clock.now());
+            self.network.pool.give(origin, stream, self.network.clock.now());
         } else if self.is_kept && (self.in_head || self.is_late) {
-            self.network.pool.close(&self.origin);
+            self.network.pool.close(origin);
         }
     }
 }
@@ -99,25 +125,23 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Whether the head of the final answer is complete; heads of hints (1xx) may come before it.
-fn has_final_head(mut input: &[u8]) -> bool {
+/// The status of the final answer, once its head is complete; heads of hints (1xx) may come before it. Where it has no such place, it
+/// is empty.
+fn final_status(mut input: &[u8]) -> Option<&[u8]> {
     // Some servers end their lines without a carriage return.
     let end = |input: &[u8]| {
         let lines = input.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
         lines.map(|(at, _)| at + 1).find(|at| matches!(&input[*at..], [b'\n', ..] | [b'\r', b'\n', ..]))
     };
     while let Some(at) = end(input) {
-        if !is_hint(input) {
-            return true;
+        let status = input.trim_ascii_start().get(9..12).unwrap_or_default();
+        let is_hint = status.starts_with(b"1") && status != b"101";
+        if !is_hint {
+            return Some(status);
         }
         input = input[at..].trim_ascii_start();
     }
-    false
-}
-
-fn is_hint(head: &[u8]) -> bool {
-    let status = head.trim_ascii_start().get(9..12);
-    status.is_some_and(|status| status.starts_with(b"1") && status != b"101")
+    None
 }
 
 /// The error with which a connection ended. Unmarked, ureq takes some of these for the end of a body without a length, and a part for
@@ -146,14 +170,15 @@ mod tests {
 
     #[test]
     fn the_final_head_is_the_first_that_is_no_hint() {
-        for complete in [
-            "HTTP/1.1 200 OK\r\n\r\n",
-            "HTTP/1.1 200 OK\ncontent-length: 0\n\n",
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\na: b\r\n\r\nbody",
-            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-            "\r\nHTTP/1.1 404 Not Found\r\n\r\n",
+        for (complete, status) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", "200"),
+            ("HTTP/1.1 200 OK\ncontent-length: 0\n\n", "200"),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\na: b\r\n\r\nbody", "200"),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "101"),
+            ("\r\nHTTP/1.1 404 Not Found\r\n\r\n", "404"),
+            ("junk\r\n\r\n", ""),
         ] {
-            assert!(has_final_head(complete.as_bytes()), "{complete:?}");
+            assert_eq!(final_status(complete.as_bytes()), Some(status.as_bytes()), "{complete:?}");
         }
         for open in [
             "",
@@ -162,7 +187,7 @@ mod tests {
             "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n",
         ] {
-            assert!(!has_final_head(open.as_bytes()), "{open:?}");
+            assert_eq!(final_status(open.as_bytes()), None, "{open:?}");
         }
     }
 }

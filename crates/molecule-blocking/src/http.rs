@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
+use molecule_core::effect::watch::MAX_PART;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{BaseUrl, Result, Transport};
 use molecule_host::{Clock, Names};
-use ureq::config::Config;
+use ureq::config::{Config, ConfigBuilder};
+use ureq::typestate::HttpCrateScope;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, AsSendBody, Body, Timeout};
@@ -23,9 +25,13 @@ use crate::exchange::Cut;
 use crate::pool::Pool;
 use crate::resolver::Resolver;
 use crate::tls;
+use crate::watch::{Abort, watch};
 
 /// The size of a connection's input buffer and of its output buffer. An answer's head must fit.
 const BUFFER: usize = 64 * 1024;
+
+/// The same for a stream. An agent keeps one open all the time, and its head is small.
+const STREAM_BUFFER: usize = 16 * 1024;
 
 /// A pool of connections, and how they are opened. Clones share it, so that many agents can use one.
 #[derive(Clone)]
@@ -94,6 +100,17 @@ impl Client {
         self.open(request, limits)?.whole(limits)
     }
 
+    /// Watches a stream until it ends, or `each` wants no more of it. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn watch(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+        each: impl FnMut(Bytes) -> bool,
+    ) -> Result<Response<Bytes>, Fault> {
+        watch(self, (request, limits), &Abort::default(), each)
+    }
+
     /// Sends a request and reads the answer's head.
     pub(crate) fn open(&self, request: Request<Bytes>, limits: Limits) -> Result<Answer, Fault> {
         let (head, body) = request.into_parts();
@@ -106,22 +123,39 @@ impl Client {
         answer.map(Answer).map_err(fault)
     }
 
+    /// The same on a connection that no other request has. ureq sets the answer's body no limit of the whole.
+    pub(crate) fn open_stream(&self, request: Request<Bytes>, limits: Limits, abort: &Abort) -> Result<Answer, Fault> {
+        let agent = self.agent(Connector::of_stream(self.0.network.clone(), limits, abort));
+        let request = limited(agent.configure_request(request.map(|_| ())), limits)
+            .input_buffer_size(STREAM_BUFFER)
+            .output_buffer_size(STREAM_BUFFER)
+            .max_response_header_size(STREAM_BUFFER - 1);
+        agent.run(request.build()).map(Answer).map_err(fault)
+    }
+
     fn run(&self, request: Request<impl AsSendBody>, limits: Limits) -> Result<Response<Body>, ureq::Error> {
-        let connector = Connector::new(self.0.network.clone(), limits);
-        // Each request has an agent of ureq's of its own, since ureq keeps cookies in it where the application turns them on.
-        let agent = Agent::with_parts(self.0.config.clone(), connector, NoNames);
-        let request = agent
-            .configure_request(request)
-            .timeout_connect(Some(limits.connect))
-            .timeout_send_request(Some(limits.head))
-            .timeout_send_body(Some(limits.head))
-            .timeout_recv_response(Some(limits.head))
-            .timeout_per_read(Some(limits.read))
-            .timeout_global(Some(limits.total))
-            .build();
-        agent.run(request)
+        let agent = self.agent(Connector::new(self.0.network.clone(), limits));
+        let request = limited(agent.configure_request(request), limits).timeout_global(Some(limits.total));
+        agent.run(request.build())
+    }
+
+    /// Each request has an agent of ureq's of its own, since ureq keeps cookies in it where the application turns them on.
+    fn agent(&self, connector: Connector) -> Agent {
+        Agent::with_parts(self.0.config.clone(), connector, NoNames)
     }
 }
+
+/// Sets the limit of each phase.
+fn limited<S: AsSendBody>(request: Configured<S>, limits: Limits) -> Configured<S> {
+    request
+        .timeout_connect(Some(limits.connect))
+        .timeout_send_request(Some(limits.head))
+        .timeout_send_body(Some(limits.head))
+        .timeout_recv_response(Some(limits.head))
+        .timeout_per_read(Some(limits.read))
+}
+
+type Configured<S> = ConfigBuilder<HttpCrateScope<S>>;
 
 /// The resolver that ureq asks before every request: it says nothing. The connector resolves names itself, for new connections alone.
 #[derive(Debug)]
@@ -170,6 +204,11 @@ impl Answer {
     /// Reads the body to its end and hands out each piece as it arrives.
     pub(crate) fn flow(self, mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
         pieces(self.0.into_body(), 64 * 1024, |piece| each(piece).map(|()| true))
+    }
+
+    /// The same with the pieces of a stream, at most [`MAX_PART`] bytes each.
+    pub(crate) fn stream(self, mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        pieces(self.0.into_body(), MAX_PART, |piece| each(piece).map(|()| true))
     }
 }
 

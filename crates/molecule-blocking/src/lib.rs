@@ -55,6 +55,7 @@ mod tcp;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
 mod tunnel;
+mod watch;
 
 pub use agent::Agent;
 pub use builder::AgentBuilder;

@@ -6,6 +6,7 @@ use molecule_core::effect::{EffectId, Fault, FaultKind, Outcome, Sent};
 use molecule_host::{Host, Undelivered};
 
 use crate::driver::Input;
+use crate::watch::Part;
 
 /// The slot for the one outcome of an effect. If it is dropped empty, the outcome is a fault: the thread did not start, or panicked.
 pub(crate) struct ReplySlot {
@@ -30,6 +31,11 @@ impl ReplySlot {
             // Where the receiver is gone, the outcome is dropped here, and disposed of.
             let _ = sender.send(Input::Outcome(self.id, Undelivered::new(&self.host, outcome)));
         }
+    }
+
+    /// Sends a piece of a stream; returns whether somebody is there to take it.
+    pub(crate) fn tell_part(&self, part: Part) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.send(Input::Part(self.id, part)).is_ok())
     }
 }
 

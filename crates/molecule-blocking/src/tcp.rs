@@ -3,18 +3,20 @@
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 /// A connected socket.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    /// Shared with whoever may shut it down.
+    stream: Arc<TcpStream>,
     buffers: LazyBuffers,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, buffers: LazyBuffers) -> Self {
+    pub(crate) fn new(stream: Arc<TcpStream>, buffers: LazyBuffers) -> Self {
         Self { stream, buffers }
     }
 }
@@ -29,7 +31,7 @@ impl Transport for Socket {
         let mut output = &self.buffers.output()[..amount];
         while !output.is_empty() {
             tolerate(self.stream.set_write_timeout(Some(limit.left()?)))?;
-            match (&self.stream).write(output) {
+            match (&*self.stream).write(output) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(written) => output = &output[written..],
                 Err(error) => limit.judge(error)?,
@@ -42,7 +44,7 @@ impl Transport for Socket {
         let limit = Limit::new(timeout.for_read());
         loop {
             tolerate(self.stream.set_read_timeout(Some(limit.left()?)))?;
-            match (&self.stream).read(self.buffers.input_append_buf()) {
+            match (&*self.stream).read(self.buffers.input_append_buf()) {
                 Ok(amount) => {
                     self.buffers.input_appended(amount);
                     return Ok(amount > 0);

@@ -164,6 +164,7 @@ impl From<&Outcome> for Did {
             | Outcome::Response(_)
             | Outcome::Staged(..)
             | Outcome::Decoded(_)
+            | Outcome::Part(_)
             | Outcome::Progress(_) => Self::Odd,
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod decode;
 pub(crate) mod limits;
 pub mod plugin;
 pub(crate) mod setup;
+pub mod watch;
 
 use std::fmt;
 
@@ -33,6 +34,13 @@ pub enum Effect {
     /// Send the request and stream the body of a 200 to its destination while it arrives. Any other answer is read as a
     /// whole, at most [`Limits::max_body`] bytes of it.
     Fetch(http::Request<Bytes>, Limits, Dest),
+    /// Open an event stream with a `GET`. If the answer is 200 and [is a stream](watch::check_stream), each piece of its
+    /// body is an [`Outcome::Part`] as soon as it arrives. The end of the stream is a fault, in whatever way it ends. An
+    /// answer with another status is read as a whole, at most [`Limits::max_body`] bytes of it.
+    ///
+    /// The stream has a connection of its own, which carries no other request and is closed at its end. It is read no
+    /// faster than the machine takes its pieces. A cancel ends it promptly, wherever it waits.
+    Watch(http::Request<Bytes>, Limits),
     /// An operation on the agent's store or its plugins, performed by `molecule-host`.
     Host(HostOp),
     /// Decode a large answer, with the session unlocked and on a thread that no other work waits for.
@@ -130,6 +138,9 @@ pub enum Outcome {
     Staged(StageId, Staged),
     /// The progress of a fetch. It is not the final outcome.
     Progress(Progress),
+    /// The next bytes of a [watched](Effect::Watch) stream, 1 to [`MAX_PART`](watch::MAX_PART) of them. They may be cut
+    /// anywhere, also within a character. It is not the final outcome.
+    Part(Bytes),
     /// An operation of the host succeeded.
     Host(HostResult),
     /// The result of [`Effect::Decode`].
@@ -188,6 +199,17 @@ impl Stored {
     }
 }
 
+impl Outcome {
+    /// Returns whether the effect is over with this outcome. [`Progress`](Self::Progress) and [`Part`](Self::Part) come
+    /// before the final one.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Progress(_) | Self::Part(_) => false,
+            Self::Response(_) | Self::Staged(..) | Self::Host(_) | Self::Decoded(_) | Self::Failed(_) => true,
+        }
+    }
+}
+
 impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -200,6 +222,10 @@ impl fmt::Debug for Effect {
                 let Dest::Unpack(name, _) = dest;
                 let url = request.uri().to_string();
                 write!(f, "Fetch({} {}, unpack {name})", request.method(), ShownUrl(&url))
+            }
+            Self::Watch(request, _) => {
+                let url = request.uri().to_string();
+                write!(f, "Watch({} {})", request.method(), ShownUrl(&url))
             }
             Self::Host(op) => write!(f, "Host({op:?})"),
             Self::Decode(decode) => decode.fmt(f),
@@ -229,6 +255,7 @@ impl fmt::Debug for Outcome {
                 write!(f, "Staged({id}, {} files, {} bytes)", staged.unpacked.files, staged.unpacked.bytes)
             }
             Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
+            Self::Part(bytes) => write!(f, "Part({} bytes)", bytes.len()),
             Self::Host(result) => write!(f, "Host({result:?})"),
             Self::Decoded(decoded) => decoded.fmt(f),
             Self::Failed(fault) => {

@@ -108,6 +108,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The plugin's archive, its manifest or its digest was refused; see [`Error::install`].
     PluginRefused,
+    /// The application's handler of a message failed or panicked.
+    Handler,
     /// The call was cancelled before it was complete.
     Cancelled,
 }
@@ -333,6 +335,11 @@ impl Error {
                     .map_or_else(|| "another agent of this workspace holds the lock".to_owned(), ToString::to_string);
                 return Self::new(ErrorKind::Locked, operation, cause).with_source(source);
             }
+            FaultKind::Handler | FaultKind::HandlerPanicked => {
+                let what = if kind == FaultKind::Handler { "failed" } else { "panicked" };
+                return Self::new(ErrorKind::Handler, operation, format!("the handler {what}{detail}"))
+                    .with_source(source);
+            }
             FaultKind::Cancelled => return Self::cancelled(operation),
         };
         Self::new(error_kind, operation, cause).remedy(remedy).with_source(source)
@@ -542,6 +549,7 @@ impl fmt::Display for ErrorKind {
             Self::RateLimited => "rate limited",
             Self::Unavailable => "unavailable",
             Self::PluginRefused => "plugin refused",
+            Self::Handler => "handler",
             Self::Cancelled => "cancelled",
         })
     }

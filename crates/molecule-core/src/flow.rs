@@ -175,8 +175,8 @@ impl<Out> Machine for Flow<Out> {
             }
             (_, outcome) => return Err(outcome),
         };
-        // A progress comes before the awaited outcome.
-        if let Outcome::Progress(_) = came {
+        // The awaited outcome is the final one.
+        if !came.is_final() {
             return Ok(());
         }
         inner.came = Some(came);

@@ -52,6 +52,7 @@
 //!             // A real client also keeps the limits, and refuses to follow redirects.
 //!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
 //!             Effect::Fetch(..) => unreachable!("only installs ask for it"),
+//!             Effect::Watch(..) => unreachable!("only the loop with an inbox asks for it"),
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
 //!                 HostOp::Load(slot) => HostResult::Loaded(store.get(&slot).map(|bytes: &zeroize::Zeroizing<Vec<u8>>| {

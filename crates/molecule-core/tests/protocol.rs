@@ -34,7 +34,9 @@ fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
         ("Unlock", || Outcome::Host(HostResult::Unlocked)),
     ];
     match effect {
-        Effect::Http(..) | Effect::Fetch(..) => all.into_iter().map(|(_, outcome)| outcome).collect(),
+        Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) => {
+            all.into_iter().map(|(_, outcome)| outcome).collect()
+        }
         Effect::Decode(_) => all.into_iter().map(|(_, outcome)| outcome).chain([response]).collect(),
         Effect::Host(op) => {
             let own = format!("{op:?}");

@@ -110,6 +110,7 @@ impl Host {
                 | HostResult::Plugin(_),
             )
             | Outcome::Progress(_)
+            | Outcome::Part(_)
             | Outcome::Decoded(_)
             | Outcome::Response(_)
             | Outcome::Failed(_) => {}

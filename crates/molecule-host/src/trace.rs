@@ -114,7 +114,7 @@ impl Span {
     /// attempt; any other effect has this span.
     pub fn effect(&self, effect: &Effect) -> Self {
         match effect {
-            Effect::Http(request, _) | Effect::Fetch(request, ..) => self.request(request),
+            Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => self.request(request),
             Effect::Host(_) | Effect::Decode(_) => self.clone(),
         }
     }

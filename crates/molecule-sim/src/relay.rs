@@ -204,6 +204,8 @@ fn faulty(kind: FaultKind) -> DispatchFault {
         | FaultKind::Archive
         | FaultKind::Host(_)
         | FaultKind::Locked
+        | FaultKind::Handler
+        | FaultKind::HandlerPanicked
         | FaultKind::Cancelled => DispatchFault::Connect(None),
     }
 }

@@ -72,6 +72,8 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         | FaultKind::Archive
         | FaultKind::Host(_)
         | FaultKind::Locked
+        | FaultKind::Handler
+        | FaultKind::HandlerPanicked
         | FaultKind::Cancelled => false,
     };
     passing && (fault.sent == Sent::No || repeat == Repeat::Always)

@@ -17,9 +17,11 @@ pub struct Limits {
     pub connect: Duration,
     /// The time from the end of the request to the head of the answer.
     pub head: Duration,
-    /// The time between two pieces of the answer's body.
+    /// The time between two pieces of the answer's body. For a [watch](crate::effect::Effect::Watch) it is the longest
+    /// silence of the stream, and may be longer than `total`.
     pub read: Duration,
-    /// The time of the whole request.
+    /// The time of the whole request. A watched stream has no such limit: here it is the time to its head, or to the end
+    /// of an answer that is no stream.
     pub total: Duration,
     /// The most bytes of the answer's body, after decoding.
     pub max_body: u64,

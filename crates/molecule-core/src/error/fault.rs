@@ -79,6 +79,10 @@ pub enum FaultKind {
     Host(io::ErrorKind),
     /// Another holder has the lock.
     Locked,
+    /// The application's handler returned an error; the source is its text. With [`Sent::No`] the handler was not called.
+    Handler,
+    /// The application's handler panicked; the source is its text.
+    HandlerPanicked,
     /// The effect was cancelled.
     Cancelled,
 }

@@ -136,6 +136,8 @@ pub(super) fn failed(fault: Fault) -> Direct {
         | FaultKind::Interrupted
         | FaultKind::Archive
         | FaultKind::Host(_)
+        | FaultKind::Handler
+        | FaultKind::HandlerPanicked
         | FaultKind::Locked => {
             (ErrorKind::Interrupted, "the connection to the peer broke before its answer was complete")
         }

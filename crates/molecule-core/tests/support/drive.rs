@@ -131,20 +131,25 @@ where
         };
         assert!(!format!("{effect:?}").contains(MARK), "a secret in an effect's Debug");
         match &effect {
-            Effect::Http(request, limits) | Effect::Fetch(request, limits, _) => {
+            Effect::Http(request, limits) | Effect::Fetch(request, limits, _) | Effect::Watch(request, limits) => {
                 let at = request.uri();
                 let origin = format!("{}://{}", at.scheme_str().unwrap(), at.authority().unwrap());
                 if origin != ORIGIN {
                     stranger(&origin, request);
                 }
                 assert!(!limits.total.is_zero(), "a request that may take no time");
-                for part in [limits.connect, limits.head, limits.read] {
+                // A stream may be silent for longer than its head may take.
+                let is_stream = matches!(effect, Effect::Watch(..));
+                for part in [limits.connect, limits.head, if is_stream { limits.total } else { limits.read }] {
                     assert!(!part.is_zero() && part <= limits.total, "{limits:?}");
                 }
+                assert!(!limits.read.is_zero(), "{limits:?}");
                 let seen = Seen::new(request, agent.now);
                 let lane = lane(&seen);
                 let beside = self.in_flight.values().filter_map(|other| match other {
-                    Effect::Http(request, _) | Effect::Fetch(request, ..) => Some(Seen::new(request, agent.now)),
+                    Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => {
+                        Some(Seen::new(request, agent.now))
+                    }
                     Effect::Host(_) | Effect::Decode(_) => None,
                 });
                 assert!(
@@ -172,7 +177,7 @@ where
                 // The test already holds its outcome.
                 Effect::Host(_) if !self.fresh.contains(&id) => continue,
                 Effect::Host(op) => agent.store.perform(op),
-                Effect::Http(..) | Effect::Fetch(..) | Effect::Decode(_) => {
+                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Decode(_) => {
                     Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
                 }
             };
@@ -187,8 +192,10 @@ where
     pub fn feed(&mut self, agent: &mut Agent, id: EffectId, outcome: Outcome) -> Option<Outcome> {
         agent.note(format!("feed {} {outcome:?}", id.0));
         self.fresh.retain(|fresh| *fresh != id);
+        let is_final = outcome.is_final();
         let back = self.machine.feed(&mut agent.cx(), id, outcome).err();
         match &back {
+            None if !is_final => assert!(self.in_flight.contains_key(&id), "took a part that it did not ask for"),
             None => assert!(self.in_flight.remove(&id).is_some(), "took an outcome that it did not ask for"),
             Some(outcome) => {
                 agent.note(format!("given back {}", id.0));
@@ -275,7 +282,7 @@ pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&See
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
         Effect::Decode(_) => Reply::Never,
-        Effect::Http(request, _) => server(&Seen::new(request, agent.now)),
+        Effect::Http(request, _) | Effect::Watch(request, _) => server(&Seen::new(request, agent.now)),
         Effect::Fetch(request, _, dest) => server(&Seen::new(request, agent.now)).map(|outcome| match outcome {
             Outcome::Response(answer) if answer.status() == 200 => agent.store.shelf.fetched(dest, answer),
             other => other,
