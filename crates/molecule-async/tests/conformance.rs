@@ -24,6 +24,16 @@ impl Driver for Async {
     fn send(&self, client: &Client, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         self.0.block_on(client.send(request, limits))
     }
+
+    fn watch(
+        &self,
+        client: &Client,
+        request: Request<Bytes>,
+        limits: Limits,
+        part: &mut dyn FnMut(Bytes),
+    ) -> Result<Response<Bytes>, Fault> {
+        self.0.block_on(client.watch(request, limits, part))
+    }
 }
 
 #[test]

@@ -23,6 +23,20 @@ impl Driver for Blocking {
     fn send(&self, client: &Client, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault> {
         client.send(request, limits)
     }
+
+    fn watch(
+        &self,
+        client: &Client,
+        request: Request<Bytes>,
+        limits: Limits,
+        part: &mut dyn FnMut(Bytes),
+    ) -> Result<Response<Bytes>, Fault> {
+        let each = |piece| {
+            part(piece);
+            true
+        };
+        client.watch(request, limits, each)
+    }
 }
 
 #[test]

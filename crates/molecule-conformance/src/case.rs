@@ -81,6 +81,10 @@ pub struct CaseRequest {
     pub(super) limits: Limits,
     /// The number of connections that the peer must have closed before this request is sent.
     pub(super) once_closed: usize,
+    /// Whether the request opens a stream.
+    pub(super) is_stream: bool,
+    /// The bytes of the stream, put together.
+    pub(super) streamed: Option<Vec<u8>>,
     pub(super) allowed: Vec<CaseOutcome>,
     pub(super) body_back: Option<Vec<u8>>,
     pub(super) headers_back: Vec<(&'static str, &'static str)>,
@@ -220,6 +224,11 @@ impl CaseRequest {
         Self::new(Method::GET, Bytes::new())
     }
 
+    /// A `GET` of an event stream, with the same limits.
+    pub(super) fn stream() -> Self {
+        Self { is_stream: true, ..Self::get() }
+    }
+
     /// A `POST` with this body.
     pub(super) fn post(body: impl Into<Bytes>) -> Self {
         Self::new(Method::POST, body.into())
@@ -232,6 +241,8 @@ impl CaseRequest {
             body,
             limits: Limits::of(PATIENCE, 64 * 1024),
             once_closed: 0,
+            is_stream: false,
+            streamed: None,
             allowed: Vec::new(),
             body_back: None,
             headers_back: Vec::new(),
@@ -287,6 +298,12 @@ impl CaseRequest {
         self
     }
 
+    /// Sets the bytes of the stream, in however many pieces they come.
+    pub(super) fn streams(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.streamed = Some(bytes.into());
+        self
+    }
+
     /// Sets the allowed outcomes.
     pub(super) fn gives(mut self, seen: &[CaseOutcome]) -> Self {
         self.allowed = seen.to_vec();
@@ -335,7 +352,12 @@ impl CaseRequest {
         };
         add("authorization", BEARER);
         add("user-agent", "conformance/1");
-        add("accept", "application/json");
+        if self.is_stream {
+            add("accept", "text/event-stream");
+            add("accept-encoding", "identity");
+        } else {
+            add("accept", "application/json");
+        }
         add("x-molecule-org-id", "org-1");
         if !self.body.is_empty() {
             add("content-type", "application/json");

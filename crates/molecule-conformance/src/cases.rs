@@ -8,6 +8,7 @@ mod limits;
 mod pool;
 mod proxies;
 mod requests;
+mod streams;
 mod tls;
 
 use super::case::Case;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         heads::cases(),
         bodies::cases(),
         pool::cases(),
+        streams::cases(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use molecule_core::effect::watch::MAX_PART;
 use molecule_core::effect::{Fault, FaultKind, Limits, Phase, Sent};
 use molecule_core::{Proxy as ProxyChoice, Transport};
 
@@ -33,6 +34,18 @@ pub trait Driver: Sync {
     /// # Errors
     /// A fault, if there is no answer.
     fn send(&self, client: &Self::Client, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, Fault>;
+
+    /// Watches a stream to its end, and hands out each piece as it arrives.
+    ///
+    /// # Errors
+    /// A fault, unless the answer is no stream. The end of a stream is a fault too.
+    fn watch(
+        &self,
+        client: &Self::Client,
+        request: Request<Bytes>,
+        limits: Limits,
+        part: &mut dyn FnMut(Bytes),
+    ) -> Result<Response<Bytes>, Fault>;
 }
 
 /// Resolves a host and a port, instead of the operating system.
@@ -72,9 +85,15 @@ pub fn run<D: Driver>(case: &Case, driver: &D) -> Sighting {
         let request = ask.request(&url, number);
         asked.push(request.clone());
         let started = Instant::now();
-        let outcome = driver.send(&client, request, ask.limits);
+        let mut parts = Vec::new();
+        let outcome = if ask.is_stream {
+            driver.watch(&client, request, ask.limits, &mut |part| parts.push(part))
+        } else {
+            driver.send(&client, request, ask.limits)
+        };
         let took = started.elapsed();
         let complaints = judge_time(ask, CaseOutcome::from(&outcome), took).into_iter().chain(judge(ask, &outcome));
+        let complaints = complaints.chain(judge_parts(ask, &parts));
         sighting.complaints.extend(complaints.map(|what| format!("request {number}: {what}")));
         sighting.seen.push(CaseOutcome::from(&outcome));
     }
@@ -172,6 +191,17 @@ fn judge(ask: &CaseRequest, outcome: &Result<Response<Bytes>, Fault>) -> Vec<Str
         }
     }
     complaints
+}
+
+/// Checks the pieces of a stream.
+fn judge_parts(ask: &CaseRequest, parts: &[Bytes]) -> Option<String> {
+    if parts.iter().any(|part| part.is_empty() || part.len() > MAX_PART) {
+        let sizes: Vec<usize> = parts.iter().map(Bytes::len).collect();
+        return Some(format!("pieces of {sizes:?} bytes"));
+    }
+    let whole = parts.concat();
+    let due = ask.streamed.as_ref().filter(|due| **due != whole)?;
+    Some(format!("{} bytes of a stream instead of {}: {:?}", whole.len(), due.len(), &whole[..whole.len().min(80)]))
 }
 
 fn cause(outcome: &Result<Response<Bytes>, Fault>) -> String {

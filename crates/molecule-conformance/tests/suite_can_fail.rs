@@ -29,6 +29,10 @@ enum Wrong {
     KeepsTheCause,
     /// Shows the proxy's credentials in the fault.
     Shows,
+    /// Hands out a stream in one piece.
+    Gathers,
+    /// Hands out nothing of a stream.
+    Swallows,
     /// Makes no mistake.
     Not,
 }
@@ -54,6 +58,25 @@ impl Driver for Wrong {
             Err(_) if *self == Self::Repeats => self.exchange(&request).map_err(fault),
             outcome => outcome.map_err(fault),
         }
+    }
+
+    fn watch(
+        &self,
+        (): &(),
+        request: Request<Bytes>,
+        limits: Limits,
+        part: &mut dyn FnMut(Bytes),
+    ) -> Result<Response<Bytes>, Fault> {
+        let answer = self.send(&(), request, limits)?;
+        if answer.status() != 200 {
+            return Ok(answer);
+        }
+        match self {
+            Self::Gathers => part(answer.into_body()),
+            Self::Swallows => {}
+            _ => answer.body().chunks(1000).for_each(|piece| part(Bytes::copy_from_slice(piece))),
+        }
+        Err(Fault::new(Sent::Maybe, FaultKind::Interrupted))
     }
 }
 
@@ -143,8 +166,16 @@ fn connections_must_be_closed_when_the_case_says_so() {
 }
 
 #[test]
+fn a_stream_must_be_handed_out_whole_and_in_pieces() {
+    let gathered = complaints(Wrong::Gathers, "stream: a line of a megabyte");
+    assert!(gathered.contains("pieces of [1000009] bytes"), "{gathered}");
+    let swallowed = complaints(Wrong::Swallows, "stream: without a length");
+    assert!(swallowed.contains("0 bytes of a stream instead of 8"), "{swallowed}");
+}
+
+#[test]
 fn a_driver_that_is_right_is_not_blamed() {
-    for case in ["closed after the request", "a POST", "500 with text"] {
+    for case in ["closed after the request", "a POST", "500 with text", "stream: without a length"] {
         assert_eq!(complaints(Wrong::Not, case), "", "{case}");
     }
 }
