@@ -7,7 +7,7 @@ use super::lane::{LaneStep, Polled};
 use super::{Ended, RegisterReason, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
-use crate::life::register::{Register, Registration};
+use crate::life::register::{Register, Registration, TokenUse};
 use crate::machine::{Cx, Wake};
 
 impl Run {
@@ -66,8 +66,12 @@ impl Run {
                 self.doubts.refute();
                 self.pause(cx);
             }
-            Ok(_) => {
+            Ok(registration) => {
                 self.register_recovered(cx);
+                // A heartbeat that is refused although its bearer lives keeps its backoff: the cause is not mended.
+                if why != Some(RegisterReason::Refused) || registration.token == TokenUse::Minted {
+                    self.beat_soon(cx);
+                }
                 self.registered(cx);
             }
             Err(error) => self.register_failed(cx, why, error),
@@ -91,12 +95,15 @@ impl Run {
         }
     }
 
-    pub(super) fn registered(&mut self, cx: &Cx<'_>) {
+    fn beat_soon(&mut self, cx: &Cx<'_>) {
+        self.beats.next = self.beats.next.min(cx.now.mono);
+    }
+
+    fn registered(&mut self, cx: &Cx<'_>) {
         self.opened = true;
         self.doubts.refute();
         self.exists = true;
         self.tell_online();
-        self.beats.next = self.beats.next.min(cx.now.mono);
         if self.paused {
             // The workspace was resumed, or was paused while the register was in flight: only the state shows which.
             self.states.next = self.states.next.min(cx.now.mono);
@@ -109,6 +116,7 @@ impl Run {
             ErrorKind::Cancelled if self.paused => return,
             ErrorKind::TokenNotSaved => {
                 self.events.push_back(Event::Warning(error.to_string()));
+                self.beat_soon(cx);
                 return self.registered(cx);
             }
             _ => {}
