@@ -298,3 +298,104 @@ fn read_hops(count: &Value) -> u32 {
     // A number too large is the largest; a negative one is 0.
     count.map_or(0, |count| count as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::inbox::sender::PlatformKind;
+
+    const OWN: &str = "27c43b89-c027-4481-ad5d-a381dbcc943c";
+    const FILE: &str = "8d096e41-9bfe-400b-9790-79ddf76e3267";
+
+    fn message(sender: Sender, id: &str, around: Value) -> InboundMessage {
+        let mut row = ActivityRow::new(
+            OWN.parse().unwrap(),
+            OWN.parse().unwrap(),
+            ActivityType::A2aReceive,
+            UnixTime::from_secs(1_795_383_587),
+        );
+        let uri = format!("platform-pending:{OWN}/{FILE}");
+        let parts = json!([{"kind": "file", "file": {"uri": uri}}]);
+        row.request_body = Some(json!({"params": {"message": {"messageId": id, "parts": parts}, "metadata": around}}));
+        InboundMessage::from_row(row, sender, Vec::new())
+    }
+
+    fn peer(digit: &str) -> Sender {
+        Sender::Peer { id: OWN.replace('2', digit).parse().unwrap(), name: None, role: None }
+    }
+
+    #[test]
+    fn a_duplicate_is_the_same_message_of_the_same_sender_in_the_same_chat() {
+        let channel = || Sender::Channel("telegram".to_owned());
+        let github = || Sender::Channel(GITHUB.to_owned());
+        let key = |sender, id, around| message(sender, id, around).duplicate_key();
+        let same = [
+            (key(Sender::User, "m", json!({})), key(Sender::User, "m", json!({"chat_id": "1"}))),
+            (key(peer("3"), "m", json!({"a": 1})), key(peer("3"), "m", json!({}))),
+            (
+                key(channel(), "m", json!({"chat_id": "1"})),
+                key(channel(), "m", json!({"chat_id": "1", "history": [1]})),
+            ),
+            (key(github(), "m", json!({"delivery_id": "d"})), key(github(), "n", json!({"delivery_id": "d"}))),
+        ];
+        for (one, other) in same {
+            assert!(one.is_some() && one == other, "{one:?} {other:?}");
+        }
+        let different = [
+            (key(peer("3"), "m", json!({})), key(peer("4"), "m", json!({}))),
+            (key(peer("3"), "m", json!({})), key(Sender::User, "m", json!({}))),
+            (key(peer("3"), "m", json!({})), key(peer("3"), "n", json!({}))),
+            (key(channel(), "m", json!({"chat_id": "1"})), key(channel(), "m", json!({"chat_id": "2"}))),
+            (key(github(), "m", json!({"delivery_id": "d"})), key(github(), "m", json!({"delivery_id": "e"}))),
+        ];
+        for (one, other) in different {
+            assert!(one.is_some() && other.is_some() && one != other, "{one:?} {other:?}");
+        }
+        assert_eq!(key(Sender::User, "", json!({})), None);
+        assert_eq!(key(Sender::User, &"m".repeat(600), json!({})), None);
+    }
+
+    #[test]
+    fn a_conversation_is_a_sender_and_for_channels_a_chat() {
+        let of = |sender, around| message(sender, "m", around).conversation();
+        let channel = |kind: &str| Sender::Channel(kind.to_owned());
+        let nudge = Sender::Platform(PlatformKind::InboxNudge);
+        assert_eq!(of(Sender::User, json!({"chat_id": "1"})), of(Sender::User, json!({})));
+        assert_eq!(of(peer("3"), json!({})), of(peer("3"), json!({"chat_id": "1"})));
+        assert_ne!(of(peer("3"), json!({})), of(peer("4"), json!({})));
+        assert_ne!(of(channel("slack"), json!({"chat_id": "1"})), of(channel("slack"), json!({"chat_id": "2"})));
+        assert_ne!(of(channel("slack"), json!({"chat_id": "1"})), of(channel("lark"), json!({"chat_id": "1"})));
+        assert_ne!(of(nudge, json!({})), of(Sender::User, json!({})));
+    }
+
+    #[test]
+    fn an_upload_completes_the_part_that_names_it_or_stands_beside_it() {
+        let mut message = message(Sender::User, "m", json!({}));
+        let own = OWN.parse().unwrap();
+        let upload = |id: &str| {
+            let body = json!({"file_id": id, "name": "a.png", "size": 3, "mimeType": "image/png"});
+            Attachment::of_upload(body.as_object().unwrap(), &own).unwrap()
+        };
+        let clone = message.clone();
+        assert!(message.names(upload(FILE).uri().unwrap()) && !message.names(upload(OWN).uri().unwrap()));
+        message.add_upload(upload(FILE));
+        message.add_upload(upload(OWN));
+        let files = message.attachments();
+        assert_eq!(
+            files.iter().map(|file| (file.part(), file.size(), file.name())).collect::<Vec<_>>(),
+            [(Some(0), Some(3), Some("a.png")), (None, Some(3), Some("a.png"))]
+        );
+        assert_eq!(clone.attachments().len(), 1);
+    }
+
+    #[test]
+    fn each_attempt_has_a_flag_of_its_own() {
+        let (first, flag) = message(Sender::User, "m", json!({})).for_attempt(1);
+        let (second, _) = first.for_attempt(2);
+        flag.set();
+        assert_eq!((first.is_cancelled(), first.clone().is_cancelled(), second.is_cancelled()), (true, true, false));
+        assert_eq!((first.attempt(), second.attempt()), (1, 2));
+    }
+}

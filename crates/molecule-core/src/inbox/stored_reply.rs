@@ -113,3 +113,124 @@ impl fmt::Debug for StoredReply {
         f.debug_struct("StoredReply").field("to", &self.to).field("parts", &self.parts.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use molecule_proto::{ActivityRow, ActivityType, UnixTime};
+    use serde_json::json;
+
+    use super::*;
+    use crate::inbox::OutgoingFile;
+    use crate::inbox::sender::PlatformKind;
+
+    const PEER: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn peer() -> Sender {
+        Sender::Peer { id: PEER.parse().unwrap(), name: Some("beta".to_owned()), role: None }
+    }
+
+    fn stored(sender: Sender, metadata: Value, reply: Reply) -> StoredReply {
+        let mut row = ActivityRow::new(
+            PEER.parse().unwrap(),
+            PEER.parse().unwrap(),
+            ActivityType::A2aReceive,
+            UnixTime::from_secs(1_795_383_587),
+        );
+        let message =
+            json!({"messageId": "m-1", "contextId": "c-1", "taskId": "t-1", "parts": [], "metadata": metadata});
+        row.request_body = Some(json!({"params": {"message": message}}));
+        StoredReply::new(&InboundMessage::from_row(row, sender, Vec::new()), reply)
+    }
+
+    #[test]
+    fn a_reply_is_read_from_the_journal_as_it_was_written() {
+        let reply = Reply::text("done")
+            .with_part(Part::data(json!({"a": [1.5, null]})))
+            .attach("/tmp/a")
+            .attach(OutgoingFile::uri("https://h/f").name("f").mime_type("text/plain"))
+            .with_metadata("k", "v")
+            .and_continue();
+        let full =
+            stored(peer(), json!({"molecule.hops": 3, "molecule.in_reply_to": "m-0", "traceparent": TRACE}), reply);
+        let mut others = vec![full.clone(), stored(Sender::User, json!({}), Reply::text("hello"))];
+        others.extend(
+            [
+                Sender::Channel("slack".to_owned()),
+                Sender::Platform(PlatformKind::StallProbe),
+                Sender::Own,
+                Sender::Unknown,
+            ]
+            .map(|sender| stored(sender, json!({}), Reply::none())),
+        );
+        for reply in others {
+            let text = serde_json::to_string(&reply).unwrap();
+            assert_eq!(serde_json::from_str::<StoredReply>(&text).unwrap(), reply, "{text}");
+        }
+        let expected = json!({
+            "to": {"from": "peer", "detail": {"id": PEER, "name": null, "role": null}},
+            "context_id": "c-1", "task_id": "t-1", "in_reply_to": "m-1", "hops": 3, "is_to_reply": true,
+            "trace_parent": TRACE, "is_continued": true, "metadata": {"k": "v"},
+            "parts": [{"kind": "text", "text": "done"}, {"kind": "data", "data": {"a": [1.5, null]}}],
+            "files": [{"path": "/tmp/a"}, {"uri": "https://h/f", "name": "f", "mime_type": "text/plain"}],
+        });
+        assert_eq!(serde_json::to_value(&full).unwrap(), expected);
+        // What another version leaves out or adds.
+        let other: StoredReply = serde_json::from_value(json!({"to": {"from": "user"}, "colour": "blue"})).unwrap();
+        assert_eq!(
+            other,
+            StoredReply {
+                context_id: None,
+                task_id: None,
+                in_reply_to: None,
+                ..stored(Sender::User, json!({}), Reply::none())
+            }
+        );
+    }
+
+    #[test]
+    fn the_message_to_a_peer_belongs_to_the_conversation_that_it_came_from() {
+        let reply = Reply::text("done").with_metadata("k", 1).with_metadata("molecule.hops", 0);
+        let message = stored(peer(), json!({"molecule.hops": 3, "traceparent": TRACE}), reply).message("r-1");
+        let expected = json!({
+            "kind": "message", "role": "user", "messageId": "r-1", "contextId": "c-1", "taskId": "t-1",
+            "parts": [{"kind": "text", "text": "done"}],
+            "metadata": {"k": 1, "molecule.in_reply_to": "m-1", "molecule.hops": 4, "traceparent": TRACE},
+        });
+        assert_eq!(serde_json::to_value(message).unwrap(), expected);
+        let own_span = TRACE.replace("00f067aa", "11f067aa");
+        let reply = Reply::text("done").with_metadata(TraceParent::KEY, own_span.as_str());
+        let message = stored(peer(), json!({"traceparent": TRACE}), reply).message("r-1");
+        assert_eq!(message.metadata[TraceParent::KEY], own_span, "a span of the application's own comes first");
+    }
+
+    #[test]
+    fn what_must_not_be_answered_is_refused_with_its_reason() {
+        let refusal = |sender, metadata, reply| stored(sender, metadata, reply).refusal();
+        let text = || Reply::text("x");
+        let hops = |hops: u32| json!({ "molecule.hops": hops });
+        let reply_to = json!({"molecule.in_reply_to": "m-0"});
+        for (sender, metadata, reply, word) in [
+            (Sender::User, json!({}), text(), None),
+            (peer(), hops(8), text(), None),
+            (peer(), hops(9), text(), Some("more than 8 replies")),
+            (peer(), hops(9), text().and_continue(), Some("more than 8 replies")),
+            (peer(), reply_to.clone(), text(), Some("and_continue()")),
+            (peer(), reply_to, text().and_continue(), None),
+            (Sender::Channel("slack".to_owned()), json!({}), text(), None),
+            (Sender::Channel("github".to_owned()), json!({}), text(), Some("nobody reads")),
+            (Sender::Platform(PlatformKind::InboxNudge), json!({}), text().and_continue(), Some("nobody reads")),
+            (Sender::Own, json!({}), text(), Some("nobody reads")),
+            (Sender::Unknown, json!({}), text(), Some("nobody reads")),
+        ] {
+            let refused = refusal(sender.clone(), metadata.clone(), reply);
+            assert!(
+                match word {
+                    Some(word) => refused.is_some_and(|refused| refused.contains(word)),
+                    None => refused.is_none(),
+                },
+                "{sender} {metadata}: {refused:?}"
+            );
+        }
+    }
+}
