@@ -48,7 +48,8 @@
 //! # A store of your own
 //!
 //! [`Storage::Custom`](crate::Storage::Custom) takes any [`Store`]: a keyring, a secret manager, a database. It is called from
-//! threads that may wait. What it says when it fails is one sentence with the place and the remedy, and never what it keeps.
+//! threads that may wait. What it says when it fails is one sentence with the place and the remedy, and never what it keeps. The journal of the inbox
+//! grows by appends: a store that can append has a [`Store::append`] of its own, since the default replaces the whole content.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -126,7 +127,7 @@ pub use ::http;
 #[doc(no_inline)]
 pub use bytes::Bytes;
 #[doc(inline)]
-pub use molecule_core::effect::{Slot, Stored};
+pub use molecule_core::effect::{Durability, Slot, Stored};
 #[doc(inline)]
 pub use molecule_core::endpoint::{Auth, Draft, Endpoint, JsonEndpoint, Limits, Mints, Mismatch, Reach, Repeat, json};
 #[doc(inline)]

@@ -10,7 +10,7 @@ mod courses;
 use std::fmt;
 use std::sync::Arc;
 
-use molecule_core::effect::{FaultKind, HostOp, HostResult, LockId, Outcome, Slot};
+use molecule_core::effect::{Durability, FaultKind, HostOp, HostResult, LockId, Outcome, Slot};
 use molecule_host::{Host, Store};
 
 pub use courses::all;
@@ -47,6 +47,7 @@ enum StoreAct {
     Prepare,
     Load(Slot),
     Replace(Slot, &'static str),
+    Append(Slot, &'static str, Durability),
     SetAside(Slot),
     Lock,
     /// Releases a lock by its number.
@@ -59,6 +60,7 @@ enum Did {
     Prepared,
     Loaded(Option<String>),
     Replaced,
+    Appended,
     SetAside,
     Locked(u64),
     Unlocked,
@@ -140,6 +142,7 @@ impl StoreAct {
             Self::Prepare => HostOp::Prepare,
             Self::Load(slot) => HostOp::Load(slot),
             Self::Replace(slot, content) => HostOp::Replace(slot, content.as_bytes().to_vec().into()),
+            Self::Append(slot, content, durability) => HostOp::Append(slot, content.as_bytes().into(), durability),
             Self::SetAside(slot) => HostOp::SetAside(slot),
             Self::Lock => HostOp::Lock,
             Self::Unlock(number) => HostOp::Unlock(LockId(number)),
@@ -155,6 +158,7 @@ impl From<&Outcome> for Did {
                 Self::Loaded(stored.as_ref().map(|stored| String::from_utf8_lossy(&stored.bytes).into_owned()))
             }
             Outcome::Host(HostResult::Replaced) => Self::Replaced,
+            Outcome::Host(HostResult::Appended) => Self::Appended,
             Outcome::Host(HostResult::SetAside(place)) if place.is_empty() => Self::Odd,
             Outcome::Host(HostResult::SetAside(_)) => Self::SetAside,
             Outcome::Host(HostResult::Locked(id)) => Self::Locked(id.0),

@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub(crate) mod decode;
+pub(crate) mod durability;
 pub(crate) mod limits;
 pub mod plugin;
 pub(crate) mod setup;
@@ -15,6 +16,7 @@ use molecule_proto::PluginName;
 use zeroize::Zeroizing;
 
 pub use crate::effect::decode::{Decode, Decoded};
+pub use crate::effect::durability::Durability;
 pub use crate::effect::limits::Limits;
 use crate::effect::plugin::{PluginOp, PluginResult, StageId};
 pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
@@ -76,6 +78,9 @@ pub enum HostOp {
     /// Replace a slot's content atomically and durably: after a crash the slot holds the old or the new content, never
     /// a mixture.
     Replace(Slot, Zeroizing<Vec<u8>>),
+    /// Add bytes to the end of a slot's content, or make them its content if it has none. If this fails, the slot holds
+    /// what it held before. After a crash it may hold any first part of the bytes, behind what it held before.
+    Append(Slot, Bytes, Durability),
     /// Move a damaged slot's content to another name and leave the slot empty.
     SetAside(Slot),
     /// Take the agent's advisory lock.
@@ -93,6 +98,7 @@ impl HostOp {
             Self::Prepare => |result| matches!(result, HostResult::Prepared | HostResult::SetRight(_)),
             Self::Load(_) => |result| matches!(result, HostResult::Loaded(_)),
             Self::Replace(..) => |result| matches!(result, HostResult::Replaced),
+            Self::Append(..) => |result| matches!(result, HostResult::Appended),
             Self::SetAside(_) => |result| matches!(result, HostResult::SetAside(_)),
             Self::Lock => |result| matches!(result, HostResult::Locked(_)),
             Self::Unlock(_) => |result| matches!(result, HostResult::Unlocked),
@@ -109,17 +115,34 @@ pub enum Slot {
     Token,
     /// The platform's inbound secret, as raw text: `.platform_inbound_secret`.
     InboundSecret,
+    /// The journal of the inbox, to which records are appended: `.inbox`. It may become large, up to
+    /// [`max_content`](Self::max_content).
+    Inbox,
+    /// The key from which the ids of replies are made, as 32 bytes: `.reply_key`.
+    ReplyKey,
 }
 
 impl Slot {
     /// All slots. The checks of privacy, the sweeps and the tests go through this list.
-    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret];
+    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret, Self::Inbox, Self::ReplyKey];
 
-    /// Returns the name of the slot's file, the same as in the Python SDK. Other stores may use it as a key.
+    /// Returns the name of the slot's file; those of the credentials are the same as in the Python SDK. Other stores may
+    /// use it as a key.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Token => ".auth_token",
             Self::InboundSecret => ".platform_inbound_secret",
+            Self::Inbox => ".inbox",
+            Self::ReplyKey => ".reply_key",
+        }
+    }
+
+    /// Returns the most bytes of content that are read from the slot, or that an append may make of it: 64 MiB for the
+    /// journal, else 64 KiB. A token has 43 bytes, and at most 4096.
+    pub fn max_content(self) -> u64 {
+        match self {
+            Self::Token | Self::InboundSecret | Self::ReplyKey => 64 * 1024,
+            Self::Inbox => 64 * 1024 * 1024,
         }
     }
 }
@@ -172,6 +195,8 @@ pub enum HostResult {
     Loaded(Option<Stored>),
     /// The result of [`HostOp::Replace`].
     Replaced,
+    /// The result of [`HostOp::Append`].
+    Appended,
     /// The result of [`HostOp::SetAside`]: where the content is now, as text for people.
     SetAside(String),
     /// The result of [`HostOp::Lock`].
@@ -239,6 +264,9 @@ impl fmt::Debug for HostOp {
             Self::Prepare => f.write_str("Prepare"),
             Self::Load(slot) => write!(f, "Load({slot:?})"),
             Self::Replace(slot, bytes) => write!(f, "Replace({slot:?}, {} bytes)", bytes.len()),
+            Self::Append(slot, bytes, durability) => {
+                write!(f, "Append({slot:?}, {} bytes, {durability:?})", bytes.len())
+            }
             Self::SetAside(slot) => write!(f, "SetAside({slot:?})"),
             Self::Lock => f.write_str("Lock"),
             Self::Unlock(LockId(id)) => write!(f, "Unlock({id})"),
@@ -277,6 +305,7 @@ impl fmt::Debug for HostResult {
             Self::Loaded(None) => f.write_str("Loaded(nothing)"),
             Self::Loaded(Some(stored)) => write!(f, "Loaded({} bytes)", stored.bytes.len()),
             Self::Replaced => f.write_str("Replaced"),
+            Self::Appended => f.write_str("Appended"),
             Self::SetAside(place) => write!(f, "SetAside({place})"),
             Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
             Self::Unlocked => f.write_str("Unlocked"),
@@ -301,9 +330,9 @@ mod tests {
     fn every_slot_is_in_the_list_and_has_a_file_of_its_own() {
         // A new slot breaks this match, which reminds its author of the list.
         let listed = |slot| match slot {
-            Slot::Token | Slot::InboundSecret => Slot::ALL.contains(&slot),
+            Slot::Token | Slot::InboundSecret | Slot::Inbox | Slot::ReplyKey => Slot::ALL.contains(&slot),
         };
-        assert!([Slot::Token, Slot::InboundSecret].into_iter().all(listed));
+        assert!([Slot::Token, Slot::InboundSecret, Slot::Inbox, Slot::ReplyKey].into_iter().all(listed));
         let names: BTreeSet<_> = Slot::ALL.iter().map(|slot| slot.file_name()).collect();
         assert_eq!(names.len(), Slot::ALL.len());
     }

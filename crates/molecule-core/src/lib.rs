@@ -62,6 +62,10 @@
 //!                     store.insert(slot, bytes);
 //!                     HostResult::Replaced
 //!                 }
+//!                 HostOp::Append(slot, bytes, _durability) => {
+//!                     store.entry(slot).or_default().extend_from_slice(&bytes);
+//!                     HostResult::Appended
+//!                 }
 //!                 HostOp::SetAside(slot) => {
 //!                     store.remove(&slot);
 //!                     HostResult::SetAside("nowhere".to_owned())

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use molecule_proto::PluginName;
 
-pub use crate::effect::plugin::Durability;
+pub use crate::effect::durability::Durability;
 pub use crate::effect::setup::{SetupEnd, SetupOutcome, SetupRun};
 pub use crate::error::{EarlierVersion, InstallFailure};
 use crate::printable::ShownUrl;

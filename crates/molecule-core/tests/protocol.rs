@@ -25,10 +25,11 @@ fn acts(agent: &Agent) -> Vec<String> {
 fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
     let response: fn() -> Outcome = || Answer::error(401, "no").outcome();
     type Named = (&'static str, fn() -> Outcome);
-    let all: [Named; 6] = [
+    let all: [Named; 7] = [
         ("Prepare", || Outcome::Host(HostResult::Prepared)),
         ("Load", || Outcome::Host(HostResult::Loaded(None))),
         ("Replace", || Outcome::Host(HostResult::Replaced)),
+        ("Append", || Outcome::Host(HostResult::Appended)),
         ("SetAside", || Outcome::Host(HostResult::SetAside("there".to_owned()))),
         ("Lock", || Outcome::Host(HostResult::Locked(LockId(99)))),
         ("Unlock", || Outcome::Host(HostResult::Unlocked)),

@@ -1,5 +1,6 @@
 //! The store that writes each slot to a private file.
 
+mod append;
 mod directory;
 mod guard;
 #[cfg(not(unix))]
@@ -18,20 +19,18 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use molecule_core::effect::{Slot, Stored};
+use molecule_core::effect::{Durability, Slot, Stored};
 use zeroize::Zeroizing;
 
 pub(crate) use self::directory::make as make_directory;
 pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
+use self::append::Appends;
 use self::guard::{failed, judge_all, judge_file, open_private};
 use crate::store::{Store, StoreError};
 
 /// The file on which the agent's lock is taken.
 const LOCK: &str = ".lock";
-
-/// The most bytes that are read from a slot: a token has 43, and at most 4096.
-const MAX_CONTENT: u64 = 64 * 1024;
 
 /// The most damaged files with the same second in their name.
 const MAX_ASIDE: u32 = 100;
@@ -39,11 +38,12 @@ const MAX_ASIDE: u32 = 100;
 /// The store in one workspace's directory. Each method checks the directory and the file again.
 pub(crate) struct FileStore {
     directory: PathBuf,
+    appends: Appends,
 }
 
 impl FileStore {
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        Self { directory, appends: Appends::default() }
     }
 
     fn path(&self, slot: Slot) -> PathBuf {
@@ -66,6 +66,10 @@ impl Store for FileStore {
 
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
         self.replace_now(slot, content).map_err(|error| self.all_that_is_refused(error))
+    }
+
+    fn append(&self, slot: Slot, content: &[u8], durability: Durability) -> Result<(), StoreError> {
+        self.append_now(slot, content, durability).map_err(|error| self.all_that_is_refused(error))
     }
 
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
@@ -101,11 +105,16 @@ impl FileStore {
     fn prepare_now(&self) -> Result<(), StoreError> {
         directory::ensure(&self.directory)?;
         for slot in Slot::ALL {
-            open_private(&self.path(*slot), File::options().read(true))?;
+            let path = self.path(*slot);
+            let opened = open_private(&path, File::options().read(true))?;
+            // A process that was killed may have left records that a power failure would take back,
+            if let (Slot::Inbox, Some((file, _))) = (slot, opened) {
+                system::sync_file(&file).map_err(|error| failed(&path, "written to disk", error))?;
+            }
         }
         temporary::sweep(&self.directory);
         temporary::probe(&self.directory)?;
-        // A process that was killed between its rename and its sync left content that a power failure would take back.
+        // and a rename, if it was killed before its sync.
         temporary::sync(&self.directory)
     }
 
@@ -118,12 +127,13 @@ impl FileStore {
             return Ok(None);
         };
         // The buffer has room for everything from the start, because a buffer that grows leaves an unwiped copy behind.
-        let room = usize::try_from(length.min(MAX_CONTENT)).unwrap_or_default() + 64;
+        let most = slot.max_content();
+        let room = usize::try_from(length.min(most)).unwrap_or_default() + 64;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        file.take(MAX_CONTENT + 1).read_to_end(&mut bytes).map_err(|error| failed(&path, "read", error))?;
-        if bytes.len() as u64 > MAX_CONTENT {
+        file.take(most + 1).read_to_end(&mut bytes).map_err(|error| failed(&path, "read", error))?;
+        if bytes.len() as u64 > most {
             let sentence =
-                format!("{} holds more than {MAX_CONTENT} bytes, so it is no credential; move it away", path.display());
+                format!("{} holds more than {most} bytes, which no agent stores there; move it away", path.display());
             return Err(StoreError::new(io::ErrorKind::InvalidData, sentence));
         }
         Ok(Some(Stored::new(bytes, path.display().to_string())))
@@ -135,6 +145,11 @@ impl FileStore {
         // A rename does not follow a link, but it would replace the owner's link by a file.
         judge_file(&path)?;
         temporary::replace(&self.directory, slot.file_name(), content)
+    }
+
+    fn append_now(&self, slot: Slot, content: &[u8], durability: Durability) -> Result<(), StoreError> {
+        directory::ensure(&self.directory)?;
+        self.appends.append(&self.directory, slot, content, durability)
     }
 
     fn set_aside_now(&self, slot: Slot) -> Result<String, StoreError> {

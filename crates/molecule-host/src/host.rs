@@ -105,6 +105,7 @@ impl Host {
                 | HostResult::SetRight(_)
                 | HostResult::Loaded(_)
                 | HostResult::Replaced
+                | HostResult::Appended
                 | HostResult::SetAside(_)
                 | HostResult::Unlocked
                 | HostResult::Plugin(_),
@@ -147,6 +148,10 @@ impl Host {
             HostOp::Replace(slot, content) => {
                 survived("written", || store.replace(slot, &content))?;
                 HostResult::Replaced
+            }
+            HostOp::Append(slot, content, durability) => {
+                survived("written", || store.append(slot, &content, durability))?;
+                HostResult::Appended
             }
             HostOp::SetAside(slot) => HostResult::SetAside(survived("set aside", || store.set_aside(slot))?),
             HostOp::Lock => {

@@ -11,9 +11,11 @@
 //! |---|---|
 //! | `.auth_token` | the workspace's bearer token, as raw text |
 //! | `.platform_inbound_secret` | the secret with which the platform authenticates to the agent, as raw text |
+//! | `.inbox` | the journal of the inbox: records of the messages that were handled, and of replies; it is appended to |
+//! | `.reply_key` | 32 random bytes, from which the ids of replies are made |
 //! | `.lock` | nothing; the loop holds an advisory lock on it |
 //! | `….tmp` | an unfinished write; one that a crash left is removed after ten minutes |
-//! | `….damaged-<seconds>` | the damaged content of a slot, which was not a credential |
+//! | `….damaged-<seconds>` | the damaged content of a slot: no credential, or no journal |
 //! | `plugins/<name>` | a complete plugin; a new version replaces the old one as a whole |
 //! | `plugins/.lock-<name>` | nothing; an install or removal of the plugin holds an advisory lock on it |
 //! | `plugins/.receipts/<name>.json` | the plugin's receipt: what was installed, and from which source |
@@ -69,7 +71,7 @@ pub use storage::Storage;
 pub use store::{Store, StoreError};
 pub use undelivered::Undelivered;
 
-pub use molecule_core::effect::{Slot, Stored};
+pub use molecule_core::effect::{Durability, Slot, Stored};
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

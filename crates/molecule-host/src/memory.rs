@@ -5,10 +5,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use molecule_core::effect::{Slot, Stored};
+use molecule_core::effect::{Durability, Slot, Stored};
 use zeroize::Zeroizing;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, check_room};
 
 /// The place that error texts name.
 const PLACE: &str = "the agent's memory";
@@ -37,6 +37,14 @@ impl Store for MemoryStore {
 
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError> {
         self.slots().insert(slot, Zeroizing::new(content.to_vec()));
+        Ok(())
+    }
+
+    /// Memory ends with its process, whatever the durability.
+    fn append(&self, slot: Slot, content: &[u8], _: Durability) -> Result<(), StoreError> {
+        let mut slots = self.slots();
+        check_room(PLACE, slot, slots.get(&slot).map_or(0, |stored| stored.len() as u64), content.len())?;
+        slots.entry(slot).or_default().extend_from_slice(content);
         Ok(())
     }
 

@@ -4,9 +4,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use molecule_core::effect::{Fault, FaultKind, Sent, Slot, Stored};
+use molecule_core::effect::{Durability, Fault, FaultKind, Sent, Slot, Stored};
+use zeroize::Zeroizing;
 
-/// The store of an agent's credentials, which outlive the agent.
+/// The store of an agent's credentials and of its inbox's journal, which outlive the agent.
 ///
 /// Methods may be called from several threads at once, and from several processes if they share the place. The content
 /// is secret: an implementation keeps it private, and never quotes it in an error. The methods are called on threads
@@ -42,6 +43,29 @@ pub trait Store: Send + Sync {
     /// If it is not certain that the new content is stored durably.
     fn replace(&self, slot: Slot, content: &[u8]) -> Result<(), StoreError>;
 
+    /// Adds bytes to the end of a slot's content; an empty slot has them as its content then. The journal of the inbox
+    /// ([`Slot::Inbox`]) is written so, several times for each message.
+    ///
+    /// A process that dies loses nothing that was appended. With [`Durability::Sync`] a power failure loses nothing
+    /// either, also nothing of what was appended before. A crash during an append leaves any first part of its bytes.
+    ///
+    /// The default loads the slot and replaces its content. That loses nothing either, and its cost grows with the
+    /// content, so a store that can append should do so. Two appends to one slot never overlap: the inbox makes one at
+    /// a time, under the agent's lock.
+    ///
+    /// # Errors
+    /// If it is not certain that the bytes are stored with that durability. The content is then what it was before,
+    /// except where not even that can be restored: a first part of the bytes may follow it then. It is an error to
+    /// append more than [`Slot::max_content`] allows, because what is longer could not be loaded.
+    fn append(&self, slot: Slot, content: &[u8], durability: Durability) -> Result<(), StoreError> {
+        // A replacement is always durable.
+        let _ = durability;
+        let Some(stored) = self.load(slot)? else { return self.replace(slot, content) };
+        check_room(&stored.place, slot, stored.bytes.len() as u64, content.len())?;
+        let whole = Zeroizing::new([stored.bytes.as_slice(), content].concat());
+        self.replace(slot, &whole)
+    }
+
     /// Moves a damaged slot's content to another name, so that the slot is empty. Returns that name, for people.
     ///
     /// # Errors
@@ -53,6 +77,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::locked`] if another agent holds it, and any other error if it cannot be taken.
     fn lock(&self) -> Result<Box<dyn Send>, StoreError>;
+}
+
+/// Refuses an append after which the slot could not be loaded any more. `place` begins the error's sentence.
+pub(crate) fn check_room(place: impl fmt::Display, slot: Slot, length: u64, more: usize) -> Result<(), StoreError> {
+    let most = slot.max_content();
+    if length.saturating_add(more as u64) <= most {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{place} would hold more than {most} bytes; wait until the agent has shortened it, or move it away while the agent is stopped"
+    );
+    Err(StoreError::new(io::ErrorKind::FileTooLarge, sentence))
 }
 
 /// The error of a store: one sentence that names the place and the remedy, and never the content.

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use molecule_host::{Slot, Storage, Store};
+use molecule_host::{Durability, Slot, Storage, Store};
 use scene::{ID, Scene, store_in, text};
 
 fn memory() -> Arc<dyn Store> {
@@ -92,6 +92,22 @@ fn what_was_set_aside_is_never_overwritten() {
     assert_eq!(places.each_ref().map(|place| fs::read_to_string(place).unwrap()), damaged);
     assert!(places[0].starts_with(scene.file(".auth_token.damaged-").to_str().unwrap()), "{}", places[0]);
     assert_eq!(scene.names().len(), damaged.len());
+}
+
+#[test]
+fn a_journal_may_be_larger_than_a_credential_and_no_larger_than_can_be_loaded() {
+    let scene = Scene::new();
+    let piece = vec![b'x'; 33 * 1024 * 1024];
+    for (store, place) in [(memory(), "memory".to_owned()), (scene.store(), scene.file(".inbox").display().to_string())]
+    {
+        store.append(Slot::Inbox, &piece, Durability::None).unwrap();
+        let error = store.append(Slot::Inbox, &piece, Durability::None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(error.to_string().contains(&place) && error.to_string().contains("67108864 bytes"), "{error}");
+        assert_eq!(store.load(Slot::Inbox).unwrap().unwrap().bytes.len(), piece.len());
+        assert!(store.append(Slot::Token, &[b'x'; 64 * 1024 + 1], Durability::None).is_err());
+        assert!(store.load(Slot::Token).unwrap().is_none());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use molecule_core::effect::{FaultKind, HostOp, HostResult, Outcome};
+use molecule_core::effect::{Durability, FaultKind, HostOp, HostResult, Outcome};
 use molecule_host::{Host, Slot, Store, StoreError, Stored};
 
 /// A store that panics in every act, except in the lock if the release of the lock is to panic.
@@ -49,6 +49,7 @@ fn a_panic_of_a_store_is_an_error() {
         HostOp::Prepare,
         HostOp::Load(Slot::Token),
         HostOp::Replace(Slot::Token, b"token".to_vec().into()),
+        HostOp::Append(Slot::Inbox, b"record".to_vec().into(), Durability::None),
         HostOp::SetAside(Slot::Token),
         HostOp::Lock,
     ];
@@ -120,6 +121,24 @@ fn a_store_of_the_first_version_works_and_says_what_it_does_not_know() {
         panic!("not loaded")
     };
     assert_eq!(stored.bytes[..], *b"token");
+    // The default of a later act loads and replaces, also where there is nothing yet.
+    assert!(matches!(host.perform(HostOp::SetAside(Slot::Token)), Outcome::Host(HostResult::SetAside(_))));
+    for (appended, content) in [("tok", "tok"), ("en", "token")] {
+        let append = HostOp::Append(Slot::Token, appended.as_bytes().to_vec().into(), Durability::Sync);
+        assert!(matches!(host.perform(append), Outcome::Host(HostResult::Appended)));
+        let Outcome::Host(HostResult::Loaded(Some(stored))) = host.perform(HostOp::Load(Slot::Token)) else {
+            panic!("not loaded")
+        };
+        assert_eq!(stored.bytes[..], *content.as_bytes());
+    }
+    let too_much = HostOp::Append(Slot::Token, vec![b'x'; 64 * 1024].into(), Durability::Sync);
+    let Outcome::Failed(fault) = host.perform(too_much) else { panic!("appended more than can be loaded") };
+    assert_eq!(fault.kind, FaultKind::Host(ErrorKind::FileTooLarge));
+    let Outcome::Failed(fault) = host.perform(HostOp::Append(Slot::Inbox, b"r".to_vec().into(), Durability::None))
+    else {
+        panic!("appended")
+    };
+    assert_eq!(fault.kind, FaultKind::Host(ErrorKind::Unsupported));
     let Outcome::Failed(fault) = host.perform(HostOp::Load(Slot::InboundSecret)) else { panic!("loaded") };
     assert_eq!(fault.kind, FaultKind::Host(ErrorKind::Unsupported));
     let said = fault.source.unwrap().to_string();

@@ -6,7 +6,7 @@ mod scene;
 use std::fs;
 use std::io;
 
-use molecule_core::effect::{FaultKind, HostOp, HostResult, Outcome, Sent, Stored};
+use molecule_core::effect::{Durability, FaultKind, HostOp, HostResult, Outcome, Sent, Stored};
 use molecule_host::{Host, Slot, Storage};
 use scene::{ID, Scene};
 
@@ -30,6 +30,13 @@ fn each_act_has_its_outcome() {
         if let Some(place) = place {
             assert_eq!(told, place.to_str().unwrap());
         }
+        let append = |content: &str| HostOp::Append(Slot::Inbox, content.as_bytes().to_vec().into(), Durability::None);
+        assert_eq!(perform(append("one ")), HostResult::Appended);
+        assert_eq!(perform(append("two")), HostResult::Appended);
+        let HostResult::Loaded(Some(Stored { bytes, .. })) = perform(HostOp::Load(Slot::Inbox)) else {
+            panic!("not loaded");
+        };
+        assert_eq!(bytes.as_slice(), b"one two");
         let HostResult::SetAside(aside) = perform(HostOp::SetAside(Slot::Token)) else { panic!("not set aside") };
         assert!(!aside.is_empty());
         assert_eq!(perform(HostOp::Load(Slot::Token)), HostResult::Loaded(None));
@@ -42,7 +49,12 @@ fn a_failure_is_an_outcome_with_the_stores_sentence() {
     fs::create_dir(scene.directory()).unwrap();
     fs::create_dir(scene.file(".auth_token")).unwrap();
     let host = Host::new(scene.store());
-    for op in [HostOp::Prepare, HostOp::Load(Slot::Token), HostOp::Replace(Slot::Token, b"hidden".to_vec().into())] {
+    for op in [
+        HostOp::Prepare,
+        HostOp::Load(Slot::Token),
+        HostOp::Replace(Slot::Token, b"hidden".to_vec().into()),
+        HostOp::Append(Slot::Token, b"hidden".to_vec().into(), Durability::Sync),
+    ] {
         let Outcome::Failed(fault) = host.perform(op) else { panic!("performed") };
         assert_eq!((fault.kind, fault.sent), (FaultKind::Host(io::ErrorKind::PermissionDenied), Sent::No));
         assert!(!format!("{fault:?}").contains("hidden"));
@@ -56,9 +68,13 @@ fn what_else_is_disposed_of_changes_nothing() {
     let scene = Scene::new();
     let host = Host::new(scene.store());
     host.perform(HostOp::Replace(Slot::Token, b"tok".to_vec().into()));
-    for op in [HostOp::Prepare, HostOp::Load(Slot::Token), HostOp::Replace(Slot::InboundSecret, b"sec".to_vec().into())]
-    {
+    for op in [
+        HostOp::Prepare,
+        HostOp::Load(Slot::Token),
+        HostOp::Replace(Slot::InboundSecret, b"sec".to_vec().into()),
+        HostOp::Append(Slot::Inbox, b"record".to_vec().into(), Durability::None),
+    ] {
         host.dispose(host.perform(op));
     }
-    assert_eq!(scene.names(), [".auth_token", ".platform_inbound_secret"]);
+    assert_eq!(scene.names(), [".auth_token", ".inbox", ".platform_inbound_secret"]);
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use molecule_host::Slot;
+use molecule_host::{Durability, Slot};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use scene::{ID, Scene, store_in};
@@ -29,15 +29,19 @@ fn modes_do_not_depend_on_the_umask() {
         let prepared = store.prepare();
         let replaced =
             store.replace(Slot::Token, b"token").and_then(|()| store.replace(Slot::InboundSecret, b"secret"));
+        let appended = store
+            .append(Slot::Inbox, b"one", Durability::None)
+            .and_then(|()| store.append(Slot::Inbox, b"two", Durability::Sync));
         let lock = store.lock();
         umask(before);
         prepared.unwrap();
         replaced.unwrap();
+        appended.unwrap();
         lock.map(drop).unwrap();
         for directory in [scene.home.join("made"), home.clone(), home.join(ID)] {
             assert_eq!(mode(&directory), 0o700, "{} under umask {mask:o}", directory.display());
         }
-        for file in [".auth_token", ".platform_inbound_secret", ".lock"] {
+        for file in [".auth_token", ".platform_inbound_secret", ".inbox", ".lock"] {
             assert_eq!(mode(&home.join(ID).join(file)), 0o600, "{file} under umask {mask:o}");
         }
         // A directory that existed before keeps its mode.

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use molecule_core::effect::{HostOp, HostResult, Outcome};
+use molecule_core::effect::{Durability, HostOp, HostResult, Outcome};
 use molecule_host::{Host, Slot, Store, StoreError};
 use rustix::process::geteuid;
 use scene::{Scene, assert_says, text};
@@ -34,11 +34,12 @@ fn with_token() -> Scene {
 }
 
 /// The errors of all acts that use the token's file.
-fn acts_on_token(store: &dyn Store) -> [(&'static str, StoreError); 4] {
+fn acts_on_token(store: &dyn Store) -> [(&'static str, StoreError); 5] {
     [
         ("prepare", store.prepare().unwrap_err()),
         ("load", store.load(Slot::Token).map(|_| ()).unwrap_err()),
         ("replace", store.replace(Slot::Token, b"new").unwrap_err()),
+        ("append", store.append(Slot::Token, b"new", Durability::None).unwrap_err()),
         ("set aside", store.set_aside(Slot::Token).map(|_| ()).unwrap_err()),
     ]
 }

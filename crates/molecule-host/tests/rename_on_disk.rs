@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use molecule_host::Slot;
+use molecule_host::{Durability, Slot};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use scene::{ID, Scene};
@@ -72,6 +72,18 @@ fn the_directory_is_synced_after_a_token_was_set_aside() {
     let aside = store.set_aside(Slot::Token).unwrap();
     let aside = Path::new(&aside).file_name().unwrap().to_str().unwrap();
     assert_eq!(watch.seen(), [format!("renamed to {aside}"), SYNCED.to_owned()]);
+}
+
+#[test]
+fn the_directory_is_synced_after_a_journal_was_created() {
+    let scene = Scene::new();
+    let store = scene.store();
+    store.prepare().unwrap();
+    let watch = Watch::on(&scene.directory());
+    store.append(Slot::Inbox, b"one", Durability::None).unwrap();
+    assert_eq!(watch.seen(), [SYNCED]);
+    store.append(Slot::Inbox, b"two", Durability::Sync).unwrap();
+    assert_eq!(watch.seen(), [""; 0]);
 }
 
 #[test]

@@ -2,19 +2,20 @@
 
 use std::io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem, StorageFull};
 
-use molecule_core::effect::Slot::{InboundSecret, Token};
+use molecule_core::effect::Durability::{None as Unsynced, Sync};
+use molecule_core::effect::Slot::{InboundSecret, Inbox, Token};
 use molecule_core::effect::{FaultKind, Slot};
 
 use super::Condition::{Broken, Fine, Full, ReadOnly};
 use super::CourseStep::{Becomes, Disposed, Ends};
-use super::Did::{Loaded, Locked, Prepared, Replaced, Unlocked};
-use super::StoreAct::{Load, Lock, Prepare, Replace, SetAside, Unlock};
+use super::Did::{Appended, Loaded, Locked, Prepared, Replaced, Unlocked};
+use super::StoreAct::{Append, Load, Lock, Prepare, Replace, SetAside, Unlock};
 use super::StoreUser::{One, Other};
 use super::{Course, CourseStep, Did, StoreAct};
 
 /// All courses of the suite.
 pub fn all() -> Vec<Course> {
-    let parts = [content(), locks(), trouble()];
+    let parts = [content(), appends(), locks(), trouble()];
     parts.into_iter().flatten().collect()
 }
 
@@ -90,6 +91,54 @@ fn content() -> Vec<Course> {
                 one(SetAside(Token), Did::SetAside),
                 one(Replace(Token, "token"), Replaced),
                 one(Load(Token), text("token")),
+            ],
+        ),
+    ]
+}
+
+fn appends() -> Vec<Course> {
+    vec![
+        course(
+            "what is appended follows what is there",
+            [
+                one(Append(Inbox, "one", Unsynced), Appended),
+                one(Load(Inbox), text("one")),
+                one(Append(Inbox, " two", Sync), Appended),
+                one(Append(Inbox, "", Sync), Appended),
+                one(Append(Inbox, " three", Unsynced), Appended),
+                one(Load(Inbox), text("one two three")),
+                one(Prepare, Prepared),
+                one(Load(Inbox), text("one two three")),
+            ],
+        ),
+        course(
+            "nothing that is appended to nothing makes content",
+            [one(Append(Inbox, "", Unsynced), Appended), one(Load(Inbox), text(""))],
+        ),
+        course("every slot that there is can be appended to", appended_slots()),
+        course(
+            "appends and replacements see each other",
+            [
+                one(Replace(Inbox, "replaced"), Replaced),
+                one(Append(Inbox, " and more", Sync), Appended),
+                one(Load(Inbox), text("replaced and more")),
+                one(Replace(Inbox, "short"), Replaced),
+                one(Append(Inbox, "er", Unsynced), Appended),
+                one(Load(Inbox), text("shorter")),
+                one(SetAside(Inbox), Did::SetAside),
+                one(Append(Inbox, "anew", Unsynced), Appended),
+                one(Load(Inbox), text("anew")),
+            ],
+        ),
+        course(
+            "another process reads what was appended, and goes on after it",
+            [
+                one(Append(Inbox, "one", Unsynced), Appended),
+                Ends(One),
+                other(Load(Inbox), text("one")),
+                other(Append(Inbox, " other", Unsynced), Appended),
+                one(Append(Inbox, " one again", Sync), Appended),
+                other(Load(Inbox), text("one other one again")),
             ],
         ),
     ]
@@ -172,6 +221,22 @@ fn trouble() -> Vec<Course> {
             ],
         ),
         course(
+            "an append for which a full disk has no room leaves what is there",
+            [
+                one(Append(Inbox, "one", Unsynced), Appended),
+                Becomes(Full),
+                one(Append(Inbox, LONG, Unsynced), failed(StorageFull)),
+                one(Append(Inbox, LONG, Sync), failed(StorageFull)),
+                one(Append(Token, LONG, Sync), failed(StorageFull)),
+                one(Load(Inbox), text("one")),
+                one(Load(Token), Loaded(None)),
+                Becomes(Fine),
+                one(Append(Inbox, LONG, Sync), Appended),
+                one(Append(Inbox, " two", Unsynced), Appended),
+                one(Load(Inbox), text(&["one", LONG, " two"].concat())),
+            ],
+        ),
+        course(
             "a full disk has room for a lock and for another name",
             [
                 one(Lock, Locked(1)),
@@ -194,6 +259,8 @@ fn trouble() -> Vec<Course> {
                 Becomes(ReadOnly),
                 one(Prepare, failed(ReadOnlyFilesystem)),
                 one(Replace(Token, "new"), failed(ReadOnlyFilesystem)),
+                one(Append(Token, "er", Unsynced), failed(ReadOnlyFilesystem)),
+                one(Append(Inbox, "new", Sync), failed(ReadOnlyFilesystem)),
                 one(SetAside(Token), failed(ReadOnlyFilesystem)),
                 one(SetAside(InboundSecret), failed(NotFound)),
                 one(Lock, failed(ReadOnlyFilesystem)),
@@ -212,6 +279,7 @@ fn trouble() -> Vec<Course> {
                 one(Load(Token), Loaded(None)),
                 one(Prepare, failed(ReadOnlyFilesystem)),
                 one(Replace(Token, "new"), failed(ReadOnlyFilesystem)),
+                one(Append(Inbox, "new", Unsynced), failed(ReadOnlyFilesystem)),
                 one(Lock, failed(ReadOnlyFilesystem)),
             ],
         ),
@@ -224,6 +292,7 @@ fn trouble() -> Vec<Course> {
                 one(Load(Token), failed(NotADirectory)),
                 one(Load(InboundSecret), failed(NotADirectory)),
                 one(Replace(Token, "new"), failed(NotADirectory)),
+                one(Append(Inbox, "new", Unsynced), failed(NotADirectory)),
                 one(SetAside(Token), failed(NotADirectory)),
                 one(Lock, failed(NotADirectory)),
                 Becomes(Fine),
@@ -234,6 +303,12 @@ fn trouble() -> Vec<Course> {
     ]
 }
 
+/// More than a page of a file system, in which a full disk may still have room for a few bytes.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 12 * 1024]) {
+    Ok(long) => long,
+    Err(_) => panic!("it is ASCII"),
+};
+
 const LOCKED: Did = Did::Failed(FaultKind::Locked);
 
 fn every_slot() -> Vec<CourseStep> {
@@ -241,6 +316,13 @@ fn every_slot() -> Vec<CourseStep> {
     let replaced = slots().map(|slot| one(Replace(slot, slot.file_name()), Replaced));
     let loaded = slots().map(|slot| one(Load(slot), text(slot.file_name())));
     [one(Prepare, Prepared)].into_iter().chain(replaced).chain(loaded).collect()
+}
+
+fn appended_slots() -> Vec<CourseStep> {
+    let slots = || Slot::ALL.iter().copied();
+    let appended = slots().map(|slot| one(Append(slot, slot.file_name(), Sync), Appended));
+    let loaded = slots().map(|slot| one(Load(slot), text(slot.file_name())));
+    appended.chain(loaded).collect()
 }
 
 fn course(name: &'static str, steps: impl Into<Vec<CourseStep>>) -> Course {

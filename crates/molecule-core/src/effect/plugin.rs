@@ -9,21 +9,9 @@ pub use molecule_plugin::MAX_RECEIPT_BYTES;
 use molecule_plugin::Tree;
 use molecule_proto::PluginName;
 
+use crate::effect::durability::Durability;
 use crate::effect::setup::SetupOutcome;
 use crate::effect::{HostResult, LockId};
-
-/// How much of a plugin survives a power cut.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// Only what the operating system has written by then: files of a plugin that was just installed may be empty. The
-    /// plugin can be fetched again.
-    #[default]
-    None,
-    /// All of the plugin: its files are flushed to the disk before it is put in its place, and the rename is flushed
-    /// before the install ends.
-    Sync,
-}
 
 /// An operation on the directory of an agent's plugins.
 ///

@@ -4,7 +4,8 @@
 use molecule_proto::PluginName;
 
 use super::order::Order;
-use crate::effect::plugin::{Committed, Durability, Hashed, Listed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
+use crate::effect::durability::Durability;
+use crate::effect::plugin::{Committed, Hashed, Listed, PluginOp, PluginResult, SetupPlan, StageId, Swept};
 use crate::effect::setup::SetupOutcome;
 use crate::effect::{Fault, HostOp, HostResult, LockId};
 use crate::error::{Error, Result};

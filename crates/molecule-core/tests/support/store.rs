@@ -12,6 +12,9 @@ use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcom
 pub struct Store {
     pub token: Option<String>,
     pub inbound: Option<String>,
+    /// The journal of the inbox.
+    pub inbox: Option<Vec<u8>>,
+    pub reply_key: Option<Vec<u8>>,
     /// The content of the token's slot if it is not text.
     pub raw_token: Option<Vec<u8>>,
     /// The operations that fail, by the first word of their `Debug`, each with the store's error text.
@@ -52,16 +55,21 @@ impl Store {
             HostOp::Prepare => HostResult::Prepared,
             HostOp::Load(slot) => {
                 self.token_reads += u32::from(*slot == Slot::Token);
-                let raw = self.raw_token.clone().filter(|_| *slot == Slot::Token);
-                let bytes = raw.or_else(|| self.slot(*slot).clone().map(String::into_bytes));
+                let bytes = self.content(*slot);
                 HostResult::Loaded(bytes.map(|bytes| Stored::new(bytes, format!("/home/agent/{slot:?}"))))
             }
             HostOp::Replace(slot, bytes) => {
-                *self.slot(*slot) = Some(String::from_utf8(bytes.to_vec()).unwrap());
+                self.set(*slot, Some(bytes.to_vec()));
                 HostResult::Replaced
             }
+            HostOp::Append(slot, bytes, _) => {
+                let mut content = self.content(*slot).unwrap_or_default();
+                content.extend_from_slice(bytes);
+                self.set(*slot, Some(content));
+                HostResult::Appended
+            }
             HostOp::SetAside(slot) => {
-                *self.slot(*slot) = None;
+                self.set(*slot, None);
                 HostResult::SetAside("/home/agent/aside".to_owned())
             }
             HostOp::Lock if self.held_elsewhere => {
@@ -97,10 +105,23 @@ impl Store {
         }
     }
 
-    fn slot(&mut self, slot: Slot) -> &mut Option<String> {
+    fn content(&self, slot: Slot) -> Option<Vec<u8>> {
         match slot {
-            Slot::Token => &mut self.token,
-            Slot::InboundSecret => &mut self.inbound,
+            Slot::Token => self.raw_token.clone().or_else(|| self.token.clone().map(String::into_bytes)),
+            Slot::InboundSecret => self.inbound.clone().map(String::into_bytes),
+            Slot::Inbox => self.inbox.clone(),
+            Slot::ReplyKey => self.reply_key.clone(),
+            other => panic!("this store has no slot {other:?}"),
+        }
+    }
+
+    fn set(&mut self, slot: Slot, content: Option<Vec<u8>>) {
+        let text = |content: Option<Vec<u8>>| content.map(|bytes| String::from_utf8(bytes).unwrap());
+        match slot {
+            Slot::Token => self.token = text(content),
+            Slot::InboundSecret => self.inbound = text(content),
+            Slot::Inbox => self.inbox = content,
+            Slot::ReplyKey => self.reply_key = content,
             other => panic!("this store has no slot {other:?}"),
         }
     }

@@ -54,6 +54,11 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
+/// Does nothing: a handle that may only read cannot flush here. The next durable append flushes the whole file.
+pub(super) fn sync_file(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Does nothing: directories cannot be synced on this system, and the file system's journal keeps their entries.
 pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
