@@ -1,10 +1,11 @@
 //! The disk of an agent's computer: written and synced content, and the lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use molecule_core::effect::{HostOp, Slot, Stored};
+use fastrand::Rng;
+use molecule_core::effect::{Durability, HostOp, Slot, Stored};
 use molecule_host::{Store, StoreError};
 
 use crate::scenario::Mood;
@@ -18,8 +19,10 @@ struct DiskState {
     mood: Mood,
     /// Content that a process reads.
     written: BTreeMap<Slot, Vec<u8>>,
-    /// Content that survives a power failure.
+    /// Content that certainly survives a power failure.
     synced: BTreeMap<Slot, Vec<u8>>,
+    /// The slots that were only appended to since their last sync. Everything that was synced is still there.
+    appended: BTreeSet<Slot>,
     /// The number of the lock that is held.
     locked: Option<u64>,
     locks: u64,
@@ -28,15 +31,28 @@ struct DiskState {
 /// How far a disk operation got before its process crashed.
 ///
 /// A replacement writes a temporary file, syncs it, renames it and syncs the directory; only the rename is visible to
-/// readers.
+/// readers. An append writes its bytes from the first to the last, and may sync the file then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WriteProgress {
-    /// The temporary file exists, complete or not; nobody reads it.
+    /// A replacement's temporary file exists, complete or not; nobody reads it.
     Temporary,
-    /// The file was renamed, and the directory was not synced.
+    /// A replacement's file was renamed, and the directory was not synced.
     Renamed,
+    /// This many bytes of an append were written, and not synced.
+    Written(usize),
     /// All steps are done.
     Synced,
+}
+
+impl WriteProgress {
+    /// A random progress of an operation.
+    pub fn random(op: &HostOp, rng: &mut Rng) -> Self {
+        match op {
+            HostOp::Append(_, content, _) if rng.u8(0..4) > 0 => Self::Written(rng.usize(0..=content.len())),
+            HostOp::Append(..) => Self::Synced,
+            _ => [Self::Temporary, Self::Renamed, Self::Synced][rng.usize(0..3)],
+        }
+    }
 }
 
 impl Disk {
@@ -74,23 +90,40 @@ impl Disk {
     /// Applies the part of an operation that was done when its process crashed.
     pub fn interrupted(&self, op: &HostOp, progress: WriteProgress) {
         let mut state = self.state();
-        if let HostOp::Replace(slot, content) = op
-            && state.writable().is_ok()
-        {
-            match progress {
-                WriteProgress::Temporary => {}
-                WriteProgress::Renamed => {
-                    state.written.insert(*slot, content.to_vec());
-                }
-                WriteProgress::Synced => state.keep(*slot, content),
+        if state.writable().is_err() {
+            return;
+        }
+        match (op, progress) {
+            (HostOp::Replace(slot, content), WriteProgress::Renamed) => {
+                state.written.insert(*slot, content.to_vec());
+                state.appended.remove(slot);
             }
+            (HostOp::Replace(slot, content), WriteProgress::Synced) => state.keep(*slot, content),
+            (HostOp::Append(slot, content, _), WriteProgress::Written(bytes)) => {
+                state.extend(*slot, &content[..bytes.min(content.len())], Durability::None);
+            }
+            (HostOp::Append(slot, content, durability), WriteProgress::Synced) => {
+                state.extend(*slot, content, *durability);
+            }
+            // Nobody reads a temporary file, and a crash changes nothing in the middle of another operation.
+            _ => {}
         }
     }
 
-    /// Discards everything that was not synced, as a power failure does.
-    pub fn lose_power(&self) {
+    /// Discards what was not synced, as a power failure does. Of bytes that were appended since the last sync it leaves
+    /// a random first part, since the system may have written that by itself.
+    pub fn lose_power(&self, rng: &mut Rng) {
         let mut state = self.state();
+        for (slot, written) in std::mem::take(&mut state.written) {
+            let synced = state.synced.get(&slot).map_or(&[][..], Vec::as_slice);
+            let Some(appended) = written.strip_prefix(synced).filter(|appended| !appended.is_empty()) else { continue };
+            if state.appended.contains(&slot) {
+                let left = [synced, &appended[..rng.usize(0..=appended.len())]].concat();
+                state.synced.insert(slot, left);
+            }
+        }
         state.written = state.synced.clone();
+        state.appended.clear();
     }
 }
 
@@ -98,6 +131,18 @@ impl DiskState {
     fn keep(&mut self, slot: Slot, content: &[u8]) {
         self.written.insert(slot, content.to_vec());
         self.synced.insert(slot, content.to_vec());
+        self.appended.remove(&slot);
+    }
+
+    fn extend(&mut self, slot: Slot, content: &[u8], durability: Durability) {
+        if self.written.get(&slot) == self.synced.get(&slot) {
+            self.appended.insert(slot);
+        }
+        self.written.entry(slot).or_default().extend_from_slice(content);
+        if durability == Durability::Sync {
+            let written = self.written.get(&slot).cloned().unwrap_or_default();
+            self.keep(slot, &written);
+        }
     }
 
     fn readable(&self) -> Result<(), StoreError> {
@@ -128,6 +173,7 @@ impl Store for Disk {
         let mut state = self.state();
         state.writable()?;
         state.synced = state.written.clone();
+        state.appended.clear();
         Ok(())
     }
 
@@ -145,6 +191,17 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn append(&self, slot: Slot, content: &[u8], durability: Durability) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.writable()?;
+        let length = state.written.get(&slot).map_or(0, |written| written.len() as u64);
+        if length.saturating_add(content.len() as u64) > slot.max_content() {
+            return Err(failed(io::ErrorKind::FileTooLarge, "appended to"));
+        }
+        state.extend(slot, content, durability);
+        Ok(())
+    }
+
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
         let mut state = self.state();
         state.readable()?;
@@ -157,6 +214,7 @@ impl Store for Disk {
         }
         state.written.remove(&slot);
         state.synced.remove(&slot);
+        state.appended.remove(&slot);
         Ok(format!("{PLACE}/{slot:?}.damaged"))
     }
 
@@ -210,15 +268,60 @@ mod tests {
         assert_eq!(content(false), "old");
         disk.interrupted(&replace("new"), WriteProgress::Renamed);
         assert_eq!((content(false), content(true)), ("new".to_owned(), "old".to_owned()));
-        disk.lose_power();
+        disk.lose_power(&mut Rng::with_seed(1));
         assert_eq!(content(false), "old");
         disk.interrupted(&replace("new"), WriteProgress::Renamed);
         disk.prepare().unwrap();
-        disk.lose_power();
+        disk.lose_power(&mut Rng::with_seed(1));
         assert_eq!(content(false), "new", "a prepared store is durable");
         disk.interrupted(&replace("newer"), WriteProgress::Synced);
-        disk.lose_power();
+        disk.lose_power(&mut Rng::with_seed(1));
         assert_eq!(content(false), "newer");
+    }
+
+    fn append(content: &str, durability: Durability) -> HostOp {
+        HostOp::Append(Slot::Inbox, content.as_bytes().to_vec().into(), durability)
+    }
+
+    #[test]
+    fn a_crash_leaves_a_first_part_of_an_append_and_a_power_failure_a_first_part_of_what_was_not_synced() {
+        let mut left = BTreeSet::new();
+        for seed in 0..500 {
+            let rng = &mut Rng::with_seed(seed);
+            let disk = Disk::default();
+            let content = |synced| disk.content(Slot::Inbox, synced).unwrap_or_default();
+            disk.append(Slot::Inbox, b"a", Durability::None).unwrap();
+            disk.append(Slot::Inbox, b"b", Durability::Sync).unwrap();
+            assert_eq!(content(true), "ab", "a sync is one of the whole file");
+            disk.append(Slot::Inbox, b"c", Durability::None).unwrap();
+            let torn = append("defg", Durability::None);
+            disk.interrupted(&torn, WriteProgress::random(&torn, rng));
+            assert!("abcdefg".starts_with(&content(false)) && content(false).len() >= 3, "{}", content(false));
+            assert_eq!(content(true), "ab");
+            disk.lose_power(rng);
+            assert!("abcdefg".starts_with(&content(false)) && content(false).len() >= 2, "{}", content(false));
+            assert_eq!(content(false), content(true));
+            left.insert(content(false));
+        }
+        assert_eq!(left.len(), 6, "each cut is met: {left:?}");
+    }
+
+    #[test]
+    fn what_a_prepare_or_an_interrupted_append_has_synced_survives_a_power_failure() {
+        let rng = &mut Rng::with_seed(1);
+        let disk = Disk::default();
+        disk.append(Slot::Inbox, b"one", Durability::None).unwrap();
+        disk.prepare().unwrap();
+        disk.interrupted(&append(" two", Durability::Sync), WriteProgress::Synced);
+        disk.lose_power(rng);
+        assert_eq!(disk.content(Slot::Inbox, false).unwrap(), "one two");
+        // A rename that is not synced takes what was appended to the new file with it.
+        let compacted = HostOp::Replace(Slot::Inbox, b"short".to_vec().into());
+        disk.interrupted(&compacted, WriteProgress::Renamed);
+        disk.append(Slot::Inbox, b"er", Durability::None).unwrap();
+        assert_eq!(disk.content(Slot::Inbox, false).unwrap(), "shorter");
+        disk.lose_power(rng);
+        assert_eq!(disk.content(Slot::Inbox, false).unwrap(), "one two");
     }
 
     #[test]

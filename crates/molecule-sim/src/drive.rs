@@ -236,7 +236,7 @@ impl World<'_> {
         }
         drop(process);
         if power {
-            self.agents[agent].disk.lose_power();
+            self.agents[agent].disk.lose_power(&mut self.rng);
         }
         if self.agents[agent].process == Some(number) {
             self.agents[agent].process = None;

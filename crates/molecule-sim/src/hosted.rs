@@ -28,7 +28,7 @@ impl World<'_> {
 
     /// Interrupts an operation whose process crashes, at a random point of its progress.
     pub(crate) fn interrupt(&mut self, agent: usize, op: &HostOp) {
-        let progress = [WriteProgress::Temporary, WriteProgress::Renamed, WriteProgress::Synced][self.rng.usize(0..3)];
+        let progress = WriteProgress::random(op, &mut self.rng);
         self.agents[agent].disk.interrupted(op, progress);
     }
 
