@@ -232,7 +232,7 @@ where
                     // No body in the input is long enough for this.
                     Effect::Decode(_) => unreachable!("no answer is large"),
                     Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
-                    Effect::Watch(..) => unreachable!("no target has an inbox"),
+                    Effect::Watch(..) | Effect::Handle(_) => unreachable!("no target has an inbox"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
                     Effect::Host(HostOp::Load(_)) => Kind::Load,
                     Effect::Host(HostOp::Replace(..)) => Kind::Replace,

@@ -18,6 +18,7 @@ use molecule_host::{Host, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fetch::fetch;
+use crate::handler::AnyHandler;
 use crate::host_work::dispose;
 use crate::http::Client;
 use crate::in_flight::{InFlight, Performing};
@@ -51,10 +52,15 @@ impl Driver {
 
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
+        self.drive_loop(Run::new(), None).await
+    }
+
+    async fn drive_loop(&self, machine: Run, handler: Option<AnyHandler>) -> Result<Ended> {
         let (running, mut changes) = self.0.loops.enter();
         self.0.session.add_loop(running.look_again());
         running.wait_for_the_last(&mut changes, || self.0.session.lock().stop_level() != StopLevel::None).await;
-        AbortOnDrop::of(CancelOnDrop::new(Running::new(&self.0, Run::new(), Some(changes))))?.await
+        let running = Running { changes: Some(changes), ..Running::new(&self.0, machine, handler) };
+        AbortOnDrop::of(CancelOnDrop::new(running))?.await
     }
 }
 
@@ -79,15 +85,16 @@ enum Input {
 }
 
 impl<M: Spawnable> Running<M> {
-    fn new(shared: &Arc<Shared>, machine: M, changes: Option<Changes>) -> Self {
+    fn new(shared: &Arc<Shared>, machine: M, handler: Option<AnyHandler>) -> Self {
         let session = shared.session.clone();
         let span = session.span(machine.operation());
-        let effects = Effects { shared: shared.clone(), host: None, span, in_flight: InFlight::default() };
-        Self { session, machine, effects, changes, wake: None, timer: None, is_due: true }
+        let effects = Effects { shared: shared.clone(), host: None, span, handler, in_flight: InFlight::default() };
+        Self { session, machine, effects, changes: None, wake: None, timer: None, is_due: true }
     }
 
-    /// Cancels the machine, whose output nobody waits for any more.
+    /// Cancels the machine, whose output nobody waits for any more. Its handlers are dropped.
     pub(crate) fn cancel(&mut self) {
+        self.effects.in_flight.abort_handlers();
         self.session.decide(None, |cx| self.machine.cancel(cx));
         self.is_due = true;
     }
@@ -154,6 +161,7 @@ struct Effects {
     /// Made for the first act of the host. The locks that the machine took are given back with it.
     host: Option<Host>,
     span: Span,
+    handler: Option<AnyHandler>,
     in_flight: InFlight,
 }
 
@@ -176,6 +184,7 @@ impl Perform for Effects {
                 Performing::fetch(work, span)
             }
             Effect::Watch(request, limits) => Performing::watch(self.shared.client.clone(), request, limits, span),
+            Effect::Handle(handle) => Performing::handle(self.handler.as_ref(), handle, span),
             Effect::Host(op) => Performing::host(self.host(), op, span),
             Effect::Decode(decode) => Performing::decode(decode),
         };

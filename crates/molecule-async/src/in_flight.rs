@@ -9,13 +9,14 @@ use std::thread;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, HostOp, Limits, Outcome, Sent};
+use molecule_core::effect::{Decode, EffectId, Fault, FaultKind, Handle, HostOp, Limits, Outcome, Sent};
 use molecule_core::unpack::Progress;
 use molecule_host::Host;
 use molecule_host::trace::Span;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::handler::{AnyHandler, Handling};
 use crate::host_work::{HostWork, begin};
 use crate::http::Client;
 use crate::watch::Watching;
@@ -39,6 +40,15 @@ impl InFlight {
     pub(crate) fn cancel(&mut self, id: EffectId) {
         let all = self.one.iter_mut().chain(&mut self.others);
         all.filter(|(it, _)| *it == id).for_each(|(_, performing)| performing.cancel());
+    }
+
+    /// Drops the handlers that are at work, each at its next `.await`.
+    pub(crate) fn abort_handlers(&self) {
+        for (_, performing) in self.one.iter().chain(&self.others) {
+            if let Performing::Handle(handling) = performing {
+                handling.abort();
+            }
+        }
     }
 
     /// Returns the outcome that comes first. The final outcome takes its effect off the list.
@@ -67,7 +77,7 @@ impl InFlight {
     }
 }
 
-/// One effect in flight. If it is dropped, a request or a stream is given up; work of the host goes on, and its outcome is disposed of.
+/// One effect in flight. If it is dropped, a request, a stream or a handler is given up; work of the host goes on, and its outcome is disposed of.
 pub(crate) enum Performing {
     Request(Pin<Box<dyn Future<Output = Result<Response<Bytes>, Fault>> + Send>>),
     /// A fetch, and the progress that it tells.
@@ -75,6 +85,7 @@ pub(crate) enum Performing {
     /// A fetch that tells no more progress: it is over, or is undoing what it began on the disk.
     Ending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Watch(Watching),
+    Handle(Handling),
     Host(HostWork),
     /// An answer that is read on a thread for blocking work.
     Decode(oneshot::Receiver<thread::Result<Outcome>>),
@@ -105,6 +116,18 @@ impl Performing {
         Self::Watch(Watching::begin(client, request, limits, span))
     }
 
+    /// Has the handler work on a message, in a span.
+    pub(crate) fn handle(handler: Option<&AnyHandler>, handle: Handle, span: Span) -> Self {
+        match handler {
+            Some(handler) => Self::Handle(handler.begin(handle, span)),
+            None => Self::over(Handle::not_called(&"the loop runs without a handler")),
+        }
+    }
+
+    fn over(outcome: Outcome) -> Self {
+        Self::Ending(Box::pin(future::ready(outcome)))
+    }
+
     /// Begins an act of the host, on a thread for blocking work.
     pub(crate) fn host(host: &Host, op: HostOp, span: Span) -> Self {
         Self::Host(HostWork::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
@@ -118,18 +141,19 @@ impl Performing {
             Ok(()) => Self::Decode(outcome),
             Err(error) => {
                 let unread = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, error);
-                Self::Ending(Box::pin(future::ready(Outcome::Failed(unread))))
+                Self::over(Outcome::Failed(unread))
             }
         }
     }
 
-    /// Gives up a request or a stream. A fetch ends, since the receiver of its progress is dropped. Work of the host goes on, if it is long to an
+    /// Gives up a request or a stream. A handler goes on: its message says that it is cancelled. A fetch ends, since the receiver of its progress is dropped. Work of the host goes on, if it is long to an
     /// early end, and its outcome comes late.
     pub(crate) fn cancel(&mut self) {
         *self = match mem::replace(self, Self::Cancelled) {
             // The thread reads on, and its result is dropped.
             Self::Request(_) | Self::Watch(_) | Self::Decode(_) | Self::Cancelled => Self::Cancelled,
             Self::Fetch(work, _) | Self::Ending(work) => Self::Ending(work),
+            Self::Handle(handling) => Self::Handle(handling),
             Self::Host(work) => {
                 work.cancel();
                 Self::Host(work)
@@ -151,7 +175,7 @@ impl Performing {
                 // Progress that is still in the channel goes before the final outcome.
                 match said.try_recv() {
                     Ok(progress) => {
-                        *self = Self::Ending(Box::pin(future::ready(outcome)));
+                        *self = Self::over(outcome);
                         Poll::Ready(Outcome::Progress(progress))
                     }
                     Err(_) => Poll::Ready(outcome),
@@ -159,6 +183,7 @@ impl Performing {
             }
             Self::Ending(work) => work.as_mut().poll(cx),
             Self::Watch(watching) => watching.poll(cx),
+            Self::Handle(handling) => handling.poll(cx),
             Self::Host(work) => Pin::new(work).poll(cx),
             Self::Decode(outcome) => Poll::Ready(match ready!(Pin::new(outcome).poll(cx)) {
                 Ok(Ok(outcome)) => outcome,

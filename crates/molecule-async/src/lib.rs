@@ -40,7 +40,7 @@
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
 //! system. `tracing` makes every [`Event`] an event of the target `molecule` as well, with the workspace's id and a field for each of
 //! the event's own; a call and the loop are spans (`call`: workspace id, operation) below their caller's, and so is each request
-//! (`request`: operation, attempt, method).
+//! (`request`: operation, attempt, method) and each message for the handler (`message`: its id, attempt).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -53,6 +53,7 @@ mod dial;
 mod driver;
 pub mod extend;
 mod fetch;
+mod handler;
 mod host_work;
 mod http;
 mod in_flight;
@@ -69,6 +70,7 @@ mod watch;
 
 pub use agent::Agent;
 pub use builder::AgentBuilder;
+pub use handler::Handler;
 pub use http::Client;
 
 #[doc(no_inline)]

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use molecule_core::effect::{Effect, EffectId, Outcome};
+use molecule_core::effect::{Effect, EffectId, Handle, Outcome};
 use molecule_core::machine::{Machine, Wake};
 use molecule_core::machines::Run;
 use molecule_core::{Ended, Result};
@@ -16,6 +16,7 @@ use molecule_host::trace::Span;
 use molecule_host::{Host, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
+use crate::handler::{self, AnyHandler};
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
 use crate::watch::{Abort, Pace, Part, Watches, watch};
@@ -55,20 +56,23 @@ impl Driver {
         M: Machine<Output = Result<T>>,
     {
         let (sender, inputs) = channel();
-        let performer = self.performer(&machine);
-        self.drive(machine, &inputs, Effects { performer, sender, watches: Watches::default(), is_loop: false })
+        let effects = Effects::new(self.performer(&machine), sender, None, false);
+        self.drive(machine, &inputs, effects)
     }
 
     /// Drives the loop to its end.
     pub(crate) fn run(&self) -> Result<Ended> {
+        self.drive_loop(Run::new(), None)
+    }
+
+    fn drive_loop(&self, machine: Run, handler: Option<AnyHandler>) -> Result<Ended> {
         let (sender, inputs) = channel();
         let changes = sender.clone();
         self.session.add_loop(move || changes.send(Input::LookAgain).is_ok());
-        let machine = Run::new();
         let performer = self.performer(&machine);
         // Effects in flight would keep the lock where a callback panics.
         let _unlocked = Unlock(performer.host.clone());
-        self.drive(machine, &inputs, Effects { performer, sender, watches: Watches::default(), is_loop: true })
+        self.drive(machine, &inputs, Effects::new(performer, sender, handler, true))
     }
 
     /// The performer of one machine, in its span. The machine's locks are given back with it.
@@ -128,7 +132,14 @@ struct Effects {
     performer: Performer,
     sender: Sender<Input>,
     watches: Watches,
+    handler: Option<AnyHandler>,
     is_loop: bool,
+}
+
+impl Effects {
+    fn new(performer: Performer, sender: Sender<Input>, handler: Option<AnyHandler>, is_loop: bool) -> Self {
+        Self { performer, sender, watches: Watches::default(), handler, is_loop }
+    }
 }
 
 impl Perform for Effects {
@@ -140,6 +151,7 @@ impl Perform for Effects {
         let span = self.performer.span.effect(&effect);
         let abort = self.watches.add(id, &effect);
         match effect {
+            Effect::Handle(handle) => handler::begin(self.handler.as_ref(), handle, reply, span),
             Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
                 self.performer.perform(reply, &span, effect, &abort);
             }
@@ -183,6 +195,7 @@ impl Performer {
                 let each = |bytes| reply.tell_part(pace.next(bytes));
                 watch(&self.client, (request, limits), abort, each).map_or_else(Outcome::Failed, Outcome::Response)
             }
+            Effect::Handle(_) => Handle::not_called(&"a handler has a thread of its own"),
             Effect::Host(op) => self.host.perform(op),
             Effect::Decode(decode) => decode.perform(),
         });

@@ -35,7 +35,7 @@
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
 //! system. `tracing` makes every [`Event`] an event of the target `molecule` as well, with the workspace's id and a field for each of
 //! the event's own; a call and the loop are spans (`call`: workspace id, operation) below their caller's, and so is each request
-//! (`request`: operation, attempt, method).
+//! (`request`: operation, attempt, method) and each message for the handler (`message`: its id, attempt).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -47,6 +47,7 @@ mod driver;
 mod exchange;
 pub mod extend;
 mod fetch;
+mod handler;
 mod http;
 mod pool;
 mod reply_slot;
@@ -59,6 +60,7 @@ mod watch;
 
 pub use agent::Agent;
 pub use builder::AgentBuilder;
+pub use handler::Handler;
 pub use http::Client;
 
 #[doc(no_inline)]

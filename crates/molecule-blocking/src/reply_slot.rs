@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use molecule_core::effect::{EffectId, Fault, FaultKind, Outcome, Sent};
+use molecule_core::effect::{EffectId, Fault, FaultKind, Handle, Outcome, Sent};
 use molecule_host::{Host, Undelivered};
 
 use crate::driver::Input;
@@ -13,11 +13,18 @@ pub(crate) struct ReplySlot {
     sender: Option<Sender<Input>>,
     id: EffectId,
     host: Host,
+    is_handler: bool,
 }
 
 impl ReplySlot {
     pub(crate) fn new(sender: &Sender<Input>, id: EffectId, host: &Host) -> Self {
-        Self { sender: Some(sender.clone()), id, host: host.clone() }
+        Self { sender: Some(sender.clone()), id, host: host.clone(), is_handler: false }
+    }
+
+    /// The slot of a handler, whose panic is caught: if it is dropped empty, the handler was not called.
+    pub(crate) fn of_handler(mut self) -> Self {
+        self.is_handler = true;
+        self
     }
 
     pub(crate) fn feed(mut self, outcome: Outcome) {
@@ -41,8 +48,12 @@ impl ReplySlot {
 
 impl Drop for ReplySlot {
     fn drop(&mut self) {
-        let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
-        self.tell(Outcome::Failed(fault));
+        self.tell(if self.is_handler {
+            Handle::not_called(&"no thread could be started for it; raise the limit of threads, or start fewer of them")
+        } else {
+            let fault = Fault::with_source(Sent::Maybe, FaultKind::Interrupted, "no thread performed it to its end");
+            Outcome::Failed(fault)
+        });
     }
 }
 
@@ -73,6 +84,14 @@ mod tests {
         drop(ReplySlot::new(&sender, ID, &host()));
         let Input::Outcome(ID, outcome) = inputs.try_recv().unwrap() else { panic!("no outcome") };
         assert!(matches!(outcome.take(), Outcome::Failed(Fault { kind: FaultKind::Interrupted, .. })));
+    }
+
+    #[test]
+    fn a_handler_whose_thread_does_not_start_was_not_called() {
+        let (sender, inputs) = channel::<Input>();
+        drop(ReplySlot::new(&sender, ID, &host()).of_handler());
+        let Input::Outcome(ID, outcome) = inputs.try_recv().unwrap() else { panic!("no outcome") };
+        assert!(matches!(outcome.take(), Outcome::Failed(Fault { kind: FaultKind::Handler, sent: Sent::No, .. })));
     }
 
     #[test]

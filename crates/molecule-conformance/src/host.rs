@@ -168,6 +168,7 @@ impl From<&Outcome> for Did {
             | Outcome::Response(_)
             | Outcome::Staged(..)
             | Outcome::Decoded(_)
+            | Outcome::Handled(_)
             | Outcome::Part(_)
             | Outcome::Progress(_) => Self::Odd,
         }

@@ -607,7 +607,7 @@ impl<E: Endpoint> Machine for Call<E> {
                         self.state = State::Sent(expected, credential);
                         return self.staged(cx, stage, staged);
                     }
-                    other @ (Outcome::Host(_) | Outcome::Decoded(_) | Outcome::Part(_)) => {
+                    other @ (Outcome::Host(_) | Outcome::Decoded(_) | Outcome::Part(_) | Outcome::Handled(_)) => {
                         self.state = State::Sent(expected, credential);
                         return Err(other);
                     }

@@ -4,6 +4,7 @@
 pub mod connection;
 pub(crate) mod decode;
 pub(crate) mod durability;
+pub(crate) mod handle;
 pub(crate) mod limits;
 pub mod plugin;
 pub(crate) mod setup;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use crate::effect::decode::{Decode, Decoded};
 pub use crate::effect::durability::Durability;
+pub use crate::effect::handle::{Handle, Handled};
 pub use crate::effect::limits::Limits;
 use crate::effect::plugin::{PluginOp, PluginResult, StageId};
 pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
@@ -43,6 +45,8 @@ pub enum Effect {
     /// The stream has a connection of its own, which carries no other request and is closed at its end. It is read no
     /// faster than the machine takes its pieces. A cancel ends it promptly, wherever it waits.
     Watch(http::Request<Bytes>, Limits),
+    /// Offer a message to the application's handler.
+    Handle(Handle),
     /// An operation on the agent's store or its plugins, performed by `molecule-host`.
     Host(HostOp),
     /// Decode a large answer, with the session unlocked and on a thread that no other work waits for.
@@ -164,6 +168,8 @@ pub enum Outcome {
     /// The next bytes of a [watched](Effect::Watch) stream, 1 to [`MAX_PART`](watch::MAX_PART) of them. They may be cut
     /// anywhere, also within a character. It is not the final outcome.
     Part(Bytes),
+    /// The handler has returned without an error. An error or a panic is a fault.
+    Handled(Handled),
     /// An operation of the host succeeded.
     Host(HostResult),
     /// The result of [`Effect::Decode`].
@@ -230,7 +236,12 @@ impl Outcome {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Progress(_) | Self::Part(_) => false,
-            Self::Response(_) | Self::Staged(..) | Self::Host(_) | Self::Decoded(_) | Self::Failed(_) => true,
+            Self::Response(_)
+            | Self::Staged(..)
+            | Self::Handled(_)
+            | Self::Host(_)
+            | Self::Decoded(_)
+            | Self::Failed(_) => true,
         }
     }
 }
@@ -252,6 +263,7 @@ impl fmt::Debug for Effect {
                 let url = request.uri().to_string();
                 write!(f, "Watch({} {})", request.method(), ShownUrl(&url))
             }
+            Self::Handle(handle) => handle.fmt(f),
             Self::Host(op) => write!(f, "Host({op:?})"),
             Self::Decode(decode) => decode.fmt(f),
         }
@@ -284,6 +296,7 @@ impl fmt::Debug for Outcome {
             }
             Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
             Self::Part(bytes) => write!(f, "Part({} bytes)", bytes.len()),
+            Self::Handled(handled) => write!(f, "Handled({handled:?})"),
             Self::Host(result) => write!(f, "Host({result:?})"),
             Self::Decoded(decoded) => decoded.fmt(f),
             Self::Failed(fault) => {

@@ -6,6 +6,7 @@ mod attachment;
 mod form;
 mod message;
 mod reply;
+mod reply_handle;
 mod sender;
 mod stored_reply;
 
@@ -17,4 +18,5 @@ pub(crate) use stored_reply::StoredReply;
 pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
 pub use message::InboundMessage;
 pub use reply::{Notice, Reply};
+pub use reply_handle::ReplyHandle;
 pub use sender::{PlatformKind, Sender};

@@ -52,7 +52,7 @@
 //!             // A real client also keeps the limits, and refuses to follow redirects.
 //!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
 //!             Effect::Fetch(..) => unreachable!("only installs ask for it"),
-//!             Effect::Watch(..) => unreachable!("only the loop with an inbox asks for it"),
+//!             Effect::Watch(..) | Effect::Handle(_) => unreachable!("only the loop with an inbox asks for them"),
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
 //!                 HostOp::Load(slot) => HostResult::Loaded(store.get(&slot).map(|bytes: &zeroize::Zeroizing<Vec<u8>>| {
@@ -136,7 +136,9 @@ pub use config::{Config, Intervals, Timeouts};
 pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane, ReplyEnd};
-pub use inbox::{Attachment, AttachmentKind, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, Sender};
+pub use inbox::{
+    Attachment, AttachmentKind, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, ReplyHandle, Sender,
+};
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};
 pub use molecule_proto::Dialect;

@@ -111,6 +111,7 @@ impl Host {
                 | HostResult::Plugin(_),
             )
             | Outcome::Progress(_)
+            | Outcome::Handled(_)
             | Outcome::Part(_)
             | Outcome::Decoded(_)
             | Outcome::Response(_)

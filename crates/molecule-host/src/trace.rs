@@ -4,9 +4,9 @@
 //! if a task or a thread of the driver continues the call.
 
 use http::Request;
-use molecule_core::Event;
 use molecule_core::effect::{Attempt, Effect};
 use molecule_core::proto::WorkspaceId;
+use molecule_core::{Event, InboundMessage};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 /// The name of one agent in its log.
@@ -111,10 +111,12 @@ impl Span {
     }
 
     /// Returns the span for an effect of the call. A request gets a child span with its operation and the number of its
-    /// attempt; any other effect has this span.
+    /// attempt, and a message for the handler one with its id and the number of its attempt; any other effect has this
+    /// span.
     pub fn effect(&self, effect: &Effect) -> Self {
         match effect {
             Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => self.request(request),
+            Effect::Handle(handle) => self.message(&handle.message),
             Effect::Host(_) | Effect::Decode(_) => self.clone(),
         }
     }
@@ -123,6 +125,11 @@ impl Span {
         let Some(Attempt { operation, number }) = request.extensions().get().copied() else { return self.clone() };
         let method = request.method().as_str();
         Self(info_span!(target: "molecule", parent: &self.0, "request", operation, attempt = number, method))
+    }
+
+    fn message(&self, message: &InboundMessage) -> Self {
+        let (message_id, attempt) = (message.id(), message.attempt());
+        Self(info_span!(target: "molecule", parent: &self.0, "message", %message_id, attempt))
     }
 
     /// Runs a function in this span.

@@ -254,7 +254,12 @@ impl OutcomeRecord {
                     crate::read::head(&mut landing, head, None, clock);
                 }
             }
-            Outcome::Host(_) | Outcome::Staged(..) | Outcome::Progress(_) | Outcome::Part(_) | Outcome::Decoded(_) => {}
+            Outcome::Host(_)
+            | Outcome::Staged(..)
+            | Outcome::Progress(_)
+            | Outcome::Part(_)
+            | Outcome::Handled(_)
+            | Outcome::Decoded(_) => {}
         }
         landing
     }

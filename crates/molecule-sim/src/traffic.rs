@@ -55,7 +55,7 @@ impl World<'_> {
         match effect {
             Effect::Http(request, limits) => self.send(who, id, request, limits, crash),
             Effect::Fetch(..) => unreachable!("no scenario's agent installs plugins"),
-            Effect::Watch(..) => unreachable!("no scenario's agent has an inbox"),
+            Effect::Watch(..) | Effect::Handle(_) => unreachable!("no scenario's agent has an inbox"),
             Effect::Host(op) => self.perform(who, id, op, crash),
             Effect::Decode(_) => unreachable!("read above"),
         }

@@ -25,6 +25,7 @@ pub struct Reply {
     files: Vec<OutgoingFile>,
     metadata: Map<String, Value>,
     is_continued: bool,
+    is_later: bool,
 }
 
 impl Reply {
@@ -41,6 +42,13 @@ impl Reply {
     /// Nothing to say: the message is handled, and nothing is sent.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// Nothing to say yet: the message is handled, and its answer follows after the handler has returned. The agent's
+    /// `reply_to` gives it, for the message's [`reply_handle`](super::message::InboundMessage::reply_handle), also after a
+    /// restart. Whatever is added to this value is not sent.
+    pub fn later() -> Self {
+        Self { is_later: true, ..Self::default() }
     }
 
     /// Adds a part.
@@ -71,6 +79,11 @@ impl Reply {
     /// Returns whether there is nothing to send: no part and no file.
     pub fn is_none(&self) -> bool {
         self.parts.is_empty() && self.files.is_empty()
+    }
+
+    /// Returns whether the answer follows [later](Self::later).
+    pub fn is_later(&self) -> bool {
+        self.is_later
     }
 
     /// Its parts.

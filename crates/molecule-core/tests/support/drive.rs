@@ -150,7 +150,7 @@ where
                     Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => {
                         Some(Seen::new(request, agent.now))
                     }
-                    Effect::Host(_) | Effect::Decode(_) => None,
+                    Effect::Host(_) | Effect::Handle(_) | Effect::Decode(_) => None,
                 });
                 assert!(
                     !beside.into_iter().any(|other| self::lane(&other) == lane),
@@ -159,6 +159,7 @@ where
                 agent.note(format!("start {} {seen}", id.0));
             }
             Effect::Host(op) => agent.note(format!("start {} {op:?}", id.0)),
+            Effect::Handle(handle) => agent.note(format!("start {} {handle:?}", id.0)),
             Effect::Decode(_) => unreachable!("read above"),
         }
         assert!(self.in_flight.insert(id, effect).is_none(), "an effect id twice");
@@ -177,7 +178,7 @@ where
                 // The test already holds its outcome.
                 Effect::Host(_) if !self.fresh.contains(&id) => continue,
                 Effect::Host(op) => agent.store.perform(op),
-                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Decode(_) => {
+                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_) => {
                     Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
                 }
             };
@@ -281,7 +282,7 @@ where
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
-        Effect::Decode(_) => Reply::Never,
+        Effect::Handle(_) | Effect::Decode(_) => Reply::Never,
         Effect::Http(request, _) | Effect::Watch(request, _) => server(&Seen::new(request, agent.now)),
         Effect::Fetch(request, _, dest) => server(&Seen::new(request, agent.now)).map(|outcome| match outcome {
             Outcome::Response(answer) if answer.status() == 200 => agent.store.shelf.fetched(dest, answer),
