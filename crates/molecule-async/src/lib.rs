@@ -85,8 +85,8 @@ pub use molecule_core::proto::{
     ActivityId, ActivityRow, ActivityType, AgentCard, Artifact, AvailablePlugin, Capabilities, DatabaseTime,
     DelegationId, DelegationStatus, DeliveryMode, Direction, FileContent, FileId, HeartbeatAnswer, IdError,
     InboundSecret, Message, Part, PartContent, Peer, PluginName, QueueId, QueueItem, QueueStatus, RateLimit, Remaining,
-    Role, RuntimeMetadata, RuntimeState, Secrets, SecretsIter, StateAnswer, Task, TaskState, TaskStatus, Token,
-    TokenError, TraceParent, TraceParentError, UnixTime, WorkspaceId, WorkspaceStatus,
+    Role, RpcRequest, RuntimeMetadata, RuntimeState, Secrets, SecretsIter, SendParams, StateAnswer, Task, TaskState,
+    TaskStatus, Token, TokenError, TraceParent, TraceParentError, UnixTime, WorkspaceId, WorkspaceStatus,
 };
 pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
