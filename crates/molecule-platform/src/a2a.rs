@@ -5,11 +5,12 @@ mod caller;
 mod deliver;
 mod envelope;
 mod flight;
+mod forward;
 mod outcome;
 mod queue;
 mod request;
 
 pub(crate) use caller::{Caller, DENIED};
-pub(crate) use deliver::{Delivery, Purpose, Sender};
+pub(crate) use deliver::{Delivery, Purpose, Sender, SenderClass};
 pub(crate) use envelope::Envelope;
 pub(crate) use flight::Mail;

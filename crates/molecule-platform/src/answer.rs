@@ -12,6 +12,10 @@ pub enum Answer {
     Ready(http::Response<Bytes>),
     /// The answer depends on a call to an agent. [`Turn::Answer`] returns it later under the same ticket.
     Later(Ticket),
+    /// The answer is an event stream with this head, which never ends by itself. Each [`Turn::Chunk`] under the same
+    /// ticket is a part of its body. The driver calls [`Platform::close_stream`](crate::Platform::close_stream) when
+    /// the client has closed its connection.
+    Stream(Ticket, http::Response<()>),
 }
 
 impl Answer {
@@ -19,12 +23,12 @@ impl Answer {
     pub fn ready(self) -> Option<http::Response<Bytes>> {
         match self {
             Self::Ready(response) => Some(response),
-            Self::Later(_) => None,
+            Self::Later(_) | Self::Stream(..) => None,
         }
     }
 }
 
-/// The id of a request whose answer comes later.
+/// The id of a request whose answer comes later or is a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
 
@@ -44,6 +48,10 @@ pub enum Turn {
     Cancel(DispatchId),
     /// The answer to a request for which [`Answer::Later`] was returned.
     Answer(Ticket, http::Response<Bytes>),
+    /// The next part of the body of an event stream, for which [`Answer::Stream`] was returned: one whole event. A
+    /// driver keeps at most [`STREAM_ROOM`](crate::STREAM_ROOM) of them for a client that does not read, and drops the
+    /// newer ones.
+    Chunk(Ticket, Bytes),
     /// Nothing to do until the next request, the next outcome of a call, the next act of an owner, or the wake.
     Idle(Option<Wake>),
 }

@@ -50,6 +50,8 @@ pub struct Config {
     /// Whether the current server writes results of delegations to the feed of the delegating workspace
     /// (`DELEGATION_RESULT_INBOX_PUSH`).
     pub pushes_results: bool,
+    /// The longest file that can be uploaded, in bytes: 100 MiB. All files of a request share this limit too.
+    pub upload_limit: usize,
     /// Whether the platform sends the inbound secret to agents at literal loopback and private addresses. The real
     /// server does so only if configured, and the recorded servers were.
     pub bearer_to_local: bool,
@@ -72,6 +74,7 @@ impl Config {
             ui_budget: Duration::from_secs(90),
             delegation_ledger: false,
             pushes_results: false,
+            upload_limit: 100 << 20,
             bearer_to_local: true,
         }
     }
@@ -157,6 +160,13 @@ impl Config {
     #[must_use]
     pub fn pushes_results(mut self, pushes_results: bool) -> Self {
         self.pushes_results = pushes_results;
+        self
+    }
+
+    /// Sets the longest file that can be uploaded, in bytes.
+    #[must_use]
+    pub fn upload_limit(mut self, upload_limit: usize) -> Self {
+        self.upload_limit = upload_limit;
         self
     }
 

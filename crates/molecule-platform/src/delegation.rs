@@ -9,7 +9,7 @@ use molecule_proto::{
 };
 use serde_json::{Value, json};
 
-use crate::a2a::{Delivery, Envelope, Purpose, Sender};
+use crate::a2a::{Delivery, Envelope, Purpose, Sender, SenderClass};
 use crate::feed::beginning;
 use crate::platform::Platform;
 use crate::reply::{Refusal, Response};
@@ -99,6 +99,7 @@ impl Platform {
             retried: false,
         };
         self.mail.delegations.0.insert(id.clone(), delegation);
+        self.emit(now, source, "DELEGATION_SENT", || json!({"delegation_id": id, "target_id": target}));
         self.carry_out(now, &id);
         (id, asked_row.is_some())
     }
@@ -157,7 +158,7 @@ impl Platform {
             return self.delegated(now, id, &refusal.into());
         }
         let envelope = Envelope::delegation(self.config.dialect, &mut self.random, id.as_str(), &task);
-        let sender = Sender { source: Some(source), is_person: false, unbounded: false };
+        let sender = Sender { source: Some(source), class: SenderClass::Agent, unbounded: false };
         self.send(now, Delivery { target, sender, envelope, purpose: Purpose::Delegation(id.clone()) });
     }
 
@@ -233,6 +234,7 @@ impl Platform {
             row.status = status.to_string();
             row.error_detail = failed.then(|| said.clone());
         }
+        self.tell_of_end(now, id, &source, &status, &said);
         // April's server does not write the id of a failed delegation.
         let handle = (self.config.dialect == Dialect::Current).then(|| json!({"delegation_id": id}));
         let (summary, body) = match status {
@@ -250,6 +252,32 @@ impl Platform {
         let seq = self.log(now, row);
         if let Some(delegation) = self.mail.delegations.0.get_mut(id) {
             delegation.result_row = seq;
+        }
+    }
+
+    /// Tells the event streams of the source about the end. The data of these events was never recorded.
+    fn tell_of_end(
+        &mut self,
+        now: Now,
+        id: &DelegationId,
+        source: &WorkspaceId,
+        status: &DelegationStatus,
+        said: &str,
+    ) {
+        self.emit(now, source, "DELEGATION_STATUS", || json!({"delegation_id": id, "status": status}));
+        match status {
+            DelegationStatus::Completed => {
+                self.emit(
+                    now,
+                    source,
+                    "DELEGATION_COMPLETE",
+                    || json!({"delegation_id": id, "response_preview": said}),
+                );
+            }
+            DelegationStatus::Failed => {
+                self.emit(now, source, "DELEGATION_FAILED", || json!({"delegation_id": id, "error": said}));
+            }
+            _ => {}
         }
     }
 
@@ -296,7 +324,7 @@ impl Platform {
 
 /// The text of an agent's answer: the first text of the message, else of the task's artifacts, else the whole body.
 /// Only parts with `kind` count.
-fn reply_text(body: &[u8]) -> String {
+pub(crate) fn reply_text(body: &[u8]) -> String {
     let whole = || String::from_utf8_lossy(body).into_owned();
     let Ok(answer) = serde_json::from_slice::<RpcAnswer>(body) else { return whole() };
     let result = answer.result.unwrap_or_default();

@@ -47,6 +47,11 @@ impl Platform {
         self.feed.newest_first(id)
     }
 
+    /// The number of the newest row that the agent acknowledged; `None` if it acknowledged none.
+    pub fn last_acked(&self, id: &WorkspaceId) -> Option<i64> {
+        self.feed.acked(id)
+    }
+
     /// The state of a message that is or was queued for its agent.
     pub fn queue_item(&self, id: &QueueId) -> Option<&QueueItem> {
         self.mail.queue.get(id).map(|(item, _)| item)

@@ -100,11 +100,34 @@
 //! state, secrets, plugins, creation, pause, resume, deletion, rotation and tokens, with the statuses, liveness limits,
 //! rate limit, tenant gate and unusual answers of each dialect. The exchange between agents: discovery, peers and who
 //! may talk to whom, messages to poll and push agents, the queue of busy agents, delegations, broadcasts, messages to
-//! the user, and the feeds in which all of it is logged. Recordings of the real servers are replayed against it. If
+//! the user, and the feeds in which all of it is logged. What an inbox needs: pages of the feed and their
+//! acknowledgement, the event stream, files that wait for an agent, requests, the chat history, and, by methods of the
+//! owner, messages of people, channels and webhooks and the turns that the platform itself gives to an agent. Recordings of the real servers are replayed against it. If
 //! neither a recording nor the contract says what the server does, the code says so.
+//!
+//! Where the model is simpler than the server: it prunes no feed by itself ([`Platform::prune_activity`]), makes nudges,
+//! probes, greetings and runs of schedules only when it is asked to, and as often; an event stream has no events of
+//! approvals, sweeps, hibernation and resumes; a stop of [`Server`] ends open streams at once.
 //!
 //! A route that is not modelled gets the same answer as a route that does not exist: 404 with the text `404 page not
 //! found`.
+//!
+//! # Testing an inbox
+//!
+//! The owner's acts put every form of row in the agent's feed:
+//!
+//! ```
+//! use std::time::Duration;
+//! use molecule_platform::{ChannelMessage, Config, Dialect, Now, Platform};
+//!
+//! let mut platform = Platform::new(Config::new(Dialect::Current));
+//! let now = Now::default();
+//! let (agent, _token) = platform.create_workspace(now, "agent");
+//! platform.set_rows_late(Duration::from_secs(12)); // rows become visible late, in any order
+//! platform.send_user_message(now, &agent, "hello");
+//! platform.send_channel_message(now, &agent, ChannelMessage::new("telegram", "42", "hello"));
+//! platform.nudge(now, &agent); // comes with the next idle heartbeat
+//! ```
 //!
 //! # Driving it yourself
 //!
@@ -151,17 +174,23 @@ mod feed;
 mod gate;
 mod inspect;
 mod json;
+mod multipart;
+mod outside;
 mod owner;
 mod platform;
+mod platform_turns;
 mod plugin;
 mod random;
 mod rate;
 mod reply;
+mod requests;
 mod router;
 mod routes;
 pub mod serve;
+mod streams;
 mod sweep;
 mod tokens;
+mod uploads;
 mod url_rules;
 mod urls;
 mod workspace;
@@ -169,10 +198,13 @@ mod workspace;
 pub use answer::{Answer, DispatchId, Ticket, Turn};
 pub use config::{Config, Resolver};
 pub use dispatch::DispatchFault;
+pub use outside::{ChannelMessage, Webhook};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
+pub use requests::RequestKind;
 pub use serve::{Server, serve};
+pub use streams::STREAM_ROOM;
 pub use tokens::TokenKind;
 
 pub use molecule_proto::{Dialect, Now, Wake};

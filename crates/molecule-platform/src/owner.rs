@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use molecule_proto::{DeliveryMode, Dialect, Now, Token, TokenId, WorkspaceId, WorkspaceStatus};
+use serde_json::json;
 
 use crate::platform::Platform;
 use crate::tokens::TokenKind;
@@ -171,6 +172,8 @@ impl Platform {
         }
         let ids: Vec<WorkspaceId> = std::iter::once(id.clone()).chain(below).collect();
         ids.iter().for_each(|id| self.urls.forget(id));
+        let paused: Vec<&WorkspaceId> = ids.iter().filter(|id| self.workspaces.get(id).is_some_and(can)).collect();
+        paused.into_iter().for_each(|id| self.emit(now, id, "WORKSPACE_PAUSED", || json!({})));
         Ok(self.change(ids.into_iter(), can, |row| row.pause(now)))
     }
 
@@ -206,6 +209,7 @@ impl Platform {
         for id in below.iter().chain([id]) {
             self.tokens.revoke_all(id);
             self.urls.forget(id);
+            self.emit(now, id, "WORKSPACE_REMOVED", || json!({}));
             if purge {
                 self.feed.forget(id);
                 self.workspaces.remove(id);
@@ -240,6 +244,18 @@ impl Platform {
         self.workspaces.get_mut(id).map(|row| row.abilities.delegate = can).is_some()
     }
 
+    /// Allows a workspace to broadcast, or forbids it, which is the default (current server). Returns `false` if there
+    /// is no such workspace.
+    pub fn set_can_broadcast(&mut self, id: &WorkspaceId, can: bool) -> bool {
+        self.workspaces.get_mut(id).map(|row| row.abilities.broadcast = can).is_some()
+    }
+
+    /// Allows a workspace to send messages to its user, or forbids it (current server). Returns `false` if there is no
+    /// such workspace.
+    pub fn set_can_talk_to_user(&mut self, id: &WorkspaceId, can: bool) -> bool {
+        self.workspaces.get_mut(id).map(|row| row.abilities.talk_to_user = can).is_some()
+    }
+
     fn change(
         &mut self,
         ids: impl Iterator<Item = WorkspaceId>,
@@ -267,6 +283,7 @@ impl Platform {
     pub fn rotate(&mut self, now: Now, id: &WorkspaceId) -> Option<Token> {
         self.workspaces.get(id)?;
         self.tokens.revoke_all(id);
+        self.emit(now, id, "EXTERNAL_CREDENTIALS_ROTATED", || json!({}));
         self.mint_token(now, id, TokenKind::Instance)
     }
 

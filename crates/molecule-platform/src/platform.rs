@@ -18,10 +18,13 @@ use crate::plugin::Plugins;
 use crate::random::Random;
 use crate::rate::Limiter;
 use crate::reply::{self, Refusal, Response};
+use crate::requests::Requests;
 use crate::router::{self, Route};
 use crate::routes::messages::Handled;
+use crate::streams::{self, Streams};
 use crate::sweep::Sweeps;
 use crate::tokens::Tokens;
+use crate::uploads::Uploads;
 use crate::urls::Urls;
 use crate::workspace::Workspace;
 use crate::{gate, owner};
@@ -50,6 +53,11 @@ pub struct Platform {
     pub(crate) urls: Urls,
     pub(crate) feed: Feed,
     pub(crate) mail: Mail,
+    pub(crate) streams: Streams,
+    pub(crate) requests: Requests,
+    pub(crate) uploads: Uploads,
+    /// The ids of the workspaces' channels, by the kind of the channel.
+    pub(crate) channels: BTreeMap<(WorkspaceId, String), String>,
     pub(crate) database_down: bool,
     limiter: Limiter,
     pub(crate) org_token_limiter: Limiter,
@@ -78,6 +86,10 @@ impl Platform {
             urls: Urls::default(),
             feed: Feed::default(),
             mail: Mail::default(),
+            streams: Streams::default(),
+            requests: Requests::default(),
+            uploads: Uploads::default(),
+            channels: BTreeMap::new(),
             database_down: false,
             limiter: Limiter::new(&config),
             org_token_limiter: Limiter::of_org_tokens(),
@@ -132,6 +144,11 @@ impl Platform {
                 self.mail.wait(ticket, counted.limit);
                 return Answer::Later(ticket);
             }
+            Handled::Stream(ticket) => {
+                let mut head = streams::head();
+                counted.limit.write_to(head.headers_mut());
+                return Answer::Stream(ticket, head);
+            }
         };
         // A route with its own limit has already written these headers.
         if !response.headers().contains_key(header::RATE_LIMIT) {
@@ -160,15 +177,18 @@ impl Platform {
         self.database_down = down;
     }
 
-    fn route(&mut self, call: &Call<'_>, route: Route, body: &[u8]) -> Result<Handled, Refusal> {
+    fn route(&mut self, call: &Call<'_>, route: Route, body: &Bytes) -> Result<Handled, Refusal> {
         let answer = match route {
             // These routes may wait for an agent.
             Route::SendMessage(id) => return self.post_a2a(call, &id, body),
             Route::SendThroughDoor(id) => return self.post_a2a_inbound(call, &id, body),
+            Route::UploadFiles(id) => return self.upload_files(call, &id, body),
+            Route::DownloadFile(id) => return self.download_file(call, &id),
+            Route::EventStream(id) => return self.event_stream(call, &id),
             Route::Health => Ok(reply::ok(&json!({"status": "ok"}))),
             Route::BuildInfo => Ok(reply::ok(&json!({"git_sha": "dev"}))),
             Route::OrgIdentity => Ok(self.org_identity()),
-            Route::UploadLimits => Ok(upload_limits()),
+            Route::UploadLimits => Ok(self.upload_limits()),
             Route::ListPlugins => Ok(self.list_plugins(call)),
             Route::ListPluginSources => Ok(self.list_plugin_sources()),
             Route::Register => self.register(call, body),
@@ -182,6 +202,16 @@ impl Platform {
             Route::PostActivity(id) => self.post_activity(call, &id, body),
             Route::AckActivity(id) => self.ack_activity(call, &id, body),
             Route::Notify(id) => self.notify(call, &id, body),
+            Route::ChatHistory(id) => self.chat_history(call, &id),
+            Route::PendingUpload(id, file) => self.pending_upload(call, &id, &file),
+            Route::AckUpload(id, file) => self.ack_upload(call, &id, &file),
+            Route::RaiseRequest(id) => self.post_request(call, &id, body),
+            Route::ListRequests(id) => self.list_requests(call, &id),
+            Route::RequestInbox(id) => self.request_inbox(call, &id),
+            Route::ShowRequest(id, request) => self.show_request(call, &id, &request),
+            Route::AddRequestMessage(id, request) => self.post_request_message(call, &id, &request, body),
+            Route::RespondToRequest(id, request) => self.post_request_response(call, &id, &request, body),
+            Route::CancelRequest(id, request) => self.post_request_cancel(call, &id, &request),
             Route::Delegate(id) => self.post_delegate(call, &id, body),
             Route::ListDelegations(id) => self.list_delegations(call, &id),
             Route::RecordDelegation(id) => self.record_delegation(call, &id, body),
@@ -252,12 +282,6 @@ impl Platform {
     pub(crate) fn descendants(&self, id: &WorkspaceId) -> Vec<WorkspaceId> {
         owner::descendants(&self.workspaces, id)
     }
-}
-
-/// The limits for clients that upload files (contract section 1.5).
-fn upload_limits() -> Response {
-    const MOST: u32 = 100 << 20;
-    reply::ok(&json!({"per_file_bytes": MOST, "per_request_bytes": MOST, "max_attachments_per_message": 10}))
 }
 
 impl From<Config> for Platform {

@@ -8,6 +8,7 @@
 
 mod call;
 mod connection;
+mod events;
 mod log;
 mod plugins;
 mod rule;
@@ -21,7 +22,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use molecule_proto::{Now, Time, UnixTime};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::answer::{DispatchId, Ticket, Turn};
@@ -137,8 +138,15 @@ impl Server {
         self.shared.released.send_replace(());
     }
 
+    /// Closes the connections of all event streams in the middle of their bodies, and returns how many there were. New
+    /// ones can be opened.
+    pub fn cut_streams(&self) -> usize {
+        let streams = std::mem::take(&mut self.shared.lock().streams);
+        streams.len()
+    }
+
     /// Stops the server and closes every connection, also those with a request in flight. Returns when the thread has
-    /// ended.
+    /// ended. Event streams end with the others, although a real server leaves them open for 30 seconds.
     pub fn stop(mut self) {
         self.end();
     }
@@ -182,11 +190,14 @@ struct State {
     log: Log,
     /// The requests whose answer depends on a call to an agent.
     waiting: BTreeMap<Ticket, oneshot::Sender<Response>>,
+    /// The open event streams, each with its room for a client that reads slowly.
+    streams: BTreeMap<Ticket, mpsc::Sender<Bytes>>,
 }
 
 impl Shared {
     fn new(platform: Platform) -> Self {
-        let state = State { platform, rules: Rules::default(), log: Log::default(), waiting: BTreeMap::new() };
+        let (rules, log) = (Rules::default(), Log::default());
+        let state = State { platform, rules, log, waiting: BTreeMap::new(), streams: BTreeMap::new() };
         let (state, change, timer) = (Mutex::new(state), Condvar::new(), Notify::new());
         Self { state, change, timer, released: watch::Sender::new(()), start: Instant::now() }
     }
@@ -237,6 +248,12 @@ async fn turn(shared: Arc<Shared>) {
                 if let Some(waiting) = shared.lock().waiting.remove(&ticket) {
                     // The client may have closed its connection.
                     let _ = waiting.send(response);
+                }
+            }
+            Turn::Chunk(ticket, event) => {
+                if let Some(stream) = shared.lock().streams.get(&ticket) {
+                    // A client that does not read loses the event, as on the real servers.
+                    let _ = stream.try_send(event);
                 }
             }
             Turn::Idle(wake) => {

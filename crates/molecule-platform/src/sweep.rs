@@ -129,6 +129,8 @@ impl Platform {
             }
         }
         self.settle_flights(now);
+        self.settle_uploads(now.mono);
+        self.settle_streams(now.mono);
         self.settle_delegations(now);
         now
     }
@@ -144,7 +146,8 @@ impl Platform {
         let unborn = self.sweeps.unborn.iter().flat_map(|unborn| {
             rows().filter_map(|row| unborn.ticks.first_from(unborn.due(row)?)).map(|at| (at, "no agent ever came"))
         });
-        let (at, why) = starts.chain(keys).chain(silent).chain(unborn).chain(self.mail_wakes()).min()?;
+        let events = self.stream_wake().map(|at| (at, "an event is told"));
+        let (at, why) = starts.chain(keys).chain(silent).chain(unborn).chain(self.mail_wakes()).chain(events).min()?;
         // Every change that is due was applied, unless the clock stands still. The wake is then one nanosecond later.
         Some(Wake { at: at.max(now + Duration::from_nanos(1)), why })
     }

@@ -198,6 +198,12 @@ impl World<'_> {
                 self.waits(number, |flight| flight.owed = true);
                 self.pump(By::Relayed(who));
             }
+            Answer::Stream(ticket, head) => {
+                // Nobody in the simulator reads streams: one ends as soon as it is open.
+                self.platform.close_stream(ticket);
+                self.server_answers(number, head.map(|()| Bytes::new()));
+                self.pump(By::Platform);
+            }
             other => unreachable!("an answer that is not known here: {other:?}"),
         }
     }

@@ -29,11 +29,42 @@ pub(crate) struct Delivery {
 /// The sender of a message.
 #[derive(Clone)]
 pub(crate) struct Sender {
-    /// The source workspace in rows; `None` for people.
+    /// The source workspace in rows; `None` for everybody but agents.
     pub(crate) source: Option<WorkspaceId>,
-    pub(crate) is_person: bool,
+    pub(crate) class: SenderClass,
     /// Whether the call may last longer than 30 minutes.
     pub(crate) unbounded: bool,
+}
+
+/// The class of a sender, which decides what the feed and the event streams show of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SenderClass {
+    Agent,
+    /// A person, and what looks like one in the feed: a third party at the inbound door, the platform's turns about
+    /// requests, April's schedules.
+    Person,
+    /// A turn of the platform that is shown as a notice: a nudge, a probe. Its answer is not stored.
+    Notice,
+    /// A turn of the platform without any row: the first greeting, April's restart context.
+    Unlogged,
+    /// A channel or a webhook. The current server writes one row, after the delivery; April's writes none.
+    Channel,
+}
+
+impl SenderClass {
+    fn is_logged_first(self) -> bool {
+        match self {
+            Self::Agent | Self::Person | Self::Notice => true,
+            Self::Unlogged | Self::Channel => false,
+        }
+    }
+}
+
+impl Sender {
+    /// A sender that is not an agent.
+    pub(crate) fn of_class(class: SenderClass) -> Self {
+        Self { source: None, class, unbounded: true }
+    }
 }
 
 /// The use of an agent's answer.
@@ -45,6 +76,10 @@ pub(crate) enum Purpose {
     Drain(QueueId),
     /// The message is a delegated task.
     Delegation(DelegationId),
+    /// The platform shows the answer to the workspace's user.
+    Greeting(WorkspaceId),
+    /// Nobody waits for the answer.
+    Unanswered,
 }
 
 impl Platform {
@@ -89,18 +124,29 @@ impl Platform {
     }
 
     /// Logs the message in the feed of a poll agent, whatever the agent's status. Nobody reads the feed of a removed
-    /// one.
+    /// one. A message from the queue has an answer in its row from the beginning, which is only the platform's own.
     fn take_for_poll(&mut self, now: Now, delivery: &Delivery) -> Response {
-        self.log_ingest(now, delivery);
-        let row = self.message_row(now, delivery, " (queued for poll)");
-        match delivery.envelope.message_id() {
-            Some(id) => self.log_message(now, id, row),
-            None => {
-                self.log(now, row);
+        let answer = AcceptedAnswer::new(AcceptedMode::Poll, delivery.envelope.method());
+        let drained = matches!(delivery.purpose, Purpose::Drain(_));
+        if delivery.sender.class != SenderClass::Unlogged {
+            self.log_ingest(now, delivery);
+            let suffix = if drained { " (queued turn reply)" } else { " (queued for poll)" };
+            let mut row = self.message_row(now, delivery, suffix);
+            row.response_body = drained.then(|| json!(answer));
+            match delivery.envelope.message_id() {
+                Some(id) => {
+                    let placeholder = row.response_body.clone();
+                    self.log_message(now, id, row);
+                    if let Some(first) = self.feed.message(&delivery.target, id) {
+                        first.response_body = first.response_body.take().or(placeholder);
+                    }
+                }
+                None => {
+                    self.log_and_tell(now, row);
+                }
             }
         }
         self.note_outbound(now, delivery);
-        let answer = AcceptedAnswer::new(AcceptedMode::Poll, delivery.envelope.method());
         reply::plain_json(StatusCode::OK, &answer)
     }
 
@@ -151,7 +197,11 @@ impl Platform {
     }
 
     /// The credential with which the platform calls an agent; April's server has none.
-    fn secret_for(&self, id: &WorkspaceId, url: &str) -> Result<Option<molecule_proto::InboundSecret>, Refusal> {
+    pub(super) fn secret_for(
+        &self,
+        id: &WorkspaceId,
+        url: &str,
+    ) -> Result<Option<molecule_proto::InboundSecret>, Refusal> {
         let local = url_rules::is_local_literal(url) && !self.config.bearer_to_local;
         if self.config.dialect == Dialect::April || local {
             return Ok(None);
@@ -161,12 +211,25 @@ impl Platform {
         secret.map(Some).ok_or(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error))
     }
 
-    /// Logs a message that has an id. The current server does so before it processes the message.
+    /// Logs a message that has an id. The current server does so before it processes the message. The event streams are
+    /// told once more about a message without a source, with its text.
     fn log_ingest(&mut self, now: Now, delivery: &Delivery) {
-        if let Some(id) = delivery.envelope.message_id() {
-            let row = self.message_row(now, delivery, " (ingest)");
-            self.log_message(now, id, row);
+        let class = delivery.sender.class;
+        let Some(id) = delivery.envelope.message_id().filter(|_| class.is_logged_first()) else { return };
+        let row = self.message_row(now, delivery, " (ingest)");
+        self.log_message(now, id, row);
+        if class == SenderClass::Agent || delivery.sender.source.is_some() {
+            return;
         }
+        let from = self.message_visible_from(&delivery.target, id);
+        self.emit_from(now, from, &delivery.target, "USER_MESSAGE", || {
+            let mut told = json!({"content": delivery.envelope.text(), "message_id": id});
+            if class == SenderClass::Notice {
+                told["role"] = json!("system");
+                told["systemKind"] = json!("notice");
+            }
+            told
+        });
     }
 
     /// Creates the row of a message in the feed of its target.

@@ -54,6 +54,11 @@ impl Envelope {
         Ok(envelope)
     }
 
+    /// Makes the request of a message that the platform itself sends, or hands on for somebody without a credential.
+    pub(crate) fn sending(random: &mut Random, params: Value) -> Self {
+        Self(wrapped(random, "message/send".into(), params))
+    }
+
     /// Makes the message of a delegated task. April's server writes its part in the older form.
     pub(crate) fn delegation(dialect: Dialect, random: &mut Random, id: &str, task: &str) -> Self {
         let part = match dialect {
@@ -95,6 +100,13 @@ impl Envelope {
     /// The seconds after which a queued copy expires.
     pub(crate) fn expires_in(&self) -> Option<u64> {
         self.0.get("params")?.get("expires_in_seconds")?.as_u64().filter(|seconds| *seconds > 0)
+    }
+
+    /// The texts of the message, joined by line feeds.
+    pub(crate) fn text(&self) -> String {
+        let parts = self.0.get("params").and_then(|params| params.pointer("/message/parts")).and_then(Value::as_array);
+        let texts = parts.into_iter().flatten().filter_map(|part| part["text"].as_str());
+        texts.collect::<Vec<_>>().join("\n")
     }
 
     pub(crate) fn value(&self) -> Value {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::Request;
 use molecule_proto::{AcceptedAnswer, AcceptedMode, Dialect, Now, RateLimit, Time};
 
+use crate::a2a::forward::Forward;
 use crate::a2a::outcome::Landing;
 use crate::a2a::queue::Queue;
-use crate::a2a::{Delivery, Purpose};
+use crate::a2a::{Delivery, Purpose, SenderClass};
 use crate::answer::{DispatchId, Ticket, Turn};
 use crate::delegation::Delegations;
 use crate::dispatch::DispatchFault;
@@ -26,6 +27,7 @@ pub(crate) struct Mail {
     /// The requests that wait for an answer, each with the limit for its rate-limit headers.
     waiting: BTreeMap<Ticket, RateLimit>,
     flights: BTreeMap<DispatchId, Flight>,
+    pub(super) forwards: BTreeMap<DispatchId, Forward>,
     /// The next instructions for the driver.
     turns: VecDeque<Turn>,
     pub(crate) queue: Queue,
@@ -56,11 +58,24 @@ impl Mail {
         self.waiting.insert(ticket, limit);
     }
 
+    /// Asks the driver to call an agent.
+    pub(super) fn dispatch(&mut self, request: Request<Bytes>) -> DispatchId {
+        self.counter += 1;
+        let id = DispatchId(self.counter);
+        self.turns.push_back(Turn::Dispatch(id, request));
+        id
+    }
+
+    /// Adds an instruction for the driver.
+    pub(crate) fn add_turn(&mut self, turn: Turn) {
+        self.turns.push_back(turn);
+    }
+
     pub(crate) fn next_turn(&mut self) -> Option<Turn> {
         self.turns.pop_front()
     }
 
-    fn answer(&mut self, ticket: Ticket, mut response: Response) {
+    pub(super) fn answer(&mut self, ticket: Ticket, mut response: Response) {
         if let Some(limit) = self.waiting.remove(&ticket) {
             limit.write_to(response.headers_mut());
             self.turns.push_back(Turn::Answer(ticket, response));
@@ -73,6 +88,9 @@ impl Platform {
     /// a call that was cut off meanwhile.
     pub fn dispatched(&mut self, now: Now, id: DispatchId, outcome: Result<http::Response<Bytes>, DispatchFault>) {
         let now = self.settle(now);
+        if let Some(forward) = self.mail.forwards.remove(&id) {
+            return self.forwarded(forward, outcome);
+        }
         let Some(flight) = self.mail.flights.remove(&id) else { return };
         let landing = match outcome {
             Ok(response) => Landing::Answered(response),
@@ -92,7 +110,7 @@ impl Platform {
 
     /// Starts the call of an agent.
     pub(super) fn take_off(&mut self, now: Now, delivery: Delivery, url: String, request: Request<Bytes>) {
-        let in_person = delivery.sender.is_person && matches!(delivery.purpose, Purpose::Call(_));
+        let in_person = delivery.sender.class == SenderClass::Person && matches!(delivery.purpose, Purpose::Call(_));
         let patient = self.config.dialect == Dialect::April;
         let flight = Flight {
             ends: (!in_person && !delivery.sender.unbounded).then(|| now.mono + CEILING),
@@ -106,10 +124,8 @@ impl Platform {
     }
 
     pub(super) fn launch(&mut self, flight: Flight, request: Request<Bytes>) {
-        self.mail.counter += 1;
-        let id = DispatchId(self.mail.counter);
+        let id = self.mail.dispatch(request);
         self.mail.flights.insert(id, flight);
-        self.mail.turns.push_back(Turn::Dispatch(id, request));
     }
 
     /// Cuts off calls that took too long, and answers people who have waited too long.
@@ -132,6 +148,7 @@ impl Platform {
             self.mail.turns.push_back(Turn::Cancel(id));
             self.land(now, flight, Landing::CutOff);
         }
+        self.settle_forwards(now.mono);
     }
 
     /// The time at which a call is cut off: at its ceiling, or after too long a time without a sign of life of its
@@ -148,8 +165,9 @@ impl Platform {
         let flights = || self.mail.flights.values();
         let patience = flights().filter_map(|flight| flight.patience).map(|at| (at, "a person stops waiting"));
         let cuts = flights().map(|flight| (self.cut_at(flight), "a call is cut"));
+        let forwards = self.mail.forwards.values().map(|forward| (forward.ends, "a forwarded request is cut"));
         let retries = self.mail.delegations.retries().map(|at| (at, "a delegation is tried again"));
-        patience.chain(cuts).chain(retries)
+        patience.chain(cuts).chain(forwards).chain(retries)
     }
 
     /// Passes an answer to its purpose.
@@ -158,6 +176,8 @@ impl Platform {
             Purpose::Call(ticket) => self.mail.answer(ticket, response),
             Purpose::Drain(item) => self.drained(now, &item, &response),
             Purpose::Delegation(id) => self.delegated(now, &id, &response),
+            Purpose::Greeting(id) => self.greeted(now, &id, &response),
+            Purpose::Unanswered => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::a2a::deliver::UNREACHABLE;
 use crate::a2a::flight::Flight;
-use crate::a2a::{Purpose, request};
+use crate::a2a::{Purpose, SenderClass, request};
 use crate::dispatch::DispatchFault;
 use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};
@@ -148,20 +148,19 @@ impl Platform {
     fn note(&mut self, now: Now, flight: &Flight, note: Note) {
         let late = matches!(flight.delivery.purpose, Purpose::Drain(_));
         let april = self.config.dialect == Dialect::April;
-        if late && (april || !flight.delivery.sender.is_person) {
+        let delivery = &flight.delivery;
+        let is_written = match delivery.sender.class {
+            SenderClass::Unlogged => false,
+            SenderClass::Channel => !april && !late,
+            SenderClass::Person => !april || !late,
+            SenderClass::Agent | SenderClass::Notice => !late,
+        };
+        if !is_written {
             return;
         }
         let elapsed = Some(elapsed_ms(now, flight));
-        let delivery = &flight.delivery;
         if let (false, Some(id)) = (april, delivery.envelope.message_id()) {
-            let Some(row) = self.feed.message(&delivery.target, id) else { return };
-            row.response_body = note.answer.or(row.response_body.take());
-            if !late {
-                row.duration_ms = elapsed;
-                row.status = note.status.to_owned();
-                row.error_detail = note.error;
-            }
-            return;
+            return self.note_in_row(now, flight, id, note);
         }
         let mut row = self.message_row(now, delivery, "");
         row.duration_ms = elapsed;
@@ -179,7 +178,32 @@ impl Platform {
                 row.response_body = note.answer.or(none);
             }
         }
-        self.log(now, row);
+        self.log_and_tell(now, row);
+    }
+
+    /// Writes the outcome to the row that the current server already has of the message. A channel's message has none
+    /// before.
+    fn note_in_row(&mut self, now: Now, flight: &Flight, id: &str, note: Note) {
+        let delivery = &flight.delivery;
+        let late = matches!(delivery.purpose, Purpose::Drain(_));
+        let mut told = self.message_row(now, delivery, if late { " (queued turn reply)" } else { "" });
+        told.duration_ms = Some(elapsed_ms(now, flight));
+        told.status = note.status.to_owned();
+        told.error_detail = note.error;
+        told.response_body = note.answer;
+        let Some(row) = self.feed.message(&delivery.target, id) else {
+            if delivery.sender.class == SenderClass::Channel {
+                self.log_message(now, id, told);
+            }
+            return;
+        };
+        row.response_body = told.response_body.clone().or(row.response_body.take());
+        if !late {
+            row.duration_ms = told.duration_ms;
+            row.status.clone_from(&told.status);
+            row.error_detail.clone_from(&told.error_detail);
+        }
+        self.tell_of_row(now, self.message_visible_from(&delivery.target, id), &told, Some(id));
     }
 }
 

@@ -13,11 +13,13 @@ use molecule_proto::{
     Time, WorkspaceId,
 };
 
-use crate::a2a::deliver::with_retry_after;
-use crate::a2a::{Delivery, Envelope, Purpose, Sender};
+use crate::a2a::deliver::{UNREACHABLE, with_retry_after};
+use crate::a2a::{Delivery, Envelope, Purpose, Sender, SenderClass};
 use crate::platform::Platform;
-use crate::reply::{self, Response};
+use crate::reply::{self, Refusal, Response};
 
+/// The priority of messages from people and agents.
+const PRIORITY: i64 = 50;
 /// The most attempts to deliver a message.
 const ATTEMPTS: u32 = 5;
 /// The shortest time between two attempts.
@@ -86,33 +88,39 @@ impl Queue {
 }
 
 impl Platform {
-    /// Queues a message for its agent, and returns the answer for its sender. A repeated message keeps its item.
+    /// Queues a message for its agent, and returns the answer for its sender. A repeated message keeps its item. A
+    /// greeting is not queued.
     pub(super) fn wait_in_queue(&mut self, now: Now, delivery: &Delivery, elapsed_ms: i64) -> Response {
+        if delivery.sender.class == SenderClass::Unlogged {
+            return Refusal::new(StatusCode::BAD_GATEWAY, UNREACHABLE).into();
+        }
         let row = self.workspaces.get(&delivery.target);
         if self.config.dialect == Dialect::April && row.is_some_and(|row| row.has_own_queue) {
             return busy();
         }
         let id = match self.mail.queue.known(delivery) {
             Some(id) => id,
-            None => self.enqueue(now, delivery),
+            None => self.enqueue(now, delivery, PRIORITY),
         };
         if self.config.dialect == Dialect::Current && !matches!(delivery.purpose, Purpose::Drain(_)) {
             let mut row = self.message_row(now, delivery, " (queued: target busy)");
             row.duration_ms = Some(elapsed_ms);
-            self.log(now, row);
+            self.log_and_tell(now, row);
         }
         let answer = QueuedAnswer::new(id, self.mail.queue.depth(&delivery.target));
         reply::plain_json(StatusCode::ACCEPTED, &answer)
     }
 
-    fn enqueue(&mut self, now: Now, delivery: &Delivery) -> QueueId {
+    /// Queues a message, which the next heartbeat of its idle agent delivers if no other message comes first.
+    pub(crate) fn enqueue(&mut self, now: Now, delivery: &Delivery, priority: i64) -> QueueId {
         let id = self.random.queue_id();
         let mut item = QueueItem::new(id.clone(), delivery.target.clone(), now.unix);
+        item.priority = priority;
         let life = delivery.envelope.expires_in().map(Duration::from_secs);
         item.expires_at = life.map(|life| DatabaseTime(now.unix + life));
         let delegation = match &delivery.purpose {
             Purpose::Delegation(id) => Some(id.clone()),
-            Purpose::Call(_) | Purpose::Drain(_) => None,
+            Purpose::Call(_) | Purpose::Drain(_) | Purpose::Greeting(_) | Purpose::Unanswered => None,
         };
         self.mail.queue.counter += 1;
         let entry = Entry {

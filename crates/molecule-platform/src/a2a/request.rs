@@ -14,11 +14,38 @@ pub(super) fn call(url: &str, secret: Option<&InboundSecret>, body: Bytes) -> Op
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_LENGTH, body.len().into());
     if let Some(secret) = secret {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok()?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(AUTHORIZATION, bearer(secret)?);
     }
     *request.body_mut() = body;
+    Some(request)
+}
+
+fn bearer(secret: &InboundSecret) -> Option<HeaderValue> {
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok()?;
+    bearer.set_sensitive(true);
+    Some(bearer)
+}
+
+/// A request that is handed on to a path below the registered URL, with the inbound secret. The path stands behind a
+/// query string too (contract section 10.4).
+pub(super) fn below(
+    url: &str,
+    suffix: &str,
+    secret: Option<&InboundSecret>,
+    content: Option<(HeaderValue, Bytes)>,
+) -> Option<Request<Bytes>> {
+    let url = format!("{}{suffix}", url.strip_suffix('/').unwrap_or(url));
+    let mut request = match content {
+        Some((content_type, body)) => {
+            let mut request = call(&url, secret, body)?;
+            request.headers_mut().insert(CONTENT_TYPE, content_type);
+            return Some(request);
+        }
+        None => to(Method::GET, &url)?,
+    };
+    if let Some(secret) = secret {
+        request.headers_mut().insert(AUTHORIZATION, bearer(secret)?);
+    }
     Some(request)
 }
 

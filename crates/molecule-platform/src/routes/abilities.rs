@@ -57,6 +57,12 @@ impl Platform {
             row.method = Some("broadcast".to_owned());
             row.summary = Some(format!("Broadcast from {name}: {short}{ellipsis}"));
             self.log(call.now, row);
+            self.emit(
+                call.now,
+                other,
+                "BROADCAST_MESSAGE",
+                || json!({"message": message, "sender": name, "sender_id": source}),
+            );
         }
         Ok(reply::ok(&json!({"status": "sent", "delivered": others.len()})))
     }

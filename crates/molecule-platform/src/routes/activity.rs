@@ -35,6 +35,10 @@ struct Wanted {
 }
 
 impl Wanted {
+    fn pick<'a>(&self, now: UnixTime, rows: impl Iterator<Item = &'a ActivityRow>) -> Vec<&'a ActivityRow> {
+        rows.filter(|row| self.has(now, row)).take(self.limit).collect()
+    }
+
     fn has(&self, now: UnixTime, row: &ActivityRow) -> bool {
         self.activity_type.as_ref().is_none_or(|about| row.activity_type.as_str() == about)
             && self.of_people.is_none_or(|people| row.source_id.is_none() == people)
@@ -53,16 +57,16 @@ impl Platform {
             Dialect::April => wanted_april(call)?,
             Dialect::Current => wanted_current(call)?,
         };
-        let mut rows = self.feed.visible(&id, call.now.mono);
-        if let Some(cursor) = &wanted.cursor {
-            let error = "since_id cursor not found (row may have been pruned or belongs to a different workspace); omit \
-                         since_id to reset";
-            let at = rows.iter().position(|row| row.id == *cursor).ok_or(Refusal::new(StatusCode::GONE, error))?;
-            rows.truncate(at);
-            rows.reverse();
-        }
-        let rows = rows.into_iter().filter(|row| wanted.has(call.now.unix, row)).take(wanted.limit);
-        let rows: Vec<ActivityRow> = rows.map(|row| self.shown(call, row, wanted.with_peers)).collect();
+        let picked: Vec<&ActivityRow> = match &wanted.cursor {
+            None => wanted.pick(call.now.unix, self.feed.visible(&id, call.now.mono)),
+            Some(cursor) => {
+                let error = "since_id cursor not found (row may have been pruned or belongs to a different workspace); \
+                             omit since_id to reset";
+                let after = self.feed.visible_after(&id, cursor, call.now.mono);
+                wanted.pick(call.now.unix, after.ok_or(Refusal::new(StatusCode::GONE, error))?)
+            }
+        };
+        let rows: Vec<ActivityRow> = picked.into_iter().map(|row| self.shown(call, row, wanted.with_peers)).collect();
         Ok(reply::ok(&rows))
     }
 
@@ -110,7 +114,7 @@ impl Platform {
         row.response_body = value("response_body");
         if let Ok(target) = target.as_deref().map(str::parse::<WorkspaceId>).transpose() {
             row.target_id = target;
-            self.log(call.now, row);
+            self.log_and_tell(call.now, row);
         }
         Ok(reply::ok(&PostedAnswer::logged()))
     }

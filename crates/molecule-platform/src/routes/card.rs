@@ -1,7 +1,7 @@
 //! `POST /registry/update-card` (contract section 6.1; April 4.3).
 
 use molecule_proto::{Dialect, UpdateCardAnswer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
@@ -30,6 +30,8 @@ impl Platform {
         if let Some(row) = self.row(&id) {
             row.agent_card = Some(card.clone());
             row.updated = call.now.unix;
+            let id = row.id.clone();
+            self.emit(call.now, &id, "AGENT_CARD_UPDATED", || json!({"agent_card": card}));
         }
         Ok(reply::ok(&UpdateCardAnswer::updated()))
     }

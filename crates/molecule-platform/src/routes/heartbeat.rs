@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use molecule_proto::{Dialect, HeartbeatAnswer, Now, WorkspaceStatus};
-use serde_json::Value;
+use molecule_proto::{Dialect, HeartbeatAnswer, Now, WorkspaceId, WorkspaceStatus};
+use serde_json::{Value, json};
 
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
@@ -45,7 +45,9 @@ impl Platform {
         // An unknown or removed workspace gets the same answer.
         if let Some(row) = self.workspaces.get_mut(&id).filter(|row| !row.is_removed()) {
             let has_time = beat.reported.active_tasks < MOST_TASKS;
+            let (task, status) = (row.reported.current_task.clone(), row.status.clone());
             row.take(dialect, call.now, beat);
+            self.tell_of_beat(call.now, &id, &task, &status);
             if has_time {
                 self.drain(call.now, &id);
             }
@@ -56,6 +58,25 @@ impl Platform {
             answer.platform_inbound_secret = Some(self.inbound_secret_of(call.now.mono, &id));
         }
         Ok(reply::ok(&answer))
+    }
+
+    /// Tells the event streams about a heartbeat, and about what it changed.
+    fn tell_of_beat(&mut self, now: Now, id: &WorkspaceId, task_before: &str, status_before: &WorkspaceStatus) {
+        let Some(row) = self.workspaces.get(id).filter(|_| self.has_streams(id)) else { return };
+        let (active, uptime) = (row.reported.active_tasks, row.reported.uptime_seconds);
+        let (task, status) = (row.reported.current_task.clone(), row.status.clone());
+        if task != task_before {
+            self.emit(now, id, "TASK_UPDATED", || json!({"active_tasks": active, "current_task": task}));
+        }
+        self.emit(now, id, "WORKSPACE_HEARTBEAT", || json!({"active_tasks": active, "uptime_seconds": uptime}));
+        if status == *status_before {
+            return;
+        }
+        match status {
+            WorkspaceStatus::Online => self.emit(now, id, "WORKSPACE_ONLINE", || json!({})),
+            WorkspaceStatus::Degraded => self.emit(now, id, "WORKSPACE_DEGRADED", || json!({})),
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 use molecule_proto::{A2aRefusal, Dialect, ErrorBody, QueueId, WorkspaceId};
 
-use crate::a2a::{Caller, Delivery, Envelope, Purpose, Sender};
+use crate::a2a::{Caller, Delivery, Envelope, Purpose, Sender, SenderClass};
 use crate::answer::Ticket;
 use crate::auth::bearer;
 use crate::platform::{Call, Platform};
@@ -13,10 +13,11 @@ use crate::reply::{self, Refusal, Response};
 /// The header with which an agent asks for more time for its call. Any number above 0 removes the limit of 30 minutes.
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
 
-/// An answer, or the ticket of a later one.
+/// An answer, or the ticket of a later one or of a stream.
 pub(crate) enum Handled {
     Now(Response),
     Later(Ticket),
+    Stream(Ticket),
 }
 
 impl From<Response> for Handled {
@@ -29,8 +30,10 @@ impl Platform {
     pub(crate) fn post_a2a(&mut self, call: &Call<'_>, target: &str, body: &[u8]) -> Result<Handled, Refusal> {
         let caller = self.a2a_caller(call, target)?;
         let sender = match caller {
-            Caller::Agent(id) => Sender { source: Some(id), is_person: false, unbounded: asks_for_time(call.headers) },
-            Caller::Person(source) => Sender { source, is_person: true, unbounded: true },
+            Caller::Agent(id) => {
+                Sender { source: Some(id), class: SenderClass::Agent, unbounded: asks_for_time(call.headers) }
+            }
+            Caller::Person(source) => Sender { source, ..Sender::of_class(SenderClass::Person) },
         };
         self.proxy(call, target, body, sender, true)
     }
@@ -43,8 +46,7 @@ impl Platform {
         if secret.expose() != presented {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "invalid inbound secret"));
         }
-        let sender = Sender { source: None, is_person: true, unbounded: true };
-        self.proxy(call, target, body, sender, false)
+        self.proxy(call, target, body, Sender::of_class(SenderClass::Person), false)
     }
 
     fn proxy(
@@ -80,10 +82,11 @@ impl Platform {
             Err(refused) => return Ok(Response::from(refused).into()),
         };
         let silenced = |id: &WorkspaceId| self.workspaces.get(id).is_some_and(|row| !row.abilities.delegate);
-        if !sender.is_person && sender.source.as_ref().is_some_and(silenced) && envelope.method() == "message/send" {
+        let is_person = sender.class == SenderClass::Person;
+        if !is_person && sender.source.as_ref().is_some_and(silenced) && envelope.method() == "message/send" {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "tool call failed"));
         }
-        if sender.is_person && dialect == Dialect::Current {
+        if is_person && dialect == Dialect::Current {
             envelope.mark_as_a_persons(id.as_str(), says_who);
         }
         let ticket = self.mail.ticket();

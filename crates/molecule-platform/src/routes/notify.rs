@@ -1,7 +1,7 @@
 //! `POST /workspaces/:id/notify`: a message to the user (contract section 13.2; April 6.3).
 
 use http::StatusCode;
-use molecule_proto::{ActivityType, Dialect, ErrorBody, PostedAnswer, WorkspaceId};
+use molecule_proto::{ActivityType, Dialect, ErrorBody, Now, PostedAnswer, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use crate::feed::beginning;
@@ -9,7 +9,7 @@ use crate::json::Fields;
 use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 
-/// The longest text in a summary, in bytes.
+/// The longest text in a summary: bytes on April's server, characters on the current one.
 const SUMMARY: usize = 80;
 
 impl Platform {
@@ -25,28 +25,44 @@ impl Platform {
         if !row.abilities.talk_to_user {
             return Ok(silenced());
         }
-        if let Some(summary) = self.summary(&message) {
-            let mut row = self.new_activity(call.now, &id, ActivityType::A2aReceive);
-            row.method = Some("notify".to_owned());
-            row.summary = Some(summary);
-            let mut said = json!({"result": message});
-            if !files.is_empty() {
-                said["parts"] = files.into_iter().map(|file| json!({"kind": "file", "file": file})).collect();
-            }
-            row.response_body = Some(said);
-            self.log(call.now, row);
-        }
+        self.say_to_user(call.now, &id, &message, files);
         Ok(reply::ok(&PostedAnswer::sent()))
     }
 
-    /// The summary of a message. April's server cuts it after 80 bytes, and a cut within a character leaves no row. How
-    /// the current server cuts is known from delegations only.
+    /// Shows a workspace's message to its user: writes the row, and tells the event streams.
+    pub(crate) fn say_to_user(&mut self, now: Now, id: &WorkspaceId, message: &str, files: Vec<Map<String, Value>>) {
+        let april = self.config.dialect == Dialect::April;
+        let name = self.workspaces.get(id).map(|row| row.name.clone()).unwrap_or_default();
+        self.emit(now, id, "AGENT_MESSAGE", || {
+            let mut told = json!({"message": message, "name": name});
+            if april {
+                told["workspace_id"] = json!(id);
+            }
+            if !files.is_empty() {
+                told["attachments"] = json!(files);
+            }
+            told
+        });
+        let Some(summary) = self.summary(message) else { return };
+        let mut row = self.new_activity(now, id, ActivityType::A2aReceive);
+        row.method = Some("notify".to_owned());
+        row.summary = Some(summary);
+        let mut said = json!({"result": message});
+        if !files.is_empty() {
+            said["parts"] = files.into_iter().map(|file| json!({"kind": "file", "file": file})).collect();
+        }
+        row.response_body = Some(said);
+        self.log(now, row);
+    }
+
+    /// The summary of a message. April's server cuts it after 80 bytes, and a cut within a character leaves no row; the
+    /// current server cuts after 80 characters.
     fn summary(&self, message: &str) -> Option<String> {
         let short = match self.config.dialect {
-            _ if message.len() <= SUMMARY => message.to_owned(),
+            Dialect::April if message.len() <= SUMMARY => message.to_owned(),
             Dialect::April if !message.is_char_boundary(SUMMARY) => return None,
             Dialect::April => format!("{}...", beginning(message, SUMMARY)),
-            Dialect::Current => format!("{}…", beginning(message, SUMMARY - '…'.len_utf8())),
+            Dialect::Current => message.chars().take(SUMMARY).collect(),
         };
         Some(format!("Agent message: {short}"))
     }

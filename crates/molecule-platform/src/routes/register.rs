@@ -1,7 +1,7 @@
 //! `POST /registry/register` (contract section 4; April 4.1).
 
 use molecule_proto::{DeliveryMode, Dialect, Now, RegisterAnswer, WorkspaceId, WorkspaceStatus};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::json::{Fields, Malformed, holds_nul};
 use crate::platform::{Call, Platform};
@@ -145,9 +145,25 @@ impl Platform {
                 self.workspaces.insert(id.clone(), row);
             }
         }
+        self.tell_of_registration(now, id);
         let mut answer = RegisterAnswer::registered();
         answer.auth_token = mint.then(|| self.tokens.mint(&mut self.random, now.unix, id, TokenKind::Instance));
         answer
+    }
+}
+
+impl Platform {
+    /// Tells the event streams about a register that put the workspace online.
+    fn tell_of_registration(&mut self, now: Now, id: &WorkspaceId) {
+        let Some(row) = self.workspaces.get(id).filter(|_| self.has_streams(id)) else { return };
+        if row.status != WorkspaceStatus::Online {
+            return;
+        }
+        let mut told = json!({"agent_card": row.agent_card, "url": row.url});
+        if self.config.dialect == Dialect::Current {
+            told["delivery_mode"] = json!(row.delivery_mode);
+        }
+        self.emit(now, id, "WORKSPACE_ONLINE", || told);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,11 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::events::Events;
 use super::rule::{Action, RuleId};
 use crate::answer::Answer;
 
-/// The longest request body that is read, in bytes.
-const MOST_BODY: usize = 16 << 20;
 /// The pause after an error of the listener, such as too many open files.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
 
@@ -45,9 +44,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The error of a connection that a rule closes.
+/// The body of an answer: whole, or a stream of events.
+type Body = Either<Full<Bytes>, Events>;
+
+/// The error of a connection that is closed on purpose: by a rule, or in the middle of an event stream.
 #[derive(Debug)]
-struct Closed;
+pub(super) struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,15 +59,12 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
-async fn answer(
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> Result<Response<Full<Bytes>>, Closed> {
+async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Response<Body>, Closed> {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, MOST_BODY).collect().await {
+    let most = shared.lock().platform.most_body(head.uri.path());
+    let body = match Limited::new(body, most).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => return Ok(whole(too_large(most))),
         Err(_) => return Err(Closed),
     };
     let request = Request::from_parts(head, body);
@@ -78,16 +77,20 @@ async fn answer(
     let response = ruled(request, peer, shared, rule).await?;
     shared.lock().log.answered(number, response.status());
     shared.changed();
-    Ok(response.map(Full::new))
+    Ok(response)
+}
+
+fn whole(response: Response<Bytes>) -> Response<Body> {
+    response.map(|body| Either::Left(Full::new(body)))
 }
 
 /// Applies the rule, or lets the platform answer.
 async fn ruled(
     request: Request<Bytes>,
     peer: SocketAddr,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     rule: Option<(RuleId, Action)>,
-) -> Result<Response<Bytes>, Closed> {
+) -> Result<Response<Body>, Closed> {
     let begin = |request| platform(request, peer, shared);
     match rule {
         None => begin(request).end().await,
@@ -109,7 +112,7 @@ async fn ruled(
             tokio::time::sleep(delay).await;
             response
         }
-        Some((_, Action::Answer(response))) => Ok(response),
+        Some((_, Action::Answer(response))) => Ok(whole(response)),
         Some((_, Action::CloseBefore)) => Err(Closed),
         Some((_, Action::CloseAfter)) => {
             drop(begin(request));
@@ -122,19 +125,21 @@ async fn ruled(
 enum Begun {
     Answered(Response<Bytes>),
     Waiting(oneshot::Receiver<Response<Bytes>>),
+    Streaming(Response<Events>),
 }
 
 impl Begun {
-    async fn end(self) -> Result<Response<Bytes>, Closed> {
+    async fn end(self) -> Result<Response<Body>, Closed> {
         match self {
-            Self::Answered(response) => Ok(response),
+            Self::Answered(response) => Ok(whole(response)),
             // The sender is dropped without an answer only when the server stops.
-            Self::Waiting(answer) => answer.await.map_err(|_| Closed),
+            Self::Waiting(answer) => answer.await.map(whole).map_err(|_| Closed),
+            Self::Streaming(response) => Ok(response.map(Either::Right)),
         }
     }
 }
 
-fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Begun {
+fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Arc<Shared>) -> Begun {
     let now = shared.now();
     let begun = {
         let mut state = shared.lock();
@@ -144,6 +149,11 @@ fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Begun
                 let (sender, answer) = oneshot::channel();
                 state.waiting.insert(ticket, sender);
                 Begun::Waiting(answer)
+            }
+            Answer::Stream(ticket, head) => {
+                let (sender, events) = Events::new(ticket, Arc::clone(shared));
+                state.streams.insert(ticket, sender);
+                Begun::Streaming(head.map(|()| events))
             }
         }
     };
@@ -160,11 +170,11 @@ async fn released(shared: &Shared, id: RuleId) {
     }
 }
 
-fn too_large() -> Response<Full<Bytes>> {
+fn too_large(most: usize) -> Response<Bytes> {
     let text = format!(
-        "{{\"error\":\"request body exceeds {MOST_BODY} byte limit: A2A body exceeds size limit\",\"truncated\":true,\"max_bytes\":{MOST_BODY}}}"
+        "{{\"error\":\"request body exceeds {most} byte limit: A2A body exceeds size limit\",\"truncated\":true,\"max_bytes\":{most}}}"
     );
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(Bytes::from(text));
     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
     response
 }

@@ -15,6 +15,7 @@ pub(crate) struct Turns {
     pub(crate) calls: Vec<(DispatchId, http::Request<Bytes>)>,
     pub(crate) cancelled: Vec<DispatchId>,
     pub(crate) answers: Vec<(Ticket, http::Response<Bytes>)>,
+    pub(crate) chunks: Vec<(Ticket, Bytes)>,
 }
 
 pub(crate) fn reply(status: u16, body: &Value) -> Outcome {
@@ -93,6 +94,7 @@ impl Bench {
                 Turn::Dispatch(id, request) => turns.calls.push((id, request)),
                 Turn::Cancel(id) => turns.cancelled.push(id),
                 Turn::Answer(ticket, response) => turns.answers.push((ticket, response)),
+                Turn::Chunk(ticket, chunk) => turns.chunks.push((ticket, chunk)),
                 Turn::Idle(_) => return turns,
                 _ => panic!("a turn of a new kind"),
             }

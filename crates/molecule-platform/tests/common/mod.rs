@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a different part of it.
 
 pub(crate) mod mail;
+pub(crate) mod stream;
 
 use std::time::Duration;
 

@@ -62,7 +62,8 @@ impl Agents {
 }
 
 fn reply(request: &http::Request<Bytes>) -> http::Response<Bytes> {
-    if request.method() == http::Method::GET {
+    if request.method() == http::Method::GET || request.uri().path_and_query().unwrap().as_str().contains("/internal/")
+    {
         return answer(404, &json!({"error": "not here"}).to_string());
     }
     let body: Value = serde_json::from_slice(request.body()).unwrap();

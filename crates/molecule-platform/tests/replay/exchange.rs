@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// A recorded request and its answer.
+#[derive(Clone)]
 pub(crate) struct Exchange {
     /// Its line number in the recording, from 1.
     pub(crate) line: usize,
@@ -101,7 +102,11 @@ impl Exchange {
         for (name, value) in &self.headers {
             request = request.header(name, matched.rewrite(value));
         }
-        request.body(Bytes::from(matched.rewrite(&body) + &rest)).unwrap()
+        let content = match self.headers.get("Content-Type").filter(|kind| kind.starts_with("multipart/")) {
+            Some(_) => form(&self.body),
+            None => (matched.rewrite(&body) + &rest).into_bytes(),
+        };
+        request.body(Bytes::from(content)).unwrap()
     }
 
     /// The answer's body if it was recorded as text, else `""`.
@@ -124,6 +129,31 @@ fn rest_of(body: &Value) -> Option<String> {
     // The shortest of these messages was answered, so that its text is known.
     let text = if rest == 2 { "ct".to_owned() } else { "x".repeat(rest) };
     head.ends_with("\"parts\":").then(|| format!(" {}{text}{}", tail.0, tail.1))
+}
+
+/// A form with files, of which only the beginning was recorded, one character for each byte.
+fn form(body: &Value) -> Vec<u8> {
+    let head = head_of(body).unwrap();
+    let mut form: Vec<u8> = head.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let length = usize::try_from(body["_bytes"].as_u64().unwrap()).unwrap();
+    let file = |name: &str, content: &str| {
+        format!(
+            "Content-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\nContent-Type: \
+             application/octet-stream\r\n\r\n{content}\r\n--xxSCENARIOxx--\r\n"
+        )
+    };
+    // The two longer forms: the end of both follows from their length, and from the files in the answer.
+    let ends = [file("../../etc/passwd", "xx"), file(&format!("{}.txt", "n".repeat(150)), "x")];
+    if form.len() < length {
+        let whole = |end: &String| {
+            let start = length.checked_sub(end.len())?;
+            let known = form.get(start..)?;
+            end.as_bytes().starts_with(known).then(|| [&form[..start], end.as_bytes()].concat())
+        };
+        form = ends.iter().find_map(whole).expect("the end of this form is not known");
+    }
+    assert_eq!(form.len(), length);
+    form
 }
 
 /// The recorded ids, tokens and secrets, and their partners in this run.
@@ -163,6 +193,10 @@ impl Matched {
     pub(crate) fn pair(&mut self, recorded: &str, ours: &str) -> bool {
         if let (Some((word, recorded)), Some((same, ours))) = (recorded.split_once(':'), ours.split_once(':')) {
             return word == same && self.pair(recorded, ours);
+        }
+        // The id of a file stands behind that of its workspace.
+        if let (Some((owner, recorded)), Some((same, ours))) = (recorded.split_once('/'), ours.split_once('/')) {
+            return (owner == same || self.pair(owner, same)) && self.pair(recorded, ours);
         }
         if let Some(partner) = self.names.get(recorded) {
             return partner == ours;

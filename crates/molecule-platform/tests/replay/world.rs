@@ -21,13 +21,15 @@ pub(crate) struct World {
     /// The outcomes of the calls in flight, and the times at which they come.
     pending: BTreeMap<DispatchId, (Time, Result<http::Response<Bytes>, DispatchFault>)>,
     answers: BTreeMap<Ticket, http::Response<Bytes>>,
+    /// The event stream that is open.
+    stream: Option<(Ticket, http::Response<Vec<u8>>)>,
 }
 
 impl World {
     pub(crate) fn new(platform: Platform, agents: Agents) -> Self {
         let now = Now { mono: Time::ZERO, unix: UnixTime::from_secs(1_795_383_587) };
         let (received, pending, answers) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
-        Self { platform, now, agents, received, pending, answers }
+        Self { platform, now, agents, received, pending, answers, stream: None }
     }
 
     /// Sends a request at a step of the script, and waits for its answer.
@@ -45,6 +47,21 @@ impl World {
             },
             _ => panic!("[{step}] an answer of a new kind"),
         }
+    }
+
+    /// Opens an event stream at a step of the script.
+    pub(crate) fn open_stream(&mut self, step: &str, request: http::Request<Bytes>) {
+        let answer = self.platform.handle(self.now, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), request);
+        let Answer::Stream(ticket, head) = answer else { panic!("[{step}] no stream") };
+        self.stream = Some((ticket, head.map(|()| Vec::new())));
+        self.turn(step);
+    }
+
+    /// Closes the event stream, and returns its head and what came on it.
+    pub(crate) fn close_stream(&mut self) -> http::Response<Bytes> {
+        let (ticket, response) = self.stream.take().expect("a stream is open");
+        self.platform.close_stream(ticket);
+        response.map(Bytes::from)
     }
 
     /// Waits until every agent has answered.
@@ -111,6 +128,11 @@ impl World {
                 }
                 Turn::Cancel(id) => drop(self.pending.remove(&id)),
                 Turn::Answer(ticket, response) => drop(self.answers.insert(ticket, response)),
+                Turn::Chunk(ticket, chunk) => {
+                    let (open, response) = self.stream.as_mut().expect("a stream is open");
+                    assert_eq!(ticket, *open);
+                    response.body_mut().extend_from_slice(&chunk);
+                }
                 Turn::Idle(wake) => return wake,
                 _ => panic!("[{step}] a turn of a new kind"),
             }
