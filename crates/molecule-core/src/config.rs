@@ -2,6 +2,7 @@
 
 pub(crate) mod base_url;
 pub(crate) mod http_url;
+pub(crate) mod inbox;
 pub(crate) mod options;
 pub(crate) mod proxy;
 pub(crate) mod route;

@@ -51,6 +51,7 @@ use crate::effect::{Dest, Staged};
 use crate::error::{Error, Result};
 pub use crate::session::{Auth, Draft};
 
+mod activity;
 mod delegation;
 mod json;
 mod notify;
@@ -61,6 +62,7 @@ mod registry;
 mod token;
 mod workspace;
 
+pub use activity::*;
 pub use delegation::*;
 pub use json::{JsonEndpoint, Mismatch, json, rows};
 pub use notify::NotifyOnce;

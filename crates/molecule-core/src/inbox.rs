@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // The machine that uses all of it is not in its place yet.
 
 mod attachment;
+pub(crate) mod feed;
 mod form;
 mod message;
 mod reply;

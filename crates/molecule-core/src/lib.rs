@@ -129,6 +129,7 @@ mod text;
 
 pub use call::wait::WaitFor;
 pub use config::base_url::BaseUrl;
+pub use config::inbox::{Backlog, InboxOptions};
 pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use config::proxy::{HttpProxy, ProxyRule};
 pub use config::route::Route;

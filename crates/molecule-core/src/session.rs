@@ -83,6 +83,8 @@ pub(crate) enum Feature {
     QueueStatus,
     /// A list of all peers whose length is within the limit.
     AllPeers,
+    /// `POST /workspaces/:id/activity/ack`.
+    ActivityAck,
 }
 
 /// How urgently the loop should end. The level only rises.

@@ -11,7 +11,7 @@ use molecule_core::effect::Effect;
 use molecule_core::endpoint::Auth;
 use molecule_core::endpoint::*;
 use molecule_core::machines::Call;
-use molecule_core::proto::{AgentCard, HeartbeatRequest, Token};
+use molecule_core::proto::{ActivityType, AgentCard, HeartbeatRequest, Token};
 use serde::Serialize;
 use serde_json::{Value, json};
 use support::platform::PEER;
@@ -71,6 +71,59 @@ fn requests_are_those_of_the_contract() {
     let access = asked(CheckAccess::new(PEER).unwrap());
     let body = json!({"caller_id": ID, "target_id": PEER});
     assert_eq!(access, ("POST /registry/check-access".into(), None, body, small));
+}
+
+#[test]
+fn a_page_of_the_feed_is_asked_for_with_the_parameters_of_the_contract() {
+    let own = Some(secret("first"));
+    let cap = 64 * 1024 * 1024;
+    let row = "00000000-0000-4000-8000-000000000001";
+    let all = asked(ActivityFeed::new());
+    assert_eq!(all, ("GET /workspaces/:id/activity".into(), own.clone(), Value::Null, cap));
+    let after = ActivityFeed::new().since_id(row.parse().unwrap()).limit(500).peer_info().max_body(7);
+    let query = format!("limit=500&since_id={row}&include=peer_info");
+    assert_eq!(asked(after), (format!("GET /workspaces/:id/activity?{query}"), own.clone(), Value::Null, 7));
+    let before = ActivityFeed::new()
+        .activity_type(ActivityType::A2aReceive)
+        .source(ActivitySource::Agent)
+        .since(Duration::from_millis(1500))
+        .peer_id(PEER.parse().unwrap())
+        .before("2026-11-22T21:39:47.237554Z".parse().unwrap());
+    let query = "type=a2a_receive&source=agent&since_secs=2&peer_id=:peer&before_ts=2026-11-22T21:39:47.237554Z";
+    assert_eq!(asked(before).0, format!("GET /workspaces/:id/activity?{query}"));
+    // The server refuses 0.
+    assert_eq!(asked(ActivityFeed::new().since(Duration::ZERO)).0, "GET /workspaces/:id/activity?since_secs=1");
+    let ack = asked(AckActivity(7));
+    assert_eq!(ack, ("POST /workspaces/:id/activity/ack".into(), own, json!({"acked_seq": 7}), 64 * 1024));
+}
+
+#[test]
+fn a_row_of_the_feed_that_cannot_be_read_hides_no_other() {
+    let row = |n: u32, text: &str| {
+        format!(
+            r#"{{"id":"00000000-0000-4000-8000-{n:012}","workspace_id":"{ID}","activity_type":"a2a_receive",
+                "source_id":null,"created_at":"2026-11-22T21:39:47.237554Z","seq":{n},"request_body":{text}}}"#
+        )
+    };
+    let read = |rows: &[String]| {
+        let body = format!("[{}]", rows.join(","));
+        let mut answer = http::Response::new(Bytes::from(body));
+        answer.headers_mut().insert("date", "Sun, 22 Nov 2026 21:39:48 GMT".parse().unwrap());
+        ActivityFeed::new().decode(&answer).unwrap()
+    };
+    let seqs = |page: &ActivityPage| page.rows.iter().filter_map(|row| row.seq).collect::<Vec<_>>();
+    let broken = row(2, "null").replace("\"source_id\":null", "\"source_id\":\"not an id\"");
+    let page = read(&[row(1, "\"half \\ud83d\""), broken, "{\"id\":7}".into(), "null".into(), row(3, "{}")]);
+    assert_eq!((seqs(&page), page.unplaced, page.is_cut), (vec![1, 3], 2, false));
+    assert_eq!(page.unreadable[0].id.as_str(), "00000000-0000-4000-8000-000000000002");
+    assert_eq!(page.unreadable[0].seq, Some(2));
+    assert_eq!(page.date.unwrap().to_string(), "2026-11-22T21:39:48Z");
+    // A row that needs more memory than a page may is passed over; those that fit no more are left for the next page.
+    let huge = format!("[{}0]", "0,".repeat(700_000));
+    let large = format!("\"{}\"", "x".repeat(15 << 20));
+    let page = read(&[row(1, "{}"), row(2, &huge), row(3, &large), row(4, &large), row(5, "{}")]);
+    assert_eq!((seqs(&page), page.unreadable.len(), page.is_cut), (vec![1, 3], 1, true));
+    assert!(ActivityFeed::new().decode(&http::Response::new(Bytes::from_static(b"{}"))).is_err());
 }
 
 macro_rules! corpus {

@@ -17,6 +17,9 @@
 //! | a key that `serde_json` reserves for itself | the same key with U+FFFD as its first character |
 //! | more values than fit into [`MAX_MEMORY`] | [`Unreadable::TooManyValues`]; for a [list](rows), the rows that fit |
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::rows::Rows;
@@ -118,6 +121,73 @@ pub fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Rows<T>, Unreadable> {
         }
     }
     Ok(rows)
+}
+
+/// A list that is split into its rows, none of which is built yet. Its reader decides row by row how much memory it
+/// spends, and may read a part of a row that it does not build.
+///
+/// `Debug` shows the length, never the text.
+///
+/// ```
+/// use molecule_proto::json::RawRows;
+/// let rows = RawRows::new(br#"[{"id":1,"text":"a long text"},{"id":2}]"#)?;
+/// let ids: Vec<_> = rows.iter().map(|row| row.read::<Id>().map(|row| row.id)).collect();
+/// assert_eq!(ids, [Ok(1), Ok(2)]);
+/// # #[derive(serde::Deserialize)]
+/// # struct Id { id: u32 }
+/// # Ok::<(), molecule_proto::json::Unreadable>(())
+/// ```
+pub struct RawRows<'a> {
+    text: Cow<'a, str>,
+}
+
+impl<'a> RawRows<'a> {
+    /// Repairs a body and checks that it is a list. `null` is an empty one.
+    ///
+    /// # Errors
+    /// [`Unreadable::Mismatch`] if the body is not a list.
+    pub fn new(body: &'a [u8]) -> Result<Self, Unreadable> {
+        let Scanned { text, .. } = scan(body, usize::MAX)?;
+        // Checks that the body is a list, without building a value.
+        serde_json::from_str::<Option<Vec<IgnoredAny>>>(&text)?;
+        Ok(Self { text })
+    }
+
+    /// The rows, in the order of the list.
+    pub fn iter(&self) -> impl Iterator<Item = RawRow<'_>> {
+        split(&self.text).map(RawRow)
+    }
+}
+
+impl fmt::Debug for RawRows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawRows({} bytes)", self.text.len())
+    }
+}
+
+/// A row of [`RawRows`]: JSON text that was repaired.
+#[derive(Clone, Copy)]
+pub struct RawRow<'a>(&'a str);
+
+impl RawRow<'_> {
+    /// The estimated memory of the row's values, in bytes.
+    pub fn memory(&self) -> usize {
+        scan(self.0.as_bytes(), usize::MAX).map_or(usize::MAX, |row| row.memory)
+    }
+
+    /// Reads the row as JSON of this type, whatever memory it needs. Keys that the type skips are not built.
+    ///
+    /// # Errors
+    /// [`Unreadable::Mismatch`].
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
+        Ok(from_text(self.0)?)
+    }
+}
+
+impl fmt::Debug for RawRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawRow({} bytes)", self.0.len())
+    }
 }
 
 /// The rows of a text that is known to be a list or `null`.

@@ -25,6 +25,7 @@ mod database_time;
 mod delegation;
 mod dialect;
 mod error_body;
+mod event_stream;
 pub mod header;
 mod heartbeat;
 mod id;
@@ -76,6 +77,7 @@ pub use delegation::{
 };
 pub use dialect::Dialect;
 pub use error_body::ErrorBody;
+pub use event_stream::{EventReader, StreamEvent, StreamEventType};
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
 pub use id::{ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
 pub use message::{Message, NotAMessage, Role};

@@ -183,9 +183,32 @@ pub fn activity(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/activity")
 }
 
+/// `GET`: read a part of the activity feed (contract section 12.1). The values are percent-encoded.
+///
+/// ```
+/// # use molecule_proto::{WorkspaceId, path};
+/// let path = path::activity_page(&WorkspaceId::from_random([0; 16]), &[("type", "a&b"), ("limit", "500")]);
+/// assert!(path.ends_with("/activity?type=a%26b&limit=500"));
+/// ```
+pub fn activity_page(id: &WorkspaceId, query: &[(&'static str, &str)]) -> String {
+    let mut path = activity(id);
+    for (index, (name, value)) in query.iter().enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(name);
+        path.push('=');
+        path.push_str(&query_value(value));
+    }
+    path
+}
+
 /// `POST`: report the last row that was read; not on April's server (contract section 12.4).
 pub fn activity_ack(id: &WorkspaceId) -> String {
     format!("/workspaces/{id}/activity/ack")
+}
+
+/// `GET`: the stream of events (contract section 18.6).
+pub fn events_stream(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/events/stream")
 }
 
 /// `POST`: send a message to the user (contract section 13.2).

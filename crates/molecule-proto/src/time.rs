@@ -127,6 +127,19 @@ impl Add<Duration> for UnixTime {
     }
 }
 
+impl Sub<Duration> for UnixTime {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        let borrow = u32::from(self.nanos < duration.subsec_nanos());
+        let secs = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self::new(
+            self.secs.saturating_sub(secs).saturating_sub(i64::from(borrow)),
+            borrow * 1_000_000_000 + self.nanos - duration.subsec_nanos(),
+        )
+    }
+}
+
 impl fmt::Display for UnixTime {
     /// Writes RFC 3339 in UTC, without trailing zeros in the fraction, as the platform does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,6 +276,9 @@ mod tests {
             UnixTime::from_secs(LATEST) + Duration::from_nanos(999_999_999)
         );
         assert_eq!(UnixTime::from_secs(5).since(UnixTime::from_secs(9)), Duration::ZERO);
+        assert_eq!((UnixTime::from_secs(9) - Duration::MAX).as_secs(), EARLIEST);
+        assert_eq!(UnixTime::new(9, 5) - Duration::new(2, 6), UnixTime::new(6, 999_999_999));
+        assert_eq!(UnixTime::new(9, 5) - Duration::new(2, 5), UnixTime::from_secs(7));
     }
 
     #[test]
