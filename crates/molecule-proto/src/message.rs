@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::part::{Part, rest, take_object, take_text};
+use crate::trace_parent::TraceParent;
 use crate::words::words;
 
 words! {
@@ -108,6 +109,17 @@ impl Message {
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
+    }
+
+    /// Sets its position in a trace (`metadata.traceparent`).
+    #[must_use]
+    pub fn with_trace_parent(self, parent: TraceParent) -> Self {
+        self.with_metadata(TraceParent::KEY, parent.to_string())
+    }
+
+    /// Its position in a trace; `None` if it has none, or one that is not of the W3C's format.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.metadata.get(TraceParent::KEY)?.as_str()?.parse().ok()
     }
 
     /// The texts of its parts, in order.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// A position in a distributed trace: the value of a `traceparent` (W3C Trace Context, level 2).
 ///
 /// The platform's proxy drops headers, so that the value travels in `params.message.metadata.traceparent`
-/// ([`KEY`](Self::KEY)). It is written as version 00: `00-<trace id>-<parent id>-<flags>`, all of it in lower-case
+/// ([`Message::with_trace_parent`](crate::Message::with_trace_parent)). It travels with no delegation, since the platform
+/// writes that message itself and takes nothing but the task (contract section 14.1). It is written as version 00: `00-<trace id>-<parent id>-<flags>`, all of it in lower-case
 /// hexadecimal digits. A value of a later version is read as far as version 00 goes. Flags that the standard does not
 /// define are read as 0.
 ///

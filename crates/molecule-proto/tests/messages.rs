@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use molecule_proto::{
-    Artifact, FileContent, Message, Part, PartContent, Reply, Role, RpcAnswer, RpcRequest, Task, TaskState,
+    Artifact, FileContent, Message, Part, PartContent, Reply, Role, RpcAnswer, RpcRequest, Task, TaskState, TraceParent,
 };
 use serde_json::{Value, json};
 
@@ -73,6 +73,17 @@ fn parts_are_read_in_every_spelling() {
     ];
     for (sent, expected) in cases {
         assert_eq!(parts(sent.clone()), expected, "{sent}");
+    }
+}
+
+#[test]
+fn a_trace_context_travels_in_the_metadata() {
+    let parent: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    let sent = written(Message::text("x").with_trace_parent(parent));
+    assert_eq!(sent["metadata"], json!({"traceparent": parent.to_string()}));
+    assert_eq!(message(&sent).trace_parent(), Some(parent));
+    for odd in [json!({}), json!({"traceparent": 7}), json!({"traceparent": "00-0-0-01"}), json!(null)] {
+        assert_eq!(message(&json!({"metadata": odd})).trace_parent(), None, "{odd}");
     }
 }
 

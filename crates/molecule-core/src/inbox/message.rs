@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, TraceParent, UnixTime};
+use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, TraceParent, UnixTime, json};
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
@@ -29,11 +29,17 @@ pub struct InboundMessage {
 
 #[derive(Clone)]
 struct Inner {
-    row: ActivityRow,
+    id: ActivityId,
+    received_at: UnixTime,
     sender: Sender,
+    conversation: Conversation,
+    duplicate_key: Option<String>,
+    /// The row, as JSON. A thousand messages may wait for their handler, and as values each would need 4 KiB more.
+    json: Box<str>,
+    /// The row as values, from when somebody looks into it.
+    row: OnceLock<Box<ActivityRow>>,
     /// Files that came in rows of their own.
     uploads: Vec<Attachment>,
-    /// A message that waits for its handler needs the memory of its row alone.
     parts: OnceLock<Vec<Part>>,
     attachments: OnceLock<Vec<Attachment>>,
 }
@@ -42,18 +48,30 @@ static NO_METADATA: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl InboundMessage {
     pub(crate) fn from_row(row: ActivityRow, sender: Sender, uploads: Vec<Attachment>) -> Self {
-        let inner = Inner { row, sender, uploads, parts: OnceLock::new(), attachments: OnceLock::new() };
+        let metadata = request_metadata(&row).unwrap_or(&NO_METADATA);
+        let inner = Inner {
+            id: row.id.clone(),
+            received_at: row.created_at,
+            conversation: sender.conversation(metadata),
+            duplicate_key: duplicate_key(&sender, metadata, message_id(&row)),
+            sender,
+            json: serde_json::to_string(&row).expect("all keys of a row are strings").into(),
+            row: OnceLock::new(),
+            uploads,
+            parts: OnceLock::new(),
+            attachments: OnceLock::new(),
+        };
         Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
     }
 
     /// The id of the message's row in the feed, which no other message of this agent has.
     pub fn id(&self) -> &ActivityId {
-        &self.inner.row.id
+        &self.inner.id
     }
 
     /// The id that the sender gave the message (`params.message.messageId`).
     pub fn message_id(&self) -> Option<&str> {
-        message_id(&self.inner.row)
+        message_id(self.raw())
     }
 
     /// Who wrote it.
@@ -76,28 +94,28 @@ impl InboundMessage {
     /// Its content, in order. A platform's report that has a text only (a delegation's result, a broadcast) has it as
     /// its one part.
     pub fn parts(&self) -> &[Part] {
-        self.inner.parts.get_or_init(|| read_parts(&self.inner.row))
+        self.inner.parts.get_or_init(|| read_parts(self.raw()))
     }
 
     /// Its files: the file parts in order, then the uploads of a person that no part names.
     pub fn attachments(&self) -> &[Attachment] {
-        self.inner.attachments.get_or_init(|| read_attachments(&self.inner))
+        self.inner.attachments.get_or_init(|| read_attachments(self.raw(), &self.inner.uploads))
     }
 
     /// The id of the conversation, if the sender named one. Messages of people to one agent all have the same fixed text
     /// here, unless their client chose another.
     pub fn context_id(&self) -> Option<&str> {
-        text_of(message(&self.inner.row)?, &["contextId", "context_id"])
+        text_of(message(self.raw())?, &["contextId", "context_id"])
     }
 
     /// The id of the task that it belongs to, if the sender named one.
     pub fn task_id(&self) -> Option<&str> {
-        text_of(message(&self.inner.row)?, &["taskId", "task_id"])
+        text_of(message(self.raw())?, &["taskId", "task_id"])
     }
 
     /// The id of the delegation that it is, or whose result it is.
     pub fn delegation_id(&self) -> Option<&str> {
-        let row = &self.inner.row;
+        let row = self.raw();
         let bodies = [row.request_body.as_ref(), row.response_body.as_ref()];
         text_of(self.message_metadata(), &["delegation_id"])
             .or_else(|| bodies.into_iter().flatten().find_map(|body| body.get("delegation_id")?.as_str()))
@@ -122,17 +140,17 @@ impl InboundMessage {
     /// The metadata of the request (`params.metadata`). The platform writes there which person or channel sent it;
     /// peers write there what they like.
     pub fn metadata(&self) -> &Map<String, Value> {
-        request_metadata(&self.inner.row).unwrap_or(&NO_METADATA)
+        request_metadata(self.raw()).unwrap_or(&NO_METADATA)
     }
 
     /// The metadata of the message itself (`params.message.metadata`).
     pub fn message_metadata(&self) -> &Map<String, Value> {
-        message_metadata(&self.inner.row).unwrap_or(&NO_METADATA)
+        message_metadata(self.raw()).unwrap_or(&NO_METADATA)
     }
 
     /// When the platform received it, by the platform's clock.
     pub fn received_at(&self) -> UnixTime {
-        self.inner.row.created_at
+        self.inner.received_at
     }
 
     /// Which attempt of the handler this is, counted from 1. An attempt during which the process died counts, too.
@@ -148,7 +166,17 @@ impl InboundMessage {
 
     /// The row of the feed, with everything that the other methods leave out.
     pub fn raw(&self) -> &ActivityRow {
-        &self.inner.row
+        self.inner.row.get_or_init(|| {
+            // Only a row that the application made itself can be nested so deeply that the strict reader refuses it.
+            let row =
+                serde_json::from_str(&self.inner.json).ok().or_else(|| json::read(self.inner.json.as_bytes()).ok());
+            row.expect("the row was written by this crate")
+        })
+    }
+
+    /// The row as JSON.
+    pub(crate) fn json(&self) -> &str {
+        &self.inner.json
     }
 
     /// The same message for an attempt of the handler, with a flag of its own.
@@ -170,25 +198,32 @@ impl InboundMessage {
     }
 
     /// The conversation that it belongs to, in which messages are handled one after another.
-    pub(crate) fn conversation(&self) -> Conversation {
-        self.sender().conversation(self.metadata())
+    pub(crate) fn conversation(&self) -> &Conversation {
+        &self.inner.conversation
     }
 
-    /// What is the same in every copy of the message, in whatever row, and in no other message; `None` if nothing is.
-    ///
-    /// Senders choose the ids of their messages, so that one sender must not be able to make another's message a
-    /// duplicate. Channels count per chat. A redelivery of a webhook gets a new message id.
-    pub(crate) fn duplicate_key(&self) -> Option<String> {
-        let text = |key| self.metadata().get(key).and_then(Value::as_str);
-        let (by, id) = match self.sender() {
-            Sender::Channel(kind) if kind == GITHUB => (kind.as_str(), text("delivery_id").or(self.message_id())?),
-            Sender::Channel(kind) => (kind.as_str(), self.message_id()?),
-            Sender::Peer { id, .. } => (id.as_str(), self.message_id()?),
-            Sender::User | Sender::Platform(_) | Sender::Own | Sender::Unknown => ("", self.message_id()?),
-        };
-        let key = format!("{by}/{}/{id}", text("chat_id").filter(|_| !by.is_empty()).unwrap_or_default());
-        (key.len() <= LONGEST_KEY).then_some(key)
+    /// A text that every copy of the message has, in whatever row, and no other message; `None` if there is none.
+    pub(crate) fn duplicate_key(&self) -> Option<&str> {
+        self.inner.duplicate_key.as_deref()
     }
+}
+
+/// Senders choose the ids of their messages, so that one sender must not be able to make another's message a duplicate.
+/// Channels count per chat. A redelivery of a webhook gets a new message id.
+fn duplicate_key(sender: &Sender, metadata: &Map<String, Value>, message_id: Option<&str>) -> Option<String> {
+    let text = |key| metadata.get(key).and_then(Value::as_str);
+    let (by, id) = match sender {
+        Sender::Channel(kind) if kind == GITHUB => (kind.as_str(), text("delivery_id").or(message_id)?),
+        Sender::Channel(kind) => (kind.as_str(), message_id?),
+        Sender::Peer { id, .. } => (id.as_str(), message_id?),
+        Sender::User | Sender::Platform(_) | Sender::Own | Sender::Unknown => ("", message_id?),
+    };
+    let chat = match sender {
+        Sender::Channel(_) => text("chat_id").unwrap_or_default(),
+        Sender::User | Sender::Peer { .. } | Sender::Platform(_) | Sender::Own | Sender::Unknown => "",
+    };
+    let key = format!("{by}/{chat}/{id}");
+    (key.len() <= LONGEST_KEY).then_some(key)
 }
 
 /// The longest key of a message that is kept, in bytes. A message with a longer one is known by its row alone.
@@ -236,9 +271,9 @@ fn read_parts(row: &ActivityRow) -> Vec<Part> {
 }
 
 /// Copies only the parts that may be files.
-fn read_attachments(inner: &Inner) -> Vec<Attachment> {
-    let own = &inner.row.workspace_id;
-    let parts = message(&inner.row).and_then(|message| message.get("parts").or_else(|| message.get("content")));
+fn read_attachments(row: &ActivityRow, uploads: &[Attachment]) -> Vec<Attachment> {
+    let own = &row.workspace_id;
+    let parts = message(row).and_then(|message| message.get("parts").or_else(|| message.get("content")));
     let parts = match parts {
         Some(Value::Array(parts)) => parts.as_slice(),
         Some(part) => std::slice::from_ref(part),
@@ -250,8 +285,8 @@ fn read_attachments(inner: &Inner) -> Vec<Attachment> {
             files.extend(Attachment::of_part(&Part::from(part.clone()), at, own));
         }
     }
-    let listed = inner.row.attachments.iter().flatten().filter_map(|listed| Attachment::of_row(listed, own));
-    listed.chain(inner.uploads.iter().cloned()).for_each(|file| file.join(&mut files));
+    let listed = row.attachments.iter().flatten().filter_map(|listed| Attachment::of_row(listed, own));
+    listed.chain(uploads.iter().cloned()).for_each(|file| file.join(&mut files));
     files
 }
 
@@ -330,7 +365,7 @@ mod tests {
     fn a_duplicate_is_the_same_message_of_the_same_sender_in_the_same_chat() {
         let channel = || Sender::Channel("telegram".to_owned());
         let github = || Sender::Channel(GITHUB.to_owned());
-        let key = |sender, id, around| message(sender, id, around).duplicate_key();
+        let key = |sender, id, around| message(sender, id, around).duplicate_key().map(str::to_owned);
         let same = [
             (key(Sender::User, "m", json!({})), key(Sender::User, "m", json!({"chat_id": "1"}))),
             (key(peer("3"), "m", json!({"a": 1})), key(peer("3"), "m", json!({}))),
@@ -359,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_conversation_is_a_sender_and_for_channels_a_chat() {
-        let of = |sender, around| message(sender, "m", around).conversation();
+        let of = |sender, around| message(sender, "m", around).conversation().clone();
         let channel = |kind: &str| Sender::Channel(kind.to_owned());
         let nudge = Sender::Platform(PlatformKind::InboxNudge);
         assert_eq!(of(Sender::User, json!({"chat_id": "1"})), of(Sender::User, json!({})));
@@ -388,6 +423,22 @@ mod tests {
             [(Some(0), Some(3), Some("a.png")), (None, Some(3), Some("a.png"))]
         );
         assert_eq!(clone.attachments().len(), 1);
+    }
+
+    #[test]
+    fn a_message_that_waits_is_held_as_text_alone() {
+        let message = message(peer("3"), "m", json!({}));
+        let _ = (message.id(), message.sender(), message.received_at(), message.for_attempt(2), message.clone());
+        let _ = (message.conversation(), message.duplicate_key(), message.json(), format!("{message:?}"));
+        assert!(message.inner.row.get().is_none());
+        assert_eq!(serde_json::to_string(message.raw()).unwrap(), message.json());
+    }
+
+    #[test]
+    fn a_row_that_the_application_nested_too_deeply_is_cut() {
+        let deep = (0..300).fold(json!(7), |inner, _| json!([inner]));
+        let message = message(Sender::User, "m", json!({"deep": deep}));
+        assert!(message.metadata()["deep"].is_array() && message.names(&format!("platform-pending:{OWN}/{FILE}")));
     }
 
     #[test]

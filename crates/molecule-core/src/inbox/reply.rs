@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use molecule_proto::{Message, Part, refuse_nul, refuse_nul_in_json};
+use molecule_proto::{Message, Part, TraceParent, refuse_nul, refuse_nul_in_json};
 use serde_json::{Map, Value};
 
 use super::attachment::OutgoingFile;
@@ -67,6 +67,11 @@ impl Reply {
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
+    }
+
+    /// Sets the position in a trace of the message to a peer. By default it is that of the message which is answered.
+    pub fn with_trace_parent(self, parent: TraceParent) -> Self {
+        self.with_metadata(TraceParent::KEY, parent.to_string())
     }
 
     /// Sends the reply also if the message was a reply itself. Without this word it is not sent, so that two agents that

@@ -199,7 +199,7 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(message).unwrap(), expected);
         let own_span = TRACE.replace("00f067aa", "11f067aa");
-        let reply = Reply::text("done").with_metadata(TraceParent::KEY, own_span.as_str());
+        let reply = Reply::text("done").with_trace_parent(own_span.parse().unwrap());
         let message = stored(peer(), json!({"traceparent": TRACE}), reply).message("r-1");
         assert_eq!(message.metadata[TraceParent::KEY], own_span, "a span of the application's own comes first");
     }
