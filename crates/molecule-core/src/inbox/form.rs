@@ -1,4 +1,5 @@
-//! What a row of the feed is to the agent: the one place that tells every form of row apart.
+//! What a row of the feed is to the agent: the one place that tells every form of row apart (contract sections 12.3 and
+//! 12.5; April 6.1).
 
 use molecule_proto::{ActivityRow, ActivityType, Part, WorkspaceId, json};
 use serde_json::{Map, Value};

@@ -11,7 +11,7 @@ use crate::printable::line;
 /// Who wrote a message, by the row of the feed and not by what the text says of itself.
 ///
 /// The platform names a peer by its credential. People, channels, webhooks and the platform itself all come without a
-/// sender, and the markers of the message tell them apart.
+/// sender, and the markers of the message tell them apart (contract section 12.5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
