@@ -5,9 +5,11 @@
 mod attachment;
 pub(crate) mod feed;
 mod form;
+mod key;
 mod message;
 mod reply;
 mod reply_handle;
+mod reply_id;
 mod sender;
 mod stored_reply;
 

@@ -45,6 +45,7 @@ const ALLOWED: [(&str, &[&str]); 3] = [
             "percent-encoding",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "zeroize",
         ],
@@ -171,7 +172,7 @@ mod tests {
         assert_eq!(found("molecule-core", "tokio", None).len(), 1);
         assert_eq!(found("molecule-core", "proptest", Some("dev")), []);
         assert_eq!(found("molecule-core", "bytes", None), []);
-        assert_eq!(found("molecule-core", "sha2", None).len(), 1);
+        assert_eq!(found("molecule-core", "tar", None).len(), 1);
         assert_eq!(found("molecule-plugin", "sha2", None), []);
         assert_eq!(found("molecule-plugin", "bytes", None).len(), 1);
         assert_eq!(found("molecule-proto", "bytes", None).len(), 1);
