@@ -5,6 +5,7 @@
 mod attachment;
 pub(crate) mod feed;
 mod form;
+pub(crate) mod journal;
 mod key;
 mod message;
 mod reply;

@@ -1,0 +1,125 @@
+//! The records of the journal.
+
+use molecule_proto::{ActivityId, ActivityRow, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::effect::Durability;
+use crate::event::ReplyEnd;
+use crate::inbox::feed::Position;
+use crate::inbox::key::Key;
+use crate::inbox::stored_reply::StoredReply;
+
+/// What the outbox needs to tell whether a reply has arrived that may have been sent.
+pub(crate) type Mark = Value;
+
+/// The most bytes of a reason that are stored.
+const MAX_WHY: usize = 1_000;
+
+/// One thing that the journal remembers. Each says what is now so, and changes nothing if it is read a second time.
+///
+/// Rows are messages of the feed. The reply with number 0 to a message is the one that its handler returned, or put off;
+/// others are counted from 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// The inbox started for the first time.
+    Started { at: UnixTime },
+    /// An attempt to handle a message begins. Attempts are counted from 1.
+    Begun { row: ActivityId, attempt: u32 },
+    /// The attempt was given up, because the agent stops. It does not count.
+    Interrupted { row: ActivityId, attempt: u32 },
+    /// The handler failed.
+    Failed { row: ActivityId, attempt: u32, why: String },
+    /// The message was handled. `message_id` is the text by which another row of the same message is told, the message's
+    /// `duplicate_key()`.
+    Handled { row: ActivityId, message_id: Option<String>, reply: HandlerReply },
+    /// A reply to a message, beside that of its handler or after it. It is ignored if the message already has a reply with
+    /// this number.
+    Reply { row: ActivityId, n: u32, reply: StoredReply },
+    /// A reply that has no id on the wire is about to be sent.
+    Marked { row: ActivityId, n: u32, mark: Mark },
+    /// A reply needs nothing more.
+    ReplyEnded { row: ActivityId, n: u32, end: ReplyEnd },
+    /// The message is a dead letter. `letter` is the whole row as JSON text, since the feed may not show it again.
+    Dead { row: ActivityId, message_id: Option<String>, letter: String, attempts: u32, why: String },
+    /// A dead letter is given to the handler again, with no attempt counted.
+    Retried { row: ActivityId },
+    /// A file that the agent uploaded itself.
+    OwnFile { file_id: String },
+    /// The feed is read from here on.
+    Cursor { position: Position },
+
+    // The rest is written by compactions alone.
+    /// A reply that is put off, with what is needed to send it.
+    Later { row: ActivityId, reply: StoredReply },
+    /// Messages that need nothing from the feed any more, from the oldest to the newest.
+    Done { rows: Vec<Key> },
+    /// The ids of messages that are known.
+    Messages { ids: Vec<Key> },
+    /// Which numbers of replies are taken.
+    Numbers { rows: Vec<(Key, Numbers)> },
+    /// Files that the agent uploaded itself.
+    OwnFiles { ids: Vec<Key> },
+}
+
+/// What a handler replied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HandlerReply {
+    /// There is nothing to say.
+    None,
+    /// This is to be sent, as the message's reply with number 0.
+    Now(StoredReply),
+    /// The reply is put off. This is one without content, which says where it goes.
+    Later(StoredReply),
+}
+
+/// The numbers of a message's replies that are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Numbers {
+    /// Whether number 0 is taken.
+    pub(super) handlers: bool,
+    /// How many others are taken: 1 up to this.
+    pub(super) others: u32,
+}
+
+impl Record {
+    /// The record of an attempt that failed. The reason is cut to a length that is fit to be stored.
+    pub(crate) fn failed(row: &ActivityId, attempt: u32, why: &str) -> Self {
+        Self::Failed { row: row.clone(), attempt, why: cut(why) }
+    }
+
+    /// The record of a dead letter. The reason is cut to a length that is fit to be stored.
+    pub(crate) fn dead(row: &ActivityRow, message_id: Option<&str>, attempts: u32, why: &str) -> Self {
+        let letter = serde_json::to_string(row).expect("a row is JSON");
+        Self::Dead { row: row.id.clone(), message_id: message_id.map(str::to_owned), letter, attempts, why: cut(why) }
+    }
+
+    /// Whether a power failure may take the record. It may where the feed or the peer tells again what is missing.
+    pub(super) fn durability(&self) -> Durability {
+        match self {
+            Self::Begun { .. } | Self::Interrupted { .. } | Self::Failed { .. } | Self::ReplyEnded { .. } => {
+                Durability::None
+            }
+            Self::Started { .. }
+            | Self::Handled { .. }
+            | Self::Reply { .. }
+            | Self::Marked { .. }
+            | Self::Dead { .. }
+            | Self::Retried { .. }
+            | Self::OwnFile { .. }
+            | Self::Cursor { .. }
+            | Self::Later { .. }
+            | Self::Done { .. }
+            | Self::Messages { .. }
+            | Self::Numbers { .. }
+            | Self::OwnFiles { .. } => Durability::Sync,
+        }
+    }
+}
+
+fn cut(why: &str) -> String {
+    let most = (0..=why.len().min(MAX_WHY)).rev().find(|at| why.is_char_boundary(*at)).unwrap_or_default();
+    why[..most].to_owned()
+}
