@@ -230,6 +230,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_effect_that_always_has_more_to_tell_holds_back_no_other() {
+        let (sender, progress) = unbounded_channel();
+        (0..1000).for_each(|_| sender.send(Progress::default()).unwrap());
+        let mut in_flight = InFlight::default();
+        let (talkative, due) = (EffectId(2), EffectId(3));
+        in_flight.push(EffectId(1), Performing::request(pending(), Span::none()));
+        in_flight.push(talkative, Performing::Fetch(Box::pin(pending()), progress));
+        in_flight.push(due, Performing::over(Outcome::Host(HostResult::Prepared)));
+        let mut told = Vec::new();
+        while told.last() != Some(&due) {
+            told.push(poll_fn(|cx| in_flight.poll(cx)).await.0);
+        }
+        assert_eq!(told, [talkative, due]);
+    }
+
+    #[tokio::test]
     async fn an_act_on_the_store_that_is_cancelled_goes_on() {
         let mut performing = Performing::host(&host(), HostOp::Prepare, Span::none());
         performing.cancel();

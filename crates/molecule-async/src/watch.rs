@@ -102,22 +102,28 @@ impl Client {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use http::Uri;
-    use molecule_conformance::{PeerAction, ScriptedPeer};
-    use molecule_core::Transport;
-    use molecule_core::effect::EffectId;
+    use molecule_conformance::{ID, PeerAction, ScriptedPeer, Watcher};
+    use molecule_core::effect::FaultKind;
+    use molecule_core::proto::WorkspaceId;
+    use molecule_core::{Options, Transport};
+    use molecule_host::{Host, SharedSession, Storage};
     use tokio::task::spawn_blocking;
     use tokio::time::timeout;
 
     use super::*;
-    use crate::in_flight::{InFlight, Performing};
+    use crate::driver::Driver;
 
     const PATIENCE: Duration = Duration::from_secs(10);
     const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
 
-    fn begin(peer: &ScriptedPeer) -> Watching {
+    fn request(peer: &ScriptedPeer, path: &str) -> (Request<Bytes>, Limits) {
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = peer.url().parse::<Uri>().unwrap();
-        let limits = Limits::of(PATIENCE, 1000).read(100 * PATIENCE);
+        *request.uri_mut() = format!("{}{path}", peer.url()).parse::<Uri>().unwrap();
+        (request, Limits::of(PATIENCE, 1000).read(100 * PATIENCE))
+    }
+
+    fn begin(peer: &ScriptedPeer) -> Watching {
+        let (request, limits) = request(peer, "");
         Watching::begin(Client::new(&Transport::new()).unwrap(), request, limits, Span::none())
     }
 
@@ -142,6 +148,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_watch_ends_and_frees_its_connection_when_its_machine_cancels_it_or_is_done() {
+        for machine in [Watcher::cancelling, Watcher::leaving] {
+            let peer = ScriptedPeer::start(|connection| {
+                connection.request();
+                connection.send(format!("{HEAD}: ping\n\n"));
+                assert!(connection.is_left());
+            });
+            let id: WorkspaceId = ID.parse().unwrap();
+            let session = SharedSession::new(Options::new(peer.url(), &id).build().unwrap(), None);
+            let host = Host::new(Storage::Memory.open(&id).unwrap());
+            let driver = Driver::new(session, host, Client::new(&Transport::new()).unwrap());
+            let (request, limits) = request(&peer, "");
+            let (read, fault) = timeout(PATIENCE, driver.call(machine(request, limits))).await.unwrap().unwrap();
+            assert_eq!(read, b": ping\n\n");
+            assert!(fault.is_none_or(|fault| fault.kind == FaultKind::Cancelled));
+            let watch = peer.watch();
+            assert!(spawn_blocking(move || watch.wait(|log| log.closed == 1)).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
     async fn a_stream_whose_pieces_nobody_takes_is_not_read() {
         const FLOOD: u64 = 200 << 20;
         let peer = ScriptedPeer::answering(|_| vec![PeerAction::send(HEAD), PeerAction::Flood(FLOOD)]);
@@ -160,47 +187,5 @@ mod tests {
             written
         });
         assert!(stuck.await.unwrap() < FLOOD / 4);
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_floods_holds_back_no_other_effect() {
-        let peer = ScriptedPeer::answering(|request| {
-            if request.is("GET /stream") {
-                vec![PeerAction::send(HEAD), PeerAction::Flood(1 << 40)]
-            } else {
-                vec![PeerAction::ok()]
-            }
-        });
-        let client = Client::new(&Transport::new()).unwrap();
-        let request = |path: &str| {
-            let mut request = Request::new(Bytes::new());
-            *request.uri_mut() = format!("{}{path}", peer.url()).parse::<Uri>().unwrap();
-            request
-        };
-        let limits = Limits::of(PATIENCE, 1000);
-        let mut in_flight = InFlight::default();
-        let (stream, other) = (EffectId(1), EffectId(2));
-        in_flight.push(stream, Performing::watch(client.clone(), request("/stream"), limits, Span::none()));
-        let mut parts = 0;
-        while parts < 10 {
-            let (id, outcome) = poll_fn(|cx| in_flight.poll(cx)).await;
-            assert!(id == stream && !outcome.is_final(), "{outcome:?}");
-            parts += 1;
-        }
-        in_flight.push(other, Performing::request(client.send(request("/other"), limits), Span::none()));
-        let answered = async {
-            loop {
-                let (id, outcome) = poll_fn(|cx| in_flight.poll(cx)).await;
-                match outcome {
-                    Outcome::Part(_) if id == stream => {}
-                    Outcome::Response(answer) if id == other => return answer,
-                    outcome => panic!("{outcome:?}"),
-                }
-            }
-        };
-        assert_eq!(timeout(PATIENCE, answered).await.unwrap().status(), StatusCode::OK);
-        in_flight.cancel(stream);
-        let (id, outcome) = poll_fn(|cx| in_flight.poll(cx)).await;
-        assert!(id == stream && matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     }
 }

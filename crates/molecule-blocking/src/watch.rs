@@ -153,15 +153,18 @@ impl Pace {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::mpsc::{TryRecvError, sync_channel};
+    use std::sync::mpsc::TryRecvError;
     use std::thread;
     use std::time::Duration;
 
     use http::Uri;
-    use molecule_conformance::{PeerAction, ScriptedPeer};
-    use molecule_core::Transport;
+    use molecule_conformance::{ID, PeerAction, ScriptedPeer, Watcher};
+    use molecule_core::proto::WorkspaceId;
+    use molecule_core::{Options, Transport};
+    use molecule_host::{Host, SharedSession, Storage};
 
     use super::*;
+    use crate::driver::Driver;
 
     const PATIENCE: Duration = Duration::from_secs(10);
     const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
@@ -238,18 +241,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_waits_for_one_piece_and_for_its_drop_alone() {
-        let mut pace = Pace::default();
-        let first = pace.next(Bytes::from_static(b"a"));
-        let (go, gone) = sync_channel(1);
-        let waiting = thread::spawn(move || {
-            let second = pace.next(Bytes::from_static(b"b"));
-            go.send(()).unwrap();
-            second.bytes
-        });
-        assert!(gone.try_recv().is_err());
-        drop(first);
-        assert_eq!(waiting.join().unwrap(), "b");
-        assert!(gone.try_recv().is_ok());
+    fn a_watch_ends_and_frees_its_connection_when_its_machine_cancels_it_or_is_done() {
+        for machine in [Watcher::cancelling, Watcher::leaving] {
+            let peer = ScriptedPeer::start(|connection| {
+                connection.request();
+                connection.send(format!("{HEAD}: ping\n\n"));
+                assert!(connection.is_left());
+            });
+            let id: WorkspaceId = ID.parse().unwrap();
+            let session = SharedSession::new(Options::new(peer.url(), &id).build().unwrap(), None);
+            let host = Host::new(Storage::Memory.open(&id).unwrap());
+            let driver = Driver::new(session, host, Client::new(&Transport::new()).unwrap());
+            let limits = Limits::of(PATIENCE, 1000).read(100 * PATIENCE);
+            let (read, fault) = driver.call(machine(request(&peer), limits)).unwrap();
+            assert_eq!(read, b": ping\n\n");
+            assert!(fault.is_none_or(|fault| fault.kind == FaultKind::Cancelled));
+            assert!(peer.watch().wait(|log| log.closed == 1));
+        }
     }
 }

@@ -22,6 +22,7 @@ mod peer;
 mod report;
 mod run;
 mod seen;
+mod watcher;
 mod wire;
 
 pub use act::{Certificate, PeerAction};
@@ -33,3 +34,4 @@ pub use peer::{ClosedPort, Connection, Log, Received, ScriptedPeer, Watch};
 pub use report::Report;
 pub use run::{Driver, Lookup, Sighting, run};
 pub use seen::SEEN;
+pub use watcher::Watcher;
