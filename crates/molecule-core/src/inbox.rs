@@ -13,6 +13,7 @@ mod reply_handle;
 mod reply_id;
 mod sender;
 mod stored_reply;
+pub(crate) mod watch;
 
 pub(crate) use form::Form;
 pub(crate) use message::CancelFlag;
