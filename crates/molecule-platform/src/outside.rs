@@ -1,4 +1,4 @@
-//! Messages from outside the organisation: a person's, a channel's and a webhook's.
+//! Messages as acts of the owner: a person's, another agent's, a channel's and a webhook's (contract section 12.6).
 
 use molecule_proto::{Dialect, Message, Now, WorkspaceId};
 use serde_json::{Map, Value, json};
@@ -130,14 +130,28 @@ impl Platform {
     pub fn send_user_message(&mut self, now: Now, id: &WorkspaceId, message: impl Into<Message>) -> Option<String> {
         let now = self.settle(now);
         self.live(id)?;
-        let mut message = message.into();
-        let message_id = message.message_id.take().unwrap_or_else(|| self.random.uuid());
-        message.message_id = Some(message_id.clone());
-        let mut envelope = Envelope::sending(&mut self.random, json!({"message": message}));
+        let (message_id, mut envelope) = self.enveloped(message.into());
         if self.config.dialect == Dialect::Current {
             envelope.mark_as_a_persons(id.as_str(), true);
         }
         self.send_from_outside(now, id, SenderClass::Person, envelope);
+        Some(message_id)
+    }
+
+    /// Sends a message of one agent to another, and does not wait for the answer. Returns its message id, which the
+    /// platform chooses if the message has none; `None` if one of them does not exist, or if they may not talk.
+    pub fn send_agent_message(
+        &mut self,
+        now: Now,
+        from: &WorkspaceId,
+        to: &WorkspaceId,
+        message: impl Into<Message>,
+    ) -> Option<String> {
+        let now = self.settle(now);
+        self.live(from).and(self.live(to)).filter(|()| self.may_talk(from.as_str(), to.as_str()))?;
+        let (message_id, envelope) = self.enveloped(message.into());
+        let sender = Sender { source: Some(from.clone()), class: SenderClass::Agent, unbounded: false };
+        self.send(now, Delivery { target: to.clone(), sender, envelope, purpose: Purpose::Unanswered });
         Some(message_id)
     }
 
@@ -167,6 +181,13 @@ impl Platform {
         let envelope = Envelope::sending(&mut self.random, params);
         self.send_from_outside(now, id, SenderClass::Channel, envelope);
         Some(message_id)
+    }
+
+    /// The request of a message, which has an id then.
+    fn enveloped(&mut self, mut message: Message) -> (String, Envelope) {
+        let message_id = message.message_id.take().unwrap_or_else(|| self.random.uuid());
+        message.message_id = Some(message_id.clone());
+        (message_id, Envelope::sending(&mut self.random, json!({"message": message})))
     }
 
     fn send_from_outside(&mut self, now: Now, id: &WorkspaceId, class: SenderClass, envelope: Envelope) {

@@ -1,5 +1,5 @@
-//! The turns that the platform itself gives to an agent. In the agent's feed they look like messages of a person
-//! (contract section 3 of the forms; `source_id` is null).
+//! The turns that the platform itself gives to an agent (contract section 12.6; April 11). In the agent's feed they look
+//! like messages of a person: `source_id` is null.
 //!
 //! The server makes them by its own sweeps. The model makes one whenever it is asked to, so that a test decides when; it
 //! keeps to the ways in which they arrive: the current server queues them, and hands one out with each heartbeat of an

@@ -238,6 +238,25 @@ fn a_push_agent_may_answer_a_users_message_of_its_owner() {
 }
 
 #[test]
+fn an_agents_message_as_an_act_of_the_owner_has_the_form_of_a_call() {
+    let (mut bench, agent) = poll_agent();
+    let peer = bench.poll_agent("peer");
+    assert_eq!(bench.tell_now(&peer, &agent.0, &message("m-1", "x")).0, 200);
+    bench.wait(1);
+    let sent = molecule_proto::Message::text("x").with_id("m-2");
+    assert_eq!(bench.platform.send_agent_message(bench.now, &peer.0, &agent.0, sent).as_deref(), Some("m-2"));
+    let rows = messages(&mut bench, &agent);
+    let form = |row: &Value| (row["source_id"].clone(), row["summary"].clone(), row.get("response_body").cloned());
+    assert_eq!((form(&rows[0]), rows.len()), (form(&rows[1]), 2));
+    assert_eq!(rows[0]["source_id"], json!(peer.0));
+    let unknown = WorkspaceId::from_random([9; 16]);
+    assert!(bench.platform.send_agent_message(bench.now, &unknown, &agent.0, "x").is_none());
+    // The receivers are the peer and the current server's own root.
+    assert_eq!(bench.platform.send_broadcast(bench.now, &agent.0, "hear"), Some(2));
+    assert_eq!(bench.feed(&peer, "broadcast_receive")[0]["summary"], json!("Broadcast from agent: hear"));
+}
+
+#[test]
 fn an_administrators_message_and_the_owners_have_the_same_form() {
     let (mut bench, agent) = poll_agent();
     let admin = bench.send("POST", &path::a2a(&agent.0), Some(common::ADMIN), &message("m-1", "x").to_string());

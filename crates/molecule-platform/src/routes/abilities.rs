@@ -2,7 +2,7 @@
 //! server.
 
 use http::StatusCode;
-use molecule_proto::{ActivityType, ErrorBody, WorkspaceId};
+use molecule_proto::{ActivityType, Dialect, ErrorBody, Now, WorkspaceId};
 use serde_json::json;
 
 use crate::json::Fields;
@@ -45,25 +45,39 @@ impl Platform {
             body.hint = Some(hint.to_owned());
             return Ok(reply::json(StatusCode::FORBIDDEN, &body));
         }
-        let (source, name) = (row.id.clone(), row.name.clone());
+        let source = row.id.clone();
+        let delivered = self.spread(call.now, &source, &message);
+        Ok(reply::ok(&json!({"status": "sent", "delivered": delivered})))
+    }
+
+    /// Broadcasts a text of a workspace to every other one below the same root, whatever its abilities are (current
+    /// server). Returns the number of receivers; `None` on April's server, or if there is no such workspace.
+    pub fn send_broadcast(&mut self, now: Now, from: &WorkspaceId, text: &str) -> Option<usize> {
+        let now = self.settle(now);
+        self.live_on(Dialect::Current, from)?;
+        Some(self.spread(now, from, text))
+    }
+
+    fn spread(&mut self, now: Now, source: &WorkspaceId, message: &str) -> usize {
+        let name = self.workspaces.get(source).map(|row| row.name.clone()).unwrap_or_default();
         let short: String = message.chars().take(SUMMARY).collect();
         let ellipsis = if short.len() < message.len() { "…" } else { "" };
-        let root = self.top_of(&source);
-        let others = self.workspaces.values().filter(|row| row.id != source && !row.is_removed());
+        let root = self.top_of(source);
+        let others = self.workspaces.values().filter(|row| row.id != *source && !row.is_removed());
         let others: Vec<WorkspaceId> = others.map(|row| row.id.clone()).filter(|id| self.top_of(id) == root).collect();
         for other in &others {
-            let mut row = self.new_activity(call.now, other, ActivityType::BroadcastReceive);
+            let mut row = self.new_activity(now, other, ActivityType::BroadcastReceive);
             row.source_id = Some(source.clone());
             row.method = Some("broadcast".to_owned());
             row.summary = Some(format!("Broadcast from {name}: {short}{ellipsis}"));
-            self.log(call.now, row);
+            self.log(now, row);
             self.emit(
-                call.now,
+                now,
                 other,
                 "BROADCAST_MESSAGE",
                 || json!({"message": message, "sender": name, "sender_id": source}),
             );
         }
-        Ok(reply::ok(&json!({"status": "sent", "delivered": others.len()})))
+        others.len()
     }
 }

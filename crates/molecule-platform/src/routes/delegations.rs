@@ -82,7 +82,7 @@ impl Platform {
         let is_listed = |row: &&ActivityRow| {
             row.activity_type == ActivityType::Delegation || row.method.as_deref() == Some("delegate_result")
         };
-        let rows = self.feed.visible(&id, call.now.mono).into_iter().filter(is_listed).take(LISTED);
+        let rows = self.feed.visible(&id, call.now.mono).filter(is_listed).take(LISTED);
         let rows: Vec<DelegationRow> = rows.map(|row| self.listed_delegation(&id, row)).collect();
         Ok(reply::ok(&rows))
     }
