@@ -82,8 +82,8 @@ pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
     Attachment, AttachmentKind, CallOutcome, Counters, Delegation, DelegationEnd, DelegationView, Dialect, Ended,
     Error, ErrorKind, Event, Health, InboundMessage, Intervals, Lane, Notice, OnPause, OriginHeader, OutgoingFile,
-    PeerCall, PeerUrl, PlatformKind, Proxy, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, Report,
-    Result, Route, Sender, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
+    PeerCall, PeerUrl, PlatformKind, Proxy, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd,
+    ReplyHandle, Report, Result, Route, Sender, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 
