@@ -85,6 +85,7 @@ impl World<'_> {
             ScenarioAction::ConnectionsDie => {
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
                 own.for_each(|process| process.idle.die());
+                self.streams_die(agent);
             }
             ScenarioAction::Call { call, gives_up_ms, dies } => self.call(agent, *call, *gives_up_ms, *dies),
             ScenarioAction::Report(tasks) => self.report(agent, *tasks),
@@ -112,6 +113,7 @@ impl World<'_> {
                 // A NAT or proxy on the way has dropped the connections by the time the computer wakes.
                 let own = self.processes.iter_mut().flatten().filter(|process| process.agent == agent);
                 own.for_each(|process| process.idle.die());
+                self.streams_die(agent);
                 self.agents[agent].asleep_until = self.now + Duration::from_secs((*secs).into());
                 if !counted {
                     self.stand_still(agent, *secs);

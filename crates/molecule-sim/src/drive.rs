@@ -46,6 +46,7 @@ impl World<'_> {
                 }
                 Some(Step::Done(ending)) => {
                     self.see(who, TraceEvent::Ended(&ending));
+                    self.leave_streams(|stream| stream.who == who);
                     if let Ending::CallPeer(Ok(outcome)) = &ending {
                         self.record_outcome(outcome);
                     }
@@ -214,7 +215,9 @@ impl World<'_> {
         let Some(process) = self.process_mut(number) else { return };
         let (agent, Some(kind)) = (process.agent, process.kind(job)) else { return };
         process.drop_job(job);
-        self.see(Who { agent, process: number, job, kind }, TraceEvent::Dropped);
+        let who = Who { agent, process: number, job, kind };
+        self.leave_streams(|stream| stream.who == who);
+        self.see(who, TraceEvent::Dropped);
     }
 
     pub(crate) fn crash(&mut self, agent: usize, crash: Crash) {
@@ -231,6 +234,7 @@ impl World<'_> {
     pub(crate) fn dies(&mut self, number: usize, power: bool) {
         let Some(process) = self.processes[number].take() else { return };
         let agent = process.agent;
+        self.close_streams(number);
         for op in process.acts.values() {
             self.interrupt(agent, op);
         }

@@ -43,6 +43,7 @@ mod relay;
 mod sabotage;
 mod scenario;
 mod strategies;
+mod streams;
 mod trace;
 mod traffic;
 mod weather;

@@ -119,7 +119,9 @@ impl Process {
             self.host.dispose(outcome);
             return Taken::TooLate;
         };
-        running.in_flight.remove(&id);
+        if outcome.is_final() {
+            running.in_flight.remove(&id);
+        }
         match running.job.feed(&mut Cx { now, session: &mut self.session }, id, outcome) {
             Ok(()) => Taken::Yes,
             Err(outcome) => {

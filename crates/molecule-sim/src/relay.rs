@@ -61,8 +61,7 @@ impl World<'_> {
                         self.server_answers(flight, response);
                     }
                 }
-                // An event of a stream, which nobody reads.
-                Turn::Chunk(..) => {}
+                Turn::Chunk(ticket, event) => self.event_sent(ticket, &event),
                 Turn::Idle(wake) => {
                     let Some(wake) = wake else { return };
                     if self.mail.armed.is_none_or(|armed| wake.at < armed) {

@@ -76,6 +76,8 @@ pub enum TraceEvent<'a> {
     Reached(&'a Reached),
     /// An effect's outcome is fed to the machine.
     Landed(&'a OutcomeRecord, Taken),
+    /// A piece of a stream, of this many bytes, is fed to the machine.
+    Streamed(EffectId, usize, Taken),
     /// The machine emits an event to the application.
     Told(&'a Event),
     /// The machine is idle.
@@ -285,6 +287,8 @@ impl fmt::Debug for TraceEvent<'_> {
             }
             Self::Landed(landing, Taken::Yes) => write!(f, "gets {} {}", landing.id.0, landing.printed),
             Self::Landed(landing, taken) => write!(f, "gets {} {}: {taken:?}", landing.id.0, landing.printed),
+            Self::Streamed(id, length, Taken::Yes) => write!(f, "gets {} {length} bytes of a stream", id.0),
+            Self::Streamed(id, length, taken) => write!(f, "gets {} {length} bytes of a stream: {taken:?}", id.0),
             Self::Told(event) => write!(f, "tells {event:?}"),
             Self::Rested { steps, wake, in_flight, in_vain } => {
                 if *in_vain {

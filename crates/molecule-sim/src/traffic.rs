@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
 use molecule_core::effect::{Decode, Effect, EffectId, Fault, FaultKind, Limits, Outcome, Phase, Sent};
-use molecule_platform::Answer;
+use molecule_platform::{Answer, Ticket};
 use molecule_proto::Time;
 
 use crate::agent::ORIGIN;
@@ -17,6 +17,7 @@ use crate::net::{self, PlannedEnd};
 use crate::peers::{By, Speech};
 use crate::relay::AgentRequest;
 use crate::scenario::{Crash, Moment};
+use crate::streams::StreamInFlight;
 use crate::trace::{OutcomeRecord, RequestRecord, TraceEvent, Who};
 use crate::weather::{Gust, Route};
 use crate::world::{Happening, World};
@@ -42,6 +43,8 @@ pub(crate) struct RequestInFlight {
     said: Option<Speech>,
     /// Whether the platform's answer is still outstanding.
     owed: bool,
+    /// The longest silence of the stream that is asked for; `None` for any other request.
+    silence: Option<Duration>,
 }
 
 impl World<'_> {
@@ -53,9 +56,9 @@ impl World<'_> {
         }
         let crash = self.doom(who, id);
         match effect {
-            Effect::Http(request, limits) => self.send(who, id, request, limits, crash),
+            Effect::Http(..) | Effect::Watch(..) => self.send(who, id, effect, crash),
             Effect::Fetch(..) => unreachable!("no scenario's agent installs plugins"),
-            Effect::Watch(..) | Effect::Handle(_) => unreachable!("no scenario's agent has an inbox"),
+            Effect::Handle(_) => unreachable!("no scenario's agent has an inbox"),
             Effect::Host(op) => self.perform(who, id, op, crash),
             Effect::Decode(_) => unreachable!("read above"),
         }
@@ -87,7 +90,14 @@ impl World<'_> {
         Some(crash)
     }
 
-    fn send(&mut self, who: Who, id: EffectId, request: Request<Bytes>, limits: Limits, crash: Option<Crash>) {
+    /// Sends a request, or opens a stream on a connection of its own.
+    fn send(&mut self, who: Who, id: EffectId, effect: Effect, crash: Option<Crash>) {
+        let printed = format!("{effect:?}");
+        let (mut request, limits, is_stream) = match effect {
+            Effect::Http(request, limits) => (request, limits, false),
+            Effect::Watch(request, limits) => (request, limits, true),
+            other => unreachable!("no request: {other:?}"),
+        };
         self.requests += 1;
         let uri = request.uri();
         let origin =
@@ -96,15 +106,13 @@ impl World<'_> {
         let route = if home { Route::of(request.method(), uri.path()) } else { Some(Route::Direct) };
         let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
-        let onto = self.connection(who, &origin, &limits);
+        let onto = if is_stream { Onto::New } else { self.connection(who, &origin, &limits) };
         let dead = if let Onto::Dead(idle) = onto { Some(idle) } else { None };
         // A request on a dead connection never arrives, whatever the weather.
         let gust = dead.map(|_| Gust::LostBefore { silent: true }).or_else(|| self.gust(who.agent, route));
         let about = crate::read::about(route, &request).map(Rc::new);
         let shut = if home { None } else { self.door_at(request.uri()).err() };
-        let effect = Effect::Http(request, limits);
-        let ask = RequestRecord { id, route, origin, bearer, printed: format!("{effect:?}"), gust, dead, about };
-        let Effect::Http(mut request, _) = effect else { return };
+        let ask = RequestRecord { id, route, origin, bearer, printed, gust, dead, about };
         self.see(who, TraceEvent::Asked(&ask));
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
             return self.crash(who.agent, crash);
@@ -132,6 +140,7 @@ impl World<'_> {
             thinking: None,
             said: None,
             owed: false,
+            silence: is_stream.then_some(limits.read),
         };
         self.flights.insert(number, flight);
         if let Some(arrives) = way.arrives {
@@ -198,13 +207,39 @@ impl World<'_> {
                 self.waits(number, |flight| flight.owed = true);
                 self.pump(By::Relayed(who));
             }
-            Answer::Stream(ticket, head) => {
-                // Nobody in the simulator reads streams: one ends as soon as it is open.
-                self.platform.close_stream(ticket);
-                self.server_answers(number, head.map(|()| Bytes::new()));
+            Answer::Stream(ticket, _) => {
+                self.stream_begins(number, ticket);
                 self.pump(By::Platform);
             }
             other => unreachable!("an answer that is not known here: {other:?}"),
+        }
+    }
+
+    /// Opens the stream that is the answer to a request, unless the answer is lost.
+    fn stream_begins(&mut self, number: u64, ticket: Ticket) {
+        let Some(flight) = self.flights.get_mut(&number) else { return self.platform.close_stream(ticket) };
+        let (who, ask) = (flight.who, flight.ask.clone());
+        self.see(who, TraceEvent::Answered(&ask, StatusCode::OK, None));
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        let breaks = match &flight.end {
+            PlannedEnd::Answer | PlannedEnd::AboveCap => false,
+            PlannedEnd::Fault(Sent::Maybe, FaultKind::Interrupted) => true,
+            PlannedEnd::Corrupt => {
+                // Something on the way compresses it.
+                flight.end = PlannedEnd::Fault(Sent::Maybe, FaultKind::Protocol);
+                return self.platform.close_stream(ticket);
+            }
+            PlannedEnd::Edge(_) | PlannedEnd::EdgeAboveCap(_) | PlannedEnd::Fault(..) => {
+                return self.platform.close_stream(ticket);
+            }
+        };
+        match self.flights.remove(&number) {
+            Some(RequestInFlight { who, ask, lands, silence: Some(silence), landed: false, .. }) => {
+                let stream = StreamInFlight::new(who, ask, ticket, lands.since(self.now), silence);
+                self.open_stream(number, stream, breaks);
+            }
+            // Nobody waits for it any more.
+            _ => self.platform.close_stream(ticket),
         }
     }
 
@@ -287,6 +322,7 @@ impl World<'_> {
         let end = std::mem::replace(&mut flight.end, PlannedEnd::Answer);
         let answer = flight.answer.take();
         let (ask, total, is_kept) = (flight.ask.clone(), flight.total, flight.is_kept);
+        let is_stream = flight.silence.is_some();
         self.forget(number);
         if self.process(who.process).is_none() {
             return;
@@ -305,7 +341,9 @@ impl World<'_> {
                 fault(Sent::Maybe, FaultKind::Interrupted)
             }
         };
-        self.release(who, &ask.origin, is_kept, &outcome);
+        if !is_stream {
+            self.release(who, &ask.origin, is_kept, &outcome);
+        }
         self.hand_over(who, ask.id, Some(ask), outcome);
     }
 
@@ -319,6 +357,7 @@ impl World<'_> {
     /// Cancels an effect; the performer may stop it or let it go on.
     pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
         self.see(who, TraceEvent::Cancelled(id));
+        self.leave_streams(|stream| stream.who.process == who.process && stream.ask.id == id);
         if self.rng.bool() {
             return;
         }
@@ -363,6 +402,6 @@ fn long_reply() -> Response<Bytes> {
     answer
 }
 
-fn fault(sent: Sent, kind: FaultKind) -> Outcome {
+pub(crate) fn fault(sent: Sent, kind: FaultKind) -> Outcome {
     Outcome::Failed(Fault::with_source(sent, kind, format!("simulated {kind:?}")))
 }

@@ -174,6 +174,8 @@ pub enum Route {
     Delegate,
     /// `GET /workspaces/:id/delegations`.
     Delegations,
+    /// `GET /workspaces/:id/events/stream`, and each event on the stream.
+    Events,
     /// `POST` to a peer's own URL.
     Direct,
     /// The platform's own call of an agent; the fault strikes the agent that is called.
@@ -202,6 +204,7 @@ impl Route {
             ("GET", ["workspaces", _, "a2a", "queue", _]) => Self::QueueItem,
             ("POST", ["workspaces", _, "delegate"]) => Self::Delegate,
             ("GET", ["workspaces", _, "delegations"]) => Self::Delegations,
+            ("GET", ["workspaces", _, "events", "stream"]) => Self::Events,
             _ => return None,
         })
     }

@@ -19,6 +19,7 @@ use crate::process::Process;
 use crate::relay::{AgentRequest, PlatformCalls};
 use crate::sabotage::Saboteurs;
 use crate::scenario::{AgentSetup, Scenario};
+use crate::streams::StreamInFlight;
 use crate::trace::{Facts, Sight, TraceEvent, Who};
 use crate::traffic::RequestInFlight;
 use crate::weather::Weather;
@@ -41,6 +42,8 @@ pub(crate) struct World<'a> {
     /// Processes by number; `None` for one that ended.
     pub(crate) processes: Vec<Option<Process>>,
     pub(crate) flights: BTreeMap<u64, RequestInFlight>,
+    /// Open streams, each by the number of its request.
+    pub(crate) streams: BTreeMap<u64, StreamInFlight>,
     pub(crate) weather: Weather,
     pub(crate) database_up: bool,
     pub(crate) rng: Rng,
@@ -73,6 +76,10 @@ pub(crate) enum Happening {
     Speaks(AgentRequest),
     /// The outcome of a call reaches the platform.
     Returns(DispatchId),
+    /// Pieces of a stream reach its process, or its end does.
+    StreamFlows(u64),
+    /// A stream may have been silent for too long.
+    StreamSilent(u64),
     /// The platform's wake.
     PlatformWakes,
     /// A host operation is done.
@@ -162,6 +169,7 @@ impl<'a> World<'a> {
             mail: PlatformCalls::default(),
             processes: Vec::new(),
             flights: BTreeMap::new(),
+            streams: BTreeMap::new(),
             weather: Weather::fair(),
             database_up: true,
             rng,
@@ -212,6 +220,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A world that a test runs by itself.
+    #[cfg(test)]
+    pub(crate) fn of(scenario: &'a Scenario) -> Self {
+        Self::new(scenario, None)
+    }
+
+    /// Runs it for this time.
+    #[cfg(test)]
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some((at, what)) = self.queue.next(until) {
+            self.now = at;
+            self.happens(what);
+        }
+        self.now = until;
+        assert!(self.broken.is_none(), "{:?}", self.broken);
+    }
+
     fn happens(&mut self, what: Happening) {
         if let Some(until) = self.suspended_until(&what) {
             return self.plan(until, what);
@@ -231,6 +257,8 @@ impl<'a> World<'a> {
             Happening::Knocks(id) => self.knocks(id),
             Happening::Speaks(exchange) => self.speaks(exchange),
             Happening::Returns(id) => self.returns(id),
+            Happening::StreamFlows(stream) => self.stream_flows(stream),
+            Happening::StreamSilent(stream) => self.stream_silent(stream),
             Happening::PlatformWakes => self.platform_wakes(),
             Happening::Performed { process, job, id } => self.performed(process, job, id),
             Happening::GivesUp { process, job, dies: false } => self.gives_up(process, job),
@@ -265,6 +293,9 @@ impl<'a> World<'a> {
             | Happening::GivesUp { process, .. }
             | Happening::TriesAgain { process, .. } => self.process(*process)?.agent,
             Happening::Lands(flight) => self.process(self.flights.get(flight)?.who.process)?.agent,
+            Happening::StreamFlows(stream) | Happening::StreamSilent(stream) => {
+                self.process(self.streams.get(stream)?.who.process)?.agent
+            }
             Happening::Starts(agent) => *agent,
             Happening::Finale => {
                 let last = self.agents.iter().map(|agent| agent.asleep_until.max(agent.still_until)).max()?;

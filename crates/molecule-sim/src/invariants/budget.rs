@@ -258,6 +258,6 @@ impl Backoff {
 fn interval(agent: &Agent, lane: Lane) -> Duration {
     match lane {
         Lane::State => agent.state(),
-        Lane::Heartbeat | Lane::Register | Lane::Call => agent.heartbeat(),
+        Lane::Heartbeat | Lane::Register | Lane::Events | Lane::Call => agent.heartbeat(),
     }
 }

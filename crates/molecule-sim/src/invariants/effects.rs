@@ -46,6 +46,16 @@ impl Invariant for EveryStartEndsOnce {
                 Some(OpenEffect::Cancelled) => Err(format!("effect {} is cancelled twice", id.0)),
                 None => Err(format!("effect {} is cancelled and is not under way", id.0)),
             },
+            TraceEvent::Streamed(id, _, taken) => match (self.open.get(&(process, *id)), taken) {
+                (None, _) => Err(format!("a piece of the stream {} comes after its end", id.0)),
+                (Some(OpenEffect::Cancelled), Taken::Yes) => {
+                    Err(format!("a piece of the stream {}, which was cancelled, was taken", id.0))
+                }
+                (Some(OpenEffect::Wanted), Taken::GivenBack) if !self.hurried.contains(&process) => {
+                    Err(format!("a piece of the stream {} was given back, and nobody had cancelled it", id.0))
+                }
+                (Some(_), _) => Ok(()),
+            },
             TraceEvent::Landed(landing, taken) => match (self.open.remove(&(process, landing.id)), taken) {
                 (None, _) => Err(format!("effect {} ends and was not under way", landing.id.0)),
                 (Some(OpenEffect::Cancelled), Taken::Yes) => {

@@ -21,6 +21,7 @@ pub(super) enum Lane {
     Heartbeat,
     State,
     Register,
+    Events,
     /// The only lane of a call outside the loop.
     Call,
 }
@@ -30,6 +31,7 @@ impl Lane {
         match (who.kind, ask.route) {
             (JobKind::Run, Some(Route::Heartbeat)) => Self::Heartbeat,
             (JobKind::Run, Some(Route::State)) => Self::State,
+            (JobKind::Run, Some(Route::Events)) => Self::Events,
             (JobKind::Run, _) => Self::Register,
             _ => Self::Call,
         }
@@ -39,7 +41,7 @@ impl Lane {
 impl OneRequestPerLane {
     /// Removes an ended request of a machine, or all of its requests.
     fn close(&mut self, who: Who, ended: Option<EffectId>) {
-        for lane in [Lane::Heartbeat, Lane::State, Lane::Register, Lane::Call] {
+        for lane in [Lane::Heartbeat, Lane::State, Lane::Register, Lane::Events, Lane::Call] {
             if self.open.get(&(who, lane)).is_some_and(|id| ended.is_none_or(|ended| ended == *id)) {
                 self.open.remove(&(who, lane));
             }
