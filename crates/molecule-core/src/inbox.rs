@@ -11,6 +11,7 @@ mod message;
 mod reply;
 mod reply_handle;
 mod reply_id;
+mod row;
 mod sender;
 mod stored_reply;
 pub(crate) mod watch;

@@ -53,6 +53,9 @@ pub struct Message {
 }
 
 impl Message {
+    /// The most parts that are read. A longer list is read as one part of kind `data`.
+    pub const MAX_PARTS: usize = MOST_PARTS;
+
     /// A message of these parts.
     pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
         Self {

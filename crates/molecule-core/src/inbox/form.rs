@@ -5,7 +5,8 @@ use molecule_proto::{ActivityRow, ActivityType, Part, WorkspaceId, json};
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
-use super::message::{InboundMessage, message, message_id, message_metadata, request_metadata};
+use super::message::InboundMessage;
+use super::row::{message, message_id, message_metadata, request_metadata};
 use super::sender::{GITHUB, PlatformKind, Sender, short};
 
 /// What a row of the feed is to the agent.

@@ -9,6 +9,7 @@ use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, Trace
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
+use super::row::{message, message_id, message_metadata, request_metadata, text_of};
 use super::sender::{Conversation, GITHUB, Sender};
 
 /// The key of a message's metadata that names the message which it answers.
@@ -275,12 +276,13 @@ fn read_attachments(row: &ActivityRow, uploads: &[Attachment]) -> Vec<Attachment
     let own = &row.workspace_id;
     let parts = message(row).and_then(|message| message.get("parts").or_else(|| message.get("content")));
     let parts = match parts {
-        Some(Value::Array(parts)) => parts.as_slice(),
+        Some(Value::Array(parts)) if parts.len() <= Message::MAX_PARTS => parts.as_slice(),
+        Some(Value::Array(_)) => &[],
         Some(part) => std::slice::from_ref(part),
         None => &[],
     };
     let mut files: Vec<Attachment> = Vec::new();
-    for (at, part) in parts.iter().enumerate().take(MOST_PARTS) {
+    for (at, part) in parts.iter().enumerate() {
         if part.is_object() && part.get("text").is_none_or(|text| !text.is_string()) {
             files.extend(Attachment::of_part(&Part::from(part.clone()), at, own));
         }
@@ -288,39 +290,6 @@ fn read_attachments(row: &ActivityRow, uploads: &[Attachment]) -> Vec<Attachment
     let listed = row.attachments.iter().flatten().filter_map(|listed| Attachment::of_row(listed, own));
     listed.chain(uploads.iter().cloned()).for_each(|file| file.join(&mut files));
     files
-}
-
-/// The most parts that are searched for files; a message with more is read as one part.
-const MOST_PARTS: usize = 10_000;
-
-/// `params` of the row's request.
-fn params(row: &ActivityRow) -> Option<&Map<String, Value>> {
-    row.request_body.as_ref()?.get("params")?.as_object()
-}
-
-/// `params.message` of the row's request.
-pub(super) fn message(row: &ActivityRow) -> Option<&Map<String, Value>> {
-    params(row)?.get("message")?.as_object()
-}
-
-/// `params.metadata` of the row's request.
-pub(super) fn request_metadata(row: &ActivityRow) -> Option<&Map<String, Value>> {
-    params(row)?.get("metadata")?.as_object()
-}
-
-/// `params.message.metadata` of the row's request.
-pub(super) fn message_metadata(row: &ActivityRow) -> Option<&Map<String, Value>> {
-    message(row)?.get("metadata")?.as_object()
-}
-
-/// `params.message.messageId` of the row's request.
-pub(super) fn message_id(row: &ActivityRow) -> Option<&str> {
-    text_of(message(row)?, &["messageId", "message_id"])
-}
-
-/// The first of these keys that has a text which is not empty.
-fn text_of<'a>(fields: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| fields.get(*key)?.as_str().filter(|text| !text.is_empty()))
 }
 
 /// A count that somebody wrote as a number of whatever kind, or as a text.
