@@ -79,12 +79,8 @@ pub(crate) struct UnsentReply {
     pub(crate) reply: StoredReply,
     /// The mark of a reply that may have been sent, though no answer came.
     pub(crate) mark: Option<Mark>,
-}
-
-impl UnsentReply {
-    fn bytes(&self) -> usize {
-        serde_json::to_vec(&self.reply).map_or(0, |json| json.len())
-    }
+    /// The reply's length as JSON.
+    bytes: usize,
 }
 
 /// A message that was given up.

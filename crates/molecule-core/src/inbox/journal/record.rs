@@ -1,6 +1,6 @@
 //! The records of the journal.
 
-use molecule_proto::{ActivityId, ActivityRow, UnixTime};
+use molecule_proto::{ActivityId, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,6 +8,7 @@ use crate::effect::Durability;
 use crate::event::ReplyEnd;
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
+use crate::inbox::message::InboundMessage;
 use crate::inbox::stored_reply::StoredReply;
 
 /// What the outbox needs to tell whether a reply has arrived that may have been sent.
@@ -90,10 +91,16 @@ impl Record {
         Self::Failed { row: row.clone(), attempt, why: cut(why) }
     }
 
+    /// The record of a message that was handled.
+    pub(crate) fn handled(message: &InboundMessage, reply: HandlerReply) -> Self {
+        let (row, message_id) = (message.id().clone(), message.duplicate_key().map(str::to_owned));
+        Self::Handled { row, message_id, reply }
+    }
+
     /// The record of a dead letter. The reason is cut to a length that is fit to be stored.
-    pub(crate) fn dead(row: &ActivityRow, message_id: Option<&str>, attempts: u32, why: &str) -> Self {
-        let letter = serde_json::to_string(row).expect("a row is JSON");
-        Self::Dead { row: row.id.clone(), message_id: message_id.map(str::to_owned), letter, attempts, why: cut(why) }
+    pub(crate) fn dead(message: &InboundMessage, attempts: u32, why: &str) -> Self {
+        let (row, message_id) = (message.id().clone(), message.duplicate_key().map(str::to_owned));
+        Self::Dead { row, message_id, letter: message.json().to_owned(), attempts, why: cut(why) }
     }
 
     /// Whether a power failure may take the record. It may where the feed or the peer tells again what is missing.

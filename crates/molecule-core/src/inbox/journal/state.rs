@@ -110,7 +110,7 @@ impl State {
             }
             Record::ReplyEnded { row, n, end: _ } => {
                 if let Some(ended) = self.replies.remove(&(Key::of_row(&row), n)) {
-                    self.reply_bytes -= ended.bytes();
+                    self.reply_bytes -= ended.bytes;
                 }
             }
             Record::Dead { row, message_id, letter, attempts, why } => {
@@ -178,9 +178,9 @@ impl State {
             _ => numbers.others = n,
         }
         self.numbers.insert(key, numbers);
-        let unsent = UnsentReply { row: row.clone(), n, reply, mark: None };
-        self.reply_bytes += unsent.bytes();
-        self.replies.insert((key, n), unsent);
+        let bytes = serde_json::to_vec(&reply).map_or(0, |json| json.len());
+        self.reply_bytes += bytes;
+        self.replies.insert((key, n), UnsentReply { row: row.clone(), n, reply, mark: None, bytes });
     }
 
     pub(super) fn is_number_taken(&self, row: &ActivityId, n: u32) -> bool {
