@@ -55,7 +55,11 @@ impl Driver {
         self.drive_loop(Run::new(), None).await
     }
 
-    async fn drive_loop(&self, machine: Run, handler: Option<AnyHandler>) -> Result<Ended> {
+    pub(crate) async fn drive_loop<M, T>(&self, machine: M, handler: Option<AnyHandler>) -> Result<T>
+    where
+        M: Machine<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
         let (running, mut changes) = self.0.loops.enter();
         self.0.session.add_loop(running.look_again());
         running.wait_for_the_last(&mut changes, || self.0.session.lock().stop_level() != StopLevel::None).await;

@@ -65,7 +65,7 @@ impl Driver {
         self.drive_loop(Run::new(), None)
     }
 
-    fn drive_loop(&self, machine: Run, handler: Option<AnyHandler>) -> Result<Ended> {
+    pub(crate) fn drive_loop<M: Machine>(&self, machine: M, handler: Option<AnyHandler>) -> M::Output {
         let (sender, inputs) = channel();
         let changes = sender.clone();
         self.session.add_loop(move || changes.send(Input::LookAgain).is_ok());

@@ -74,7 +74,85 @@ pub(crate) fn begin(handler: Option<&AnyHandler>, handle: Handle, reply: ReplySl
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use molecule_conformance::{ID, Offers};
+    use molecule_core::machine::Machine;
+    use molecule_core::proto::WorkspaceId;
+    use molecule_core::{Options, Transport};
+    use molecule_host::{Host, SharedSession, Storage};
+
     use super::*;
+    use crate::driver::Driver;
+    use crate::http::Client;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn driver() -> Driver {
+        let id: WorkspaceId = ID.parse().unwrap();
+        let session = SharedSession::new(Options::new("http://127.0.0.1:9", &id).build().unwrap(), None);
+        Driver::new(session, Host::new(Storage::Memory.open(&id).unwrap()), Client::new(&Transport::new()).unwrap())
+    }
+
+    fn offer<T>(machine: impl Machine<Output = molecule_core::Result<T>>, handler: impl Handler) -> T {
+        driver().drive_loop(machine, Some(AnyHandler::new(handler))).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_handler_does_is_an_outcome() {
+        let outcomes =
+            offer(Offers::all(&["hello", "nothing", "later", "fail", "panic", "much"]), |message: InboundMessage| {
+                match &*message.text() {
+                    "hello" => Ok(Some(Reply::text("hello yourself"))),
+                    "nothing" => Ok(None),
+                    "later" => Ok(Some(Reply::later())),
+                    "fail" => Err(format!("no model\n{}", "x".repeat(4 << 20))),
+                    "much" => Ok(Some(Reply::text("y".repeat(4 << 20)))),
+                    _ => panic!("at the disco"),
+                }
+            });
+        let has = |text: &str| outcomes.iter().any(|outcome| outcome == text);
+        assert!(has("hello yourself") && has("nothing") && has("later"), "{outcomes:?}");
+        assert!(has("HandlerPanicked, Maybe: at the disco") && has(&"y".repeat(4 << 20)));
+        let failed = outcomes.iter().find(|outcome| outcome.starts_with("Handler, Maybe: no model\\nxxx")).unwrap();
+        assert!(failed.len() < 1100, "{}", failed.len());
+    }
+
+    #[test]
+    fn handlers_work_side_by_side() {
+        let both = Barrier::new(2);
+        let outcomes = offer(Offers::all(&["one", "two"]), move |_: InboundMessage| {
+            both.wait();
+            Ok::<_, String>(None)
+        });
+        assert_eq!(outcomes, ["nothing", "nothing"]);
+    }
+
+    #[test]
+    fn a_handler_that_hangs_holds_back_no_other_and_no_end() {
+        let (go, gate) = channel::<()>();
+        let (end, ended) = channel();
+        let gate = std::sync::Mutex::new(gate);
+        let outcomes = offer(Offers::first(1, &["hang", "hello"]), move |message: InboundMessage| {
+            if message.text() == "hang" {
+                assert!(gate.lock().unwrap().recv().is_err());
+                end.send(()).unwrap();
+            }
+            Ok::<_, String>(Some(Reply::text("hello yourself")))
+        });
+        assert_eq!(outcomes, ["hello yourself"]);
+        assert!(ended.try_recv().is_err(), "nobody told it to end");
+        drop(go);
+        ended.recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_loop_without_a_handler_calls_none() {
+        let outcomes = driver().drive_loop(Offers::all(&["hello"]), None).unwrap();
+        assert_eq!(outcomes, ["Handler, No: the loop runs without a handler"]);
+    }
 
     #[test]
     fn functions_with_any_error_are_handlers() {
