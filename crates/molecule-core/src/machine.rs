@@ -7,7 +7,8 @@
 //!    [`Step::Done`]. A machine returns at most [`MAX_STEPS`] steps without new input.
 //! 2. For every [`Step::Start`] the driver feeds exactly one final outcome, in any order and at any later time. If the
 //!    machine is done before that, the driver disposes of the outcome as if `feed` had given it back. A fault is an
-//!    outcome, and so is the end of a cancelled effect.
+//!    outcome, and so is the end of a cancelled effect. [`Outcome::Progress`] and [`Outcome::Part`] come before the final
+//!    one, for a fetch and a watch alone.
 //! 3. [`Machine::feed`] gives back an outcome that is not its own, unchanged. A parent offers an outcome to its children
 //!    and stores none. The driver disposes of what the root gives back, so late, unknown and repeated ids do no harm.
 //! 4. A machine returns `Idle(None)` only while an effect is in flight. `Idle(Some(wake))` has `wake.at > now.mono`.
@@ -42,7 +43,8 @@ pub enum Step<Out> {
     /// Perform the effect and feed its outcome under the same id. Poll again at once.
     Start(EffectId, Effect),
     /// The outcome of the effect no longer matters, and its performer may stop. Poll again at once. The final outcome
-    /// must be fed all the same: for a fetch, it says that the performer no longer uses the destination.
+    /// must be fed all the same: for a fetch, it says that the performer no longer uses the destination. A handler goes on,
+    /// since only its message can tell it to end.
     Cancel(EffectId),
     /// An event for the application. Poll again at once.
     Event(Event),
