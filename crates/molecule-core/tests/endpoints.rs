@@ -7,6 +7,7 @@ mod support;
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use molecule_core::ErrorKind;
 use molecule_core::effect::Effect;
 use molecule_core::endpoint::Auth;
 use molecule_core::endpoint::*;
@@ -76,7 +77,7 @@ fn requests_are_those_of_the_contract() {
 #[test]
 fn a_page_of_the_feed_is_asked_for_with_the_parameters_of_the_contract() {
     let own = Some(secret("first"));
-    let cap = 64 * 1024 * 1024;
+    let cap = 128 * 1024 * 1024;
     let row = "00000000-0000-4000-8000-000000000001";
     let all = asked(ActivityFeed::new());
     assert_eq!(all, ("GET /workspaces/:id/activity".into(), own.clone(), Value::Null, cap));
@@ -95,6 +96,19 @@ fn a_page_of_the_feed_is_asked_for_with_the_parameters_of_the_contract() {
     assert_eq!(asked(ActivityFeed::new().since(Duration::ZERO)).0, "GET /workspaces/:id/activity?since_secs=1");
     let ack = asked(AckActivity(7));
     assert_eq!(ack, ("POST /workspaces/:id/activity/ack".into(), own, json!({"acked_seq": 7}), 64 * 1024));
+}
+
+#[test]
+fn a_row_to_read_on_from_that_is_gone_is_not_found_and_no_wrong_address() {
+    let gone = |body: &str| {
+        let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
+        let body = body.to_owned();
+        let asked = ActivityFeed::new().since_id("00000000-0000-4000-8000-000000000001".parse().unwrap());
+        run(&mut agent, Call::once(asked), move |_| Answer::text(410, body.clone()).into()).unwrap_err().kind()
+    };
+    let said = r#"{"error":"since_id cursor not found (it may have been pruned); reset with since_secs"}"#;
+    assert_eq!(gone(said), ErrorKind::NotFound);
+    assert_eq!(gone(r#"{"error":"gone"}"#), ErrorKind::Routing);
 }
 
 #[test]

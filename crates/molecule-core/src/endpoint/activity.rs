@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::DATE;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use molecule_proto::json::{MAX_MEMORY, RawRow, RawRows};
 use molecule_proto::{
     ActivityAckAnswer, ActivityAckRequest, ActivityId, ActivityRow, ActivityType, UnixTime, WorkspaceId, path,
@@ -14,14 +14,14 @@ use serde::Deserialize;
 
 use super::{Endpoint, JsonEndpoint, Limits, Mismatch, Repeat};
 use crate::config::Timeouts;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Auth, Draft};
 
-/// `GET /workspaces/:self/activity`: a page of the feed (contract section 12; April 6.1). At most 64 MiB, and at most
-/// 40 MiB of values.
+/// `GET /workspaces/:self/activity`: a page of the feed (contract section 12; April 6.1). At most 128 MiB, since one row
+/// may have a request of 16 MiB and an answer of 64 MiB; and at most 40 MiB of values.
 ///
 /// The current server answers with the newest rows first, and with the oldest first after [`since_id`](Self::since_id).
-/// If it does not have that row, it answers 410. April's server always answers with the newest rows, and honours only
+/// If it does not have that row, the error is `NotFound`. April's server always answers with the newest rows, and honours only
 /// [`activity_type`](Self::activity_type), [`source`](Self::source) and [`limit`](Self::limit); it ignores all else.
 ///
 /// ```
@@ -50,7 +50,7 @@ pub struct ActivityFeed {
     pub before: Option<UnixTime>,
     /// Whether rows have the sender's name and role, and the list of their files.
     pub with_peer_info: bool,
-    /// The cap of the answer in bytes, if it is lower than 64 MiB.
+    /// The cap of the answer in bytes, if it is lower than 128 MiB.
     pub max_body: Option<u64>,
 }
 
@@ -168,7 +168,7 @@ impl Endpoint for ActivityFeed {
     const REPEAT: Repeat = Repeat::Always;
     const SHAPE: &'static str = "a list";
     const EVERYWHERE: bool = true;
-    const MAX_BODY: u64 = 64 * 1024 * 1024;
+    const MAX_BODY: u64 = 128 * 1024 * 1024;
 
     fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
@@ -194,6 +194,17 @@ impl Endpoint for ActivityFeed {
 
     fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
         timeouts.limits(left, self.max_body.unwrap_or(Self::MAX_BODY).min(Self::MAX_BODY))
+    }
+
+    fn refine(&self, error: Error) -> Error {
+        let is_cursor = error.server_message().is_some_and(|message| message.starts_with("since_id cursor not found"));
+        if error.status() != Some(StatusCode::GONE) || !is_cursor {
+            return error;
+        }
+        error
+            .of_kind(ErrorKind::NotFound, "the feed does not have the row after which to read")
+            .retryable(false)
+            .remedy("read the newest rows without since_id, and tell by their ids which are new")
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {

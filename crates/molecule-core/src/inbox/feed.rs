@@ -238,7 +238,7 @@ impl Feed {
                     self.pace.ended(cx, self.has_found, pages);
                 }
             }
-            Err(error) if error.status() == Some(StatusCode::GONE) && self.reader.gone() => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && self.reader.gone() => {}
             Err(error) if error.kind() == ErrorKind::TooLarge && self.reader.too_large() => {}
             Err(error) => {
                 self.reader.rest();

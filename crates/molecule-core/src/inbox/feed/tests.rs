@@ -14,8 +14,8 @@ use crate::config::options::Options;
 use crate::effect::{Effect, EffectId, Fault, FaultKind, Outcome, Sent};
 use crate::error::ErrorKind;
 use crate::machine::{Cx, Step};
-use crate::session::Session;
 use crate::session::credential::Persistence;
+use crate::session::{Feature, Session};
 
 const OWN: &str = "7fda77bf-a467-441c-9fab-f71f5a2b9a41";
 
@@ -41,6 +41,11 @@ struct Model {
     failing: u32,
     /// The most rows of an answer that is not too large.
     fits: usize,
+    /// The server's own limit of a page.
+    cap: usize,
+    /// Rows that are no valid rows.
+    broken: BTreeSet<ActivityId>,
+    headers: Vec<(&'static str, String)>,
     acked: Option<i64>,
     requests: Vec<String>,
 }
@@ -60,7 +65,19 @@ fn id(n: usize) -> ActivityId {
 impl Model {
     fn new(april: bool) -> Self {
         let now = UnixTime::from_secs(START);
-        Self { april, now, rows: Vec::new(), gone: 0, failing: 0, fits: usize::MAX, acked: None, requests: Vec::new() }
+        Self {
+            april,
+            now,
+            rows: Vec::new(),
+            gone: 0,
+            failing: 0,
+            fits: usize::MAX,
+            cap: 500,
+            broken: BTreeSet::new(),
+            headers: Vec::new(),
+            acked: None,
+            requests: Vec::new(),
+        }
     }
 
     /// Inserts a row that was created at a time and becomes visible at another.
@@ -88,7 +105,8 @@ impl Model {
     fn answer(&mut self, request: &Request<Bytes>) -> Outcome {
         let url = request.uri().to_string();
         self.requests.push(url.split_once("/workspaces/").unwrap().1.replace(OWN, ":id"));
-        if std::mem::take(&mut self.failing) > 0 {
+        if self.failing > 0 {
+            self.failing -= 1;
             return answered(500, r#"{"error":"query failed"}"#);
         }
         if request.method() == http::Method::POST {
@@ -101,7 +119,7 @@ impl Model {
         }
         let query: BTreeMap<_, _> =
             request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect();
-        let limit = query.get("limit").map_or(100, |limit| limit.parse::<usize>().unwrap()).min(500);
+        let limit = query.get("limit").map_or(100, |limit| limit.parse::<usize>().unwrap()).min(self.cap);
         let mut rows = self.visible();
         if let Some(wanted) = query.get("type") {
             rows.retain(|row| row.activity_type.as_str() == *wanted);
@@ -135,7 +153,26 @@ impl Model {
             let head = Response::builder().status(200).body(()).unwrap();
             return Outcome::Failed(Fault::too_large(head));
         }
-        answered(200, &serde_json::to_string(&rows).unwrap())
+        let rows = rows.into_iter().map(|row| {
+            let is_broken = self.broken.contains(&row.id);
+            let mut row = serde_json::to_value(row).unwrap();
+            if is_broken {
+                row["source_id"] = "nobody".into();
+            }
+            row
+        });
+        let Outcome::Response(mut answer) = answered(200, &serde_json::Value::from_iter(rows).to_string()) else {
+            unreachable!()
+        };
+        for (name, value) in &self.headers {
+            answer.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        Outcome::Response(answer)
+    }
+
+    /// The number of requests that were made since this was last asked.
+    fn count(&mut self) -> usize {
+        std::mem::take(&mut self.requests).len()
     }
 }
 
@@ -498,4 +535,443 @@ proptest! {
         let cursor = world.feed.cursor().unwrap();
         prop_assert_eq!(cursor.place().map(|place| place.id), Some(last));
     }
+}
+
+/// A world whose first start is over.
+fn begun(april: bool, options: InboxOptions) -> World {
+    let mut world = World::new(Model::new(april), options, 500);
+    world.run();
+    world.model.count();
+    world
+}
+
+fn ids(rows: &[ActivityId]) -> BTreeSet<ActivityId> {
+    rows.iter().cloned().collect()
+}
+
+#[test]
+fn a_thousand_waiting_messages_are_read_without_a_pause_and_in_order() {
+    for (cap, requests) in [(500, 11), (100, 45)] {
+        let mut model = Model::new(false);
+        model.cap = cap;
+        let rows: Vec<_> = (0..1000).map(|n| model.insert(model.now - secs(2000 - n), model.now)).collect();
+        let mut world = World::new(model, InboxOptions::new(), 500);
+        world.run();
+        assert_eq!(world.order, rows, "all at once, the oldest first");
+        assert!(world.model.requests.len() <= requests, "{cap} rows a page: {:#?}", world.model.requests);
+        world.model.count();
+        // The cursor has moved on with them, so that nothing is read again.
+        world.finish_all();
+        let Some(Position::Row { id, .. }) = world.feed.cursor() else { panic!("no cursor") };
+        assert!(rows[960..].contains(&id), "{id:?}");
+        world.pass(secs(5));
+        assert_eq!(world.model.count(), 1);
+    }
+}
+
+#[test]
+fn the_first_start_reads_the_backlog_that_was_asked_for() {
+    let day = secs(24 * 3600);
+    for april in [false, true] {
+        for (backlog, first) in
+            [(Backlog::All, 0), (Backlog::Since(day), 2), (Backlog::Since(secs(60)), 4), (Backlog::FromNow, 5)]
+        {
+            let mut model = Model::new(april);
+            let date = molecule_proto::UnixTime::from_secs(START);
+            let date = httpdate::fmt_http_date(std::time::SystemTime::from(date));
+            model.headers.push(("date", date));
+            let ages = [secs(29 * 24 * 3600), day + secs(60), day - secs(60), secs(90), secs(30)];
+            let mut rows: Vec<_> = ages.iter().map(|age| model.insert(model.now - *age, model.now)).collect();
+            let mut world = World::new(model, InboxOptions::new().backlog(backlog), 500);
+            world.optional = ids(&rows[..first]);
+            world.run();
+            assert_eq!(world.order, rows[first..], "{backlog:?}");
+            assert!(world.saved.is_some(), "the start is settled");
+            // What comes later is always read, also by another process that has nothing to hand out yet.
+            world.crash();
+            rows.push(world.model.write(Duration::ZERO));
+            world.advance(secs(1));
+            world.order.clear();
+            world.run();
+            assert_eq!(world.order, rows[first..], "{backlog:?}: nothing was finished");
+        }
+    }
+}
+
+#[test]
+fn a_feed_without_any_row_is_at_its_beginning() {
+    for april in [false, true] {
+        for backlog in [Backlog::All, Backlog::Since(secs(60)), Backlog::FromNow] {
+            let mut world = begun(april, InboxOptions::new().backlog(backlog));
+            assert_eq!(world.saved, Some(Position::Beginning));
+            world.crash();
+            let late = world.model.write(secs(20));
+            let row = world.model.write(Duration::ZERO);
+            world.pass(secs(30));
+            assert_eq!(world.order, [row, late], "{backlog:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_becomes_visible_late_is_handed_out_then() {
+    for april in [false, true] {
+        let mut world = begun(april, options());
+        let late = world.model.write(secs(30));
+        let rows: Vec<_> = (0..40)
+            .map(|_| {
+                world.pass(secs(1));
+                world.model.write(Duration::ZERO)
+            })
+            .collect();
+        world.pass(secs(6));
+        world.assert_all_handed();
+        let at = world.order.iter().position(|row| *row == late).unwrap();
+        assert!(at >= 28 && world.order.len() == rows.len() + 1, "the others did not wait for it");
+    }
+}
+
+#[test]
+fn a_row_that_the_server_no_longer_has_is_no_reason_to_replay() {
+    for keeps_older in [true, false] {
+        let mut model = Model::new(false);
+        let rows: Vec<_> = (0..100).map(|n| model.insert(model.now - secs(200 - n), model.now)).collect();
+        let mut world = World::new(model, options(), 500);
+        world.run();
+        world.finish_all();
+        world.pass(secs(6));
+        world.save();
+        let Some(Position::Row { id, .. }) = world.saved.clone() else { panic!("no cursor") };
+        let at = rows.iter().position(|row| *row == id).unwrap();
+        assert!(at > 50);
+        // The row of the cursor is gone, and perhaps all before it.
+        let hidden = UnixTime::from_secs(i64::MAX);
+        let gone = if keeps_older { at..at + 1 } else { 0..at + 1 };
+        world.model.rows[gone].iter_mut().for_each(|stored| stored.visible_at = hidden);
+        // Nobody remembers what was finished: time alone says that it was.
+        let finished = std::mem::take(&mut world.finished);
+        world.order.clear();
+        world.crash();
+        let new = world.model.write(Duration::ZERO);
+        let (kept, forgotten) = finished.into_iter().partition(|row| rows[at + 1..].contains(row));
+        (world.finished, world.optional) = (kept, forgotten);
+        world.run();
+        assert_eq!(world.order, [new], "older rows kept: {keeps_older}");
+        assert_eq!(world.feed.cursor(), world.saved, "the cursor does not go back");
+    }
+}
+
+#[test]
+fn a_server_that_has_lost_every_row_that_is_named_is_asked_again_with_backoff() {
+    let mut world = begun(false, options());
+    world.model.write(Duration::ZERO);
+    world.pass(secs(50));
+    world.finish_all();
+    world.model.write(Duration::ZERO);
+    world.pass(secs(50));
+    world.finish_all();
+    world.model.count();
+    world.model.gone = u32::MAX;
+    world.pass(secs(300));
+    assert!(world.failures.len() > 5, "{:?} {:#?}", world.failures, world.model.requests);
+    assert!(world.failures.iter().all(|kind| *kind == ErrorKind::NotFound));
+    assert!(world.model.count() < 60, "at most one in 5 s on the average");
+    world.model.gone = 0;
+    let row = world.model.write(Duration::ZERO);
+    world.pass(secs(31));
+    assert_eq!(world.order.last(), Some(&row));
+}
+
+#[test]
+fn without_a_stream_the_feed_is_read_every_5_s_and_with_one_every_minute() {
+    let mut world = begun(false, options());
+    world.pass(secs(100));
+    let reads = world.model.count();
+    assert!((20..=23).contains(&reads), "{reads} reads in 100 s");
+    let mut cx = Cx { now: world.now(), session: &mut world.session };
+    world.feed.set_live(&mut cx, true);
+    world.pass(secs(6));
+    world.model.count();
+    world.pass(secs(600));
+    let reads = world.model.count();
+    assert!((10..=12).contains(&reads), "{reads} reads in 600 s");
+    // A wake is read at once, and once more 5 s later if it has brought nothing.
+    world.feed.wake(world.mono);
+    world.run();
+    assert_eq!(world.model.count(), 1);
+    world.pass(secs(5));
+    assert_eq!(world.model.count(), 1);
+    let row = world.model.write(Duration::ZERO);
+    world.feed.wake(world.mono);
+    world.run();
+    assert_eq!((world.model.count(), world.order.last()), (1, Some(&row)));
+    world.pass(secs(50));
+    assert_eq!(world.model.count(), 0);
+    // When the stream is lost, no minute is waited for.
+    let mut cx = Cx { now: world.now(), session: &mut world.session };
+    world.feed.set_live(&mut cx, false);
+    world.pass(secs(5));
+    assert!(world.model.count() >= 1);
+}
+
+#[test]
+fn a_wake_during_a_read_is_a_read_of_its_own() {
+    let mut world = begun(false, options());
+    world.feed.wake(world.mono);
+    world.settle();
+    world.feed.wake(world.mono);
+    assert!(world.answer());
+    assert!(world.answer(), "the wake came while the first was in flight");
+    assert!(!world.answer());
+}
+
+#[test]
+fn a_scarce_budget_stretches_the_reads() {
+    let mut world = begun(false, options());
+    world.model.headers = vec![
+        ("x-ratelimit-limit", "600".to_owned()),
+        ("x-ratelimit-remaining", "50".to_owned()),
+        ("x-ratelimit-reset", "59".to_owned()),
+    ];
+    world.pass(secs(10));
+    world.model.count();
+    world.pass(secs(600));
+    let reads = world.model.count();
+    assert!((9..=14).contains(&reads), "{reads} reads in 600 s");
+    // What has happened is read within an interval.
+    world.feed.wake(world.mono);
+    world.pass(secs(5));
+    assert!(world.model.count() >= 1);
+}
+
+#[test]
+fn a_feed_that_cannot_be_read_is_read_again_with_backoff_whatever_wakes_it() {
+    let mut world = begun(false, options());
+    world.model.failing = 8;
+    let mut times = Vec::new();
+    while times.len() < 9 {
+        world.feed.wake(world.mono);
+        world.pass(ms(10));
+        times.extend((world.model.count() > 0).then_some(world.mono));
+    }
+    for (n, pair) in times.windows(2).enumerate() {
+        let (waited, ceiling) = (pair[1].since(pair[0]), secs(1 << n).min(secs(30)));
+        assert!(waited + ms(20) >= ceiling / 2 && waited <= ceiling + ms(20), "{n}: {waited:?}");
+    }
+    assert_eq!(world.failures.len(), 8);
+}
+
+#[test]
+fn nothing_is_read_while_enough_waits() {
+    let mut world = begun(false, options());
+    world.feed.pause(true);
+    world.model.write(Duration::ZERO);
+    world.feed.wake(world.mono);
+    world.pass(secs(1000));
+    assert_eq!(world.model.count(), 0);
+    world.feed.pause(false);
+    world.run();
+    assert_eq!(world.order.len(), 1);
+    // A page that was asked for is still handed out.
+    world.model.write(Duration::ZERO);
+    world.feed.wake(world.mono);
+    world.settle();
+    world.feed.pause(true);
+    world.run();
+    assert_eq!(world.order.len(), 2);
+}
+
+#[test]
+fn only_what_is_saved_and_certain_is_acknowledged() {
+    let mut world = begun(false, options());
+    let old = world.model.write(Duration::ZERO);
+    world.pass(secs(6));
+    world.finish_all();
+    world.save();
+    world.pass(secs(100));
+    assert_eq!(world.model.acked, None, "another row may still appear before it");
+    world.model.write(Duration::ZERO);
+    world.pass(secs(6));
+    assert_eq!(world.feed.cursor().unwrap().place().unwrap().id, old);
+    world.pass(secs(100));
+    assert_eq!(world.model.acked, None, "it is not saved");
+    world.save();
+    world.run();
+    assert_eq!(world.model.acked, Some(1));
+    // At most once a minute, and the same mark once alone.
+    world.model.count();
+    world.save();
+    world.pass(secs(200));
+    assert!(world.model.requests.iter().all(|request| !request.ends_with("/ack")));
+}
+
+#[test]
+fn a_server_that_takes_no_acknowledgement_is_not_asked_again() {
+    let mut world = begun(false, options());
+    world.session.dialect = None;
+    for _ in 0..3 {
+        world.model.write(Duration::ZERO);
+        world.pass(secs(100));
+        world.finish_all();
+        world.save();
+        // A server that is asked although its dialect is not known.
+        world.settle();
+        while let Some((id, effect)) = world.in_flight.pop_first() {
+            let Effect::Http(request, _) = effect else { panic!("{effect:?}") };
+            world.model.requests.push(request.uri().to_string());
+            let is_ack = request.uri().path().ends_with("/ack");
+            let outcome = if is_ack { answered(404, "404 page not found") } else { world.model.answer(&request) };
+            world.feed(id, outcome);
+            world.settle();
+        }
+    }
+    let acks = world.model.requests.iter().filter(|request| request.ends_with("/ack")).count();
+    assert_eq!(acks, 1);
+    assert!(world.session.lacks(Feature::ActivityAck));
+    // April's is not asked at all.
+    let mut world = begun(true, options());
+    world.feed.saved(&Position::Row { id: id(1), created_at: world.model.now, seq: Some(7) });
+    world.pass(secs(100));
+    assert!(world.model.requests.iter().all(|request| !request.ends_with("/ack")));
+}
+
+#[test]
+fn april_is_asked_for_its_whole_page_and_a_gap_is_told() {
+    let mut world = begun(true, options());
+    let rows: Vec<_> = (0..300).map(|_| world.model.write(Duration::ZERO)).collect();
+    world.pass(secs(6));
+    assert_eq!(ids(&world.order), ids(&rows));
+    assert!(world.warnings.is_empty());
+    let request = world.model.requests.last().unwrap();
+    assert_eq!(request, ":id/activity?type=a2a_receive&limit=500&include=peer_info");
+    // 600 rows between two reads are 100 more than the server shows.
+    world.advance(secs(1));
+    let rows: Vec<_> = (0..600).map(|n| world.model.insert(world.model.now + ms(n), world.model.now)).collect();
+    world.order.clear();
+    world.pass(secs(6));
+    assert_eq!(ids(&world.order), ids(&rows[100..]));
+    assert_eq!(world.warnings.len(), 1);
+    assert!(world.warnings[0].contains("are lost"), "{}", world.warnings[0]);
+    world.pass(secs(60));
+    assert_eq!(world.warnings.len(), 1, "told once");
+}
+
+#[test]
+fn a_server_of_unknown_dialect_is_known_by_its_rows() {
+    let mut model = Model::new(true);
+    let rows: Vec<_> = (0..5).map(|n| model.insert(model.now - secs(50 - n), model.now)).collect();
+    let mut world = World::new(model, InboxOptions::new().backlog(Backlog::All), 500);
+    world.session.dialect = None;
+    world.run();
+    assert_eq!(world.order, rows);
+    let new = world.model.write(Duration::ZERO);
+    world.pass(secs(6));
+    assert_eq!(world.order.last(), Some(&new));
+    // Later it is replaced by a newer one, which has its rows.
+    world.model.april = false;
+    world.session.learn_dialect(true);
+    for (n, stored) in world.model.rows.iter_mut().enumerate() {
+        stored.row.seq = Some(i64::try_from(n).unwrap() + 1);
+    }
+    let newer = world.model.write(Duration::ZERO);
+    world.pass(secs(6));
+    assert_eq!(world.order.len(), 7);
+    assert_eq!(world.order.last(), Some(&newer));
+}
+
+#[test]
+fn a_tail_of_more_than_a_page_is_read_whole_now_and_then_and_misses_nothing() {
+    let mut world = World::new(Model::new(false), options(), 20);
+    world.run();
+    world.model.write(Duration::ZERO);
+    world.pass(secs(50));
+    world.model.count();
+    let mut requests = Vec::new();
+    // 20 rows a second for a minute, each tenth of them late by up to 30 s; a wake for each.
+    for n in 0..1200_u64 {
+        world.advance(ms(50));
+        world.model.write(if n % 10 == 0 { ms(n * 7919 % 30_000) } else { Duration::ZERO });
+        world.feed.wake(world.mono);
+        world.run();
+        requests.push(world.model.count());
+        world.finish_all();
+    }
+    let total: usize = requests.iter().sum();
+    assert!(total < 3 * requests.len(), "{total} requests for {} rows", requests.len());
+    world.pass(secs(90));
+    world.assert_all_handed();
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+    let mut model = Model::new(false);
+    let rows: Vec<_> = (0..1200).map(|n| model.insert(model.now - secs(2000 - n), model.now)).collect();
+    model.fits = 40;
+    let mut world = World::new(model, options(), 500);
+    world.run();
+    assert_eq!(world.order, rows);
+    world.model.count();
+    // Larger ones are tried again.
+    world.model.fits = usize::MAX;
+    world.finish_all();
+    world.crash();
+    world.finished.clear();
+    world.saved = Some(Position::Beginning);
+    world.crash();
+    world.run();
+    assert!(world.model.count() < 10);
+    // A row that does not fit alone is a failure, and none without end.
+    world.model.fits = 0;
+    world.model.write(Duration::ZERO);
+    world.pass(secs(60));
+    assert!(world.failures.contains(&ErrorKind::TooLarge));
+    assert!(world.model.count() < 100);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_passed_and_told_once() {
+    let mut world = begun(false, options());
+    let [before, broken, after] = [(); 3].map(|()| world.model.write(Duration::ZERO));
+    world.model.broken.insert(broken.clone());
+    world.pass(secs(30));
+    assert_eq!(world.order, [before, after]);
+    assert_eq!(world.warnings.len(), 1);
+    assert!(world.warnings[0].contains(broken.as_str()), "{}", world.warnings[0]);
+    world.finish_all();
+    world.advance(secs(60));
+    world.optional.insert(broken);
+    let last = world.model.write(Duration::ZERO);
+    world.pass(secs(60));
+    world.finish_all();
+    world.model.write(Duration::ZERO);
+    world.pass(secs(60));
+    assert_eq!(world.feed.cursor().unwrap().place().unwrap().id, last);
+    assert_eq!(world.warnings.len(), 1);
+}
+
+#[test]
+fn a_page_of_another_workspace_is_none_of_ours() {
+    let mut world = begun(false, options());
+    world.model.write(Duration::ZERO);
+    world.model.rows[0].row.workspace_id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+    world.pass(secs(10));
+    assert!(world.order.is_empty());
+    assert!(!world.failures.is_empty() && world.failures.iter().all(|kind| *kind == ErrorKind::Routing));
+    world.optional.insert(id(0));
+}
+
+#[test]
+fn a_stop_cancels_what_is_in_flight_and_reads_no_more() {
+    let mut world = begun(false, options());
+    world.feed.wake(world.mono);
+    world.settle();
+    assert!(!world.feed.is_quiet());
+    let mut cx = Cx { now: world.now(), session: &mut world.session };
+    world.feed.stop(&mut cx);
+    assert_eq!(world.settle(), None);
+    assert!(world.feed.is_quiet() && world.in_flight.is_empty());
+    world.feed.wake(world.mono);
+    world.advance(secs(1000));
+    assert_eq!(world.settle(), None);
+    assert_eq!(world.model.count(), 0);
 }
