@@ -11,8 +11,8 @@ use molecule_core::proto::{
     StateAnswer, Token, WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, Delegation, DelegationView, Ended, Event, Health, OnPause, OriginHeader, PeerCall, PeerUrl,
-    QueueOutcome, Recovered, Recovery, Registration, Report, Result, Timeouts, WaitFor,
+    CallOutcome, Delegation, DelegationView, Ended, Event, Health, Notice, OnPause, OriginHeader, PeerCall, PeerUrl,
+    QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -326,6 +326,14 @@ impl Agent {
 
     pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         call!(self, call_peer(target, message))
+    }
+
+    pub fn notify(&self, notice: impl Into<Notice>) -> Result<()> {
+        call!(self, notify(notice))
+    }
+
+    pub fn reply_to(&self, message: impl Into<ReplyHandle>, reply: impl Into<Reply>) -> Result<ReplyEnd> {
+        call!(self, reply_to(message, reply))
     }
 
     pub fn delegate(&self, target: impl AsRef<str>, task: impl Into<Delegation>) -> Result<DelegationId> {

@@ -27,6 +27,8 @@ pub mod route {
     pub const A2A: &str = "/a2a";
     /// `POST /workspaces/:id/delegate`.
     pub const DELEGATE: &str = "/delegate";
+    /// `POST /workspaces/:id/notify`.
+    pub const NOTIFY: &str = "/notify";
 }
 
 /// One platform, and the home of its agents.

@@ -17,6 +17,7 @@ mod heartbeat_keeps_pace;
 mod large_answers;
 mod loop_dropped_and_started_again;
 mod not_the_platform;
+mod notified;
 mod paused;
 mod paused_wait_resumed;
 mod peer_is_busy;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins,
-    PluginTask, QueuedItem, Recover, Register, Wait,
+    Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins, Notify,
+    PluginTask, QueuedItem, Recover, Register, ReplyTo, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -13,8 +13,8 @@ use molecule_core::proto::{
     WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, Delegation, DelegationView, Ended, Health, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery,
-    Registration, Report, Result, WaitFor,
+    CallOutcome, Delegation, DelegationView, Ended, Health, Notice, PeerCall, PeerUrl, QueueOutcome, Recovered,
+    Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, WaitFor,
 };
 use molecule_host::{SharedSession, Stopper};
 
@@ -157,6 +157,31 @@ impl Agent {
     /// says so: see [`Error::message_id`](crate::Error::message_id).
     pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         self.driver.call(CallPeer::new(target, message)?)
+    }
+
+    /// `POST /workspaces/:self/notify` (section 13.2): sends a message to the user, which answers nothing. A text is a notice; a
+    /// [`Notice`] has files too. A text has at most 1 MiB. It has no id on the wire, and is not sent again if it may have arrived.
+    ///
+    /// # Errors
+    /// `Config` if the notice is empty or cannot be sent, `Refused` if the workspace may not talk to its user, `TokenNotHeld` before a
+    /// register, `Unauthorized`, and those of every request. After `Timeout`, `Interrupted`, `Protocol` and `Unavailable` the user may
+    /// have it if the error says so.
+    pub fn notify(&self, notice: impl Into<Notice>) -> Result<()> {
+        self.driver.call(Notify::new(notice)?)
+    }
+
+    /// Replies to a message: to one that its handler put off ([`Reply::later`]), or to any other. A message can be given, or its
+    /// [`ReplyHandle`]; a handle that was read from text is looked up among the newest 500 rows of the feed. A message has **one** reply:
+    /// to a peer it is sent under one id, by whatever process, and the platform keeps the first and drops a second one without a word. To
+    /// people it is sent by [`notify`](Self::notify), and again only if the feed shows that it did not arrive. It takes at most 300 s to
+    /// a peer and 90 s to people ([`Timeouts`](crate::Timeouts), `peer` and `call`).
+    ///
+    /// # Errors
+    /// `Config` if the reply is empty, cannot be sent, or nobody would read it; `NotFound` if the message is not found; `Timeout` if it
+    /// is not known to be delivered within the limit; `Storage`; and those of every request. That it was refused is no error, but a
+    /// [`ReplyEnd`].
+    pub fn reply_to(&self, message: impl Into<ReplyHandle>, reply: impl Into<Reply>) -> Result<ReplyEnd> {
+        self.driver.call(ReplyTo::new(message, reply)?)
     }
 
     /// `POST /workspaces/:self/delegate` (section 14.1): delegates a task to a peer and returns the delegation's id. The key is the

@@ -5,6 +5,7 @@ pub(crate) mod credential;
 pub(crate) mod discoveries;
 pub(crate) mod draft;
 pub(crate) mod health;
+pub(crate) mod notices;
 pub mod peer_cache;
 pub(crate) mod peer_url;
 pub(crate) mod rate;
@@ -32,6 +33,7 @@ use crate::session::credential::{Credential, HeldToken, InboundState, Persistenc
 use crate::session::discoveries::Discoveries;
 pub use crate::session::draft::{Auth, Draft};
 use crate::session::health::{Counters, Health};
+use crate::session::notices::Notices;
 use crate::session::peer_cache::PeerCache;
 use crate::session::rate::RateBudget;
 use crate::session::report::Report;
@@ -69,6 +71,7 @@ pub struct Session {
     pub(crate) peers: PeerCache,
     pub(crate) discoveries: Discoveries,
     pub(crate) looks: SharedLooks,
+    pub(crate) notices: Notices,
     /// The features that the server turned out not to offer.
     lacking: BTreeSet<Feature>,
     pub(crate) turns: Turns,
@@ -173,6 +176,7 @@ impl Session {
             peers: PeerCache::default(),
             discoveries: Discoveries::default(),
             looks: SharedLooks::default(),
+            notices: Notices::default(),
             lacking: BTreeSet::new(),
             turns: Turns::default(),
             next_effect: 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use molecule_proto::{ErrorBody, UnixTime};
 
@@ -108,6 +108,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, body: Option<&ErrorBody>, now: Un
     let from_header = headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?.trim(), now));
     let seconds = from_header.or_else(|| body.and_then(|body| body.retry_after))?;
     Some(Duration::from_secs(seconds.clamp(LEAST_ASKED, MOST_ASKED)))
+}
+
+/// Returns the server's time, from the answer's `Date`.
+pub(crate) fn date(headers: &HeaderMap) -> Option<UnixTime> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let secs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    Some(UnixTime::from_secs(i64::try_from(secs).ok()?))
 }
 
 fn parse(text: &str, now: UnixTime) -> Option<u64> {

@@ -9,7 +9,8 @@ use super::{JsonEndpoint, Repeat};
 use crate::error::Result;
 use crate::session::Draft;
 
-/// `POST /workspaces/:self/notify`: a message to the user (contract section 13.2; April 6.3).
+/// `POST /workspaces/:self/notify`: a message to the user (contract section 13.2; April 6.3). Use
+/// [`Notify`](crate::machines::Notify).
 ///
 /// It has no id on the wire. A request that may have arrived is therefore not sent again: the user would see it twice.
 #[derive(Clone, PartialEq, Eq)]

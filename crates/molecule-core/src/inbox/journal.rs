@@ -25,12 +25,13 @@ use molecule_proto::{ActivityId, ActivityRow, UnixTime};
 use zeroize::Zeroizing;
 
 use self::line::Line;
-pub(crate) use self::record::{HandlerReply, Mark, Record};
+pub(crate) use self::record::{HandlerReply, Record};
 use self::state::State;
 use crate::effect::Durability;
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
 use crate::inbox::stored_reply::StoredReply;
+use crate::session::notices::Mark;
 
 /// The first line of every journal.
 const HEADER: &[u8] = b"molecule-inbox 1";

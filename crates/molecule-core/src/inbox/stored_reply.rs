@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use molecule_proto::{Message, Part, TraceParent};
+use molecule_proto::{Message, Part, TraceParent, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,11 +46,16 @@ pub(crate) struct StoredReply {
     /// Whether the application wants it sent although the message was a reply itself.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) is_continued: bool,
+    /// When the platform received the message, by its clock.
+    #[serde(default)]
+    pub(crate) received_at: UnixTime,
+    /// When the reply was given, by this machine's clock.
+    #[serde(default)]
+    pub(crate) replied_at: UnixTime,
 }
 
 impl StoredReply {
-    pub(crate) fn new(message: &InboundMessage, reply: Reply) -> Self {
-        let (parts, files, metadata, is_continued) = reply.take();
+    pub(crate) fn new(now: UnixTime, message: &InboundMessage, reply: Reply) -> Self {
         let to = match message.sender() {
             Sender::Peer { id, .. } => Sender::Peer { id: id.clone(), name: None, role: None },
             other => other.clone(),
@@ -63,11 +68,20 @@ impl StoredReply {
             hops: message.hops(),
             is_to_reply: message.in_reply_to().is_some(),
             trace_parent: message.trace_parent(),
-            parts,
-            files,
-            metadata,
-            is_continued,
+            parts: Vec::new(),
+            files: Vec::new(),
+            metadata: Map::new(),
+            is_continued: false,
+            received_at: message.received_at(),
+            replied_at: now,
         }
+        .with(now, reply)
+    }
+
+    /// The same address with another content.
+    pub(crate) fn with(self, now: UnixTime, reply: Reply) -> Self {
+        let (parts, files, metadata, is_continued) = reply.take();
+        Self { parts, files, metadata, is_continued, replied_at: now, ..self }
     }
 
     /// Why the reply must not be sent, whatever the platform would say; `None` if it may be.
@@ -140,7 +154,8 @@ mod tests {
         let message =
             json!({"messageId": "m-1", "contextId": "c-1", "taskId": "t-1", "parts": [], "metadata": metadata});
         row.request_body = Some(json!({"params": {"message": message}}));
-        StoredReply::new(&InboundMessage::from_row(row, sender, Vec::new()), reply)
+        let message = InboundMessage::from_row(row, sender, Vec::new());
+        StoredReply::new(UnixTime::from_secs(1_795_383_590), &message, reply)
     }
 
     #[test]
@@ -173,6 +188,7 @@ mod tests {
             "trace_parent": TRACE, "is_continued": true, "metadata": {"k": "v"},
             "parts": [{"kind": "text", "text": "done"}, {"kind": "data", "data": {"a": [1.5, null]}}],
             "files": [{"path": "/tmp/a"}, {"uri": "https://h/f", "name": "f", "mime_type": "text/plain"}],
+            "received_at": "2026-11-22T21:39:47Z", "replied_at": "2026-11-22T21:39:50Z",
         });
         assert_eq!(serde_json::to_value(&full).unwrap(), expected);
         // What another version leaves out or adds.
@@ -183,6 +199,8 @@ mod tests {
                 context_id: None,
                 task_id: None,
                 in_reply_to: None,
+                received_at: UnixTime::default(),
+                replied_at: UnixTime::default(),
                 ..stored(Sender::User, json!({}), Reply::none())
             }
         );

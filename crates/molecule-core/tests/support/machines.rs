@@ -2,18 +2,19 @@
 
 use std::fmt::Debug;
 
+use molecule_core::effect::FaultKind;
 use molecule_core::endpoint::{Auth, MintToken, Secrets};
 use molecule_core::machine::Machine;
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, PluginTask, Recover, Register, Run,
-    Wait,
+    Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, Notify, PluginTask, Recover,
+    Register, ReplyTo, Run, Wait,
 };
-use molecule_core::{Event, Recovery, Result};
+use molecule_core::{Event, InboundMessage, Recovery, Result};
 use serde_json::json;
 
 use super::agent::{Agent, ID, secret};
-use super::answer::Answer;
-use super::platform::{A2A, DELEGATE, DELEGATIONS, DISCOVER, PEER, PEERS, Platform, STATE};
+use super::answer::{Answer, fault};
+use super::platform::{A2A, DELEGATE, DELEGATIONS, DISCOVER, NOTIFY, PEER, PEERS, Platform, STATE};
 use super::shelf::plugin;
 
 /// A machine that was not polled yet, with its agent and its platform.
@@ -136,7 +137,39 @@ pub fn each_machine(check: &impl Check) {
         });
         Setup { name: "wait", agent: stored(), machine: Wait::for_delegation(PEER), platform }
     });
+    check.check(&|| {
+        let platform = Platform::current().answering(NOTIFY, Answer::json(200, json!({"status": "sent"})));
+        Setup { name: "notice", agent: stored(), machine: Notify::new("hello").unwrap(), platform }
+    });
+    check.check(&|| {
+        let platform = Platform::current().answering(A2A, Answer::json(200, reply("thanks")));
+        let machine = ReplyTo::new(inbound(json!(PEER)), "done").unwrap();
+        Setup { name: "reply to a peer", agent: stored(), machine, platform }
+    });
+    check.check(&|| {
+        let mut platform = Platform::current();
+        platform.weather = Box::new(|seen| match seen {
+            seen if seen.is(NOTIFY) => Some(fault(FaultKind::Interrupted).into()),
+            seen => seen.path.contains("/activity?").then(|| Answer::json(200, json!([notice()])).into()),
+        });
+        let machine = ReplyTo::new(inbound(json!(null)), "done").unwrap();
+        Setup { name: "reply to the user in doubt", agent: stored(), machine, platform }
+    });
     check.check(&run_until_paused);
+}
+
+/// A message from this sender; `null` is the user.
+fn inbound(source: serde_json::Value) -> InboundMessage {
+    let message = json!({"messageId": "m-1", "parts": [{"kind": "text", "text": "hello"}]});
+    let row = json!({"id": PEER, "workspace_id": ID, "activity_type": "a2a_receive", "method": "message/send",
+        "source_id": source, "created_at": "2026-11-22T21:39:47Z", "request_body": {"params": {"message": message}}});
+    InboundMessage::read(serde_json::from_value(row).unwrap(), &ID.parse().unwrap()).unwrap()
+}
+
+/// The row of the reply `done` to the user.
+fn notice() -> serde_json::Value {
+    json!({"id": PEER, "workspace_id": ID, "activity_type": "a2a_receive", "method": "notify", "source_id": null,
+        "created_at": "2026-11-22T21:39:49Z", "response_body": {"result": "done"}})
 }
 
 /// An agent's answer to a message.

@@ -73,6 +73,7 @@ pub const PEERS: &str = "GET /registry/:id/peers";
 pub const A2A: &str = "POST /workspaces/:peer/a2a";
 pub const DELEGATE: &str = "POST /workspaces/:id/delegate";
 pub const DELEGATIONS: &str = "GET /workspaces/:id/delegations";
+pub const NOTIFY: &str = "POST /workspaces/:id/notify";
 pub const DISCOVER: &str = "GET /registry/discover/:peer";
 
 /// The workspace of another agent.

@@ -2,7 +2,6 @@
 
 use molecule_proto::{ActivityId, UnixTime};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::effect::Durability;
 use crate::event::ReplyEnd;
@@ -10,9 +9,7 @@ use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
 use crate::inbox::message::InboundMessage;
 use crate::inbox::stored_reply::StoredReply;
-
-/// What the outbox needs to tell whether a reply has arrived that may have been sent.
-pub(crate) type Mark = Value;
+use crate::session::notices::Mark;
 
 /// The most bytes of a reason that are stored.
 const MAX_WHY: usize = 1_000;

@@ -234,7 +234,7 @@ impl State {
         for ((_, n), reply) in &self.replies {
             let (row, n) = (reply.row.clone(), *n);
             records.push(Record::Reply { row: row.clone(), n, reply: reply.reply.clone() });
-            records.extend(reply.mark.clone().map(|mark| Record::Marked { row, n, mark }));
+            records.extend(reply.mark.map(|mark| Record::Marked { row, n, mark }));
         }
         let numbers: Vec<_> = self.numbers.iter().map(|(row, numbers)| (row, *numbers)).collect();
         records.extend(chunks(numbers, |rows| Record::Numbers { rows }));

@@ -67,7 +67,7 @@ fn record() -> impl Strategy<Value = Record> {
         3 => (number(), 1u32..5, text()).prop_map(|(n, attempt, why)| Record::failed(&row(n), attempt, &why)),
         6 => (number(), handlers()).prop_map(|(n, reply)| handled(n, reply)),
         3 => (number(), 0u32..3, text()).prop_map(|(at, n, text)| Record::Reply { row: row(at), n, reply: reply(&text) }),
-        3 => (number(), 0u32..3).prop_map(|(at, n)| Record::Marked { row: row(at), n, mark: json!({ "before": n }) }),
+        3 => (number(), 0u32..3).prop_map(|(at, n)| Record::Marked { row: row(at), n, mark: mark(n) }),
         4 => (number(), 0u32..3).prop_map(|(at, n)| Record::ReplyEnded { row: row(at), n, end: end() }),
         3 => (number(), 1u32..4, text()).prop_map(|(n, attempts, why)| {
             dead(&activity(n, &why), Some("an id"), attempts, &why)
@@ -76,6 +76,10 @@ fn record() -> impl Strategy<Value = Record> {
         2 => number().prop_map(|n| Record::OwnFile { file_id: format!("file-{n}") }),
         4 => number().prop_map(|n| Record::Cursor { position: position(n) }),
     ]
+}
+
+fn mark(before: u32) -> Mark {
+    Mark { since: UnixTime::from_secs(5), before }
 }
 
 /// The content of a slot after these records, of which a batch is taken after each that says so.
@@ -311,11 +315,11 @@ fn a_reply_is_unsent_until_its_end_and_its_number_is_taken_for_ever() {
     assert!(journal.is_done(&row(1)) && journal.is_known_message("message-1") && !journal.is_known_message("m"));
     let unsent = |journal: &Journal| journal.unsent().map(|unsent| (unsent.n, unsent.reply.text())).collect::<Vec<_>>();
     assert_eq!(unsent(&journal), [(0, "done".to_owned()), (1, "working".to_owned())]);
-    journal.record(Record::Marked { row: row(1), n: 0, mark: json!(7) });
+    journal.record(Record::Marked { row: row(1), n: 0, mark: mark(7) });
     journal.record(Record::ReplyEnded { row: row(1), n: 1, end: end() });
     let mut journal = read(&written_again(&mut journal));
     assert_eq!(unsent(&journal), [(0, "done".to_owned())]);
-    assert_eq!(journal.unsent().next().unwrap().mark, Some(json!(7)));
+    assert_eq!(journal.unsent().next().unwrap().mark, Some(mark(7)));
     // A handler that ran again says the same under the same numbers.
     journal.record(Record::Reply { row: row(1), n: 1, reply: reply("working again") });
     journal.record(handled(1, HandlerReply::Now(reply("done again"))));

@@ -1,0 +1,60 @@
+//! A reply on its way: the call that carries it.
+
+use molecule_proto::{Message, NotifyRequest, WorkspaceId};
+
+use super::verdict::{Verdict, of_call, of_notify};
+use crate::call::Call;
+use crate::config::route::Route;
+use crate::effect::{EffectId, Outcome};
+use crate::endpoint::NotifyOnce;
+use crate::error::Result;
+use crate::machine::{Cx, Machine, Step, pass};
+use crate::peer::{CallPeer, PeerCall};
+
+/// A reply on its way.
+#[derive(Debug)]
+pub(super) enum Flight {
+    Message(Box<CallPeer>),
+    Notice(Box<Call<NotifyOnce>>),
+}
+
+impl Flight {
+    /// Sends a message with an id to a peer, through the platform alone: the platform knows a repeated id, and a peer
+    /// that is called directly may not.
+    pub(super) fn message(to: &WorkspaceId, message: Message) -> Result<Self> {
+        let call = PeerCall::new(message).route(Route::Proxy);
+        Ok(Self::Message(Box::new(CallPeer::new(to.as_str(), call)?)))
+    }
+
+    /// Sends one request: a notice that may have arrived is not repeated before the feed was asked.
+    pub(super) fn notice(notice: NotifyRequest) -> Self {
+        Self::Notice(Box::new(Call::once(NotifyOnce(notice))))
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Verdict> {
+        match self {
+            Self::Message(call) => match call.poll(cx) {
+                Step::Done(called) => Step::Done(of_call(called, cx.session.dialect)),
+                other => pass(other),
+            },
+            Self::Notice(call) => match call.poll(cx) {
+                Step::Done(sent) => Step::Done(of_notify(sent)),
+                other => pass(other),
+            },
+        }
+    }
+
+    pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match self {
+            Self::Message(call) => call.feed(cx, id, outcome),
+            Self::Notice(call) => call.feed(cx, id, outcome),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Message(call) => call.cancel(cx),
+            Self::Notice(call) => call.cancel(cx),
+        }
+    }
+}
