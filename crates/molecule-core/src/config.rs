@@ -14,6 +14,7 @@ use http::HeaderValue;
 use molecule_proto::{AgentCard, IdError, Token, WorkspaceId};
 
 use crate::config::base_url::BaseUrl;
+use crate::config::inbox::InboxOptions;
 use crate::config::options::OnPause;
 use crate::config::route::Route;
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ pub struct Config {
     pub(crate) on_pause: OnPause,
     pub(crate) stagger: Duration,
     pub(crate) route: Route,
+    pub(crate) inbox: InboxOptions,
 }
 
 impl fmt::Debug for Config {
@@ -57,6 +59,7 @@ impl fmt::Debug for Config {
             .field("on_pause", &self.on_pause)
             .field("stagger", &self.stagger)
             .field("route", &self.route)
+            .field("inbox", &self.inbox)
             .finish_non_exhaustive()
     }
 }

@@ -93,6 +93,27 @@ pub enum Event {
     },
     /// A plugin is in its place, and its `setup.sh` starts now.
     PluginSetup(PluginName),
+    /// The handler failed or panicked. The message is offered again, or is a dead letter.
+    #[non_exhaustive]
+    HandlerFailed {
+        /// The row of the message.
+        message: ActivityId,
+        /// The number of the attempt, counted from 1.
+        attempt: u32,
+        /// The error, in a sentence.
+        error: String,
+    },
+    /// A message is offered no more, since every attempt to handle it failed. It is kept: `dead_letters` lists it, and
+    /// `retry_dead_letter` offers it again.
+    #[non_exhaustive]
+    DeadLetter {
+        /// The row of the message.
+        message: ActivityId,
+        /// The number of attempts.
+        attempts: u32,
+        /// Why the last one failed, in a sentence.
+        why: String,
+    },
     /// A reply to a message came to its end.
     #[non_exhaustive]
     ReplyEnded {
@@ -117,7 +138,8 @@ impl Event {
     /// Returns whether an operator should look at the event: something failed, or works less well than it should.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::ReplyDropped { .. } | Self::Warning(_) => true,
+            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::HandlerFailed { .. } | Self::DeadLetter { .. }
+            | Self::ReplyDropped { .. } | Self::Warning(_) => true,
             Self::ReplyEnded { end, .. } => !end.is_taken(),
             Self::Registered { .. }
             | Self::Retrying { .. }
@@ -167,6 +189,12 @@ impl fmt::Display for Event {
                 write!(f, "plugin {plugin}: {} bytes received", progress.received)
             }
             Self::PluginSetup(plugin) => write!(f, "plugin {plugin}: setup.sh is run"),
+            Self::HandlerFailed { message, attempt, error } => {
+                write!(f, "attempt {attempt} to handle message {message} failed: {error}")
+            }
+            Self::DeadLetter { message, attempts, why } => {
+                write!(f, "message {message} is a dead letter after {attempts} attempts: {why}")
+            }
             Self::ReplyEnded { message, end } => write!(f, "the reply to message {message} is {end}"),
             Self::ReplyDropped { message, why } => write!(f, "the reply to message {message} is not sent: {why}"),
             Self::Warning(sentence) => write!(f, "warning: {sentence}"),
@@ -185,6 +213,8 @@ pub enum Lane {
     State,
     /// `POST /registry/register`, sent again when there is a reason to.
     Register,
+    /// Messages: the reads of the feed and the appends to the journal.
+    Inbox,
 }
 
 impl fmt::Display for Lane {
@@ -193,6 +223,7 @@ impl fmt::Display for Lane {
             Self::Heartbeat => "heartbeat",
             Self::State => "state",
             Self::Register => "register",
+            Self::Inbox => "inbox",
         })
     }
 }

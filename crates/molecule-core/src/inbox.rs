@@ -1,8 +1,7 @@
 //! The inbox: what people, peers, channels and the platform send to the agent, and what it answers.
 
-#![allow(dead_code, unused_imports)] // The machine that uses all of it is not in its place yet.
-
 mod attachment;
+mod dead_letters;
 pub(crate) mod feed;
 mod form;
 pub(crate) mod journal;
@@ -10,6 +9,7 @@ mod key;
 mod message;
 mod notice;
 mod notify;
+mod open;
 mod outbox;
 mod reply;
 mod reply_handle;
@@ -17,21 +17,137 @@ mod reply_id;
 mod reply_key;
 mod reply_to;
 mod row;
+mod saves;
+mod schedule;
 mod send_reply;
 mod sender;
 mod stored_reply;
+mod uploads;
 pub(crate) mod watch;
-
-pub(crate) use form::Form;
-pub(crate) use message::CancelFlag;
-pub(crate) use outbox::{Outbox, OutboxStep, OutgoingReply, ReplyKey, ReplyRecord};
-pub(crate) use sender::Conversation;
-pub(crate) use stored_reply::StoredReply;
+mod work;
 
 pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
+pub use dead_letters::{DeadLetter, DeadLetters, RetryDeadLetter};
 pub use message::InboundMessage;
 pub use notify::Notify;
 pub use reply::{Notice, Reply};
 pub use reply_handle::ReplyHandle;
 pub use reply_to::ReplyTo;
 pub use sender::{PlatformKind, Sender};
+
+use molecule_proto::Time;
+
+use crate::effect::{EffectId, Outcome};
+use crate::error::Result;
+use crate::machine::{Cx, Machine, Step, pass};
+use open::Open;
+use work::Work;
+
+const OPERATION: &str = "run agent loop";
+
+/// Receives the agent's messages: a lane of [`Run`](crate::machines::Run).
+///
+/// It reads the feed, offers each message to the handler, one at a time for each conversation and in the order of the
+/// feed, and sends the replies. A message is offered at least once. Its reply is in the journal before it is sent, under
+/// an id that is the same in every process. The machine ends well once it is drained, and with an error if the store
+/// cannot hold a journal.
+#[derive(Debug)]
+pub(crate) struct Inbox(State);
+
+#[derive(Debug)]
+enum State {
+    Opening(Open),
+    Working(Box<Work>),
+    Done,
+}
+
+/// What the inbox asks of the loop that it is a lane of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// A heartbeat now: the platform has work for an idle agent.
+    pub(crate) beat: bool,
+    /// A poll of the state now: the stream told of a pause or a deletion.
+    pub(crate) state: bool,
+    /// A register: the feed refused the bearer.
+    pub(crate) register: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self(State::Opening(Open::new()))
+    }
+
+    /// Reads no further messages, and waits for the handlers that run.
+    pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.0 {
+            State::Opening(open) => open.cancel(cx),
+            State::Working(work) => work.drain(cx),
+            State::Done => {}
+        }
+    }
+
+    /// Ends the inbox, whatever is left.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>) {
+        self.0 = State::Done;
+        cx.session.handling = None;
+    }
+
+    /// Reports to the inbox that a heartbeat was answered, which the stream must show as well.
+    pub(crate) fn beaten(&mut self, now: Time, sent_at: Time) {
+        if let State::Working(work) = &mut self.0 {
+            work.beaten(now, sent_at);
+        }
+    }
+
+    /// Takes what the inbox asks of the loop.
+    pub(crate) fn take_wishes(&mut self) -> Wishes {
+        match &mut self.0 {
+            State::Working(work) => work.take_wishes(),
+            State::Opening(_) | State::Done => Wishes::default(),
+        }
+    }
+}
+
+impl Machine for Inbox {
+    type Output = Result<()>;
+
+    fn operation(&self) -> &'static str {
+        OPERATION
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
+        if let State::Opening(open) = &mut self.0 {
+            match open.poll(cx) {
+                Step::Done(Ok(opened)) => self.0 = State::Working(Box::new(Work::new(cx, opened))),
+                Step::Done(Err(error)) => {
+                    self.0 = State::Done;
+                    return Step::Done(Err(error));
+                }
+                other => return pass(other),
+            }
+        }
+        let State::Working(work) = &mut self.0 else { return Step::Idle(None) };
+        let step = work.poll(cx);
+        cx.session.handling = Some(work.running());
+        if let Step::Done(_) = step {
+            self.close(cx);
+        }
+        step
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.0 {
+            State::Opening(open) => open.feed(cx, id, outcome),
+            State::Working(work) => work.feed(cx, id, outcome),
+            State::Done => Err(outcome),
+        }
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.0 {
+            State::Opening(open) => open.cancel(cx),
+            State::Working(work) => work.cancel(cx),
+            State::Done => {}
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod lane;
 mod lanes;
 mod no_lock;
 mod pace;
+mod receive;
 mod registers;
 mod saves;
 
@@ -21,12 +22,14 @@ use crate::effect::{Effect, EffectId, HostOp, HostResult, LockId, Outcome, Slot}
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::event::{Event, Lane};
+use crate::inbox::Inbox;
 use crate::life::beat::Beat;
 use crate::life::register::Register;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::session::StopLevel;
 use doubts::Doubts;
 use lane::{AnyLane, LaneState, LaneStep, WindDown};
+use receive::LastBeat;
 use saves::Saves;
 
 pub(crate) use doubts::STRIKES;
@@ -50,6 +53,9 @@ pub struct Run {
     /// RegisterReason the loop registers, or will at the lane's next turn; `None` if there is no reason.
     why: Option<RegisterReason>,
     saves: Saves,
+    /// The lane that receives messages, in a loop with a handler.
+    inbox: Option<Box<Inbox>>,
+    last_beat: LastBeat,
     /// When the last heartbeat with a good answer was sent.
     beats_well_at: Option<Now>,
     doubts: Doubts,
@@ -134,6 +140,8 @@ impl Run {
             registers: LaneState::new(Lane::Register),
             why: None,
             saves: Saves::default(),
+            inbox: None,
+            last_beat: LastBeat::Over,
             beats_well_at: None,
             doubts: Doubts::default(),
             opened: false,
@@ -173,8 +181,8 @@ impl Run {
     }
 
     /// The lanes that a round polls, in this order.
-    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 4] =
-        [Self::register, Self::save, Self::beat, Self::poll_state];
+    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 5] =
+        [Self::register, Self::save, Self::beat, Self::poll_state, Self::receive];
 
     /// Returns the lanes in the order in which they wind down.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {
@@ -195,10 +203,15 @@ impl Run {
     }
 
     /// Winds down the lanes. It cancels what can be cancelled, and waits for a register that may mint a token and for
-    /// the save of a secret, unless the loop must end at once.
+    /// the save of a secret, unless the loop must end at once. The inbox is drained meanwhile. The last heartbeat follows.
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let at_once = self.level(cx) == StopLevel::Now;
         let mut waits = None;
+        match self.drain(cx, at_once) {
+            WindDown::Step(step) => return Some(step),
+            WindDown::Waits(wake) => waits = Some(wake),
+            WindDown::Over => {}
+        }
         for lane in self.lanes() {
             match lane.wind_down(cx, at_once) {
                 WindDown::Step(step) => return Some(step),
@@ -211,6 +224,13 @@ impl Run {
             && let Some(step) = self.save_at_the_end(cx)
         {
             return Some(step);
+        }
+        if waits.is_none() {
+            match self.beat_last(cx, at_once) {
+                WindDown::Step(step) => return Some(step),
+                WindDown::Waits(wake) => waits = Some(wake),
+                WindDown::Over => {}
+            }
         }
         waits.map(Step::Idle)
     }
@@ -316,7 +336,8 @@ impl Machine for Run {
             }
             state => self.state = state,
         }
-        let Err(mut outcome) = self.saves.feed(cx, id, outcome) else { return Ok(()) };
+        let Err(outcome) = self.saves.feed(cx, id, outcome) else { return Ok(()) };
+        let Err(mut outcome) = self.feed_inbox(cx, id, outcome) else { return Ok(()) };
         for lane in self.lanes() {
             match lane.feed(cx, id, outcome) {
                 Ok(()) => return Ok(()),

@@ -21,7 +21,7 @@ use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request};
 pub(crate) use molecule_proto::Dialect;
-use molecule_proto::{AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
+use molecule_proto::{ActivityId, AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
 
 use crate::config::options::{check_card, check_reported_url};
 use crate::config::{Config, workspace_id};
@@ -63,6 +63,10 @@ pub struct Session {
     pub(crate) rate: RateBudget,
     pub(crate) rng: Rng,
     pub(crate) report: Report,
+    /// The number of messages that the handler works on; `None` without a handler.
+    pub(crate) handling: Option<u32>,
+    /// The dead letters that the running inbox is to offer again.
+    pub(crate) retried: Vec<ActivityId>,
     pub(crate) generation: Option<i64>,
     /// Whether the server refused a register without a URL, since April's server has no poll mode.
     pub(crate) poll_refused: bool,
@@ -169,6 +173,8 @@ impl Session {
             rate: RateBudget::default(),
             rng,
             report: Report::new(),
+            handling: None,
+            retried: Vec::new(),
             generation: None,
             poll_refused: false,
             vitals: Vitals::default(),
@@ -196,6 +202,15 @@ impl Session {
         &self.config
     }
 
+    /// Has the running inbox offer a dead letter again. Returns whether there is one.
+    pub(crate) fn retry_in_loop(&mut self, row: &ActivityId) -> bool {
+        let is_running = self.handling.is_some();
+        if is_running && !self.retried.contains(row) {
+            self.retried.push(row.clone());
+        }
+        is_running
+    }
+
     /// Returns a snapshot of the agent's state.
     pub fn health(&self) -> Health {
         Health {
@@ -204,6 +219,8 @@ impl Session {
             heartbeat_failures: self.vitals.failures_of(Lane::Heartbeat),
             state_failures: self.vitals.failures_of(Lane::State),
             register_failures: self.vitals.failures_of(Lane::Register),
+            inbox_failures: self.vitals.failures_of(Lane::Inbox),
+            handling: self.handling.unwrap_or_default(),
             rate: self.rate.seen(),
             dialect: self.dialect,
             registered: self.vitals.registered.is_some(),

@@ -10,6 +10,7 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refu
 use crate::config::base_url::{BaseUrl, origin_value};
 use crate::config::http_url::HttpUrl;
 use crate::config::proxy::ProxyRule;
+use crate::config::inbox::InboxOptions;
 use crate::config::route::Route;
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};
@@ -41,6 +42,7 @@ pub struct Options {
     allow_insecure_http: bool,
     user_agent: Option<String>,
     route: Route,
+    inbox: InboxOptions,
     transport: Transport,
     ca_file: Option<PathBuf>,
     /// Two options that were given and contradict each other.
@@ -197,6 +199,7 @@ impl Options {
             allow_insecure_http: false,
             user_agent: None,
             route: Route::Auto,
+            inbox: InboxOptions::default(),
             transport: Transport::default(),
             ca_file: None,
             contradiction: None,
@@ -329,6 +332,12 @@ impl Options {
         self
     }
 
+    /// Sets how messages are received, for a loop with a handler.
+    pub fn inbox(mut self, inbox: InboxOptions) -> Self {
+        self.inbox = inbox;
+        self
+    }
+
     /// Trusts a certificate authority in PEM, in addition to the built-in ones.
     pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.transport.extra_ca.push(pem.into());
@@ -397,6 +406,7 @@ impl Options {
         let base_url = BaseUrl::parse(&self.platform, self.allow_insecure_http)?;
         check_intervals(self.intervals, &base_url)?;
         check_timeouts(self.timeouts)?;
+        self.inbox.check()?;
         if self.stagger > Duration::from_secs(3600) {
             return Err(Error::config("the loop would begin an hour and more late", "stagger over a minute or two"));
         }
@@ -435,6 +445,7 @@ impl Options {
             on_pause: self.on_pause,
             stagger: self.stagger,
             route: self.route,
+            inbox: self.inbox,
         })
     }
 }

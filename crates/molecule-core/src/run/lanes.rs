@@ -75,6 +75,9 @@ impl Run {
             self.want_register(cx.now.mono, RegisterReason::Again);
         }
         self.beating = true;
+        if let Some(inbox) = &mut self.inbox {
+            inbox.beaten(cx.now.mono, started.mono);
+        }
         self.tell_online();
     }
 

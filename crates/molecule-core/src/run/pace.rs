@@ -30,7 +30,8 @@ impl Pace {
         match lane {
             Lane::Heartbeat => Self { interval: beat, after_limit: (Duration::ZERO, half) },
             Lane::Register => Self { interval: beat, after_limit: (half, beat) },
-            Lane::State => Self { interval: intervals.state, after_limit: (half, WINDOW) },
+            // The inbox has a pace of its own.
+            Lane::State | Lane::Inbox => Self { interval: intervals.state, after_limit: (half, WINDOW) },
         }
     }
 }

@@ -20,6 +20,10 @@ pub struct Health {
     pub state_failures: u32,
     /// How often the loop's register has failed in a row.
     pub register_failures: u32,
+    /// How often the inbox has failed in a row to read the feed.
+    pub inbox_failures: u32,
+    /// How many messages the handler works on.
+    pub handling: u32,
     /// What the server last said about its rate limit.
     pub rate: Option<RateLimit>,
     /// The server's dialect; `None`, in JSON `unknown`, until an answer has shown it.

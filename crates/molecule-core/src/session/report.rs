@@ -112,9 +112,10 @@ impl Report {
         over(&mut self.runtime_metadata, newer.runtime_metadata);
     }
 
-    /// Writes the values into a heartbeat.
-    pub(crate) fn fill(&self, beat: &mut HeartbeatRequest) {
-        if let Some(count) = self.active_tasks {
+    /// Writes the values into a heartbeat. `handling` is the number of messages that the handler works on, which counts
+    /// unless the application reports its own number.
+    pub(crate) fn fill(&self, beat: &mut HeartbeatRequest, handling: Option<u32>) {
+        if let Some(count) = self.active_tasks.or(handling) {
             beat.active_tasks = i64::from(count);
             beat.is_busy = Some(count > 0);
         }

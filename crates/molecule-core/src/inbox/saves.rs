@@ -1,0 +1,133 @@
+//! The appends to the journal. Records that are made while one append is under way go into the next one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use molecule_proto::{Time, Wake};
+
+use super::journal::Journal;
+use crate::effect::{Durability, Effect, EffectId, Fault, FaultKind, HostOp, HostResult, Outcome, Slot};
+use crate::machine::Cx;
+
+/// The number of a batch of records, in the order of their appends.
+pub(super) type Batch = u64;
+
+/// The longest wait after appends that failed.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// The appends to the journal.
+#[derive(Debug)]
+pub(super) struct Saves {
+    /// Whether a power cut may lose nothing that is saved.
+    is_durable: bool,
+    state: State,
+    /// The number of batches that were taken from the journal.
+    taken: Batch,
+    /// The number of batches that are saved.
+    saved: Batch,
+    failures: u32,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Free,
+    Appending(EffectId, Bytes, Durability),
+    /// The append failed, and follows again at this time.
+    Waiting(Time, Bytes, Durability),
+    Compacting(EffectId),
+}
+
+/// What the end of an append means.
+#[derive(Debug)]
+pub(super) enum Saved {
+    Well,
+    /// The append failed this often in a row. The records are kept, and saved later.
+    Failed(u32, Fault),
+}
+
+impl Saves {
+    pub(super) fn new(is_durable: bool) -> Self {
+        Self { is_durable, state: State::Free, taken: 0, saved: 0, failures: 0 }
+    }
+
+    /// Returns the number of the batch that takes the records that the journal holds now.
+    pub(super) fn next_batch(&self) -> Batch {
+        self.taken + 1
+    }
+
+    /// Returns whether a batch is saved.
+    pub(super) fn is_saved(&self, batch: Batch) -> bool {
+        batch <= self.saved
+    }
+
+    /// Starts the next append, if there is something to save and none is under way.
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>, journal: &mut Journal) -> Option<(EffectId, Effect)> {
+        let (bytes, durability) = match std::mem::take(&mut self.state) {
+            State::Free => match journal.batch() {
+                Some((bytes, durability)) => {
+                    self.taken += 1;
+                    (bytes, if self.is_durable { durability } else { Durability::None })
+                }
+                None => return self.compact(cx, journal),
+            },
+            State::Waiting(at, bytes, durability) if at <= cx.now.mono => (bytes, durability),
+            state @ (State::Appending(..) | State::Waiting(..) | State::Compacting(_)) => {
+                self.state = state;
+                return None;
+            }
+        };
+        let id = cx.session.next_effect();
+        self.state = State::Appending(id, bytes.clone(), durability);
+        Some((id, Effect::Host(HostOp::Append(Slot::Inbox, bytes, durability))))
+    }
+
+    /// Replaces the journal by a shorter one of the same content, where that pays.
+    fn compact(&mut self, cx: &mut Cx<'_>, journal: &mut Journal) -> Option<(EffectId, Effect)> {
+        let content = journal.compacted()?;
+        let id = cx.session.next_effect();
+        self.state = State::Compacting(id);
+        Some((id, Effect::Host(HostOp::Replace(Slot::Inbox, content))))
+    }
+
+    /// Takes the outcome of an append.
+    pub(super) fn feed(&mut self, cx: &Cx<'_>, id: EffectId, outcome: Outcome) -> Result<Saved, Outcome> {
+        match (std::mem::take(&mut self.state), outcome) {
+            (State::Appending(own, ..), Outcome::Host(HostResult::Appended)) if own == id => {
+                (self.saved, self.failures) = (self.taken, 0);
+                Ok(Saved::Well)
+            }
+            (State::Appending(own, bytes, durability), Outcome::Failed(fault)) if own == id => {
+                self.failures = self.failures.saturating_add(1);
+                let wait = Duration::from_secs(1).saturating_mul(1 << (self.failures - 1).min(6)).min(MAX_WAIT);
+                self.state = State::Waiting(cx.now.mono + wait, bytes, durability);
+                Ok(Saved::Failed(self.failures, fault))
+            }
+            // A journal that was not compacted is the longer one.
+            (State::Compacting(own), Outcome::Host(HostResult::Replaced) | Outcome::Failed(_)) if own == id => {
+                Ok(Saved::Well)
+            }
+            (state, outcome) => {
+                self.state = state;
+                Err(outcome)
+            }
+        }
+    }
+
+    /// Returns whether everything is saved, except for records that the disk refuses.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Free | State::Waiting(..))
+    }
+
+    pub(super) fn wake(&self) -> Option<Wake> {
+        match self.state {
+            State::Waiting(at, ..) => Some(Wake { at, why: "save the inbox" }),
+            State::Free | State::Appending(..) | State::Compacting(_) => None,
+        }
+    }
+}
+
+/// Returns whether a store cannot append at all.
+pub(super) fn is_unsupported(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Host(std::io::ErrorKind::Unsupported)
+}

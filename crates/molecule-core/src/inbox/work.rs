@@ -1,0 +1,553 @@
+//! The open inbox: it reads the feed, offers messages to the handler, and sends the replies.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
+
+use super::feed::{Feed, FeedStep, Position};
+use super::form::{self, Form};
+use super::journal::{HandlerReply, Journal, Record};
+use super::message::{CancelFlag, InboundMessage};
+use super::open::Opened;
+use super::outbox::{Outbox, OutboxStep, OutgoingReply, ReplyKey, ReplyRecord};
+use super::reply::Reply;
+use super::reply_id::ReplyIds;
+use super::saves::{Batch, Saved, Saves, is_unsupported};
+use super::schedule::Schedule;
+use super::stored_reply::StoredReply;
+use super::uploads::Uploads;
+use super::watch::{Watch, WatchStep, Woke};
+use super::Wishes;
+use crate::call::retry;
+use crate::config::inbox::InboxOptions;
+use crate::effect::{Effect, EffectId, Fault, Handle, Handled, Outcome, Sent};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Lane};
+use crate::machine::{Cx, Step, pass};
+
+/// How often the cursor is saved at most.
+const CURSOR_EVERY: Duration = Duration::from_secs(5);
+
+/// The number of waiting messages at which the feed is read no further.
+const MAX_WAITING: usize = 1_000;
+
+/// The longest wait before a message is offered again.
+const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
+
+/// When a message is offered again whose handler could not be called, such as for want of a thread.
+const NOT_CALLED: Duration = Duration::from_secs(1);
+
+const HANDLE: &str = "handle a message";
+
+/// The open inbox.
+#[derive(Debug)]
+pub(super) struct Work {
+    options: InboxOptions,
+    journal: Journal,
+    ids: ReplyIds,
+    feed: Feed,
+    watch: Watch,
+    outbox: Outbox,
+    schedule: Schedule,
+    uploads: Uploads,
+    saves: Saves,
+    /// What follows once a batch of records is saved.
+    after_save: VecDeque<(Batch, AfterSave)>,
+    /// Attempts whose beginning is not saved yet.
+    beginning: usize,
+    /// Attempts that may start.
+    offers: VecDeque<(InboundMessage, u32)>,
+    /// The attempts under way.
+    running: BTreeMap<EffectId, Attempt>,
+    /// Effects to cancel.
+    cancelled: Vec<EffectId>,
+    /// When the cursor may be saved again.
+    cursor_at: Time,
+    /// The time until which running handlers are awaited, once the loop ends.
+    drain_until: Option<Time>,
+    wishes: Wishes,
+    /// The store cannot hold a journal.
+    unfit: Option<Error>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    message: InboundMessage,
+    number: u32,
+    flag: CancelFlag,
+}
+
+#[derive(Debug)]
+enum AfterSave {
+    /// Offer the message to the handler: a process that dies in it has counted the attempt.
+    Offer(InboundMessage, u32),
+    /// The row needs nothing more; its reply goes out, if there is one.
+    Finished(ActivityId, Option<Box<OutgoingReply>>),
+    /// The notice may be sent.
+    Marked(ReplyKey),
+    /// The feed may acknowledge the rows up to this cursor.
+    Cursor(Position),
+}
+
+impl Work {
+    pub(super) fn new(cx: &Cx<'_>, opened: Opened) -> Self {
+        let Opened { journal, ids } = opened;
+        let options = cx.session.config().inbox.clone();
+        let mut outbox = Outbox::new(options.trail);
+        for unsent in journal.unsent() {
+            outbox.push(cx, OutgoingReply::unsent(&ids, unsent));
+        }
+        let mut schedule = Schedule::default();
+        let own = cx.session.workspace_id();
+        let retried = journal.dead_letters().filter(|letter| letter.is_retried);
+        let retried = retried.filter_map(|letter| InboundMessage::read(letter.activity()?, own));
+        retried.for_each(|message| schedule.push(message));
+        Self {
+            feed: Feed::new(journal.cursor().cloned(), &options),
+            watch: Watch::new(options.watch),
+            outbox,
+            schedule,
+            uploads: Uploads::default(),
+            saves: Saves::new(options.durable),
+            after_save: VecDeque::new(),
+            beginning: 0,
+            offers: VecDeque::new(),
+            running: BTreeMap::new(),
+            cancelled: Vec::new(),
+            cursor_at: cx.now.mono,
+            drain_until: None,
+            wishes: Wishes::default(),
+            unfit: None,
+            events: VecDeque::new(),
+            options,
+            journal,
+            ids,
+        }
+    }
+
+    /// Reads no further messages, and waits for the handlers that run, for at most the configured time.
+    pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        self.drain_until = Some(cx.now.mono + self.options.drain);
+        self.watch.stop();
+        self.feed.stop(cx);
+        self.take_back_offers();
+    }
+
+    /// Cancels everything at once.
+    pub(super) fn cancel(&mut self, cx: &mut Cx<'_>) {
+        self.drain(cx);
+        self.drain_until = Some(cx.now.mono);
+        self.outbox.cancel(cx);
+    }
+
+    /// Records that a heartbeat was answered, which the stream must show as well.
+    pub(super) fn beaten(&mut self, now: Time, sent_at: Time) {
+        self.watch.beaten(now, sent_at);
+    }
+
+    pub(super) fn take_wishes(&mut self) -> Wishes {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// Returns the number of attempts under way.
+    pub(super) fn running(&self) -> u32 {
+        u32::try_from(self.running.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            if let Some(id) = self.cancelled.pop() {
+                return Step::Cancel(id);
+            }
+            if let Some(error) = self.unfit.take() {
+                return Step::Done(Err(error));
+            }
+            self.follow_saves(cx);
+            if let Some((message, number)) = self.offers.pop_front() {
+                return self.offer(cx, message, number);
+            }
+            let mut wake = None;
+            match self.outbox.poll(cx) {
+                OutboxStep::Step(step) => return pass(step),
+                OutboxStep::Record(key, record) => {
+                    self.record_reply(key, record);
+                    continue;
+                }
+                OutboxStep::Idle(own) => wake = Wake::earliest(wake, own),
+                OutboxStep::Empty => {}
+            }
+            match self.drain_until {
+                None => match self.receive(cx) {
+                    Received::Step(step) => return step,
+                    Received::Again => continue,
+                    Received::Idle(own) => wake = Wake::earliest(wake, own),
+                },
+                Some(until) => {
+                    if let Some(step) = self.end_reading(cx) {
+                        return step;
+                    }
+                    if until <= cx.now.mono && !self.running.is_empty() {
+                        self.leave_attempts();
+                        continue;
+                    }
+                    let at = (until > cx.now.mono).then_some(until);
+                    wake = Wake::earliest(wake, at.map(|at| Wake { at, why: "handlers are awaited no longer" }));
+                }
+            }
+            if let Some((id, effect)) = self.saves.start(cx, &mut self.journal) {
+                return Step::Start(id, effect);
+            }
+            if self.is_drained(cx) {
+                return Step::Done(Ok(()));
+            }
+            return Step::Idle(Wake::earliest(wake, self.saves.wake()));
+        }
+    }
+}
+
+/// The result of a look for messages.
+enum Received {
+    Step(Step<Result<()>>),
+    /// Something has changed: look again.
+    Again,
+    Idle(Option<Wake>),
+}
+
+/// Messages on their way in.
+impl Work {
+    fn receive(&mut self, cx: &mut Cx<'_>) -> Received {
+        let mut wake = None;
+        match self.watch.poll(cx) {
+            WatchStep::Step(step) => return Received::Step(pass(step)),
+            WatchStep::Woke(woke) => {
+                self.woke(cx, woke);
+                return Received::Again;
+            }
+            WatchStep::Idle(own) => wake = Wake::earliest(wake, own),
+        }
+        self.feed.set_live(cx, self.watch.is_live());
+        self.feed.pause(self.schedule.len() >= MAX_WAITING || self.journal.is_full());
+        match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
+            FeedStep::Step(step) => return Received::Step(pass(step)),
+            FeedStep::Rows(rows) => {
+                self.save_cursor(cx, true);
+                rows.into_iter().for_each(|row| self.take_row(cx, row));
+                return Received::Again;
+            }
+            FeedStep::Failed { failures, error } => {
+                self.feed_failed(failures, &error);
+                return Received::Again;
+            }
+            FeedStep::Recovered { failures } => {
+                self.events.push_back(Event::Recovered { lane: Lane::Inbox, failures });
+                return Received::Again;
+            }
+            FeedStep::Idle(own) => wake = Wake::earliest(wake, own),
+        }
+        self.take_retried(cx);
+        while let Some(message) = self.uploads.take_alone(cx.now.mono) {
+            self.schedule.push(message);
+        }
+        let is_begun = self.begin_attempts(cx);
+        self.save_cursor(cx, false);
+        if is_begun {
+            return Received::Again;
+        }
+        let waits = [(self.uploads.wake(), "a file without a message"), (self.ready_at(cx), "offer a message")];
+        for (at, why) in waits {
+            let at = at.filter(|at| *at > cx.now.mono);
+            wake = Wake::earliest(wake, at.map(|at| Wake { at, why }));
+        }
+        Received::Idle(wake)
+    }
+
+    fn take_row(&mut self, cx: &mut Cx<'_>, row: ActivityRow) {
+        let id = row.id.clone();
+        if self.journal.is_done(&id) {
+            return self.feed.finished(&id);
+        }
+        if self.schedule.contains(&id) {
+            return;
+        }
+        if self.outbox.echo(cx, &row) {
+            return self.feed.finished(&id);
+        }
+        let own = cx.session.workspace_id();
+        match form::read(row, own, &|file| self.journal.is_own_file(file)) {
+            Form::Message(mut message) => {
+                if message.duplicate_key().is_some_and(|key| self.journal.is_known_message(&key)) {
+                    return self.feed.finished(&id);
+                }
+                for row in self.uploads.join(&mut message) {
+                    self.feed.finished(&row);
+                }
+                self.schedule.push(message);
+            }
+            Form::Upload(attachment, alone) => {
+                if let Some(row) = self.uploads.add(cx.now.mono, attachment, alone) {
+                    self.feed.finished(&row);
+                }
+            }
+            Form::NotifyEcho { .. } | Form::Skipped(_) => self.feed.finished(&id),
+        }
+    }
+
+    /// Offers the dead letters again that the application asks for.
+    fn take_retried(&mut self, cx: &mut Cx<'_>) {
+        for row in std::mem::take(&mut cx.session.retried) {
+            let own = cx.session.workspace_id();
+            let letter = self.journal.dead_letter(&row).filter(|_| !self.schedule.contains(&row));
+            let message = letter.and_then(|letter| InboundMessage::read(letter.activity()?, own));
+            if let Some(message) = message {
+                self.journal.record(Record::Retried { row });
+                self.schedule.push(message);
+            }
+        }
+    }
+
+    /// Saves the cursor, if it has moved. `is_first` says that rows of a first read came, before which the cursor must be
+    /// known.
+    fn save_cursor(&mut self, cx: &Cx<'_>, is_first: bool) {
+        let saved = self.journal.cursor();
+        let is_due = if is_first { saved.is_none() } else { self.cursor_at <= cx.now.mono };
+        if !is_due {
+            return;
+        }
+        let Some(position) = self.feed.cursor().filter(|cursor| Some(cursor) != saved) else { return };
+        self.cursor_at = cx.now.mono + CURSOR_EVERY;
+        self.record(Record::Cursor { position: position.clone() }, AfterSave::Cursor(position));
+    }
+
+    fn feed_failed(&mut self, failures: u32, error: &Error) {
+        self.wishes.register |= error.kind() == ErrorKind::Unauthorized;
+        self.events.push_back(Event::Degraded { lane: Lane::Inbox, failures, error: error.to_string() });
+    }
+
+    fn woke(&mut self, cx: &mut Cx<'_>, woke: Woke) {
+        if woke.feed {
+            self.feed.wake(cx.now.mono);
+        }
+        self.wishes.state |= woke.state;
+        self.wishes.beat |= woke.request;
+    }
+}
+
+/// The end of reading.
+impl Work {
+    /// Returns the steps by which the reads and the stream are given up.
+    fn end_reading(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<()>>> {
+        if let WatchStep::Step(step) = self.watch.poll(cx) {
+            return Some(pass(step));
+        }
+        match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
+            FeedStep::Step(step) => Some(pass(step)),
+            FeedStep::Rows(_) | FeedStep::Failed { .. } | FeedStep::Recovered { .. } | FeedStep::Idle(_) => None,
+        }
+    }
+}
+
+/// Attempts of the handler.
+impl Work {
+    fn ready_at(&self, cx: &Cx<'_>) -> Option<Time> {
+        self.schedule.wake(cx.now.mono)
+    }
+
+    /// Begins attempts while there is room. Returns whether one has begun.
+    fn begin_attempts(&mut self, cx: &Cx<'_>) -> bool {
+        let mut is_begun = false;
+        while self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
+            && let Some(message) = self.schedule.take(cx.now.mono)
+        {
+            is_begun = true;
+            let begun = self.journal.attempts(message.id()).begun;
+            if begun >= self.options.attempts {
+                // The process died in the last one.
+                self.bury(&message, begun, "the process ended during the last attempt");
+                continue;
+            }
+            self.beginning += 1;
+            let (row, attempt) = (message.id().clone(), begun + 1);
+            self.record(Record::Begun { row, attempt }, AfterSave::Offer(message, attempt));
+        }
+        is_begun
+    }
+
+    fn offer(&mut self, cx: &mut Cx<'_>, message: InboundMessage, number: u32) -> Step<Result<()>> {
+        let (message, flag) = message.for_attempt(number);
+        let id = cx.session.next_effect();
+        self.running.insert(id, Attempt { message: message.clone(), number, flag });
+        Step::Start(id, Effect::Handle(Handle { message }))
+    }
+
+    fn handled(&mut self, cx: &Cx<'_>, attempt: Attempt, handled: Handled) {
+        let message = attempt.message;
+        let mut outgoing = None;
+        let reply = match handled {
+            Handled::Later => HandlerReply::Later(StoredReply::new(cx.now.unix, &message, Reply::none())),
+            Handled::Reply(Some(reply)) if !reply.is_none() => {
+                match OutgoingReply::of_handler(cx.now.unix, &message, reply, &self.ids) {
+                    Ok(reply) => HandlerReply::Now(outgoing.insert(reply).reply.clone()),
+                    Err(why) => {
+                        self.events.push_back(Event::ReplyDropped { message: message.id().clone(), why });
+                        HandlerReply::None
+                    }
+                }
+            }
+            Handled::Reply(_) => HandlerReply::None,
+        };
+        self.finish(&message, Record::handled(&message, reply), outgoing);
+    }
+
+    /// Records that a message needs no further attempt. The next one of its conversation may begin: its first record is
+    /// saved together with this one, or after it.
+    fn finish(&mut self, message: &InboundMessage, record: Record, reply: Option<OutgoingReply>) {
+        self.schedule.remove(message.id());
+        self.record(record, AfterSave::Finished(message.id().clone(), reply.map(Box::new)));
+    }
+
+    fn failed(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, fault: Fault) {
+        if fault.sent == Sent::No {
+            // The handler was not called.
+            self.uncount(&attempt.message, attempt.number, cx.now.mono + NOT_CALLED);
+            let error = Error::from_fault(HANDLE, fault);
+            return self.events.push_back(Event::Warning(error.to_string()));
+        }
+        let error = Error::from_fault(HANDLE, fault);
+        let (message, number) = (&attempt.message, attempt.number);
+        self.events.push_back(Event::HandlerFailed {
+            message: message.id().clone(),
+            attempt: number,
+            error: error.to_string(),
+        });
+        if number >= self.options.attempts {
+            return self.bury(message, number, &error.to_string());
+        }
+        let doubled = Duration::from_secs(1).saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
+        let wait = retry::jitter(&mut cx.session.rng, doubled / 2, doubled);
+        self.schedule.put_off(message.id(), cx.now.mono + wait);
+        self.journal.record(Record::failed(message.id(), number, &error.to_string()));
+    }
+
+    /// Keeps a message that the handler could not handle as a dead letter.
+    fn bury(&mut self, message: &InboundMessage, attempts: u32, why: &str) {
+        self.events.push_back(Event::DeadLetter { message: message.id().clone(), attempts, why: why.to_owned() });
+        self.finish(message, Record::dead(message, attempts, why), None);
+    }
+
+    /// Takes back the attempts that have not started, so that they do not count.
+    fn take_back_offers(&mut self) {
+        for (message, number) in std::mem::take(&mut self.offers) {
+            self.uncount(&message, number, Time::ZERO);
+        }
+    }
+
+    /// Ends the wait for the attempts that still run. They do not count: the loop's end has cut them off.
+    fn leave_attempts(&mut self) {
+        for (id, attempt) in std::mem::take(&mut self.running) {
+            attempt.flag.set();
+            self.cancelled.push(id);
+            self.uncount(&attempt.message, attempt.number, Time::ZERO);
+        }
+    }
+
+    /// Takes an attempt back, so that it does not count. The message is offered again at this time.
+    fn uncount(&mut self, message: &InboundMessage, number: u32, ready_at: Time) {
+        self.schedule.put_off(message.id(), ready_at);
+        self.journal.record(Record::Interrupted { row: message.id().clone(), attempt: number });
+    }
+}
+
+/// The journal.
+impl Work {
+    fn record(&mut self, record: Record, then: AfterSave) {
+        self.after_save.push_back((self.saves.next_batch(), then));
+        self.journal.record(record);
+    }
+
+    fn record_reply(&mut self, key: ReplyKey, record: ReplyRecord) {
+        let is_mark = matches!(record, ReplyRecord::Marked(_));
+        let batch = self.saves.next_batch();
+        self.journal.record(record.of(key.clone()));
+        if is_mark {
+            self.after_save.push_back((batch, AfterSave::Marked(key)));
+        }
+    }
+
+    /// Does what waited for the saved batches.
+    fn follow_saves(&mut self, cx: &Cx<'_>) {
+        while self.after_save.front().is_some_and(|(batch, _)| self.saves.is_saved(*batch)) {
+            match self.after_save.pop_front() {
+                Some((_, AfterSave::Offer(message, number))) => {
+                    self.beginning -= 1;
+                    if self.drain_until.is_some() {
+                        self.uncount(&message, number, Time::ZERO);
+                    } else {
+                        self.offers.push_back((message, number));
+                    }
+                }
+                Some((_, AfterSave::Finished(row, reply))) => {
+                    self.feed.finished(&row);
+                    if let Some(reply) = reply {
+                        self.outbox.push(cx, *reply);
+                    }
+                }
+                Some((_, AfterSave::Marked(key))) => self.outbox.recorded(cx, &key),
+                Some((_, AfterSave::Cursor(position))) => self.feed.saved(&position),
+                None => {}
+            }
+        }
+    }
+
+    /// Returns whether a draining inbox has nothing left to do.
+    fn is_drained(&self, cx: &Cx<'_>) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let is_flushed = self.outbox.is_flushed(cx.now.mono) || until <= cx.now.mono;
+        self.running.is_empty() && self.beginning == 0 && is_flushed && self.saves.is_idle()
+    }
+}
+
+impl Work {
+    pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        let outcome = match self.saves.feed(cx, id, outcome) {
+            Ok(Saved::Well) => return Ok(()),
+            Ok(Saved::Failed(failures, fault)) => {
+                self.not_saved(failures, fault);
+                return Ok(());
+            }
+            Err(outcome) => outcome,
+        };
+        if let Some(attempt) = self.running.remove(&id) {
+            match outcome {
+                Outcome::Handled(handled) => self.handled(cx, attempt, handled),
+                Outcome::Failed(fault) => self.failed(cx, &attempt, fault),
+                other => {
+                    self.running.insert(id, attempt);
+                    return Err(other);
+                }
+            }
+            return Ok(());
+        }
+        let Err(outcome) = self.outbox.feed(cx, id, outcome) else { return Ok(()) };
+        let Err(outcome) = self.watch.feed(cx, id, outcome) else { return Ok(()) };
+        self.feed.feed(cx, id, outcome)
+    }
+
+    /// Handles an append that failed: what waits for it goes on waiting.
+    fn not_saved(&mut self, failures: u32, fault: Fault) {
+        let is_unsupported = is_unsupported(&fault);
+        let error = Error::from_fault("save the inbox", fault);
+        if is_unsupported {
+            self.unfit = Some(error.remedy("use another store for an agent that receives messages, or give this one `append`"));
+            return;
+        }
+        self.events.push_back(Event::Degraded { lane: Lane::Inbox, failures, error: error.to_string() });
+    }
+}

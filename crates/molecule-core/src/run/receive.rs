@@ -1,0 +1,117 @@
+//! The inbox as a lane of the loop, and the last heartbeat of a loop that receives messages.
+
+use super::lane::{LaneStep, WindDown};
+use super::{Ended, RegisterReason, Run, State};
+use crate::effect::{EffectId, Outcome};
+use crate::inbox::Inbox;
+use crate::life::beat::Beat;
+use crate::machine::{Cx, Machine, Step, pass};
+
+/// The last heartbeat: it says that nothing runs any more.
+#[derive(Debug, Default)]
+pub(super) enum LastBeat {
+    /// It is sent once the inbox is drained.
+    Due,
+    Sending(Box<Beat>),
+    #[default]
+    Over,
+}
+
+impl Run {
+    /// Makes the loop that also receives messages and offers them to the application's handler.
+    pub fn with_inbox() -> Self {
+        Self { inbox: Some(Box::new(Inbox::new())), last_beat: LastBeat::Due, ..Self::new() }
+    }
+
+    pub(super) fn receive(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        // Before the first register the agent may have no token.
+        if !self.opened || self.paused || cx.session.lacks_token() {
+            return LaneStep::Idle(None);
+        }
+        let Some(inbox) = &mut self.inbox else { return LaneStep::Idle(None) };
+        let step = match inbox.poll(cx) {
+            Step::Done(Ok(())) => LaneStep::Idle(None),
+            Step::Done(Err(error)) => {
+                self.inbox = None;
+                self.end(Err(error));
+                return LaneStep::Again;
+            }
+            Step::Idle(wake) => LaneStep::Idle(wake),
+            other => LaneStep::Step(pass(other)),
+        };
+        let wishes = inbox.take_wishes();
+        if wishes.beat && cx.session.handling == Some(0) {
+            self.beats.next = self.beats.next.min(cx.now.mono);
+        }
+        if wishes.state {
+            self.states.next = self.states.next.min(cx.now.mono);
+        }
+        if wishes.register {
+            self.want_register(cx.now.mono, RegisterReason::Refused);
+        }
+        // A lane that is polled before this one may have something to do now.
+        if (wishes.beat || wishes.state || wishes.register) && matches!(step, LaneStep::Idle(_)) {
+            return LaneStep::Again;
+        }
+        step
+    }
+
+    /// Drains the inbox, or drops it where the loop must end at once.
+    pub(super) fn drain(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
+        let Some(mut inbox) = self.inbox.take() else { return WindDown::Over };
+        if at_once { inbox.cancel(cx) } else { inbox.drain(cx) }
+        let winding = match inbox.poll(cx) {
+            Step::Done(_) => return WindDown::Over,
+            Step::Idle(_) if at_once => {
+                inbox.close(cx);
+                return WindDown::Over;
+            }
+            Step::Idle(wake) => WindDown::Waits(wake),
+            other => WindDown::Step(pass(other)),
+        };
+        self.inbox = Some(inbox);
+        winding
+    }
+
+    /// Sends the last heartbeat of a loop with an inbox that was stopped.
+    pub(super) fn beat_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
+        let is_stopped = matches!(&self.state, State::Ending(_, ended) if matches!(**ended, Ok(Ended::Stopped)));
+        match std::mem::take(&mut self.last_beat) {
+            LastBeat::Due if is_stopped && !at_once && self.beating => {
+                self.last_beat = LastBeat::Sending(Box::new(Beat::once()));
+                self.beat_last(cx, at_once)
+            }
+            LastBeat::Sending(mut beat) => {
+                if at_once {
+                    beat.cancel(cx);
+                }
+                let winding = match beat.poll(cx) {
+                    Step::Done(_) => return WindDown::Over,
+                    Step::Idle(_) if at_once => return WindDown::Over,
+                    Step::Idle(wake) => WindDown::Waits(wake),
+                    other => WindDown::Step(pass(other)),
+                };
+                self.last_beat = LastBeat::Sending(beat);
+                winding
+            }
+            LastBeat::Due | LastBeat::Over => WindDown::Over,
+        }
+    }
+}
+
+impl Run {
+    /// Feeds an outcome to the inbox or the last heartbeat.
+    pub(super) fn feed_inbox(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        let outcome = match &mut self.inbox {
+            Some(inbox) => match inbox.feed(cx, id, outcome) {
+                Ok(()) => return Ok(()),
+                Err(outcome) => outcome,
+            },
+            None => outcome,
+        };
+        match &mut self.last_beat {
+            LastBeat::Sending(beat) => beat.feed(cx, id, outcome),
+            LastBeat::Due | LastBeat::Over => Err(outcome),
+        }
+    }
+}
