@@ -4,8 +4,8 @@ use std::fmt;
 
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers, ListPlugins, Notify,
-    PluginTask, QueuedItem, Recover, Register, ReplyTo, Wait,
+    Beat, Call, CallPeer, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers,
+    ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo, RetryDeadLetter, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -13,8 +13,8 @@ use molecule_core::proto::{
     WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, Delegation, DelegationView, Ended, Health, Notice, PeerCall, PeerUrl, QueueOutcome, Recovered,
-    Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, WaitFor,
+    CallOutcome, DeadLetter, Delegation, DelegationView, Ended, Health, Notice, PeerCall, PeerUrl, QueueOutcome,
+    Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, WaitFor,
 };
 use molecule_host::{SharedSession, Stopper};
 
@@ -182,6 +182,26 @@ impl Agent {
     /// [`ReplyEnd`].
     pub fn reply_to(&self, message: impl Into<ReplyHandle>, reply: impl Into<Reply>) -> Result<ReplyEnd> {
         self.driver.call(ReplyTo::new(message, reply)?)
+    }
+
+    /// Lists the messages that the handler could not handle, the oldest first: each attempt to handle them failed. They are read from the
+    /// journal in the agent's store.
+    ///
+    /// # Errors
+    /// `Storage` if the store cannot be read.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        self.driver.call(DeadLetters::new())
+    }
+
+    /// Offers a dead letter to the handler again, with all its attempts: at once if this agent's loop runs, else when the next one starts.
+    /// The id is [`InboundMessage::id`](crate::InboundMessage::id).
+    ///
+    /// # Errors
+    /// `Config` if the id is not a UUID, `NotFound` if there is no such dead letter, and `Storage`.
+    pub fn retry_dead_letter(&self, id: impl AsRef<str>) -> Result<()> {
+        self.driver.call(RetryDeadLetter::new(id)?)?;
+        self.session.look_again();
+        Ok(())
     }
 
     /// `POST /workspaces/:self/delegate` (section 14.1): delegates a task to a peer and returns the delegation's id. The key is the

@@ -138,8 +138,12 @@ impl Event {
     /// Returns whether an operator should look at the event: something failed, or works less well than it should.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Degraded { .. } | Self::PollUnsupported { .. } | Self::HandlerFailed { .. } | Self::DeadLetter { .. }
-            | Self::ReplyDropped { .. } | Self::Warning(_) => true,
+            Self::Degraded { .. }
+            | Self::PollUnsupported { .. }
+            | Self::HandlerFailed { .. }
+            | Self::DeadLetter { .. }
+            | Self::ReplyDropped { .. }
+            | Self::Warning(_) => true,
             Self::ReplyEnded { end, .. } => !end.is_taken(),
             Self::Registered { .. }
             | Self::Retrying { .. }

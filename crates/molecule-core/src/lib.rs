@@ -138,7 +138,8 @@ pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempoten
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane, ReplyEnd};
 pub use inbox::{
-    Attachment, AttachmentKind, DeadLetter, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, ReplyHandle, Sender,
+    Attachment, AttachmentKind, DeadLetter, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, ReplyHandle,
+    Sender,
 };
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
-use molecule_core::{BaseUrl, Event, OnPause, Options, OriginHeader, Result, Route, Timeouts, Transport};
+use molecule_core::{BaseUrl, Event, InboxOptions, OnPause, Options, OriginHeader, Result, Route, Timeouts, Transport};
 
 use crate::ca_file::with_ca_file;
 use crate::environment::var;
@@ -131,6 +131,12 @@ impl<C> AgentBuilder<C> {
     /// What the loop does when the workspace is paused; it ends by default.
     pub fn on_pause(self, on_pause: OnPause) -> Self {
         self.map(|options| options.on_pause(on_pause))
+    }
+
+    /// How `run_agent_loop` receives messages: how many are handled at the same time, how often one is offered, which old
+    /// ones the first start takes.
+    pub fn inbox(self, inbox: InboxOptions) -> Self {
+        self.map(|options| options.inbox(inbox))
     }
 
     /// Delays the start of the loop by a random time up to this one, at most an hour: for many agents in one process.

@@ -9,8 +9,8 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refu
 
 use crate::config::base_url::{BaseUrl, origin_value};
 use crate::config::http_url::HttpUrl;
-use crate::config::proxy::ProxyRule;
 use crate::config::inbox::InboxOptions;
+use crate::config::proxy::ProxyRule;
 use crate::config::route::Route;
 use crate::config::{Config, Intervals, Timeouts};
 use crate::error::{Error, Result};

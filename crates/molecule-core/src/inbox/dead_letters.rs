@@ -71,7 +71,8 @@ impl RetryDeadLetter {
     /// `Config` if the id is not a UUID.
     pub fn new(id: impl AsRef<str>) -> Result<Self> {
         let row: ActivityId = id.as_ref().trim().parse().map_err(|error: IdError| {
-            Error::config(error.to_string(), "use the id of a message in the list of dead letters").during(Self::OPERATION)
+            Error::config(error.to_string(), "use the id of a message in the list of dead letters")
+                .during(Self::OPERATION)
         })?;
         Ok(Self(Flow::new(Self::OPERATION, move |line| async move { retry(&line, row).await })))
     }

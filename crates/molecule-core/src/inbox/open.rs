@@ -35,7 +35,8 @@ machine_of_flow!(Open, Result<Opened>);
 
 /// Loads the journal. A damaged one is set aside with a warning: it must not keep the agent from working.
 async fn load_journal(line: &Line) -> Result<Journal> {
-    let stored = line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
+    let stored =
+        line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
     let Some(stored) = stored else { return Ok(line.with(|cx| Journal::started(cx.now.unix))) };
     match Journal::read(&stored.bytes) {
         Ok(journal) => Ok(journal),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
 
+use super::Wishes;
 use super::feed::{Feed, FeedStep, Position};
 use super::form::{self, Form};
 use super::journal::{HandlerReply, Journal, Record};
@@ -18,7 +19,6 @@ use super::schedule::Schedule;
 use super::stored_reply::StoredReply;
 use super::uploads::Uploads;
 use super::watch::{Watch, WatchStep, Woke};
-use super::Wishes;
 use crate::call::retry;
 use crate::config::inbox::InboxOptions;
 use crate::effect::{Effect, EffectId, Fault, Handle, Handled, Outcome, Sent};
@@ -545,7 +545,8 @@ impl Work {
         let is_unsupported = is_unsupported(&fault);
         let error = Error::from_fault("save the inbox", fault);
         if is_unsupported {
-            self.unfit = Some(error.remedy("use another store for an agent that receives messages, or give this one `append`"));
+            self.unfit =
+                Some(error.remedy("use another store for an agent that receives messages, or give this one `append`"));
             return;
         }
         self.events.push_back(Event::Degraded { lane: Lane::Inbox, failures, error: error.to_string() });

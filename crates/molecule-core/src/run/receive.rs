@@ -59,7 +59,11 @@ impl Run {
     /// Drains the inbox, or drops it where the loop must end at once.
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
         let Some(mut inbox) = self.inbox.take() else { return WindDown::Over };
-        if at_once { inbox.cancel(cx) } else { inbox.drain(cx) }
+        if at_once {
+            inbox.cancel(cx)
+        } else {
+            inbox.drain(cx)
+        }
         let winding = match inbox.poll(cx) {
             Step::Done(_) => return WindDown::Over,
             Step::Idle(_) if at_once => {
