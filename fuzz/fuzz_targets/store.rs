@@ -31,7 +31,10 @@ fuzz_target!(|slots: (Vec<u8>, Vec<u8>)| {
                 assert!(taken.is_ok());
             }
             // The store was read, and its content was accepted.
-            Step::Start(_, Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_))
+            Step::Start(
+                _,
+                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_),
+            )
             | Step::Idle(_) => return,
             Step::Done(Err(error)) => {
                 let text = format!("{error} {error:?}");
