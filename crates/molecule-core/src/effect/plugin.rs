@@ -10,8 +10,8 @@ use molecule_plugin::Tree;
 use molecule_proto::PluginName;
 
 use crate::effect::durability::Durability;
+use crate::effect::host::{HostResult, LockId};
 use crate::effect::setup::SetupOutcome;
-use crate::effect::{HostResult, LockId};
 
 /// An operation on the directory of an agent's plugins.
 ///
