@@ -6,9 +6,9 @@
 use libfuzzer_sys::fuzz_target;
 use molecule_proto::{
     A2aAnswer, A2aRefusal, ActivityRow, AgentCard, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DelegateAnswer,
-    DelegationRow, ErrorBody, HeartbeatAnswer, HeartbeatRequest, Message, MintedToken, Peer, PluginName, QueueItem,
-    QueuedAnswer, RegisterAnswer, RegisterRequest, RemovedWorkspace, Reply, Rows, RpcAnswer, RpcRequest, StateAnswer,
-    Task, TokenList, UnixTime, WorkspaceId, WorkspaceView, json,
+    DelegationRow, ErrorBody, EventReader, HeartbeatAnswer, HeartbeatRequest, Message, MintedToken, Peer, PluginName,
+    QueueItem, QueuedAnswer, RegisterAnswer, RegisterRequest, RemovedWorkspace, Reply, Rows, RpcAnswer, RpcRequest,
+    StateAnswer, Task, TokenList, UnixTime, WorkspaceId, WorkspaceView, json,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,8 +62,20 @@ fn strangers(bytes: &[u8]) {
     }
 }
 
+/// An event stream has the same events in pieces of any size, and one that is cut at the limit is an event all the same.
+fn events(bytes: &[u8]) {
+    let size = usize::from(bytes.first().copied().unwrap_or_default()) + 1;
+    let (mut whole, mut pieces) = (EventReader::new(64), EventReader::new(64));
+    let mut events = whole.push(bytes);
+    events.extend(whole.finish());
+    let mut in_pieces: Vec<_> = bytes.chunks(size).flat_map(|piece| pieces.push(piece)).collect();
+    in_pieces.extend(pieces.finish());
+    assert_eq!(events, in_pieces);
+}
+
 fuzz_target!(|bytes: &[u8]| {
     strangers(bytes);
+    events(bytes);
     round_trip::<AgentCard>(bytes);
     round_trip::<ConnectionAnswer>(bytes);
     round_trip::<CreateWorkspace>(bytes);

@@ -209,6 +209,7 @@ impl Feed {
             self.has_found = false;
             self.reader.begin(cx.session.dialect, is_deep);
         }
+        self.pace.ask(cx.now.mono);
         self.call = Some(Box::new(Call::once(self.reader.request())));
         None
     }

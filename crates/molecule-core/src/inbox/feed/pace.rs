@@ -28,6 +28,8 @@ pub(super) struct Pace {
     /// When the whole tail is to be read again, if it is longer than a page.
     deep_due: Time,
     started: Time,
+    /// When the last request was made.
+    asked: Time,
     was_woken: bool,
 }
 
@@ -42,6 +44,7 @@ impl Pace {
             blocked_until: Time::ZERO,
             deep_due: Time::ZERO,
             started: Time::ZERO,
+            asked: Time::ZERO,
             was_woken: false,
         }
     }
@@ -57,11 +60,11 @@ impl Pace {
     }
 
     /// Returns until when the next request waits; `None` if it is due. A scarce rate budget delays a read that nothing
-    /// asked for by a window of the server, and one that something has asked for by no more than an interval.
+    /// asked for by a window of the server; one that something has asked for, and each page of a pass, by no more than an interval.
     pub(super) fn wait(&self, cx: &Cx<'_>, is_reading: bool) -> Option<Wake> {
         let now = cx.now.mono;
         let (at, patience) = match self.woken {
-            _ if is_reading => (now, self.started + self.poll),
+            _ if is_reading => (now, self.asked + self.poll),
             Some(woken) => (now, woken + self.poll),
             None => (self.due, self.due + WINDOW),
         };
@@ -71,6 +74,11 @@ impl Pace {
         }
         let at = cx.session.rate.hold_others(now, patience)?;
         Some(Wake { at, why: "read the feed within the rate limit" })
+    }
+
+    /// Notes that a request is made.
+    pub(super) fn ask(&mut self, now: Time) {
+        self.asked = now;
     }
 
     /// Begins a pass. Returns whether it reads the whole tail.

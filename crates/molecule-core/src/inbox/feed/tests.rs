@@ -566,6 +566,17 @@ fn a_thousand_waiting_messages_are_read_without_a_pause_and_in_order() {
         assert!(rows[960..].contains(&id), "{id:?}");
         world.pass(secs(5));
         assert_eq!(world.model.count(), 1);
+        // The same after hours without a connection, when the feed has a base to read on from.
+        let rows: Vec<_> =
+            (0..1000).map(|n| world.model.insert(world.model.now + secs(n * 10), world.model.now)).collect();
+        world.advance(secs(10_000));
+        world.order.clear();
+        world.feed.wake(world.mono);
+        world.run();
+        assert_eq!(world.order, rows);
+        world.finish_all();
+        let Some(Position::Row { id, .. }) = world.feed.cursor() else { panic!("no cursor") };
+        assert!(rows[990..].contains(&id), "the first pass shows that they are old");
     }
 }
 
@@ -595,6 +606,36 @@ fn the_first_start_reads_the_backlog_that_was_asked_for() {
             world.run();
             assert_eq!(world.order, rows[first..], "{backlog:?}: nothing was finished");
         }
+    }
+}
+
+#[test]
+fn rows_of_one_time_at_the_edge_of_a_page_are_all_found() {
+    for newer in 495..505 {
+        let mut model = Model::new(false);
+        let mut rows: Vec<_> = (0..3).map(|_| model.insert(model.now - secs(5000), model.now)).collect();
+        rows.extend((0..newer).map(|n| model.insert(model.now - secs(4000 - n), model.now)));
+        let mut world = World::new(model, options(), 500);
+        world.run();
+        assert_eq!(world.order, rows, "{newer} newer ones");
+    }
+}
+
+#[test]
+fn a_row_that_becomes_visible_while_the_first_start_looks_for_its_place_is_not_lost() {
+    for answers in 0..6 {
+        let mut model = Model::new(false);
+        let old = model.insert(model.now - secs(7200), model.now - secs(7200));
+        let late = model.insert(model.now - secs(20), model.now + secs(5));
+        let row = model.insert(model.now - secs(10), model.now);
+        let mut world = World::new(model, InboxOptions::new().backlog(Backlog::Since(secs(3600))), 500);
+        world.optional.insert(old);
+        world.settle();
+        (0..answers).for_each(|_| drop(world.answer()));
+        world.advance(secs(6));
+        world.run();
+        world.pass(secs(6));
+        assert_eq!(ids(&world.order), ids(&[late, row]), "after {answers} answers");
     }
 }
 
@@ -635,7 +676,8 @@ fn a_row_that_becomes_visible_late_is_handed_out_then() {
 fn a_row_that_the_server_no_longer_has_is_no_reason_to_replay() {
     for keeps_older in [true, false] {
         let mut model = Model::new(false);
-        let rows: Vec<_> = (0..100).map(|n| model.insert(model.now - secs(200 - n), model.now)).collect();
+        // Three rows have the same time, as the files of one upload do.
+        let rows: Vec<_> = (0..100).map(|n| model.insert(model.now - secs(400 - n / 3 * 3), model.now)).collect();
         let mut world = World::new(model, options(), 500);
         world.run();
         world.finish_all();
