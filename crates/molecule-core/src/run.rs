@@ -2,6 +2,7 @@
 //! reason to.
 
 mod doubts;
+mod ended;
 mod lane;
 mod lanes;
 mod no_lock;
@@ -11,10 +12,7 @@ mod registers;
 mod saves;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use crate::call::Call;
 use crate::call::retry;
@@ -33,6 +31,7 @@ use receive::LastBeat;
 use saves::Saves;
 
 pub(crate) use doubts::STRIKES;
+pub use ended::Ended;
 pub(crate) use lanes::{WINDOWS_HELD, absence};
 pub(crate) use pace::EARLY;
 
@@ -50,7 +49,7 @@ pub struct Run {
     beats: LaneState<Beat>,
     states: LaneState<Call<endpoint::PollState>>,
     registers: LaneState<Register>,
-    /// RegisterReason the loop registers, or will at the lane's next turn; `None` if there is no reason.
+    /// Why the loop registers, or will at the lane's next turn; `None` if there is no reason.
     why: Option<RegisterReason>,
     saves: Saves,
     /// The lane that receives messages, in a loop with a handler.
@@ -75,32 +74,6 @@ pub struct Run {
 
 const OPERATION: &str = "run heartbeat loop";
 
-/// RegisterReason the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Ended {
-    /// The platform paused the workspace.
-    Paused,
-    /// The workspace was deleted: the platform said so twice, an interval apart.
-    Deleted,
-    /// The loop was stopped.
-    Stopped,
-    /// The token is dead, and three registers, at least an interval apart, were refused.
-    Unauthorized,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Paused => "paused",
-            Self::Deleted => "deleted",
-            Self::Stopped => "stopped",
-            Self::Unauthorized => "unauthorized",
-        })
-    }
-}
-
 #[derive(Debug)]
 enum State {
     Start,
@@ -119,7 +92,7 @@ enum State {
     Done,
 }
 
-/// RegisterReason the loop registers.
+/// Why the loop registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RegisterReason {
     /// The agent has not registered yet. An error of this register ends the loop.

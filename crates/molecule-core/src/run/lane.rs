@@ -2,7 +2,7 @@
 
 use molecule_proto::{Time, UnixTime};
 
-use super::Ended;
+use super::ended::Ended;
 use super::pace::{after_bad, after_good, delayed};
 use crate::call::Call;
 use crate::effect::{EffectId, Outcome};
