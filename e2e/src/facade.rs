@@ -1,7 +1,7 @@
 //! One blocking API over both facades, so that each scenario is written once.
 
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use molecule_core::endpoint::Endpoint;
@@ -11,8 +11,9 @@ use molecule_core::proto::{
     StateAnswer, Token, WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, Delegation, DelegationView, Ended, Event, Health, Notice, OnPause, OriginHeader, PeerCall, PeerUrl,
-    QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
+    CallOutcome, Delegation, DelegationView, Ended, Event, Health, InboundMessage, InboxOptions, Notice, OnPause,
+    OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle,
+    Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -25,6 +26,17 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = RuntimeBuilder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("the system has threads for a runtime")
 });
+
+/// A handler of either facade.
+pub trait MessageHandler:
+    Fn(InboundMessage) -> std::result::Result<Option<Reply>, String> + Send + Sync + 'static
+{
+}
+
+impl<F> MessageHandler for F where
+    F: Fn(InboundMessage) -> std::result::Result<Option<Reply>, String> + Send + Sync + 'static
+{
+}
 
 /// The facade on which a scenario runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +66,7 @@ pub struct Setup {
     intervals: (Duration, Duration),
     timeouts: Timeouts,
     on_pause: OnPause,
+    inbox: InboxOptions,
     panics_at: Option<Event>,
     events: Log<Event>,
 }
@@ -83,6 +96,7 @@ impl Setup {
                 .request(second * 10)
                 .call(second * 15),
             on_pause: OnPause::End,
+            inbox: InboxOptions::new().poll(interval * 5),
             panics_at: None,
             events: Log::default(),
         }
@@ -166,6 +180,12 @@ impl Setup {
         self
     }
 
+    /// Changes the options of the inbox.
+    pub fn inbox(mut self, change: impl FnOnce(InboxOptions) -> InboxOptions) -> Self {
+        self.inbox = change(self.inbox);
+        self
+    }
+
     /// Makes the application's callback panic at the first occurrence of this event.
     pub fn panics_at(mut self, event: Event) -> Self {
         self.panics_at = Some(event);
@@ -209,6 +229,7 @@ macro_rules! builder {
                     .state_interval(setup.intervals.1)
                     .timeouts(setup.timeouts)
                     .on_pause(setup.on_pause)
+                    .inbox(setup.inbox)
                     .origin(setup.origin)
                     .store_given_token(setup.store_given_token)
                     .no_proxy()
@@ -364,6 +385,20 @@ impl Agent {
         call!(self, run_heartbeat_loop())
     }
 
+    /// On the async facade the handler's code runs in a future, as it is.
+    pub fn run_agent_loop(&self, handler: impl MessageHandler) -> Result<Ended> {
+        match &self.driven {
+            Driven::Blocking(agent) => agent.run_agent_loop(handler),
+            Driven::Async(agent) => {
+                let handler = Arc::new(handler);
+                RUNTIME.block_on(agent.run_agent_loop(move |message| {
+                    let handler = Arc::clone(&handler);
+                    async move { handler(message) }
+                }))
+            }
+        }
+    }
+
     pub fn send<E>(&self, endpoint: &E) -> Result<E::Answer>
     where
         E: Endpoint + Clone + Send + 'static,
@@ -438,6 +473,11 @@ impl Agent {
     /// Runs its heartbeat loop on a thread.
     pub fn start(&self) -> RunningLoop {
         RunningLoop::start(self)
+    }
+
+    /// Runs its loop with this handler on a thread.
+    pub fn start_with(&self, handler: impl MessageHandler) -> RunningLoop {
+        RunningLoop::start_by(self, move |agent| agent.run_agent_loop(handler))
     }
 
     /// Starts a register, runs `meanwhile`, and drops the register's future.

@@ -14,7 +14,7 @@ mod scenario;
 mod store;
 mod world;
 
-pub use facade::{Agent, Facade, Setup, Stopper};
+pub use facade::{Agent, Facade, MessageHandler, Setup, Stopper};
 pub use home::Home;
 pub use log::{Log, PATIENCE};
 pub use peer::{Heard, Manner, PeerServer};

@@ -22,11 +22,15 @@ pub struct RunningLoop {
 
 impl RunningLoop {
     pub(crate) fn start(agent: &Agent) -> Self {
+        Self::start_by(agent, Agent::run_heartbeat_loop)
+    }
+
+    pub(crate) fn start_by(agent: &Agent, run: impl FnOnce(&Agent) -> Result<Ended> + Send + 'static) -> Self {
         let stopper = agent.stopper();
         let (sender, end) = channel();
         let agent = agent.clone();
         thread::spawn(move || {
-            let result = agent.run_heartbeat_loop();
+            let result = run(&agent);
             // Nobody receives the result if the scenario has failed.
             let _ = sender.send((Instant::now(), result));
         });

@@ -20,6 +20,7 @@ use molecule_host::{SharedSession, Stopper};
 
 use crate::builder::AgentBuilder;
 use crate::driver::Driver;
+use crate::handler::Handler;
 
 /// A remote agent: one workspace of one platform.
 ///
@@ -268,6 +269,19 @@ impl Agent {
     /// loop goes on.
     pub async fn run_heartbeat_loop(&self) -> Result<Ended> {
         self.driver.run().await
+    }
+
+    /// Does what [`run_heartbeat_loop`](Self::run_heartbeat_loop) does, and receives messages (sections 12 and 18.6): each one that the
+    /// user, a peer, a channel or the platform sent is offered to the handler, and its reply is sent. The ends are the same; a stop
+    /// leaves running handlers some time ([`InboxOptions`](crate::InboxOptions)).
+    ///
+    /// Messages of one sender come in their order, one after another. Each comes at least once: again after a crash, and with a backoff
+    /// after an error or a panic of the handler, until it is a dead letter. Its replies have one id, however often they are sent.
+    ///
+    /// # Errors
+    /// Those of [`run_heartbeat_loop`](Self::run_heartbeat_loop).
+    pub async fn run_agent_loop(&self, handler: impl Handler) -> Result<Ended> {
+        self.driver.run_with(handler).await
     }
 
     /// `GET /workspaces/:id/plugins/:name/download` (section 15): installs a plugin, or replaces the installed version. The archive is

@@ -18,7 +18,7 @@ use molecule_host::{Host, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fetch::fetch;
-use crate::handler::AnyHandler;
+use crate::handler::{AnyHandler, Handler};
 use crate::host_work::dispose;
 use crate::http::Client;
 use crate::in_flight::{InFlight, Performing};
@@ -53,6 +53,11 @@ impl Driver {
     /// Drives the loop to its end.
     pub(crate) async fn run(&self) -> Result<Ended> {
         self.drive_loop(Run::new(), None).await
+    }
+
+    /// Drives the loop that offers messages to this handler to its end.
+    pub(crate) async fn run_with(&self, handler: impl Handler) -> Result<Ended> {
+        self.drive_loop(Run::with_inbox(), Some(AnyHandler::new(handler))).await
     }
 
     pub(crate) async fn drive_loop<M, T>(&self, machine: M, handler: Option<AnyHandler>) -> Result<T>

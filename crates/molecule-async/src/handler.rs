@@ -53,7 +53,6 @@ pub(crate) struct AnyHandler(Arc<dyn Fn(Handle) -> Work + Send + Sync>);
 type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl AnyHandler {
-    #[allow(dead_code, reason = "the loop that takes a handler is not in its place yet")]
     pub(crate) fn new(handler: impl Handler) -> Self {
         let handler = Arc::new(handler);
         Self(Arc::new(move |Handle { message }| {

@@ -16,7 +16,7 @@ use molecule_host::trace::Span;
 use molecule_host::{Host, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
-use crate::handler::{self, AnyHandler};
+use crate::handler::{self, AnyHandler, Handler};
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
 use crate::watch::{Abort, Pace, Part, Watches, watch};
@@ -63,6 +63,11 @@ impl Driver {
     /// Drives the loop to its end.
     pub(crate) fn run(&self) -> Result<Ended> {
         self.drive_loop(Run::new(), None)
+    }
+
+    /// Drives the loop that offers messages to this handler to its end.
+    pub(crate) fn run_with(&self, handler: impl Handler) -> Result<Ended> {
+        self.drive_loop(Run::with_inbox(), Some(AnyHandler::new(handler)))
     }
 
     pub(crate) fn drive_loop<M: Machine>(&self, machine: M, handler: Option<AnyHandler>) -> M::Output {

@@ -49,7 +49,6 @@ where
 pub(crate) struct AnyHandler(Arc<dyn Fn(Handle) -> Outcome + Send + Sync>);
 
 impl AnyHandler {
-    #[allow(dead_code, reason = "the loop that takes a handler is not in its place yet")]
     pub(crate) fn new(handler: impl Handler) -> Self {
         Self(Arc::new(move |Handle { message }| {
             // The text of an error is the application's code, too.
