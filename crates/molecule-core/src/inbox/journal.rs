@@ -239,11 +239,6 @@ impl Journal {
 
 /// The state.
 impl Journal {
-    /// When the inbox started for the first time, as far as that is known.
-    pub(crate) fn started_at(&self) -> Option<UnixTime> {
-        self.state.started
-    }
-
     /// The position from which the feed is read.
     pub(crate) fn cursor(&self) -> Option<&Position> {
         self.state.cursor.as_ref()
@@ -277,17 +272,6 @@ impl Journal {
     /// What is needed to send a reply that was put off; `None` if there is no such reply, or no longer.
     pub(crate) fn later(&self, row: &ActivityId) -> Option<&StoredReply> {
         self.state.later.get(Key::of_row(row))
-    }
-
-    /// The number of the next reply to a message, beside that of its handler. An attempt that follows a failed one counts
-    /// its replies from 1 again: then they have the same ids, and none arrives twice.
-    pub(crate) fn next_number(&self, row: &ActivityId) -> u32 {
-        self.state.next_number(row)
-    }
-
-    /// Returns whether the message has a reply with this number, sent or not. Another one is ignored.
-    pub(crate) fn is_number_taken(&self, row: &ActivityId, n: u32) -> bool {
-        self.state.is_number_taken(row, n)
     }
 
     /// The dead letters, the oldest first. One that is [given again](DeadLetter::is_retried) stays among them until its end,

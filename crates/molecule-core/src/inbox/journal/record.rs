@@ -16,8 +16,7 @@ const MAX_WHY: usize = 1_000;
 
 /// One thing that the journal remembers. Each says what is now so, and changes nothing if it is read a second time.
 ///
-/// Rows are messages of the feed. The reply with number 0 to a message is the one that its handler returned, or put off;
-/// others are counted from 1.
+/// Rows are messages of the feed. `n` is the number of a reply among those to its message; the handler's is number 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record {
@@ -32,9 +31,6 @@ pub(crate) enum Record {
     /// The message was handled. `message_id` is the text by which another row of the same message is told, the message's
     /// `duplicate_key()`.
     Handled { row: ActivityId, message_id: Option<String>, reply: HandlerReply },
-    /// A reply to a message, beside that of its handler or after it. It is ignored if the message already has a reply with
-    /// this number.
-    Reply { row: ActivityId, n: u32, reply: StoredReply },
     /// A reply that has no id on the wire is about to be sent.
     Marked { row: ActivityId, n: u32, mark: Mark },
     /// A reply needs nothing more.
@@ -49,14 +45,14 @@ pub(crate) enum Record {
     Cursor { position: Position },
 
     // The rest is written by compactions alone.
+    /// A reply that is not at its end.
+    Reply { row: ActivityId, n: u32, reply: StoredReply },
     /// A reply that is put off, with what is needed to send it.
     Later { row: ActivityId, reply: StoredReply },
     /// Messages that need nothing from the feed any more, from the oldest to the newest.
     Done { rows: Vec<Key> },
     /// The ids of messages that are known.
     Messages { ids: Vec<Key> },
-    /// Which numbers of replies are taken.
-    Numbers { rows: Vec<(Key, Numbers)> },
     /// Files that the agent uploaded itself.
     OwnFiles { ids: Vec<Key> },
 }
@@ -71,15 +67,6 @@ pub(crate) enum HandlerReply {
     Now(StoredReply),
     /// The reply is put off. This is one without content, which says where it goes.
     Later(StoredReply),
-}
-
-/// The numbers of a message's replies that are taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Numbers {
-    /// Whether number 0 is taken.
-    pub(super) handlers: bool,
-    /// How many others are taken: 1 up to this.
-    pub(super) others: u32,
 }
 
 impl Record {
@@ -117,7 +104,6 @@ impl Record {
             | Self::Later { .. }
             | Self::Done { .. }
             | Self::Messages { .. }
-            | Self::Numbers { .. }
             | Self::OwnFiles { .. } => Durability::Sync,
         }
     }

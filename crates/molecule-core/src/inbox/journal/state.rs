@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molecule_proto::{ActivityId, UnixTime};
 
 use super::recent::Recent;
-use super::record::{HandlerReply, Numbers, Record};
+use super::record::{HandlerReply, Record};
 use super::{Attempts, DeadLetter, UnsentReply};
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
@@ -40,7 +40,6 @@ pub(super) struct State {
     /// Rows that need nothing from the feed any more: they were handled, or are dead letters.
     done: Recent<()>,
     messages: Recent<()>,
-    numbers: Recent<Numbers>,
     replies: BTreeMap<(Key, u32), UnsentReply>,
     /// The bytes of all replies, as JSON.
     pub(super) reply_bytes: usize,
@@ -59,7 +58,6 @@ impl State {
             attempts: Recent::new(MAX_ATTEMPTED),
             done: Recent::new(MAX_DONE),
             messages: Recent::new(MAX_DONE),
-            numbers: Recent::new(MAX_DONE),
             replies: BTreeMap::new(),
             reply_bytes: 0,
             later: Recent::new(MAX_LATER),
@@ -97,12 +95,12 @@ impl State {
                     }
                     match reply {
                         HandlerReply::None => {}
-                        HandlerReply::Now(reply) => self.reply(&row, 0, reply),
+                        HandlerReply::Now(reply) => self.reply(row, 0, reply),
                         HandlerReply::Later(reply) => self.later.insert(Key::of_row(&row), reply),
                     }
                 }
             }
-            Record::Reply { row, n, reply } => self.reply(&row, n, reply),
+            Record::Reply { row, n, reply } => self.reply(row, n, reply),
             Record::Marked { row, n, mark } => {
                 if let Some(reply) = self.replies.get_mut(&(Key::of_row(&row), n)) {
                     reply.mark = Some(mark);
@@ -132,7 +130,6 @@ impl State {
             Record::Later { row, reply } => self.later.insert(Key::of_row(&row), reply),
             Record::Done { rows } => rows.into_iter().for_each(|row| self.done.insert(row, ())),
             Record::Messages { ids } => ids.into_iter().for_each(|id| self.messages.insert(id, ())),
-            Record::Numbers { rows } => rows.into_iter().for_each(|(row, numbers)| self.numbers.insert(row, numbers)),
             Record::OwnFiles { ids } => ids.into_iter().for_each(|id| self.own_files.insert(id, ())),
         }
     }
@@ -164,33 +161,13 @@ impl State {
         }
     }
 
-    fn reply(&mut self, row: &ActivityId, n: u32, reply: StoredReply) {
-        if self.is_number_taken(row, n) {
-            return;
-        }
-        let key = Key::of_row(row);
-        let mut numbers = self.numbers.get(key).copied().unwrap_or_default();
-        match n {
-            0 => {
-                numbers.handlers = true;
-                self.later.remove(key);
-            }
-            _ => numbers.others = n,
-        }
-        self.numbers.insert(key, numbers);
+    fn reply(&mut self, row: ActivityId, n: u32, reply: StoredReply) {
         let bytes = serde_json::to_vec(&reply).map_or(0, |json| json.len());
+        let unsent = UnsentReply { row, n, reply, mark: None, bytes };
         self.reply_bytes += bytes;
-        self.replies.insert((key, n), UnsentReply { row: row.clone(), n, reply, mark: None, bytes });
-    }
-
-    pub(super) fn is_number_taken(&self, row: &ActivityId, n: u32) -> bool {
-        let key = Key::of_row(row);
-        let numbers = self.numbers.get(key).copied().unwrap_or_default();
-        self.replies.contains_key(&(key, n)) || if n == 0 { numbers.handlers } else { n <= numbers.others }
-    }
-
-    pub(super) fn next_number(&self, row: &ActivityId) -> u32 {
-        self.numbers.get(Key::of_row(row)).map_or(0, |numbers| numbers.others) + 1
+        if let Some(before) = self.replies.insert((Key::of_row(&unsent.row), n), unsent) {
+            self.reply_bytes -= before.bytes;
+        }
     }
 
     pub(super) fn is_done(&self, row: &ActivityId) -> bool {
@@ -236,8 +213,6 @@ impl State {
             records.push(Record::Reply { row: row.clone(), n, reply: reply.reply.clone() });
             records.extend(reply.mark.map(|mark| Record::Marked { row, n, mark }));
         }
-        let numbers: Vec<_> = self.numbers.iter().map(|(row, numbers)| (row, *numbers)).collect();
-        records.extend(chunks(numbers, |rows| Record::Numbers { rows }));
         records.extend(self.later.iter().map(|(row, reply)| Record::Later { row: row.row(), reply: reply.clone() }));
         for (_, dead) in self.dead.iter() {
             let DeadLetter { row, letter, attempts, why, is_retried } = dead.clone();
@@ -267,7 +242,6 @@ impl State {
             && self.attempts.has_entries_of(&other.attempts)
             && self.done.has_entries_of(&other.done)
             && self.messages.has_entries_of(&other.messages)
-            && self.numbers.has_entries_of(&other.numbers)
             && self.later.has_entries_of(&other.later)
             && self.dead.has_entries_of(&other.dead)
             && self.own_files.has_entries_of(&other.own_files)
