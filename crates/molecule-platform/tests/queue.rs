@@ -98,6 +98,21 @@ fn five_failed_attempts_are_enough_and_five_seconds_lie_between_them() {
 }
 
 #[test]
+fn an_agent_that_cannot_be_reached_is_waited_for_three_minutes() {
+    let (mut bench, one, other, id) = waiting(Dialect::Current, &message("m", "x"));
+    let refused = || Err(DispatchFault::Connect(None));
+    for _ in 0..9 {
+        assert!(beat(&mut bench, &other, refused()));
+        bench.wait(20);
+        let item = item(&mut bench, &one, &id);
+        assert_eq!((&item["status"], &item["attempts"]), (&json!("queued"), &json!(0)));
+    }
+    assert!(beat(&mut bench, &other, refused()));
+    assert_eq!(item(&mut bench, &one, &id)["status"], json!("dropped"));
+    assert!(!beat(&mut bench, &other, said("never")));
+}
+
+#[test]
 fn what_is_past_its_time_is_not_delivered_and_goes_on_saying_that_it_waits() {
     let mut body = message("m", "x");
     body["params"]["expires_in_seconds"] = json!(60);

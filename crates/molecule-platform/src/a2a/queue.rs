@@ -1,7 +1,8 @@
 //! The queue of messages for busy agents, and their delivery with the agent's next heartbeat (contract section 11;
 //! April 7.5).
 //!
-//! No recording shows how failed attempts and silence count together. A server with a provisioner also has a sweeper,
+//! An agent that answers with an error gets a message five times. An agent that cannot be reached is waited for, and the
+//! message is dropped with the first try after three minutes of that. A server with a provisioner also has a sweeper,
 //! which delivers without a heartbeat; it is not modelled.
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use molecule_proto::{
     A2aAnswer, A2aRefusal, DatabaseTime, DelegationId, Dialect, Now, QueueId, QueueItem, QueueStatus, QueuedAnswer,
-    Time, WorkspaceId,
+    RefusalKind, Time, WorkspaceId,
 };
 
 use crate::a2a::deliver::{UNREACHABLE, with_retry_after};
@@ -24,7 +25,7 @@ const PRIORITY: i64 = 50;
 const ATTEMPTS: u32 = 5;
 /// The shortest time between two attempts.
 const BETWEEN: Duration = Duration::from_secs(5);
-/// The time after the first failed attempt after which an agent's messages are dropped.
+/// The time after which a message to an agent that cannot be reached is dropped.
 const SETTLING: Duration = Duration::from_secs(180);
 /// The `Retry-After` in seconds for an agent that has its own queue.
 const BUSY: u64 = 30;
@@ -45,7 +46,8 @@ struct Entry {
     delegation: Option<DelegationId>,
     not_before: Time,
     expires: Option<Time>,
-    failing_since: Option<Time>,
+    /// The time of the first try that did not reach the agent.
+    unreachable_since: Option<Time>,
 }
 
 impl Entry {
@@ -131,7 +133,7 @@ impl Platform {
             delegation,
             not_before: now.mono,
             expires: life.map(|life| now.mono + life),
-            failing_since: None,
+            unreachable_since: None,
         };
         self.mail.queue.entries.insert(id.clone(), entry);
         id
@@ -174,17 +176,20 @@ impl Platform {
 impl Entry {
     /// Notes a failed attempt, and decides whether there is another one.
     fn missed(&mut self, now: Now, response: &Response) {
-        self.item.last_error = match A2aAnswer::read(response.body()) {
-            A2aAnswer::Refused(refusal) => Some(refusal.error),
-            _ => Some(response.status().to_string()),
+        let (error, was_reached) = match A2aAnswer::read(response.body()) {
+            A2aAnswer::Refused(refusal) => {
+                let kind = refusal.kind(response.status());
+                (refusal.error, !matches!(kind, RefusalKind::Unreachable | RefusalKind::NoUrl))
+            }
+            _ => (response.status().to_string(), true),
         };
-        let since = *self.failing_since.get_or_insert(now.mono);
-        self.item.status = if self.item.attempts >= ATTEMPTS {
-            QueueStatus::Failed
-        } else if now.mono.since(since) >= SETTLING {
-            QueueStatus::Dropped
+        self.item.last_error = Some(error);
+        self.item.status = if was_reached {
+            if self.item.attempts >= ATTEMPTS { QueueStatus::Failed } else { QueueStatus::Queued }
         } else {
-            QueueStatus::Queued
+            self.item.attempts = self.item.attempts.saturating_sub(1);
+            let since = *self.unreachable_since.get_or_insert(now.mono);
+            if now.mono.since(since) >= SETTLING { QueueStatus::Dropped } else { QueueStatus::Queued }
         };
         self.not_before = now.mono + BETWEEN;
     }
