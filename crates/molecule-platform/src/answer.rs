@@ -48,8 +48,8 @@ pub enum Turn {
     Cancel(DispatchId),
     /// The answer to a request for which [`Answer::Later`] was returned.
     Answer(Ticket, http::Response<Bytes>),
-    /// The next part of the body of an event stream, for which [`Answer::Stream`] was returned: one whole event. A
-    /// driver keeps at most [`STREAM_ROOM`](crate::STREAM_ROOM) of them for a client that does not read, and drops the
+    /// The next part of the body of an event stream, for which [`Answer::Stream`] was returned: its first line, or one
+    /// whole event. A driver keeps at most [`STREAM_ROOM`](crate::STREAM_ROOM) of them for a client that does not read, and drops the
     /// newer ones.
     Chunk(Ticket, Bytes),
     /// Nothing to do until the next request, the next outcome of a call, the next act of an owner, or the wake.

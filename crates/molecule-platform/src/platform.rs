@@ -17,10 +17,9 @@ use crate::feed::Feed;
 use crate::plugin::Plugins;
 use crate::random::Random;
 use crate::rate::Limiter;
-use crate::reply::{self, Refusal, Response};
+use crate::reply::{self, Handled, Refusal, Response};
 use crate::requests::Requests;
 use crate::router::{self, Route};
-use crate::routes::messages::Handled;
 use crate::streams::{self, Streams};
 use crate::sweep::Sweeps;
 use crate::tokens::Tokens;
@@ -258,6 +257,12 @@ impl Platform {
     /// The row with the id from a path or a body, in any spelling of the id.
     pub(crate) fn row(&mut self, id: &str) -> Option<&mut Workspace> {
         self.workspaces.get_mut(&id.parse::<WorkspaceId>().ok()?)
+    }
+
+    /// `Some` if the server speaks this dialect and the workspace exists.
+    pub(crate) fn live_on(&self, dialect: Dialect, id: &WorkspaceId) -> Option<()> {
+        let lives = self.workspaces.get(id).is_some_and(|row| !row.is_removed());
+        (self.config.dialect == dialect && lives).then_some(())
     }
 
     /// The inbound secret of a workspace, which is minted once. For an id without a row the platform generates one and

@@ -6,7 +6,7 @@
 //! idle agent. It is simpler than the server: it does not limit nudges to one in a clock hour, and writes no
 //! `stall_watchdog` rows but that of a probe.
 
-use molecule_proto::{A2aAnswer, ActivityType, Dialect, Now, WorkspaceId};
+use molecule_proto::{A2aAnswer, ActivityType, DeliveryMode, Dialect, Now, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use crate::a2a::{Delivery, Envelope, Purpose, Sender, SenderClass};
@@ -127,8 +127,8 @@ impl Platform {
         self.live_on(Dialect::April, id)?;
         let (schedule, run) = (self.random.uuid(), self.random.uuid());
         let message_id = format!("cron-{}-{}", &schedule[..8], &run[..8]);
-        let (message_id_sent, text) = (message_id.clone(), prompt.to_owned());
-        let turn = PlatformTurn { message_id: message_id_sent, text, metadata: None, wake_key: None };
+        let text = prompt.to_owned();
+        let turn = PlatformTurn { message_id: message_id.clone(), text, metadata: None, wake_key: None };
         let mut row = self.new_activity(now, id, ActivityType::from("cron_run"));
         row.summary = Some(format!("cron_run: {prompt}"));
         self.log(now, row);
@@ -171,7 +171,7 @@ impl Platform {
 
     /// Shows the answer to a greeting to the user. The platform's own text was never recorded.
     pub(crate) fn greeted(&mut self, now: Now, id: &WorkspaceId, response: &Response) {
-        if self.workspaces.get(id).is_some_and(|row| row.delivery_mode == molecule_proto::DeliveryMode::Poll) {
+        if self.workspaces.get(id).is_some_and(|row| row.delivery_mode == DeliveryMode::Poll) {
             return;
         }
         let said = match A2aAnswer::read(response.body()) {
@@ -181,12 +181,6 @@ impl Platform {
         let name = self.workspaces.get(id).map(|row| row.name.clone()).unwrap_or_default();
         let text = if said.is_empty() { format!("Hello, {name} is online.") } else { said };
         self.say_to_user(now, id, &text, Vec::new());
-    }
-
-    /// `Some` if the server speaks this dialect and the workspace exists.
-    pub(crate) fn live_on(&self, dialect: Dialect, id: &WorkspaceId) -> Option<()> {
-        let lives = self.workspaces.get(id).is_some_and(|row| !row.is_removed());
-        (self.config.dialect == dialect && lives).then_some(())
     }
 }
 

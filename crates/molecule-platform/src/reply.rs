@@ -8,7 +8,22 @@ use http::{Method, StatusCode};
 use molecule_proto::ErrorBody;
 use serde::Serialize;
 
+use crate::answer::Ticket;
+
 pub(crate) type Response = http::Response<Bytes>;
+
+/// An answer, or the ticket of a later one or of a stream.
+pub(crate) enum Handled {
+    Now(Response),
+    Later(Ticket),
+    Stream(Ticket),
+}
+
+impl From<Response> for Handled {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
+    }
+}
 
 /// An answer of the form `{"error": …}`, small enough to be an `Err`.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ mod events;
 mod heartbeat;
 mod history;
 mod lifecycle;
-pub(crate) mod messages;
+mod messages;
 mod notify;
 mod plugins;
 mod register;

@@ -2,7 +2,7 @@
 //!
 //! The model tells the events that were seen on a running server and that an agent may act on. It is simpler than the
 //! server: it tells nothing of approvals, sweeps, hibernation and resumes, nor of the answer to a message from the web
-//! interface. An event about a row comes when the row becomes visible, see
+//! interface; and what April's server tells of a person's message beside its row was never seen. An event about a row comes when the row becomes visible, see
 //! [`set_rows_late`](crate::Platform::set_rows_late).
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -136,6 +136,9 @@ fn what_the_agent_says_and_posts_is_told() {
     let bearer = Some(agent.1.expose());
     assert_eq!(bench.post(&path::notify(&agent.0), bearer, &json!({"message": "hi"})).0, 200);
     assert_eq!(bench.events(), [("AGENT_MESSAGE".to_owned(), json!({"message": "hi", "name": "agent"}))]);
+    assert!(bench.platform.set_can_talk_to_user(&agent.0, false));
+    assert_eq!(bench.post(&path::notify(&agent.0), bearer, &json!({"message": "hi"})).0, 403);
+    assert!(bench.events().is_empty(), "what the user does not see is not told");
     let row = json!({"activity_type": "agent_log", "summary": "here"});
     assert_eq!(bench.post(&path::activity(&agent.0), bearer, &row).0, 200);
     let events = bench.events();

@@ -11,8 +11,7 @@ use crate::a2a::request;
 use crate::answer::{DispatchId, Ticket, Turn};
 use crate::dispatch::DispatchFault;
 use crate::platform::Platform;
-use crate::reply::{self, Refusal, Response};
-use crate::routes::messages::Handled;
+use crate::reply::{self, Handled, Refusal, Response};
 
 /// A request that an agent is answering.
 pub(crate) struct Forward {

@@ -3,8 +3,7 @@
 use molecule_proto::WorkspaceId;
 
 use crate::platform::{Call, Platform};
-use crate::reply::Refusal;
-use crate::routes::messages::Handled;
+use crate::reply::{Handled, Refusal};
 
 impl Platform {
     pub(crate) fn event_stream(&mut self, call: &Call<'_>, id: &str) -> Result<Handled, Refusal> {

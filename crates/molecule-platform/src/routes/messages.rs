@@ -5,26 +5,12 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use molecule_proto::{A2aRefusal, Dialect, ErrorBody, QueueId, WorkspaceId};
 
 use crate::a2a::{Caller, Delivery, Envelope, Purpose, Sender, SenderClass};
-use crate::answer::Ticket;
 use crate::auth::bearer;
 use crate::platform::{Call, Platform};
-use crate::reply::{self, Refusal, Response};
+use crate::reply::{self, Handled, Refusal, Response};
 
 /// The header with which an agent asks for more time for its call. Any number above 0 removes the limit of 30 minutes.
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
-
-/// An answer, or the ticket of a later one or of a stream.
-pub(crate) enum Handled {
-    Now(Response),
-    Later(Ticket),
-    Stream(Ticket),
-}
-
-impl From<Response> for Handled {
-    fn from(response: Response) -> Self {
-        Self::Now(response)
-    }
-}
 
 impl Platform {
     pub(crate) fn post_a2a(&mut self, call: &Call<'_>, target: &str, body: &[u8]) -> Result<Handled, Refusal> {

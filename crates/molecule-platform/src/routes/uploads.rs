@@ -8,9 +8,8 @@ use serde_json::json;
 
 use crate::multipart::{self, Part};
 use crate::platform::{Call, Platform};
-use crate::reply::{self, Refusal, Response};
+use crate::reply::{self, Handled, Refusal, Response};
 use crate::router;
-use crate::routes::messages::Handled;
 use crate::uploads::{NewFile, Upload};
 
 /// The most files in one request.
