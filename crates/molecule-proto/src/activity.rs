@@ -143,6 +143,16 @@ impl ActivityRow {
             body => RpcRequest::deserialize(body).ok(),
         }
     }
+
+    /// Returns whether the row is the platform's copy of a message to the user (`POST /workspaces/:id/notify`), which
+    /// proves that it arrived. A caller may call the method `notify` too, but then the row has its request.
+    pub fn is_notice(&self) -> bool {
+        let has_request = self.request_body.as_ref().is_some_and(|body| !body.is_null());
+        self.activity_type == ActivityType::A2aReceive
+            && self.method.as_deref() == Some("notify")
+            && self.source_id.is_none()
+            && !has_request
+    }
 }
 
 /// A file of a message, as a feed lists it.

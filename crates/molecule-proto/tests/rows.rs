@@ -49,3 +49,25 @@ fn a_sender_that_is_no_workspace_is_not_taken_for_a_person() {
     assert_eq!((rows.rows.len(), rows.skipped), (1, 2));
     assert_eq!(rows.rows[0].source_id, None);
 }
+
+#[test]
+fn a_call_of_the_method_notify_is_no_notice() {
+    let notice = json!({"id": ID, "workspace_id": ID, "activity_type": "a2a_receive", "method": "notify", "source_id": null,
+                        "created_at": AT, "response_body": {"result": "done"}});
+    let with = |key: &str, value: Value| {
+        let mut row = notice.clone();
+        row[key] = value;
+        serde_json::from_value::<ActivityRow>(row).unwrap()
+    };
+    for (row, expected) in [
+        (with("status", json!("ok")), true),
+        (with("request_body", json!(null)), true),
+        (with("request_body", json!({"jsonrpc": "2.0", "method": "notify"})), false),
+        (with("request_body", json!("notify")), false),
+        (with("source_id", json!(OTHER)), false),
+        (with("method", json!("message/send")), false),
+        (with("activity_type", json!("a2a_send")), false),
+    ] {
+        assert_eq!(row.is_notice(), expected, "{row:?}");
+    }
+}

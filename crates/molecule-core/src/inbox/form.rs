@@ -1,7 +1,7 @@
 //! What a row of the feed is to the agent: the one place that tells every form of row apart (contract sections 12.3 and
 //! 12.5; April 6.1).
 
-use molecule_proto::{ActivityRow, ActivityType, Part, WorkspaceId, json};
+use molecule_proto::{ActivityRow, ActivityType, WorkspaceId, json};
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
@@ -18,9 +18,9 @@ pub(crate) enum Form {
     /// message that stands beside it.
     Upload(Attachment, InboundMessage),
     /// The platform's copy of a `notify` of this workspace: the proof that it arrived.
-    NotifyEcho { text: String, parts: Vec<Part> },
+    Notice,
     /// Nothing for the agent; the text says why.
-    Skipped(&'static str),
+    Skipped(#[allow(dead_code)] &'static str), // For tests, and for whoever prints it.
 }
 
 impl InboundMessage {
@@ -47,7 +47,7 @@ impl InboundMessage {
     pub fn read(row: ActivityRow, own: &WorkspaceId) -> Option<Self> {
         match read(row, own, &|_| false) {
             Form::Message(message) | Form::Upload(_, message) => Some(message),
-            Form::NotifyEcho { .. } | Form::Skipped(_) => None,
+            Form::Notice | Form::Skipped(_) => None,
         }
     }
 }
@@ -77,7 +77,7 @@ pub(crate) fn read(mut row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn
     // platform's own, but for this key.
     let is_call = request(&row).is_some_and(|request| request.contains_key("jsonrpc"));
     match row.method.as_deref().unwrap_or_default() {
-        "notify" if row.source_id.is_none() && request(&row).is_none() => return echo(&row),
+        "notify" if row.is_notice() => return Form::Notice,
         "delegate_result" if is_own && !is_call => {
             let sender = Sender::Platform(PlatformKind::DelegationResult);
             return Form::Message(InboundMessage::from_row(row, sender, Vec::new()));
@@ -128,13 +128,6 @@ fn is_answered(row: &ActivityRow) -> bool {
             Some(Value::Null) => row.seq.is_none(),
             Some(answer) => !is_queued(answer),
         }
-}
-
-fn echo(row: &ActivityRow) -> Form {
-    let body = row.response_body.as_ref();
-    let text = body.and_then(|body| body.get("result")?.as_str()).unwrap_or_default().to_owned();
-    let parts = body.and_then(|body| body.get("parts")?.as_array());
-    Form::NotifyEcho { text, parts: parts.into_iter().flatten().cloned().map(Part::from).collect() }
 }
 
 fn upload(row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn(&str) -> bool) -> Form {

@@ -296,7 +296,7 @@ impl Work {
                     self.feed.finished(&row);
                 }
             }
-            Form::NotifyEcho { .. } | Form::Skipped(_) => self.feed.finished(&id),
+            Form::Notice | Form::Skipped(_) => self.feed.finished(&id),
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct NoticeRow {
 impl NoticeRow {
     /// Reads a row; `None` if it shows no notice of the agent.
     pub(crate) fn read(row: &ActivityRow) -> Option<Self> {
-        if row.source_id.is_some() || row.method.as_deref() != Some("notify") {
+        if !row.is_notice() {
             return None;
         }
         let said = row.response_body.as_ref()?;

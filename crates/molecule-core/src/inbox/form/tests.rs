@@ -131,7 +131,7 @@ fn told(row: Value) -> String {
             assert_eq!((alone.text().as_ref(), alone.parts().len()), ("", 0));
             format!("upload {} {:?}", file.name().unwrap_or("-"), file.size())
         }
-        Form::NotifyEcho { text, parts } => format!("echo {text}, {} parts", parts.len()),
+        Form::Notice => "notice".to_owned(),
         Form::Skipped(why) => why.to_owned(),
     }
 }
@@ -216,12 +216,12 @@ fn every_form_of_row_is_told_apart() {
         ("B5", current("activity epsilon after the queue", "3996f6af"), SECOND),
         ("B5 person", current("activity epsilon after the queue", "9d765c60"), SECOND),
         // C: the agent's own notes to the user.
-        ("C", current("activity after notify", "919a4074"), "echo hello person, 0 parts"),
-        ("C with a file", current("feed notify row", "78d80b0d"), "echo see file, 1 parts"),
+        ("C", current("activity after notify", "919a4074"), "notice"),
+        ("C with a file", current("feed notify row", "78d80b0d"), "notice"),
         (
             "C of April",
             with(without(note("a2a_receive", "notify"), "seq"), "response_body", json!({"result": "r"})),
-            "echo r, 0 parts",
+            "notice",
         ),
         (
             "C forged by a peer",
