@@ -2,39 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
+use common::wire::{PATIENCE, connect, poll_agent};
 use molecule_platform::serve::{Action, Rule};
-use molecule_platform::{Config, Dialect, STREAM_ROOM, Server, serve};
+use molecule_platform::{Config, Dialect, STREAM_ROOM, Server};
 use molecule_proto::{Token, WorkspaceId};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A server, and a poll agent on it.
 fn server() -> (Server, WorkspaceId, Token) {
-    let server = serve(Config::new(Dialect::Current), "127.0.0.1:0").unwrap();
-    let (id, token) = server.with(|platform, now| platform.create_workspace(now, "agent"));
-    let body = format!("{{\"id\":\"{id}\",\"agent_card\":{{}},\"url\":\"\",\"delivery_mode\":\"poll\"}}");
-    let mut stream = connect(&server);
-    let (length, bearer) = (body.len(), token.expose());
-    write!(
-        stream,
-        "POST /registry/register HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    (server, id, token)
-}
-
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.addr()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+    poll_agent(Config::new(Dialect::Current))
 }
 
 /// Opens a stream and reads its head and its first line.

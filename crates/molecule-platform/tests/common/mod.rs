@@ -4,6 +4,7 @@
 
 pub(crate) mod mail;
 pub(crate) mod stream;
+pub(crate) mod wire;
 
 use std::time::Duration;
 
