@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use molecule_e2e::core::{Ended, Event};
+use molecule_e2e::core::{Ended, Event, InboundMessage, Reply};
 use molecule_e2e::platform::Dialect;
 use molecule_e2e::{Facade, Stage, route};
 use tracing::field::{Field, Visit};
@@ -87,6 +87,39 @@ fn a_loop_tells_from_its_own_task_or_threads_in_its_callers_span() {
         let requests = log().requests(&what);
         for operation in ["heartbeat", "poll state", "register"] {
             assert!(requests.iter().any(|span| span.fields["operation"] == operation), "{operation}: {requests:?}");
+        }
+    }
+}
+
+#[test]
+fn a_handler_works_in_a_span_of_its_message_below_its_callers() {
+    for facade in FACADES {
+        let world = Stage { facade, dialect: Dialect::Current }.world();
+        let (id, token) = world.workspace();
+        let agent = world.setup(&id).token(&token).build().unwrap();
+        let what = format!("a handler, {facade:?}");
+        let (mine, looped) = (callers_span(&what), agent.clone());
+        let handler = |message: InboundMessage| {
+            tracing::info!(target: "molecule", event = "application", row = %message.id());
+            if message.attempt() == 1 { Err("not yet".to_owned()) } else { Ok(Some(Reply::text("done"))) }
+        };
+        let running = std::thread::spawn(move || mine.in_scope(|| looped.run_agent_loop(handler)));
+        world.platform(|platform, now| platform.send_user_message(now, &id, "hello")).unwrap();
+        agent.events().wait_for("the reply", |event| matches!(event, Event::ReplyEnded { .. }));
+        agent.stopper().stop();
+        assert_eq!(running.join().unwrap().unwrap(), Ended::Stopped);
+
+        let said = log().said(&what);
+        let said: Vec<_> = said.iter().filter(|said| said.fields["event"] == "application").collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        for (said, attempt) in said.iter().zip(["1", "2"]) {
+            let [message, call, mine] = &said.below[..] else { panic!("{said:?}") };
+            assert_eq!((message.name, &*message.fields["attempt"]), ("message", attempt));
+            assert_eq!(message.fields["message_id"], said.fields["row"]);
+            assert_eq!(
+                (call.name, &*call.fields["workspace_id"], &*mine.fields["what"]),
+                ("call", id.as_str(), &*what)
+            );
         }
     }
 }

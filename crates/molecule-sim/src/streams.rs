@@ -92,7 +92,8 @@ impl World<'_> {
     /// Hands over the pieces of a stream that have arrived, and its end.
     pub(crate) fn stream_flows(&mut self, number: u64) {
         while let Some(stream) = self.streams.get_mut(&number)
-            && let Some((_, piece)) = stream.pieces.pop_front_if(|(at, _)| *at <= self.now)
+            && stream.pieces.front().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, piece)) = stream.pieces.pop_front()
         {
             stream.heard = self.now;
             let silent = stream.heard + stream.silence;
@@ -141,9 +142,14 @@ impl World<'_> {
 
     /// Closes the streams of a process that has ended.
     pub(crate) fn close_streams(&mut self, process: usize) {
-        for (_, stream) in self.streams.extract_if(.., |_, stream| stream.who.process == process) {
-            self.platform.close_stream(stream.ticket);
-        }
+        let platform = &mut self.platform;
+        self.streams.retain(|_, stream| {
+            let is_over = stream.who.process == process;
+            if is_over {
+                platform.close_stream(stream.ticket);
+            }
+            !is_over
+        });
     }
 
     /// Makes the streams of an agent's processes dead: their other end is gone without FIN or RST.
