@@ -363,7 +363,9 @@ impl Work {
     /// Begins attempts while there is room. Returns whether one has begun.
     fn begin_attempts(&mut self, cx: &Cx<'_>) -> bool {
         let mut is_begun = false;
-        while self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
+        // A reply may have 4 MB, and as many messages may wait as fill the journal many times over.
+        while !self.journal.is_full()
+            && self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
             && let Some(message) = self.schedule.take(cx.now.mono)
         {
             is_begun = true;

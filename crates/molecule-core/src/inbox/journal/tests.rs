@@ -444,6 +444,15 @@ fn a_journal_is_compacted_once_it_has_grown_and_everything_is_written() {
             assert!(journal.compacted().is_none());
         }
     }
+    // Records that are in no batch yet would be lost with the content that is replaced.
+    for number in 0..2 * u32::try_from(MIN_GROWTH).unwrap() / 50_000 {
+        journal.record(handled(5_000 + number, HandlerReply::Now(reply(&"x".repeat(50_000)))));
+    }
+    journal.batch().unwrap();
+    journal.record(Record::Begun { row: row(9_000), attempt: 1 });
+    assert!(journal.compacted().is_none());
+    journal.batch().unwrap();
+    assert!(journal.compacted().is_some());
     assert!((3..12).contains(&compactions), "{compactions}");
     assert!(longest < 3 * MIN_GROWTH, "{longest}");
 }
