@@ -122,7 +122,8 @@ pub enum Event {
         /// The end.
         end: ReplyEnd,
     },
-    /// The handler's reply to a message is not sent: nobody reads it, or it could begin an endless exchange.
+    /// The handler's reply to a message is not sent: nobody reads it, it could begin an endless exchange, or the platform
+    /// cannot store it.
     #[non_exhaustive]
     ReplyDropped {
         /// The row of the message.

@@ -117,16 +117,6 @@ impl Outbox {
         }
     }
 
-    /// Returns whether no reply is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.steps.is_empty()
-    }
-
-    /// Returns the number of replies that are left.
-    pub(crate) fn len(&self) -> usize {
-        self.lines.values().map(VecDeque::len).sum()
-    }
-
     /// Returns the last error of a reply that is left.
     pub(crate) fn why(&self, key: &ReplyKey) -> Option<&str> {
         let item = self.lines.values().flatten().find(|item| item.key == *key)?;

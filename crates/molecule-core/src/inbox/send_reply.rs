@@ -3,7 +3,6 @@
 use molecule_proto::{Time, Wake};
 
 use super::outbox::{Outbox, OutboxStep, OutgoingReply, ReplyKey, ReplyRecord};
-use crate::config::inbox::InboxOptions;
 use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ReplyEnd;
@@ -31,7 +30,7 @@ const OPERATION: &str = "reply";
 
 impl SendReply {
     pub(super) fn new(cx: &Cx<'_>, reply: OutgoingReply, limit: Time) -> Self {
-        let (mut outbox, key) = (Outbox::new(InboxOptions::default().trail), reply.key.clone());
+        let (mut outbox, key) = (Outbox::new(cx.session.config().inbox.trail), reply.key.clone());
         outbox.push(cx, reply);
         Self { outbox, key, limit, end: None, is_cut: None }
     }

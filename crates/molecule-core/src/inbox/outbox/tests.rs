@@ -10,7 +10,6 @@ use http::StatusCode;
 use molecule_proto::UnixTime;
 use serde_json::json;
 
-use super::*;
 use crate::effect::FaultKind;
 use crate::inbox::reply::Reply;
 use crate::session::Dialect;
@@ -171,7 +170,7 @@ fn a_notice_that_the_feed_does_not_show_is_sent_again_once_every_row_is_visible(
     let sent_at = world.now.mono;
     world.answer(NOTIFY, Answer::fault(FaultKind::Interrupted));
     let mut looks = Vec::new();
-    loop {
+    for _ in 0..100 {
         world.settle();
         if world.count(NOTIFY) == 1 {
             break;
@@ -231,7 +230,10 @@ fn after_a_crash_a_marked_notice_is_looked_for_and_an_unmarked_one_is_sent() {
     world.settle();
     assert_eq!(world.take_log(), ["record 1 ended delivered", "event 1 delivered"]);
     for number in 2..=3 {
-        while world.count(NOTIFY) == 0 {
+        for _ in 0..100 {
+            if world.count(NOTIFY) == 1 {
+                break;
+            }
             if world.count(ROWS) == 1 {
                 world.answer_rows(json!([row]))
             } else {
@@ -284,7 +286,10 @@ fn a_notice_of_which_aprils_server_keeps_no_row_is_sent_twice_in_doubt_at_most()
         let reply = world.to_user(1, Reply::text(text));
         world.push(reply);
         let mut sent = 0;
-        while sent < 4 && !world.is_empty() {
+        for _ in 0..1_000 {
+            if sent == 4 || world.is_empty() {
+                break;
+            }
             world.settle();
             if world.count(NOTIFY) == 1 {
                 sent += 1;

@@ -145,7 +145,7 @@ impl World {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.outbox.is_empty()
+        self.outbox.lines.is_empty() && self.outbox.steps.is_empty()
     }
 
     pub(super) fn is_flushed(&self) -> bool {
@@ -154,7 +154,7 @@ impl World {
 
     /// The replies that are left, as a journal has them.
     pub(super) fn left(&self) -> Vec<OutgoingReply> {
-        assert_eq!(self.outbox.len(), self.journal.len());
+        assert_eq!(self.outbox.lines.values().map(VecDeque::len).sum::<usize>(), self.journal.len());
         self.journal.values().cloned().collect()
     }
 
@@ -245,10 +245,14 @@ impl World {
     /// Sleeps until this request is in flight.
     pub(super) fn run_until_request(&mut self, what: &str) {
         self.settle();
-        while self.count(what) == 0 {
+        for _ in 0..100 {
+            if self.count(what) > 0 {
+                return;
+            }
             self.sleep();
             self.settle();
         }
+        panic!("{what} is not sent: {:?}", self.in_flight);
     }
 
     pub(super) fn count(&self, what: &str) -> usize {
