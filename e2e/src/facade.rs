@@ -504,10 +504,27 @@ impl Agent {
     /// If the agent is not of the async facade, or the loop ends before it is dropped.
     pub fn drop_loop(&self, meanwhile: impl FnOnce()) {
         let agent = self.futures().clone();
+        Self::drop_running(async move { agent.run_heartbeat_loop().await }, meanwhile);
+    }
+
+    /// The same for a loop with a handler that never answers. `seen` gets the number of each attempt.
+    ///
+    /// # Panics
+    /// If the agent is not of the async facade, or the loop ends before it is dropped.
+    pub fn drop_loop_in_its_handler(&self, seen: &Log<u32>, meanwhile: impl FnOnce()) {
+        let (agent, seen) = (self.futures().clone(), seen.clone());
+        let handler = move |message: InboundMessage| {
+            seen.push(message.attempt());
+            std::future::pending::<std::result::Result<Option<Reply>, String>>()
+        };
+        Self::drop_running(async move { agent.run_agent_loop(handler).await }, meanwhile);
+    }
+
+    fn drop_running(run: impl Future<Output = Result<Ended>> + Send + 'static, meanwhile: impl FnOnce()) {
         let (start, started) = tokio::sync::oneshot::channel::<()>();
         let looped = RUNTIME.spawn(async move {
             let _ = start.send(());
-            agent.run_heartbeat_loop().await
+            run.await
         });
         RUNTIME.block_on(started).expect("the loop's task begins");
         meanwhile();

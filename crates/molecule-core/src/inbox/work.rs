@@ -21,7 +21,7 @@ use super::uploads::Uploads;
 use super::watch::{Watch, WatchStep, Woke};
 use crate::call::retry;
 use crate::config::inbox::InboxOptions;
-use crate::effect::{Effect, EffectId, Fault, Handle, Handled, Outcome, Sent};
+use crate::effect::{Effect, EffectId, Fault, FaultKind, Handle, Handled, Outcome, Sent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::{Cx, Step, pass};
@@ -416,6 +416,10 @@ impl Work {
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, fault: Fault) {
+        if fault.kind == FaultKind::Cancelled {
+            // The handler was dropped together with the loop's future.
+            return self.uncount(&attempt.message, attempt.number, cx.now.mono);
+        }
         if fault.sent == Sent::No {
             // The handler was not called.
             self.uncount(&attempt.message, attempt.number, cx.now.mono + NOT_CALLED);
