@@ -21,8 +21,8 @@ use crate::session::{Auth, Draft};
 /// may have a request of 16 MiB and an answer of 64 MiB; and at most 40 MiB of values.
 ///
 /// The current server answers with the newest rows first, and with the oldest first after [`since_id`](Self::since_id).
-/// If it does not have that row, the error is `NotFound`. April's server always answers with the newest rows, and honours only
-/// [`activity_type`](Self::activity_type), [`source`](Self::source) and [`limit`](Self::limit); it ignores all else.
+/// If it does not have that row, the error is `NotFound`. April's server always answers with the newest rows. It honours
+/// only [`activity_type`](Self::activity_type), [`source`](Self::source) and [`limit`](Self::limit).
 ///
 /// ```
 /// use molecule_core::endpoint::{ActivityFeed, Endpoint};

@@ -22,7 +22,7 @@ use crate::endpoint::refusal::of_another;
 use crate::endpoint::{AckActivity, ActivityFeed, ActivityPage, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::machine::{Cx, Machine, Step};
+use crate::machine::{Cx, Machine, Step, pass};
 use crate::session::{Dialect, Feature};
 use pace::Pace;
 pub(crate) use position::Position;
@@ -124,6 +124,7 @@ impl Feed {
     }
 
     /// Returns whether nothing is in flight.
+    #[cfg(test)]
     pub(crate) fn is_quiet(&self) -> bool {
         self.call.is_none() && self.ack.call.is_none()
     }
@@ -165,7 +166,7 @@ impl Feed {
                         self.answered(cx, page, is_done);
                         continue;
                     }
-                    other => return FeedStep::Step(crate::machine::pass(other)),
+                    other => return FeedStep::Step(pass(other)),
                 },
                 None if self.is_stopped || self.is_paused => None,
                 None => match self.next_request(cx) {
@@ -256,7 +257,7 @@ impl Feed {
             if let Some((seq, call)) = &mut self.ack.call {
                 let answer = match call.poll(cx) {
                     Step::Done(answer) => answer,
-                    other => return Some(crate::machine::pass(other)),
+                    other => return Some(pass(other)),
                 };
                 match answer {
                     Ok(_) => self.ack.sent = Some(*seq),

@@ -328,8 +328,8 @@ impl Watch {
         }
     }
 
-    /// Waits before the stream is opened again: at least as long as was asked for, else 1 s doubled with each failure, at
-    /// most 300 s. What has happened since it died has no event, so the feed is read.
+    /// Waits before the stream is opened again: at least as long as was asked for, else 1 s, doubled with each failure,
+    /// at most 300 s. What has happened since it died has no event, so the feed is read.
     fn close(&mut self, cx: &mut Cx<'_>, asked: Option<Duration>) {
         self.woke.feed = true;
         self.beat_due = None;

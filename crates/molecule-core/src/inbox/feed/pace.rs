@@ -60,7 +60,7 @@ impl Pace {
     }
 
     /// Returns until when the next request waits; `None` if it is due. A scarce rate budget delays a read that nothing
-    /// asked for by a window of the server; one that something has asked for, and each page of a pass, by no more than an interval.
+    /// asked for by a window of the server; one that something has asked for, and each page of a pass, by an interval.
     pub(super) fn wait(&self, cx: &Cx<'_>, is_reading: bool) -> Option<Wake> {
         let now = cx.now.mono;
         let (at, patience) = match self.woken {

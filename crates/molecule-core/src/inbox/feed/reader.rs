@@ -142,11 +142,11 @@ impl Reader {
             (true, _) => Stage::Whole,
             (false, Some(Backlog::FromNow)) => Stage::Newest(None),
             (false, Some(Backlog::Since(age))) => Stage::Newest(Some(age)),
-            (false, Some(Backlog::All) | None) => self.from_base(false),
+            (false, Some(Backlog::All) | None) => self.at_base(false),
         }
     }
 
-    fn from_base(&self, has_peeked: bool) -> Stage {
+    fn at_base(&self, has_peeked: bool) -> Stage {
         match self.window.base().cloned() {
             Some(since) => {
                 let (is_contiguous, is_from_base) = (true, true);
@@ -302,14 +302,14 @@ impl Reader {
         if let Some(newest) = newest {
             self.window.see(&newest.place);
         }
-        self.stage = if self.window.is_old(&pass.since) { self.from_base(true) } else { Stage::Pass(pass) };
+        self.stage = if self.window.is_old(&pass.since) { self.at_base(true) } else { Stage::Pass(pass) };
     }
 
     /// Settles the first start, or goes back to an earlier row.
     fn start_at(&mut self, base: Option<RowPlace>) {
         self.backlog = None;
         self.window.set_base(base);
-        self.stage = self.from_base(false);
+        self.stage = self.at_base(false);
     }
 
     /// Takes all that April's server shows: its newest rows.
@@ -337,7 +337,7 @@ impl Reader {
         if !is_short && oldest.as_ref() > self.window.last() {
             let rows = entries.len();
             self.warnings.push(format!(
-                "the server shows only the newest {rows} rows of the feed: older messages that were not read before are lost"
+                "the server shows only the newest {rows} rows of the feed: older messages that were not read are lost"
             ));
         }
         self.take(entries, true, is_done).0
@@ -391,7 +391,7 @@ impl Reader {
                 self.window.hold_floor();
                 Stage::Before(time)
             }
-            _ => self.from_base(false),
+            _ => self.at_base(false),
         };
         true
     }
