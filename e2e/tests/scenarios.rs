@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod all_tokens_revoked;
+mod answered;
 mod bad_options;
 mod callback_panics;
 mod custom_store;

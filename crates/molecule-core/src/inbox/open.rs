@@ -37,7 +37,12 @@ machine_of_flow!(Open, Result<Opened>);
 async fn load_journal(line: &Line) -> Result<Journal> {
     let stored =
         line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
-    let Some(stored) = stored else { return Ok(line.with(|cx| Journal::started(cx.now.unix))) };
+    let Some(stored) = stored else {
+        return Ok(line.with(|cx| {
+            cx.session.notices.begin_first();
+            Journal::started(cx.now.unix)
+        }));
+    };
     match Journal::read(&stored.bytes) {
         Ok(journal) => Ok(journal),
         Err(damaged) => {

@@ -97,6 +97,11 @@ impl Notices {
         }
     }
 
+    /// No earlier process has answered people. Every row with a notice's words is then one of this process.
+    pub(crate) fn begin_first(&mut self) {
+        self.began = Some(UnixTime::default());
+    }
+
     /// Records a notice that was sent, or may have been.
     pub(crate) fn sent(&mut self, words: Words, mark: Mark) {
         if self.shows(words, mark) {
@@ -248,6 +253,12 @@ mod tests {
         assert!(!notices.shows(words("ok"), mark));
         notices.see(shown(2, 22, "ok"));
         assert!(notices.shows(words("ok"), mark));
+
+        // Without an earlier process, a notice of the first second is told by its row too.
+        notices.begin_first();
+        let mark = notices.mark(words("first"), Some(UnixTime::from_secs(10)), 0);
+        notices.see(shown(3, 20, "first"));
+        assert!(notices.shows(words("first"), mark));
     }
 
     #[test]
