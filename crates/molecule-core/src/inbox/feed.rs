@@ -16,7 +16,7 @@ use http::StatusCode;
 use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
 
 use crate::call::Call;
-use crate::config::inbox::{Backlog, InboxOptions};
+use crate::config::inbox::InboxOptions;
 use crate::effect::{EffectId, Outcome};
 use crate::endpoint::refusal::of_another;
 use crate::endpoint::{AckActivity, ActivityFeed, ActivityPage, Endpoint};
@@ -79,12 +79,12 @@ struct Ack {
 impl Feed {
     /// Makes a reader that goes on at a position, or starts for the first time.
     pub(crate) fn new(position: Option<Position>, options: &InboxOptions) -> Self {
-        Self::with_pages(position, options.backlog, options, reader::PAGE)
+        Self::with_pages(position, options, reader::PAGE)
     }
 
-    fn with_pages(position: Option<Position>, backlog: Backlog, options: &InboxOptions, rows: u32) -> Self {
+    fn with_pages(position: Option<Position>, options: &InboxOptions, rows: u32) -> Self {
         Self {
-            reader: Reader::new(position, backlog, options.trail, rows),
+            reader: Reader::new(position, options.backlog, options.trail, rows),
             pace: Pace::new(options.poll, options.idle_poll),
             call: None,
             ack: Ack::default(),

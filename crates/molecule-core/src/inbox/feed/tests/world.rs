@@ -45,7 +45,7 @@ pub(super) fn session(april: bool) -> Session {
 
 impl World {
     pub(super) fn new(model: Model, options: InboxOptions, page: u32) -> Self {
-        let feed = Feed::with_pages(None, options.backlog, &options, page);
+        let feed = Feed::with_pages(None, &options, page);
         Self {
             session: session(model.april),
             model,
@@ -194,7 +194,7 @@ impl World {
         self.in_flight.clear();
         self.handed.clear();
         self.session = session(self.model.april);
-        self.feed = Feed::with_pages(self.saved.clone(), self.options.backlog, &self.options, self.page);
+        self.feed = Feed::with_pages(self.saved.clone(), &self.options, self.page);
     }
 
     /// Everything that must be handed out was, once all rows are visible.
