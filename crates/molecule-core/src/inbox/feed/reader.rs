@@ -200,8 +200,7 @@ impl Reader {
         }
     }
 
-    /// Takes the answer. Returns the new rows in the order of the feed, those alone of which `is_done` says that they
-    /// are not done.
+    /// Takes the answer. Returns the new rows in the order of the feed, without those that are done.
     pub(super) fn answered(&mut self, page: ActivityPage, is_done: IsDone<'_>) -> Vec<ActivityRow> {
         let is_short = page.rows.len() + page.unreadable.len() + page.unplaced < self.asked() && !page.is_cut;
         let is_last = is_short && page.rows.len() + page.unreadable.len() < self.page_rows().min(NEVER_LAST);
