@@ -18,9 +18,11 @@ use crate::in_flight::cancelled;
 /// any error, or a text.
 ///
 /// Each message is handled in a task of its own, in the span of the loop's caller. Messages of one sender come one after
-/// another, those of others beside them. A handler may take as long as it needs: heartbeats do not wait for it, unless it
-/// blocks the only thread of a runtime. When the agent stops, [`InboundMessage::is_cancelled`] says so, and a handler that
-/// goes on after the deadline is dropped at its next `.await`. So are all when the loop's future is dropped.
+/// another, those of others beside them. A handler may take as long as it needs: heartbeats do not wait for it. What
+/// blocks a thread belongs in `tokio::task::spawn_blocking`, as everywhere in a runtime.
+///
+/// When the agent stops, [`InboundMessage::is_cancelled`] says so, and a handler that goes on after the deadline is dropped
+/// at its next `.await`. So are all when the loop's future is dropped.
 pub trait Handler: Send + Sync + 'static {
     /// Why a message could not be handled.
     type Error: Into<Box<dyn Error + Send + Sync>>;
@@ -75,7 +77,7 @@ impl Handling {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         Pin::new(&mut self.0).poll(cx).map(|ended| {
             ended.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(payload) => Handle::panicked(&*payload),
+                Ok(payload) => Handle::caught(payload),
                 Err(_) => cancelled(),
             })
         })

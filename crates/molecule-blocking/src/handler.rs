@@ -53,7 +53,7 @@ impl AnyHandler {
         Self(Arc::new(move |Handle { message }| {
             // The text of an error is the application's code, too.
             let handled = catch_unwind(AssertUnwindSafe(|| Handle::returned(handler.handle(message))));
-            handled.unwrap_or_else(|payload| Handle::panicked(&*payload))
+            handled.unwrap_or_else(Handle::caught)
         }))
     }
 }

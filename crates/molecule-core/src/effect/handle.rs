@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::effect::Outcome;
 use crate::error::fault::{Fault, FaultKind, Sent};
@@ -47,6 +49,16 @@ impl Handle {
             Ok(reply) => Outcome::Handled(Handled::Reply(reply)),
             Err(error) => failed(Sent::Maybe, FaultKind::Handler, text_of(&*error.into())),
         }
+    }
+
+    /// Returns the outcome of a handler whose panic was caught, and drops the panic's payload.
+    pub fn caught(payload: Box<dyn Any + Send>) -> Outcome {
+        let outcome = Self::panicked(&*payload);
+        // To drop the payload is the application's code, too, and may panic again.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(again);
+        }
+        outcome
     }
 
     /// Returns the outcome of a handler that panicked with this payload.
@@ -121,7 +133,7 @@ impl fmt::Write for Bounded {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::panic::catch_unwind;
+    use std::panic::panic_any;
 
     use super::*;
 
@@ -155,11 +167,23 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_with_its_text_if_it_has_one() {
-        let panicked = |act: fn()| fault(Handle::panicked(&*catch_unwind(act).unwrap_err()));
+        let panicked = |act: fn()| fault(Handle::caught(catch_unwind(act).unwrap_err()));
         let kind = FaultKind::HandlerPanicked;
         assert_eq!(panicked(|| panic!("a text")), (Sent::Maybe, kind, Some("a text".to_owned())));
         assert_eq!(panicked(|| panic!("number {}", 7)), (Sent::Maybe, kind, Some("number 7".to_owned())));
-        assert_eq!(panicked(|| std::panic::panic_any(7)), (Sent::Maybe, kind, None));
+        assert_eq!(panicked(|| panic_any(7)), (Sent::Maybe, kind, None));
+    }
+
+    #[test]
+    fn a_panic_whose_payload_panics_again_is_one_panic() {
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                panic_any(Self);
+            }
+        }
+        let (_, kind, _) = fault(Handle::caught(catch_unwind(|| panic_any(Again)).unwrap_err()));
+        assert_eq!(kind, FaultKind::HandlerPanicked);
     }
 
     #[test]
