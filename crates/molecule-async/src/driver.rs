@@ -2,7 +2,8 @@
 //!
 //! A call is driven by its caller's task. The loop is driven by a task of its own, so that a busy caller holds back no heartbeat. If the
 //! caller's future is dropped, the machine is cancelled and driven in a task until it is done, so that a minted token is saved. A
-//! cancelled request is given up. Acts of the host run on threads for blocking work, and are not interrupted.
+//! cancelled request is given up. Acts of the host run on threads for blocking work, and are not interrupted. A handler has a task of
+//! its own, which is aborted with the machine or when the caller's future is dropped.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;

@@ -27,14 +27,15 @@
 //!
 //! A call may be dropped at any time, by `select!` or a timeout. What must be finished is then finished in a task on the same
 //! runtime: a token that the platform minted is stored. The loop is driven in a task of its own, so that a caller who
-//! computes for long holds back no heartbeat.
+//! computes for long holds back no heartbeat. Each message is handled in a task of its own, too; it is dropped with the
+//! loop's future, and the message is offered again at the next start.
 //!
 //! # Many agents in one process
 //! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
 //! at different moments ([`AgentBuilder::stagger`]): later beats drift apart by themselves. Each agent keeps its own session,
 //! store and lock, so one that is deleted, or whose token dies, ends its own loop and no other. What an organisation shares
 //! is its rate limit: the loops leave three quarters of it to heartbeats, and look at the state less often where it is short.
-//! The examples run a thousand in one thread.
+//! The examples run a thousand in one thread. A loop with a handler keeps one more connection open, for the event stream.
 //!
 //! # Features
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating

@@ -2,7 +2,7 @@
 //!
 //! A call is driven on its caller's thread, and its effects are performed there one after the other. The loop is driven on its
 //! caller's thread too, but each of its effects has a thread of its own, so that no lane waits for another and a stop waits for none.
-//! A cancelled watch ends soon. Any other cancelled effect goes on, and its outcome is disposed of.
+//! A cancelled watch ends soon. Any other cancelled effect goes on, and its outcome is disposed of; so does a handler.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -22,14 +22,16 @@
 //! # Threads
 //! A call works on its caller's thread. The loop waits on its caller's thread too, and performs each request and each act
 //! on the store on a short-lived thread of its own, so that a heartbeat never waits for another request, and a stop for
-//! none. An agent is `Clone`, `Send` and `Sync`: other threads may call it while the loop runs.
+//! none. Each message is handled on a thread of its own, and the event stream of an agent with a handler is read by one
+//! more. An agent is `Clone`, `Send` and `Sync`: other threads may call it while the loop runs.
 //!
 //! # Many agents in one process
 //! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
 //! at different moments ([`AgentBuilder::stagger`]): later beats drift apart by themselves. Each agent keeps its own session,
 //! store and lock, so one that is deleted, or whose token dies, ends its own loop and no other. What an organisation shares
 //! is its rate limit: the loops leave three quarters of it to heartbeats, and look at the state less often where it is short.
-//! A loop takes a thread with a small stack; the examples run a hundred. Take `molecule-async` for thousands.
+//! A loop takes a thread with a small stack; the examples run a hundred. With a handler it takes a second one, and keeps a
+//! connection open. Take `molecule-async` for thousands.
 //!
 //! # Features
 //! `rustls` (default) brings `https` with Mozilla's root certificates, `platform-verifier` with those of the operating
