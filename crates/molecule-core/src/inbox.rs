@@ -64,7 +64,7 @@ enum State {
 /// What the inbox asks of the loop that it is a lane of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
-    /// A heartbeat now: the platform has work for an idle agent.
+    /// A heartbeat now: the platform has a request's turn for the agent, which it gives to an idle one alone.
     pub(crate) beat: bool,
     /// A poll of the state now: the stream told of a pause or a deletion.
     pub(crate) state: bool,
@@ -83,6 +83,14 @@ impl Inbox {
             State::Opening(open) => open.cancel(cx),
             State::Working(work) => work.drain(cx),
             State::Done => {}
+        }
+    }
+
+    /// Says whether the workspace is paused: no message is fetched or offered then. Handlers that run finish, and their
+    /// replies are sent.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        if let State::Working(work) = &mut self.0 {
+            work.hold(is_held);
         }
     }
 

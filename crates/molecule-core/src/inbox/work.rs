@@ -67,6 +67,8 @@ pub(super) struct Work {
     /// The time until which running handlers are awaited, once the loop ends.
     drain_until: Option<Time>,
     wishes: Wishes,
+    /// Whether the workspace is paused.
+    is_held: bool,
     /// The store cannot hold a journal.
     unfit: Option<Error>,
     events: VecDeque<Event>,
@@ -119,6 +121,7 @@ impl Work {
             cursor_at: cx.now.mono,
             drain_until: None,
             wishes: Wishes::default(),
+            is_held: false,
             unfit: None,
             events: VecDeque::new(),
             options,
@@ -150,8 +153,16 @@ impl Work {
         self.watch.beaten(now, sent_at);
     }
 
+    /// Takes what is asked of the loop. A heartbeat is asked for once nothing runs.
     pub(super) fn take_wishes(&mut self) -> Wishes {
-        std::mem::take(&mut self.wishes)
+        let beat = self.wishes.beat && self.running.is_empty();
+        let wishes = Wishes { beat, ..self.wishes };
+        self.wishes = Wishes { beat: self.wishes.beat && !beat, ..Wishes::default() };
+        wishes
+    }
+
+    pub(super) fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// Returns the number of attempts under way.
@@ -234,7 +245,7 @@ impl Work {
             WatchStep::Idle(own) => wake = Wake::earliest(wake, own),
         }
         self.feed.set_live(cx, self.watch.is_live());
-        self.feed.pause(self.schedule.len() >= MAX_WAITING || self.journal.is_full());
+        self.feed.pause(self.is_held || self.schedule.len() >= MAX_WAITING || self.journal.is_full());
         match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
             FeedStep::Step(step) => return Received::Step(pass(step)),
             FeedStep::Rows(rows) => {
@@ -364,7 +375,8 @@ impl Work {
     fn begin_attempts(&mut self, cx: &Cx<'_>) -> bool {
         let mut is_begun = false;
         // A reply may have 4 MB, and as many messages may wait as fill the journal many times over.
-        while !self.journal.is_full()
+        while !self.is_held
+            && !self.journal.is_full()
             && self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
             && let Some(message) = self.schedule.take(cx.now.mono)
         {

@@ -25,10 +25,11 @@ impl Run {
 
     pub(super) fn receive(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         // Before the first register the agent may have no token.
-        if !self.opened || self.paused || cx.session.lacks_token() {
+        if !self.opened || cx.session.lacks_token() {
             return LaneStep::Idle(None);
         }
         let Some(inbox) = &mut self.inbox else { return LaneStep::Idle(None) };
+        inbox.hold(self.paused);
         let step = match inbox.poll(cx) {
             Step::Done(Ok(())) => LaneStep::Idle(None),
             Step::Done(Err(error)) => {
@@ -40,7 +41,7 @@ impl Run {
             other => LaneStep::Step(pass(other)),
         };
         let wishes = inbox.take_wishes();
-        if wishes.beat && cx.session.handling == Some(0) {
+        if wishes.beat {
             self.beats.next = self.beats.next.min(cx.now.mono);
         }
         if wishes.state {
