@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use molecule_core::endpoint::Endpoint;
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -11,9 +12,9 @@ use molecule_core::proto::{
     StateAnswer, Token, WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, Delegation, DelegationView, Ended, Event, Health, InboundMessage, InboxOptions, Notice, OnPause,
-    OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle,
-    Report, Result, Timeouts, WaitFor,
+    Attachment, CallOutcome, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Event, Health, InboundMessage,
+    InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration,
+    Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -357,6 +358,14 @@ impl Agent {
         call!(self, reply_to(message, reply))
     }
 
+    pub fn download(&self, attachment: &Attachment, to: impl Into<DownloadTo>) -> Result<Downloaded> {
+        call!(self, download(attachment, to))
+    }
+
+    pub fn download_to_memory(&self, attachment: &Attachment) -> Result<Bytes> {
+        call!(self, download_to_memory(attachment))
+    }
+
     pub fn delegate(&self, target: impl AsRef<str>, task: impl Into<Delegation>) -> Result<DelegationId> {
         call!(self, delegate(target, task))
     }
@@ -496,6 +505,15 @@ impl Agent {
     pub fn drop_install(&self, plugin: impl Into<Plugin>, meanwhile: impl FnOnce()) {
         let (agent, plugin) = (self.futures().clone(), plugin.into());
         Self::drop_call(async move { agent.install_plugin(plugin).await.map(drop) }, meanwhile);
+    }
+
+    /// Starts a download, runs `meanwhile`, and drops the download's future.
+    ///
+    /// # Panics
+    /// If the agent is not of the async facade, or the download ends before it is dropped.
+    pub fn drop_download(&self, attachment: &Attachment, to: impl Into<DownloadTo>, meanwhile: impl FnOnce()) {
+        let (agent, attachment, to) = (self.futures().clone(), attachment.clone(), to.into());
+        Self::drop_call(async move { agent.download(&attachment, to).await.map(drop) }, meanwhile);
     }
 
     /// Starts the loop, runs `meanwhile`, and drops the loop's future.

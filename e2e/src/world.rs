@@ -27,6 +27,10 @@ pub mod route {
     pub const A2A: &str = "/a2a";
     /// `POST /workspaces/:id/delegate`.
     pub const DELEGATE: &str = "/delegate";
+    /// `GET /workspaces/:id/pending-uploads/:file_id/content`.
+    pub const PENDING_UPLOAD: &str = "/content";
+    /// `POST /workspaces/:id/pending-uploads/:file_id/ack`.
+    pub const ACK_UPLOAD: &str = "/ack";
     /// `POST /workspaces/:id/notify`.
     pub const NOTIFY: &str = "/notify";
 }

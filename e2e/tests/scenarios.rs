@@ -4,6 +4,8 @@
 
 mod all_tokens_revoked;
 mod answered;
+mod attachment_downloaded;
+mod attachment_memory;
 mod bad_options;
 mod callback_panics;
 mod custom_store;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Install, ListPeers,
-    ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo, RetryDeadLetter, Wait,
+    Beat, Call, CallPeer, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Download, DownloadToMemory,
+    Install, ListPeers, ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo, RetryDeadLetter, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -13,8 +14,9 @@ use molecule_core::proto::{
     WorkspaceId,
 };
 use molecule_core::{
-    CallOutcome, DeadLetter, Delegation, DelegationView, Ended, Health, Notice, PeerCall, PeerUrl, QueueOutcome,
-    Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, WaitFor,
+    Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Health, Notice,
+    PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result,
+    WaitFor,
 };
 use molecule_host::{SharedSession, Stopper};
 
@@ -203,6 +205,27 @@ impl Agent {
         self.driver.call(RetryDeadLetter::new(id)?).await?;
         self.session.look_again();
         Ok(())
+    }
+
+    /// `GET /workspaces/:self/pending-uploads/:file_id/content` (section 17): saves a file of a message to a file, or under its
+    /// [cleaned](Attachment::file_name) name into a directory, and acknowledges it once it is on the disk. The file has mode 0600. One
+    /// that exists is replaced only if [`DownloadTo::replace`] says so. Its bytes never are in memory as a whole.
+    ///
+    /// # Errors
+    /// `Config` if the platform does not hold the file for this agent ([`Attachment::is_pending`]), `Expired` 24 h after its upload,
+    /// `TooLarge`, `Storage` if it cannot be saved or would replace another file, `Unsupported` on April's server, `TokenNotHeld` before
+    /// a register, `Unauthorized`, and those of every request.
+    pub async fn download(&self, attachment: &Attachment, to: impl Into<DownloadTo>) -> Result<Downloaded> {
+        self.driver.call(Download::new(attachment, to)?).await
+    }
+
+    /// Reads a file of a message into memory, at most 100 MiB; see [`Attachment::size`]. It is not acknowledged, so that it can be read
+    /// again after a crash.
+    ///
+    /// # Errors
+    /// Those of [`download`](Self::download) but for `Storage`.
+    pub async fn download_to_memory(&self, attachment: &Attachment) -> Result<Bytes> {
+        self.driver.call(DownloadToMemory::new(attachment)?).await
     }
 
     /// `POST /workspaces/:self/delegate` (section 14.1): delegates a task to a peer and returns the delegation's id. The key is the

@@ -167,6 +167,7 @@ impl From<&Outcome> for Did {
             Outcome::Host(HostResult::Plugin(_))
             | Outcome::Response(_)
             | Outcome::Staged(..)
+            | Outcome::Saved(_)
             | Outcome::Decoded(_)
             | Outcome::Handled(_)
             | Outcome::Part(_)

@@ -18,7 +18,9 @@ use crate::call::judge::{Judged, Verdict, judge};
 use crate::call::retry::MAX_REQUESTS;
 use crate::effect::decode::{Decode, LARGE};
 use crate::effect::plugin::StageId;
-use crate::effect::{Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Sent, Slot, Staged, Stored};
+use crate::effect::{
+    Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Saved, Sent, Slot, Staged, Stored,
+};
 use crate::endpoint::refusal;
 use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -366,6 +368,20 @@ impl<E: Endpoint> Call<E> {
         }
     }
 
+    fn saved(&mut self, cx: &mut Cx<'_>, saved: Saved) -> Result<(), Outcome> {
+        cx.session.counters.received(saved.bytes);
+        if !E::RELAYED {
+            cx.session.rate.learn(cx.now.mono, saved.head.status(), saved.head.headers(), None);
+        }
+        match self.endpoint.saved(saved) {
+            Ok(answer) => {
+                self.finish(Ok(answer));
+                Ok(())
+            }
+            Err(saved) => Err(Outcome::Saved(saved)),
+        }
+    }
+
     /// Reports the progress to the application, at most once in 250 ms.
     fn progressed(&mut self, now: Time, progress: Progress) {
         if self.next_progress.is_some_and(|at| now < at) {
@@ -607,6 +623,10 @@ impl<E: Endpoint> Machine for Call<E> {
                     Outcome::Staged(stage, staged) => {
                         self.state = State::Sent(expected, credential);
                         return self.staged(cx, stage, staged);
+                    }
+                    Outcome::Saved(saved) => {
+                        self.state = State::Sent(expected, credential);
+                        return self.saved(cx, saved);
                     }
                     other @ (Outcome::Host(_) | Outcome::Decoded(_) | Outcome::Part(_) | Outcome::Handled(_)) => {
                         self.state = State::Sent(expected, credential);

@@ -8,6 +8,7 @@ pub(crate) mod handle;
 pub(crate) mod host;
 pub(crate) mod limits;
 pub mod plugin;
+pub(crate) mod save;
 pub(crate) mod setup;
 pub mod watch;
 
@@ -22,6 +23,7 @@ pub use crate::effect::handle::{Handle, Handled};
 pub use crate::effect::host::{HostOp, HostResult, LockId, Slot, Stored};
 pub use crate::effect::limits::Limits;
 use crate::effect::plugin::StageId;
+pub use crate::effect::save::{FileDest, Saved};
 pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
 use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
@@ -68,6 +70,8 @@ pub struct Attempt {
 pub enum Dest {
     /// A staging directory of this plugin; an [`Unpacker`](crate::unpack::Unpacker) with this policy fills it.
     Unpack(PluginName, UnpackPolicy),
+    /// A file.
+    File(FileDest),
 }
 
 /// The outcome of an effect.
@@ -78,6 +82,8 @@ pub enum Outcome {
     Response(http::Response<Bytes>),
     /// A fetched answer of status 200, whose body was unpacked completely.
     Staged(StageId, Staged),
+    /// A fetched answer of status 200, whose body was saved to a file completely.
+    Saved(Saved),
     /// The progress of a fetch. It is not the final outcome.
     Progress(Progress),
     /// The next bytes of a [watched](Effect::Watch) stream, 1 to [`MAX_PART`](watch::MAX_PART) of them. They may be cut
@@ -101,6 +107,7 @@ impl Outcome {
             Self::Progress(_) | Self::Part(_) => false,
             Self::Response(_)
             | Self::Staged(..)
+            | Self::Saved(_)
             | Self::Handled(_)
             | Self::Host(_)
             | Self::Decoded(_)
@@ -127,9 +134,12 @@ impl fmt::Debug for Effect {
                 write!(f, ", at most {} bytes back)", limits.max_body)
             }
             Self::Fetch(request, _, dest) => {
-                let Dest::Unpack(name, _) = dest;
                 let url = request.uri().to_string();
-                write!(f, "Fetch({} {}, unpack {name})", request.method(), ShownUrl(&url))
+                write!(f, "Fetch({} {}, ", request.method(), ShownUrl(&url))?;
+                match dest {
+                    Dest::Unpack(name, _) => write!(f, "unpack {name})"),
+                    Dest::File(file) => write!(f, "save at most {} bytes)", file.max_bytes),
+                }
             }
             Self::Watch(request, _) => {
                 let url = request.uri().to_string();
@@ -149,6 +159,7 @@ impl fmt::Debug for Outcome {
             Self::Staged(StageId(id), staged) => {
                 write!(f, "Staged({id}, {} files, {} bytes)", staged.unpacked.files, staged.unpacked.bytes)
             }
+            Self::Saved(saved) => write!(f, "Saved({} bytes)", saved.bytes),
             Self::Progress(progress) => write!(f, "Progress({} bytes received)", progress.received),
             Self::Part(bytes) => write!(f, "Part({} bytes)", bytes.len()),
             Self::Handled(handled) => write!(f, "Handled({handled:?})"),

@@ -47,7 +47,7 @@ use crate::config::Timeouts;
 pub use crate::effect::Limits;
 pub use crate::effect::connection::{Reach, Repeat};
 use crate::effect::plugin::StageId;
-use crate::effect::{Dest, Staged};
+use crate::effect::{Dest, Saved, Staged};
 use crate::error::{Error, Result};
 pub use crate::session::{Auth, Draft};
 
@@ -60,6 +60,7 @@ mod plugin;
 pub(crate) mod refusal;
 mod registry;
 mod token;
+mod upload;
 mod workspace;
 
 pub use activity::*;
@@ -71,6 +72,8 @@ pub(crate) use plugin::DownloadPlugin;
 pub use plugin::*;
 pub use registry::*;
 pub use token::*;
+pub use upload::*;
+pub(crate) use upload::{MAX_FILE, SavePendingFile};
 pub use workspace::*;
 
 /// An endpoint: one request, and the decoder of its answer. A large answer is decoded on another thread than the
@@ -133,6 +136,12 @@ pub trait Endpoint: Send + Sync + 'static {
     #[doc(hidden)]
     fn staged(&self, id: StageId, staged: Staged) -> Result<Self::Answer, (StageId, Staged)> {
         Err((id, staged))
+    }
+
+    /// Takes the result of a body that was saved to a file. Gives it back unless [`dest`](Self::dest) asked for it.
+    #[doc(hidden)]
+    fn saved(&self, saved: Saved) -> Result<Self::Answer, Saved> {
+        Err(saved)
     }
 
     /// Returns the meaning of an answer with this head whose body is longer than the cap; `None` if it is an error.

@@ -16,7 +16,7 @@ use molecule_proto::NulError;
 use serde::Serialize;
 
 use crate::printable::{Printable, is_deceptive, line};
-use fault::{Fault, FaultKind, Phase};
+use fault::{Fault, FaultKind, NotTheFile, Phase};
 pub use install::{EarlierVersion, InstallFailure};
 
 /// A result whose error is [`Error`] by default.
@@ -106,6 +106,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The platform answered with a 5xx status.
     Unavailable,
+    /// The platform does not hold the file any more.
+    Expired,
     /// The plugin's archive, its manifest or its digest was refused; see [`Error::install`].
     PluginRefused,
     /// The application's handler of a message failed or panicked.
@@ -309,6 +311,11 @@ impl Error {
                 ErrorKind::Interrupted,
                 format!("the connection broke before the answer was complete{detail}"),
                 "try again",
+            ),
+            FaultKind::Protocol if source.as_deref().is_some_and(|source| source.is::<NotTheFile>()) => (
+                ErrorKind::Protocol,
+                source.as_deref().map(ToString::to_string).unwrap_or_default(),
+                "check that the platform URL names the platform; a proxy may have changed the answer",
             ),
             FaultKind::Protocol => (
                 ErrorKind::Protocol,
@@ -548,6 +555,7 @@ impl fmt::Display for ErrorKind {
             Self::Refused => "refused",
             Self::RateLimited => "rate limited",
             Self::Unavailable => "unavailable",
+            Self::Expired => "expired",
             Self::PluginRefused => "plugin refused",
             Self::Handler => "handler",
             Self::Cancelled => "cancelled",

@@ -2,7 +2,9 @@
 
 mod attachment;
 mod dead_letters;
+mod download;
 pub(crate) mod feed;
+mod file_name;
 mod form;
 pub(crate) mod journal;
 mod key;
@@ -28,6 +30,7 @@ mod work;
 
 pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
 pub use dead_letters::{DeadLetter, DeadLetters, RetryDeadLetter};
+pub use download::{Download, DownloadTo, DownloadToMemory, Downloaded};
 pub use message::InboundMessage;
 pub use notify::Notify;
 pub use reply::{Notice, Reply};

@@ -51,7 +51,7 @@
 //!         let outcome = match effect {
 //!             // A real client also keeps the limits, and refuses to follow redirects.
 //!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
-//!             Effect::Fetch(..) => unreachable!("only installs ask for it"),
+//!             Effect::Fetch(..) => unreachable!("only installs and downloads ask for it"),
 //!             Effect::Watch(..) | Effect::Handle(_) => unreachable!("only the loop with an inbox asks for them"),
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
@@ -138,8 +138,8 @@ pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempoten
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane, ReplyEnd};
 pub use inbox::{
-    Attachment, AttachmentKind, DeadLetter, InboundMessage, Notice, OutgoingFile, PlatformKind, Reply, ReplyHandle,
-    Sender,
+    Attachment, AttachmentKind, DeadLetter, DownloadTo, Downloaded, InboundMessage, Notice, OutgoingFile, PlatformKind,
+    Reply, ReplyHandle, Sender,
 };
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};

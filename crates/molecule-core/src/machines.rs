@@ -8,7 +8,7 @@ pub use crate::call::wait::Wait;
 pub use crate::delegation::{Delegate, DelegationOf, Delegations};
 // The journal of the inbox is no machine: it is listed for its fuzz target.
 pub use crate::inbox::journal::{Damaged, Journal};
-pub use crate::inbox::{DeadLetters, Notify, ReplyTo, RetryDeadLetter};
+pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, Notify, ReplyTo, RetryDeadLetter};
 pub use crate::life::beat::Beat;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;

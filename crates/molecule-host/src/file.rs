@@ -5,6 +5,7 @@ mod directory;
 mod guard;
 #[cfg(not(unix))]
 mod other;
+mod saving;
 mod temporary;
 #[cfg(unix)]
 mod unix;
@@ -27,6 +28,7 @@ pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
 use self::append::Appends;
 use self::guard::{failed, judge_all, judge_file, open_private};
+pub(crate) use self::saving::Saving;
 use crate::store::{Store, StoreError};
 
 /// The file on which the agent's lock is taken.

@@ -84,13 +84,13 @@ impl Host {
     /// Starts to receive the body after this head into its destination.
     ///
     /// # Errors
-    /// The errors of [`stage`](Self::stage), and a fault of the kind `Archive` if the head announces an archive that
-    /// cannot be accepted.
+    /// The errors of [`stage`](Self::stage), a fault of the kind `Archive` if the head announces an archive that cannot be
+    /// accepted, and for a file `Host`, `TooLarge` and those of [`FileDest::admits`](molecule_core::effect::FileDest::admits).
     pub fn receive(&self, dest: Dest, head: Response<()>) -> Result<Receiving, Fault> {
         Receiving::start(self, dest, head)
     }
 
-    /// Undoes an outcome that is not delivered: it releases a lock and removes a stage. Nothing else needs to be
+    /// Undoes an outcome that is not delivered: it releases a lock, and removes a stage or a saved file. Nothing else needs to be
     /// undone, and loaded content is wiped when it is dropped.
     pub fn dispose(&self, outcome: Outcome) {
         match outcome {
@@ -99,6 +99,10 @@ impl Host {
                 if let Some(plugins) = &self.0.plugins {
                     plugins.discard(stage);
                 }
+            }
+            // A file that replaced another one stays: the earlier one is gone in any case.
+            Outcome::Saved(saved) if !saved.may_have_replaced => {
+                let _ = std::fs::remove_file(saved.path);
             }
             Outcome::Host(
                 HostResult::Prepared
@@ -110,6 +114,7 @@ impl Host {
                 | HostResult::Unlocked
                 | HostResult::Plugin(_),
             )
+            | Outcome::Saved(_)
             | Outcome::Progress(_)
             | Outcome::Handled(_)
             | Outcome::Part(_)

@@ -21,6 +21,9 @@
 //! | `plugins/.receipts/<name>.json` | the plugin's receipt: what was installed, and from which source |
 //! | `plugins/.staging-…`, `.old-…`, `.keep-…` | work in progress; the next install restores or removes what a crash left |
 //!
+//! A file of a message is saved where the application wants it. Until it is complete its name is
+//! `.molecule-<16 digits>.part`; one that a crash left is removed by a later download to the same directory.
+//!
 //! Directories are created with mode 0700 and files with 0600, whatever the umask is. Links, files and directories of
 //! another user, and those that others may write to are refused; the error names the path and the remedy. Systems
 //! without such modes refuse only links. A plugin's own directory has mode 0700 as well; its content is created with

@@ -136,8 +136,9 @@ impl FromStr for PluginName {
     }
 }
 
-/// Windows reserves these names with any extension and in any case.
-fn is_device_name(text: &str) -> bool {
+/// Returns whether Windows reserves this name for a device (`con`, `lpt1`, `nul.txt` …): with any extension and in any
+/// case.
+pub fn is_device_name(text: &str) -> bool {
     let stem = text.split('.').next().unwrap_or(text).to_ascii_lowercase();
     let numbered = |prefix: &str| {
         stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())

@@ -52,6 +52,7 @@ mod task;
 mod text;
 mod time;
 mod trace_parent;
+mod upload;
 mod view;
 mod words;
 
@@ -79,7 +80,9 @@ pub use dialect::Dialect;
 pub use error_body::ErrorBody;
 pub use event_stream::{EventReader, StreamEvent, StreamEventType};
 pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMetadata};
-pub use id::{ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, random_uuid};
+pub use id::{
+    ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, is_device_name, random_uuid,
+};
 pub use message::{Message, NotAMessage, Role};
 pub use now::{Now, Wake};
 pub use part::{FileContent, Part, PartContent};
@@ -98,6 +101,7 @@ pub use task::{Artifact, NotATask, Reply, Task, TaskState, TaskStatus};
 pub use text::{NulError, refuse_nul, refuse_nul_in_json};
 pub use time::{Time, TimeError, UnixTime};
 pub use trace_parent::{TraceParent, TraceParentError};
+pub use upload::{UploadAckAnswer, UploadAnswer, UploadedFile};
 pub use view::{RemovedWorkspace, WorkspaceView};
 
 /// The programs of the crate's README.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::id::{DelegationId, PluginName, QueueId, TokenId, WorkspaceId};
+use crate::id::{DelegationId, FileId, PluginName, QueueId, TokenId, WorkspaceId};
 
 /// `POST`: register (contract section 4).
 pub const REGISTER: &str = "/registry/register";
@@ -234,6 +234,21 @@ pub fn delegations_record(id: &WorkspaceId) -> String {
 /// `POST`: report the end of such a delegation (contract section 14.3).
 pub fn delegation_update(id: &WorkspaceId, delegation: &DelegationId) -> String {
     format!("/workspaces/{id}/delegations/{delegation}/update")
+}
+
+/// `POST`: upload files for the workspace's chat (contract section 17).
+pub fn chat_uploads(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/chat/uploads")
+}
+
+/// `GET`: read a file that the platform holds for a poll agent; not on April's server (contract section 17).
+pub fn pending_upload(id: &WorkspaceId, file: &FileId) -> String {
+    format!("/workspaces/{id}/pending-uploads/{file}/content")
+}
+
+/// `POST`: acknowledge such a file; not on April's server (contract section 17).
+pub fn pending_upload_ack(id: &WorkspaceId, file: &FileId) -> String {
+    format!("/workspaces/{id}/pending-uploads/{file}/ack")
 }
 
 #[cfg(test)]

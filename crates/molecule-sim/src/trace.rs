@@ -258,6 +258,7 @@ impl OutcomeRecord {
             }
             Outcome::Host(_)
             | Outcome::Staged(..)
+            | Outcome::Saved(_)
             | Outcome::Progress(_)
             | Outcome::Part(_)
             | Outcome::Handled(_)

@@ -100,6 +100,18 @@ pub enum Phase {
     Total,
 }
 
+/// Why an answer is not the file that was asked for: the source of a fault of the kind `Protocol`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotTheFile(pub(crate) &'static str);
+
+impl fmt::Display for NotTheFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the answer is not the file: {}", self.0)
+    }
+}
+
+impl StdError for NotTheFile {}
+
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fault");

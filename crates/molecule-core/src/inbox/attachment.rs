@@ -6,6 +6,7 @@ use molecule_proto::{FileId, Part, PartContent, WorkspaceId, refuse_nul};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::file_name::cleaned;
 use crate::error::{Error, Result};
 
 /// A file of a message: a file part, a person's upload, or both where they name the same URI.
@@ -44,9 +45,16 @@ impl Attachment {
         self.kind
     }
 
-    /// Its name, as the author stated it: it may hold path separators.
+    /// Its name, as the author stated it: it may hold path separators. [`file_name`](Self::file_name) is safe.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// The name for the file on this machine: one component of a path, made of its [`name`](Self::name), without folders,
+    /// control characters and characters that a system treats in its own way, without a dot at the start, no name of a
+    /// device, at most 120 bytes. `file` if it has no name.
+    pub fn file_name(&self) -> String {
+        cleaned(self.name.as_deref().unwrap_or_default())
     }
 
     /// Its MIME type, such as `text/plain`.
@@ -73,6 +81,11 @@ impl Attachment {
     /// the agent's own workspace (contract section 17).
     pub fn is_pending(&self) -> bool {
         self.file_id.is_some()
+    }
+
+    /// The id under which the platform holds it for this workspace.
+    pub(super) fn file_of(&self, own: &WorkspaceId) -> Option<FileId> {
+        pending(self.uri.as_deref()?, own)
     }
 
     /// The place of its part in the message's parts; `None` for an upload that no part names.

@@ -150,7 +150,7 @@ impl Shelf {
 
     /// Unpacks the body of a 200, as a driver and the host do.
     pub fn fetched(&mut self, dest: &Dest, answer: Response<bytes::Bytes>) -> Outcome {
-        let Dest::Unpack(name, policy) = dest;
+        let Dest::Unpack(name, policy) = dest else { panic!("an install saves no file") };
         let (head, body) = answer.into_parts();
         let mut unpacker = Unpacker::new(Nowhere, policy);
         let unpacked = match unpacker.head(&head.headers).and_then(|()| unpacker.push(&body)) {

@@ -46,6 +46,12 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
+/// Renames a file to a name that does not exist; `AlreadyExists` if it does.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
 /// Opens a file that is not a link.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if fs::symlink_metadata(path)?.is_symlink() {

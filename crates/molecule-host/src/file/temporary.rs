@@ -67,7 +67,7 @@ pub(super) fn sweep(directory: &Path) {
 }
 
 /// Returns whether a directory entry is left over. The metadata is that of the entry itself, also if it is a link.
-fn is_left_over(metadata: &fs::Metadata) -> bool {
+pub(super) fn is_left_over(metadata: &fs::Metadata) -> bool {
     let age = metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
     metadata.is_file() && system::fault(metadata).is_none() && age.is_some_and(|age| age > LEFT_OVER)
 }

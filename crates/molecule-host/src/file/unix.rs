@@ -8,6 +8,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+use rustix::{fs::CWD, fs::RenameFlags, io::Errno};
 
 use super::guard::Kind;
 
@@ -110,6 +112,18 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).custom_flags(flags()).open(path)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     Ok(file)
+}
+
+/// Renames a file to a name that does not exist; `AlreadyExists` if it does.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some file systems, such as NFS, cannot do this.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        renamed => return Ok(renamed?),
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
 }
 
 /// Opens a file that is not a link.

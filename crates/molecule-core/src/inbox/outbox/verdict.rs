@@ -92,6 +92,7 @@ fn of_error(error: &Error) -> Verdict {
         | ErrorKind::Refused
         | ErrorKind::NotFound
         | ErrorKind::Unsupported
+        | ErrorKind::Expired
         | ErrorKind::PluginRefused => Verdict::End(ReplyEnd::Refused(error.to_string())),
         // These pass, or an owner mends them. A dead credential and a deletion end the loop, which keeps the reply.
         ErrorKind::Storage
