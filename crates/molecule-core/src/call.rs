@@ -21,6 +21,7 @@ use crate::effect::plugin::StageId;
 use crate::effect::{
     Attempt, Dest, Effect, EffectId, Fault, HostOp, HostResult, Outcome, Saved, Sent, Slot, Staged, Stored,
 };
+use crate::endpoint::date::server_time;
 use crate::endpoint::refusal;
 use crate::endpoint::{Endpoint, Existence, Mints, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -277,7 +278,7 @@ impl<E: Endpoint> Call<E> {
     fn judged(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, judged: Judged<E::Answer>) {
         let Judged { status, headers, body, is_relayed, is_doubtful, verdict } = judged;
         let wait = retry::retry_after(&headers, body.as_ref(), cx.now.unix);
-        cx.session.notices.begin(|| retry::date(&headers));
+        cx.session.notices.begin(|| server_time(&headers));
         if !is_relayed {
             cx.session.rate.learn(cx.now.mono, status, &headers, wait);
         }

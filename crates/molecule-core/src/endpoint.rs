@@ -52,6 +52,7 @@ use crate::error::{Error, Result};
 pub use crate::session::{Auth, Draft};
 
 mod activity;
+pub(crate) mod date;
 mod delegation;
 mod json;
 mod notify;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use http::header::{DATE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use molecule_proto::{ErrorBody, UnixTime};
 
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Repeat;
+use crate::endpoint::date::http_date;
 use crate::machine::Cx;
 
 /// The most requests of one call.
@@ -110,13 +111,6 @@ pub(crate) fn retry_after(headers: &HeaderMap, body: Option<&ErrorBody>, now: Un
     Some(Duration::from_secs(seconds.clamp(LEAST_ASKED, MOST_ASKED)))
 }
 
-/// Returns the server's time, from the answer's `Date`.
-pub(crate) fn date(headers: &HeaderMap) -> Option<UnixTime> {
-    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
-    let secs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    Some(UnixTime::from_secs(i64::try_from(secs).ok()?))
-}
-
 fn parse(text: &str, now: UnixTime) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -125,9 +119,7 @@ fn parse(text: &str, now: UnixTime) -> Option<u64> {
         // A number that does not fit is a very long time, which is clamped anyway.
         return Some(whole.parse().unwrap_or(u64::MAX).saturating_add(up));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let secs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    let wait = i64::try_from(secs).ok()?.saturating_sub(now.as_secs());
+    let wait = http_date(text)?.as_secs().saturating_sub(now.as_secs());
     Some(u64::try_from(wait).unwrap_or(0))
 }
 

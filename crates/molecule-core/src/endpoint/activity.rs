@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::DATE;
 use http::{Method, Response, StatusCode};
 use molecule_proto::json::{MAX_MEMORY, RawRow, RawRows};
 use molecule_proto::{
@@ -12,6 +11,7 @@ use molecule_proto::{
 };
 use serde::Deserialize;
 
+use super::date::server_time;
 use super::{Endpoint, JsonEndpoint, Limits, Mismatch, Repeat};
 use crate::config::Timeouts;
 use crate::error::{Error, ErrorKind, Result};
@@ -208,7 +208,7 @@ impl Endpoint for ActivityFeed {
     }
 
     fn decode(&self, answer: &Response<Bytes>) -> Result<Self::Answer, Mismatch> {
-        let mut page = ActivityPage { date: date(answer), ..ActivityPage::default() };
+        let mut page = ActivityPage { date: server_time(answer.headers()), ..ActivityPage::default() };
         let mut left = MAX_MEMORY;
         for row in RawRows::new(answer.body())?.iter() {
             let memory = row.memory();
@@ -235,12 +235,6 @@ impl Endpoint for ActivityFeed {
 fn whole_seconds(age: Duration) -> u64 {
     let up = u64::from(age.subsec_nanos() > 0);
     age.as_secs().saturating_add(up).max(1)
-}
-
-fn date(answer: &Response<Bytes>) -> Option<UnixTime> {
-    let date = httpdate::parse_http_date(answer.headers().get(DATE)?.to_str().ok()?).ok()?;
-    let secs = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    Some(UnixTime::from_secs(i64::try_from(secs).ok()?))
 }
 
 impl RowPlace {
