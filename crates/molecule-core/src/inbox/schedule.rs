@@ -91,3 +91,79 @@ impl Waiting {
         !self.is_taken && self.ready_at <= now
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use molecule_proto::{ActivityRow, ActivityType, UnixTime, WorkspaceId};
+
+    use super::*;
+    use crate::inbox::sender::Sender;
+
+    fn message(number: u8, sender: Sender) -> InboundMessage {
+        let (id, own) = (ActivityId::from_random([number; 16]), WorkspaceId::from_random([0; 16]));
+        let row = ActivityRow::new(id, own, ActivityType::A2aReceive, UnixTime::from_secs(i64::from(number)));
+        InboundMessage::from_row(row, sender, Vec::new())
+    }
+
+    fn peer(number: u8) -> Sender {
+        Sender::Peer { id: WorkspaceId::from_random([number; 16]), name: None, role: None }
+    }
+
+    fn schedule(messages: impl IntoIterator<Item = (u8, Sender)>) -> Schedule {
+        let mut schedule = Schedule::default();
+        messages.into_iter().for_each(|(number, sender)| schedule.push(message(number, sender)));
+        schedule
+    }
+
+    /// Takes what is free now; returns the numbers of the messages.
+    fn take_all(schedule: &mut Schedule, now: Time) -> Vec<u8> {
+        let of = |message: InboundMessage| u8::try_from(message.received_at().as_secs()).unwrap_or_default();
+        std::iter::from_fn(|| schedule.take(now)).map(of).collect()
+    }
+
+    fn row(number: u8) -> ActivityId {
+        ActivityId::from_random([number; 16])
+    }
+
+    #[test]
+    fn messages_of_one_conversation_come_one_after_another_in_their_order() {
+        let mut schedule =
+            schedule([(1, peer(7)), (2, peer(7)), (3, Sender::User), (4, Sender::User), (5, peer(7)), (6, peer(8))]);
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [1, 3, 6]);
+        schedule.remove(&row(3));
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [4]);
+        schedule.remove(&row(1));
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [2]);
+        schedule.remove(&row(2));
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [5]);
+        [4, 5, 6].iter().for_each(|number| schedule.remove(&row(*number)));
+        assert_eq!(schedule.len(), 0);
+        assert!(schedule.lines.is_empty() && schedule.turns.is_empty(), "{schedule:?}");
+    }
+
+    #[test]
+    fn a_message_that_is_put_off_is_not_overtaken_by_its_conversation() {
+        let mut schedule = schedule([(1, Sender::User), (2, Sender::User), (3, peer(7))]);
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [1, 3]);
+        let later = Time::ZERO + Duration::from_secs(5);
+        schedule.put_off(&row(1), later);
+        assert_eq!(take_all(&mut schedule, Time::ZERO + Duration::from_secs(4)), [0; 0]);
+        assert_eq!(schedule.wake(Time::ZERO), Some(later));
+        assert_eq!(take_all(&mut schedule, later), [1]);
+        assert_eq!(schedule.wake(later), None, "what runs waits for no time");
+    }
+
+    #[test]
+    fn no_conversation_starves_beside_busy_ones() {
+        let busy = (1..=10).map(|number| (number, peer(7)));
+        let mut schedule = schedule(busy.chain([(11, Sender::User), (12, Sender::User)]));
+        let mut order = Vec::new();
+        while let Some(message) = schedule.take(Time::ZERO) {
+            order.push(message.received_at().as_secs());
+            schedule.remove(message.id());
+        }
+        assert_eq!(order[..4], [1, 11, 2, 12]);
+    }
+}
