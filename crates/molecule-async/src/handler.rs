@@ -21,8 +21,9 @@ use crate::in_flight::cancelled;
 /// another, those of others beside them. A handler may take as long as it needs: heartbeats do not wait for it. What
 /// blocks a thread belongs in `tokio::task::spawn_blocking`, as everywhere in a runtime.
 ///
-/// When the agent stops, [`InboundMessage::is_cancelled`] says so, and a handler that goes on after the deadline is dropped
-/// at its next `.await`. So are all when the loop's future is dropped.
+/// When the agent stops, a handler has the time of [`InboxOptions::drain`](crate::InboxOptions::drain) to return. After
+/// that [`InboundMessage::is_cancelled`] says so, and a handler that goes on is dropped at its next `.await`. So are all when
+/// the loop's future is dropped.
 pub trait Handler: Send + Sync + 'static {
     /// Why a message could not be handled.
     type Error: Into<Box<dyn Error + Send + Sync>>;

@@ -299,7 +299,7 @@ impl Agent {
     /// leaves running handlers some time ([`InboxOptions`](crate::InboxOptions)).
     ///
     /// Messages of one sender come in their order, one after another. Each comes at least once: again after a crash, and with a backoff
-    /// after an error or a panic of the handler, until it is a dead letter. Its replies have one id, however often they are sent.
+    /// after an error or a panic of the handler, until it is a dead letter. Its reply has one id, however often it is sent.
     ///
     /// # Errors
     /// Those of [`run_heartbeat_loop`](Self::run_heartbeat_loop).

@@ -18,8 +18,9 @@ use crate::reply_slot::ReplySlot;
 ///
 /// Each message is handled on a thread of its own, with a stack of the default size, in the span of the loop's caller.
 /// Messages of one sender come one after another, those of others beside them. A handler may take as long as it needs:
-/// heartbeats do not wait for it. When the agent stops, [`InboundMessage::is_cancelled`] says so, and a handler that goes
-/// on after the deadline is left to itself.
+/// heartbeats do not wait for it. When the agent stops, a handler has the time of
+/// [`InboxOptions::drain`](crate::InboxOptions::drain) to return. After that [`InboundMessage::is_cancelled`] says so, and a
+/// handler that goes on is left to itself.
 pub trait Handler: Send + Sync + 'static {
     /// Why a message could not be handled.
     type Error: Into<Box<dyn Error + Send + Sync>>;

@@ -25,6 +25,22 @@ pub const EARLY: u32 = crate::run::EARLY;
 pub const WINDOWS_HELD: u32 = crate::run::WINDOWS_HELD;
 /// The time limit of a plugin's download.
 pub const DOWNLOAD: Duration = crate::plugin::DOWNLOAD;
+/// The first wait before a message is offered again, and the longest one.
+pub const HANDLER_BACKOFF: (Duration, Duration) = (crate::call::retry::BASE, crate::inbox::MAX_BACKOFF);
+/// The most messages that wait for the handler.
+pub const WAITING: usize = crate::inbox::MAX_WAITING;
+/// The most dead letters, and the most bytes of them.
+pub const DEAD_LETTERS: (usize, usize) = (crate::inbox::journal::MAX_DEAD, crate::inbox::journal::MAX_DEAD_BYTES);
+/// The most rows and ids of messages that are known as handled.
+pub const KNOWN_MESSAGES: usize = crate::inbox::journal::MAX_DONE;
+/// The time after which a reply is given up.
+pub const REPLY_GIVEN_UP: Duration = crate::inbox::GIVEN_UP_AFTER;
+/// The most replies in a row.
+pub const HOPS: u32 = crate::inbox::MOST_HOPS;
+/// The most bytes of a text to people, and the most files beside it.
+pub const NOTICE: (usize, usize) = (crate::inbox::LONGEST_NOTICE, crate::inbox::MOST_FILES);
+/// The oldest message of a backlog.
+pub const OLDEST: Duration = crate::config::inbox::OLDEST;
 
 /// Returns the time without a good heartbeat after which the loop registers again.
 pub fn absence(dialect: Dialect) -> Duration {

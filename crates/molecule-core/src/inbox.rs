@@ -32,11 +32,15 @@ pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
 pub use dead_letters::{DeadLetter, DeadLetters, RetryDeadLetter};
 pub use download::{Download, DownloadTo, DownloadToMemory, Downloaded};
 pub use message::InboundMessage;
+pub(crate) use notice::{LONGEST_NOTICE, MOST_FILES};
 pub use notify::Notify;
+pub(crate) use outbox::GIVEN_UP_AFTER;
 pub use reply::{Notice, Reply};
 pub use reply_handle::ReplyHandle;
 pub use reply_to::ReplyTo;
 pub use sender::{PlatformKind, Sender};
+pub(crate) use stored_reply::MOST_HOPS;
+pub(crate) use work::{MAX_BACKOFF, MAX_WAITING};
 
 use molecule_proto::Time;
 

@@ -17,19 +17,22 @@ use crate::error::{Error, Result};
 pub struct InboxOptions {
     /// Which messages from before its first start an agent gets; by default those of the last 24 h.
     pub backlog: Backlog,
-    /// The most handlers that run at the same time; 4 by default. There is at most one for each conversation.
+    /// The most handlers that run at the same time, 1 to 1,024; 4 by default. There is at most one for each
+    /// conversation.
     pub concurrency: usize,
-    /// How often a message is offered to the handler before it is a dead letter; 3 by default.
+    /// How often a message is offered to the handler before it is a dead letter, 1 to 100; 3 by default.
     pub attempts: u32,
-    /// How long a stop waits for handlers that run; 30 s by default.
+    /// How long a stop waits for handlers that run, and for replies that can be sent; at most 1 h, 30 s by default.
     pub drain: Duration,
-    /// The time between two reads of the feed without an event stream; 5 s by default.
+    /// The time between two reads of the feed without an event stream, 0.1 s to 1 h; 5 s by default.
     pub poll: Duration,
-    /// The time between two reads of the feed while the event stream is open; 60 s by default.
+    /// The time between two reads of the feed while the event stream is open, from [`poll`](Self::poll) to 1 h; 60 s by
+    /// default.
     pub idle_poll: Duration,
     /// Whether the event stream is used where the server has it; yes by default.
     pub watch: bool,
-    /// How far the cursor stays behind the newest row; 35 s by default.
+    /// How far the cursor stays behind the newest row, by the rows' own times, 1 s to 1 h; 35 s by default (contract
+    /// section 12.1).
     ///
     /// The server shows rows out of order, each up to 30 s after its time. With a shorter trail a message may be missed
     /// that the server shows later than that. Messages are handled at once, whatever the trail is.
@@ -52,7 +55,7 @@ pub enum Backlog {
 }
 
 /// The oldest rows that the server has.
-const OLDEST: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const OLDEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Default for InboxOptions {
     fn default() -> Self {

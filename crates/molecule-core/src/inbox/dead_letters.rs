@@ -65,7 +65,7 @@ pub struct RetryDeadLetter(Flow<Result<()>>);
 impl RetryDeadLetter {
     const OPERATION: &'static str = "retry a dead letter";
 
-    /// Makes the order for the message of this id.
+    /// Makes the machine that offers the message with this id again.
     ///
     /// # Errors
     /// `Config` if the id is not a UUID.

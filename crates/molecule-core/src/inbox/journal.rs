@@ -1,7 +1,7 @@
 //! The journal of the inbox: bytes to state, and state to bytes. It is pure, so that any store can hold it.
 //!
-//! What a process that is killed at any instant must not forget is a [`Record`], and is appended to the slot. The first line
-//! says which format this is; `line.rs` has the form of the others. A record that this version does not know is skipped.
+//! Each thing that a process must not forget, also if it is killed at any instant, is a [`Record`], which is appended to the
+//! slot. The first line says which format this is; `line.rs` has the form of the others. A record that this version does not know is skipped.
 //!
 //! * Every attempt of a handler is recorded before it starts, so that one that killed its process counts.
 //! * A message is done in the same record that holds its whole reply.
@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use self::line::Line;
 pub(crate) use self::record::{HandlerReply, Record};
 use self::state::State;
+pub(crate) use self::state::{MAX_DEAD, MAX_DEAD_BYTES, MAX_DONE};
 use crate::effect::Durability;
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
@@ -84,9 +85,9 @@ pub(crate) struct UnsentReply {
     bytes: usize,
 }
 
-/// A message that was given up.
+/// A dead letter as the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DeadLetter {
+pub(crate) struct StoredLetter {
     pub(crate) row: ActivityId,
     /// The whole row as JSON text.
     letter: String,
@@ -97,7 +98,7 @@ pub(crate) struct DeadLetter {
     pub(crate) is_retried: bool,
 }
 
-impl DeadLetter {
+impl StoredLetter {
     /// The whole row; `None` if a later version has written it in a way that this one cannot read.
     pub(crate) fn activity(&self) -> Option<ActivityRow> {
         serde_json::from_str(&self.letter).ok()
@@ -274,14 +275,14 @@ impl Journal {
         self.state.later.get(Key::of_row(row))
     }
 
-    /// The dead letters, the oldest first. One that is [given again](DeadLetter::is_retried) stays among them until its end,
+    /// The dead letters, the oldest first. One that is [given again](StoredLetter::is_retried) stays among them until its end,
     /// since no feed may show its row any more.
-    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
+    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &StoredLetter> {
         self.state.dead_letters()
     }
 
     /// A dead letter, by its row.
-    pub(crate) fn dead_letter(&self, row: &ActivityId) -> Option<&DeadLetter> {
+    pub(crate) fn dead_letter(&self, row: &ActivityId) -> Option<&StoredLetter> {
         self.state.dead_letter(row)
     }
 

@@ -1,4 +1,4 @@
-//! Ids as numbers of 16 bytes: however long a stranger's id is, what the inbox remembers of it is not.
+//! Ids as numbers of 16 bytes, so that the inbox remembers a stranger's id in bounded memory, however long it is.
 
 use std::fmt;
 

@@ -159,8 +159,9 @@ impl InboundMessage {
         self.attempt
     }
 
-    /// Returns whether nobody waits for this attempt any more, since the agent is stopping. A handler that takes long
-    /// looks at it now and then, and returns an error; the message is offered again at the next start.
+    /// Returns whether nobody waits for this attempt any more: the agent was stopped, and the time of
+    /// [`InboxOptions::drain`](crate::InboxOptions::drain) has passed. A handler that takes long looks at it now and then,
+    /// and returns early. The message is offered again at the next start, whatever this attempt returns.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_set()
     }
@@ -236,7 +237,7 @@ impl fmt::Debug for InboundMessage {
     }
 }
 
-/// The word to a handler that nobody waits for it any more.
+/// The flag by which a handler learns that nobody waits for it any more.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CancelFlag(Arc<AtomicBool>);
 

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 
 /// The longest text of a notice in bytes. The platform takes more, and keeps all of it in the row that every reader of
 /// the feed gets.
-pub(crate) const LONGEST: usize = 1024 * 1024;
+pub(crate) const LONGEST_NOTICE: usize = 1024 * 1024;
 
 /// The most files of a notice.
-const MOST_FILES: usize = 64;
+pub(crate) const MOST_FILES: usize = 64;
 
 /// Makes the request of a notice. Without a text it has the names of the files: the platform refuses an empty text, also
 /// beside files (contract section 13.2).
@@ -18,8 +18,8 @@ const MOST_FILES: usize = 64;
 /// # Errors
 /// `Config` if there is neither a text nor a file, if the text or the files are too many, or if a file has no URI.
 pub(crate) fn request(text: &str, files: &[OutgoingFile]) -> Result<NotifyRequest> {
-    if text.len() > LONGEST {
-        let cause = format!("the text takes {} bytes, and people get at most {LONGEST}", text.len());
+    if text.len() > LONGEST_NOTICE {
+        let cause = format!("the text takes {} bytes, and people get at most {LONGEST_NOTICE}", text.len());
         return Err(Error::config(cause, "shorten it, or attach it as a file"));
     }
     if files.len() > MOST_FILES {

@@ -30,8 +30,8 @@ use crate::machine::{Cx, Step, Wake, pass};
 use crate::session::notices::{Mark, NoticeRow};
 use content::Content;
 use flight::Flight;
+pub(crate) use item::{GIVEN_UP_AFTER, OutgoingReply, ReplyKey};
 use item::{Item, Recipient, State};
-pub(crate) use item::{OutgoingReply, ReplyKey};
 use looks::Looks;
 use verdict::Verdict;
 

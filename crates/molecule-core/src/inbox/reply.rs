@@ -74,8 +74,8 @@ impl Reply {
         self.with_metadata(TraceParent::KEY, parent.to_string())
     }
 
-    /// Sends the reply also if the message was a reply itself. Without this word it is not sent, so that two agents that
-    /// answer everything do not answer each other for ever.
+    /// Sends the reply also if the message was a reply itself. Otherwise it is not sent, so that two agents that answer
+    /// everything do not answer each other for ever.
     pub fn and_continue(mut self) -> Self {
         self.is_continued = true;
         self

@@ -11,8 +11,8 @@ use super::message::InboundMessage;
 use super::reply::Reply;
 use super::stored_reply::StoredReply;
 
-/// The right to answer a message after its handler has returned [`Reply::later`](super::reply::Reply::later): once a
-/// person has decided, or a job has ended. The agent's `reply_to` takes it, also after a restart.
+/// A handle by which a message is answered after its handler has returned [`Reply::later`](super::reply::Reply::later):
+/// once a person has decided, or a job has ended. The agent's `reply_to` takes it, also after a restart.
 ///
 /// As text it is the id of the message's row in the feed, to be kept in a database or a ticket. Two handles are equal if
 /// they are those of one message.

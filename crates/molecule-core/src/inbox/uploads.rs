@@ -67,8 +67,8 @@ impl Uploads {
 
     /// Removes a file that no message has named in time, as a message of its own.
     pub(super) fn take_alone(&mut self, now: Time) -> Option<InboundMessage> {
-        let due = self.waiting.iter().find(|(_, upload)| upload.until <= now);
-        let file = due.map(|(file, _)| file.clone())?;
+        let late = self.waiting.iter().find(|(_, upload)| upload.until <= now);
+        let file = late.map(|(file, _)| file.clone())?;
         self.waiting.remove(&file).map(|upload| upload.alone)
     }
 

@@ -30,12 +30,12 @@ use crate::machine::{Cx, Step, pass};
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
 
 /// The number of waiting messages at which the feed is read no further.
-const MAX_WAITING: usize = 1_000;
+pub(crate) const MAX_WAITING: usize = 1_000;
 
 /// The longest wait before a message is offered again.
-const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
+pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
 
-/// When a message is offered again whose handler could not be called, such as for want of a thread.
+/// The wait before a message is offered again whose handler could not be called, for example because no thread started.
 const NOT_CALLED: Duration = Duration::from_secs(1);
 
 const HANDLE: &str = "handle a message";
@@ -294,7 +294,7 @@ impl Work {
         let own = cx.session.workspace_id();
         match form::read(row, own, &|file| self.journal.is_own_file(file)) {
             Form::Message(mut message) => {
-                if message.duplicate_key().is_some_and(|key| self.journal.is_known_message(&key)) {
+                if message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key)) {
                     return self.feed.finished(&id);
                 }
                 for row in self.uploads.join(&mut message) {
@@ -448,7 +448,7 @@ impl Work {
         if number >= self.options.attempts {
             return self.bury(message, number, &error.to_string());
         }
-        let doubled = Duration::from_secs(1).saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
+        let doubled = retry::BASE.saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
         let wait = retry::jitter(&mut cx.session.rng, doubled / 2, doubled);
         self.schedule.put_off(message.id(), cx.now.mono + wait);
         self.journal.record(Record::failed(message.id(), number, &error.to_string()));

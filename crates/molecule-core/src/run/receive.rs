@@ -11,7 +11,7 @@ use crate::machine::{Cx, Machine, Step, pass};
 #[derive(Debug, Default)]
 pub(super) enum LastBeat {
     /// It is sent once the inbox is drained.
-    Due,
+    Waiting,
     Sending(Box<Beat>),
     #[default]
     Over,
@@ -20,7 +20,7 @@ pub(super) enum LastBeat {
 impl Run {
     /// Makes the loop that also receives messages and offers them to the application's handler.
     pub fn with_inbox() -> Self {
-        Self { inbox: Some(Box::new(Inbox::new())), last_beat: LastBeat::Due, ..Self::new() }
+        Self { inbox: Some(Box::new(Inbox::new())), last_beat: LastBeat::Waiting, ..Self::new() }
     }
 
     pub(super) fn receive(&mut self, cx: &mut Cx<'_>) -> LaneStep {
@@ -82,7 +82,7 @@ impl Run {
     pub(super) fn beat_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
         let is_stopped = matches!(&self.state, State::Ending(_, ended) if matches!(**ended, Ok(Ended::Stopped)));
         match std::mem::take(&mut self.last_beat) {
-            LastBeat::Due if is_stopped && !at_once && self.beating => {
+            LastBeat::Waiting if is_stopped && !at_once && self.beating => {
                 self.last_beat = LastBeat::Sending(Box::new(Beat::once()));
                 self.beat_last(cx, at_once)
             }
@@ -99,7 +99,7 @@ impl Run {
                 self.last_beat = LastBeat::Sending(beat);
                 winding
             }
-            LastBeat::Due | LastBeat::Over => WindDown::Over,
+            LastBeat::Waiting | LastBeat::Over => WindDown::Over,
         }
     }
 }
@@ -116,7 +116,7 @@ impl Run {
         };
         match &mut self.last_beat {
             LastBeat::Sending(beat) => beat.feed(cx, id, outcome),
-            LastBeat::Due | LastBeat::Over => Err(outcome),
+            LastBeat::Waiting | LastBeat::Over => Err(outcome),
         }
     }
 }

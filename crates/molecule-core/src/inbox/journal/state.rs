@@ -6,14 +6,14 @@ use molecule_proto::{ActivityId, UnixTime};
 
 use super::recent::Recent;
 use super::record::{HandlerReply, Record};
-use super::{Attempts, DeadLetter, UnsentReply};
+use super::{Attempts, StoredLetter, UnsentReply};
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
 use crate::inbox::stored_reply::StoredReply;
 
 /// The most rows, and ids of messages, that are known as done. A feed shows a row again for half a minute, or after it lost
 /// the reader's cursor.
-pub(super) const MAX_DONE: usize = 10_000;
+pub(crate) const MAX_DONE: usize = 10_000;
 
 /// The most messages whose replies are put off.
 pub(super) const MAX_LATER: usize = 10_000;
@@ -25,8 +25,8 @@ pub(super) const MAX_ATTEMPTED: usize = 10_000;
 pub(super) const MAX_OWN_FILES: usize = 10_000;
 
 /// The most dead letters, and the most bytes of them. Beyond either the oldest are dropped.
-pub(super) const MAX_DEAD: usize = 1_000;
-pub(super) const MAX_DEAD_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_DEAD: usize = 1_000;
+pub(crate) const MAX_DEAD_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most entries in one record of a compaction.
 const CHUNK: usize = 500;
@@ -44,7 +44,7 @@ pub(super) struct State {
     /// The bytes of all replies, as JSON.
     pub(super) reply_bytes: usize,
     pub(super) later: Recent<StoredReply>,
-    dead: Recent<DeadLetter>,
+    dead: Recent<StoredLetter>,
     /// The bytes of all dead letters, as JSON.
     pub(super) dead_bytes: usize,
     own_files: Recent<()>,
@@ -114,7 +114,7 @@ impl State {
             Record::Dead { row, message_id, letter, attempts, why } => {
                 if self.is_open(&row) {
                     self.close(&row, message_id);
-                    let letter = DeadLetter { row, letter, attempts, why, is_retried: false };
+                    let letter = StoredLetter { row, letter, attempts, why, is_retried: false };
                     self.dead.insert(Key::of_row(&letter.row), letter);
                     self.dead_changed();
                 }
@@ -187,16 +187,16 @@ impl State {
         self.replies.values()
     }
 
-    pub(super) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
+    pub(super) fn dead_letters(&self) -> impl Iterator<Item = &StoredLetter> {
         self.dead.iter().map(|(_, letter)| letter)
     }
 
-    pub(super) fn dead_letter(&self, row: &ActivityId) -> Option<&DeadLetter> {
+    pub(super) fn dead_letter(&self, row: &ActivityId) -> Option<&StoredLetter> {
         self.dead.get(Key::of_row(row))
     }
 
     fn dead_changed(&mut self) {
-        self.dead_bytes = self.dead_letters().map(DeadLetter::bytes).sum();
+        self.dead_bytes = self.dead_letters().map(StoredLetter::bytes).sum();
         while self.dead.len() > 1 && self.dead_bytes > MAX_DEAD_BYTES {
             self.dead_bytes -= self.dead.remove_oldest().map_or(0, |oldest| oldest.bytes());
         }
@@ -215,7 +215,7 @@ impl State {
         }
         records.extend(self.later.iter().map(|(row, reply)| Record::Later { row: row.row(), reply: reply.clone() }));
         for (_, dead) in self.dead.iter() {
-            let DeadLetter { row, letter, attempts, why, is_retried } = dead.clone();
+            let StoredLetter { row, letter, attempts, why, is_retried } = dead.clone();
             records.push(Record::Dead { row: row.clone(), message_id: None, letter, attempts, why });
             records.extend(is_retried.then_some(Record::Retried { row }));
         }

@@ -17,7 +17,7 @@ use crate::session::Dialect;
 use crate::session::notices::{Mark, Words};
 
 /// How long a reply is tried.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const GIVEN_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// How long and how often a process tries a reply at least, however old it is: its age depends on a clock that may be
 /// wrong.
