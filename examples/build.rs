@@ -1,4 +1,4 @@
-//! Copies the README's first programs out of the README, so that a test can run the programs that people copy.
+//! Copies the README's whole programs out of the README, so that a test can run the programs that people copy.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,8 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", readme.display());
     let text = fs::read_to_string(readme)?;
     let out = env::var("OUT_DIR")?;
-    for (heading, file) in [("## Sixty seconds, blocking", "readme.rs"), ("## Sixty seconds, async", "readme-async.rs")]
-    {
+    for (heading, file) in [
+        ("## Sixty seconds, blocking", "readme.rs"),
+        ("## Sixty seconds, async", "readme-async.rs"),
+        ("## Receive work", "readme-receive.rs"),
+    ] {
         let program = program(&text, heading).ok_or(format!("the README has no program below {heading:?}"))?;
         fs::write(Path::new(&out).join(file), program)?;
     }

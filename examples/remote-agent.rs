@@ -1,17 +1,17 @@
-//! A remote agent's whole life, blocking: it registers, pulls secrets, installs a plugin, sends heartbeats, ends when
-//! the platform says so, and is called by another agent.
+//! A remote agent's whole life, blocking: it registers, pulls secrets, installs a plugin, sends heartbeats, answers
+//! messages, ends when the platform says so, and is called by another agent.
 //!
 //! ```console
 //! $ cargo run --example remote-agent
 //! ```
 //!
-//! Without settings it uses an embedded platform, whose owner pauses it. With `MOLECULE_PLATFORM_URL` and
+//! Without settings it uses an embedded platform, whose owner writes to it and then pauses it. With `MOLECULE_PLATFORM_URL` and
 //! `MOLECULE_WORKSPACE_ID` it is an agent of a real platform.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use molecule_blocking::{Agent, AgentCard, Ended, Result, Storage};
+use molecule_blocking::{Agent, AgentCard, Ended, InboundMessage, Reply, Result, Storage};
 use molecule_examples::embedded::Embedded;
 use molecule_examples::{Settings, story};
 
@@ -50,13 +50,22 @@ fn live() -> Result<Ended, Box<dyn Error>> {
         story::tell_installed(&agent.install_plugin(plugin.as_str())?);
     }
     if let Some(embedded) = &settings.embedded {
-        embedded.pause_after_beats(5);
+        embedded.write_and_pause("hello");
     }
-    let ended = agent.run_heartbeat_loop()?;
+    let ended = agent.run_agent_loop(answer)?;
     if let Some(embedded) = &settings.embedded {
         leave_word(embedded, &agent)?;
     }
     Ok(ended)
+}
+
+/// Answers a message. The platform's own turns come here as well, and nobody reads an answer to them.
+fn answer(message: InboundMessage) -> Result<Option<Reply>> {
+    story::tell_message(&message);
+    if !message.sender().may_be_answered() {
+        return Ok(None);
+    }
+    Ok(Some(Reply::text(format!("you wrote: {}", message.text()))))
 }
 
 /// Lets another agent of the same platform call this one, which reads the message when it runs again.

@@ -1,4 +1,4 @@
-//! An embedded platform for the demo, with an owner who pauses the workspace after some heartbeats.
+//! An embedded platform for the demo, with an owner who writes to the agent and then pauses its workspace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::{Token, WorkspaceId};
+use molecule_platform::serve::Seen;
 use molecule_platform::{Config, Dialect, Platform, PluginTree, Server, serve};
 
 use crate::story::tell;
@@ -77,20 +78,46 @@ impl Embedded {
         &self.home
     }
 
-    /// Lets the owner pause the workspace after `beats` heartbeats, in a thread of its own.
-    pub fn pause_after_beats(&self, beats: usize) {
+    /// Lets the owner write a message after some heartbeats, and pause the workspace once the agent has answered, in a
+    /// thread of its own.
+    pub fn write_and_pause(&self, message: &'static str) {
         let (server, id) = (Arc::clone(&self.server), self.workspace_id.clone());
         std::thread::spawn(move || {
-            let enough = |requests: &[molecule_platform::serve::Seen]| {
-                requests.iter().filter(|request| request.path == "/registry/heartbeat").count() >= beats
-            };
-            if server.wait_for(enough, Duration::from_secs(600)) {
-                tell("platform", format!("received {beats} heartbeats"));
-                tell("owner", "pauses the workspace");
-                let _ = server.with(|platform, now| platform.pause(now, &id, false));
+            if !server.wait_for(|requests| beats(requests) >= BEATS, LONG) {
+                return;
             }
+            tell("platform", format!("received {BEATS} heartbeats"));
+            tell("owner", format!("writes {message:?}"));
+            server.with(|platform, now| platform.send_user_message(now, &id, message));
+            let mut answer = None;
+            let is_answered = |platform: &Platform| {
+                answer = newest_notice(platform, &id);
+                answer.is_some()
+            };
+            if !server.wait_until(is_answered, LONG) {
+                return;
+            }
+            tell("owner", format!("reads {:?}", answer.unwrap_or_default()));
+            tell("owner", "pauses the workspace");
+            let _ = server.with(|platform, now| platform.pause(now, &id, false));
         });
     }
+}
+
+/// The heartbeats after which the owner writes.
+const BEATS: usize = 3;
+
+/// How long the owner waits for the agent.
+const LONG: Duration = Duration::from_secs(600);
+
+fn beats(requests: &[Seen]) -> usize {
+    requests.iter().filter(|request| request.path == "/registry/heartbeat").count()
+}
+
+/// The text of the newest message that the agent wrote to the user.
+fn newest_notice(platform: &Platform, id: &WorkspaceId) -> Option<String> {
+    let notice = platform.activity(id).into_iter().find(|row| row.is_notice())?;
+    notice.response_body.as_ref()?.get("result")?.as_str().map(str::to_owned)
 }
 
 /// A plugin that is large enough to arrive in pieces, with a setup script that prints a line.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use molecule_core::plugin::{Installed, SetupOutcome};
 use molecule_core::proto::{Secrets, WorkspaceStatus};
 use molecule_core::unpack::Progress;
-use molecule_core::{CallOutcome, Ended, Event, Registration, TokenUse};
+use molecule_core::{CallOutcome, Ended, Event, InboundMessage, Registration, TokenUse};
 
 /// Whether the terminal shows a progress line, which the next line of output overwrites.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
@@ -102,6 +102,11 @@ pub fn tell_installed(installed: &Installed) {
 pub fn tell_secrets(secrets: &Secrets) {
     let names: Vec<&str> = secrets.names().collect();
     tell("agent", format!("pulled {} secrets: {}", names.len(), names.join(", ")));
+}
+
+/// Prints a message that the agent received.
+pub fn tell_message(message: &InboundMessage) {
+    tell("agent", format!("got {:?} from {}", message.text(), message.sender()));
 }
 
 /// Prints a message and the outcome of the call.

@@ -3,60 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod common;
 
-use molecule_core::proto::WorkspaceId;
-use molecule_platform::{Config, Dialect, Platform, Server, serve};
+use common::{DIALECTS, World};
+use molecule_platform::Dialect;
 
 const PROGRAMS: [&str; 2] = ["readme", "readme-async"];
-const DIALECTS: [Dialect; 2] = [Dialect::Current, Dialect::April];
-
-/// A platform with a workspace that its owner created, and a home for its agent.
-struct World {
-    server: Server,
-    id: WorkspaceId,
-    token: String,
-    home: PathBuf,
-}
-
-impl World {
-    fn new(dialect: Dialect, name: &str) -> Self {
-        let server = serve(Platform::new(Config::new(dialect)), "127.0.0.1:0").unwrap();
-        let (id, token) = server.with(|platform, now| {
-            let (id, token) = platform.create_workspace(now, "mine");
-            platform.set_secret(now, &id, "OPENAI_API_KEY", "sk-readme");
-            (id, token)
-        });
-        let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("readme-{name}-{dialect:?}-{}", std::process::id()));
-        Self { server, id, token: token.expose().to_owned(), home }
-    }
-
-    /// Runs a program, with this token in the environment, or without a token.
-    fn run(&self, program: &str, token: Option<&str>) -> Output {
-        // The examples are beside this test's own program, …/target/<profile>/deps/readme-<hash>.
-        let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-        let mut command = Command::new(profile.join("examples").join(program));
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("MOLECULE_") {
-                command.env_remove(variable);
-            }
-        }
-        command.env("README_PLATFORM", self.server.url()).env("README_WORKSPACE", self.id.as_str());
-        command.env("MOLECULE_HOME", &self.home);
-        if let Some(token) = token {
-            command.env("MOLECULE_WORKSPACE_TOKEN", token);
-        }
-        command.stdin(Stdio::null()).output().unwrap()
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.home);
-    }
-}
 
 #[test]
 fn the_first_program_works_as_printed() {

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use molecule_core::effect::Slot;
 use molecule_core::effect::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEPT, UNACKNOWLEDGED};
 use molecule_core::endpoint::{self, Endpoint};
 use molecule_core::machine::peer_cache::{CAPACITY, NEGATIVE_TTL, TTL};
 use molecule_core::plugin::InstallLimits;
-use molecule_core::{Dialect, Intervals, RateBudget, Timeouts, figures};
+use molecule_core::{Backlog, Dialect, InboxOptions, Intervals, RateBudget, Timeouts, figures};
 
 const README: &str = include_str!("../../README.md");
 
@@ -28,7 +29,8 @@ fn rows(head: &str) -> BTreeMap<&'static str, &'static str> {
 /// All figures of a text with their units: `30 s`, `50,000`, `1,024 bytes`. Numbers in names (`a2a`) and statuses do
 /// not count.
 fn figures_of(text: &str) -> Vec<String> {
-    const UNITS: [&str; 9] = ["s", "ms", "KiB", "MiB", "bytes", "components", "minutes", "requests", "entries"];
+    const UNITS: [&str; 11] =
+        ["s", "ms", "h", "days", "KiB", "MiB", "bytes", "components", "minutes", "requests", "entries"];
     let words: Vec<&str> = text.split([' ', '(', ')', ';', ':']).filter(|word| !word.is_empty()).collect();
     let mut found = Vec::new();
     for (index, word) in words.iter().enumerate() {
@@ -60,6 +62,11 @@ fn seconds(time: Duration) -> String {
 fn minutes(time: Duration) -> String {
     assert_eq!(time.as_secs() % 60, 0, "{time:?} is told in minutes");
     format!("{} minutes", time.as_secs() / 60)
+}
+
+fn hours(time: Duration) -> String {
+    assert_eq!(time.as_secs() % 3600, 0, "{time:?} is told in hours");
+    format!("{} h", time.as_secs() / 3600)
 }
 
 /// Writes a size as `64 KiB` or `1 MiB`.
@@ -149,6 +156,26 @@ fn the_defaults_are_those_of_the_code() {
                 RateBudget::KEPT_FOR_HEARTBEATS.to_string(),
             ],
         ),
+        (
+            "a message that failed",
+            vec![
+                seconds(figures::HANDLER_BACKOFF.0),
+                seconds(figures::HANDLER_BACKOFF.1),
+                thousands(figures::DEAD_LETTERS.0.try_into().unwrap()),
+                size(figures::DEAD_LETTERS.1.try_into().unwrap()),
+            ],
+        ),
+        (
+            "a reply",
+            vec![
+                size(figures::NOTICE.0.try_into().unwrap()),
+                figures::NOTICE.1.to_string(),
+                hours(figures::REPLY_GIVEN_UP),
+                figures::HOPS.to_string(),
+            ],
+        ),
+        ("waiting messages", vec![thousands(figures::WAITING.try_into().unwrap())]),
+        ("journal of the inbox", vec![size(Slot::Inbox.max_content())]),
         ("registers again", [Dialect::Current, Dialect::April].map(figures::absence).map(seconds).to_vec()),
         (
             "one plugin",
@@ -167,6 +194,45 @@ fn the_defaults_are_those_of_the_code() {
     assert!(token.contains("directory 0700, file 0600"), "{token}");
     let rest = table.iter().filter(|(what, _)| **what != "token").map(|(what, value)| (*what, *value)).collect();
     compare(rest, expected);
+}
+
+#[test]
+fn the_options_of_the_inbox_are_those_of_the_code() {
+    let options = InboxOptions::default();
+    let Backlog::Since(backlog) = options.backlog else { panic!("{:?}", options.backlog) };
+    let word = |is_on: bool| if is_on { "yes" } else { "no" };
+    let table = rows("| `InboxOptions` | what it sets | default |");
+    let expected = [
+        ("`backlog`", format!("the last {}", hours(backlog))),
+        ("`concurrency`", options.concurrency.to_string()),
+        ("`attempts`", options.attempts.to_string()),
+        ("`drain`", seconds(options.drain)),
+        ("`poll`", seconds(options.poll)),
+        ("`idle_poll`", seconds(options.idle_poll)),
+        ("`watch`", word(options.watch).to_owned()),
+        ("`trail`", seconds(options.trail)),
+        ("`durable`", word(options.durable).to_owned()),
+    ];
+    assert_eq!(table.len(), expected.len(), "a row for each option");
+    for (option, default) in expected {
+        assert_eq!(table.get(option), Some(&default.as_str()), "README, {option}");
+        let name = option.trim_matches('`');
+        let source = include_str!("../../crates/molecule-core/src/config/inbox.rs");
+        assert!(source.contains(&format!("pub fn {name}(")), "README tells an option {name} that is not there");
+    }
+    // Figures in the text around the tables.
+    for figure in [
+        format!("within the trail ({} after its time", seconds(options.trail)),
+        format!("among the last {}", thousands(figures::KNOWN_MESSAGES.try_into().unwrap())),
+        format!("tried for {} and then given up", hours(figures::REPLY_GIVEN_UP)),
+        format!("any reply after {} in a row", figures::HOPS),
+        format!("`Since(…)` of up to {} days", figures::OLDEST.as_secs() / (24 * 3600)),
+        format!("a message waits for up to {}", seconds(options.poll)),
+        format!("reads the feed {} times a minute", 60 / options.poll.as_secs()),
+        format!("{} read of the feed", 60 / options.idle_poll.as_secs()),
+    ] {
+        assert!(README.contains(&figure), "README does not say {figure:?}");
+    }
 }
 
 #[test]
