@@ -33,6 +33,8 @@ pub mod route {
     pub const ACK_UPLOAD: &str = "/ack";
     /// `POST /workspaces/:id/notify`.
     pub const NOTIFY: &str = "/notify";
+    /// `GET /workspaces/:id/activity`.
+    pub const FEED: &str = "/activity";
 }
 
 /// One platform, and the home of its agents.

@@ -29,7 +29,8 @@ fn a_download_of_20_mib_takes_at_most_4_mib() {
         ));
         connection.send(&sent);
         connection.request();
-        connection.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"acked\":true}");
+        connection
+            .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"acked\":true}");
     });
     for facade in ["blocking", "asynchronous"] {
         let home = env::temp_dir().join(format!("molecule-e2e-{:016x}", seed()));

@@ -21,6 +21,7 @@ mod handler_blocks_a_thread;
 mod handler_hangs;
 mod handler_panics;
 mod heartbeat_keeps_pace;
+mod inbox_in_trouble;
 mod killed_while_answering;
 mod large_answers;
 mod loop_dropped_and_started_again;

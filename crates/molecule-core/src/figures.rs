@@ -39,6 +39,8 @@ pub const REPLY_GIVEN_UP: Duration = crate::inbox::GIVEN_UP_AFTER;
 pub const HOPS: u32 = crate::inbox::MOST_HOPS;
 /// The most bytes of a text to people, and the most files beside it.
 pub const NOTICE: (usize, usize) = (crate::inbox::LONGEST_NOTICE, crate::inbox::MOST_FILES);
+/// The most bytes of the name under which a file of a message is saved.
+pub const FILE_NAME: usize = crate::inbox::LONGEST_FILE_NAME;
 /// The oldest message of a backlog.
 pub const OLDEST: Duration = crate::config::inbox::OLDEST;
 

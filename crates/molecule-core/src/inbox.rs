@@ -3,6 +3,7 @@
 mod attachment;
 mod dead_letters;
 mod download;
+mod failures;
 pub(crate) mod feed;
 mod file_name;
 mod form;
@@ -31,6 +32,7 @@ mod work;
 pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
 pub use dead_letters::{DeadLetter, DeadLetters, RetryDeadLetter};
 pub use download::{Download, DownloadTo, DownloadToMemory, Downloaded};
+pub(crate) use file_name::LONGEST as LONGEST_FILE_NAME;
 pub use message::InboundMessage;
 pub(crate) use notice::{LONGEST_NOTICE, MOST_FILES};
 pub use notify::Notify;

@@ -5,7 +5,7 @@ use molecule_proto::is_device_name;
 use crate::printable::is_deceptive;
 
 /// The most bytes of a name. File systems take 255; a caller may add something.
-const LONGEST: usize = 120;
+pub(crate) const LONGEST: usize = 120;
 
 /// The longest extension that is kept where a name is cut.
 const LONGEST_EXTENSION: usize = 20;

@@ -41,7 +41,8 @@ enum State {
 /// What the end of an append means.
 #[derive(Debug)]
 pub(super) enum Saved {
-    Well,
+    /// It went well, after so many failures in a row.
+    Well(u32),
     /// The append failed this often in a row. The records are kept, and saved later.
     Failed(u32, Fault),
 }
@@ -94,8 +95,8 @@ impl Saves {
     pub(super) fn feed(&mut self, cx: &Cx<'_>, id: EffectId, outcome: Outcome) -> Result<Saved, Outcome> {
         match (std::mem::take(&mut self.state), outcome) {
             (State::Appending(own, ..), Outcome::Host(HostResult::Appended)) if own == id => {
-                (self.saved, self.failures) = (self.taken, 0);
-                Ok(Saved::Well)
+                self.saved = self.taken;
+                Ok(Saved::Well(std::mem::take(&mut self.failures)))
             }
             (State::Appending(own, bytes, durability), Outcome::Failed(fault)) if own == id => {
                 self.failures = self.failures.saturating_add(1);
@@ -105,7 +106,7 @@ impl Saves {
             }
             // A journal that was not compacted is the longer one.
             (State::Compacting(own), Outcome::Host(HostResult::Replaced) | Outcome::Failed(_)) if own == id => {
-                Ok(Saved::Well)
+                Ok(Saved::Well(0))
             }
             (state, outcome) => {
                 self.state = state;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
 
 use super::Wishes;
+use super::failures::{Failures, Repeated};
 use super::feed::{Feed, FeedStep, Position};
 use super::form::{self, Form};
 use super::journal::{HandlerReply, Journal, Record};
@@ -23,7 +24,7 @@ use crate::call::retry;
 use crate::config::inbox::InboxOptions;
 use crate::effect::{Effect, EffectId, Fault, FaultKind, Handle, Handled, Outcome, Sent};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Lane};
+use crate::event::Event;
 use crate::machine::{Cx, Step, pass};
 
 /// How often the cursor is saved at most.
@@ -67,6 +68,7 @@ pub(super) struct Work {
     /// The time until which running handlers are awaited, once the loop ends.
     drain_until: Option<Time>,
     wishes: Wishes,
+    failures: Failures,
     /// Whether the workspace is paused.
     is_held: bool,
     /// The store cannot hold a journal.
@@ -94,7 +96,7 @@ enum AfterSave {
 }
 
 impl Work {
-    pub(super) fn new(cx: &Cx<'_>, opened: Opened) -> Self {
+    pub(super) fn new(cx: &mut Cx<'_>, opened: Opened) -> Self {
         let Opened { journal, ids } = opened;
         let options = cx.session.config().inbox.clone();
         let mut outbox = Outbox::new(options.trail);
@@ -121,6 +123,7 @@ impl Work {
             cursor_at: cx.now.mono,
             drain_until: None,
             wishes: Wishes::default(),
+            failures: Failures::new(cx),
             is_held: false,
             unfit: None,
             events: VecDeque::new(),
@@ -254,11 +257,11 @@ impl Work {
                 return Received::Again;
             }
             FeedStep::Failed { failures, error } => {
-                self.feed_failed(failures, &error);
+                self.feed_failed(cx, failures, &error);
                 return Received::Again;
             }
             FeedStep::Recovered { failures } => {
-                self.events.push_back(Event::Recovered { lane: Lane::Inbox, failures });
+                self.events.push_back(self.failures.recovered(cx, Repeated::Read, failures));
                 return Received::Again;
             }
             FeedStep::Idle(own) => wake = Wake::earliest(wake, own),
@@ -337,9 +340,9 @@ impl Work {
         self.record(Record::Cursor { position: position.clone() }, AfterSave::Cursor(position));
     }
 
-    fn feed_failed(&mut self, failures: u32, error: &Error) {
+    fn feed_failed(&mut self, cx: &mut Cx<'_>, failures: u32, error: &Error) {
         self.wishes.register |= error.kind() == ErrorKind::Unauthorized;
-        self.events.push_back(Event::Degraded { lane: Lane::Inbox, failures, error: error.to_string() });
+        self.events.push_back(self.failures.failed(cx, Repeated::Read, failures, error));
     }
 
     fn woke(&mut self, cx: &mut Cx<'_>, woke: Woke) {
@@ -535,9 +538,13 @@ impl Work {
 impl Work {
     pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
         let outcome = match self.saves.feed(cx, id, outcome) {
-            Ok(Saved::Well) => return Ok(()),
+            Ok(Saved::Well(0)) => return Ok(()),
+            Ok(Saved::Well(failures)) => {
+                self.events.push_back(self.failures.recovered(cx, Repeated::Save, failures));
+                return Ok(());
+            }
             Ok(Saved::Failed(failures, fault)) => {
-                self.not_saved(failures, fault);
+                self.not_saved(cx, failures, fault);
                 return Ok(());
             }
             Err(outcome) => outcome,
@@ -559,7 +566,7 @@ impl Work {
     }
 
     /// Handles an append that failed: what waits for it goes on waiting.
-    fn not_saved(&mut self, failures: u32, fault: Fault) {
+    fn not_saved(&mut self, cx: &mut Cx<'_>, failures: u32, fault: Fault) {
         let is_unsupported = is_unsupported(&fault);
         let error = Error::from_fault("save the inbox", fault);
         if is_unsupported {
@@ -567,6 +574,6 @@ impl Work {
                 Some(error.remedy("use another store for an agent that receives messages, or give this one `append`"));
             return;
         }
-        self.events.push_back(Event::Degraded { lane: Lane::Inbox, failures, error: error.to_string() });
+        self.events.push_back(self.failures.failed(cx, Repeated::Save, failures, &error));
     }
 }

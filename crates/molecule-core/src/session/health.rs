@@ -20,7 +20,7 @@ pub struct Health {
     pub state_failures: u32,
     /// How often the loop's register has failed in a row.
     pub register_failures: u32,
-    /// How often the inbox has failed in a row to read the feed.
+    /// How often the inbox has failed in a row to read the feed, or to save its journal, whichever is more.
     pub inbox_failures: u32,
     /// How many messages the handler works on.
     pub handling: u32,
