@@ -11,7 +11,7 @@ use molecule_core::effect::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVA
 use molecule_core::endpoint::{self, Endpoint};
 use molecule_core::machine::peer_cache::{CAPACITY, NEGATIVE_TTL, TTL};
 use molecule_core::plugin::InstallLimits;
-use molecule_core::{Backlog, Dialect, InboxOptions, Intervals, RateBudget, Timeouts, figures};
+use molecule_core::{Backlog, Dialect, DownloadTo, InboxOptions, Intervals, RateBudget, Timeouts, figures};
 
 const README: &str = include_str!("../../README.md");
 
@@ -109,6 +109,8 @@ fn the_defaults_are_those_of_the_code() {
     words("a rate limit", "at most five windows");
     assert_eq!(figures::PATIENCE, Duration::from_secs(1800));
     words("a wait for a delegation or a queued message", "half an hour");
+    assert_eq!(DownloadTo::new("").timeout, Duration::from_secs(1800));
+    words("a downloaded attachment", "half an hour");
     let (first_look, longest_look, last_look) = figures::LOOKS;
     assert_eq!(last_look, Duration::from_secs(1));
     words("a wait for a delegation or a queued message", "a last one of a second");
@@ -176,6 +178,7 @@ fn the_defaults_are_those_of_the_code() {
         ),
         ("waiting messages", vec![thousands(figures::WAITING.try_into().unwrap())]),
         ("journal of the inbox", vec![size(Slot::Inbox.max_content())]),
+        ("a downloaded attachment", vec![size(DownloadTo::new("").max_bytes), format!("{} bytes", figures::FILE_NAME)]),
         ("registers again", [Dialect::Current, Dialect::April].map(figures::absence).map(seconds).to_vec()),
         (
             "one plugin",
