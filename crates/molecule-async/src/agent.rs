@@ -200,7 +200,8 @@ impl Agent {
     /// The id is [`InboundMessage::id`](crate::InboundMessage::id).
     ///
     /// # Errors
-    /// `Config` if the id is not a UUID, `NotFound` if there is no such dead letter, and `Storage`.
+    /// `Config` if the id is not a UUID, `NotFound` if there is no such dead letter, `Locked` if the loop of another process runs, and
+    /// `Storage`.
     pub async fn retry_dead_letter(&self, id: impl AsRef<str>) -> Result<()> {
         self.driver.call(RetryDeadLetter::new(id)?).await?;
         self.session.look_again();

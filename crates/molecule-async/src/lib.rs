@@ -30,6 +30,11 @@
 //! computes for long holds back no heartbeat. Each message is handled in a task of its own, too; it is dropped with the
 //! loop's future, and the message is offered again at the next start.
 //!
+//! # Messages
+//! [`Agent::run_agent_loop`] does what `run_heartbeat_loop` does, offers each message to a [`Handler`], and sends the [`Reply`] that it
+//! returns; each handler has a task of its own. A message comes at least once, those of one sender in their
+//! order. The README says exactly what is guaranteed, and [`InboxOptions`] has the defaults.
+//!
 //! # Many agents in one process
 //! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
 //! at different moments ([`AgentBuilder::stagger`]): later beats drift apart by themselves. Each agent keeps its own session,

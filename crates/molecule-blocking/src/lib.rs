@@ -25,6 +25,11 @@
 //! none. Each message is handled on a thread of its own, and the event stream of an agent with a handler is read by one
 //! more. An agent is `Clone`, `Send` and `Sync`: other threads may call it while the loop runs.
 //!
+//! # Messages
+//! [`Agent::run_agent_loop`] does what `run_heartbeat_loop` does, offers each message to a [`Handler`], and sends the [`Reply`] that it
+//! returns; each handler has a thread of its own, with a stack of the default size. A message comes at least once, those of one sender in their
+//! order. The README says exactly what is guaranteed, and [`InboxOptions`] has the defaults.
+//!
 //! # Many agents in one process
 //! Give each agent the same [`Client`], so that all share one pool and one set of certificates, and have their loops begin
 //! at different moments ([`AgentBuilder::stagger`]): later beats drift apart by themselves. Each agent keeps its own session,

@@ -4,7 +4,7 @@ use molecule_proto::{ActivityId, IdError};
 
 use super::journal::{Damaged, Journal, Record};
 use super::message::InboundMessage;
-use crate::effect::{Durability, HostOp, Slot};
+use crate::effect::{Durability, FaultKind, HostOp, HostResult, LockId, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Flow, Line, machine_of_flow};
 
@@ -89,14 +89,31 @@ async fn retry(line: &Line, row: ActivityId) -> Result<()> {
     if line.with(|cx| cx.session.retry_in_loop(&row)) {
         return Ok(());
     }
+    let lock = lock(line).await?;
     journal.record(Record::Retried { row });
-    let batch = journal.batch().map(|(records, _)| HostOp::Append(Slot::Inbox, records, Durability::Sync));
-    match batch {
-        Some(append) => match line.host_to_the_end("append to the journal", append).await {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(Error::from_fault(line.operation(), fault)),
-        },
-        None => Ok(()),
+    let mut appended = Ok(());
+    if let Some((records, _)) = journal.batch() {
+        let append = HostOp::Append(Slot::Inbox, records, Durability::Sync);
+        appended = line.host_to_the_end("append to the journal", append).await.map(drop);
+    }
+    if let Some(lock) = lock {
+        // A lock that is not given back ends with the process.
+        let _ = line.host_to_the_end("unlock", HostOp::Unlock(lock)).await;
+    }
+    appended.map_err(|fault| Error::from_fault(line.operation(), fault))
+}
+
+/// Takes the agent's lock, since a loop of another process appends to the journal, too, and would not hear of the retry.
+/// `None` where nobody can take one.
+async fn lock(line: &Line) -> Result<Option<LockId>> {
+    match line.host("lock", HostOp::Lock).await? {
+        Ok(HostResult::Locked(lock)) => Ok(Some(lock)),
+        Ok(_) => unreachable!("a lock is answered by its id"),
+        Err(fault) if fault.kind == FaultKind::Locked => {
+            let error = Error::from_fault(line.operation(), fault);
+            Err(error.remedy("retry it with the agent whose loop runs, or after its end"))
+        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -105,4 +122,96 @@ async fn read(line: &Line) -> Result<Option<Journal>> {
     let stored = line.load("load the inbox", Slot::Inbox).await?;
     let stored = stored.map_err(|fault| Error::from_fault(line.operation(), fault))?;
     Ok(stored.map(|stored| Journal::read(&stored.bytes).unwrap_or_else(Damaged::salvaged)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use molecule_proto::{ActivityRow, ActivityType, UnixTime, WorkspaceId};
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::config::options::Options;
+    use crate::effect::{Effect, Fault, Outcome, Sent, Stored};
+    use crate::inbox::sender::Sender;
+    use crate::machine::{Cx, Machine, Now, Session, Step};
+
+    /// The journal with one dead letter, and its row.
+    fn journal() -> (Vec<u8>, ActivityId) {
+        let (row, own) = (ActivityId::from_random([7; 16]), WorkspaceId::from_random([0; 16]));
+        let activity = ActivityRow::new(row.clone(), own, ActivityType::A2aReceive, UnixTime::from_secs(9));
+        let message = InboundMessage::from_row(activity, Sender::User, Vec::new());
+        let mut journal = Journal::started(UnixTime::from_secs(5));
+        journal.record(Record::dead(&message, 3, "no model"));
+        (journal.batch().unwrap().0.to_vec(), row)
+    }
+
+    /// Retries the dead letter on a store whose lock has this outcome. Returns the end, the operations after the load, and
+    /// the journal.
+    fn retried(lock: Outcome) -> (Result<()>, Vec<String>, Vec<u8>) {
+        let (mut content, row) = journal();
+        let config = Options::new("http://127.0.0.1:9", WorkspaceId::from_random([0; 16])).build().unwrap();
+        let (mut session, now) = (Session::new(config, 7), Now::default());
+        let (mut machine, mut lock, mut ops) = (RetryDeadLetter::new(&row).unwrap(), Some(lock), Vec::new());
+        loop {
+            let step = machine.poll(&mut Cx { now, session: &mut session });
+            let (id, op) = match step {
+                Step::Start(id, Effect::Host(op)) => (id, op),
+                Step::Done(end) => return (end, ops, content),
+                other => panic!("{other:?}"),
+            };
+            let outcome = match op {
+                HostOp::Load(Slot::Inbox) => {
+                    let stored = Stored::new(Zeroizing::new(content.clone()), "here");
+                    Outcome::Host(HostResult::Loaded(Some(stored)))
+                }
+                HostOp::Lock => {
+                    ops.push("lock".to_owned());
+                    lock.take().unwrap()
+                }
+                HostOp::Append(Slot::Inbox, records, Durability::Sync) => {
+                    ops.push("append".to_owned());
+                    content.extend_from_slice(&records);
+                    Outcome::Host(HostResult::Appended)
+                }
+                HostOp::Unlock(LockId(4)) => {
+                    ops.push("unlock".to_owned());
+                    Outcome::Host(HostResult::Unlocked)
+                }
+                other => panic!("{other:?}"),
+            };
+            machine.feed(&mut Cx { now, session: &mut session }, id, outcome).unwrap();
+        }
+    }
+
+    fn is_retried(content: &[u8]) -> bool {
+        let journal = Journal::read(content).unwrap();
+        journal.dead_letters().all(|letter| letter.is_retried)
+    }
+
+    #[test]
+    fn a_retry_is_recorded_under_the_agents_lock() {
+        let (end, ops, content) = retried(Outcome::Host(HostResult::Locked(LockId(4))));
+        end.unwrap();
+        assert_eq!(ops, ["lock", "append", "unlock"]);
+        assert!(is_retried(&content));
+    }
+
+    #[test]
+    fn a_retry_beside_the_loop_of_another_process_is_refused() {
+        let (end, ops, content) = retried(Outcome::Failed(Fault::new(Sent::No, FaultKind::Locked)));
+        let error = end.unwrap_err();
+        assert_eq!((error.kind(), ops), (ErrorKind::Locked, vec!["lock".to_owned()]));
+        assert!(error.to_string().contains("the agent whose loop runs"), "{error}");
+        assert!(!is_retried(&content));
+    }
+
+    #[test]
+    fn where_nobody_can_lock_a_retry_is_recorded_all_the_same() {
+        let unsupported = FaultKind::Host(std::io::ErrorKind::Unsupported);
+        let (end, ops, content) = retried(Outcome::Failed(Fault::new(Sent::No, unsupported)));
+        end.unwrap();
+        assert_eq!(ops, ["lock", "append"]);
+        assert!(is_retried(&content));
+    }
 }
