@@ -31,6 +31,8 @@ pub mod route {
     pub const PENDING_UPLOAD: &str = "/content";
     /// `POST /workspaces/:id/pending-uploads/:file_id/ack`.
     pub const ACK_UPLOAD: &str = "/ack";
+    /// `POST /workspaces/:id/chat/uploads`.
+    pub const UPLOAD: &str = "/chat/uploads";
     /// `POST /workspaces/:id/notify`.
     pub const NOTIFY: &str = "/notify";
     /// `GET /workspaces/:id/activity`.

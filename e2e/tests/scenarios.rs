@@ -6,6 +6,7 @@ mod all_tokens_revoked;
 mod answered;
 mod attachment_downloaded;
 mod attachment_memory;
+mod attachment_uploaded;
 mod bad_options;
 mod callback_panics;
 mod custom_store;

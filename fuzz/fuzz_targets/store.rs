@@ -33,7 +33,12 @@ fuzz_target!(|slots: (Vec<u8>, Vec<u8>)| {
             // The store was read, and its content was accepted.
             Step::Start(
                 _,
-                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_),
+                Effect::Http(..)
+                | Effect::Fetch(..)
+                | Effect::Upload(..)
+                | Effect::Watch(..)
+                | Effect::Handle(_)
+                | Effect::Decode(_),
             )
             | Step::Idle(_) => return,
             Step::Done(Err(error)) => {

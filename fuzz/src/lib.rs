@@ -231,7 +231,9 @@ where
                     }
                     // No body in the input is long enough for this.
                     Effect::Decode(_) => unreachable!("no answer is large"),
-                    Effect::Fetch(..) | Effect::Host(HostOp::Plugin(_)) => unreachable!("no target installs plugins"),
+                    Effect::Fetch(..) | Effect::Upload(..) | Effect::Host(HostOp::Plugin(_) | HostOp::ReadFile(..)) => {
+                        unreachable!("no target installs plugins or sends files")
+                    }
                     Effect::Watch(..) | Effect::Handle(_) => unreachable!("no target has an inbox"),
                     Effect::Host(HostOp::Prepare) => Kind::Prepare,
                     Effect::Host(HostOp::Load(_)) => Kind::Load,

@@ -5,10 +5,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -16,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use molecule_core::effect::{Fault, FaultKind, Sent};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::body::RequestBody;
 use crate::clock::{Timer, Wait, timer};
 
 /// The size of the read buffer. An answer's head must fit.
@@ -23,7 +22,7 @@ const BUFFER: usize = 64 * 1024;
 
 /// HTTP/1 on an open stream. Dropping it closes the stream.
 pub(crate) struct Connection {
-    requests: SendRequest<Full<Bytes>>,
+    requests: SendRequest<RequestBody>,
     /// The `Host` of its requests.
     host: Option<HeaderValue>,
     /// hyper's half of the connection, which reads and writes when it is polled; `None` once it has ended. Its error reaches the
@@ -67,8 +66,8 @@ impl Connection {
     /// Sends a request; the head of its answer is to be [waited](Self::wait) for. A request that was not written comes back.
     pub(crate) fn send(
         &mut self,
-        mut request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> + Send + use<> {
+        mut request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + Send + use<> {
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
         }

@@ -25,6 +25,7 @@ use crate::http::Client;
 use crate::in_flight::{InFlight, Performing};
 use crate::loops::{Changes, Loops};
 use crate::on_drop::{AbortOnDrop, CancelOnDrop, Spawnable};
+use crate::upload::upload;
 
 /// Drives the machines of one agent.
 #[derive(Clone)]
@@ -192,6 +193,9 @@ impl Perform for Effects {
                     fetch(client, host, (request, limits, dest), progress).await.unwrap_or_else(Outcome::Failed)
                 };
                 Performing::fetch(work, span)
+            }
+            Effect::Upload(request, limits, files) => {
+                Performing::request(upload(self.shared.client.clone(), (request, limits, files)), span)
             }
             Effect::Watch(request, limits) => Performing::watch(self.shared.client.clone(), request, limits, span),
             Effect::Handle(handle) => Performing::handle(self.handler.as_ref(), handle, span),

@@ -25,6 +25,7 @@ use molecule_core::{BaseUrl, Result, Transport};
 use molecule_host::{Clock, Names};
 use tokio::time::Instant;
 
+use crate::body::RequestBody;
 use crate::clock::{Wait, timer};
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -157,7 +158,7 @@ impl fmt::Debug for Client {
 pub(crate) struct Asked {
     origin: Origin,
     /// `None` while it is in flight.
-    request: Option<Request<Full<Bytes>>>,
+    request: Option<Request<RequestBody>>,
     limits: Limits,
 }
 
@@ -168,9 +169,15 @@ impl Asked {
         if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        Self::with_body(Request::from_parts(head, RequestBody::Whole(Full::new(body))), limits)
+    }
+
+    /// The same with a body that says its length itself.
+    pub(crate) fn with_body(request: Request<RequestBody>, limits: Limits) -> Self {
+        let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let origin = Origin::of(mem::replace(&mut head.uri, path.into()), limits.reach);
-        Self { origin, request: Some(Request::from_parts(head, Full::new(body))), limits }
+        Self { origin, request: Some(Request::from_parts(head, body)), limits }
     }
 }
 

@@ -51,6 +51,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod agent;
+mod body;
 mod builder;
 mod clock;
 mod connection;
@@ -72,6 +73,7 @@ mod resolver;
 mod runtimes;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
+mod upload;
 mod watch;
 
 pub use agent::Agent;

@@ -19,6 +19,7 @@ use crate::fetch::fetch;
 use crate::handler::{self, AnyHandler, Handler};
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
+use crate::upload::upload;
 use crate::watch::{Abort, Pace, Part, Watches, watch};
 
 /// The stack of a thread for a request: enough for a TLS handshake. A loop has a handful of such threads at a time.
@@ -157,10 +158,15 @@ impl Perform for Effects {
         let abort = self.watches.add(id, &effect);
         match effect {
             Effect::Handle(handle) => handler::begin(self.handler.as_ref(), handle, reply, span),
-            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
+            Effect::Http(..) | Effect::Upload(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
                 self.performer.perform(reply, &span, effect, &abort);
             }
-            Effect::Http(..) | Effect::Host(_) | Effect::Decode(_) | Effect::Fetch(..) | Effect::Watch(..) => {
+            Effect::Http(..)
+            | Effect::Upload(..)
+            | Effect::Host(_)
+            | Effect::Decode(_)
+            | Effect::Fetch(..)
+            | Effect::Watch(..) => {
                 let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
                 let performer = self.performer.clone();
                 let work = move || performer.perform(reply, &span, effect, &abort);
@@ -194,6 +200,9 @@ impl Performer {
             Effect::Fetch(request, limits, dest) => {
                 let tell = |progress| reply.tell(Outcome::Progress(progress));
                 fetch(&self.client, &self.host, (request, limits, dest), tell).unwrap_or_else(Outcome::Failed)
+            }
+            Effect::Upload(request, limits, files) => {
+                upload(&self.client, (request, limits, files)).map_or_else(Outcome::Failed, Outcome::Response)
             }
             Effect::Watch(request, limits) => {
                 let mut pace = Pace::default();

@@ -18,7 +18,7 @@ use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::HttpCrateScope;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
-use ureq::{Agent, AsSendBody, Body, Timeout};
+use ureq::{Agent, AsSendBody, Body, SendBody, Timeout};
 
 use crate::connector::{Connector, Network, Unsent};
 use crate::exchange::Cut;
@@ -121,6 +121,11 @@ impl Client {
             self.run(Request::from_parts(head, &*body), limits)
         };
         answer.map(Answer).map_err(fault)
+    }
+
+    /// The same with a body that is read while it is sent. The request has its length.
+    pub(crate) fn open_with_body(&self, request: Request<&mut dyn Read>, limits: Limits) -> Result<Answer, Fault> {
+        self.run(request.map(SendBody::from_reader), limits).map(Answer).map_err(fault)
     }
 
     /// The same on a connection that no other request has. ureq sets the answer's body no limit of the whole.

@@ -63,6 +63,7 @@ mod tcp;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
 mod tunnel;
+mod upload;
 mod watch;
 
 pub use agent::Agent;

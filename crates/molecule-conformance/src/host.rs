@@ -164,7 +164,7 @@ impl From<&Outcome> for Did {
             Outcome::Host(HostResult::Locked(id)) => Self::Locked(id.0),
             Outcome::Host(HostResult::Unlocked) => Self::Unlocked,
             Outcome::Failed(fault) => Self::Failed(fault.kind),
-            Outcome::Host(HostResult::Plugin(_))
+            Outcome::Host(HostResult::Plugin(_) | HostResult::FileRead(_))
             | Outcome::Response(_)
             | Outcome::Staged(..)
             | Outcome::Saved(_)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use molecule_proto::{ErrorBody, Time, Token};
 
@@ -231,9 +232,13 @@ impl<E: Endpoint> Call<E> {
         request.extensions_mut().insert(Attempt { operation: E::OPERATION, number: self.attempts });
         cx.session.counters.sent(request.body().len(), self.attempts > 1);
         self.state = State::Sent(id, credential);
-        let effect = match self.endpoint.dest() {
-            Some(dest) => Effect::Fetch(request, limits, dest),
-            None => Effect::Http(request, limits),
+        let effect = match (self.endpoint.dest(), self.endpoint.upload()) {
+            (Some(dest), _) => Effect::Fetch(request, limits, dest),
+            (None, Some(upload)) => {
+                request.headers_mut().insert(CONTENT_TYPE, upload.content_type());
+                Effect::Upload(request, limits, upload)
+            }
+            (None, None) => Effect::Http(request, limits),
         };
         Some((id, effect))
     }

@@ -10,6 +10,7 @@ pub(crate) mod limits;
 pub mod plugin;
 pub(crate) mod save;
 pub(crate) mod setup;
+pub(crate) mod upload;
 pub mod watch;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use crate::effect::host::{HostOp, HostResult, LockId, Slot, Stored};
 pub use crate::effect::limits::Limits;
 use crate::effect::plugin::StageId;
 pub use crate::effect::save::{FileDest, Saved};
+pub use crate::effect::upload::{FilePart, Upload};
 pub use crate::error::fault::{Fault, FaultKind, Phase, Sent};
 use crate::printable::ShownUrl;
 use crate::unpack::{Progress, UnpackPolicy, Unpacked};
@@ -41,6 +43,10 @@ pub enum Effect {
     /// Send the request and stream the body of a 200 to its destination while it arrives. Any other answer is read as a
     /// whole, at most [`Limits::max_body`] bytes of it.
     Fetch(http::Request<Bytes>, Limits, Dest),
+    /// Send the request with a body that is made of files, read them piece by piece meanwhile, and read the whole answer,
+    /// whatever its status. All files are opened and [checked](Upload::check) before a byte is sent; if one cannot be sent,
+    /// the fault is [`FaultKind::File`]. The driver adds the `Content-Length`.
+    Upload(http::Request<Bytes>, Limits, Upload),
     /// Open an event stream with a `GET`. If the answer is 200 and [is a stream](watch::check_stream), each piece of its
     /// body is an [`Outcome::Part`] as soon as it arrives. The end of the stream is a fault, in whatever way it ends. An
     /// answer with another status is read as a whole, at most [`Limits::max_body`] bytes of it.
@@ -140,6 +146,10 @@ impl fmt::Debug for Effect {
                     Dest::Unpack(name, _) => write!(f, "unpack {name})"),
                     Dest::File(file) => write!(f, "save at most {} bytes)", file.max_bytes),
                 }
+            }
+            Self::Upload(request, _, upload) => {
+                let url = request.uri().to_string();
+                write!(f, "Upload({} {}, {} files)", request.method(), ShownUrl(&url), upload.files.len())
             }
             Self::Watch(request, _) => {
                 let url = request.uri().to_string();

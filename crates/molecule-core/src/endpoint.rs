@@ -47,7 +47,7 @@ use crate::config::Timeouts;
 pub use crate::effect::Limits;
 pub use crate::effect::connection::{Reach, Repeat};
 use crate::effect::plugin::StageId;
-use crate::effect::{Dest, Saved, Staged};
+use crate::effect::{Dest, Saved, Staged, Upload};
 use crate::error::{Error, Result};
 pub use crate::session::{Auth, Draft};
 
@@ -74,7 +74,7 @@ pub use plugin::*;
 pub use registry::*;
 pub use token::*;
 pub use upload::*;
-pub(crate) use upload::{MAX_FILE, SavePendingFile};
+pub(crate) use upload::{MAX_FILE, SavePendingFile, UploadFiles};
 pub use workspace::*;
 
 /// An endpoint: one request, and the decoder of its answer. A large answer is decoded on another thread than the
@@ -130,6 +130,13 @@ pub trait Endpoint: Send + Sync + 'static {
     /// of the SDK's own, outside semantic versioning.
     #[doc(hidden)]
     fn dest(&self) -> Option<Dest> {
+        None
+    }
+
+    /// Returns the files of which the request's body is made; `None` if the [draft](Self::draft) has the body. For
+    /// endpoints of the SDK's own, outside semantic versioning.
+    #[doc(hidden)]
+    fn upload(&self) -> Option<Upload> {
         None
     }
 

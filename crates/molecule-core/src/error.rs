@@ -336,6 +336,10 @@ impl Error {
                 let cause = source.as_deref().map_or_else(|| "the store failed".to_owned(), ToString::to_string);
                 return Self::new(ErrorKind::Storage, operation, cause).with_source(source);
             }
+            FaultKind::File => {
+                let cause = source.as_deref().map_or_else(|| "a file cannot be sent".to_owned(), ToString::to_string);
+                return Self::new(ErrorKind::Config, operation, cause).with_source(source);
+            }
             FaultKind::Locked => {
                 let cause = source
                     .as_deref()

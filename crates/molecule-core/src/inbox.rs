@@ -22,6 +22,7 @@ mod reply_to;
 mod row;
 mod saves;
 mod schedule;
+mod send_files;
 mod send_reply;
 mod sender;
 mod stored_reply;

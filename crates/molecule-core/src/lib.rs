@@ -51,7 +51,7 @@
 //!         let outcome = match effect {
 //!             // A real client also keeps the limits, and refuses to follow redirects.
 //!             Effect::Http(request, _limits) => send(request).map_or_else(Outcome::Failed, Outcome::Response),
-//!             Effect::Fetch(..) => unreachable!("only installs and downloads ask for it"),
+//!             Effect::Fetch(..) | Effect::Upload(..) => unreachable!("only plugins and files ask for it"),
 //!             Effect::Watch(..) | Effect::Handle(_) => unreachable!("only the loop with an inbox asks for them"),
 //!             Effect::Host(op) => Outcome::Host(match op {
 //!                 HostOp::Prepare => HostResult::Prepared,
@@ -70,6 +70,7 @@
 //!                     store.remove(&slot);
 //!                     HostResult::SetAside("nowhere".to_owned())
 //!                 }
+//!                 HostOp::ReadFile(..) => unreachable!("only files for peers ask for it"),
 //!                 HostOp::Lock => HostResult::Locked(LockId(1)),
 //!                 HostOp::Unlock(_) => HostResult::Unlocked,
 //!                 HostOp::Plugin(_) => unreachable!("only installs ask for it"),

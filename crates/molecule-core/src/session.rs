@@ -21,7 +21,9 @@ use fastrand::Rng;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request};
 pub(crate) use molecule_proto::Dialect;
-use molecule_proto::{ActivityId, AgentCard, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid};
+use molecule_proto::{
+    ActivityId, AgentCard, FileId, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid,
+};
 
 use crate::config::options::{check_card, check_reported_url};
 use crate::config::{Config, workspace_id};
@@ -40,6 +42,9 @@ use crate::session::report::Report;
 use crate::session::turn::Turns;
 use crate::text::remedy::give_token;
 use molecule_proto::{Now, Time};
+
+/// The most own files that are remembered where no inbox runs.
+const MAX_OWN_FILES: usize = 1_000;
 
 /// The most headers that a request usually has, those that a driver adds included.
 const HEADERS: usize = 9;
@@ -67,6 +72,8 @@ pub struct Session {
     pub(crate) handling: Option<u32>,
     /// The dead letters that the running inbox is to offer again.
     pub(crate) retried: Vec<ActivityId>,
+    /// The files that the agent has uploaded and the journal does not have yet.
+    pub(crate) own_files: Vec<FileId>,
     pub(crate) generation: Option<i64>,
     /// Whether the server refused a register without a URL, since April's server has no poll mode.
     pub(crate) poll_refused: bool,
@@ -175,6 +182,7 @@ impl Session {
             report: Report::new(),
             handling: None,
             retried: Vec::new(),
+            own_files: Vec::new(),
             generation: None,
             poll_refused: false,
             vitals: Vitals::default(),
@@ -209,6 +217,14 @@ impl Session {
             self.retried.push(row.clone());
         }
         is_running
+    }
+
+    /// Has the inbox remember files that the agent uploaded itself. Returns whether one runs.
+    pub(crate) fn keep_own_files(&mut self, ids: &[FileId]) -> bool {
+        self.own_files.extend_from_slice(ids);
+        let excess = self.own_files.len().saturating_sub(MAX_OWN_FILES);
+        self.own_files.drain(..excess);
+        self.handling.is_some()
     }
 
     /// Returns a snapshot of the agent's state.

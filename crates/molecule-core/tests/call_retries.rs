@@ -197,7 +197,12 @@ fn what_is_left_of_the_calls_time_limits_each_request() {
         driven.settle(&mut agent);
         totals.extend(driven.in_flight.values().filter_map(|effect| match effect {
             Effect::Http(_, limits) => Some(limits.total.as_secs()),
-            Effect::Host(_) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_) => None,
+            Effect::Host(_)
+            | Effect::Fetch(..)
+            | Effect::Upload(..)
+            | Effect::Watch(..)
+            | Effect::Handle(_)
+            | Effect::Decode(_) => None,
         }));
         let timeout = || Fault::new(Sent::Maybe, FaultKind::Timeout(Phase::Total));
         match driven.next(&mut agent, until, &mut |_| Reply::After(secs(30), Outcome::Failed(timeout()))) {

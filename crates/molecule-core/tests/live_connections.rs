@@ -29,7 +29,12 @@ fn first<T: Debug>(agent: &mut Agent, machine: impl Machine<Output = Result<T>> 
         driven.settle(agent);
     }
     match driven.in_flight.values().next() {
-        Some(Effect::Http(_, limits) | Effect::Fetch(_, limits, _) | Effect::Watch(_, limits)) => *limits,
+        Some(
+            Effect::Http(_, limits)
+            | Effect::Fetch(_, limits, _)
+            | Effect::Upload(_, limits, _)
+            | Effect::Watch(_, limits),
+        ) => *limits,
         other => panic!("{other:?}"),
     }
 }

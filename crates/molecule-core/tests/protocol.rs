@@ -35,7 +35,7 @@ fn wrong_kinds(effect: &Effect) -> Vec<fn() -> Outcome> {
         ("Unlock", || Outcome::Host(HostResult::Unlocked)),
     ];
     match effect {
-        Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) => {
+        Effect::Http(..) | Effect::Fetch(..) | Effect::Upload(..) | Effect::Watch(..) | Effect::Handle(_) => {
             all.into_iter().map(|(_, outcome)| outcome).collect()
         }
         Effect::Decode(_) => all.into_iter().map(|(_, outcome)| outcome).chain([response]).collect(),

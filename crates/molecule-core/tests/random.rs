@@ -264,7 +264,8 @@ where
             }
             Act::Odd { which, status, body, headers } => {
                 let requests = |(id, effect): (&EffectId, &Effect)| {
-                    matches!(effect, Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..)).then_some(*id)
+                    matches!(effect, Effect::Http(..) | Effect::Fetch(..) | Effect::Upload(..) | Effect::Watch(..))
+                        .then_some(*id)
                 };
                 let flying: Vec<_> = self.driven.in_flight.iter().filter_map(requests).collect();
                 if let Some(id) = which.checked_rem(flying.len()).map(|index| flying[index]) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Response;
 use molecule_core::effect::plugin::PluginResult;
-use molecule_core::effect::{Dest, Fault, HostOp, HostResult, LockId, Outcome};
+use molecule_core::effect::{Dest, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent};
 use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 
@@ -16,6 +16,7 @@ use crate::cancel::Cancel;
 use crate::plugins::{ChosenBy, Plugins, Unpacking};
 use crate::receiving::Receiving;
 use crate::store::{Store, StoreError};
+use crate::uploading::read_file;
 
 /// Performs the host acts of one agent on its store, and holds the locks that it took.
 ///
@@ -67,8 +68,10 @@ impl Host {
 
     /// Performs an act that may take long: once the flag is set, a `setup.sh` is ended.
     pub fn perform_until(&self, op: HostOp, cancel: &Cancel) -> Outcome {
+        let is_of_a_file = matches!(op, HostOp::ReadFile(..));
         match self.act(op, cancel) {
             Ok(result) => Outcome::Host(result),
+            Err(error) if is_of_a_file => Outcome::Failed(Fault::with_source(Sent::No, FaultKind::File, error)),
             Err(error) => Outcome::Failed(error.into()),
         }
     }
@@ -110,6 +113,7 @@ impl Host {
                 | HostResult::Loaded(_)
                 | HostResult::Replaced
                 | HostResult::Appended
+                | HostResult::FileRead(_)
                 | HostResult::SetAside(_)
                 | HostResult::Unlocked
                 | HostResult::Plugin(_),
@@ -160,6 +164,7 @@ impl Host {
                 HostResult::Appended
             }
             HostOp::SetAside(slot) => HostResult::SetAside(survived("set aside", || store.set_aside(slot))?),
+            HostOp::ReadFile(path, max_bytes) => HostResult::FileRead(read_file(&path, max_bytes)?.into()),
             HostOp::Lock => {
                 let lock = self.keep(survived("locked", || store.lock())?);
                 self.locks().agent = Some(lock);

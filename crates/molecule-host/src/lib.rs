@@ -56,6 +56,7 @@ pub mod tls;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
 mod undelivered;
+mod uploading;
 
 pub use builder::{AgentBuilder, Client};
 pub use ca_file::with_ca_file;
@@ -73,6 +74,7 @@ pub use stopper::Stopper;
 pub use storage::Storage;
 pub use store::{Store, StoreError};
 pub use undelivered::Undelivered;
+pub use uploading::Uploading;
 
 pub use molecule_core::effect::{Durability, Slot, Stored};
 

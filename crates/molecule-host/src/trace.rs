@@ -115,7 +115,10 @@ impl Span {
     /// span.
     pub fn effect(&self, effect: &Effect) -> Self {
         match effect {
-            Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => self.request(request),
+            Effect::Http(request, _)
+            | Effect::Fetch(request, ..)
+            | Effect::Upload(request, ..)
+            | Effect::Watch(request, _) => self.request(request),
             Effect::Handle(handle) => self.message(&handle.message),
             Effect::Host(_) | Effect::Decode(_) => self.clone(),
         }

@@ -204,6 +204,7 @@ fn faulty(kind: FaultKind) -> DispatchFault {
         | FaultKind::Timeout(_)
         | FaultKind::Archive
         | FaultKind::Host(_)
+        | FaultKind::File
         | FaultKind::Locked
         | FaultKind::Handler
         | FaultKind::HandlerPanicked

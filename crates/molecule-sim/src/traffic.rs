@@ -57,7 +57,9 @@ impl World<'_> {
         let crash = self.doom(who, id);
         match effect {
             Effect::Http(..) | Effect::Watch(..) => self.send(who, id, effect, crash),
-            Effect::Fetch(..) => unreachable!("no scenario's agent installs plugins"),
+            Effect::Fetch(..) | Effect::Upload(..) => {
+                unreachable!("no scenario's agent installs plugins or sends files")
+            }
             Effect::Handle(_) => unreachable!("no scenario's agent has an inbox"),
             Effect::Host(op) => self.perform(who, id, op, crash),
             Effect::Decode(_) => unreachable!("read above"),

@@ -72,6 +72,7 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         | FaultKind::TooLarge
         | FaultKind::Archive
         | FaultKind::Host(_)
+        | FaultKind::File
         | FaultKind::Locked
         | FaultKind::Handler
         | FaultKind::HandlerPanicked

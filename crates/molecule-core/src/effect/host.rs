@@ -1,6 +1,7 @@
 //! Operations on the agent's store, which `molecule-host` performs, and their results.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
@@ -26,6 +27,9 @@ pub enum HostOp {
     Append(Slot, Bytes, Durability),
     /// Move a damaged slot's content to another name and leave the slot empty.
     SetAside(Slot),
+    /// Read a file of the application's, of at most this many bytes. If it cannot be read, or is empty or longer, the
+    /// fault is [`FaultKind::File`](crate::effect::FaultKind::File).
+    ReadFile(PathBuf, u64),
     /// Take the agent's advisory lock.
     Lock,
     /// Release the agent's lock, or a plugin's ([`PluginOp::Lock`]).
@@ -43,6 +47,7 @@ impl HostOp {
             Self::Replace(..) => |result| matches!(result, HostResult::Replaced),
             Self::Append(..) => |result| matches!(result, HostResult::Appended),
             Self::SetAside(_) => |result| matches!(result, HostResult::SetAside(_)),
+            Self::ReadFile(..) => |result| matches!(result, HostResult::FileRead(_)),
             Self::Lock => |result| matches!(result, HostResult::Locked(_)),
             Self::Unlock(_) => |result| matches!(result, HostResult::Unlocked),
             Self::Plugin(op) => op.fitting(),
@@ -112,6 +117,8 @@ pub enum HostResult {
     Appended,
     /// The result of [`HostOp::SetAside`]: where the content is now, as text for people.
     SetAside(String),
+    /// The result of [`HostOp::ReadFile`].
+    FileRead(Bytes),
     /// The result of [`HostOp::Lock`].
     Locked(LockId),
     /// The result of [`HostOp::Unlock`].
@@ -147,6 +154,7 @@ impl fmt::Debug for HostOp {
                 write!(f, "Append({slot:?}, {} bytes, {durability:?})", bytes.len())
             }
             Self::SetAside(slot) => write!(f, "SetAside({slot:?})"),
+            Self::ReadFile(_, max_bytes) => write!(f, "ReadFile(at most {max_bytes} bytes)"),
             Self::Lock => f.write_str("Lock"),
             Self::Unlock(LockId(id)) => write!(f, "Unlock({id})"),
             Self::Plugin(op) => op.fmt(f),
@@ -164,6 +172,7 @@ impl fmt::Debug for HostResult {
             Self::Replaced => f.write_str("Replaced"),
             Self::Appended => f.write_str("Appended"),
             Self::SetAside(place) => write!(f, "SetAside({place})"),
+            Self::FileRead(bytes) => write!(f, "FileRead({} bytes)", bytes.len()),
             Self::Locked(LockId(id)) => write!(f, "Locked({id})"),
             Self::Unlocked => f.write_str("Unlocked"),
             Self::Plugin(result) => result.fmt(f),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use molecule_proto::{FileId, UploadAckAnswer, WorkspaceId, path};
+use molecule_proto::{FileId, UploadAckAnswer, UploadAnswer, WorkspaceId, path};
 
-use super::{Endpoint, JsonEndpoint, Mismatch, Repeat};
+use super::{Endpoint, JsonEndpoint, Mismatch, Repeat, json};
 use crate::config::Timeouts;
-use crate::effect::{Dest, FileDest, Limits, Saved};
+use crate::effect::{Dest, FileDest, Limits, Saved, Upload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Auth, Draft};
 
@@ -158,5 +158,54 @@ impl JsonEndpoint for AckPendingFile {
 
     fn path(&self, workspace: &WorkspaceId) -> Cow<'static, str> {
         path::pending_upload_ack(workspace, &self.0).into()
+    }
+}
+
+/// `POST /workspaces/:self/chat/uploads` (contract section 17): has the platform hold files for a day. Each request makes
+/// files of its own, so that one which may have arrived is not sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct UploadFiles(pub(crate) Upload);
+
+/// The time limit of an upload: 100 MiB take 15 minutes at 1 Mbit/s.
+const UPLOAD: Duration = Duration::from_secs(15 * 60);
+
+impl Endpoint for UploadFiles {
+    type Answer = UploadAnswer;
+    const OPERATION: &'static str = "upload files";
+    const REPEAT: Repeat = Repeat::OnlyUnsent;
+    const SHAPE: &'static str = "an object with files";
+
+    fn draft(&self, workspace: &WorkspaceId) -> Result<Draft> {
+        Ok(Draft::new(Method::POST, path::chat_uploads(workspace), Auth::Bearer))
+    }
+
+    /// The time to send the files counts towards that of the answer.
+    fn limits(&self, timeouts: &Timeouts, left: Duration) -> Limits {
+        let total = UPLOAD.min(left);
+        Limits { head: total, total, ..timeouts.limits(total, Self::MAX_BODY) }
+    }
+
+    fn deadline(&self, _: &Timeouts) -> Duration {
+        UPLOAD
+    }
+
+    fn upload(&self) -> Option<Upload> {
+        Some(self.0.clone())
+    }
+
+    /// April's server hands files on to a container, which an agent outside of its network does not have.
+    fn refine(&self, error: Error) -> Error {
+        const WITHOUT_CONTAINER: [&str; 2] = ["workspace container not running", "docker unavailable"];
+        if !error.server_message().is_some_and(|message| WITHOUT_CONTAINER.contains(&message)) {
+            return error;
+        }
+        error
+            .of_kind(ErrorKind::Unsupported, "this server takes no files of agents")
+            .retryable(false)
+            .remedy("attach the URI of the file, or use a newer platform")
+    }
+
+    fn decode(&self, answer: &Response<Bytes>) -> Result<UploadAnswer, Mismatch> {
+        json(answer)
     }
 }

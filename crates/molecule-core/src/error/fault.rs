@@ -77,6 +77,8 @@ pub enum FaultKind {
     Archive,
     /// An operation of the host failed.
     Host(io::ErrorKind),
+    /// A file of the application's cannot be sent; the source is a sentence with the cause and the remedy.
+    File,
     /// Another holder has the lock.
     Locked,
     /// The application's handler returned an error; the source is its text. With [`Sent::No`] the handler was not called.

@@ -179,7 +179,7 @@ impl AttachmentKind {
 const PENDING: &str = "platform-pending:";
 
 /// The id of a file that the platform holds for this workspace.
-fn pending(uri: &str, own: &WorkspaceId) -> Option<FileId> {
+pub(super) fn pending(uri: &str, own: &WorkspaceId) -> Option<FileId> {
     let (workspace, file) = uri.strip_prefix(PENDING)?.split_once('/')?;
     if workspace.parse().as_ref() != Ok(own) {
         return None;
@@ -224,6 +224,41 @@ pub(crate) enum Place {
     Uri(String),
 }
 
+impl Place {
+    pub(crate) fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+}
+
+/// The MIME type of a name's extension, for those that a browser shows or that agents write often. The platform's web
+/// page shows a picture only if its type says so.
+fn mime_type_of(name: &str) -> Option<&'static str> {
+    const TYPES: [(&str, &str); 20] = [
+        ("csv", "text/csv"),
+        ("gif", "image/gif"),
+        ("html", "text/html"),
+        ("jpeg", "image/jpeg"),
+        ("jpg", "image/jpeg"),
+        ("json", "application/json"),
+        ("md", "text/markdown"),
+        ("mp3", "audio/mpeg"),
+        ("mp4", "video/mp4"),
+        ("pdf", "application/pdf"),
+        ("png", "image/png"),
+        ("svg", "image/svg+xml"),
+        ("tar", "application/x-tar"),
+        ("txt", "text/plain"),
+        ("wav", "audio/wav"),
+        ("webm", "video/webm"),
+        ("webp", "image/webp"),
+        ("xml", "application/xml"),
+        ("yaml", "application/yaml"),
+        ("zip", "application/zip"),
+    ];
+    let (_, extension) = name.rsplit_once('.')?;
+    TYPES.iter().find(|(known, _)| extension.eq_ignore_ascii_case(known)).map(|(_, mime_type)| *mime_type)
+}
+
 /// The schemes that the platform's web page opens as files. It shows any other as a raw link, which may be a script.
 const SCHEMES: [&str; 5] = ["https", "http", "platform-pending", "workspace", "file"];
 
@@ -251,6 +286,11 @@ impl OutgoingFile {
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = Some(mime_type.into());
         self
+    }
+
+    /// Its MIME type, or else the usual one of its name's extension.
+    pub(crate) fn stated_mime_type(&self) -> Option<String> {
+        self.mime_type.clone().or_else(|| mime_type_of(&self.shown_name()).map(str::to_owned))
     }
 
     /// The name that the receiver sees.

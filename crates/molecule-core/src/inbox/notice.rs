@@ -45,7 +45,7 @@ fn attachment(file: &OutgoingFile) -> Result<NotifyAttachment> {
         }
         Place::Path(_) => Err(Error::config(
             "a file of this machine is not uploaded",
-            "upload it to the workspace's chat/uploads and attach the URI of the answer",
+            "attach it again, so that it is uploaded first",
         )),
     }
 }

@@ -2,8 +2,10 @@
 
 use molecule_proto::NotifyRequest;
 
+use super::attachment::{OutgoingFile, Place};
 use super::notice::request;
 use super::reply::Notice;
+use super::send_files::upload;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, NotifyOnce};
 use crate::error::{Error, Result};
@@ -23,13 +25,26 @@ impl Notify {
     /// `Config` if it is empty or cannot be sent.
     pub fn new(notice: impl Into<Notice>) -> Result<Self> {
         let notice = notice.into();
-        let checked = notice.check().and_then(|()| request(notice.text(), notice.files()));
-        let request = checked.map_err(|error| error.during(NotifyOnce::OPERATION))?;
-        Ok(Self(Flow::new(NotifyOnce::OPERATION, move |line| async move { notify(&line, request).await })))
+        let during = |error: Error| error.during(NotifyOnce::OPERATION);
+        notice.check().and_then(|()| check_request(&notice)).map_err(during)?;
+        Ok(Self(Flow::new(NotifyOnce::OPERATION, move |line| async move {
+            let files = upload(&line, notice.files()).await.map_err(during)?;
+            notify(&line, request(notice.text(), &files).map_err(during)?).await
+        })))
     }
 }
 
 machine_of_flow!(Notify, Result<()>);
+
+/// Refuses before any upload what could not be sent after it.
+fn check_request(notice: &Notice) -> Result<()> {
+    let with_uri = |file: &OutgoingFile| match &file.place {
+        Place::Path(_) => OutgoingFile::uri("platform-pending:").name(file.shown_name()),
+        Place::Uri(_) => file.clone(),
+    };
+    let files: Vec<_> = notice.files().iter().map(with_uri).collect();
+    request(notice.text(), &files).map(drop)
+}
 
 async fn notify(line: &Line, notice: NotifyRequest) -> Result<()> {
     line.check()?;

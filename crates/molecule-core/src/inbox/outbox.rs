@@ -25,11 +25,12 @@ use molecule_proto::{ActivityRow, Time};
 use crate::call::retry::{CAP as HELD_AT_MOST, jitter};
 use crate::effect::{EffectId, Outcome};
 use crate::event::{Event, ReplyEnd};
+use crate::inbox::attachment::OutgoingFile;
 use crate::inbox::journal::Record;
 use crate::machine::{Cx, Step, Wake, pass};
 use crate::session::notices::{Mark, NoticeRow};
 use content::Content;
-use flight::Flight;
+use flight::{Flight, Prepared};
 pub(crate) use item::{GIVEN_UP_AFTER, OutgoingReply, ReplyKey};
 use item::{Item, Recipient, State};
 use looks::Looks;
@@ -57,6 +58,8 @@ pub(crate) enum OutboxStep {
 /// A fact about a reply, for the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReplyRecord {
+    /// The files of the reply are uploaded. It must be durable before the notice is sent, and is if the mark is.
+    Attached(Vec<OutgoingFile>),
     /// The notice is about to be sent. It must be durable.
     Marked(Mark),
     /// The reply came to its end.
@@ -68,6 +71,7 @@ impl ReplyRecord {
     pub(crate) fn of(self, key: ReplyKey) -> Record {
         let ReplyKey { row, n } = key;
         match self {
+            Self::Attached(files) => Record::Attached { row, n, files },
             Self::Marked(mark) => Record::Marked { row, n, mark },
             Self::Ended(end) => Record::ReplyEnded { row, n, end },
         }
@@ -270,6 +274,7 @@ impl Outbox {
         let flight = match &item.content {
             Ok(Content::Message { to, message }) => Flight::message(to, message.clone()),
             Ok(Content::Notice(notice)) => Ok(Flight::notice(notice.clone())),
+            Ok(Content::Unprepared { reply, .. }) => Ok(Flight::prepare(reply)),
             Err(error) => Err(error.clone()),
         };
         item.state = State::InFlight;
@@ -308,6 +313,14 @@ impl Outbox {
         let Some(item) = self.lines.get_mut(to).and_then(VecDeque::front_mut) else { return };
         match verdict {
             Verdict::End(end) => self.end(cx, to, 0, end),
+            Verdict::Prepared(prepared) => {
+                if let Prepared::Uploaded(files) = &prepared {
+                    let record = ReplyRecord::Attached(files.clone());
+                    self.steps.push_back(OutboxStep::Record(item.key.clone(), record));
+                }
+                item.prepare(now, prepared);
+                self.first_changed(now, to);
+            }
             Verdict::Again { after, cap, why } => {
                 item.failures = item.failures.saturating_add(1);
                 if item.is_given_up(now) {
@@ -327,8 +340,8 @@ impl Outbox {
             // It is sent by the next process, or was and is looked for.
             Verdict::Cancelled => {
                 item.state = match to {
-                    Recipient::People => State::Doubt(now),
-                    Recipient::Peer(_) => State::Ready(now),
+                    Recipient::People if item.words.is_some() => State::Doubt(now),
+                    Recipient::People | Recipient::Peer(_) => State::Ready(now),
                 };
                 self.first_changed(now, to);
             }

@@ -68,6 +68,8 @@ impl Machine for SendReply {
             match self.outbox.poll(cx) {
                 OutboxStep::Step(step) => return pass(step),
                 OutboxStep::Record(key, ReplyRecord::Marked(_)) => self.outbox.recorded(cx, &key),
+                // A process that dies uploads the files again.
+                OutboxStep::Record(_, ReplyRecord::Attached(_)) => {}
                 OutboxStep::Record(_, ReplyRecord::Ended(end)) => self.end = Some(end),
                 OutboxStep::Idle(wake) => {
                     let limit = Wake { at: self.limit, why: "the reply's limit" };

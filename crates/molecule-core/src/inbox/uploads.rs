@@ -65,6 +65,11 @@ impl Uploads {
         rows
     }
 
+    /// Removes a file that is the agent's own, and returns the id of its row.
+    pub(super) fn remove(&mut self, file: &FileId) -> Option<ActivityId> {
+        self.waiting.remove(file).map(|upload| upload.alone.id().clone())
+    }
+
     /// Removes a file that no message has named in time, as a message of its own.
     pub(super) fn take_alone(&mut self, now: Time) -> Option<InboundMessage> {
         let late = self.waiting.iter().find(|(_, upload)| upload.until <= now);

@@ -185,6 +185,7 @@ impl Work {
                 return Step::Done(Err(error));
             }
             self.follow_saves(cx);
+            self.keep_own_files(cx);
             if let Some((message, number)) = self.offers.pop_front() {
                 return self.offer(cx, message, number);
             }
@@ -499,6 +500,16 @@ impl Work {
         self.journal.record(record.of(key.clone()));
         if is_mark {
             self.after_save.push_back((batch, AfterSave::Marked(key)));
+        }
+    }
+
+    /// Records the files that the agent uploaded. Their rows may have come before the answer to the upload.
+    fn keep_own_files(&mut self, cx: &mut Cx<'_>) {
+        for file in std::mem::take(&mut cx.session.own_files) {
+            if let Some(row) = self.uploads.remove(&file) {
+                self.feed.finished(&row);
+            }
+            self.journal.record(Record::OwnFile { file_id: file.to_string() });
         }
     }
 

@@ -136,6 +136,7 @@ pub(super) fn failed(fault: Fault) -> Direct {
         | FaultKind::Interrupted
         | FaultKind::Archive
         | FaultKind::Host(_)
+        | FaultKind::File
         | FaultKind::Handler
         | FaultKind::HandlerPanicked
         | FaultKind::Locked => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use molecule_proto::{Message, Part, RpcRequest, SendParams, refuse_nul_in_json};
+use molecule_proto::{Message, Part, RpcRequest, SendParams, TraceParent, refuse_nul_in_json};
 
 use crate::config::options::check_limit;
 use crate::config::route::Route;
@@ -55,6 +55,14 @@ impl PeerCall {
     /// Sets the latest delivery of the message if the platform queues it; whole seconds from now.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires_in = Some(time);
+        self
+    }
+
+    /// Sets the message's position in a trace, which the receiver reads in
+    /// [`InboundMessage::trace_parent`](crate::InboundMessage::trace_parent). It travels in the message's metadata, since the
+    /// platform's proxy passes no headers on.
+    pub fn trace_parent(mut self, parent: TraceParent) -> Self {
+        self.message = self.message.with_trace_parent(parent);
         self
     }
 

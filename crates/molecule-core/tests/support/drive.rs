@@ -131,7 +131,10 @@ where
         };
         assert!(!format!("{effect:?}").contains(MARK), "a secret in an effect's Debug");
         match &effect {
-            Effect::Http(request, limits) | Effect::Fetch(request, limits, _) | Effect::Watch(request, limits) => {
+            Effect::Http(request, limits)
+            | Effect::Fetch(request, limits, _)
+            | Effect::Upload(request, limits, _)
+            | Effect::Watch(request, limits) => {
                 let at = request.uri();
                 let origin = format!("{}://{}", at.scheme_str().unwrap(), at.authority().unwrap());
                 if origin != ORIGIN {
@@ -147,9 +150,10 @@ where
                 let seen = Seen::new(request, agent.now);
                 let lane = lane(&seen);
                 let beside = self.in_flight.values().filter_map(|other| match other {
-                    Effect::Http(request, _) | Effect::Fetch(request, ..) | Effect::Watch(request, _) => {
-                        Some(Seen::new(request, agent.now))
-                    }
+                    Effect::Http(request, _)
+                    | Effect::Fetch(request, ..)
+                    | Effect::Upload(request, ..)
+                    | Effect::Watch(request, _) => Some(Seen::new(request, agent.now)),
                     Effect::Host(_) | Effect::Handle(_) | Effect::Decode(_) => None,
                 });
                 assert!(
@@ -178,9 +182,12 @@ where
                 // The test already holds its outcome.
                 Effect::Host(_) if !self.fresh.contains(&id) => continue,
                 Effect::Host(op) => agent.store.perform(op),
-                Effect::Http(..) | Effect::Fetch(..) | Effect::Watch(..) | Effect::Handle(_) | Effect::Decode(_) => {
-                    Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled))
-                }
+                Effect::Http(..)
+                | Effect::Fetch(..)
+                | Effect::Upload(..)
+                | Effect::Watch(..)
+                | Effect::Handle(_)
+                | Effect::Decode(_) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
             };
             let back = self.machine.feed(&mut agent.cx(), id, outcome).expect_err("fed after Done");
             agent.store.dispose(&back);
@@ -283,7 +290,9 @@ pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&See
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
         Effect::Handle(_) | Effect::Decode(_) => Reply::Never,
-        Effect::Http(request, _) | Effect::Watch(request, _) => server(&Seen::new(request, agent.now)),
+        Effect::Http(request, _) | Effect::Upload(request, ..) | Effect::Watch(request, _) => {
+            server(&Seen::new(request, agent.now))
+        }
         Effect::Fetch(request, _, dest) => server(&Seen::new(request, agent.now)).map(|outcome| match outcome {
             Outcome::Response(answer) if answer.status() == 200 => agent.store.shelf.fetched(dest, answer),
             other => other,

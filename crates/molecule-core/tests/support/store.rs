@@ -72,6 +72,7 @@ impl Store {
                 self.set(*slot, None);
                 HostResult::SetAside("/home/agent/aside".to_owned())
             }
+            HostOp::ReadFile(..) => unreachable!("no machine here sends files"),
             HostOp::Lock if self.held_elsewhere => {
                 let sentence = "another agent of this workspace runs (/home/agent/.lock); stop it first";
                 return Outcome::Failed(Fault::with_source(Sent::No, FaultKind::Locked, sentence));

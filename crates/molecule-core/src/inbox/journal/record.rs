@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Durability;
 use crate::event::ReplyEnd;
+use crate::inbox::attachment::OutgoingFile;
 use crate::inbox::feed::Position;
 use crate::inbox::key::Key;
 use crate::inbox::message::InboundMessage;
@@ -31,6 +32,8 @@ pub(crate) enum Record {
     /// The message was handled. `message_id` is the text by which another row of the same message is told, the message's
     /// `duplicate_key()`.
     Handled { row: ActivityId, message_id: Option<String>, reply: HandlerReply },
+    /// The files of a reply were uploaded: these take the place of those of this machine.
+    Attached { row: ActivityId, n: u32, files: Vec<OutgoingFile> },
     /// A reply that has no id on the wire is about to be sent.
     Marked { row: ActivityId, n: u32, mark: Mark },
     /// A reply needs nothing more.
@@ -96,6 +99,7 @@ impl Record {
             Self::Started { .. }
             | Self::Handled { .. }
             | Self::Reply { .. }
+            | Self::Attached { .. }
             | Self::Marked { .. }
             | Self::Dead { .. }
             | Self::Retried { .. }

@@ -101,6 +101,17 @@ impl State {
                 }
             }
             Record::Reply { row, n, reply } => self.reply(row, n, reply),
+            Record::Attached { row, n, files } => {
+                let key = (Key::of_row(&row), n);
+                if let Some(reply) = self.replies.get_mut(&key) {
+                    let mark = reply.mark;
+                    let attached = StoredReply { files, ..reply.reply.clone() };
+                    self.reply(row, n, attached);
+                    if let Some(reply) = self.replies.get_mut(&key) {
+                        reply.mark = mark;
+                    }
+                }
+            }
             Record::Marked { row, n, mark } => {
                 if let Some(reply) = self.replies.get_mut(&(Key::of_row(&row), n)) {
                     reply.mark = Some(mark);

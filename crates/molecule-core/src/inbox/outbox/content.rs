@@ -2,6 +2,7 @@
 
 use molecule_proto::{FileContent, Message, NotifyRequest, Part, PartContent, WorkspaceId};
 
+use super::flight::Prepared;
 use crate::error::{Error, Result};
 use crate::inbox::attachment::{OutgoingFile, Place};
 use crate::inbox::notice::request;
@@ -15,6 +16,8 @@ pub(crate) enum Content {
     Message { to: WorkspaceId, message: Message },
     /// A notice to people.
     Notice(NotifyRequest),
+    /// A reply with files of this machine, which are uploaded or read first. The id is that of its message to a peer.
+    Unprepared { reply: Box<StoredReply>, id: String },
 }
 
 impl Content {
@@ -23,6 +26,12 @@ impl Content {
     /// # Errors
     /// `Config` if it cannot be sent.
     pub(crate) fn of(reply: &StoredReply, id: &str) -> Result<Self> {
+        if reply.files.iter().any(|file| file.place.is_path()) {
+            // What is refused in any case is refused before a file is sent.
+            let uris = reply.files.iter().map(|file| OutgoingFile::uri(UNKNOWN).name(file.shown_name()));
+            Self::of(&StoredReply { files: uris.collect(), ..reply.clone() }, id)?;
+            return Ok(Self::Unprepared { reply: Box::new(reply.clone()), id: id.to_owned() });
+        }
         if let Sender::Peer { id: to, .. } = &reply.to {
             let files = reply.files.iter().map(file_part).collect::<Result<Vec<_>>>()?;
             let mut message = reply.message(id);
@@ -37,6 +46,25 @@ impl Content {
     }
 }
 
+/// The URI of a file that has none yet.
+const UNKNOWN: &str = "platform-pending:";
+
+impl Content {
+    /// Makes the content of a reply whose files are ready.
+    pub(super) fn prepared(reply: &StoredReply, id: &str, prepared: Prepared) -> Result<Self> {
+        let (files, parts) = match prepared {
+            Prepared::Uploaded(files) => (files, Vec::new()),
+            Prepared::Inline(parts) => {
+                let with_uri = reply.files.iter().filter(|file| !file.place.is_path());
+                (with_uri.cloned().collect(), parts)
+            }
+        };
+        let mut reply = StoredReply { files, ..reply.clone() };
+        reply.parts.extend(parts);
+        Self::of(&reply, id)
+    }
+}
+
 /// The part of a file that the peer fetches by itself.
 fn file_part(file: &OutgoingFile) -> Result<Part> {
     match &file.place {
@@ -45,10 +73,7 @@ fn file_part(file: &OutgoingFile) -> Result<Part> {
             content.mime_type.clone_from(&file.mime_type);
             Ok(Part::file(content))
         }
-        Place::Path(_) => Err(Error::config(
-            "a peer cannot fetch a file of this machine",
-            "put the file where the peer can fetch it and attach its URI, or add its bytes as a part",
-        )),
+        Place::Path(_) => Err(unprepared()),
     }
 }
 
@@ -64,6 +89,11 @@ fn named_file(part: &Part) -> Option<Result<OutgoingFile>> {
     outgoing.name.clone_from(&file.name);
     outgoing.mime_type.clone_from(&file.mime_type);
     Some(outgoing.check().map(|()| outgoing))
+}
+
+/// A file of this machine that is neither uploaded nor read yet.
+fn unprepared() -> Error {
+    Error::config("a file of this machine is not ready to be sent", "give the reply once more")
 }
 
 /// The data of a reply without any text, as JSON.

@@ -1,13 +1,18 @@
 //! A reply on its way: the call that carries it.
 
-use molecule_proto::{Message, NotifyRequest, WorkspaceId};
+use molecule_proto::{Message, NotifyRequest, Part, WorkspaceId};
 
-use super::verdict::{Verdict, of_call, of_notify};
+use super::verdict::{Verdict, of_call, of_notify, of_preparation};
 use crate::call::Call;
 use crate::config::route::Route;
 use crate::effect::{EffectId, Outcome};
 use crate::endpoint::NotifyOnce;
 use crate::error::Result;
+use crate::flow::Flow;
+use crate::inbox::attachment::OutgoingFile;
+use crate::inbox::send_files::{inline, upload};
+use crate::inbox::sender::Sender;
+use crate::inbox::stored_reply::StoredReply;
 use crate::machine::{Cx, Machine, Step, pass};
 use crate::peer::{CallPeer, PeerCall};
 
@@ -16,6 +21,16 @@ use crate::peer::{CallPeer, PeerCall};
 pub(super) enum Flight {
     Message(Box<CallPeer>),
     Notice(Box<Call<NotifyOnce>>),
+    Files(Box<Flow<Result<Prepared>>>),
+}
+
+/// The files of a reply that are ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Prepared {
+    /// All files of a notice, each with a URI.
+    Uploaded(Vec<OutgoingFile>),
+    /// The files of this machine, as parts of a message to a peer.
+    Inline(Vec<Part>),
 }
 
 impl Flight {
@@ -31,6 +46,18 @@ impl Flight {
         Self::Notice(Box::new(Call::once(NotifyOnce(notice))))
     }
 
+    /// Uploads the files of this machine, or reads them if the reply goes to a peer.
+    pub(super) fn prepare(reply: &StoredReply) -> Self {
+        let (files, is_to_peer) = (reply.files.clone(), matches!(reply.to, Sender::Peer { .. }));
+        Self::Files(Box::new(Flow::new("reply", move |line| async move {
+            if is_to_peer {
+                inline(&line, &files).await.map(Prepared::Inline)
+            } else {
+                upload(&line, &files).await.map(Prepared::Uploaded)
+            }
+        })))
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Verdict> {
         match self {
             Self::Message(call) => match call.poll(cx) {
@@ -41,6 +68,10 @@ impl Flight {
                 Step::Done(sent) => Step::Done(of_notify(sent)),
                 other => pass(other),
             },
+            Self::Files(flow) => match flow.poll(cx) {
+                Step::Done(prepared) => Step::Done(of_preparation(prepared)),
+                other => pass(other),
+            },
         }
     }
 
@@ -48,6 +79,7 @@ impl Flight {
         match self {
             Self::Message(call) => call.feed(cx, id, outcome),
             Self::Notice(call) => call.feed(cx, id, outcome),
+            Self::Files(flow) => flow.feed(cx, id, outcome),
         }
     }
 
@@ -55,6 +87,7 @@ impl Flight {
         match self {
             Self::Message(call) => call.cancel(cx),
             Self::Notice(call) => call.cancel(cx),
+            Self::Files(flow) => flow.cancel(cx),
         }
     }
 }

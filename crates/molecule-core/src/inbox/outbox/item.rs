@@ -5,6 +5,7 @@ use std::time::Duration;
 use molecule_proto::{ActivityId, Time, UnixTime, WorkspaceId};
 
 use super::content::Content;
+use super::flight::Prepared;
 use crate::error::Result;
 use crate::inbox::journal::UnsentReply;
 use crate::inbox::message::InboundMessage;
@@ -97,12 +98,23 @@ impl Item {
         let (words, state) = match (&content, mark) {
             (Ok(Content::Notice(notice)), None) => (Some(Words::of(notice)), State::Unmarked),
             (Ok(Content::Notice(notice)), Some(_)) => (Some(Words::of(notice)), State::Doubt(now.mono)),
-            (Ok(Content::Message { .. }) | Err(_), _) => (None, State::Ready(now.mono)),
+            (Ok(Content::Message { .. } | Content::Unprepared { .. }) | Err(_), _) => (None, State::Ready(now.mono)),
         };
         let doubts = u32::from(mark.is_some());
         let why = mark.map_or("", |_| "the process ended while it was being sent").to_owned();
         let (since, age) = (reply.received_at, now.unix.since(reply.replied_at));
         Self { key, content, since, words, state, mark, failures: 0, doubts, why, pushed_at: now.mono, age }
+    }
+
+    /// Takes the files of the reply, which are ready to be sent.
+    pub(super) fn prepare(&mut self, now: Time, prepared: Prepared) {
+        if let Ok(Content::Unprepared { reply, id }) = &self.content {
+            self.content = Content::prepared(reply, id, prepared);
+        }
+        (self.words, self.state) = match &self.content {
+            Ok(Content::Notice(notice)) => (Some(Words::of(notice)), State::Unmarked),
+            Ok(_) | Err(_) => (None, State::Ready(now)),
+        };
     }
 
     /// Marks a notice that is sent after `waiting` others with the same words. `None` if it has a mark already, or needs

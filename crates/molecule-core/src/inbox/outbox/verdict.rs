@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use molecule_proto::{PostedAnswer, WorkspaceStatus};
 
+use super::flight::Prepared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ReplyEnd;
 use crate::peer::CallOutcome;
 use crate::session::Dialect;
 
 /// What the outcome of a call means for the reply that it carried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
     /// The reply came to its end.
     End(ReplyEnd),
@@ -24,6 +25,8 @@ pub(super) enum Verdict {
     },
     /// The notice may have arrived: the feed tells.
     Doubt(String),
+    /// The files of the reply are ready to be sent.
+    Prepared(Prepared),
     /// The call was cancelled.
     Cancelled,
 }
@@ -70,6 +73,11 @@ pub(super) fn of_call(called: Result<CallOutcome>, dialect: Option<Dialect>) -> 
         // The peer has the reply, and does not take it.
         CallOutcome::PeerError { .. } => Verdict::End(ReplyEnd::Refused(why)),
     }
+}
+
+/// Judges the preparation of a reply's files, which may be repeated.
+pub(super) fn of_preparation(prepared: Result<Prepared>) -> Verdict {
+    prepared.map_or_else(|error| of_error(&error), Verdict::Prepared)
 }
 
 /// Judges the request that carried a notice.
@@ -136,6 +144,7 @@ mod tests {
                 format!("again after {:?} at most {}", after.map(|after| after.as_secs()), cap.as_secs())
             }
             Verdict::Doubt(_) => "doubt".to_owned(),
+            Verdict::Prepared(_) => "prepared".to_owned(),
             Verdict::Cancelled => "cancelled".to_owned(),
         }
     }

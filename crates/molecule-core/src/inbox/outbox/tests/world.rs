@@ -9,7 +9,7 @@ use molecule_proto::{ActivityId, ActivityRow, ActivityType, AgentCard, Now, Time
 use serde_json::{Value, json};
 
 use crate::config::options::Options;
-use crate::effect::{Effect, EffectId, Fault, FaultKind, HostResult, Outcome, Sent};
+use crate::effect::{Effect, EffectId, Fault, FaultKind, HostOp, HostResult, LockId, Outcome, Sent};
 use crate::event::{Event, ReplyEnd};
 use crate::inbox::message::InboundMessage;
 use crate::inbox::outbox::{Outbox, OutboxStep, OutgoingReply, ReplyKey, ReplyRecord};
@@ -22,6 +22,8 @@ use crate::session::Session;
 pub(super) const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 pub(super) const PEER: &str = "414bc5a3-02a7-47dc-b86f-71e2e5767123";
 pub(super) const NOTIFY: &str = "POST /workspaces/:id/notify";
+pub(super) const UPLOAD: &str = "upload";
+pub(super) const READ: &str = "read";
 pub(super) const TRAIL: Duration = Duration::from_secs(35);
 
 /// The creation of every message, by the server's clock.
@@ -60,6 +62,15 @@ impl Answer {
 
     pub(super) fn fault(kind: FaultKind) -> Self {
         Self(Outcome::Failed(Fault::new(Sent::Maybe, kind)))
+    }
+
+    pub(super) fn file_read(content: &'static [u8]) -> Self {
+        Self(Outcome::Host(HostResult::FileRead(Bytes::from_static(content))))
+    }
+
+    /// A file cannot be sent, for this reason.
+    pub(super) fn file(sentence: &str) -> Self {
+        Self(Outcome::Failed(Fault::with_source(Sent::No, FaultKind::File, sentence)))
     }
 
     pub(super) fn unsent(kind: FaultKind) -> Self {
@@ -171,10 +182,25 @@ impl World {
                     assert!(!is_busy, "{request} twice at once");
                     self.in_flight.insert(id, (request, body));
                 }
-                // The store has no newer token.
-                OutboxStep::Step(Step::Start(id, Effect::Host(_))) => {
+                OutboxStep::Step(Step::Start(id, Effect::Upload(request, _, upload))) => {
+                    assert!(request.uri().path().ends_with("/chat/uploads"));
+                    let names: Vec<_> = upload.files.iter().map(|file| file.name.clone()).collect();
+                    self.in_flight.insert(id, (UPLOAD.to_owned(), json!(names)));
+                }
+                OutboxStep::Step(Step::Start(id, Effect::Host(HostOp::ReadFile(path, max_bytes)))) => {
+                    let asked = json!({"path": path, "max_bytes": max_bytes});
+                    self.in_flight.insert(id, (READ.to_owned(), asked));
+                }
+                // The store has no newer token, and no journal of a loop.
+                OutboxStep::Step(Step::Start(id, Effect::Host(op))) => {
+                    let result = match op {
+                        HostOp::Append(..) => HostResult::Appended,
+                        HostOp::Lock => HostResult::Locked(LockId(1)),
+                        HostOp::Unlock(_) => HostResult::Unlocked,
+                        _ => HostResult::Loaded(None),
+                    };
                     let mut cx = Cx { now: self.now, session: &mut self.session };
-                    self.outbox.feed(&mut cx, id, Outcome::Host(HostResult::Loaded(None))).unwrap();
+                    self.outbox.feed(&mut cx, id, Outcome::Host(result)).unwrap();
                 }
                 OutboxStep::Step(Step::Cancel(id)) => drop(self.in_flight.remove(&id).unwrap()),
                 OutboxStep::Step(Step::Event(Event::ReplyEnded { message, end })) => {
@@ -203,6 +229,10 @@ impl World {
     fn record(&mut self, key: ReplyKey, record: ReplyRecord) {
         let number = number_of(&key.row);
         match record {
+            ReplyRecord::Attached(files) => {
+                self.log.push(format!("record {number} attached"));
+                self.journal.get_mut(&key).unwrap().reply.files = files;
+            }
             ReplyRecord::Marked(mark) => {
                 self.log.push(format!("record {number} marked"));
                 let reply = self.journal.get_mut(&key).unwrap();
