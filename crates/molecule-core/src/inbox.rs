@@ -45,15 +45,21 @@ pub use sender::{PlatformKind, Sender};
 pub(crate) use stored_reply::MOST_HOPS;
 pub(crate) use work::{MAX_BACKOFF, MAX_WAITING};
 
+use std::time::Duration;
+
 use molecule_proto::Time;
 
 use crate::effect::{EffectId, Outcome};
-use crate::error::Result;
-use crate::machine::{Cx, Machine, Step, pass};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Lane};
+use crate::machine::{Cx, Machine, Step, Wake, pass};
 use open::Open;
 use work::Work;
 
 const OPERATION: &str = "run agent loop";
+
+/// The longest wait before a store that cannot be read is tried again.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Receives the agent's messages: a lane of [`Run`](crate::machines::Run).
 ///
@@ -62,11 +68,17 @@ const OPERATION: &str = "run agent loop";
 /// an id that is the same in every process. The machine ends well once it is drained, and with an error if the store
 /// cannot hold a journal.
 #[derive(Debug)]
-pub(crate) struct Inbox(State);
+pub(crate) struct Inbox {
+    state: State,
+    /// How often in a row it could not be opened.
+    failures: u32,
+}
 
 #[derive(Debug)]
 enum State {
     Opening(Open),
+    /// The store cannot be read now, and is tried again at this time.
+    Waiting(Time),
     Working(Box<Work>),
     Done,
 }
@@ -84,14 +96,15 @@ pub(crate) struct Wishes {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self(State::Opening(Open::new()))
+        Self { state: State::Opening(Open::new()), failures: 0 }
     }
 
     /// Reads no further messages, and waits for the handlers that run.
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
-        match &mut self.0 {
+        match &mut self.state {
             State::Opening(open) => open.cancel(cx),
             State::Working(work) => work.drain(cx),
+            State::Waiting(_) => self.state = State::Done,
             State::Done => {}
         }
     }
@@ -99,29 +112,37 @@ impl Inbox {
     /// Says whether the workspace is paused: no message is fetched or offered then. Handlers that run finish, and their
     /// replies are sent.
     pub(crate) fn hold(&mut self, is_held: bool) {
-        if let State::Working(work) = &mut self.0 {
+        if let State::Working(work) = &mut self.state {
             work.hold(is_held);
         }
     }
 
     /// Ends the inbox, whatever is left.
     pub(crate) fn close(&mut self, cx: &mut Cx<'_>) {
-        self.0 = State::Done;
+        self.state = State::Done;
         cx.session.handling = None;
     }
 
     /// Reports to the inbox that a heartbeat was answered, which the stream must show as well.
     pub(crate) fn beaten(&mut self, now: Time, sent_at: Time) {
-        if let State::Working(work) = &mut self.0 {
+        if let State::Working(work) = &mut self.state {
             work.beaten(now, sent_at);
         }
     }
 
+    /// Waits until the store is tried again: an agent whose disk fails for a while is online meanwhile.
+    fn wait(&mut self, cx: &Cx<'_>, error: &Error) -> Event {
+        self.failures = self.failures.saturating_add(1);
+        let wait = Duration::from_secs(1).saturating_mul(1 << (self.failures - 1).min(6)).min(MAX_WAIT);
+        self.state = State::Waiting(cx.now.mono + wait);
+        Event::Degraded { lane: Lane::Inbox, failures: self.failures, error: error.to_string() }
+    }
+
     /// Takes what the inbox asks of the loop.
     pub(crate) fn take_wishes(&mut self) -> Wishes {
-        match &mut self.0 {
+        match &mut self.state {
             State::Working(work) => work.take_wishes(),
-            State::Opening(_) | State::Done => Wishes::default(),
+            State::Opening(_) | State::Waiting(_) | State::Done => Wishes::default(),
         }
     }
 }
@@ -134,17 +155,32 @@ impl Machine for Inbox {
     }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
-        if let State::Opening(open) = &mut self.0 {
+        if let State::Waiting(at) = self.state {
+            if at > cx.now.mono {
+                return Step::Idle(Some(Wake { at, why: "open the inbox" }));
+            }
+            self.state = State::Opening(Open::new());
+        }
+        if let State::Opening(open) = &mut self.state {
             match open.poll(cx) {
-                Step::Done(Ok(opened)) => self.0 = State::Working(Box::new(Work::new(cx, opened))),
+                Step::Done(Ok(opened)) => {
+                    self.state = State::Working(Box::new(Work::new(cx, opened)));
+                    if self.failures > 0 {
+                        let failures = std::mem::take(&mut self.failures);
+                        return Step::Event(Event::Recovered { lane: Lane::Inbox, failures });
+                    }
+                }
+                Step::Done(Err(error)) if error.kind() == ErrorKind::Storage => {
+                    return Step::Event(self.wait(cx, &error));
+                }
                 Step::Done(Err(error)) => {
-                    self.0 = State::Done;
+                    self.state = State::Done;
                     return Step::Done(Err(error));
                 }
                 other => return pass(other),
             }
         }
-        let State::Working(work) = &mut self.0 else { return Step::Idle(None) };
+        let State::Working(work) = &mut self.state else { return Step::Done(Ok(())) };
         let step = work.poll(cx);
         cx.session.handling = Some(work.running());
         if let Step::Done(_) = step {
@@ -154,17 +190,18 @@ impl Machine for Inbox {
     }
 
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Opening(open) => open.feed(cx, id, outcome),
             State::Working(work) => work.feed(cx, id, outcome),
-            State::Done => Err(outcome),
+            State::Waiting(_) | State::Done => Err(outcome),
         }
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>) {
-        match &mut self.0 {
+        match &mut self.state {
             State::Opening(open) => open.cancel(cx),
             State::Working(work) => work.cancel(cx),
+            State::Waiting(_) => self.state = State::Done,
             State::Done => {}
         }
     }
