@@ -22,6 +22,10 @@ const NEVER_LAST: usize = 100;
 /// How often in a row the server may say that it does not have a row before it counts as a fault.
 const MAX_GONE: u32 = 4;
 
+/// How often in a row a smaller page of April's server that leaves rows out is given up for a larger one. After that the
+/// rows do not fit into any page.
+const MAX_GAPS: u32 = 20;
+
 /// The server's times have microseconds.
 const TICK: Duration = Duration::from_micros(1);
 
@@ -41,6 +45,8 @@ pub(super) struct Reader {
     most: u32,
     limit: u32,
     gone: u32,
+    /// How often in a row a page of April's server left rows out.
+    gaps: u32,
     /// The pages of the last pass from the base.
     pages: u32,
     has_warned_of_tail: bool,
@@ -114,6 +120,7 @@ impl Reader {
             most,
             limit: most,
             gone: 0,
+            gaps: 0,
             pages: 0,
             has_warned_of_tail: false,
             has_warned_of_unplaced: false,
@@ -319,8 +326,16 @@ impl Reader {
         date: Option<UnixTime>,
         is_done: IsDone<'_>,
     ) -> Vec<ActivityRow> {
+        let is_small = self.limit < self.most;
         self.grow();
         let oldest = entries.first().map(|oldest| oldest.place.clone());
+        let is_gap = !is_short && oldest.as_ref() > self.window.last();
+        if is_gap && is_small && self.gaps < MAX_GAPS {
+            // Larger pages were too large, which may have been a fault of the network: nothing is passed over yet.
+            self.gaps += 1;
+            return Vec::new();
+        }
+        self.gaps = 0;
         if let Some(backlog) = self.backlog.take() {
             let newest = entries.last().map(|newest| &newest.place);
             let clock = date.or(newest.map(|newest| newest.created_at)).unwrap_or_default();
@@ -333,7 +348,7 @@ impl Reader {
             };
             self.window.set_base(base.cloned());
         }
-        if !is_short && oldest.as_ref() > self.window.last() {
+        if is_gap && oldest.as_ref() > self.window.last() {
             let rows = entries.len();
             self.warnings.push(format!(
                 "the server shows only the newest {rows} rows of the feed: older messages that were not read are lost"

@@ -81,6 +81,27 @@ fn a_tail_of_more_than_a_page_is_read_whole_now_and_then_and_misses_nothing() {
 }
 
 #[test]
+fn a_small_page_of_aprils_server_that_leaves_rows_out_is_not_all_that_is_read() {
+    let mut world = begun(true, options());
+    world.model.fits = 4;
+    for _ in 0..3 {
+        (0..60).for_each(|_| drop(world.model.write(Duration::ZERO)));
+        world.pass(secs(20));
+    }
+    assert!(world.order.is_empty(), "{:?}", world.order);
+    world.model.fits = usize::MAX;
+    world.pass(secs(60));
+    world.assert_all_handed();
+    assert_eq!(world.warnings, [""; 0]);
+    // Rows that never fit are told of, and hold the others up for a while alone.
+    world.model.fits = 4;
+    (0..60).for_each(|_| drop(world.model.write(Duration::ZERO)));
+    world.pass(secs(300));
+    assert!(world.warnings.iter().any(|warning| warning.contains("are lost")), "{:?}", world.warnings);
+    assert!((181..240).contains(&world.order.len()), "{}", world.order.len());
+}
+
+#[test]
 fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     let mut model = Model::new(false);
     let rows: Vec<_> = (0..1200).map(|n| model.insert(model.now - secs(2000 - n), model.now)).collect();
