@@ -132,7 +132,7 @@ impl Feed {
     }
 
     /// The time from which readers see a row; `None` if they see it from the beginning.
-    fn visible_from(&self, seq: i64) -> Option<Time> {
+    pub(crate) fn visible_from(&self, seq: i64) -> Option<Time> {
         self.late.get(&seq).copied()
     }
 

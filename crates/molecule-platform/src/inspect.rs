@@ -1,7 +1,8 @@
 //! The getters with which a test inspects the platform without a request.
 
 use molecule_proto::{
-    ActivityRow, DeliveryMode, InboundSecret, QueueId, QueueItem, Token, WorkspaceId, WorkspaceStatus, WorkspaceView,
+    ActivityRow, DeliveryMode, InboundSecret, QueueId, QueueItem, Time, Token, WorkspaceId, WorkspaceStatus,
+    WorkspaceView,
 };
 
 use crate::platform::Platform;
@@ -45,6 +46,12 @@ impl Platform {
     /// The rows of a workspace's feed, newest first. Each has its number, on April's server too.
     pub fn activity(&self, id: &WorkspaceId) -> Vec<&ActivityRow> {
         self.feed.newest_first(id)
+    }
+
+    /// The time from which readers see a row of a feed, on the platform's monotonic clock; `None` if they see it from its
+    /// creation on.
+    pub fn activity_visible_from(&self, row: &ActivityRow) -> Option<Time> {
+        self.feed.visible_from(row.seq?)
     }
 
     /// The number of the newest row that the agent acknowledged; `None` if it acknowledged none.

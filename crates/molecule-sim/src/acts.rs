@@ -7,7 +7,6 @@ use molecule_core::effect::Slot;
 
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
-use crate::job::{self, JobKind};
 use crate::scenario::{Moment, ScenarioAction};
 use crate::trace::TraceEvent;
 use crate::world::{Happening, SECRET_MARK, World};
@@ -26,6 +25,9 @@ impl ScenarioAction {
             | Self::Hibernate
             | Self::Broke(_)
             | Self::Muted(_)
+            | Self::Writes(_)
+            | Self::Handler(_)
+            | Self::Poison { .. }
             | Self::Door(_)
             | Self::Database { .. }
             | Self::Weather(_)
@@ -75,6 +77,9 @@ impl World<'_> {
             ScenarioAction::Hibernate => drop(self.platform.hibernate(now, &workspace)),
             ScenarioAction::Broke(broke) => drop(self.platform.set_budget(&workspace, broke.then_some(0))),
             ScenarioAction::Muted(muted) => drop(self.platform.set_can_delegate(&workspace, !muted)),
+            ScenarioAction::Writes(writer) => self.writes(number, agent, *writer),
+            ScenarioAction::Handler(handler) => self.agents[agent].handler = *handler,
+            ScenarioAction::Poison { times, power } => self.agents[agent].poison = (*times, *power),
             ScenarioAction::Door(door) => self.peers.set(agent, door),
             ScenarioAction::Database { up } => {
                 self.platform.set_database_down(!up);
@@ -142,6 +147,7 @@ impl World<'_> {
     fn set_url(&mut self, agent: usize, number: Option<u8>) {
         let reported = number.map(|number| url(agent, number));
         self.agents[agent].published.extend(reported.clone());
+        self.agents[agent].was_pushed |= reported.is_some();
         self.agents[agent].reported_url.clone_from(&reported);
         let Some(process) = self.agents[agent].process else { return };
         if let Some(living) = self.process_mut(process) {
@@ -165,7 +171,7 @@ impl World<'_> {
         if let Some(process) = self.process_mut(number) {
             process.is_rival = true;
         }
-        self.begin(number, JobKind::Run, job::run());
+        self.begin_loop(agent, number);
     }
 
     /// Starts the program. Its loop may have ended in a process that still runs; that process ends first.

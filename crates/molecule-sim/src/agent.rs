@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use http::Uri;
-use molecule_core::{Config, Ended, ErrorKind, OnPause, Options};
+use molecule_core::{Config, Ended, ErrorKind, InboxOptions, OnPause, Options};
 use molecule_proto::{AgentCard, Time, Token, WorkspaceId};
 
 use crate::clock::{BEGINNING, HostClock};
 use crate::disk::Disk;
+use crate::handler::Handler;
 use crate::scenario::{AgentSetup, Crash};
 use crate::weather::{Gust, Route};
 
@@ -40,6 +41,12 @@ pub struct Agent {
     pub(crate) reported_url: Option<String>,
     /// Every URL that it ever reported, and the one that its workspace was created with.
     pub(crate) published: BTreeSet<String>,
+    /// How its handler behaves now.
+    pub(crate) handler: Handler,
+    /// How many more runs of the handler kill the process, and whether the power fails with it.
+    pub(crate) poison: (u8, bool),
+    /// Whether it ever reported a URL, so that messages were pushed to it.
+    pub(crate) was_pushed: bool,
     pub(crate) doom: Option<Crash>,
     /// Faults for the next request on each of these routes.
     pub(crate) strikes: VecDeque<(Route, Gust)>,
@@ -73,6 +80,7 @@ impl Agent {
         up_for: Duration,
     ) -> Self {
         let reported_url = setup.push.then(|| url(number, 0));
+        let (handler, was_pushed) = (setup.handler.unwrap_or_default(), setup.push);
         Self {
             setup,
             workspace,
@@ -84,6 +92,9 @@ impl Agent {
             looping_since: BEGINNING,
             asleep_until: BEGINNING,
             still_until: BEGINNING,
+            handler,
+            poison: (0, false),
+            was_pushed,
             published: reported_url.iter().cloned().chain([url(number, 0)]).collect(),
             reported_url,
             doom: None,
@@ -118,6 +129,9 @@ impl Agent {
             .card(AgentCard::new("simulated"))
             .heartbeat_interval(self.heartbeat())
             .state_interval(self.state());
+        if self.setup.handler.is_some() {
+            options = options.inbox(InboxOptions::new().watch(self.setup.watches));
+        }
         if self.setup.waits_on_pause {
             options = options.on_pause(OnPause::Wait);
         }

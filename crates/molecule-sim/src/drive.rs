@@ -115,8 +115,14 @@ impl World<'_> {
             self.begin(process, JobKind::Register, job::register());
         } else {
             self.agents[agent].loops(self.now);
-            self.begin(process, JobKind::Run, job::run());
+            self.begin_loop(agent, process);
         }
+    }
+
+    /// Begins the loop in a process.
+    pub(crate) fn begin_loop(&mut self, agent: usize, process: usize) {
+        let receives = self.agents[agent].setup.handler.is_some();
+        self.begin(process, JobKind::Run, if receives { job::run_with_inbox() } else { job::run() });
     }
 
     pub(crate) fn tries_again(&mut self, agent: usize, process: usize) {
@@ -147,7 +153,7 @@ impl World<'_> {
         match (ending, self.agents[agent].program) {
             (Ending::Register(Ok(_)), Program::Registering) => {
                 self.agents[agent].loops(self.now);
-                self.begin(who.process, JobKind::Run, job::run());
+                self.begin_loop(agent, who.process);
             }
             (Ending::Register(Err(error)), Program::Registering) => self.failed(agent, who.process, &error),
             (Ending::Run(Ok(ended)), _) => self.agents[agent].program = Program::Finished(ended),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use molecule_proto::WorkspaceStatus;
 
 use crate::agent::Program;
+use crate::handler::Handler;
 use crate::scenario::{AfterError, ScenarioAction};
 use crate::trace::TraceEvent;
 use crate::weather::Weather;
@@ -20,6 +21,8 @@ impl World<'_> {
             agent.disk.set_mood(crate::scenario::Mood::Fine);
             agent.strikes.clear();
             agent.doom = None;
+            agent.poison = (0, false);
+            agent.handler = Handler::default();
         }
         self.see_all(|_| TraceEvent::Finale);
         for agent in 0..self.agents.len() {
@@ -28,7 +31,10 @@ impl World<'_> {
             }
         }
         let slowest = self.agents.iter().map(|agent| agent.heartbeat().max(agent.state())).max().unwrap_or_default();
-        self.plan(self.now + Duration::from_secs(150) + 5 * slowest, Happening::StopAll);
+        // Replies wait for up to 300 s between two tries.
+        let receives = self.agents.iter().any(|agent| agent.setup.handler.is_some());
+        let replies = if receives { Duration::from_secs(300) } else { Duration::ZERO };
+        self.plan(self.now + Duration::from_secs(150) + 5 * slowest + replies, Happening::StopAll);
     }
 
     pub(crate) fn count_absences(&mut self) {
@@ -42,6 +48,7 @@ impl World<'_> {
 
     pub(crate) fn stop_all(&mut self) {
         self.see_all(|_| TraceEvent::Tick);
+        self.see_all(|_| TraceEvent::Settled);
         for agent in 0..self.agents.len() {
             self.agents[agent].setup.after_error = AfterError::End;
             self.stop(agent, false);

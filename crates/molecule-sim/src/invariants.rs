@@ -1,18 +1,28 @@
 //! The invariants that must hold in every world, one in each file, each with a name and a sentence.
 
 mod alive;
+mod answered;
+mod attempts;
 mod budget;
 mod calls;
+mod cursor;
 mod doubles;
 mod effects;
 mod ends;
+mod exchange;
 mod lanes;
 mod lost;
+mod messages;
+mod notices;
 mod online;
+mod order;
 mod origin;
 mod pace;
 mod paused;
+mod reached;
 mod repeats;
+mod replies;
+mod reply_ids;
 mod secrets;
 mod steps;
 mod tokens;
@@ -172,13 +182,22 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(effects::EveryStartEndsOnce::default()),
         Box::new(steps::StepsAreBounded),
         Box::new(online::OnlineAgainSoon::default()),
+        Box::new(order::NothingOvertakes::default()),
+        Box::new(answered::AnsweredIsWhatMayBe::default()),
+        Box::new(reply_ids::OneIdForAReply::default()),
+        Box::new(exchange::ExchangesEnd::default()),
+        Box::new(attempts::AttemptsAreBounded::default()),
+        Box::new(notices::NoticesComeOnce::default()),
+        Box::new(cursor::TheCursorPassesNothing::default()),
+        Box::new(reached::EveryMessageReachesTheHandler::default()),
+        Box::new(replies::NoReplyIsLost::default()),
     ]
 }
 
 /// The range of one agent's machines, for a map with the key [`Who`].
 fn of(agent: usize) -> std::ops::RangeInclusive<Who> {
     let least = Who { agent, process: 0, job: 0, kind: JobKind::Run };
-    let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::Card };
+    let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::ReplyTo };
     least..=most
 }
 

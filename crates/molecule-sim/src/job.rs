@@ -4,10 +4,12 @@ use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{CheckAccess, PollState, Secrets, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, Run, Wait,
+    Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, ReplyTo, Run,
+    Wait,
 };
 use molecule_core::{
-    CallOutcome, DelegationView, Ended, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Result, WaitFor,
+    CallOutcome, DelegationView, Ended, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, ReplyEnd, Result,
+    WaitFor,
 };
 use molecule_proto::{AgentCard, DelegationId, HeartbeatAnswer, Peer, QueueItem, StateAnswer, UpdateCardAnswer};
 
@@ -51,6 +53,8 @@ pub enum JobKind {
     QueueItem,
     /// `wait_queue_item()`, for at most this many seconds.
     WaitQueueItem(u16),
+    /// `reply_to()`.
+    ReplyTo,
 }
 
 /// The result of a machine.
@@ -73,6 +77,7 @@ pub enum Ending {
     WaitDelegation(Result<DelegationView>),
     QueueItem(Result<QueueItem>),
     WaitQueueItem(Result<QueueOutcome>),
+    ReplyTo(Result<ReplyEnd>),
 }
 
 impl Ending {
@@ -95,6 +100,7 @@ impl Ending {
             Self::WaitDelegation(result) => result.as_ref().err(),
             Self::QueueItem(result) => result.as_ref().err(),
             Self::WaitQueueItem(result) => result.as_ref().err(),
+            Self::ReplyTo(result) => result.as_ref().err(),
         }
     }
 }
@@ -140,6 +146,16 @@ impl<M: Machine + std::fmt::Debug> Job for Typed<M> {
 /// The loop.
 pub(crate) fn run() -> Box<dyn Job> {
     call(Run::new(), Ending::Run)
+}
+
+/// The loop that also receives messages.
+pub(crate) fn run_with_inbox() -> Box<dyn Job> {
+    call(Run::with_inbox(), Ending::Run)
+}
+
+/// `reply_to()`.
+pub(crate) fn reply_to(reply: ReplyTo) -> Box<dyn Job> {
+    call(reply, Ending::ReplyTo)
 }
 
 /// `register()`.

@@ -29,6 +29,8 @@ mod disk;
 mod door;
 mod drive;
 mod finale;
+mod handler;
+mod handling;
 mod hosted;
 mod idle;
 pub mod invariants;
@@ -53,13 +55,16 @@ pub use agent::{Agent, Program};
 pub use calls::{CallKind, PeerAsk, PeerWay};
 pub use disk::{Disk, WriteProgress};
 pub use door::{Door, Manner};
+pub use handler::{Handler, HandlerManner};
 pub use job::{Ending, JobKind};
 pub use molecule_proto::Dialect;
 pub use net::FAULTS;
 pub use peers::{AgentServers, By, Reached};
 pub use sabotage::{Saboteur, Saboteurs, Verdict};
-pub use scenario::{AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt};
+pub use scenario::{
+    AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt, Writer,
+};
 pub use strategies::{life, scenario};
-pub use trace::{About, Facts, OutcomeRecord, RequestRecord, Says, Sight, Taken, TraceEvent, Who};
+pub use trace::{About, Facts, HandlerSaid, OutcomeRecord, RequestRecord, Says, Sight, Taken, TraceEvent, Who};
 pub use weather::{Gust, RetryAfter, Route, SlowPart, Weather};
 pub use world::{RunResult, run, run_sabotaged, run_traced};

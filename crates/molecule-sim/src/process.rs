@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use molecule_core::Config;
 use molecule_core::effect::{EffectId, HostOp, Outcome};
 use molecule_core::machine::{Cx, Now, Session, Step};
+use molecule_core::{Config, InboundMessage};
 use molecule_host::Host;
 use molecule_proto::{DelegationId, QueueId};
 
@@ -24,6 +24,8 @@ pub(crate) struct Process {
     begun: u32,
     /// Host operations in flight.
     pub(crate) acts: BTreeMap<EffectId, HostOp>,
+    /// The messages that its handlers have.
+    pub(crate) handling: BTreeMap<EffectId, InboundMessage>,
     /// The process crashes instead of getting the outcome of this effect.
     pub(crate) fatal: Option<(EffectId, Crash)>,
     /// Its latest delegation.
@@ -53,6 +55,7 @@ impl Process {
             jobs: BTreeMap::new(),
             begun: 0,
             acts: BTreeMap::new(),
+            handling: BTreeMap::new(),
             fatal: None,
             delegation: None,
             queued: None,

@@ -80,7 +80,7 @@ pub(crate) fn about(route: Option<Route>, request: &Request<Bytes>) -> Option<Ab
             about.target = text("target_id").parse().ok();
             about.delegation = Some((text("idempotency_key"), text("task")));
         }
-        Route::Peers => {}
+        Route::Peers | Route::Notify => {}
         _ => return None,
     }
     Some(about)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::CallKind;
 use crate::door::Door;
+use crate::handler::Handler;
 use crate::weather::{Gust, Route, Weather};
 
 /// The setup of a world, and the actions that happen in it at given times. The same scenario gives the same run, to the
@@ -40,6 +41,9 @@ pub struct Setup {
     /// server.
     #[serde(default, skip_serializing_if = "is_false")]
     pub public: bool,
+    /// The longest time, in seconds, between a row's creation and its visibility in the feed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rows_late_s: u32,
     /// The agents, each of a workspace of its own.
     pub agents: Vec<AgentSetup>,
 }
@@ -68,6 +72,12 @@ pub struct AgentSetup {
     pub registers_first: bool,
     /// What the program does after the loop, or the register before it, failed.
     pub after_error: AfterError,
+    /// The handler of its messages; an agent without one receives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<Handler>,
+    /// Whether a loop with a handler uses the event stream.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub watches: bool,
 }
 
 /// Where an agent's token is when the world begins.
@@ -137,6 +147,17 @@ pub enum ScenarioAction {
     Broke(bool),
     /// The owner forbids the agent to call peers (`true`), or allows it (`false`).
     Muted(bool),
+    /// Somebody writes to the agent.
+    Writes(Writer),
+    /// The agent's handler behaves like this from now on.
+    Handler(Handler),
+    /// The next runs of the agent's handler kill its process half-way, and each time the program starts again.
+    Poison {
+        /// How many runs.
+        times: u8,
+        /// Whether the power fails each time.
+        power: bool,
+    },
     /// The agent's own A2A server behaves like this from now on.
     Door(Door),
     /// The platform's database goes down or comes back.
@@ -198,6 +219,29 @@ pub enum ScenarioAction {
         /// Whether its monotonic clock counts the suspended time.
         counted: bool,
     },
+}
+
+/// Who writes to an agent, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Writer {
+    /// A person.
+    User,
+    /// The agent with this index.
+    Peer(u8),
+    /// A chat in a channel, with this id.
+    Channel(u8),
+    /// GitHub's webhook.
+    Webhook,
+    /// The platform: requests wait for the agent.
+    Nudge,
+    /// The platform: the agent seems to hang.
+    StallProbe,
+    /// The platform: a schedule of April's server.
+    Schedule,
+    /// The agent with this index, to all of its organisation.
+    Broadcast(u8),
+    /// A person, who uploads a file without a message.
+    Upload,
 }
 
 /// How a process crashes.

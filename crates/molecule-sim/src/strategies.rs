@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use crate::calls::{CallKind, PeerAsk, PeerWay};
 use crate::door::{Door, Manner};
-use crate::scenario::{AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt};
+use crate::handler::{Handler, HandlerManner};
+use crate::scenario::{
+    AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt, Writer,
+};
 use crate::weather::{Gust, RetryAfter, Route, SlowPart, Weather};
 
 /// Scenarios of one minute to one hour with many actions.
@@ -52,13 +55,17 @@ fn setup() -> impl Strategy<Value = Setup> {
     let dialect = prop_oneof![Just(Dialect::Current), Just(Dialect::April)];
     let rate_limit = prop_oneof![6 => Just(None), 1 => (30u32..600).prop_map(Some), 1 => (6u32..60).prop_map(Some)];
     let agents = prop_oneof![3 => proptest::collection::vec(agent(), 1), 2 => proptest::collection::vec(agent(), 2..4)];
-    (dialect, any::<bool>(), rate_limit, agents).prop_map(|(dialect, provisioner, rate_limit, agents)| Setup {
-        dialect,
-        provisioner,
-        rate_limit,
-        public: false,
-        agents,
-    })
+    let rows_late_s = prop_oneof![2 => Just(0u32), 1 => 1u32..=30];
+    (dialect, any::<bool>(), rate_limit, agents, rows_late_s).prop_map(
+        |(dialect, provisioner, rate_limit, agents, rows_late_s)| Setup {
+            dialect,
+            provisioner,
+            rate_limit,
+            public: false,
+            rows_late_s,
+            agents,
+        },
+    )
 }
 
 fn agent() -> impl Strategy<Value = AgentSetup> {
@@ -73,17 +80,21 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
     let after_error = prop_oneof![Just(AfterError::End), Just(AfterError::Again), Just(AfterError::Restart)];
     let heartbeat_s = prop_oneof![4 => Just(30u32), 1 => 1u32..=60];
     let state_s = prop_oneof![4 => Just(30u32), 1 => 1u32..=300];
-    (token, any::<bool>(), heartbeat_s, state_s, any::<bool>(), any::<bool>(), after_error).prop_map(
-        |(token, push, heartbeat_s, state_s, waits_on_pause, registers_first, after_error)| AgentSetup {
+    let handler = proptest::option::weighted(0.4, (handler(), any::<bool>()));
+    (token, any::<bool>(), heartbeat_s, state_s, any::<bool>(), any::<bool>(), after_error, handler).prop_map(
+        |(token, push, heartbeat_s, state_s, waits_on_pause, registers_first, after_error, handler)| AgentSetup {
             count: 1,
             starts_within_s: 0,
             token,
-            push,
+            // Messages of an agent that polls all come through its feed.
+            push: push && handler.is_none(),
             heartbeat_s,
             state_s,
             waits_on_pause,
             registers_first,
             after_error,
+            handler: handler.map(|(handler, _)| handler),
+            watches: handler.is_some_and(|(_, watches)| watches),
         },
     )
 }
@@ -109,6 +120,9 @@ fn act() -> impl Strategy<Value = ScenarioAction> {
         5 => (call(), prop_oneof![3 => Just(None), 1 => (0u32..20_000).prop_map(Some)], any::<bool>())
             .prop_map(|(call, gives_up_ms, dies)| ScenarioAction::Call { call, gives_up_ms, dies: dies && gives_up_ms.is_some() }),
         3 => program(),
+        8 => writer().prop_map(ScenarioAction::Writes),
+        2 => handler().prop_map(ScenarioAction::Handler),
+        1 => (1u8..5, any::<bool>()).prop_map(|(times, power)| ScenarioAction::Poison { times, power }),
         3 => door().prop_map(ScenarioAction::Door),
         3 => crash().prop_map(ScenarioAction::Crash),
         3 => prop_oneof![
@@ -144,6 +158,35 @@ fn program() -> impl Strategy<Value = ScenarioAction> {
         2 => Just(ScenarioAction::ConnectionsDie),
         3 => Just(ScenarioAction::Start),
     ]
+}
+
+fn writer() -> impl Strategy<Value = Writer> {
+    prop_oneof![
+        6 => Just(Writer::User),
+        4 => peer().prop_map(Writer::Peer),
+        2 => (0u8..2).prop_map(Writer::Channel),
+        1 => Just(Writer::Webhook),
+        1 => Just(Writer::Nudge),
+        1 => Just(Writer::StallProbe),
+        1 => Just(Writer::Schedule),
+        1 => peer().prop_map(Writer::Broadcast),
+        1 => Just(Writer::Upload),
+    ]
+}
+
+fn handler() -> impl Strategy<Value = Handler> {
+    let manner = prop_oneof![
+        6 => Just(HandlerManner::Echo),
+        2 => Just(HandlerManner::Continues),
+        1 => Just(HandlerManner::Nothing),
+        2 => (0u16..200).prop_map(HandlerManner::Later),
+        1 => Just(HandlerManner::Fails),
+        2 => (1u8..4).prop_map(HandlerManner::FailsFirst),
+        1 => Just(HandlerManner::Panics),
+        1 => Just(HandlerManner::Uncalled),
+    ];
+    let takes_ms = prop_oneof![2 => Just(0u32), 2 => 0u32..2_000, 1 => 2_000u32..60_000];
+    (manner, takes_ms).prop_map(|(manner, takes_ms)| Handler { manner, takes_ms })
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
@@ -278,6 +321,10 @@ fn route() -> impl Strategy<Value = Route> {
         1 => Just(Route::Delegations),
         1 => Just(Route::QueueItem),
         1 => Just(Route::CheckAccess),
+        3 => Just(Route::Feed),
+        1 => Just(Route::Ack),
+        3 => Just(Route::Notify),
+        2 => Just(Route::Events),
     ]
 }
 

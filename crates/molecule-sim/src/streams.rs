@@ -246,12 +246,15 @@ mod tests {
             waits_on_pause: false,
             registers_first: false,
             after_error: AfterError::End,
+            handler: None,
+            watches: false,
         };
         let setup = Setup {
             dialect: Dialect::Current,
             provisioner: false,
             rate_limit: None,
             public: false,
+            rows_late_s: 0,
             agents: vec![agent],
         };
         Scenario { about: String::new(), seed, lasts_s: 100_000, setup, acts: Vec::new() }

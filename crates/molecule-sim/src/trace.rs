@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use molecule_core::Event;
-use molecule_core::effect::{EffectId, FaultKind, HostOp, HostResult, Outcome, Sent};
+use molecule_core::effect::{EffectId, FaultKind, Handled, HostOp, HostResult, Outcome, Sent};
 use molecule_core::machine::{Now, StopLevel};
+use molecule_core::{Event, InboundMessage};
 use molecule_platform::Platform;
 use molecule_proto::{Time, WorkspaceId};
 
@@ -58,6 +58,8 @@ pub struct Facts<'a> {
     pub peers: &'a AgentServers,
     /// Whether the network has no faults and the database is up.
     pub fair: bool,
+    /// Whether the agents share a rate limit.
+    pub is_limited: bool,
 }
 
 /// An event of a run.
@@ -68,6 +70,8 @@ pub enum TraceEvent<'a> {
     Asked(&'a RequestRecord),
     /// The machine starts a host operation.
     HostAsked(EffectId, &'a HostOp),
+    /// The machine offers a message to the application's handler.
+    Offered(EffectId, &'a InboundMessage),
     /// The machine cancels an effect.
     Cancelled(EffectId),
     /// The platform answers a request, perhaps with a token that it minted.
@@ -116,6 +120,8 @@ pub enum TraceEvent<'a> {
     Handed(&'a str),
     /// All faults ended for good.
     Finale,
+    /// The agents had enough time since then; they are stopped next.
+    Settled,
     /// Time passed; sent every 10 s.
     Tick,
     /// The world ended; nothing is in flight.
@@ -180,10 +186,26 @@ pub struct OutcomeRecord {
     pub says: Option<Says>,
     /// The peers in the answer, each with its URL if it has one.
     pub peers: Vec<(WorkspaceId, Option<String>)>,
+    /// What a handler said that did not fail.
+    pub said: Option<HandlerSaid>,
     /// The text of the answer's `error` field.
     pub error: Option<String>,
     /// Its `Debug` output.
     pub printed: String,
+}
+
+/// What a handler said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandlerSaid {
+    /// A reply.
+    Reply {
+        /// Whether it may answer a reply.
+        is_continued: bool,
+    },
+    /// There is nothing to say.
+    Nothing,
+    /// The reply follows later.
+    Later,
 }
 
 /// The state of a workspace in an answer.
@@ -245,6 +267,7 @@ impl OutcomeRecord {
             says: None,
             peers: Vec::new(),
             error: None,
+            said: None,
             locked: matches!(outcome, Outcome::Host(HostResult::Locked(_))),
             printed: format!("{outcome:?}"),
         };
@@ -256,12 +279,18 @@ impl OutcomeRecord {
                     crate::read::head(&mut landing, head, None, clock);
                 }
             }
+            Outcome::Handled(handled) => {
+                landing.said = Some(match handled {
+                    Handled::Reply(Some(reply)) => HandlerSaid::Reply { is_continued: reply.is_continued() },
+                    Handled::Reply(None) => HandlerSaid::Nothing,
+                    Handled::Later => HandlerSaid::Later,
+                });
+            }
             Outcome::Host(_)
             | Outcome::Staged(..)
             | Outcome::Saved(_)
             | Outcome::Progress(_)
             | Outcome::Part(_)
-            | Outcome::Handled(_)
             | Outcome::Decoded(_) => {}
         }
         landing
@@ -277,6 +306,16 @@ impl fmt::Debug for TraceEvent<'_> {
                 None => write!(f, "asks {} {}", ask.id.0, ask.printed),
             },
             Self::HostAsked(id, op) => write!(f, "asks {} {op:?}", id.0),
+            Self::Offered(id, message) => {
+                write!(
+                    f,
+                    "offers {} message {} of {}, attempt {}",
+                    id.0,
+                    message.id(),
+                    message.sender(),
+                    message.attempt()
+                )
+            }
             Self::Cancelled(id) => write!(f, "cancels {}", id.0),
             Self::Answered(ask, status, token) => {
                 let minted = if token.is_some() { ", with a token" } else { "" };
@@ -309,6 +348,7 @@ impl fmt::Debug for TraceEvent<'_> {
             Self::Acted(act) => write!(f, "ACT {act:?}"),
             Self::Handed(_) => f.write_str("a token is handed over"),
             Self::Finale => f.write_str("FINALE"),
+            Self::Settled => f.write_str("SETTLED"),
             Self::Tick => f.write_str("tick"),
             Self::Over => f.write_str("OVER"),
         }

@@ -60,7 +60,7 @@ impl World<'_> {
             Effect::Fetch(..) | Effect::Upload(..) => {
                 unreachable!("no scenario's agent installs plugins or sends files")
             }
-            Effect::Handle(_) => unreachable!("no scenario's agent has an inbox"),
+            Effect::Handle(handle) => self.handle(who, id, handle.message, crash),
             Effect::Host(op) => self.perform(who, id, op, crash),
             Effect::Decode(_) => unreachable!("read above"),
         }

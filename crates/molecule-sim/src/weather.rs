@@ -174,6 +174,12 @@ pub enum Route {
     Delegate,
     /// `GET /workspaces/:id/delegations`.
     Delegations,
+    /// `GET /workspaces/:id/activity`.
+    Feed,
+    /// `POST /workspaces/:id/activity/ack`.
+    Ack,
+    /// `POST /workspaces/:id/notify`.
+    Notify,
     /// `GET /workspaces/:id/events/stream`, and each event on the stream.
     Events,
     /// `POST` to a peer's own URL.
@@ -204,6 +210,9 @@ impl Route {
             ("GET", ["workspaces", _, "a2a", "queue", _]) => Self::QueueItem,
             ("POST", ["workspaces", _, "delegate"]) => Self::Delegate,
             ("GET", ["workspaces", _, "delegations"]) => Self::Delegations,
+            ("GET", ["workspaces", _, "activity"]) => Self::Feed,
+            ("POST", ["workspaces", _, "activity", "ack"]) => Self::Ack,
+            ("POST", ["workspaces", _, "notify"]) => Self::Notify,
             ("GET", ["workspaces", _, "events", "stream"]) => Self::Events,
             _ => return None,
         })

@@ -9,7 +9,7 @@ use molecule_core::CallOutcome;
 use molecule_core::effect::EffectId;
 use molecule_core::machine::Now;
 use molecule_platform::{Config, DispatchId, Platform};
-use molecule_proto::{Time, Token};
+use molecule_proto::{ActivityId, Time, Token};
 
 use crate::agent::{Agent, ORGANISATION};
 use crate::clock::BEGINNING;
@@ -80,6 +80,10 @@ pub(crate) enum Happening {
     StreamFlows(u64),
     /// A stream may have been silent for too long.
     StreamSilent(u64),
+    /// A handler ends.
+    HandlerEnds { process: usize, job: u32, id: EffectId },
+    /// An application gives a reply that its handler put off.
+    RepliesLate { agent: usize, message: ActivityId },
     /// The platform's wake.
     PlatformWakes,
     /// A host operation is done.
@@ -150,7 +154,7 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, trace: Option<TraceLines>) -> Self {
         let setup = &scenario.setup;
         let mut rng = Rng::with_seed(scenario.seed);
-        let platform = Platform::new(
+        let mut platform = Platform::new(
             Config::new(setup.dialect)
                 .provisioner(setup.provisioner)
                 .development(!setup.public)
@@ -159,6 +163,7 @@ impl<'a> World<'a> {
                 .organisation(setup.rate_limit.map(|_| ORGANISATION.to_owned()))
                 .seed(rng.u64(..)),
         );
+        platform.set_rows_late(Duration::from_secs(setup.rows_late_s.into()));
         let mut world = Self {
             scenario,
             now: BEGINNING,
@@ -259,6 +264,8 @@ impl<'a> World<'a> {
             Happening::Returns(id) => self.returns(id),
             Happening::StreamFlows(stream) => self.stream_flows(stream),
             Happening::StreamSilent(stream) => self.stream_silent(stream),
+            Happening::HandlerEnds { process, job, id } => self.handler_ends(process, job, id),
+            Happening::RepliesLate { agent, message } => self.replies_late(agent, message),
             Happening::PlatformWakes => self.platform_wakes(),
             Happening::Performed { process, job, id } => self.performed(process, job, id),
             Happening::GivesUp { process, job, dies: false } => self.gives_up(process, job),
@@ -290,13 +297,14 @@ impl<'a> World<'a> {
             }
             Happening::Wake { process, .. }
             | Happening::Performed { process, .. }
+            | Happening::HandlerEnds { process, .. }
             | Happening::GivesUp { process, .. }
             | Happening::TriesAgain { process, .. } => self.process(*process)?.agent,
             Happening::Lands(flight) => self.process(self.flights.get(flight)?.who.process)?.agent,
             Happening::StreamFlows(stream) | Happening::StreamSilent(stream) => {
                 self.process(self.streams.get(stream)?.who.process)?.agent
             }
-            Happening::Starts(agent) => *agent,
+            Happening::Starts(agent) | Happening::RepliesLate { agent, .. } => *agent,
             Happening::Finale => {
                 let last = self.agents.iter().map(|agent| agent.asleep_until.max(agent.still_until)).max()?;
                 return (last > self.now).then_some(last);
@@ -361,6 +369,7 @@ impl<'a> World<'a> {
             agents: &self.agents,
             peers: &self.peers,
             fair: self.weather.is_fair() && self.database_up,
+            is_limited: self.scenario.setup.rate_limit.is_some(),
         };
         let remembered = self.process(who.process).map_or(0, |process| process.session.peers().len());
         let clock = self.agents[who.agent].clock.read(self.now);

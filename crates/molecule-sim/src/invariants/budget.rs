@@ -144,7 +144,7 @@ impl WithinBudgetAndBackoff {
                 return Err(format!("{} comes {:?} before the window refills", ask.printed, refills.since(now)));
             }
         }
-        if now < backoff.until {
+        if now < backoff.until && !lane.is_of_the_inbox() {
             let early = backoff.until.since(now);
             return Err(format!("{} comes {early:?} early, after {} failures", ask.printed, backoff.failures));
         }
@@ -161,6 +161,8 @@ impl WithinBudgetAndBackoff {
         let turns = 60 / agent.setup.heartbeat_s.max(1) + 60 / agent.setup.state_s.max(1);
         // Each of three lanes may be told every time to come again within 1 s.
         let most = 3 * 60 + 6 * usize::try_from(turns).unwrap_or(usize::MAX / 12);
+        // The feed is read at least every 5 s, and replies are sent.
+        let most = if agent.setup.handler.is_some() { most + 300 } else { most };
         if lately.len() > most {
             return Err(format!("{} requests within a minute", lately.len()));
         }
@@ -175,6 +177,8 @@ impl WithinBudgetAndBackoff {
             // A wait polls six times within half a minute, then at most once in 15 s; each poll is one request unless
             // the bearer changes.
             JobKind::WaitDelegation(limit_s) | JobKind::WaitQueueItem(limit_s) => (8 + u32::from(limit_s) / 15) * 4,
+            // Its outbox tries again as long as its limit allows.
+            JobKind::ReplyTo => 100,
             _ if route == Route::Register => 2 * MOST_OF_A_CALL,
             _ => MOST_OF_A_CALL,
         };
@@ -258,6 +262,8 @@ impl Backoff {
 fn interval(agent: &Agent, lane: Lane) -> Duration {
     match lane {
         Lane::State => agent.state(),
-        Lane::Heartbeat | Lane::Register | Lane::Events | Lane::Call => agent.heartbeat(),
+        Lane::Heartbeat | Lane::Register | Lane::Events | Lane::Feed | Lane::Ack | Lane::Outbox | Lane::Call => {
+            agent.heartbeat()
+        }
     }
 }

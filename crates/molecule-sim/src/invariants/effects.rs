@@ -37,7 +37,7 @@ impl Invariant for EveryStartEndsOnce {
         let process = sight.who.process;
         match &sight.seen {
             TraceEvent::Asked(ask) => self.begins(process, ask.id),
-            TraceEvent::HostAsked(id, _) => self.begins(process, *id),
+            TraceEvent::HostAsked(id, _) | TraceEvent::Offered(id, _) => self.begins(process, *id),
             TraceEvent::Cancelled(id) => match self.open.get_mut(&(process, *id)) {
                 Some(open @ OpenEffect::Wanted) => {
                     *open = OpenEffect::Cancelled;

@@ -50,6 +50,8 @@ struct Life {
 const AT_ONCE: Duration = Duration::from_millis(100);
 /// The longest that a stop takes with a request in flight: its timeout, and a moment to store the answer.
 const FINISHING: Duration = Duration::from_secs(31);
+/// The longest that a stop waits for handlers and replies, before the last heartbeat.
+const DRAINING: Duration = Duration::from_secs(31);
 /// The same for a register without a bearer: it may mint a token, and has the timeout of its whole call.
 const FINISHING_A_MINT: Duration = Duration::from_secs(91);
 
@@ -61,7 +63,7 @@ impl Invariant for EndsForAReason {
     fn sentence(&self) -> &'static str {
         "the loop ends when the platform said paused, or twice and an interval apart deleted, when it was stopped, or when the \
          credential is dead and registering was refused three times, each an interval after the one before; fails only before it has registered; and when it is stopped it ends within 100 ms, \
-         or as soon as a register is finished"
+         or as soon as a register is finished, and its handlers and replies, for which it waits 30 s, before a last heartbeat"
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
@@ -101,8 +103,10 @@ impl Invariant for EndsForAReason {
             }
             seen => {
                 if let Some(life) = self.loops.get_mut(&who) {
-                    let end_interval = end_interval(&sight.facts.agents[who.agent]);
-                    life.see(sight.at, sight.clock.mono, end_interval, seen);
+                    let agent = &sight.facts.agents[who.agent];
+                    let end_interval = end_interval(agent);
+                    let drains = agent.setup.handler.is_some();
+                    life.see(sight.at, sight.clock.mono, end_interval, drains, seen);
                 }
             }
         }
@@ -151,7 +155,7 @@ impl EndsForAReason {
 }
 
 impl Life {
-    fn see(&mut self, at: Time, clock: Time, end_interval: Duration, seen: &TraceEvent<'_>) {
+    fn see(&mut self, at: Time, clock: Time, end_interval: Duration, drains: bool, seen: &TraceEvent<'_>) {
         match seen {
             TraceEvent::Asked(ask) => {
                 self.asked = true;
@@ -165,7 +169,9 @@ impl Life {
             TraceEvent::Stopping(StopLevel::Now) => self.ends_by = Some(at + AT_ONCE),
             TraceEvent::Stopping(StopLevel::Finish) => {
                 let storing = if self.storing { FINISHING } else { AT_ONCE };
-                self.ends_by = Some(at + self.register_under_way.unwrap_or(storing));
+                let finishing = self.register_under_way.unwrap_or(storing);
+                let finishing = if drains { finishing.max(DRAINING) + FINISHING } else { finishing };
+                self.ends_by = Some(at + finishing);
             }
             _ => {}
         }

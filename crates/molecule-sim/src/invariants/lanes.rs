@@ -1,6 +1,6 @@
 //! Invariant: at most one request is in flight in each lane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use molecule_core::effect::EffectId;
 
@@ -12,7 +12,7 @@ use crate::weather::Route;
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct OneRequestPerLane {
-    open: BTreeMap<(Who, Lane), EffectId>,
+    open: BTreeMap<(Who, Lane), BTreeSet<EffectId>>,
 }
 
 /// The lanes of a loop, and that of a call.
@@ -22,6 +22,11 @@ pub(super) enum Lane {
     State,
     Register,
     Events,
+    /// Reads of the feed: for messages, and for a notice that may have arrived.
+    Feed,
+    Ack,
+    /// Replies, one at a time for each recipient.
+    Outbox,
     /// The only lane of a call outside the loop.
     Call,
 }
@@ -32,20 +37,38 @@ impl Lane {
             (JobKind::Run, Some(Route::Heartbeat)) => Self::Heartbeat,
             (JobKind::Run, Some(Route::State)) => Self::State,
             (JobKind::Run, Some(Route::Events)) => Self::Events,
+            (JobKind::Run, Some(Route::Feed)) => Self::Feed,
+            (JobKind::Run, Some(Route::Ack)) => Self::Ack,
+            (JobKind::Run, Some(Route::A2a | Route::Notify)) => Self::Outbox,
             (JobKind::Run, _) => Self::Register,
             _ => Self::Call,
         }
     }
 }
 
+impl Lane {
+    /// The most requests that are in flight in it.
+    fn most(self) -> usize {
+        match self {
+            Self::Heartbeat | Self::State | Self::Register | Self::Events | Self::Ack | Self::Call => 1,
+            Self::Feed => 2,
+            Self::Outbox => 8,
+        }
+    }
+
+    /// Returns whether it belongs to the receipt of messages, and has a backoff of its own.
+    pub(super) fn is_of_the_inbox(self) -> bool {
+        matches!(self, Self::Events | Self::Feed | Self::Ack | Self::Outbox)
+    }
+}
+
 impl OneRequestPerLane {
     /// Removes an ended request of a machine, or all of its requests.
     fn close(&mut self, who: Who, ended: Option<EffectId>) {
-        for lane in [Lane::Heartbeat, Lane::State, Lane::Register, Lane::Events, Lane::Call] {
-            if self.open.get(&(who, lane)).is_some_and(|id| ended.is_none_or(|ended| ended == *id)) {
-                self.open.remove(&(who, lane));
-            }
-        }
+        self.open.retain(|(of, _), open| {
+            open.retain(|id| *of != who || ended.is_some_and(|ended| ended != *id));
+            !open.is_empty()
+        });
     }
 }
 
@@ -55,15 +78,17 @@ impl Invariant for OneRequestPerLane {
     }
 
     fn sentence(&self) -> &'static str {
-        "at most one request is under way in each lane of the loop, and in each call"
+        "at most one request is under way in each lane of the loop, and in each call; but two reads of the feed, and eight replies"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match &sight.seen {
             TraceEvent::Asked(ask) => {
                 let lane = Lane::of(sight.who, ask);
-                if let Some(other) = self.open.insert((sight.who, lane), ask.id) {
-                    return Err(format!("{lane:?}: {} while {other:?} is under way", ask.printed));
+                let open = self.open.entry((sight.who, lane)).or_default();
+                open.insert(ask.id);
+                if open.len() > lane.most() {
+                    return Err(format!("{lane:?}: {} while {open:?} is under way", ask.printed));
                 }
             }
             TraceEvent::Landed(landing, _) => self.close(sight.who, Some(landing.id)),

@@ -262,7 +262,8 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
         | JobKind::Delegations
         | JobKind::WaitDelegation(_)
         | JobKind::QueueItem
-        | JobKind::WaitQueueItem(_) => false,
+        | JobKind::WaitQueueItem(_)
+        | JobKind::ReplyTo => false,
     };
     does && agent.process == Some(sight.who.process)
 }

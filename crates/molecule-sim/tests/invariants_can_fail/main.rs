@@ -5,6 +5,7 @@
 mod careless;
 mod clumsy;
 mod deaf;
+mod forgetful;
 mod greedy;
 mod mistaken;
 mod talkative;
@@ -12,13 +13,28 @@ mod talkative;
 use std::io::Write;
 
 use molecule_sim::campaign::made_up;
-use molecule_sim::{JobKind, Saboteur, library, run_sabotaged, scenario};
+use molecule_sim::{JobKind, Saboteur, Scenario, library, run_sabotaged, scenario};
 
 /// Runs scenarios, the kept ones first, until one breaks this invariant.
 fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
+    breaks_in(|_| true, invariant, mistake, saboteur);
+}
+
+/// Runs the scenarios whose agents receive messages until one breaks this invariant.
+fn breaks_receiving<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
+    let receives = |scenario: &Scenario| scenario.setup.agents.iter().any(|agent| agent.handler.is_some());
+    breaks_in(receives, invariant, mistake, saboteur);
+}
+
+fn breaks_in<S: Saboteur + 'static>(
+    which: impl Fn(&Scenario) -> bool,
+    invariant: &str,
+    mistake: &str,
+    saboteur: impl Fn(JobKind) -> Option<S>,
+) {
     let saboteur = |kind| saboteur(kind).map(|saboteur| Box::new(saboteur) as Box<dyn Saboteur>);
     let kept = library::all().unwrap().into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents"));
-    let worlds = kept.map(|(_, scenario)| scenario).chain(made_up(scenario(), 3).take(400));
+    let worlds = kept.map(|(_, scenario)| scenario).chain(made_up(scenario(), 3).take(400)).filter(which);
     for (number, scenario) in (1..).zip(worlds) {
         let Some(broken) = run_sabotaged(&scenario, &saboteur).broken else { continue };
         if broken.name == invariant && broken.why.contains(mistake) {
@@ -188,4 +204,52 @@ fn calls_end_in_time_and_truthfully() {
     breaks(name, "the same call may be made again", of_peers(careless::Mishears::a_failed_lookup));
     let of_waits = |kind| matches!(kind, JobKind::WaitQueueItem(_)).then_some(careless::GivesTheQueueUp);
     breaks(name, "it waited for Failed", of_waits);
+}
+
+#[test]
+fn every_message_reaches_the_handler() {
+    let name = "every message reaches the handler";
+    breaks_receiving(name, "never reached the handler", of_the_loop(forgetful::OverlooksTheFirst::default));
+}
+
+#[test]
+fn nothing_overtakes() {
+    breaks_receiving("nothing overtakes", "which came first", of_the_loop(forgetful::OverlooksTheFirst::default));
+}
+
+#[test]
+fn the_cursor_passes_nothing() {
+    breaks_receiving("the cursor passes nothing", "is not handled", of_the_loop(forgetful::OverlooksTheFirst::default));
+}
+
+#[test]
+fn attempts_are_bounded() {
+    breaks_receiving("attempts are bounded", "for the 4th time", of_the_loop(|| forgetful::KeepsNoJournal));
+}
+
+#[test]
+fn one_id_for_a_reply() {
+    breaks_receiving("one id for a reply", "and had", of_the_loop(forgetful::RenamesReplies::default));
+}
+
+#[test]
+fn answered_is_what_may_be() {
+    let name = "answered is what may be";
+    breaks_receiving(name, "nobody reads that", of_the_loop(forgetful::Misreads::webhooks));
+    breaks_receiving(name, "is a reply, and is answered", of_the_loop(forgetful::Misreads::replies));
+}
+
+#[test]
+fn exchanges_end() {
+    breaks_receiving("exchanges end", "by the 10th reply in a row", of_the_loop(forgetful::Misreads::hops));
+}
+
+#[test]
+fn notices_come_once() {
+    breaks_receiving("notices come once", "for the 2th time", of_the_loop(forgetful::NotifiesTwice::default));
+}
+
+#[test]
+fn no_reply_is_lost() {
+    breaks_receiving("no reply is lost", "reached nobody", of_the_loop(|| forgetful::NotifiesNobody));
 }

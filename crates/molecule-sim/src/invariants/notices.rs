@@ -1,0 +1,52 @@
+//! Invariant: people see a reply once.
+
+use std::collections::BTreeMap;
+
+use super::messages::Answer;
+use super::{Invariant, KnownSecrets, is_dead};
+use crate::trace::{Sight, TraceEvent};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NoticesComeOnce {
+    /// By agent and text: how often the platform took the notice.
+    taken: BTreeMap<(usize, String), u32>,
+    doubles: BTreeMap<usize, u32>,
+    crashes: BTreeMap<usize, u32>,
+}
+
+impl Invariant for NoticesComeOnce {
+    fn name(&self) -> &'static str {
+        "notices come once"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "the user gets each reply once, but for at most one double for each end of a process"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
+        let agent = sight.who.agent;
+        match &sight.seen {
+            TraceEvent::Answered(ask, status, _) if ask.route == Some(Route::Notify) && status.is_success() => {
+                let Some(answer) = Answer::of(sight.who.kind, ask) else { return Ok(()) };
+                let taken = self.taken.entry((agent, answer.text)).or_default();
+                *taken += 1;
+                if *taken > 1 {
+                    let doubles = self.doubles.entry(agent).or_default();
+                    *doubles += 1;
+                    let crashes = self.crashes.get(&agent).copied().unwrap_or_default();
+                    if *doubles > crashes {
+                        return Err(format!(
+                            "the user gets the reply to {} for the {taken}th time, the {doubles}th double after {crashes} crashes",
+                            answer.row
+                        ));
+                    }
+                }
+            }
+            seen if is_dead(seen) => *self.crashes.entry(agent).or_default() += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+}
