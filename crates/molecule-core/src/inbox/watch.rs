@@ -195,6 +195,10 @@ impl Watch {
         let timeouts = &cx.session.config().timeouts;
         let limits: Limits = timeouts.limits(timeouts.request, MAX_BODY).repeated(Repeat::Always).read(SILENCE);
         let until = cx.now.mono + limits.total;
+        if until <= cx.now.mono {
+            // At the end of time a stream would be given up as soon as it is opened, and opened again.
+            return WatchStep::Idle(None);
+        }
         let id = cx.session.next_effect();
         cx.session.counters.sent(0, self.failures > 0);
         self.beat_due = None;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, HostOp, Outcome, Sent};
+use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Handle, HostOp, Outcome, Sent};
 use molecule_core::machine::{MAX_STEPS, Machine, Step, Wake};
 use molecule_core::proto::Time;
 use molecule_core::{Event, Result};
@@ -289,7 +289,8 @@ where
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
-        Effect::Handle(_) | Effect::Decode(_) => Reply::Never,
+        Effect::Handle(_) => Reply::Now(Handle::returned(Ok::<_, String>(Some("done".into())))),
+        Effect::Decode(_) => Reply::Never,
         Effect::Http(request, _) | Effect::Upload(request, ..) | Effect::Watch(request, _) => {
             server(&Seen::new(request, agent.now))
         }

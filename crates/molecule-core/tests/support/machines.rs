@@ -6,8 +6,8 @@ use molecule_core::effect::FaultKind;
 use molecule_core::endpoint::{Auth, MintToken, Secrets};
 use molecule_core::machine::Machine;
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, Notify, PluginTask, Recover,
-    Register, ReplyTo, Run, Wait,
+    Beat, Call, CallPeer, DeadLetters, Delegate, DiscoverPeer, Install, ListPeers, ListPlugins, Notify, PluginTask,
+    Recover, Register, ReplyTo, Run, Wait,
 };
 use molecule_core::{Event, InboundMessage, Recovery, Result};
 use serde_json::json;
@@ -155,7 +155,14 @@ pub fn each_machine(check: &impl Check) {
         let machine = ReplyTo::new(inbound(json!(null)), "done").unwrap();
         Setup { name: "reply to the user in doubt", agent: stored(), machine, platform }
     });
+    check.check(&|| Setup {
+        name: "list of dead letters",
+        agent: stored(),
+        machine: DeadLetters::new(),
+        platform: Platform::current(),
+    });
     check.check(&run_until_paused);
+    check.check(&receive_until_paused);
 }
 
 /// A message from this sender; `null` is the user.
@@ -211,4 +218,28 @@ fn run_until_paused() -> Setup<Run> {
         (40..60).contains(&second).then(|| Answer::error(503, "busy").into())
     });
     Setup { name: "run", agent, machine: Run::new(), platform }
+}
+
+/// The machine that sends something after it was cancelled.
+pub const DRAINS: &str = "run with an inbox";
+
+/// A loop that handles one message of the user, on a server without an event stream, until a pause after 60 s.
+pub fn receive_until_paused() -> Setup<Run> {
+    let agent = Agent::stored(&secret("first"));
+    let begin = agent.now.mono;
+    let mut platform = Platform::current().answering(NOTIFY, Answer::json(200, json!({"status": "sent"})));
+    platform.weather = Box::new(move |seen| {
+        let second = seen.at.since(begin).as_secs();
+        if seen.is(STATE) && second > 60 {
+            let paused = json!({"workspace_id": ID, "status": "paused", "paused": true, "deleted": false});
+            return Some(Answer::json(200, paused).into());
+        }
+        if seen.path.ends_with("/events/stream") {
+            return Some(Answer::error(404, "not found").into());
+        }
+        let is_after_it = seen.path.contains("since_id=");
+        let rows = || if is_after_it { json!([]) } else { json!([inbound(json!(null)).raw()]) };
+        seen.path.contains("/activity?").then(|| Answer::json(200, rows()).into())
+    });
+    Setup { name: DRAINS, agent, machine: Run::with_inbox(), platform }
 }
