@@ -63,13 +63,20 @@ pub struct Journal {
     compacted: u64,
 }
 
-/// The attempts to handle a message. One that was begun and neither failed nor ended has killed its process.
+/// The attempts to handle a message. One that was begun and neither failed nor ended may have killed its process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Attempts {
     /// The number of the last attempt that began.
     pub(crate) begun: u32,
     /// The number of the last attempt whose handler failed.
     pub(crate) failed: u32,
+}
+
+impl Attempts {
+    /// Returns whether the last attempt has no end: it runs, or its process ended during it.
+    pub(crate) fn is_open(self) -> bool {
+        self.begun > self.failed
+    }
 }
 
 /// A reply that is not at its end.

@@ -23,26 +23,31 @@ struct Waiting {
     ready_at: Time,
     /// Whether the message is being offered to the handler.
     is_taken: bool,
+    /// Whether a process ended while it was offered to the handler.
+    is_suspect: bool,
 }
 
 impl Schedule {
-    /// Adds a message behind the others of its conversation.
-    pub(super) fn push(&mut self, message: InboundMessage) {
+    /// Adds a message behind the others of its conversation. `is_suspect` says that a process ended during its last attempt.
+    /// One suspect is offered at a time: else a message that kills the process would take those beside it along, again and
+    /// again, until they count as its like.
+    pub(super) fn push(&mut self, message: InboundMessage, is_suspect: bool) {
         let conversation = message.conversation().clone();
         self.conversations.insert(message.id().clone(), conversation.clone());
         let line = self.lines.entry(conversation.clone()).or_default();
         if line.is_empty() {
             self.turns.push_back(conversation);
         }
-        line.push_back(Waiting { message, ready_at: Time::ZERO, is_taken: false });
+        line.push_back(Waiting { message, ready_at: Time::ZERO, is_taken: false, is_suspect });
     }
 
-    /// Takes the next message whose conversation is free, and keeps its place until [`remove`](Self::remove) or
+    /// Takes the next message whose conversation is free, at most one suspect among them, and keeps its place until [`remove`](Self::remove) or
     /// [`put_off`](Self::put_off).
     pub(super) fn take(&mut self, now: Time) -> Option<InboundMessage> {
-        let at = self.turns.iter().position(|conversation| {
-            self.lines.get(conversation).and_then(VecDeque::front).is_some_and(|first| first.is_ready(now))
-        })?;
+        let firsts = || self.turns.iter().map(|conversation| self.lines.get(conversation).and_then(VecDeque::front));
+        let has_suspect = firsts().flatten().any(|first| first.is_suspect && first.is_taken);
+        let is_free = |first: &Waiting| first.is_ready(now) && !(first.is_suspect && has_suspect);
+        let at = firsts().position(|first| first.is_some_and(is_free))?;
         let conversation = self.turns.remove(at)?;
         let first = self.lines.get_mut(&conversation)?.front_mut()?;
         first.is_taken = true;
@@ -64,9 +69,15 @@ impl Schedule {
 
     /// Offers a message again, at this time. The others of its conversation wait for it.
     pub(super) fn put_off(&mut self, row: &ActivityId, ready_at: Time) {
-        let line = self.conversations.get(row).and_then(|conversation| self.lines.get_mut(conversation));
-        if let Some(waiting) = line.and_then(|line| line.iter_mut().find(|waiting| waiting.message.id() == row)) {
+        if let Some(waiting) = self.get_mut(row) {
             (waiting.ready_at, waiting.is_taken) = (ready_at, false);
+        }
+    }
+
+    /// Says that an attempt of the message has ended, and its process has not.
+    pub(super) fn acquit(&mut self, row: &ActivityId) {
+        if let Some(waiting) = self.get_mut(row) {
+            waiting.is_suspect = false;
         }
     }
 
@@ -83,6 +94,11 @@ impl Schedule {
     /// The number of messages that wait or are being handled.
     pub(super) fn len(&self) -> usize {
         self.conversations.len()
+    }
+
+    fn get_mut(&mut self, row: &ActivityId) -> Option<&mut Waiting> {
+        let line = self.lines.get_mut(self.conversations.get(row)?)?;
+        line.iter_mut().find(|waiting| waiting.message.id() == row)
     }
 }
 
@@ -113,7 +129,7 @@ mod tests {
 
     fn schedule(messages: impl IntoIterator<Item = (u8, Sender)>) -> Schedule {
         let mut schedule = Schedule::default();
-        messages.into_iter().for_each(|(number, sender)| schedule.push(message(number, sender)));
+        messages.into_iter().for_each(|(number, sender)| schedule.push(message(number, sender), false));
         schedule
     }
 
@@ -165,5 +181,20 @@ mod tests {
             schedule.remove(message.id());
         }
         assert_eq!(order[..4], [1, 11, 2, 12]);
+    }
+
+    #[test]
+    fn messages_that_a_process_ended_with_are_offered_one_at_a_time_beside_others() {
+        let mut schedule = Schedule::default();
+        for (number, sender, is_suspect) in [(1, Sender::User, true), (2, peer(7), true), (3, peer(8), false)] {
+            schedule.push(message(number, sender), is_suspect);
+        }
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [1, 3]);
+        schedule.remove(&row(1));
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [2]);
+        // It has failed, and its process lives.
+        schedule.acquit(&row(2));
+        schedule.push(message(4, Sender::User), true);
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [4]);
     }
 }

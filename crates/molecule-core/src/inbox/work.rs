@@ -89,6 +89,8 @@ enum AfterSave {
     Offer(InboundMessage, u32),
     /// The row needs nothing more; its reply goes out, if there is one.
     Finished(ActivityId, Option<Box<OutgoingReply>>),
+    /// The message is a dead letter, which the application can list.
+    Buried(Event),
     /// The notice may be sent.
     Marked(ReplyKey),
     /// The feed may acknowledge the rows up to this cursor.
@@ -107,7 +109,10 @@ impl Work {
         let own = cx.session.workspace_id();
         let retried = journal.dead_letters().filter(|letter| letter.is_retried);
         let retried = retried.filter_map(|letter| InboundMessage::read(letter.activity()?, own));
-        retried.for_each(|message| schedule.push(message));
+        retried.for_each(|message| {
+            let is_suspect = journal.attempts(message.id()).is_open();
+            schedule.push(message, is_suspect);
+        });
         Self {
             feed: Feed::new(journal.cursor().cloned(), &options),
             watch: Watch::new(options.watch),
@@ -175,6 +180,7 @@ impl Work {
 
     pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
         loop {
+            self.follow_saves(cx);
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
             }
@@ -184,7 +190,6 @@ impl Work {
             if let Some(error) = self.unfit.take() {
                 return Step::Done(Err(error));
             }
-            self.follow_saves(cx);
             self.keep_own_files(cx);
             if let Some((message, number)) = self.offers.pop_front() {
                 return self.offer(cx, message, number);
@@ -269,7 +274,7 @@ impl Work {
         }
         self.take_retried(cx);
         while let Some(message) = self.uploads.take_alone(cx.now.mono) {
-            self.schedule.push(message);
+            self.wait_for_turn(message);
         }
         let is_begun = self.begin_attempts(cx);
         self.save_cursor(cx, false);
@@ -304,7 +309,7 @@ impl Work {
                 for row in self.uploads.join(&mut message) {
                     self.feed.finished(&row);
                 }
-                self.schedule.push(message);
+                self.wait_for_turn(message);
             }
             Form::Upload(attachment, alone) => {
                 if let Some(row) = self.uploads.add(cx.now.mono, attachment, alone) {
@@ -315,6 +320,12 @@ impl Work {
         }
     }
 
+    /// Has a message wait for its turn with the handler.
+    fn wait_for_turn(&mut self, message: InboundMessage) {
+        let is_suspect = self.journal.attempts(message.id()).is_open();
+        self.schedule.push(message, is_suspect);
+    }
+
     /// Offers the dead letters again that the application asks for.
     fn take_retried(&mut self, cx: &mut Cx<'_>) {
         for row in std::mem::take(&mut cx.session.retried) {
@@ -323,7 +334,7 @@ impl Work {
             let message = letter.and_then(|letter| InboundMessage::read(letter.activity()?, own));
             if let Some(message) = message {
                 self.journal.record(Record::Retried { row });
-                self.schedule.push(message);
+                self.wait_for_turn(message);
             }
         }
     }
@@ -454,13 +465,15 @@ impl Work {
         }
         let doubled = retry::BASE.saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
         let wait = retry::jitter(&mut cx.session.rng, doubled / 2, doubled);
+        self.schedule.acquit(message.id());
         self.schedule.put_off(message.id(), cx.now.mono + wait);
         self.journal.record(Record::failed(message.id(), number, &error.to_string()));
     }
 
     /// Keeps a message that the handler could not handle as a dead letter.
     fn bury(&mut self, message: &InboundMessage, attempts: u32, why: &str) {
-        self.events.push_back(Event::DeadLetter { message: message.id().clone(), attempts, why: why.to_owned() });
+        let event = Event::DeadLetter { message: message.id().clone(), attempts, why: why.to_owned() };
+        self.after_save.push_back((self.saves.next_batch(), AfterSave::Buried(event)));
         self.finish(message, Record::dead(message, attempts, why), None);
     }
 
@@ -531,6 +544,7 @@ impl Work {
                         self.outbox.push(cx, *reply);
                     }
                 }
+                Some((_, AfterSave::Buried(event))) => self.events.push_back(event),
                 Some((_, AfterSave::Marked(key))) => self.outbox.recorded(cx, &key),
                 Some((_, AfterSave::Cursor(position))) => self.feed.saved(&position),
                 None => {}
