@@ -12,9 +12,9 @@ use molecule_core::proto::{
     StateAnswer, Token, WorkspaceId,
 };
 use molecule_core::{
-    Attachment, CallOutcome, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Event, Health, InboundMessage,
-    InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration,
-    Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
+    Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Event, Health,
+    InboundMessage, InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery,
+    Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -358,6 +358,14 @@ impl Agent {
         call!(self, reply_to(message, reply))
     }
 
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        call!(self, dead_letters())
+    }
+
+    pub fn retry_dead_letter(&self, id: impl AsRef<str>) -> Result<()> {
+        call!(self, retry_dead_letter(id))
+    }
+
     pub fn download(&self, attachment: &Attachment, to: impl Into<DownloadTo>) -> Result<Downloaded> {
         call!(self, download(attachment, to))
     }
@@ -394,13 +402,17 @@ impl Agent {
         call!(self, run_heartbeat_loop())
     }
 
-    /// On the async facade the handler's code runs in a future, as it is.
+    /// On the async facade the handler's code runs where it may block without holding back other scenarios.
     pub fn run_agent_loop(&self, handler: impl MessageHandler) -> Result<Ended> {
+        self.run_agent_loop_on(&RUNTIME, move |message| tokio::task::block_in_place(|| handler(message)))
+    }
+
+    fn run_agent_loop_on(&self, runtime: &Runtime, handler: impl MessageHandler) -> Result<Ended> {
         match &self.driven {
             Driven::Blocking(agent) => agent.run_agent_loop(handler),
             Driven::Async(agent) => {
                 let handler = Arc::new(handler);
-                RUNTIME.block_on(agent.run_agent_loop(move |message| {
+                runtime.block_on(agent.run_agent_loop(move |message| {
                     let handler = Arc::clone(&handler);
                     async move { handler(message) }
                 }))
@@ -487,6 +499,21 @@ impl Agent {
     /// Runs its loop with this handler on a thread.
     pub fn start_with(&self, handler: impl MessageHandler) -> RunningLoop {
         RunningLoop::start_by(self, move |agent| agent.run_agent_loop(handler))
+    }
+
+    /// The same; on the async facade the handler's code runs in a future as it is, on a runtime of the loop's own, of two
+    /// threads.
+    ///
+    /// # Panics
+    /// If the system has no threads for a runtime.
+    pub fn start_with_careless(&self, handler: impl MessageHandler) -> RunningLoop {
+        RunningLoop::start_by(self, move |agent| {
+            let mut builder = RuntimeBuilder::new_multi_thread();
+            let runtime = builder.worker_threads(2).enable_all().build().expect("the system has threads for a runtime");
+            let ended = agent.run_agent_loop_on(&runtime, handler);
+            runtime.shutdown_background();
+            ended
+        })
     }
 
     /// Starts a register, runs `meanwhile`, and drops the register's future.

@@ -7,8 +7,10 @@
 
 mod facade;
 mod home;
+mod life;
 mod log;
 mod peer;
+mod post;
 mod running;
 mod scenario;
 mod store;
@@ -16,8 +18,10 @@ mod world;
 
 pub use facade::{Agent, Facade, MessageHandler, Setup, Stopper};
 pub use home::Home;
+pub use life::{Life, live};
 pub use log::{Log, PATIENCE};
 pub use peer::{Heard, Manner, PeerServer};
+pub use post::Post;
 pub use running::RunningLoop;
 pub use scenario::Stage;
 pub use store::Brittle;

@@ -33,6 +33,8 @@ pub mod route {
     pub const ACK_UPLOAD: &str = "/ack";
     /// `POST /workspaces/:id/chat/uploads`.
     pub const UPLOAD: &str = "/chat/uploads";
+    /// `GET /workspaces/:id/events/stream`.
+    pub const STREAM: &str = "/events/stream";
     /// `POST /workspaces/:id/notify`.
     pub const NOTIFY: &str = "/notify";
     /// `GET /workspaces/:id/activity`.
@@ -169,6 +171,28 @@ impl World {
         assert!(came, "{what} was not so within {PATIENCE:?} after these requests: {:#?}", self.told());
     }
 
+    /// Cuts all event streams in the middle of their bodies, and returns how many there were.
+    pub fn cut_streams(&self) -> usize {
+        self.server.cut_streams()
+    }
+
+    /// Waits until an event stream of the agent is open.
+    ///
+    /// # Panics
+    /// If it does not come within [`PATIENCE`].
+    pub fn wait_for_stream(&self, id: &WorkspaceId) {
+        self.wait_until("an open event stream", |platform| platform.open_streams(id) > 0);
+    }
+
+    /// The texts of the notices in the chat, the oldest first, each as often as it stands there.
+    pub fn notices(&self, id: &WorkspaceId) -> Vec<String> {
+        self.platform(|platform, _| {
+            let rows = platform.activity(id).into_iter().rev().filter(|row| row.is_notice());
+            let text = |body: &serde_json::Value| body["result"].as_str().unwrap_or_default().to_owned();
+            rows.filter_map(|row| row.response_body.as_ref().map(text)).collect()
+        })
+    }
+
     /// Delays requests on a route until the rule ends; the platform does not get them before that.
     pub fn stall(&self, route: &str) -> RuleGuard<'_> {
         self.rule(route, Action::Stall)
@@ -176,13 +200,17 @@ impl World {
 
     /// Applies an action to requests on a route.
     pub fn rule(&self, route: &str, action: Action) -> RuleGuard<'_> {
-        RuleGuard { server: &self.server, id: self.server.inject(serve::Rule::path_suffix(route, action)) }
+        self.inject(serve::Rule::path_suffix(route, action))
+    }
+
+    /// Applies a rule.
+    pub fn inject(&self, rule: serve::Rule) -> RuleGuard<'_> {
+        RuleGuard { server: &self.server, id: self.server.inject(rule) }
     }
 
     /// Closes the connection instead of sending an answer, for this many requests on a route.
     pub fn lose_answer(&self, times: u32, route: &str) -> RuleGuard<'_> {
-        let rule = serve::Rule::path_suffix(route, Action::CloseAfter).times(times);
-        RuleGuard { server: &self.server, id: self.server.inject(rule) }
+        self.inject(serve::Rule::path_suffix(route, Action::CloseAfter).times(times))
     }
 
     /// Answers requests on a route instead of the platform.
@@ -206,8 +234,7 @@ impl World {
         body: &'static str,
     ) -> RuleGuard<'_> {
         let answer = scripted(status, headers, body);
-        let rule = serve::Rule::path_suffix(route, Action::Answer(answer)).times(times);
-        RuleGuard { server: &self.server, id: self.server.inject(rule) }
+        self.inject(serve::Rule::path_suffix(route, Action::Answer(answer)).times(times))
     }
 
     /// The requests so far, as text for a failed assertion.

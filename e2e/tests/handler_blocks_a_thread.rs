@@ -12,7 +12,7 @@ scenario!(a_handler_that_blocks_its_thread_holds_back_no_heartbeat, [Current], |
     let agent = world.setup(&id).token(&token).build().unwrap();
     let (go, gate) = channel::<()>();
     let (gate, seen) = (Mutex::new(gate), Log::default());
-    let running = agent.start_with({
+    let running = agent.start_with_careless({
         let seen = seen.clone();
         move |_| {
             seen.push(());

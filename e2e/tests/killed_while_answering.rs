@@ -2,29 +2,23 @@
 //! process of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use molecule_e2e::core::proto::{Token, WorkspaceId};
-use molecule_e2e::core::{Backlog, InboundMessage, InboxOptions, Reply};
-use molecule_e2e::host::{Stopper, Storage, seed};
-use molecule_e2e::{Facade, Manner, PeerServer, Stage, World, scenario};
+use molecule_e2e::core::proto::WorkspaceId;
+use molecule_e2e::core::{Backlog, InboxOptions, Reply};
+use molecule_e2e::host::seed;
+use molecule_e2e::{Life, Manner, PeerServer, Stage, World, live, scenario};
 
-const URL: &str = "MOLECULE_E2E_URL";
-const ID: &str = "MOLECULE_E2E_ID";
-const TOKEN: &str = "MOLECULE_E2E_TOKEN";
-const HOME: &str = "MOLECULE_E2E_HOME";
+/// The test that is an agent's life.
+const CHILD: &str = "killed_while_answering::child";
 
 const MESSAGES: usize = 200;
 const KILLS: u64 = 50;
 
 scenario!(a_killed_agent_answers_every_message_and_no_peer_twice, [April, Current], |stage| {
-    let sent = lives(stage, |mut life, after| {
+    let sent = lives(stage, |life, after| {
         std::thread::park_timeout(after);
-        life.kill().unwrap();
-        life.wait().unwrap();
+        life.kill();
     });
     let (doubles, ids) = sent.answers();
     assert!(doubles <= KILLS, "{doubles} notices were seen twice, with {KILLS} kills");
@@ -32,9 +26,9 @@ scenario!(a_killed_agent_answers_every_message_and_no_peer_twice, [April, Curren
 });
 
 scenario!(a_stopped_agent_answers_every_message_once, [April, Current], |stage| {
-    let sent = lives(stage, |mut life, after| {
+    let sent = lives(stage, |life, after| {
         std::thread::park_timeout(after);
-        stop(&mut life);
+        life.stop();
     });
     let (doubles, ids) = sent.answers();
     assert_eq!((doubles, ids), (0, 1));
@@ -52,7 +46,7 @@ struct Sent {
 }
 
 /// Sends messages from three senders, and lets the agent live a short time again and again, until all are answered.
-fn lives(stage: Stage, end: impl Fn(Child, Duration)) -> Sent {
+fn lives(stage: Stage, end: impl Fn(Life, Duration)) -> Sent {
     let world = stage.world();
     let peers = PeerServer::new(Manner::Echo);
     let (agent, token) = world.workspace();
@@ -74,15 +68,16 @@ fn lives(stage: Stage, end: impl Fn(Child, Duration)) -> Sent {
         }
         // A fair share of the kills hits a process that has just begun to answer.
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        end(begin(stage.facade, &sent.world, &sent.agent, &token), Duration::from_millis(20 + (random >> 33) % 300));
+        let life = Life::start(stage.facade, &sent.world, &sent.agent, &token, CHILD);
+        end(life, Duration::from_millis(20 + (random >> 33) % 300));
     }
-    let mut last = begin(stage.facade, &sent.world, &sent.agent, &token);
+    let last = Life::start(stage.facade, &sent.world, &sent.agent, &token, CHILD);
     let since = Instant::now();
     while !sent.is_answered() {
         assert!(since.elapsed() < Duration::from_secs(120), "{}", sent.missing());
         std::thread::park_timeout(Duration::from_millis(50));
     }
-    stop(&mut last);
+    last.stop();
     sent
 }
 
@@ -101,15 +96,6 @@ impl Sent {
         }
     }
 
-    /// The texts of the notices in the chat, each as often as it stands there.
-    fn notices(&self) -> Vec<String> {
-        self.world.platform(|platform, _| {
-            let rows = platform.activity(&self.agent).into_iter().filter(|row| row.method.as_deref() == Some("notify"));
-            let text = |body: &serde_json::Value| body["result"].as_str().unwrap_or_default().to_owned();
-            rows.filter_map(|row| row.response_body.as_ref().map(text)).collect()
-        })
-    }
-
     /// By the message id of the question: the message ids of its answers.
     fn replies(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut replies = BTreeMap::<_, BTreeSet<_>>::new();
@@ -122,7 +108,7 @@ impl Sent {
     }
 
     fn unanswered(&self) -> (usize, usize) {
-        let (notices, replies) = (self.notices(), self.replies());
+        let (notices, replies) = (self.world.notices(&self.agent), self.replies());
         let told = self.told.iter().filter(|text| !notices.contains(&answer(text))).count();
         (told, self.asked.values().filter(|id| !replies.contains_key(*id)).count())
     }
@@ -137,7 +123,7 @@ impl Sent {
 
     /// How many notices are too many, and the most ids of the answers to one message.
     fn answers(&self) -> (u64, usize) {
-        let notices = self.notices();
+        let notices = self.world.notices(&self.agent);
         let doubles = notices.len() - notices.iter().collect::<BTreeSet<_>>().len();
         (u64::try_from(doubles).unwrap(), self.replies().values().map(BTreeSet::len).max().unwrap())
     }
@@ -147,61 +133,10 @@ fn answer(text: &str) -> String {
     format!("re: {text}")
 }
 
-fn begin(facade: Facade, world: &World, agent: &WorkspaceId, token: &Token) -> Child {
-    let name = match facade {
-        Facade::Blocking => "blocking",
-        Facade::Async => "asynchronous",
-    };
-    let mut child = Command::new(env::current_exe().unwrap());
-    let test = format!("killed_while_answering::child_is_{name}");
-    child.args(["--exact", &test, "--ignored", "--nocapture", "--test-threads=1"]);
-    child.env(URL, world.url()).env(ID, agent.as_str()).env(TOKEN, token.expose()).env(HOME, world.home().agent(agent));
-    child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Asks a life to end, and waits for it.
-fn stop(life: &mut Child) {
-    drop(life.stdin.take());
-    assert!(life.wait().unwrap().success());
-}
-
-fn options() -> InboxOptions {
+#[test]
+#[ignore = "started by the scenarios of this file"]
+fn child() {
     // A kill is no failure of the handler.
-    InboxOptions::new().backlog(Backlog::All).attempts(100)
-}
-
-fn reply(message: &InboundMessage) -> Result<Option<Reply>, String> {
-    Ok(Some(Reply::text(answer(&message.text()))))
-}
-
-/// Stops the agent once the parent closes its end of standard input.
-fn stop_with_parent(stopper: Stopper) {
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read(&mut [0]);
-        stopper.stop();
-    });
-}
-
-fn storage() -> Storage {
-    Storage::Dir(env::var(HOME).unwrap().into())
-}
-
-#[test]
-#[ignore = "started by the scenarios of this file"]
-fn child_is_blocking() {
-    let agent = molecule_blocking::Agent::builder(env::var(URL).unwrap(), env::var(ID).unwrap());
-    let agent = agent.token(env::var(TOKEN).unwrap()).storage(storage()).inbox(options()).no_proxy().build().unwrap();
-    stop_with_parent(agent.stopper());
-    agent.run_agent_loop(|message: InboundMessage| reply(&message)).unwrap();
-}
-
-#[test]
-#[ignore = "started by the scenarios of this file"]
-fn child_is_asynchronous() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let agent = molecule_async::Agent::builder(env::var(URL).unwrap(), env::var(ID).unwrap());
-    let agent = agent.token(env::var(TOKEN).unwrap()).storage(storage()).inbox(options()).no_proxy().build().unwrap();
-    stop_with_parent(agent.stopper());
-    let ended = runtime.block_on(agent.run_agent_loop(|message: InboundMessage| async move { reply(&message) }));
-    ended.unwrap();
+    let options = InboxOptions::new().backlog(Backlog::All).attempts(100);
+    live(options, |message| Ok(Some(Reply::text(answer(&message.text())))));
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use molecule_e2e::core::endpoint::{Auth, Draft, Endpoint, Mismatch, Repeat};
 use molecule_e2e::core::proto::{WorkspaceId, WorkspaceStatus, path};
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane, OnPause, Result};
-use molecule_e2e::{Agent, RunningLoop, World, route, scenario};
+use molecule_e2e::{Agent, Log, RunningLoop, World, route, scenario};
 
 const PUSH_URL: &str = "https://agent.example/a2a";
 const OTHER_URL: &str = "https://other.example/a2a";
@@ -111,4 +111,37 @@ scenario!(a_revoked_token_registers_nobody_while_paused_and_a_deletion_is_seen, 
     assert_eq!(running.ended().unwrap(), Ended::Deleted);
     assert_eq!(world.count(route::REGISTER), registers);
     assert_eq!(world.home().token(&id), token);
+});
+
+scenario!(while_paused_no_message_is_fetched_and_after_the_resume_all_are_handled, [Current], |stage| {
+    let world = stage.world_with(|config| config.provisioner = true);
+    let (id, token) = world.workspace();
+    let agent = world.setup(&id).token(&token).on_pause(OnPause::Wait).build().unwrap();
+    let seen = Log::default();
+    let running = agent.start_with({
+        let seen = seen.clone();
+        move |message| {
+            seen.push(message.text().into_owned());
+            Ok(Some("done".into()))
+        }
+    });
+    agent.events().wait_for("Online", |event| *event == Event::Online);
+    let say = |text: &str| world.platform(|platform, now| platform.send_user_message(now, &id, text)).unwrap();
+    say("before the pause");
+    seen.wait_for("the message", |text| text == "before the pause");
+    world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();
+    agent.events().wait_for("Paused", |event| *event == Event::Paused);
+    say("during the pause");
+    // One read may be in flight.
+    let reads = world.count(route::FEED);
+    world.wait_for_more(route::STATE, 20);
+    assert!(world.count(route::FEED) <= reads + 1, "{} reads", world.count(route::FEED) - reads);
+    assert_eq!(seen.all().len(), 1);
+
+    world.platform(|platform, now| platform.resume(now, &id, false)).unwrap();
+    seen.wait_for("the message from the pause", |text| text == "during the pause");
+    say("after the pause");
+    seen.wait_for("the message", |text| text == "after the pause");
+    running.stop();
+    assert_eq!(seen.all().len(), 3);
 });

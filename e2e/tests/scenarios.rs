@@ -2,19 +2,25 @@
 //! platform.
 #![allow(clippy::unwrap_used)]
 
+mod active_tasks;
 mod all_tokens_revoked;
 mod answered;
+mod answered_later;
 mod attachment_downloaded;
 mod attachment_memory;
 mod attachment_uploaded;
+mod backlog_drained;
 mod bad_options;
 mod callback_panics;
+mod cursor_gone;
 mod custom_store;
 mod database_outage;
+mod dead_letter_retried;
 mod delegated;
 mod deleted;
 mod direct_call_over_tls;
 mod direct_call_to_odd_peers;
+mod every_form;
 mod first_start;
 mod from_env;
 mod handler_answers_much;
@@ -28,6 +34,7 @@ mod large_answers;
 mod loop_dropped_and_started_again;
 mod not_the_platform;
 mod notified;
+mod odd_rows;
 mod paused;
 mod paused_wait_resumed;
 mod peer_is_busy;
@@ -36,18 +43,23 @@ mod plugin_installed;
 mod plugin_memory;
 mod plugin_refused;
 mod plugins_side_by_side;
+mod poison_message;
 mod read_only_root;
 mod register_dropped_after_mint;
 mod removed_push_agent;
 mod reply_memory;
 mod reported;
 mod reported_url_changed;
+mod request_raised;
 mod restart_with_stored_token;
 mod retry_after;
+mod rows_late;
 mod started_after_deletion;
 mod started_while_paused;
 mod stop_before_start;
+mod stop_drains;
 mod stop_while_the_server_stalls;
+mod stream_wakes;
 mod token_given;
 mod token_not_held;
 mod token_rotated;
@@ -56,7 +68,9 @@ mod two_agents_talk;
 mod unauthorized;
 mod unwritable_store;
 
-use molecule_e2e::core::{Error, ErrorKind};
+use std::time::Duration;
+
+use molecule_e2e::core::{Error, ErrorKind, InboxOptions};
 
 /// Checks that an error has this kind, and one sentence with its cause and, after a semicolon, its remedy.
 fn assert_told(error: &Error, kind: ErrorKind, cause: &str, remedy: &str) {
@@ -66,4 +80,10 @@ fn assert_told(error: &Error, kind: ErrorKind, cause: &str, remedy: &str) {
     assert!(before.starts_with(error.operation()) && before.contains(cause), "{told}");
     assert!(after.contains(remedy), "{told}");
     assert!(!told.contains('\n') && !told.contains(". "), "more than one sentence: {told}");
+}
+
+/// The feed is read so seldom that a test fails if its agent waits for the next read.
+fn seldom(inbox: InboxOptions) -> InboxOptions {
+    let hour = Duration::from_secs(3600);
+    inbox.poll(hour).idle_poll(hour)
 }

@@ -1,7 +1,7 @@
-//! A second agent of the same workspace on the same machine is refused.
+//! A second agent of the same workspace on the same machine is refused, whichever loop it runs.
 
-use molecule_e2e::core::{ErrorKind, Event};
-use molecule_e2e::scenario;
+use molecule_e2e::core::{ErrorKind, Event, InboxOptions, Reply};
+use molecule_e2e::{Life, live, scenario};
 
 scenario!(the_second_is_refused_and_told_the_lock_file, [April, Current], |stage| {
     let world = stage.world();
@@ -28,3 +28,31 @@ scenario!(the_second_is_refused_and_told_the_lock_file, [April, Current], |stage
     second.events().wait_for("Online", |event| *event == Event::Online);
     next.stop();
 });
+
+scenario!(a_second_process_with_a_handler_is_refused_and_handles_nothing, [April, Current], |stage| {
+    let world = stage.world();
+    let (id, token) = world.workspace();
+    let second = world.setup(&id).token(&token).build().unwrap();
+    second.register().unwrap();
+    let first = Life::start(stage.facade, &world, &id, &token, "two_agents_of_one_workspace::child");
+    world.platform(|platform, now| platform.send_user_message(now, &id, "hello")).unwrap();
+    world.wait_until("an answer", |platform| platform.activity(&id).iter().any(|row| row.is_notice()));
+
+    let intruder = |_| panic!("the second agent handles a message");
+    for refused in [second.start_with(intruder), second.start()] {
+        let error = refused.ended().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert!(error.to_string().contains("stop it first"), "{error}");
+    }
+    first.stop();
+    let next = second.start_with(|_| Ok(None));
+    second.events().wait_for("Online", |event| *event == Event::Online);
+    next.stop();
+    assert_eq!(world.notices(&id), ["an answer"]);
+});
+
+#[test]
+#[ignore = "started by the scenarios of this file"]
+fn child() {
+    live(InboxOptions::new(), |_| Ok(Some(Reply::text("an answer"))));
+}
