@@ -178,6 +178,15 @@ fn the_defaults_are_those_of_the_code() {
         ),
         ("waiting messages", vec![thousands(figures::WAITING.try_into().unwrap())]),
         ("journal of the inbox", vec![size(Slot::Inbox.max_content())]),
+        (
+            "an attached file",
+            vec![
+                figures::ATTACHED.0.to_string(),
+                size(figures::ATTACHED.1),
+                minutes(figures::ATTACHED.2),
+                size(figures::INLINE),
+            ],
+        ),
         ("a downloaded attachment", vec![size(DownloadTo::new("").max_bytes), format!("{} bytes", figures::FILE_NAME)]),
         ("registers again", [Dialect::Current, Dialect::April].map(figures::absence).map(seconds).to_vec()),
         (

@@ -74,7 +74,7 @@ pub use plugin::*;
 pub use registry::*;
 pub use token::*;
 pub use upload::*;
-pub(crate) use upload::{MAX_FILE, SavePendingFile, UploadFiles};
+pub(crate) use upload::{MAX_FILE, SavePendingFile, UPLOAD, UploadFiles};
 pub use workspace::*;
 
 /// An endpoint: one request, and the decoder of its answer. A large answer is decoded on another thread than the

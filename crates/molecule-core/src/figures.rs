@@ -41,6 +41,11 @@ pub const HOPS: u32 = crate::inbox::MOST_HOPS;
 pub const NOTICE: (usize, usize) = (crate::inbox::LONGEST_NOTICE, crate::inbox::MOST_FILES);
 /// The most bytes of the name under which a file of a message is saved.
 pub const FILE_NAME: usize = crate::inbox::LONGEST_FILE_NAME;
+/// The most files of this machine that go to people at a time, their most bytes, and the time limit of their upload.
+pub const ATTACHED: (usize, u64, Duration) =
+    (crate::effect::upload::MAX_FILES, crate::effect::upload::MAX_BYTES, crate::endpoint::UPLOAD);
+/// The most bytes of the files of this machine in a message to a peer.
+pub const INLINE: u64 = crate::inbox::MAX_INLINE;
 /// The oldest message of a backlog.
 pub const OLDEST: Duration = crate::config::inbox::OLDEST;
 

@@ -41,6 +41,7 @@ pub(crate) use outbox::GIVEN_UP_AFTER;
 pub use reply::{Notice, Reply};
 pub use reply_handle::ReplyHandle;
 pub use reply_to::ReplyTo;
+pub(crate) use send_files::MAX_INLINE;
 pub use sender::{PlatformKind, Sender};
 pub(crate) use stored_reply::MOST_HOPS;
 pub(crate) use work::{MAX_BACKOFF, MAX_WAITING};

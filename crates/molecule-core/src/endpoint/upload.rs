@@ -167,7 +167,7 @@ impl JsonEndpoint for AckPendingFile {
 pub(crate) struct UploadFiles(pub(crate) Upload);
 
 /// The time limit of an upload: 100 MiB take 15 minutes at 1 Mbit/s.
-const UPLOAD: Duration = Duration::from_secs(15 * 60);
+pub(crate) const UPLOAD: Duration = Duration::from_secs(15 * 60);
 
 impl Endpoint for UploadFiles {
     type Answer = UploadAnswer;
