@@ -86,7 +86,7 @@ pub(super) struct LaneState<M> {
     /// The machine that the lane runs now.
     machine: Option<Box<M>>,
     pub(super) started: Now,
-    failures: u32,
+    pub(super) failures: u32,
     /// Whether a rate limit has delayed the lane's next turn.
     pub(super) is_delayed: bool,
     /// Whether the next wait is the lane's first. It is spread widely, so that agents that start together drift apart.

@@ -82,8 +82,10 @@ impl Run {
     pub(super) fn beat_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
         let is_stopped = matches!(&self.state, State::Ending(_, ended) if matches!(**ended, Ok(Ended::Stopped)));
         match std::mem::take(&mut self.last_beat) {
-            // The platform refuses it until the time that it named.
-            LastBeat::Waiting if cx.session.rate.hold_heartbeat(cx.now.mono).is_some() => WindDown::Over,
+            // It would be refused until the time that the platform named, or the lane waits after failures.
+            LastBeat::Waiting if self.beats.failures > 0 || cx.session.rate.hold_heartbeat(cx.now.mono).is_some() => {
+                WindDown::Over
+            }
             LastBeat::Waiting if is_stopped && !at_once && self.beating => {
                 self.last_beat = LastBeat::Sending(Box::new(Beat::once()));
                 self.beat_last(cx, at_once)
