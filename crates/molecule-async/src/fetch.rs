@@ -15,7 +15,7 @@ use molecule_core::effect::{Dest, Fault, FaultKind, Limits, Outcome, Phase, Sent
 use molecule_core::unpack::Progress;
 use molecule_host::{Host, Receiving};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,6 +27,21 @@ const AHEAD: usize = 4;
 
 /// The time past the limit of the whole in which the thread may write what it has, or remove what it wrote.
 const LEAVE: Duration = Duration::from_secs(5);
+
+impl Client {
+    /// Streams the body of an answer to its destination. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub async fn fetch(
+        &self,
+        host: &Host,
+        request: Request<Bytes>,
+        limits: Limits,
+        dest: Dest,
+    ) -> Result<Outcome, Fault> {
+        let (progress, _heard) = unbounded_channel();
+        fetch(self.clone(), host.clone(), (request, limits, dest), progress).await
+    }
+}
 
 /// Sends the request and streams the body of a 200 to its destination. A body that is cut short leaves nothing there.
 ///

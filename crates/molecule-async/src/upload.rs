@@ -20,6 +20,19 @@ const AHEAD: usize = 4;
 /// The most bytes of a piece.
 const PIECE: usize = 64 * 1024;
 
+impl Client {
+    /// Sends a request whose body is made of files. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub async fn upload(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+        files: Upload,
+    ) -> Result<Response<Bytes>, Fault> {
+        upload(self.clone(), (request, limits, files)).await
+    }
+}
+
 /// Sends the request with the files, and reads the whole answer.
 pub(crate) async fn upload(
     client: Client,

@@ -4,9 +4,11 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use molecule_async::core::effect::{Fault, Limits};
+use molecule_async::core::effect::{Dest, Fault, Limits, Outcome, Upload};
 use molecule_async::{Client, Transport};
+use molecule_conformance::files::{self, FileDriver};
 use molecule_conformance::{Driver, Lookup, Report};
+use molecule_host::Host;
 use tokio::runtime::{Builder, Runtime};
 
 struct Async(Runtime);
@@ -42,5 +44,24 @@ fn the_driver_passes_the_suite() {
     let report = Report::of(&Async(runtime));
     println!("{}", report.table("async"));
     let complaints = report.complaints();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+struct Files(Runtime, Client);
+
+impl FileDriver for Files {
+    fn fetch(&self, host: &Host, request: Request<Bytes>, limits: Limits, dest: Dest) -> Result<Outcome, Fault> {
+        self.0.block_on(self.1.fetch(host, request, limits, dest))
+    }
+
+    fn upload(&self, request: Request<Bytes>, limits: Limits, upload: Upload) -> Result<Response<Bytes>, Fault> {
+        self.0.block_on(self.1.upload(request, limits, upload))
+    }
+}
+
+#[test]
+fn the_driver_passes_the_suite_of_files() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let complaints = files::complaints(&Files(runtime, Client::new(&Transport::new()).unwrap()));
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }

@@ -8,6 +8,14 @@ use molecule_host::Host;
 
 use crate::http::Client;
 
+impl Client {
+    /// Streams the body of an answer to its destination. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn fetch(&self, host: &Host, request: Request<Bytes>, limits: Limits, dest: Dest) -> Result<Outcome, Fault> {
+        fetch(self, host, (request, limits, dest), |_| {})
+    }
+}
+
 /// Sends the request and streams the body of a 200 to its destination. A body that is cut short leaves nothing there.
 pub(crate) fn fetch(
     client: &Client,

@@ -10,6 +10,14 @@ use molecule_host::Uploading;
 
 use crate::http::Client;
 
+impl Client {
+    /// Sends a request whose body is made of files. Outside semver: for tests of drivers.
+    #[doc(hidden)]
+    pub fn upload(&self, request: Request<Bytes>, limits: Limits, files: Upload) -> Result<Response<Bytes>, Fault> {
+        upload(self, (request, limits, files))
+    }
+}
+
 /// Sends the request with the files, and reads the whole answer.
 pub(crate) fn upload(
     client: &Client,

@@ -4,9 +4,11 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use molecule_blocking::core::effect::{Fault, Limits};
+use molecule_blocking::core::effect::{Dest, Fault, Limits, Outcome, Upload};
 use molecule_blocking::{Client, Transport};
+use molecule_conformance::files::{self, FileDriver};
 use molecule_conformance::{Driver, Lookup, Report};
+use molecule_host::Host;
 
 struct Blocking;
 
@@ -47,5 +49,23 @@ fn the_driver_passes_the_suite() {
     let report = Report::of(&Blocking);
     println!("{}", report.table("blocking"));
     let complaints = report.complaints();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+impl FileDriver for Files {
+    fn fetch(&self, host: &Host, request: Request<Bytes>, limits: Limits, dest: Dest) -> Result<Outcome, Fault> {
+        self.0.fetch(host, request, limits, dest)
+    }
+
+    fn upload(&self, request: Request<Bytes>, limits: Limits, upload: Upload) -> Result<Response<Bytes>, Fault> {
+        self.0.upload(request, limits, upload)
+    }
+}
+
+struct Files(Client);
+
+#[test]
+fn the_driver_passes_the_suite_of_files() {
+    let complaints = files::complaints(&Files(Client::new(&Transport::new()).unwrap()));
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }

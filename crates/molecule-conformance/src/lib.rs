@@ -6,6 +6,8 @@
 //! fault with [`Sent::No`](molecule_core::effect::Sent) is a lie if the peer got a byte of the request, even if the
 //! case allows the fault: the peer counts the bytes.
 //!
+//! The module [`files`] has the suite of bodies that are files, in both directions.
+//!
 //! [`SEEN`] lists the faults that real drivers reported here. A simulated network may report these and no others. The
 //! module [`host`] has the same kind of suite for stores.
 //!
@@ -17,6 +19,7 @@ mod case;
 mod cases;
 mod certificate;
 mod facades;
+pub mod files;
 pub mod host;
 mod offers;
 mod peer;

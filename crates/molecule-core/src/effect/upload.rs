@@ -35,7 +35,7 @@ pub struct FilePart {
 
 impl Upload {
     /// Makes the body of these files. No file contains the boundary: it is a random text of at least 32 characters.
-    pub(crate) fn new(files: Vec<FilePart>, boundary: String) -> Self {
+    pub fn new(files: Vec<FilePart>, boundary: String) -> Self {
         Self { files, boundary }
     }
 
