@@ -261,7 +261,13 @@ impl Outbox {
         match self.held_until {
             // A budget that stays scarce does not hold replies back for ever.
             Some(until) if until > now => return false,
-            Some(_) => self.held_until = None,
+            // A 429 has named another time meanwhile.
+            Some(_) => {
+                self.held_until = cx.session.rate.hold_heartbeat(now);
+                if self.held_until.is_some() {
+                    return false;
+                }
+            }
             None => {
                 self.held_until = cx.session.rate.hold_others(now, now + HELD_AT_MOST);
                 if self.held_until.is_some() {
