@@ -100,6 +100,7 @@ scenario!(a_server_without_a_stream_is_polled, [April, Current], |stage| {
     agent.events().wait_for("its first good beat", |event| *event == Event::Online);
     tell(&world, &agent, &seen, "first");
     tell(&world, &agent, &seen, "second");
+    world.wait_for_more(route::HEARTBEAT, 100);
     running.stop();
     assert_eq!(world.count(route::STREAM), 1, "it is not asked for again and again");
 });
