@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use molecule_core::proto::{HeartbeatAnswer, HeartbeatRequest, WorkspaceId, path};
@@ -29,13 +30,17 @@ struct Prepared {
 
 impl Prepared {
     fn new(port: u16) -> Outcome<Self> {
+        Self::of(port, ID.parse()?, TOKEN)
+    }
+
+    fn of(port: u16, id: WorkspaceId, token: &str) -> Outcome<Self> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("bare"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ORIGIN, HeaderValue::from_str(&base(port))?);
-        headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {TOKEN}"))?);
-        Ok(Self { id: ID.parse()?, headers })
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);
+        Ok(Self { id, headers })
     }
 
     fn body(&self) -> Outcome<Vec<u8>> {
@@ -96,11 +101,19 @@ impl BareHyper {
     /// # Errors
     /// The error of connecting.
     pub async fn connect(port: u16) -> Outcome<Self> {
+        Self::connect_as(port, ID.parse()?, TOKEN).await
+    }
+
+    /// Connects for another workspace than the benchmarks' one.
+    ///
+    /// # Errors
+    /// The error of connecting.
+    pub async fn connect_as(port: u16, id: WorkspaceId, token: &str) -> Outcome<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut prepared = Prepared::new(port)?;
+        let mut prepared = Prepared::of(port, id, token)?;
         prepared.headers.insert(HOST, HeaderValue::from_str(base(port).trim_start_matches("http://"))?);
         Ok(Self { sender, prepared })
     }
@@ -126,6 +139,21 @@ impl BareHyper {
         timeout(LIMIT, self.sender.ready()).await??;
         let answer = timeout(LIMIT, self.sender.send_request(request)).await??;
         decode(&timeout_at(end, answer.into_body().collect()).await??.to_bytes())
+    }
+
+    /// Sends a `GET`, and returns the body of its answer as it comes.
+    ///
+    /// # Errors
+    /// The client's error, or a status that is not 200.
+    pub async fn get(&mut self, path: &str) -> Outcome<Incoming> {
+        let mut request = Request::get(path).body(Full::default())?;
+        *request.headers_mut() = self.prepared.headers.clone();
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.into_body()),
+            status => Err(format!("{path} was answered with {status}").into()),
+        }
     }
 
     fn request(&self) -> Outcome<Request<Full<Bytes>>> {

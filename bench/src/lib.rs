@@ -1,13 +1,18 @@
 //! Support for the benchmarks: servers and agents in child processes, bare clients, and measurements.
 
+pub mod appends;
 pub mod bare;
+pub mod bare_inbox;
 pub mod child;
 pub mod fleet;
+pub mod idle;
 pub mod memory;
 pub mod meter;
 pub mod plugins;
+pub mod receiving;
 pub mod server;
 pub mod start;
+pub mod waiting;
 
 /// The workspace of every benchmark; the server answers for any workspace.
 pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";

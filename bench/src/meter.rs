@@ -61,6 +61,13 @@ pub fn median(mut values: Vec<Duration>) -> Duration {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// The value below which this part of the values lies, from 0 to 1.
+pub fn quantile(mut values: Vec<Duration>, part: f64) -> Duration {
+    values.sort();
+    let at = (values.len() as f64 * part) as usize;
+    values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
 /// The median of these costs, separately for wall time and processor time.
 pub fn median_cost(costs: &[Cost]) -> Cost {
     let of = |time: fn(&Cost) -> Duration| median(costs.iter().map(time).collect());
