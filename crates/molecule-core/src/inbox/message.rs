@@ -58,9 +58,10 @@ impl InboundMessage {
             sender,
             json: serde_json::to_string(&row).expect("all keys of a row are strings").into(),
             row: OnceLock::new(),
-            uploads,
             parts: OnceLock::new(),
-            attachments: OnceLock::new(),
+            // The inbox looks for files in every message that waits.
+            attachments: read_attachments(&row, &uploads).into(),
+            uploads,
         };
         Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
     }
@@ -394,6 +395,7 @@ mod tests {
         let message = message(peer("3"), "m", json!({}));
         let _ = (message.id(), message.sender(), message.received_at(), message.for_attempt(2), message.clone());
         let _ = (message.conversation(), message.duplicate_key(), message.json(), format!("{message:?}"));
+        let _ = message.attachments();
         assert!(message.inner.row.get().is_none());
         assert_eq!(serde_json::to_string(message.raw()).unwrap(), message.json());
     }
