@@ -15,7 +15,7 @@ use molecule_core::machine::{Machine, Now, StopLevel, Wake};
 use molecule_core::machines::Run;
 use molecule_core::{Ended, Result};
 use molecule_host::trace::Span;
-use molecule_host::{Host, Perform, SharedSession};
+use molecule_host::{Host, MAX_INPUTS, Perform, SharedSession};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fetch::fetch;
@@ -138,21 +138,30 @@ impl<M: Spawnable> Running<M> {
     }
 
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<M::Output> {
-        let mut read = None;
+        let (mut read, mut inputs) = (None, 0);
         loop {
             if std::mem::take(&mut self.is_due) {
                 let now = read.unwrap_or_else(|| self.session.now());
-                self.wake = match self.session.advance(&mut self.machine, Some(now), &mut self.effects) {
+                self.wake = match self.session.advance(&mut self.machine, Some(now), inputs, &mut self.effects) {
                     ControlFlow::Break(output) => return Poll::Ready(output),
                     ControlFlow::Continue(wake) => wake,
                 };
                 self.set_timer();
             }
-            let input = ready!(self.input(cx));
-            let now = self.session.now();
-            self.take(now, input);
-            read = Some(now);
-            self.is_due = true;
+            inputs = 0;
+            let mut input = ready!(self.input(cx));
+            loop {
+                let now = self.session.now();
+                let is_last = self.changes.is_none() || matches!(input, Input::LookAgain);
+                self.take(now, input);
+                (read, inputs, self.is_due) = (Some(now), inputs + 1, true);
+                if is_last || inputs == MAX_INPUTS {
+                    break;
+                }
+                // The outcomes that are there already go in together, so that one append to the inbox serves them all.
+                let Poll::Ready(next) = self.input(cx) else { break };
+                input = next;
+            }
         }
     }
 

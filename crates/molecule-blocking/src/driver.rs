@@ -6,19 +6,19 @@
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
 use molecule_core::effect::{Effect, EffectId, Handle, Outcome};
 use molecule_core::machine::{Machine, Wake};
 use molecule_core::machines::Run;
 use molecule_core::{Ended, Result};
 use molecule_host::trace::Span;
-use molecule_host::{Host, Perform, SharedSession, Undelivered};
+use molecule_host::{Host, MAX_INPUTS, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
 use crate::handler::{self, AnyHandler, Handler};
 use crate::http::Client;
 use crate::reply_slot::ReplySlot;
+use crate::threads::Threads;
 use crate::upload::upload;
 use crate::watch::{Abort, Pace, Part, Watches, watch};
 
@@ -90,26 +90,36 @@ impl Driver {
     fn drive<M: Machine>(&self, mut machine: M, inputs: &Receiver<Input>, mut effects: Effects) -> M::Output {
         let (span, host) = (effects.performer.span.clone(), effects.performer.host.clone());
         span.in_scope(|| {
+            let mut taken = 0;
             loop {
-                let wake = match self.session.advance(&mut machine, None, &mut effects) {
+                let wake = match self.session.advance(&mut machine, None, taken, &mut effects) {
                     ControlFlow::Break(output) => return output,
                     ControlFlow::Continue(wake) => wake,
                 };
-                match self.input(wake, inputs) {
-                    Some(Input::Part(id, part)) => {
-                        // A piece that the machine does not want needs no disposal.
-                        let _ = self.session.decide(None, |cx| machine.feed(cx, id, Outcome::Part(part.bytes.clone())));
-                    }
-                    Some(Input::Outcome(id, outcome)) => {
-                        let outcome = outcome.take();
-                        if outcome.is_final() {
-                            effects.watches.ended(id);
+                taken = 0;
+                let mut next = self.input(wake, inputs);
+                while let Some(input) = next.take() {
+                    taken += 1;
+                    let is_last = !effects.is_loop || matches!(input, Input::LookAgain) || taken == MAX_INPUTS;
+                    match input {
+                        Input::Part(id, part) => {
+                            // A piece that the machine does not want needs no disposal.
+                            let part = Outcome::Part(part.bytes.clone());
+                            let _ = self.session.decide(None, |cx| machine.feed(cx, id, part));
                         }
-                        if let Err(outcome) = self.session.decide(None, |cx| machine.feed(cx, id, outcome)) {
-                            host.dispose(outcome);
+                        Input::Outcome(id, outcome) => {
+                            let outcome = outcome.take();
+                            if outcome.is_final() {
+                                effects.watches.ended(id);
+                            }
+                            if let Err(outcome) = self.session.decide(None, |cx| machine.feed(cx, id, outcome)) {
+                                host.dispose(outcome);
+                            }
                         }
+                        Input::LookAgain => {}
                     }
-                    Some(Input::LookAgain) | None => {}
+                    // The outcomes that are there already go in together, so that one append to the inbox serves them all.
+                    next = if is_last { None } else { inputs.try_recv().ok() };
                 }
             }
         })
@@ -140,11 +150,17 @@ struct Effects {
     watches: Watches,
     handler: Option<AnyHandler>,
     is_loop: bool,
+    requests: Threads,
+    hosts: Threads,
+    handlers: Threads,
 }
 
 impl Effects {
     fn new(performer: Performer, sender: Sender<Input>, handler: Option<AnyHandler>, is_loop: bool) -> Self {
-        Self { performer, sender, watches: Watches::default(), handler, is_loop }
+        let threads = |stack| Threads::new("molecule-effect", Some(stack));
+        let (requests, hosts) = (threads(STACK), threads(HOST_STACK));
+        let handlers = Threads::new("molecule-handler", None);
+        Self { performer, sender, watches: Watches::default(), handler, is_loop, requests, hosts, handlers }
     }
 }
 
@@ -157,7 +173,7 @@ impl Perform for Effects {
         let span = self.performer.span.effect(&effect);
         let abort = self.watches.add(id, &effect);
         match effect {
-            Effect::Handle(handle) => handler::begin(self.handler.as_ref(), handle, reply, span),
+            Effect::Handle(handle) => handler::begin(self.handler.as_ref(), &self.handlers, handle, reply, span),
             Effect::Http(..) | Effect::Upload(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
                 self.performer.perform(reply, &span, effect, &abort);
             }
@@ -167,11 +183,10 @@ impl Perform for Effects {
             | Effect::Decode(_)
             | Effect::Fetch(..)
             | Effect::Watch(..) => {
-                let stack = if matches!(effect, Effect::Host(_)) { HOST_STACK } else { STACK };
+                let threads = if matches!(effect, Effect::Host(_)) { &self.hosts } else { &self.requests };
                 let performer = self.performer.clone();
-                let work = move || performer.perform(reply, &span, effect, &abort);
                 // If the thread does not start, the slot is dropped, which is an outcome too.
-                let _ = thread::Builder::new().name("molecule-effect".to_owned()).stack_size(stack).spawn(work);
+                threads.run(move || performer.perform(reply, &span, effect, &abort));
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use molecule_core::effect::{Handle, Outcome};
 use molecule_core::{InboundMessage, Reply};
 use molecule_host::trace::Span;
 
 use crate::reply_slot::ReplySlot;
+use crate::threads::Threads;
 
 /// Handles the messages that reach an agent; [`Agent::run_agent_loop`](crate::Agent::run_agent_loop) takes one.
 ///
@@ -59,16 +59,15 @@ impl AnyHandler {
     }
 }
 
-/// Has the handler work on a message, on a thread of its own and in a span. The thread's stack has the default size, which the
-/// application may have chosen.
-pub(crate) fn begin(handler: Option<&AnyHandler>, handle: Handle, reply: ReplySlot, span: Span) {
+/// Has the handler work on a message, in a span and on a thread that does nothing else meanwhile. The threads' stacks have the
+/// default size, which the application may have chosen.
+pub(crate) fn begin(handler: Option<&AnyHandler>, threads: &Threads, handle: Handle, reply: ReplySlot, span: Span) {
     let Some(AnyHandler(handler)) = handler.cloned() else {
         return reply.feed(Handle::not_called(&"the loop runs without a handler"));
     };
     let reply = reply.of_handler();
-    let work = move || reply.feed(span.in_scope(|| handler(handle)));
     // If the thread does not start, the slot is dropped, which is an outcome too.
-    let _ = thread::Builder::new().name("molecule-handler".to_owned()).spawn(work);
+    threads.run(move || reply.feed(span.in_scope(|| handler(handle))));
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ mod pool;
 mod reply_slot;
 mod resolver;
 mod tcp;
+mod threads;
 #[cfg_attr(not(any(feature = "rustls", feature = "platform-verifier")), path = "no_tls.rs")]
 mod tls;
 mod tunnel;

@@ -4,7 +4,8 @@
 //! feeds the outcomes back. The contract:
 //!
 //! 1. After `feed`, a wake, or a change of the session (a stop, a reported URL), poll until [`Step::Idle`] or
-//!    [`Step::Done`]. A machine returns at most [`MAX_STEPS`] steps without new input.
+//!    [`Step::Done`]. A loop may be fed several outcomes first, if they are there at the same time. A machine returns at
+//!    most [`MAX_STEPS`] steps for each input.
 //! 2. For every [`Step::Start`] the driver feeds exactly one final outcome, in any order and at any later time. If the
 //!    machine is done before that, the driver disposes of the outcome as if `feed` had given it back. A fault is an
 //!    outcome, and so is the end of a cancelled effect. [`Outcome::Progress`] and [`Outcome::Part`] come before the final
@@ -24,7 +25,7 @@ pub use crate::session::{Session, StopLevel, peer_cache};
 use crate::effect::{Effect, EffectId, Outcome};
 use crate::event::Event;
 
-/// The most steps that a machine gives without new input.
+/// The most steps that a machine gives for one input.
 pub const MAX_STEPS: usize = 64;
 
 /// What a machine may read and change while it decides.

@@ -68,7 +68,7 @@ pub use listener::{Listener, OnEvent};
 pub use names::Names;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
 pub use receiving::Receiving;
-pub use session::{Perform, SharedSession};
+pub use session::{MAX_INPUTS, Perform, SharedSession};
 pub use socket::{is_cut, keep_alive};
 pub use stopper::Stopper;
 pub use storage::Storage;

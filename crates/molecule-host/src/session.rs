@@ -14,6 +14,9 @@ use crate::listener::{Listener, OnEvent};
 use crate::stopper::Stopper;
 use crate::trace::Span;
 
+/// The most inputs that a driver gives to a loop before it polls it.
+pub const MAX_INPUTS: usize = 64;
+
 /// The session of one agent, with the clock for its machines, the listener for its events, and the loops that are woken
 /// when the session changes. Clones are the same session.
 #[derive(Clone)]
@@ -69,14 +72,16 @@ impl SharedSession {
     }
 
     /// Polls a machine until it is done (`Break`), or idle until its wake or another input (`Continue`). A given `now`
-    /// is used for every poll, until the application's callback has run; then the time is read again.
+    /// is used for every poll, until the application's callback has run; then the time is read again. `inputs` is the
+    /// number of inputs since it was idle, which bounds its steps.
     pub fn advance<M: Machine>(
         &self,
         machine: &mut M,
         mut now: Option<Now>,
+        inputs: usize,
         performer: &mut impl Perform,
     ) -> ControlFlow<M::Output, Option<Wake>> {
-        for _ in 0..MAX_STEPS {
+        for _ in 0..MAX_STEPS * inputs.max(1) {
             match self.decide(now, |cx| machine.poll(cx)) {
                 Step::Start(id, effect) => performer.start(id, effect),
                 Step::Cancel(id) => performer.cancel(id),
@@ -88,7 +93,7 @@ impl SharedSession {
                 Step::Done(output) => return ControlFlow::Break(output),
             }
         }
-        debug_assert!(false, "a machine gave more than {MAX_STEPS} steps without input");
+        debug_assert!(false, "a machine gave more than {MAX_STEPS} steps for an input");
         let at = self.now().mono + Duration::from_secs(1);
         ControlFlow::Continue(Some(Wake { at, why: "too many steps" }))
     }
@@ -198,9 +203,11 @@ mod tests {
     fn a_machine_is_polled_until_it_is_idle_or_done_at_a_moment_that_holds_until_the_application_had_its_turn() {
         let (session, mut machine, mut asked) = (shared(), Asking::default(), Asked::default());
         let long_ago = Now { mono: molecule_core::proto::Time::ZERO, ..session.now() };
-        assert!(matches!(session.advance(&mut machine, Some(long_ago), &mut asked), ControlFlow::Continue(None)));
+        assert!(matches!(session.advance(&mut machine, Some(long_ago), 0, &mut asked), ControlFlow::Continue(None)));
         assert_eq!(asked.0, ["start 1", "start 2", "cancel 1"]);
-        let ControlFlow::Break(moments) = session.advance(&mut machine, None, &mut asked) else { panic!("not done") };
+        let ControlFlow::Break(moments) = session.advance(&mut machine, None, 0, &mut asked) else {
+            panic!("not done")
+        };
         assert_eq!(moments[..3], [long_ago; 3]);
         assert!(moments[3..].iter().all(|moment| moment.mono > long_ago.mono), "{moments:?}");
     }
