@@ -54,6 +54,7 @@ use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::{Cx, Machine, Step, Wake, pass};
+use crate::session::handling::HandlingCount;
 use open::Open;
 use work::Work;
 
@@ -61,6 +62,10 @@ const OPERATION: &str = "run agent loop";
 
 /// The longest wait before a store that cannot be read is tried again.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// The most steps that the inbox gives in a row. One outcome may have more consequences, such as a saved batch after which
+/// a hundred handlers start; the others follow at the next wake.
+const MAX_IN_A_ROW: usize = 32;
 
 /// Receives the agent's messages: a lane of [`Run`](crate::machines::Run).
 ///
@@ -73,6 +78,11 @@ pub(crate) struct Inbox {
     state: State,
     /// How often in a row it could not be opened.
     failures: u32,
+    handling: HandlingCount,
+    /// The steps since the last wait.
+    steps: usize,
+    /// Until when the inbox gives no more steps, unless an outcome comes.
+    rests_until: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -97,7 +107,13 @@ pub(crate) struct Wishes {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self { state: State::Opening(Open::new()), failures: 0 }
+        Self {
+            state: State::Opening(Open::new()),
+            failures: 0,
+            handling: HandlingCount::default(),
+            steps: 0,
+            rests_until: None,
+        }
     }
 
     /// Reads no further messages, and waits for the handlers that run.
@@ -119,9 +135,9 @@ impl Inbox {
     }
 
     /// Ends the inbox, whatever is left.
-    pub(crate) fn close(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn close(&mut self) {
         self.state = State::Done;
-        cx.session.handling = None;
+        self.handling = HandlingCount::default();
     }
 
     /// Reports to the inbox that a heartbeat was answered, which the stream must show as well.
@@ -132,8 +148,9 @@ impl Inbox {
     }
 
     /// Waits until the store is tried again: an agent whose disk fails for a while is online meanwhile.
-    fn wait(&mut self, cx: &Cx<'_>, error: &Error) -> Event {
+    fn wait(&mut self, cx: &mut Cx<'_>, error: &Error) -> Event {
         self.failures = self.failures.saturating_add(1);
+        cx.session.vitals.failed(Lane::Inbox, self.failures);
         let wait = Duration::from_secs(1).saturating_mul(1 << (self.failures - 1).min(6)).min(MAX_WAIT);
         self.state = State::Waiting(cx.now.mono + wait);
         Event::Degraded { lane: Lane::Inbox, failures: self.failures, error: error.to_string() }
@@ -156,6 +173,36 @@ impl Machine for Inbox {
     }
 
     fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
+        if let Some(wake) = self.rest(cx) {
+            return Step::Idle(Some(wake));
+        }
+        let step = self.next(cx);
+        self.steps = if let Step::Idle(_) | Step::Done(_) = step { 0 } else { self.steps + 1 };
+        step
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.state {
+            State::Opening(open) => open.feed(cx, id, outcome)?,
+            State::Working(work) => work.feed(cx, id, outcome)?,
+            State::Waiting(_) | State::Done => return Err(outcome),
+        }
+        self.rests_until = None;
+        Ok(())
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.state {
+            State::Opening(open) => open.cancel(cx),
+            State::Working(work) => work.cancel(cx),
+            State::Waiting(_) => self.state = State::Done,
+            State::Done => {}
+        }
+    }
+}
+
+impl Inbox {
+    fn next(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {
         if let State::Waiting(at) = self.state {
             if at > cx.now.mono {
                 return Step::Idle(Some(Wake { at, why: "open the inbox" }));
@@ -175,7 +222,7 @@ impl Machine for Inbox {
                     return Step::Event(self.wait(cx, &error));
                 }
                 Step::Done(Err(error)) => {
-                    self.state = State::Done;
+                    self.close();
                     return Step::Done(Err(error));
                 }
                 other => return pass(other),
@@ -183,27 +230,20 @@ impl Machine for Inbox {
         }
         let State::Working(work) = &mut self.state else { return Step::Done(Ok(())) };
         let step = work.poll(cx);
-        cx.session.handling = Some(work.running());
+        cx.session.handling.set(&self.handling, work.running());
         if let Step::Done(_) = step {
-            self.close(cx);
+            self.close();
         }
         step
     }
 
-    fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match &mut self.state {
-            State::Opening(open) => open.feed(cx, id, outcome),
-            State::Working(work) => work.feed(cx, id, outcome),
-            State::Waiting(_) | State::Done => Err(outcome),
+    /// Returns the shortest wait once enough steps were given in a row.
+    fn rest(&mut self, cx: &Cx<'_>) -> Option<Wake> {
+        if self.steps >= MAX_IN_A_ROW {
+            (self.steps, self.rests_until) = (0, Some(cx.now.mono + Duration::from_nanos(1)));
         }
-    }
-
-    fn cancel(&mut self, cx: &mut Cx<'_>) {
-        match &mut self.state {
-            State::Opening(open) => open.cancel(cx),
-            State::Working(work) => work.cancel(cx),
-            State::Waiting(_) => self.state = State::Done,
-            State::Done => {}
-        }
+        // At the end of the clock's range no wake is later than now.
+        let at = self.rests_until.filter(|at| *at > cx.now.mono)?;
+        Some(Wake { at, why: "go on with the inbox" })
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod credential;
 pub(crate) mod discoveries;
 pub(crate) mod draft;
+pub(crate) mod handling;
 pub(crate) mod health;
 pub(crate) mod notices;
 pub mod peer_cache;
@@ -34,6 +35,7 @@ use crate::event::Lane;
 use crate::session::credential::{Credential, HeldToken, InboundState, Persistence};
 use crate::session::discoveries::Discoveries;
 pub use crate::session::draft::{Auth, Draft};
+use crate::session::handling::Handling;
 use crate::session::health::{Counters, Health};
 use crate::session::notices::Notices;
 use crate::session::peer_cache::PeerCache;
@@ -68,8 +70,8 @@ pub struct Session {
     pub(crate) rate: RateBudget,
     pub(crate) rng: Rng,
     pub(crate) report: Report,
-    /// The number of messages that the handler works on; `None` without a handler.
-    pub(crate) handling: Option<u32>,
+    /// The number of messages that the handler works on.
+    pub(crate) handling: Handling,
     /// The dead letters that the running inbox is to offer again.
     pub(crate) retried: Vec<ActivityId>,
     /// The files that the agent has uploaded and the journal does not have yet.
@@ -180,7 +182,7 @@ impl Session {
             rate: RateBudget::default(),
             rng,
             report: Report::new(),
-            handling: None,
+            handling: Handling::default(),
             retried: Vec::new(),
             own_files: Vec::new(),
             generation: None,
@@ -212,7 +214,7 @@ impl Session {
 
     /// Has the running inbox offer a dead letter again. Returns whether there is one.
     pub(crate) fn retry_in_loop(&mut self, row: &ActivityId) -> bool {
-        let is_running = self.handling.is_some();
+        let is_running = self.handling.get().is_some();
         if is_running && !self.retried.contains(row) {
             self.retried.push(row.clone());
         }
@@ -224,7 +226,7 @@ impl Session {
         self.own_files.extend_from_slice(ids);
         let excess = self.own_files.len().saturating_sub(MAX_OWN_FILES);
         self.own_files.drain(..excess);
-        self.handling.is_some()
+        self.handling.get().is_some()
     }
 
     /// Returns a snapshot of the agent's state.
@@ -236,7 +238,7 @@ impl Session {
             state_failures: self.vitals.failures_of(Lane::State),
             register_failures: self.vitals.failures_of(Lane::Register),
             inbox_failures: self.vitals.failures_of(Lane::Inbox),
-            handling: self.handling.unwrap_or_default(),
+            handling: self.handling.get().unwrap_or_default(),
             rate: self.rate.seen(),
             dialect: self.dialect,
             registered: self.vitals.registered.is_some(),

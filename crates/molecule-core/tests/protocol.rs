@@ -13,7 +13,7 @@ use molecule_core::effect::{Effect, EffectId, FaultKind, HostResult, LockId, Out
 use molecule_core::machine::{Machine, StopLevel};
 use molecule_core::machines::Run;
 use molecule_core::proto::Time;
-use support::machines::DRAINS;
+
 use support::platform::{HEARTBEAT, NOTIFY, Seen};
 use support::*;
 

@@ -1,9 +1,11 @@
 //! The start of the inbox: its journal, and the key of the replies' ids.
 
+use std::io::ErrorKind;
+
 use super::journal::Journal;
 use super::reply_id::ReplyIds;
-use super::reply_key::reply_ids;
-use crate::effect::{HostOp, HostResult, Slot};
+use super::reply_key::stored_reply_ids;
+use crate::effect::{FaultKind, HostOp, HostResult, Slot};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::flow::{Flow, Line, machine_of_flow};
@@ -25,7 +27,7 @@ impl Open {
     pub(super) fn new() -> Self {
         Self(Flow::new(OPERATION, |line| async move {
             let journal = load_journal(&line).await?;
-            let ids = reply_ids(&line).await?;
+            let ids = load_key(&line).await?;
             Ok(Opened { journal, ids })
         }))
     }
@@ -33,27 +35,51 @@ impl Open {
 
 machine_of_flow!(Open, Result<Opened>);
 
-/// Loads the journal. A damaged one is set aside with a warning: it must not keep the agent from working.
+/// Loads the journal. A damaged one, or one that is too large, is set aside with a warning: it must not keep the agent from
+/// working.
 async fn load_journal(line: &Line) -> Result<Journal> {
-    let stored =
-        line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
+    let stored = match line.load("load the inbox", Slot::Inbox).await? {
+        Ok(stored) => stored,
+        Err(fault) if fault.kind == FaultKind::Host(ErrorKind::FileTooLarge) => {
+            let error = Error::from_fault(OPERATION, fault);
+            let place = set_aside(line).await?;
+            line.tell(Event::Warning(format!(
+                "the inbox's journal cannot be read: {}; it is kept as {place}, and messages that it listed as handled may \
+                 be handled again",
+                error.cause()
+            )));
+            return Ok(line.with(|cx| Journal::started(cx.now.unix)));
+        }
+        Err(fault) => return Err(Error::from_fault(OPERATION, fault)),
+    };
     let Some(stored) = stored else {
         return Ok(line.with(|cx| {
             cx.session.notices.begin_first();
             Journal::started(cx.now.unix)
         }));
     };
-    match Journal::read(&stored.bytes) {
+    let (place, read) = (stored.place.clone(), move || Journal::read(&stored.bytes));
+    // Many megabytes take a while, during which other calls need the session.
+    let read = line.decode("read the inbox", read).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
+    match read {
         Ok(journal) => Ok(journal),
         Err(damaged) => {
-            let place = set_aside(line).await?;
+            let kept = set_aside(line).await?;
             line.tell(Event::Warning(format!(
-                "the inbox's journal at {} is damaged: {damaged}; it is kept as {place}, and what could be read of it stays \
-                 known; a message that it listed as handled may be handled again",
-                stored.place
+                "the inbox's journal at {place} is damaged: {damaged}; it is kept as {kept}, and what could be read of it \
+                 stays known; a message that it listed as handled may be handled again",
             )));
             Ok(damaged.salvaged())
         }
+    }
+}
+
+/// Loads or makes the key of the replies' ids. Unlike a single reply, the inbox does not begin before a new key is stored: the
+/// journal cannot be saved meanwhile either, and a reply under a lost key would be sent again under another id.
+async fn load_key(line: &Line) -> Result<ReplyIds> {
+    match stored_reply_ids(line).await? {
+        (ids, None) => Ok(ids),
+        (_, Some(fault)) => Err(Error::from_fault("save the key of replies", fault)),
     }
 }
 

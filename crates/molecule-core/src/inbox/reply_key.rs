@@ -1,7 +1,7 @@
 //! The key of the replies' ids in the store.
 
 use super::reply_id::ReplyIds;
-use crate::effect::{HostOp, HostResult, Slot};
+use crate::effect::{Fault, HostOp, HostResult, Slot};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::flow::Line;
@@ -13,22 +13,8 @@ use crate::life::load_token::{Damaged, load_token};
 /// # Errors
 /// `Storage` if the store cannot be read, and `Cancelled`.
 pub(super) async fn reply_ids(line: &Line) -> Result<ReplyIds> {
-    if let Some(ids) = load(line).await? {
-        return Ok(ids);
-    }
-    // Two calls of one agent must not make two keys.
-    let turn = line.turn("make the key of replies").await?;
-    if let Some(ids) = load(line).await? {
-        return Ok(ids);
-    }
-    load_token(line, line.operation(), Damaged::IsNone).await?;
-    let ids = line.with(|cx| {
-        let (bearer, workspace) = (cx.session.bearer().cloned(), cx.session.workspace_id().clone());
-        ReplyIds::new(&mut cx.session.rng, bearer.as_ref(), &workspace)
-    });
-    if let Err(fault) =
-        line.host_to_the_end("save the key of replies", HostOp::Replace(Slot::ReplyKey, ids.content())).await
-    {
+    let (ids, fault) = stored_reply_ids(line).await?;
+    if let Some(fault) = fault {
         let error = Error::from_fault(line.operation(), fault);
         line.tell(Event::Warning(format!(
             "the key of the replies' ids could not be stored, so a reply that is sent again after a restart may arrive \
@@ -36,8 +22,27 @@ pub(super) async fn reply_ids(line: &Line) -> Result<ReplyIds> {
             error.cause()
         )));
     }
-    drop(turn);
     Ok(ids)
+}
+
+/// Does the same, and returns why a new key could not be stored, if it could not.
+pub(super) async fn stored_reply_ids(line: &Line) -> Result<(ReplyIds, Option<Fault>)> {
+    if let Some(ids) = load(line).await? {
+        return Ok((ids, None));
+    }
+    // Two calls of one agent must not make two keys.
+    let turn = line.turn("make the key of replies").await?;
+    if let Some(ids) = load(line).await? {
+        return Ok((ids, None));
+    }
+    load_token(line, line.operation(), Damaged::IsNone).await?;
+    let ids = line.with(|cx| {
+        let (bearer, workspace) = (cx.session.bearer().cloned(), cx.session.workspace_id().clone());
+        ReplyIds::new(&mut cx.session.rng, bearer.as_ref(), &workspace)
+    });
+    let saved = line.host_to_the_end("save the key of replies", HostOp::Replace(Slot::ReplyKey, ids.content())).await;
+    drop(turn);
+    Ok((ids, saved.err()))
 }
 
 /// Loads the key. Content that is no key is set aside.

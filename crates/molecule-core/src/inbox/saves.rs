@@ -115,6 +115,18 @@ impl Saves {
         }
     }
 
+    /// Returns how often an append has failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Tries again at once what the disk has refused.
+    pub(super) fn try_again(&mut self, now: Time) {
+        if let State::Waiting(at, ..) = &mut self.state {
+            *at = now;
+        }
+    }
+
     /// Returns whether everything is saved, except for records that the disk refuses.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Free | State::Waiting(..))

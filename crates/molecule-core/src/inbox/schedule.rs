@@ -14,6 +14,8 @@ pub(super) struct Schedule {
     /// The conversations in the order of their turns, so that none starves beside busy ones.
     turns: VecDeque<Conversation>,
     conversations: BTreeMap<ActivityId, Conversation>,
+    /// The bytes of all messages.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,7 @@ impl Schedule {
     /// again, until they count as its like.
     pub(super) fn push(&mut self, message: InboundMessage, is_suspect: bool) {
         let conversation = message.conversation().clone();
+        self.bytes += message.json().len();
         self.conversations.insert(message.id().clone(), conversation.clone());
         let line = self.lines.entry(conversation.clone()).or_default();
         if line.is_empty() {
@@ -60,7 +63,11 @@ impl Schedule {
     pub(super) fn remove(&mut self, row: &ActivityId) {
         let Some(conversation) = self.conversations.remove(row) else { return };
         let Some(line) = self.lines.get_mut(&conversation) else { return };
-        line.retain(|waiting| waiting.message.id() != row);
+        if let Some(removed) =
+            line.iter().position(|waiting| waiting.message.id() == row).and_then(|at| line.remove(at))
+        {
+            self.bytes -= removed.message.json().len();
+        }
         if line.is_empty() {
             self.lines.remove(&conversation);
             self.turns.retain(|turn| *turn != conversation);
@@ -94,6 +101,11 @@ impl Schedule {
     /// The number of messages that wait or are being handled.
     pub(super) fn len(&self) -> usize {
         self.conversations.len()
+    }
+
+    /// The bytes of these messages.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn get_mut(&mut self, row: &ActivityId) -> Option<&mut Waiting> {
@@ -157,6 +169,21 @@ mod tests {
         [4, 5, 6].iter().for_each(|number| schedule.remove(&row(*number)));
         assert_eq!(schedule.len(), 0);
         assert!(schedule.lines.is_empty() && schedule.turns.is_empty(), "{schedule:?}");
+    }
+
+    #[test]
+    fn what_waits_is_counted_in_bytes() {
+        let all: usize = (1..=3).map(|number| message(number, Sender::User).json().len()).sum();
+        let mut schedule = schedule([(1, Sender::User), (2, Sender::User), (3, peer(7))]);
+        assert_eq!(schedule.bytes(), all);
+        take_all(&mut schedule, Time::ZERO);
+        schedule.put_off(&row(1), Time::ZERO);
+        assert_eq!(schedule.bytes(), all, "one that is being handled still counts");
+        schedule.remove(&row(2));
+        schedule.remove(&row(2));
+        assert_eq!(schedule.bytes(), all - message(2, Sender::User).json().len());
+        [1, 3].iter().for_each(|number| schedule.remove(&row(*number)));
+        assert_eq!((schedule.bytes(), schedule.len()), (0, 0));
     }
 
     #[test]

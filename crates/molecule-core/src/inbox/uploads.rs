@@ -77,6 +77,16 @@ impl Uploads {
         self.waiting.remove(&file).map(|upload| upload.alone)
     }
 
+    /// The number of files that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The bytes of their rows.
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting.values().map(|upload| upload.alone.json().len()).sum()
+    }
+
     pub(super) fn wake(&self) -> Option<Time> {
         self.waiting.values().map(|upload| upload.until).min()
     }

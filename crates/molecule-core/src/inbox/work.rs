@@ -36,10 +36,14 @@ pub(crate) const MAX_WAITING: usize = 1_000;
 /// The most attempts whose beginnings one append saves. They are offered together, in as many steps.
 const MAX_BEGINNING: usize = 32;
 
+/// The bytes of waiting messages at which the feed is read no further. A message has at most a few MB.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
 /// The longest wait before a message is offered again.
 pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
 
-/// The wait before a message is offered again whose handler could not be called, for example because no thread started.
+/// The wait before a message is offered again whose handler could not be called, for example because no thread
+/// started, or was dropped half-way.
 const NOT_CALLED: Duration = Duration::from_secs(1);
 
 const HANDLE: &str = "handle a message";
@@ -55,6 +59,8 @@ pub(super) struct Work {
     outbox: Outbox,
     schedule: Schedule,
     uploads: Uploads,
+    /// The rows of the files that belong to a message, by the message's row. They are finished together.
+    joined: BTreeMap<ActivityId, Vec<ActivityId>>,
     saves: Saves,
     /// What follows once a batch of records is saved.
     after_save: VecDeque<(Batch, AfterSave)>,
@@ -70,6 +76,10 @@ pub(super) struct Work {
     cursor_at: Time,
     /// The time until which running handlers are awaited, once the loop ends.
     drain_until: Option<Time>,
+    /// Whether a draining inbox has saved what it could.
+    has_saved_last: bool,
+    /// Whether a draining inbox has given up what takes too long.
+    has_given_up: bool,
     wishes: Wishes,
     failures: Failures,
     /// Whether the workspace is paused.
@@ -105,9 +115,9 @@ impl Work {
         let Opened { journal, ids } = opened;
         let options = cx.session.config().inbox.clone();
         let mut outbox = Outbox::new(options.trail);
-        for unsent in journal.unsent() {
-            outbox.push(cx, OutgoingReply::unsent(&ids, unsent));
-        }
+        let mut unsent: Vec<_> = journal.unsent().collect();
+        unsent.sort_by_key(|unsent| unsent.reply.replied_at);
+        unsent.into_iter().for_each(|unsent| outbox.push(cx, OutgoingReply::unsent(&ids, unsent)));
         let mut schedule = Schedule::default();
         let own = cx.session.workspace_id();
         let retried = journal.dead_letters().filter(|letter| letter.is_retried);
@@ -122,6 +132,7 @@ impl Work {
             outbox,
             schedule,
             uploads: Uploads::default(),
+            joined: BTreeMap::new(),
             saves: Saves::new(options.durable),
             after_save: VecDeque::new(),
             beginning: 0,
@@ -130,6 +141,8 @@ impl Work {
             cancelled: Vec::new(),
             cursor_at: cx.now.mono,
             drain_until: None,
+            has_saved_last: false,
+            has_given_up: false,
             wishes: Wishes::default(),
             failures: Failures::new(cx),
             is_held: false,
@@ -194,6 +207,7 @@ impl Work {
                 return Step::Done(Err(error));
             }
             self.keep_own_files(cx);
+            self.take_retried(cx);
             if let Some((message, number)) = self.offers.pop_front() {
                 return self.offer(cx, message, number);
             }
@@ -217,8 +231,7 @@ impl Work {
                     if let Some(step) = self.end_reading(cx) {
                         return step;
                     }
-                    if until <= cx.now.mono && !self.running.is_empty() {
-                        self.leave_attempts();
+                    if until <= cx.now.mono && self.give_up(cx) {
                         continue;
                     }
                     let at = (until > cx.now.mono).then_some(until);
@@ -229,7 +242,11 @@ impl Work {
                 return Step::Start(id, effect);
             }
             if self.is_drained(cx) {
-                return Step::Done(Ok(()));
+                if std::mem::replace(&mut self.has_saved_last, true) {
+                    return Step::Done(Ok(()));
+                }
+                self.save_last(cx);
+                continue;
             }
             return Step::Idle(Wake::earliest(wake, self.saves.wake()));
         }
@@ -257,7 +274,7 @@ impl Work {
             WatchStep::Idle(own) => wake = Wake::earliest(wake, own),
         }
         self.feed.set_live(cx, self.watch.is_live());
-        self.feed.pause(self.is_held || self.schedule.len() >= MAX_WAITING || self.journal.is_full());
+        self.feed.pause(self.is_held || self.is_enough_waiting() || self.journal.is_full());
         match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
             FeedStep::Step(step) => return Received::Step(pass(step)),
             FeedStep::Rows(rows) => {
@@ -275,7 +292,6 @@ impl Work {
             }
             FeedStep::Idle(own) => wake = Wake::earliest(wake, own),
         }
-        self.take_retried(cx);
         while let Some(message) = self.uploads.take_alone(cx.now.mono) {
             self.wait_for_turn(message);
         }
@@ -309,14 +325,15 @@ impl Work {
                 if message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key)) {
                     return self.feed.finished(&id);
                 }
-                for row in self.uploads.join(&mut message) {
-                    self.feed.finished(&row);
+                let files = self.uploads.join(&mut message);
+                if !files.is_empty() {
+                    self.joined.insert(id, files);
                 }
                 self.wait_for_turn(message);
             }
             Form::Upload(attachment, alone) => {
                 if let Some(row) = self.uploads.add(cx.now.mono, attachment, alone) {
-                    self.feed.finished(&row);
+                    self.done(row);
                 }
             }
             Form::Notice | Form::Skipped(_) => self.feed.finished(&id),
@@ -346,13 +363,20 @@ impl Work {
     /// known.
     fn save_cursor(&mut self, cx: &Cx<'_>, is_first: bool) {
         let saved = self.journal.cursor();
-        let is_due = if is_first { saved.is_none() } else { self.cursor_at <= cx.now.mono };
+        // While the disk refuses everything, newer cursors only make the journal longer.
+        let is_due =
+            if is_first { saved.is_none() } else { self.cursor_at <= cx.now.mono && self.saves.failures() == 0 };
         if !is_due {
             return;
         }
         let Some(position) = self.feed.cursor().filter(|cursor| Some(cursor) != saved) else { return };
         self.cursor_at = cx.now.mono + CURSOR_EVERY;
         self.record(Record::Cursor { position: position.clone() }, AfterSave::Cursor(position));
+    }
+
+    fn is_enough_waiting(&self) -> bool {
+        self.schedule.len() + self.uploads.len() >= MAX_WAITING
+            || self.schedule.bytes() + self.uploads.bytes() >= MAX_WAITING_BYTES
     }
 
     fn feed_failed(&mut self, cx: &mut Cx<'_>, failures: u32, error: &Error) {
@@ -376,10 +400,31 @@ impl Work {
         if let WatchStep::Step(step) = self.watch.poll(cx) {
             return Some(pass(step));
         }
-        match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
-            FeedStep::Step(step) => Some(pass(step)),
-            FeedStep::Rows(_) | FeedStep::Failed { .. } | FeedStep::Recovered { .. } | FeedStep::Idle(_) => None,
+        loop {
+            match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
+                FeedStep::Step(step) => return Some(pass(step)),
+                FeedStep::Rows(_) | FeedStep::Failed { .. } | FeedStep::Recovered { .. } => {}
+                FeedStep::Idle(_) => return None,
+            }
         }
+    }
+
+    /// Awaits handlers and replies no longer. Returns whether there is something to do for it.
+    fn give_up(&mut self, cx: &mut Cx<'_>) -> bool {
+        let is_first = !std::mem::replace(&mut self.has_given_up, true);
+        if is_first {
+            self.outbox.cancel(cx);
+        }
+        let is_left = !self.running.is_empty();
+        self.leave_attempts();
+        is_first || is_left
+    }
+
+    /// Saves what is left to save: the cursor, and once more what the disk has refused.
+    fn save_last(&mut self, cx: &Cx<'_>) {
+        self.saves.try_again(cx.now.mono);
+        self.cursor_at = cx.now.mono;
+        self.save_cursor(cx, false);
     }
 }
 
@@ -400,6 +445,12 @@ impl Work {
             && let Some(message) = self.schedule.take(cx.now.mono)
         {
             is_begun = true;
+            if self.is_repeated(&message) {
+                self.schedule.remove(message.id());
+                self.feed.finished(message.id());
+                self.finish_files(message.id());
+                continue;
+            }
             let begun = self.journal.attempts(message.id()).begun;
             if begun >= self.options.attempts {
                 // The process died in the last one.
@@ -411,6 +462,13 @@ impl Work {
             self.record(Record::Begun { row, attempt }, AfterSave::Offer(message, attempt));
         }
         is_begun
+    }
+
+    /// Returns whether another row of the same message was handled since this one came. A dead letter that is offered
+    /// again is known itself.
+    fn is_repeated(&self, message: &InboundMessage) -> bool {
+        !self.journal.is_done(message.id())
+            && message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key))
     }
 
     fn offer(&mut self, cx: &mut Cx<'_>, message: InboundMessage, number: u32) -> Step<Result<()>> {
@@ -443,13 +501,25 @@ impl Work {
     /// saved together with this one, or after it.
     fn finish(&mut self, message: &InboundMessage, record: Record, reply: Option<OutgoingReply>) {
         self.schedule.remove(message.id());
+        self.finish_files(message.id());
         self.record(record, AfterSave::Finished(message.id().clone(), reply.map(Box::new)));
+    }
+
+    /// Finishes the files of a message: after a restart they would be messages of their own, since nobody would name
+    /// them.
+    fn finish_files(&mut self, message: &ActivityId) {
+        self.joined.remove(message).unwrap_or_default().into_iter().for_each(|row| self.done(row));
+    }
+
+    /// Records that a row needs nothing more which was no message of its own.
+    fn done(&mut self, row: ActivityId) {
+        self.record(Record::done(std::slice::from_ref(&row)), AfterSave::Finished(row, None));
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, fault: Fault) {
         if fault.kind == FaultKind::Cancelled {
             // The handler was dropped together with the loop's future.
-            return self.uncount(&attempt.message, attempt.number, cx.now.mono);
+            return self.uncount(&attempt.message, attempt.number, cx.now.mono + NOT_CALLED);
         }
         if fault.sent == Sent::No {
             // The handler was not called.
@@ -483,6 +553,15 @@ impl Work {
 
     /// Takes back the attempts that have not started, so that they do not count.
     fn take_back_offers(&mut self) {
+        for (batch, then) in std::mem::take(&mut self.after_save) {
+            match then {
+                AfterSave::Offer(message, number) => self.offers.push_back((message, number)),
+                AfterSave::Finished(..) | AfterSave::Buried(_) | AfterSave::Marked(_) | AfterSave::Cursor(_) => {
+                    self.after_save.push_back((batch, then));
+                }
+            }
+        }
+        self.beginning = 0;
         for (message, number) in std::mem::take(&mut self.offers) {
             self.uncount(&message, number, Time::ZERO);
         }
@@ -536,11 +615,7 @@ impl Work {
             match self.after_save.pop_front() {
                 Some((_, AfterSave::Offer(message, number))) => {
                     self.beginning -= 1;
-                    if self.drain_until.is_some() {
-                        self.uncount(&message, number, Time::ZERO);
-                    } else {
-                        self.offers.push_back((message, number));
-                    }
+                    self.offers.push_back((message, number));
                 }
                 Some((_, AfterSave::Finished(row, reply))) => {
                     self.feed.finished(&row);
@@ -560,8 +635,7 @@ impl Work {
     fn is_drained(&self, cx: &Cx<'_>) -> bool {
         let Some(until) = self.drain_until else { return false };
         let is_flushed = self.outbox.is_flushed(cx.now.mono) || until <= cx.now.mono;
-        // What waits for a disk that refuses records would wait for ever.
-        self.running.is_empty() && self.offers.is_empty() && is_flushed && self.saves.is_idle()
+        self.running.is_empty() && is_flushed && self.saves.is_idle()
     }
 }
 

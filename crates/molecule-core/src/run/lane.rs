@@ -1,5 +1,7 @@
 //! A lane: it runs a machine again and again at its own interval, one at a time.
 
+use std::time::Duration;
+
 use molecule_proto::{Time, UnixTime};
 
 use super::ended::Ended;
@@ -12,6 +14,9 @@ use crate::event::{Event, Lane};
 use crate::life::beat::Beat;
 use crate::life::register::Register;
 use crate::machine::{Cx, Machine, Now, Step, Wake, pass};
+
+/// The least time between the starts of two turns of which the second is wanted at once.
+const LEAST_GAP: Duration = Duration::from_secs(1);
 
 /// The next step of a lane.
 pub(super) enum LaneStep {
@@ -87,6 +92,9 @@ pub(super) struct LaneState<M> {
     machine: Option<Box<M>>,
     pub(super) started: Now,
     pub(super) failures: u32,
+    /// Whether another turn is wanted once the one under way is over, since what it asks may be older than what the stream
+    /// told.
+    is_hastened: bool,
     /// Whether a rate limit has delayed the lane's next turn.
     pub(super) is_delayed: bool,
     /// Whether the next wait is the lane's first. It is spread widely, so that agents that start together drift apart.
@@ -102,6 +110,7 @@ impl<M: LaneMachine> LaneState<M> {
             machine: None,
             started: Now { mono: Time::ZERO, unix: UnixTime::default() },
             failures: 0,
+            is_hastened: false,
             is_delayed: false,
             first: true,
         }
@@ -113,7 +122,7 @@ impl<M: LaneMachine> LaneState<M> {
 
     pub(super) fn begin(&mut self, now: Now, machine: M) {
         self.started = now;
-        self.is_delayed = false;
+        (self.is_delayed, self.is_hastened) = (false, false);
         self.machine = Some(Box::new(machine));
     }
 
@@ -144,8 +153,25 @@ impl<M: LaneMachine> LaneState<M> {
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>) -> u32 {
         let wait = after_good(cx, self.lane, std::mem::take(&mut self.first));
         self.next = (self.started.mono + wait).max(cx.now.mono);
+        if std::mem::take(&mut self.is_hastened) {
+            self.next = self.soon(cx.now.mono);
+        }
         self.due = self.next;
         self.reset_failures(cx)
+    }
+
+    /// Asks for the next turn as soon as possible: at least a second after the last one, since anybody may make the stream
+    /// tell something. A lane that fails or is held back keeps its time.
+    pub(super) fn hasten(&mut self, now: Time) {
+        if self.is_under_way() {
+            self.is_hastened = true;
+        } else if self.failures == 0 && !self.is_delayed {
+            self.next = self.next.min(self.soon(now));
+        }
+    }
+
+    fn soon(&self, now: Time) -> Time {
+        now.max(self.started.mono + LEAST_GAP)
     }
 
     /// Resets the count of failures. Returns how often the lane had failed in a row.

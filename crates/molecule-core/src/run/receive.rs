@@ -42,10 +42,10 @@ impl Run {
         };
         let wishes = inbox.take_wishes();
         if wishes.beat {
-            self.beats.next = self.beats.next.min(cx.now.mono);
+            self.beats.hasten(cx.now.mono);
         }
         if wishes.state {
-            self.states.next = self.states.next.min(cx.now.mono);
+            self.states.hasten(cx.now.mono);
         }
         if wishes.register {
             self.want_register(cx.now.mono, RegisterReason::Refused);
@@ -68,7 +68,7 @@ impl Run {
         let winding = match inbox.poll(cx) {
             Step::Done(_) => return WindDown::Over,
             Step::Idle(_) if at_once => {
-                inbox.close(cx);
+                inbox.close();
                 return WindDown::Over;
             }
             Step::Idle(wake) => WindDown::Waits(wake),
@@ -86,7 +86,7 @@ impl Run {
             LastBeat::Waiting if self.beats.failures > 0 || cx.session.rate.hold_heartbeat(cx.now.mono).is_some() => {
                 WindDown::Over
             }
-            LastBeat::Waiting if is_stopped && !at_once && self.beating => {
+            LastBeat::Waiting if is_stopped && !at_once && self.beating && !self.paused => {
                 self.last_beat = LastBeat::Sending(Box::new(Beat::once()));
                 self.beat_last(cx, at_once)
             }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use molecule_core::machine::{Cx, Now, Session};
 use molecule_core::proto::{AgentCard, Time, UnixTime};
-use molecule_core::{Config, Options};
+use molecule_core::{Config, InboundMessage, Options};
 
+use super::answer::Reply;
+use super::received::replied;
 use super::store::Store;
 
 /// The agent's workspace.
@@ -22,12 +24,42 @@ pub fn secret(name: &str) -> String {
     format!("{name}-{MARK}-{name}")
 }
 
+/// The times at which tests begin. The monotonic clock does not begin at zero.
+pub const START: Time = Time::from_nanos(86_400_000_000_000);
+pub fn start_unix() -> UnixTime {
+    UnixTime::from_secs(1_795_383_587)
+}
+
+/// A message that was offered to the handler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    pub at: Time,
+    pub row: String,
+    pub text: String,
+    pub attempt: u32,
+    pub message: Shown,
+}
+
+/// The message itself, which is equal to any other.
+#[derive(Debug, Clone)]
+pub struct Shown(pub InboundMessage);
+
+impl PartialEq for Shown {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 /// An agent whose calls run on virtual time.
 pub struct Agent {
     pub session: Session,
     pub now: Now,
     pub store: Store,
     pub trace: Vec<String>,
+    /// What the handler does with a message.
+    pub handler: Box<dyn FnMut(&InboundMessage) -> Reply>,
+    /// The messages that were offered to it.
+    pub offers: Vec<Offer>,
 }
 
 impl Agent {
@@ -37,8 +69,14 @@ impl Agent {
     }
 
     fn from_config(config: Config, seed: u64) -> Self {
-        let now = Now { mono: Time::ZERO + Duration::from_secs(86_400), unix: UnixTime::from_secs(1_795_383_587) };
-        Self { session: Session::new(config, seed), now, store: Store::default(), trace: Vec::new() }
+        Self {
+            session: Session::new(config, seed),
+            now: Now { mono: START, unix: start_unix() },
+            store: Store::default(),
+            trace: Vec::new(),
+            handler: Box::new(|message| Reply::Now(replied(&format!("you said: {}", message.text())))),
+            offers: Vec::new(),
+        }
     }
 
     /// An agent in poll mode that holds no token.
@@ -60,6 +98,14 @@ impl Agent {
 
     pub fn cx(&mut self) -> Cx<'_> {
         Cx { now: self.now, session: &mut self.session }
+    }
+
+    /// Offers a message to the handler.
+    pub fn handle(&mut self, message: &InboundMessage) -> Reply {
+        let (row, text) = (message.id().to_string(), message.text().into_owned());
+        let (at, attempt) = (self.now.mono, message.attempt());
+        self.offers.push(Offer { at, row, text, attempt, message: Shown(message.clone()) });
+        (self.handler)(message)
     }
 
     /// Advances both clocks.

@@ -74,8 +74,8 @@ where
                 Step::Cancel(id) => {
                     agent.note(format!("cancel {}", id.0));
                     self.cancelled.insert(id);
-                    // An operation of the host goes on after a cancel, and its outcome comes late.
-                    if matches!(self.in_flight.get(&id), Some(Effect::Host(_))) {
+                    // An operation of the host goes on after a cancel, and so does a handler: the outcome comes late.
+                    if matches!(self.in_flight.get(&id), Some(Effect::Host(_) | Effect::Handle(_))) {
                         continue;
                     }
                     assert!(self.in_flight.contains_key(&id), "cancelled what is not in flight");
@@ -214,6 +214,13 @@ where
         back
     }
 
+    /// Takes the outcome of a large answer that was decoded.
+    pub fn decoded(&mut self, id: EffectId) -> Option<Outcome> {
+        let key = self.due.iter().find(|((_, due), outcome)| *due == id && matches!(outcome, Outcome::Decoded(_)))?;
+        let key = *key.0;
+        self.due.remove(&key)
+    }
+
     /// Performs an effect, on the agent's store or by asking the server.
     pub fn perform(&mut self, agent: &mut Agent, id: EffectId, server: &mut impl FnMut(&Seen) -> Reply) {
         self.fresh.retain(|fresh| *fresh != id);
@@ -255,7 +262,11 @@ where
 
     /// Drives the machine until `Done`, or until the clock reads `until`.
     pub fn drive_until(&mut self, agent: &mut Agent, until: Time, server: &mut impl FnMut(&Seen) -> Reply) -> Next {
+        let (from, mut inputs) = (agent.now.mono, 0);
         loop {
+            // A machine that goes on without end where no time passes would keep a driver busy for ever.
+            inputs = if agent.now.mono > from { 0 } else { inputs + 1 };
+            assert!(inputs < 100_000, "no time passes and no end comes:\n{}", agent.take_trace());
             match self.next(agent, until, server) {
                 Next::Outcome(id, outcome) => {
                     self.feed(agent, id, outcome);
@@ -289,7 +300,7 @@ where
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
-        Effect::Handle(_) => Reply::Now(Handle::returned(Ok::<_, String>(Some("done".into())))),
+        Effect::Handle(handle) => agent.handle(&handle.message),
         Effect::Decode(_) => Reply::Never,
         Effect::Http(request, _) | Effect::Upload(request, ..) | Effect::Watch(request, _) => {
             server(&Seen::new(request, agent.now))

@@ -7,21 +7,25 @@ pub mod agent;
 pub mod answer;
 pub mod calls;
 pub mod drive;
+pub mod feed;
 pub mod looped;
 pub mod machines;
 pub mod persisted;
 pub mod platform;
 pub mod probe;
+pub mod received;
 pub mod shelf;
 pub mod store;
 
 pub use agent::{Agent, ID, MARK, ORIGIN, secret};
 pub use answer::{Answer, Reply, fault, unsent};
 pub use drive::{Driven, Next, Rest, performed, run, same};
+pub use feed::{Feed, row_id};
 pub use looped::Looped;
-pub use machines::{Check, Setup, each_machine, reply};
+pub use machines::{Check, DRAINS, Setup, each_machine, reply};
 pub use persisted::persisted;
 pub use platform::{Platform, Seen};
+pub use received::{Received, failed, replied, silent};
 pub use shelf::Shelf;
 pub use store::Store;
 

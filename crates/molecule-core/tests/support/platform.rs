@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::agent::{ID, ORIGIN, secret};
 use super::answer::{Answer, Reply};
+use super::feed::Feed;
 
 /// A request as a server receives it.
 #[derive(Clone)]
@@ -74,6 +75,10 @@ pub const A2A: &str = "POST /workspaces/:peer/a2a";
 pub const DELEGATE: &str = "POST /workspaces/:id/delegate";
 pub const DELEGATIONS: &str = "GET /workspaces/:id/delegations";
 pub const NOTIFY: &str = "POST /workspaces/:id/notify";
+pub const STREAM: &str = "GET /workspaces/:id/events/stream";
+pub const ACK: &str = "POST /workspaces/:id/activity/ack";
+/// A request for a page of the feed, before its query.
+pub const FEED: &str = "GET /workspaces/:id/activity?";
 pub const DISCOVER: &str = "GET /registry/discover/:peer";
 
 /// The workspace of another agent.
@@ -97,6 +102,7 @@ pub struct Platform {
     pub weather: Weather,
     /// The answers to requests that do not concern the machines' credentials.
     pub others: BTreeMap<&'static str, Answer>,
+    pub feed: Feed,
 }
 
 impl Platform {
@@ -114,6 +120,7 @@ impl Platform {
             seen: Vec::new(),
             weather: Box::new(|_| None),
             others: BTreeMap::new(),
+            feed: Feed::default(),
         }
     }
 
@@ -201,7 +208,16 @@ impl Platform {
                 Answer::json(200, json!({"tokens": rows, "count": rows.len()}))
             }
             other if self.others.contains_key(other) => self.others[other].clone(),
-            other => self.revoke(other),
+            STREAM => Answer::text(404, "404 page not found"),
+            ACK => Answer::json(200, json!({"last_acked_seq": seen.body["seq"]})),
+            NOTIFY => Answer::json(200, json!({"status": "sent"})),
+            other if other.starts_with("POST /workspaces/") && other.ends_with("/a2a") => {
+                Answer::json(200, json!({"status": "queued", "delivery_mode": "poll", "method": "message/send"}))
+            }
+            other => match other.strip_prefix(FEED) {
+                Some(query) => self.feed.page(seen.at, query),
+                None => self.revoke(other),
+            },
         }
     }
 

@@ -18,7 +18,9 @@ pub struct Store {
     /// The content of the token's slot if it is not text.
     pub raw_token: Option<Vec<u8>>,
     /// The operations that fail, by the first word of their `Debug`, each with the store's error text.
-    failures: BTreeMap<&'static str, String>,
+    failures: BTreeMap<&'static str, (io::ErrorKind, String)>,
+    /// Whether the journal of the inbox is larger than a slot may be, until it is set aside.
+    pub too_large: bool,
     /// Whether another agent holds the lock.
     pub held_elsewhere: bool,
     pub locked: Option<u64>,
@@ -31,7 +33,13 @@ pub struct Store {
 impl Store {
     /// Makes the operation `act` (`Prepare`, `Load`, `Replace` …) fail from now on.
     pub fn fail(&mut self, act: &'static str) {
-        self.failures.insert(act, format!("{act} was refused: the disk is full; free some space"));
+        let sentence = format!("{act} was refused: the disk is full; free some space");
+        self.failures.insert(act, (io::ErrorKind::StorageFull, sentence));
+    }
+
+    /// Makes the operation one that this store does not have.
+    pub fn cannot(&mut self, act: &'static str) {
+        self.failures.insert(act, (io::ErrorKind::Unsupported, format!("this store has no {act}")));
     }
 
     /// Makes all operations succeed from now on.
@@ -42,8 +50,12 @@ impl Store {
     pub fn perform(&mut self, op: &HostOp) -> Outcome {
         let act = format!("{op:?}");
         let act = act.split('(').next().unwrap();
-        if let Some(sentence) = self.failures.get(act) {
-            let kind = FaultKind::Host(io::ErrorKind::StorageFull);
+        if self.too_large && matches!(op, HostOp::Load(Slot::Inbox)) {
+            let kind = FaultKind::Host(io::ErrorKind::FileTooLarge);
+            return Outcome::Failed(Fault::with_source(Sent::No, kind, "it has more than 64 MiB"));
+        }
+        if let Some((kind, sentence)) = self.failures.get(act) {
+            let kind = FaultKind::Host(*kind);
             return match op {
                 HostOp::Plugin(PluginOp::Commit(stage, _)) if self.shelf.displaces => {
                     Outcome::Failed(Fault::with_source(Sent::No, kind, self.shelf.displace(*stage)))
@@ -70,6 +82,7 @@ impl Store {
             }
             HostOp::SetAside(slot) => {
                 self.set(*slot, None);
+                self.too_large &= *slot != Slot::Inbox;
                 HostResult::SetAside("/home/agent/aside".to_owned())
             }
             HostOp::ReadFile(..) => unreachable!("no machine here sends files"),

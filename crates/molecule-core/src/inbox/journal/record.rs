@@ -47,13 +47,15 @@ pub(crate) enum Record {
     /// The feed is read from here on.
     Cursor { position: Position },
 
+    /// Messages that need nothing from the feed any more, from the oldest to the newest: files that belong to a message
+    /// which was handled, and in a compaction all that are known.
+    Done { rows: Vec<Key> },
+
     // The rest is written by compactions alone.
     /// A reply that is not at its end.
     Reply { row: ActivityId, n: u32, reply: StoredReply },
     /// A reply that is put off, with what is needed to send it.
     Later { row: ActivityId, reply: StoredReply },
-    /// Messages that need nothing from the feed any more, from the oldest to the newest.
-    Done { rows: Vec<Key> },
     /// The ids of messages that are known.
     Messages { ids: Vec<Key> },
     /// Files that the agent uploaded itself.
@@ -82,6 +84,11 @@ impl Record {
     pub(crate) fn handled(message: &InboundMessage, reply: HandlerReply) -> Self {
         let (row, message_id) = (message.id().clone(), message.duplicate_key().map(str::to_owned));
         Self::Handled { row, message_id, reply }
+    }
+
+    /// The record of rows that need nothing more, and were no messages of their own.
+    pub(crate) fn done(rows: &[ActivityId]) -> Self {
+        Self::Done { rows: rows.iter().map(Key::of_row).collect() }
     }
 
     /// The record of a dead letter. The reason is cut to a length that is fit to be stored.

@@ -1,0 +1,20 @@
+//! The loop that receives messages, on virtual time. Each file is one subject.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attempts;
+mod back_pressure;
+mod compaction;
+mod damaged_journal;
+mod dead_letters;
+mod drain;
+mod duplicates;
+mod files;
+mod full_disk;
+mod order;
+mod paused;
+mod store_without_append;
+mod wishes;
