@@ -156,10 +156,10 @@ impl Inbox {
         Event::Degraded { lane: Lane::Inbox, failures: self.failures, error: error.to_string() }
     }
 
-    /// Takes what the inbox asks of the loop.
-    pub(crate) fn take_wishes(&mut self) -> Wishes {
+    /// Takes what the inbox asks of the loop; a heartbeat and a poll of the state only if the loop can begin one.
+    pub(crate) fn take_wishes(&mut self, can_beat: bool, can_poll: bool) -> Wishes {
         match &mut self.state {
-            State::Working(work) => work.take_wishes(),
+            State::Working(work) => work.take_wishes(can_beat, can_poll),
             State::Opening(_) | State::Waiting(_) | State::Done => Wishes::default(),
         }
     }

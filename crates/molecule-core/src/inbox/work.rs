@@ -178,10 +178,12 @@ impl Work {
     }
 
     /// Takes what is asked of the loop. A heartbeat is asked for once nothing runs.
-    pub(super) fn take_wishes(&mut self) -> Wishes {
-        let beat = self.wishes.beat && self.running.is_empty();
-        let wishes = Wishes { beat, ..self.wishes };
-        self.wishes = Wishes { beat: self.wishes.beat && !beat, ..Wishes::default() };
+    pub(super) fn take_wishes(&mut self, can_beat: bool, can_poll: bool) -> Wishes {
+        let beat = self.wishes.beat && can_beat && self.running.is_empty();
+        let state = self.wishes.state && can_poll;
+        let wishes = Wishes { beat, state, ..self.wishes };
+        self.wishes =
+            Wishes { beat: self.wishes.beat && !beat, state: self.wishes.state && !state, ..Wishes::default() };
         wishes
     }
 

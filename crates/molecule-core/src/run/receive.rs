@@ -40,7 +40,8 @@ impl Run {
             Step::Idle(wake) => LaneStep::Idle(wake),
             other => LaneStep::Step(pass(other)),
         };
-        let wishes = inbox.take_wishes();
+        // A request in flight may have been answered before what the stream told: another one follows it.
+        let wishes = inbox.take_wishes(!self.beats.is_under_way(), !self.states.is_under_way());
         if wishes.beat {
             self.beats.hasten(cx.now.mono);
         }
