@@ -8,6 +8,7 @@ use serde_json::json;
 use super::state::{MAX_DEAD, MAX_DEAD_BYTES, MAX_DONE, State};
 use super::*;
 use crate::event::ReplyEnd;
+use crate::inbox::attachment::OutgoingFile;
 use crate::inbox::message::InboundMessage;
 use crate::inbox::sender::Sender;
 
@@ -66,6 +67,10 @@ fn record() -> impl Strategy<Value = Record> {
         2 => (number(), 1u32..5).prop_map(|(n, attempt)| Record::Interrupted { row: row(n), attempt }),
         3 => (number(), 1u32..5, text()).prop_map(|(n, attempt, why)| Record::failed(&row(n), attempt, &why)),
         6 => (number(), handlers()).prop_map(|(n, reply)| handled(n, reply)),
+        2 => (number(), number()).prop_map(|(at, name)| {
+            let files = vec![OutgoingFile::uri(format!("https://h/{name}"))];
+            Record::Attached { row: row(at), n: 0, files }
+        }),
         3 => (number(), 0u32..3).prop_map(|(at, n)| Record::Marked { row: row(at), n, mark: mark(n) }),
         4 => (number(), 0u32..3).prop_map(|(at, n)| Record::ReplyEnded { row: row(at), n, end: end() }),
         3 => (number(), 1u32..4, text()).prop_map(|(n, attempts, why)| {
