@@ -223,12 +223,15 @@ fn through(
     let (ends, ended) = channel();
     let replied = AtomicU32::new(0);
     let told = move |event: &Event| match event {
-        Event::ReplyEnded { end, .. } if end.is_taken() => {
-            if replied.fetch_add(1, Ordering::Relaxed) + 1 == count {
+        Event::ReplyEnded { end, .. } => {
+            let is_last = replied.fetch_add(1, Ordering::Relaxed) + 1 == count;
+            if !end.is_taken() {
+                let _ = ends.send(Err(event.to_string()));
+            } else if is_last {
                 let _ = ends.send(Ok(Instant::now()));
             }
         }
-        Event::ReplyEnded { .. } | Event::HandlerFailed { .. } | Event::Degraded { .. } => {
+        Event::HandlerFailed { .. } | Event::Degraded { .. } => {
             let _ = ends.send(Err(event.to_string()));
         }
         _ => {}
