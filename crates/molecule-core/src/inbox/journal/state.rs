@@ -83,8 +83,11 @@ impl State {
             }
             Record::Interrupted { row, attempt } => self.interrupted(&row, attempt),
             Record::Failed { row, attempt, why: _ } => {
-                if let Some(attempts) = self.attempts.get_mut(Key::of_row(&row)) {
-                    attempts.failed = attempts.failed.max(attempt.min(attempts.begun));
+                // It also says that the attempt began.
+                if self.is_open(&row) {
+                    let Attempts { begun, failed } = self.attempts.get(Key::of_row(&row)).copied().unwrap_or_default();
+                    let attempts = Attempts { begun: begun.max(attempt), failed: failed.max(attempt) };
+                    self.attempts.insert(Key::of_row(&row), attempts);
                 }
             }
             Record::Handled { row, message_id, reply } => {
