@@ -264,8 +264,13 @@ impl Watch {
 
     fn happened(&mut self, now: Time, event: &StreamEvent) {
         match &event.event_type {
+            // The row of a delegation's result has no event of its own.
             Some(
-                StreamEventType::ActivityLogged | StreamEventType::UserMessage | StreamEventType::BroadcastMessage,
+                StreamEventType::ActivityLogged
+                | StreamEventType::UserMessage
+                | StreamEventType::BroadcastMessage
+                | StreamEventType::DelegationComplete
+                | StreamEventType::DelegationFailed,
             ) => {
                 self.woke.feed = true;
             }

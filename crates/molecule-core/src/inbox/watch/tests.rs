@@ -144,6 +144,8 @@ fn an_open_stream_wakes_what_its_events_concern() {
         ("ACTIVITY_LOGGED", FEED),
         ("USER_MESSAGE", FEED),
         ("BROADCAST_MESSAGE", FEED),
+        ("DELEGATION_COMPLETE", FEED),
+        ("DELEGATION_FAILED", FEED),
         ("REQUEST_CREATED", REQUEST),
         ("REQUEST_MESSAGE", REQUEST),
         ("REQUEST_RESPONDED", REQUEST),
