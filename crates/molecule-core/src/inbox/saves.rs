@@ -33,8 +33,8 @@ enum State {
     #[default]
     Free,
     Appending(EffectId, Bytes, Durability),
-    /// The append failed, and follows again at this time.
-    Waiting(Time, Bytes, Durability),
+    /// The append failed, and follows again at this time. At the end of the clock's range there is none.
+    Waiting(Option<Time>, Bytes, Durability),
     Compacting(EffectId),
 }
 
@@ -72,7 +72,7 @@ impl Saves {
                 }
                 None => return self.compact(cx, journal),
             },
-            State::Waiting(at, bytes, durability) if at <= cx.now.mono => (bytes, durability),
+            State::Waiting(Some(at), bytes, durability) if at <= cx.now.mono => (bytes, durability),
             state @ (State::Appending(..) | State::Waiting(..) | State::Compacting(_)) => {
                 self.state = state;
                 return None;
@@ -101,7 +101,8 @@ impl Saves {
             (State::Appending(own, bytes, durability), Outcome::Failed(fault)) if own == id => {
                 self.failures = self.failures.saturating_add(1);
                 let wait = Duration::from_secs(1).saturating_mul(1 << (self.failures - 1).min(6)).min(MAX_WAIT);
-                self.state = State::Waiting(cx.now.mono + wait, bytes, durability);
+                let at = Some(cx.now.mono + wait).filter(|at| *at > cx.now.mono);
+                self.state = State::Waiting(at, bytes, durability);
                 Ok(Saved::Failed(self.failures, fault))
             }
             // A journal that was not compacted is the longer one.
@@ -123,7 +124,7 @@ impl Saves {
     /// Tries again at once what the disk has refused.
     pub(super) fn try_again(&mut self, now: Time) {
         if let State::Waiting(at, ..) = &mut self.state {
-            *at = now;
+            *at = Some(now);
         }
     }
 
@@ -134,8 +135,8 @@ impl Saves {
 
     pub(super) fn wake(&self) -> Option<Wake> {
         match self.state {
-            State::Waiting(at, ..) => Some(Wake { at, why: "save the inbox" }),
-            State::Free | State::Appending(..) | State::Compacting(_) => None,
+            State::Waiting(Some(at), ..) => Some(Wake { at, why: "save the inbox" }),
+            State::Free | State::Appending(..) | State::Waiting(None, ..) | State::Compacting(_) => None,
         }
     }
 }
