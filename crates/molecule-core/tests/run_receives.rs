@@ -32,5 +32,5 @@ fn an_attempt_and_a_reply_are_saved_before_anything_follows_from_them() {
     // The reply, and the mark of the notice.
     assert!(saved_at_notice >= saved + 2 && saved_at_notice == begun, "the reply is not saved:\n{trace}");
     let said: Vec<_> = platform.seen.iter().filter(|seen| seen.is(NOTIFY)).map(|seen| &seen.body["message"]).collect();
-    assert_eq!(said, ["done"]);
+    assert_eq!(said, ["you said: hello"]);
 }
