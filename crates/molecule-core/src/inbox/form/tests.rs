@@ -1,7 +1,5 @@
 //! A row for every form of row that the two servers make, and what it is to the agent.
 
-#![allow(clippy::disallowed_methods)] // The recordings are read from files.
-
 use molecule_proto::Rows;
 use serde_json::json;
 
@@ -13,10 +11,18 @@ const FILE: &str = "8d096e41-9bfe-400b-9790-79ddf76e3267";
 const OWN_FILE: &str = "d5ad14a4-d046-47b9-b27c-25ea8039ced8";
 const UUID: &str = "0f5cacda-fc7a-4103-ae3c-aaa7ccf97616";
 
+/// The recordings of both servers, by name.
+const RECORDINGS: [(&str, &str); 5] = [
+    ("april-2026", include_str!("../../../../../fixtures/corpus/april-2026.jsonl")),
+    ("april-2026-strict", include_str!("../../../../../fixtures/corpus/april-2026-strict.jsonl")),
+    ("april-2026-tenant", include_str!("../../../../../fixtures/corpus/april-2026-tenant.jsonl")),
+    ("current-2026", include_str!("../../../../../fixtures/corpus/current-2026.jsonl")),
+    ("current-2026-strict", include_str!("../../../../../fixtures/corpus/current-2026-strict.jsonl")),
+];
+
 /// A row of the recordings, by the step of the script and the beginning of its id.
 fn recorded(file: &str, label: &str, id: &str) -> Value {
-    let path = format!("{}/../../fixtures/corpus/{file}.jsonl", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
+    let (_, text) = RECORDINGS.into_iter().find(|(name, _)| *name == file).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let pages = lines.filter(|line| line["label"] == label).map(|line| line["response"]["body"].clone());
     let mut rows = pages.filter_map(|page| page.as_array().cloned()).flatten();
@@ -444,9 +450,8 @@ fn with_text(mut row: Value, text: &str) -> Value {
 #[test]
 fn only_a_sender_that_the_platform_verified_or_left_open_is_answered_in_any_recorded_row() {
     let mut seen = 0;
-    for file in ["april-2026", "april-2026-strict", "april-2026-tenant", "current-2026", "current-2026-strict"] {
-        let path = format!("{}/../../fixtures/corpus/{file}.jsonl", env!("CARGO_MANIFEST_DIR"));
-        for line in std::fs::read_to_string(path).unwrap().lines() {
+    for (_, text) in RECORDINGS {
+        for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let Ok(page) = serde_json::from_value::<Rows<ActivityRow>>(line["response"]["body"].clone()) else {
                 continue;
