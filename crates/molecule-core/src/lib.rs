@@ -147,6 +147,7 @@ pub use life::register::{Registration, TokenUse};
 pub use molecule_proto::Dialect;
 pub use peer::{CallOutcome, PeerCall, QueueOutcome};
 pub use run::Ended;
+pub use session::delivery::{InboundSecrets, Plan, PushState};
 pub use session::health::{Counters, Health};
 pub use session::peer_url::PeerUrl;
 pub use session::rate::RateBudget;

@@ -10,6 +10,7 @@ pub use crate::delegation::{Delegate, DelegationOf, Delegations};
 pub use crate::inbox::journal::{Damaged, Journal};
 pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, Notify, ReplyTo, RetryDeadLetter};
 pub use crate::life::beat::Beat;
+pub use crate::life::load_inbound::LoadInboundSecret;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;
 pub use crate::peer::{CallPeer, DiscoverPeer, ListPeers, QueuedItem};

@@ -2,6 +2,7 @@
 //! time.
 
 pub(crate) mod credential;
+pub(crate) mod delivery;
 pub(crate) mod discoveries;
 pub(crate) mod draft;
 pub(crate) mod handling;
@@ -26,13 +27,14 @@ use molecule_proto::{
     ActivityId, AgentCard, FileId, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid,
 };
 
-use crate::config::options::{check_card, check_reported_url};
+use crate::config::options::{check_card, reported_url};
 use crate::config::{Config, workspace_id};
 use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Lane;
-use crate::session::credential::{Credential, HeldToken, InboundState, Persistence};
+use crate::session::credential::{Credential, HeldToken, InboundState, Persistence, ReplacedSecrets};
+use crate::session::delivery::Delivery;
 use crate::session::discoveries::Discoveries;
 pub use crate::session::draft::{Auth, Draft};
 use crate::session::handling::Handling;
@@ -65,6 +67,8 @@ pub struct Session {
     /// newer.
     pub(crate) store_before: Option<Option<Token>>,
     pub(crate) inbound_secret: InboundState,
+    pub(crate) replaced_secrets: ReplacedSecrets,
+    pub(crate) delivery: Delivery,
     /// The server's dialect; `None` until an answer has shown it.
     pub(crate) dialect: Option<Dialect>,
     pub(crate) rate: RateBudget,
@@ -178,6 +182,8 @@ impl Session {
             is_bearer_doubted: false,
             store_before: None,
             inbound_secret: InboundState::Unread,
+            replaced_secrets: ReplacedSecrets::default(),
+            delivery: Delivery::default(),
             dialect: None,
             rate: RateBudget::default(),
             rng,
@@ -270,9 +276,7 @@ impl Session {
     /// # Errors
     /// `Config` if it is not an http(s) URL; the URL is unchanged then.
     pub fn set_reported_url(&mut self, url: Option<String>) -> Result<()> {
-        if let Some(url) = &url {
-            check_reported_url(url).map_err(|error| error.during("set reported URL"))?;
-        }
+        let url = url.as_deref().map(reported_url).transpose().map_err(|error| error.during("set reported URL"))?;
         Arc::make_mut(&mut self.config).reported_url = url;
         Ok(())
     }

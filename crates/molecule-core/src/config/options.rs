@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refuse_nul_in_json};
 
-use crate::config::base_url::{BaseUrl, origin_value};
+use crate::config::base_url::{BaseUrl, is_loopback, origin_value};
 use crate::config::http_url::HttpUrl;
 use crate::config::inbox::InboxOptions;
 use crate::config::proxy::ProxyRule;
@@ -412,9 +412,7 @@ impl Options {
         }
         let card = self.card.unwrap_or_default();
         check_card(&card)?;
-        if let Some(url) = &self.reported_url {
-            check_reported_url(url)?;
-        }
+        let reported_url = self.reported_url.as_deref().map(reported_url).transpose()?;
         let given_token = self.token.transpose().map_err(|error| {
             let shown = "take the token shown when the workspace was created";
             Error::config(error.to_string(), format!("{shown}: {}", give_token()))
@@ -434,7 +432,7 @@ impl Options {
             base_url,
             workspace_id,
             card,
-            reported_url: self.reported_url,
+            reported_url,
             org_id,
             origin,
             user_agent,
@@ -514,20 +512,23 @@ pub(crate) fn check_card(card: &AgentCard) -> Result<()> {
     Ok(refuse_nul_in_json("the card", &text)?)
 }
 
-/// Checks the syntax of a URL for push mode. The platform itself refuses more, and its answer says why.
-pub(crate) fn check_reported_url(url: &str) -> Result<()> {
+/// Checks the syntax of a URL for push mode. The platform itself refuses more, and its answer says why. Returns the URL;
+/// one of this machine gets the path `/` if it has none, since the current server never replaces a stored
+/// `http://localhost:<port>` (contract section 4.6).
+pub(crate) fn reported_url(text: &str) -> Result<String> {
     let invalid = |cause: &str| {
         Error::config(
             format!("the reported URL {cause}"),
             "give the http(s) URL under which the platform reaches this agent, or none to poll",
         )
     };
-    refuse_nul("the reported URL", url)?;
-    let url = HttpUrl::read(url).map_err(|error| invalid(&error.to_string()))?;
+    refuse_nul("the reported URL", text)?;
+    let url = HttpUrl::read(text).map_err(|error| invalid(&error.to_string()))?;
     if url.has_user_info {
         return Err(invalid("contains user info, which every peer would see"));
     }
-    Ok(())
+    let is_bare = text.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?', '#']));
+    Ok(if is_bare && is_loopback(&url.host) { format!("{text}/") } else { text.to_owned() })
 }
 
 #[cfg(test)]

@@ -174,9 +174,7 @@ impl SaveInbound {
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>, secret: InboundSecret, saved: bool) {
-        let changed = cx.session.inbound_secret() != Some(&secret);
-        cx.session.inbound_secret = InboundState::Held { secret, saved };
-        if changed {
+        if cx.session.hold_inbound(cx.now, secret, saved) {
             self.events.push_back(Event::InboundSecretChanged);
         }
     }

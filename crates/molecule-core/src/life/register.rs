@@ -1,9 +1,7 @@
 //! The register machine: it asks the view first, registers only a workspace that may be registered, and stores a minted
 //! token before anything else.
 
-use molecule_proto::{
-    DeliveryMode, InboundSecret, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView,
-};
+use molecule_proto::{DeliveryMode, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView};
 use serde::Serialize;
 
 use crate::call::Call;
@@ -14,10 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::flow::{Flow, Line, Parting, machine_of_flow};
 use crate::life::beat::SaveInbound;
+use crate::life::load_inbound::load_inbound;
 use crate::life::load_token::{Damaged, load_token};
 use crate::life::save_token::{SaveToken, given_not_saved};
 use crate::machine::Cx;
-use crate::session::credential::{InboundState, read_token};
+use crate::session::credential::read_token;
 use crate::session::{Dialect, Session};
 use crate::text::remedy::give_token;
 
@@ -102,7 +101,7 @@ struct Sequence {
 
 /// How a register request was sent.
 struct Attempt {
-    /// The configured reported URL at that time.
+    /// The URL that it named; `None` in poll mode.
     reported_url: Option<String>,
     placeholder: bool,
 }
@@ -118,7 +117,10 @@ struct Accepted {
 impl Sequence {
     async fn register(mut self) -> Result<Registration> {
         load_token(&self.line, OPERATION, Damaged::Fails).await?;
-        self.load_inbound_secret().await?;
+        // Every register announces the secret again.
+        if let Err(error) = load_inbound(&self.line).await? {
+            self.warn(&error);
+        }
         self.prepare().await?;
         self.load_before().await?;
         let _turn = self.line.turn("take the turn").await?;
@@ -135,27 +137,6 @@ impl Sequence {
             }
             placeholder = true;
         }
-    }
-
-    async fn load_inbound_secret(&self) -> Result<()> {
-        let is_unread = |cx: &mut Cx<'_>| cx.session.inbound_secret == InboundState::Unread;
-        if !self.line.with(is_unread) {
-            return Ok(());
-        }
-        match self.line.load("load the inbound secret", Slot::InboundSecret).await? {
-            Ok(stored) => self.line.with(|cx| {
-                let text = stored.as_ref().and_then(|stored| std::str::from_utf8(&stored.bytes).ok());
-                if is_unread(cx) {
-                    cx.session.inbound_secret = match text.and_then(InboundSecret::new) {
-                        Some(secret) => InboundState::Held { secret, saved: true },
-                        None => InboundState::Missing,
-                    };
-                }
-            }),
-            // Every register announces the secret again.
-            Err(fault) => self.warn(&Error::from_fault("load the inbound secret", fault)),
-        }
-        Ok(())
     }
 
     async fn prepare(&mut self) -> Result<()> {
@@ -327,10 +308,10 @@ enum Viewed {
     Paused(Registration),
 }
 
-/// Returns the body of a register, and the configured reported URL.
+/// Returns the body of a register, and the URL that it names; `None` in poll mode.
 fn request(session: &Session, placeholder: bool) -> Result<(RegisterRequest, Option<String>)> {
     let config = session.config();
-    let reported_url = config.reported_url.clone();
+    let reported_url = session.url_to_register().map(str::to_owned);
     let (mode, url) = match &reported_url {
         Some(url) => (DeliveryMode::Push, url.as_str()),
         None if placeholder => (DeliveryMode::Poll, PLACEHOLDER),

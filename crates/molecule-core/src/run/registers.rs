@@ -38,10 +38,10 @@ impl Run {
         LaneStep::Again
     }
 
-    /// Asks for a register if the reported URL has changed since the last one.
+    /// Asks for a register if the URL to register has changed since the last one.
     fn ask_to_register(&mut self, cx: &Cx<'_>) {
-        let moved = cx.session.vitals.registered.as_ref().is_some_and(|url| *url != cx.session.config().reported_url);
-        if moved {
+        let registered = cx.session.vitals.registered.as_ref();
+        if registered.is_some_and(|url| url.as_deref() != cx.session.url_to_register()) {
             self.want_register(cx.now.mono, RegisterReason::Again);
         }
     }

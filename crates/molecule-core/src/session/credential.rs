@@ -1,7 +1,9 @@
 //! The states of the bearer and the inbound secret, and the parser of a stored token.
 
+use std::time::Duration;
+
 use http::HeaderValue;
-use molecule_proto::{InboundSecret, Token};
+use molecule_proto::{InboundSecret, Now, Token};
 use zeroize::Zeroizing;
 
 use crate::effect::Stored;
@@ -45,6 +47,31 @@ pub(crate) enum InboundState {
     Unread,
     Missing,
     Held { secret: InboundSecret, saved: bool },
+}
+
+/// How long a replaced inbound secret stays good: the server keeps the one that it sends for so long (contract section 2.3).
+const REPLACED_GOOD: Duration = Duration::from_secs(300);
+
+/// The most replaced secrets that are kept. Announcements that alternate must not make the list grow.
+const MOST_REPLACED: usize = 4;
+
+/// The inbound secrets that were replaced lately, the newest last.
+#[derive(Debug, Default)]
+pub(crate) struct ReplacedSecrets(Vec<(InboundSecret, Now)>);
+
+impl ReplacedSecrets {
+    /// Records that a secret was replaced by another one, which may be an earlier one that came back.
+    pub(super) fn push(&mut self, now: Now, secret: InboundSecret, by: &InboundSecret) {
+        self.0.retain(|(earlier, at)| earlier != by && *earlier != secret && now.since(*at) < REPLACED_GOOD);
+        let excess = (self.0.len() + 1).saturating_sub(MOST_REPLACED);
+        self.0.drain(..excess);
+        self.0.push((secret, now));
+    }
+
+    /// Returns the secrets that are still good.
+    pub(super) fn good(&self, now: Now) -> impl Iterator<Item = &InboundSecret> {
+        self.0.iter().filter(move |(_, at)| now.since(*at) < REPLACED_GOOD).map(|(secret, _)| secret)
+    }
 }
 
 /// Parses the content of the token's slot: raw text, as the Python SDK writes it or as a person wrote it. A byte order

@@ -1,0 +1,100 @@
+//! The secret with which the platform authenticates to the agent: the ones that are good, also after a change and a restart.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use molecule_core::ErrorKind;
+use molecule_core::machines::{Beat, LoadInboundSecret, Register};
+use support::*;
+
+/// The secrets that are good now, the current one first.
+fn good(agent: &Agent) -> Vec<String> {
+    agent.session.inbound_secrets(agent.now).iter().map(|secret| secret.expose().to_owned()).collect()
+}
+
+/// Sends a heartbeat whose answer announces a secret.
+fn announce(agent: &mut Agent, name: &str) {
+    let mut platform = Platform::current();
+    platform.inbound = Some(secret(name));
+    run(agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
+}
+
+#[test]
+fn a_secret_that_was_replaced_stays_good_for_five_minutes() {
+    let mut agent = Agent::stored(&secret("first"));
+    announce(&mut agent, "one");
+    announce(&mut agent, "two");
+    assert_eq!(good(&agent), [secret("two"), secret("one")]);
+    agent.advance(Duration::from_secs(200));
+    announce(&mut agent, "three");
+    assert_eq!(good(&agent), [secret("three"), secret("one"), secret("two")]);
+    agent.advance(Duration::from_secs(99));
+    assert_eq!(good(&agent), [secret("three"), secret("one"), secret("two")]);
+    agent.advance(Duration::from_secs(1));
+    assert_eq!(good(&agent), [secret("three"), secret("two")]);
+    agent.advance(Duration::from_secs(200));
+    assert_eq!(good(&agent), [secret("three")]);
+    // The same secret again replaces nothing.
+    announce(&mut agent, "three");
+    assert_eq!(good(&agent), [secret("three")]);
+}
+
+#[test]
+fn a_computer_that_sleeps_ends_the_five_minutes_too() {
+    let mut agent = Agent::stored(&secret("first"));
+    announce(&mut agent, "one");
+    announce(&mut agent, "two");
+    agent.now.unix = agent.now.unix + Duration::from_secs(300);
+    assert_eq!(good(&agent), [secret("two")]);
+}
+
+#[test]
+fn secrets_that_alternate_are_kept_once_each_and_few_of_them() {
+    let mut agent = Agent::stored(&secret("first"));
+    for number in 0..20 {
+        announce(&mut agent, &format!("number {number}"));
+        announce(&mut agent, "again");
+    }
+    let good = good(&agent);
+    assert_eq!((good.len(), &good[0]), (5, &secret("again")));
+    assert!(!good[1..].contains(&secret("again")), "kept twice");
+}
+
+#[test]
+fn after_a_restart_it_is_known_that_there_is_a_secret_before_any_answer_has_brought_one() {
+    let mut agent = Agent::stored(&secret("first"));
+    assert!(!agent.session.inbound_secrets(agent.now).is_none_known(), "the store was not read");
+    agent.store.inbound = Some(secret("stored"));
+    run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap();
+    assert_eq!(good(&agent), [secret("stored")]);
+    assert!(!agent.session.inbound_secrets(agent.now).is_none_known());
+    // It is replaced like one that an answer brought.
+    announce(&mut agent, "new");
+    assert_eq!(good(&agent), [secret("new"), secret("stored")]);
+}
+
+#[test]
+fn it_is_loaded_once_and_never_over_an_announced_one() {
+    let mut agent = Agent::stored(&secret("first"));
+    announce(&mut agent, "announced");
+    agent.store.inbound = Some(secret("older"));
+    run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap();
+    assert_eq!(good(&agent), [secret("announced")]);
+}
+
+#[test]
+fn without_one_it_is_certain_only_once_the_store_was_read() {
+    let mut agent = Agent::stored(&secret("first"));
+    agent.store.fail("Load");
+    let error = run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert!(!agent.session.inbound_secrets(agent.now).is_none_known(), "the store could not be read");
+    let mut agent = Agent::stored(&secret("first"));
+    let mut april = Platform::april();
+    run(&mut agent, Register::new(), |seen| april.serve(seen)).unwrap();
+    assert!(agent.session.inbound_secrets(agent.now).is_none_known());
+    assert_eq!(format!("{:?}", agent.session.inbound_secrets(agent.now)).matches(MARK).count(), 0);
+}
