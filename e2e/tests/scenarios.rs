@@ -58,6 +58,7 @@ mod started_after_deletion;
 mod started_while_paused;
 mod stop_before_start;
 mod stop_drains;
+mod stop_during_a_write;
 mod stop_while_the_server_stalls;
 mod stream_wakes;
 mod token_given;

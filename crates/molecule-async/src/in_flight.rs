@@ -130,7 +130,8 @@ impl Performing {
 
     /// Begins an act of the host, on a thread for blocking work.
     pub(crate) fn host(host: &Host, op: HostOp, span: Span) -> Self {
-        Self::Host(HostWork::begin(host, move |host, cancel| span.in_scope(|| host.perform_until(op, cancel))))
+        let act = host.begin(op);
+        Self::Host(HostWork::begin(host, move |_, cancel| span.in_scope(|| act.perform(cancel))))
     }
 
     /// Begins to read a large answer, on a thread for blocking work.

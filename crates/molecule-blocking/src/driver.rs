@@ -12,7 +12,7 @@ use molecule_core::machine::{Machine, Wake};
 use molecule_core::machines::Run;
 use molecule_core::{Ended, Result};
 use molecule_host::trace::Span;
-use molecule_host::{Host, MAX_INPUTS, Perform, SharedSession, Undelivered};
+use molecule_host::{Cancel, Host, MAX_INPUTS, Perform, SharedSession, Undelivered};
 
 use crate::fetch::fetch;
 use crate::handler::{self, AnyHandler, Handler};
@@ -172,21 +172,20 @@ impl Perform for Effects {
         // The span is made on this thread, whose collector may be one of its own.
         let span = self.performer.span.effect(&effect);
         let abort = self.watches.add(id, &effect);
+        // If a thread does not start, the slot is dropped, which is an outcome too.
         match effect {
             Effect::Handle(handle) => handler::begin(self.handler.as_ref(), &self.handlers, handle, reply, span),
-            Effect::Http(..) | Effect::Upload(..) | Effect::Host(_) | Effect::Decode(_) if !self.is_loop => {
+            Effect::Host(op) => {
+                let act = self.performer.host.begin(op);
+                let perform = move || reply.feed(span.in_scope(|| act.perform(&Cancel::default())));
+                if self.is_loop { self.hosts.run(perform) } else { perform() }
+            }
+            Effect::Http(..) | Effect::Upload(..) | Effect::Decode(_) if !self.is_loop => {
                 self.performer.perform(reply, &span, effect, &abort);
             }
-            Effect::Http(..)
-            | Effect::Upload(..)
-            | Effect::Host(_)
-            | Effect::Decode(_)
-            | Effect::Fetch(..)
-            | Effect::Watch(..) => {
-                let threads = if matches!(effect, Effect::Host(_)) { &self.hosts } else { &self.requests };
+            Effect::Http(..) | Effect::Upload(..) | Effect::Decode(_) | Effect::Fetch(..) | Effect::Watch(..) => {
                 let performer = self.performer.clone();
-                // If the thread does not start, the slot is dropped, which is an outcome too.
-                threads.run(move || performer.perform(reply, &span, effect, &abort));
+                self.requests.run(move || performer.perform(reply, &span, effect, &abort));
             }
         }
     }

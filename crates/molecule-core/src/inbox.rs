@@ -134,6 +134,12 @@ impl Inbox {
         }
     }
 
+    /// Returns until when a loop that must end at once waits for what is being written; `None` if nothing is.
+    pub(crate) fn last_write(&self, now: Time) -> Option<Wake> {
+        let State::Working(work) = &self.state else { return None };
+        work.last_write(now).map(|at| Wake { at, why: "the last write of the inbox" })
+    }
+
     /// Ends the inbox, whatever is left.
     pub(crate) fn close(&mut self) {
         self.state = State::Done;

@@ -13,6 +13,7 @@ use molecule_core::proto::PluginName;
 use molecule_core::unpack::UnpackPolicy;
 
 use crate::cancel::Cancel;
+use crate::order::{self, HostAct, Leftovers, Write};
 use crate::plugins::{ChosenBy, Plugins, Unpacking};
 use crate::receiving::Receiving;
 use crate::store::{Store, StoreError};
@@ -28,6 +29,7 @@ struct Shared {
     store: Arc<dyn Store>,
     plugins: Option<Plugins>,
     locks: Mutex<Locks>,
+    leftovers: Arc<Leftovers>,
 }
 
 #[derive(Default)]
@@ -36,40 +38,54 @@ struct Locks {
     held: BTreeMap<LockId, Box<dyn Send>>,
     /// The agent's own lock among them.
     agent: Option<LockId>,
+    /// The number of writes that have begun and are not over.
+    writing: u32,
+    /// The number among the machines that have left writes, once this one is over.
+    left: Option<u64>,
+    /// Locks that are given back once the writes are over.
+    late: Vec<Box<dyn Send>>,
 }
 
 impl Host {
     /// Creates the host of the agent with this store. It has no directory for plugins.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self::of(store, None)
+        Self::of(store, None, Arc::default())
     }
 
     /// Creates a host on the same store with this directory for plugins, which is created by the first install.
     #[must_use]
     pub fn with_plugins(&self, directory: PathBuf, chosen_by: ChosenBy) -> Self {
-        Self::of(Arc::clone(&self.0.store), Some(Plugins::new(directory, chosen_by)))
+        let plugins = Plugins::new(directory, chosen_by);
+        Self::of(Arc::clone(&self.0.store), Some(plugins), Arc::clone(&self.0.leftovers))
     }
 
-    fn of(store: Arc<dyn Store>, plugins: Option<Plugins>) -> Self {
-        Self(Arc::new(Shared { store, plugins, locks: Mutex::default() }))
+    fn of(store: Arc<dyn Store>, plugins: Option<Plugins>, leftovers: Arc<Leftovers>) -> Self {
+        Self(Arc::new(Shared { store, plugins, locks: Mutex::default(), leftovers }))
     }
 
     /// Creates a host on the same store with separate locks. The driver of a machine drops it with the machine, so that
     /// no lock outlives the run that took it, however the run ended.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::of(Arc::clone(&self.0.store), self.0.plugins.clone())
+        Self::of(Arc::clone(&self.0.store), self.0.plugins.clone(), Arc::clone(&self.0.leftovers))
     }
 
     /// Performs an act. It waits for the disk and for a `setup.sh`, never for a lock. A failure is an outcome too.
     pub fn perform(&self, op: HostOp) -> Outcome {
-        self.perform_until(op, &Cancel::default())
+        self.begin(op).perform(&Cancel::default())
     }
 
-    /// Performs an act that may take long: once the flag is set, a `setup.sh` is ended.
-    pub fn perform_until(&self, op: HostOp, cancel: &Cancel) -> Outcome {
+    /// Begins an act, which is performed on any thread. The driver of a machine begins an act when its machine asks for
+    /// it: if the machine ends before a write of its has been performed, the agent's lock stays taken until that is over,
+    /// and what is read later waits for it.
+    pub fn begin(&self, op: HostOp) -> HostAct {
+        let order = order::of(self, &op);
+        HostAct { host: self.clone(), op, order }
+    }
+
+    pub(crate) fn act(&self, op: HostOp, cancel: &Cancel) -> Outcome {
         let is_of_a_file = matches!(op, HostOp::ReadFile(..));
-        match self.act(op, cancel) {
+        match self.result_of(op, cancel) {
             Ok(result) => Outcome::Host(result),
             Err(error) if is_of_a_file => Outcome::Failed(Fault::with_source(Sent::No, FaultKind::File, error)),
             Err(error) => Outcome::Failed(error.into()),
@@ -128,13 +144,39 @@ impl Host {
         }
     }
 
-    /// Releases the agent's own lock, if it is held. The driver of the loop is gone, but its acts may still be running
-    /// and hold clones of this host.
+    /// Releases the agent's own lock, if it is held, once no write is under way any more. The driver of the machine is
+    /// gone, but its acts may still be running and hold clones of this host.
     pub fn give_the_lock_back(&self) {
-        let lock = self.locks().agent.take();
-        if let Some(lock) = lock {
-            self.release(lock);
+        let lock = self.locks().agent;
+        match lock {
+            Some(lock) => self.release(lock),
+            None => self.locks().leave(&self.0.leftovers),
         }
+    }
+
+    /// Counts a write that begins.
+    pub(crate) fn writes(&self) -> Write {
+        self.locks().writing += 1;
+        Write(self.clone())
+    }
+
+    /// Counts a write that is over. The last one that the machine has left gives the agent's lock back.
+    pub(crate) fn written(&self) {
+        let mut locks = self.locks();
+        locks.writing -= 1;
+        if locks.writing > 0 {
+            return;
+        }
+        let (late, left) = (std::mem::take(&mut locks.late), locks.left.take());
+        drop(locks);
+        late.into_iter().for_each(give_back);
+        if let Some(left) = left {
+            self.0.leftovers.remove(left);
+        }
+    }
+
+    pub(crate) fn leftovers(&self) -> &Leftovers {
+        &self.0.leftovers
     }
 
     fn plugins(&self) -> Result<&Plugins, StoreError> {
@@ -146,7 +188,7 @@ impl Host {
         })
     }
 
-    fn act(&self, op: HostOp, cancel: &Cancel) -> Result<HostResult, StoreError> {
+    fn result_of(&self, op: HostOp, cancel: &Cancel) -> Result<HostResult, StoreError> {
         let store = &self.0.store;
         Ok(match op {
             HostOp::Prepare => {
@@ -186,17 +228,41 @@ impl Host {
         id
     }
 
-    /// Releases a lock; an id that was released already, or is unknown, changes nothing.
+    /// Releases a lock; an id that was released already, or is unknown, changes nothing. The agent's own lock is kept
+    /// until the writes under it are over.
     fn release(&self, id: LockId) {
-        let lock = self.locks().held.remove(&id);
-        // The lock is dropped while the table is unlocked, because a store's own `Drop` may take long. A panic in it
-        // has no one to be reported to.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(lock)));
+        let mut locks = self.locks();
+        let lock = locks.held.remove(&id);
+        let is_agents = locks.agent.take_if(|agent| *agent == id).is_some();
+        if is_agents {
+            locks.leave(&self.0.leftovers);
+        }
+        if is_agents && locks.writing > 0 {
+            locks.late.extend(lock);
+            return;
+        }
+        drop(locks);
+        lock.into_iter().for_each(give_back);
     }
 
     fn locks(&self) -> MutexGuard<'_, Locks> {
         self.0.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Locks {
+    /// Notes that the machine is over, if it leaves a write.
+    fn leave(&mut self, leftovers: &Leftovers) {
+        if self.writing > 0 && self.left.is_none() {
+            self.left = Some(leftovers.enter());
+        }
+    }
+}
+
+/// Gives a lock back, while the table of locks is free: a store's own `Drop` may take long. A panic in it has no one to be
+/// reported to.
+fn give_back(lock: Box<dyn Send>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(lock)));
 }
 
 /// Performs an act of a store that an author may have written: its panic is an error. The panic's value can be

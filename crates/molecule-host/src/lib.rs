@@ -43,6 +43,7 @@ mod memory;
 mod names;
 #[doc(hidden)]
 pub mod no_tls;
+mod order;
 mod plugins;
 mod receiving;
 mod session;
@@ -66,6 +67,7 @@ pub use environment::{install_limits_from_env, proxy_rule, seed, var};
 pub use host::Host;
 pub use listener::{Listener, OnEvent};
 pub use names::Names;
+pub use order::HostAct;
 pub use plugins::{ChosenBy, Plugins, Unpacking};
 pub use receiving::Receiving;
 pub use session::{MAX_INPUTS, Perform, SharedSession};

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use molecule_core::effect::{FaultKind, HostOp, HostResult, LockId, Outcome, Sent};
-use molecule_host::{Host, Storage, Store};
+use molecule_host::{Cancel, Durability, Host, Slot, Storage, Store};
 use scene::{ID, Scene, assert_passes, assert_says};
 
 fn take(host: &Host) -> LockId {
@@ -53,8 +53,8 @@ fn the_lock_does_not_stand_in_the_way_of_the_files() {
     let _held = scene.store().lock().unwrap();
     let other = scene.store();
     other.prepare().unwrap();
-    other.replace(molecule_host::Slot::Token, b"token").unwrap();
-    assert_eq!(scene::text(&*other, molecule_host::Slot::Token).as_deref(), Some("token"));
+    other.replace(Slot::Token, b"token").unwrap();
+    assert_eq!(scene::text(&*other, Slot::Token).as_deref(), Some("token"));
 }
 
 #[test]
@@ -94,6 +94,49 @@ fn the_last_clone_of_the_host_gives_every_lock_back() {
         assert!(is_held(&other));
         drop(host);
         assert!(!is_held(&other));
+    }
+}
+
+/// What a loop has begun to write may take place after its end, and must not meet another loop's writes.
+#[test]
+fn the_lock_outlives_the_writes_that_were_begun_under_it() {
+    let scene = Scene::new();
+    for (store, other) in pairs(&scene) {
+        let host = Host::new(store);
+        let append = || HostOp::Append(Slot::Inbox, b"record".to_vec().into(), Durability::None);
+        let (id, first, second) = (take(&host), host.begin(append()), host.begin(append()));
+        unlock(&host, id);
+        host.give_the_lock_back();
+        assert!(matches!(first.perform(&Cancel::default()), Outcome::Host(HostResult::Appended)));
+        assert!(is_held(&other));
+        // One whose thread does not start is over as well.
+        drop(second);
+        assert!(!is_held(&other));
+    }
+}
+
+#[test]
+fn what_another_machine_reads_later_waits_for_writes_that_were_left() {
+    let scene = Scene::new();
+    for (store, _) in pairs(&scene) {
+        let host = Host::new(store);
+        let (looped, next) = (host.apart(), host.apart());
+        let load = || HostOp::Load(Slot::Inbox);
+        let id = take(&looped);
+        let before = next.begin(load());
+        let write = looped.begin(HostOp::Append(Slot::Inbox, b"record".to_vec().into(), Durability::None));
+        looped.perform(HostOp::Unlock(id));
+        drop(looped);
+        // Where one thread performs all acts, this one is before the write.
+        let outcome = before.perform(&Cancel::default());
+        assert!(matches!(outcome, Outcome::Host(HostResult::Loaded(None))), "{outcome:?}");
+        let reads = std::thread::spawn({
+            let load = next.begin(load());
+            move || load.perform(&Cancel::default())
+        });
+        write.perform(&Cancel::default());
+        let outcome = reads.join().unwrap();
+        assert!(matches!(outcome, Outcome::Host(HostResult::Loaded(Some(_)))), "{outcome:?}");
     }
 }
 

@@ -46,6 +46,9 @@ pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
 /// started, or was dropped half-way.
 const NOT_CALLED: Duration = Duration::from_secs(1);
 
+/// How long a loop that ends at once waits for the write that is under way: half of the time in which it must end.
+const LAST_WRITE: Duration = Duration::from_millis(50);
+
 const HANDLE: &str = "handle a message";
 
 /// The open inbox.
@@ -76,6 +79,8 @@ pub(super) struct Work {
     cursor_at: Time,
     /// The time until which running handlers are awaited, once the loop ends.
     drain_until: Option<Time>,
+    /// The time until which a write of the journal is awaited, once the loop must end at once.
+    write_until: Option<Time>,
     /// Whether a draining inbox has saved what it could.
     has_saved_last: bool,
     /// Whether a draining inbox has given up what takes too long.
@@ -141,6 +146,7 @@ impl Work {
             cancelled: Vec::new(),
             cursor_at: cx.now.mono,
             drain_until: None,
+            write_until: None,
             has_saved_last: false,
             has_given_up: false,
             wishes: Wishes::default(),
@@ -169,7 +175,14 @@ impl Work {
     pub(super) fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.drain(cx);
         self.drain_until = Some(cx.now.mono);
+        self.write_until.get_or_insert(cx.now.mono + LAST_WRITE);
         self.outbox.cancel(cx);
+    }
+
+    /// Returns until when a loop that must end at once waits for a write of the journal: the lock stays taken until that
+    /// is over, so that an agent that starts next would be refused.
+    pub(super) fn last_write(&self, now: Time) -> Option<Time> {
+        self.write_until.filter(|until| *until > now && !self.saves.is_idle())
     }
 
     /// Records that a heartbeat was answered, which the stream must show as well.

@@ -58,7 +58,7 @@ impl Run {
         step
     }
 
-    /// Drains the inbox, or drops it where the loop must end at once.
+    /// Drains the inbox; where the loop must end at once, it waits for a write that is under way, for a moment.
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
         let Some(mut inbox) = self.inbox.take() else { return WindDown::Over };
         if at_once {
@@ -68,10 +68,13 @@ impl Run {
         }
         let winding = match inbox.poll(cx) {
             Step::Done(_) => return WindDown::Over,
-            Step::Idle(_) if at_once => {
-                inbox.close();
-                return WindDown::Over;
-            }
+            Step::Idle(_) if at_once => match inbox.last_write(cx.now.mono) {
+                Some(wake) => WindDown::Waits(Some(wake)),
+                None => {
+                    inbox.close();
+                    return WindDown::Over;
+                }
+            },
             Step::Idle(wake) => WindDown::Waits(wake),
             other => WindDown::Step(pass(other)),
         };

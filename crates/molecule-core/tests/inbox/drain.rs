@@ -72,6 +72,20 @@ fn a_second_stop_waits_for_nothing() {
     assert_eq!((offers[0].text.as_str(), offers[1].text.as_str()), ("first", "second"));
 }
 
+/// The lock stays taken until a write is over, so an agent that starts right after the stop would be refused.
+#[test]
+fn a_stop_that_waits_for_nothing_else_waits_for_a_write_for_half_of_its_time() {
+    let millis = std::time::Duration::from_millis;
+    for (takes, ends_after) in [(millis(20), millis(20)), (secs(10), millis(50))] {
+        let mut run = working(secs(20), InboxOptions::new());
+        run.agent.store.append_takes = takes;
+        run.agent.session.raise_stop(true);
+        let from = run.agent.now.mono;
+        assert_eq!(run.end().unwrap(), Ended::Stopped);
+        assert_eq!(run.agent.since(from), ends_after, "{takes:?}");
+    }
+}
+
 #[test]
 fn a_reply_that_does_not_get_through_is_sent_by_the_next_process() {
     let mut run = working(secs(10), InboxOptions::new().drain(secs(15)));

@@ -299,6 +299,7 @@ where
 /// The outcome of an effect: of an operation on the agent's store, or of a request to the server.
 pub fn performed(agent: &mut Agent, effect: &Effect, mut server: impl FnMut(&Seen) -> Reply) -> Reply {
     match effect {
+        Effect::Host(op @ HostOp::Append(..)) => Reply::After(agent.store.append_takes, agent.store.perform(op)),
         Effect::Host(op) => Reply::Now(agent.store.perform(op)),
         Effect::Handle(handle) => agent.handle(&handle.message),
         Effect::Decode(_) => Reply::Never,

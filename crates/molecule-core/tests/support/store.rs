@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use super::shelf::Shelf;
 use molecule_core::effect::plugin::{PluginOp, PluginResult};
@@ -26,6 +27,8 @@ pub struct Store {
     pub locked: Option<u64>,
     next_lock: u64,
     pub shelf: Shelf,
+    /// How long an append takes.
+    pub append_takes: Duration,
     /// How often the token was read.
     pub token_reads: u32,
 }
