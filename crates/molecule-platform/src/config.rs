@@ -52,6 +52,9 @@ pub struct Config {
     pub pushes_results: bool,
     /// The longest file that can be uploaded, in bytes: 100 MiB. All files of a request share this limit too.
     pub upload_limit: usize,
+    /// How long [`serve`](crate::serve()) keeps an idle connection to an agent; `None` means without limit, which is what
+    /// the current server does. April's server closes them after 90 seconds. Either keeps at most two for each host.
+    pub idle_connection_timeout: Option<Duration>,
     /// Whether the platform sends the inbound secret to agents at literal loopback and private addresses. The real
     /// server does so only if configured, and the recorded servers were.
     pub bearer_to_local: bool,
@@ -75,6 +78,7 @@ impl Config {
             delegation_ledger: false,
             pushes_results: false,
             upload_limit: 100 << 20,
+            idle_connection_timeout: (dialect == Dialect::April).then_some(Duration::from_secs(90)),
             bearer_to_local: true,
         }
     }
@@ -167,6 +171,13 @@ impl Config {
     #[must_use]
     pub fn upload_limit(mut self, upload_limit: usize) -> Self {
         self.upload_limit = upload_limit;
+        self
+    }
+
+    /// Sets how long an idle connection to an agent is kept; `None` is without limit.
+    #[must_use]
+    pub fn idle_connection_timeout(mut self, idle_connection_timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_connection_timeout = idle_connection_timeout.into();
         self
     }
 

@@ -11,6 +11,7 @@ mod connection;
 mod events;
 mod log;
 mod plugins;
+mod pool;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::reply::Response;
 use log::Log;
 pub use log::Seen;
 pub use plugins::load_plugins;
+use pool::Pool;
 use rule::Rules;
 pub use rule::{Action, Rule, RuleId};
 
@@ -181,6 +183,8 @@ struct Shared {
     timer: Notify,
     /// Notified when a rule is removed.
     released: watch::Sender<()>,
+    /// The idle connections to agents.
+    pool: Arc<Pool>,
     start: Instant,
 }
 
@@ -197,9 +201,10 @@ struct State {
 impl Shared {
     fn new(platform: Platform) -> Self {
         let (rules, log) = (Rules::default(), Log::default());
+        let pool = Arc::new(Pool::new(platform.idle_connection_timeout()));
         let state = State { platform, rules, log, waiting: BTreeMap::new(), streams: BTreeMap::new() };
         let (state, change, timer) = (Mutex::new(state), Condvar::new(), Notify::new());
-        Self { state, change, timer, released: watch::Sender::new(()), start: Instant::now() }
+        Self { state, change, timer, released: watch::Sender::new(()), pool, start: Instant::now() }
     }
 
     fn now(&self) -> Now {
@@ -273,7 +278,8 @@ async fn turn(shared: Arc<Shared>) {
 /// Calls an agent, and passes the outcome to the platform.
 async fn dispatch(shared: Arc<Shared>, id: DispatchId, request: http::Request<Bytes>) {
     let most = shared.lock().platform.most_reply();
-    let outcome = call::call(request, most).await;
+    let head = |status| shared.lock().platform.dispatch_head(id, status);
+    let outcome = call::call(&shared.pool, request, most, head).await;
     let now = shared.now();
     shared.lock().platform.dispatched(now, id, outcome);
     shared.changed();

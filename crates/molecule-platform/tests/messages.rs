@@ -122,6 +122,92 @@ fn a_reply_that_is_too_long_or_breaks_off_is_lost_and_says_that_it_was_delivered
 }
 
 #[test]
+fn a_call_cut_in_the_middle_of_its_answer_was_delivered_and_is_not_sent_again() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let limit = std::time::Duration::from_secs(3);
+        let mut bench = Bench::with(config(dialect).idle_timeout(limit));
+        let (one, other) = (bench.push_agent("one"), bench.push_agent("other"));
+        let Answer::Later(ticket) = bench.tell(&one, &other.0, &message("m", "x")) else { panic!("nobody is called") };
+        let (id, _) = bench.turns().calls.remove(0);
+        bench.platform.dispatch_head(id, http::StatusCode::OK);
+        assert!(bench.turns_after(2999).answers.is_empty());
+        let turns = bench.turns_after(1);
+        assert_eq!(turns.cancelled, [id], "the limit covers the body");
+        let mut lost = json!({"error": "failed to read agent response", "delivery_confirmed": true});
+        if dialect == Dialect::Current {
+            lost["truncated"] = json!(false);
+            lost["max_bytes"] = json!(64 << 20);
+        }
+        assert_eq!(turns.answer(ticket), (502, lost), "{dialect:?}");
+        bench.beat(&other.0, Some(&other.1));
+        assert!(bench.turns().calls.is_empty(), "it is not queued");
+        let row = bench.feed(&other, "a2a_receive").remove(0);
+        assert_eq!((&row["status"], row["error_detail"].as_str()), (&json!("ok"), None), "{dialect:?}");
+    }
+}
+
+#[test]
+fn an_agents_503_is_passed_on_bare_and_the_message_is_not_queued() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let (mut bench, one, other) = two(dialect);
+        for (said, shown) in [
+            (json!({"error": "full", "busy": true, "retry_after": 9}), "full"),
+            (json!({"error": {"code": -32000}}), "Service Unavailable"),
+        ] {
+            let Answer::Later(_) = bench.tell(&one, &other.0, &message(shown, "x")) else { panic!("nobody is called") };
+            let (id, _) = bench.turns().calls.remove(0);
+            let busy = http::Response::builder().status(503).header("retry-after", "9");
+            bench.platform.dispatched(bench.now, id, Ok(busy.body(Bytes::from(said.to_string())).unwrap()));
+            let (_, response) = bench.turns().answers.remove(0);
+            assert!(!response.headers().contains_key("retry-after"));
+            assert_eq!(read(&response), (503, error(shown)), "{dialect:?}");
+            bench.beat(&other.0, Some(&other.1));
+            assert!(bench.turns().calls.is_empty(), "it is not sent again");
+            let rows = bench.feed(&other, "a2a_receive");
+            let row = rows.iter().find(|row| row["request_body"]["params"]["message"]["messageId"] == shown).unwrap();
+            let seen = (&row["status"], row["error_detail"].as_str(), &row["response_body"]);
+            assert_eq!(seen, (&json!("error"), None, &said), "{dialect:?}");
+        }
+    }
+}
+
+#[test]
+fn the_secret_goes_to_hosts_by_name_and_to_local_literals_only_if_configured() {
+    for (always, url, is_sent) in [
+        (false, "http://localhost:9/a2a", true),
+        (false, "http://agent.example.com/a2a", true),
+        (false, "http://93.184.216.34/a2a", true),
+        (false, "http://127.0.0.1:9/a2a", false),
+        (false, "http://[::1]:9/a2a", false),
+        (true, "http://127.0.0.1:9/a2a", true),
+    ] {
+        let mut bench = Bench::with(config(Dialect::Current).bearer_to_local(always));
+        let (one, other) = (bench.push_agent("one"), bench.create("other"));
+        let body = json!({"id": other.0, "agent_card": {}, "url": url, "delivery_mode": "push"});
+        assert_eq!(bench.post(path::REGISTER, Some(other.1.expose()), &body).0, 200, "{url}");
+        let Answer::Later(_) = bench.tell(&one, &other.0, &message("m", "x")) else { panic!("{url} is not called") };
+        let (_, request) = bench.turns().calls.remove(0);
+        assert_eq!(request.headers().contains_key("authorization"), is_sent, "{always} {url}");
+    }
+}
+
+#[test]
+fn an_agent_that_writes_to_itself_is_called_and_gets_its_own_answer() {
+    for dialect in [Dialect::April, Dialect::Current] {
+        let mut bench = Bench::new(dialect);
+        let agent = bench.push_agent("agent");
+        let answer = bench.tell_agent(&agent.clone(), &agent.0, &message("m", "x"), said("it is me"));
+        assert_eq!(
+            (answer.0, answer.1.pointer("/result/parts/0/text")),
+            (200, Some(&json!("it is me"))),
+            "{dialect:?}"
+        );
+        let unreachable = bench.tell_agent(&agent, &agent.0, &message("n", "x"), Err(DispatchFault::Connect(None)));
+        assert_eq!(unreachable, (502, error("failed to reach workspace agent")), "{dialect:?}");
+    }
+}
+
+#[test]
 fn redirects_are_followed_on_aprils_server_alone_where_the_new_place_learns_the_old_one() {
     for (dialect, status, method) in
         [(Dialect::April, 302, "GET"), (Dialect::April, 307, "POST"), (Dialect::Current, 302, "")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use molecule_proto::{AcceptedAnswer, AcceptedMode, Dialect, Now, RateLimit, Time};
 
 use crate::a2a::forward::Forward;
@@ -41,6 +41,8 @@ pub(super) struct Flight {
     pub(super) started: Now,
     /// The number of redirects that April's server has followed.
     pub(super) hops: u8,
+    /// The status of the answer, once its head has arrived.
+    pub(super) head: Option<StatusCode>,
     /// The time at which it is cut off in any case; `None` if there is no such time.
     ends: Option<Time>,
     /// The time until which a person waits for the answer.
@@ -99,6 +101,15 @@ impl Platform {
         self.land(now, flight, landing);
     }
 
+    /// Notes that the head of an agent's answer has arrived, before its body is read. A call that is cut off from then on
+    /// was delivered and has lost its answer; before, its agent counts as busy and gets the message again. An unknown id
+    /// changes nothing.
+    pub fn dispatch_head(&mut self, id: DispatchId, status: StatusCode) {
+        if let Some(flight) = self.mail.flights.get_mut(&id) {
+            flight.head = Some(status);
+        }
+    }
+
     /// The longest body of an agent's answer that the platform accepts, in bytes. A driver needs to read at most one
     /// byte more. The current server discards a longer body, April's truncates it.
     pub fn most_reply(&self) -> usize {
@@ -106,6 +117,11 @@ impl Platform {
             Dialect::April => 10 << 20,
             Dialect::Current => 64 << 20,
         }
+    }
+
+    /// The time for which the driver keeps an idle connection to an agent; `None` is without limit.
+    pub(crate) fn idle_connection_timeout(&self) -> Option<Duration> {
+        self.config.idle_connection_timeout
     }
 
     /// Starts the call of an agent.
@@ -119,6 +135,7 @@ impl Platform {
             url,
             started: now,
             hops: 0,
+            head: None,
         };
         self.launch(flight, request);
     }

@@ -46,8 +46,15 @@ impl Platform {
         let response = match landing {
             Landing::Answered(answer) => self.answered(now, &flight, answer),
             Landing::Failed(DispatchFault::Closed) => self.busy(now, &flight, "EOF"),
-            Landing::CutOff => self.busy(now, &flight, "context canceled"),
-            Landing::Failed(fault) => self.failed(now, &flight, fault),
+            Landing::CutOff => match flight.head {
+                Some(status) => self.reply_lost(now, &flight, status),
+                None => self.busy(now, &flight, "context canceled"),
+            },
+            Landing::Failed(DispatchFault::Cut(status)) => self.reply_lost(now, &flight, status),
+            Landing::Failed(fault) => {
+                self.note_failure(now, &flight, &posted(&flight.url, &fault.detail(host_of(&flight.url))));
+                Refusal::new(StatusCode::BAD_GATEWAY, UNREACHABLE).into()
+            }
         };
         self.conclude(now, purpose, response);
     }
@@ -67,6 +74,7 @@ impl Platform {
             Some((url, request)) => {
                 flight.url = url;
                 flight.hops += 1;
+                flight.head = None;
                 self.launch(flight, request);
                 Ok(())
             }
@@ -109,21 +117,21 @@ impl Platform {
         self.wait_in_queue(now, &flight.delivery, elapsed)
     }
 
-    fn failed(&mut self, now: Now, flight: &Flight, fault: DispatchFault) -> Response {
-        self.note_failure(now, flight, &posted(&flight.url, &fault.detail(host_of(&flight.url))));
-        let status = StatusCode::BAD_GATEWAY;
-        match fault {
-            DispatchFault::Resolve
-            | DispatchFault::Connect(_)
-            | DispatchFault::Tls
-            | DispatchFault::Protocol
-            | DispatchFault::Closed => Refusal::new(status, UNREACHABLE).into(),
-            DispatchFault::Cut(answered) => {
-                let mut refusal = A2aRefusal::new("failed to read agent response");
-                refusal.delivery_confirmed = Some(answered.is_success());
-                reply::json(status, &refusal)
-            }
+    /// The answer in place of an agent's answer whose body did not come to its end. The agent has the message, and gets it
+    /// no second time.
+    fn reply_lost(&mut self, now: Now, flight: &Flight, status: StatusCode) -> Response {
+        if status.is_success() {
+            self.note(now, flight, Note { status: "ok", answer: None, error: None });
+        } else {
+            self.note_failure(now, flight, &posted(&flight.url, "unexpected EOF"));
         }
+        let mut refusal = A2aRefusal::new("failed to read agent response");
+        refusal.delivery_confirmed = Some(status.is_success());
+        if self.config.dialect == Dialect::Current {
+            refusal.truncated = Some(false);
+            refusal.max_bytes = u64::try_from(self.most_reply()).ok();
+        }
+        reply::json(StatusCode::BAD_GATEWAY, &refusal)
     }
 
     /// The answer in place of an agent's answer that is too long, which the current server discards. The text was never

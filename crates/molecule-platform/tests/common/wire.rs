@@ -1,4 +1,4 @@
-//! A served platform with a poll agent, and requests to it over TCP.
+//! A served platform with an agent, and requests to it over TCP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,6 +18,15 @@ pub(crate) fn poll_agent(config: Config) -> (Server, WorkspaceId, Token) {
     let answer = post(&server, path::REGISTER, &token, "application/json", body.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     (server, id, token)
+}
+
+/// Registers a push agent at a URL.
+pub(crate) fn push_agent(server: &Server, url: &str) -> (WorkspaceId, Token) {
+    let (id, token) = server.with(|platform, now| platform.create_workspace(now, "agent"));
+    let body = format!("{{\"id\":\"{id}\",\"agent_card\":{{}},\"url\":\"{url}\",\"delivery_mode\":\"push\"}}");
+    let answer = post(server, path::REGISTER, &token, "application/json", body.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    (id, token)
 }
 
 pub(crate) fn connect(server: &Server) -> TcpStream {
