@@ -101,7 +101,8 @@
 //! rate limit, tenant gate and unusual answers of each dialect. The exchange between agents: discovery, peers and who
 //! may talk to whom, messages to poll and push agents, the queue of busy agents, delegations, broadcasts, messages to
 //! the user, and the feeds in which all of it is logged. What an inbox needs: pages of the feed and their
-//! acknowledgement, the event stream, files that wait for an agent, requests, the chat history, and, by methods of the
+//! acknowledgement, the event stream, files that wait for an agent, requests, the chat history, files and schedules
+//! that are handed on to push agents, and, by methods of the
 //! owner, messages of people, channels and webhooks and the turns that the platform itself gives to an agent. Recordings of the real servers are replayed against it. If
 //! neither a recording nor the contract says what the server does, the code says so.
 //!

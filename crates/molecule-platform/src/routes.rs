@@ -17,6 +17,7 @@ mod notify;
 mod plugins;
 mod register;
 mod requests;
+mod schedules;
 mod secrets;
 mod state;
 mod tokens;

@@ -139,7 +139,7 @@ impl Platform {
 }
 
 /// The answer for an agent to which nothing can be handed on.
-fn no_callback(what: &str) -> Response {
+pub(super) fn no_callback(what: &str) -> Response {
     let error = format!("workspace has no callback URL — {what} requires push-mode + a public URL");
     let mut body = ErrorBody::new(error);
     let detail = format!(

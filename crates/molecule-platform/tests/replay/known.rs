@@ -2,7 +2,7 @@
 
 use molecule_platform::Dialect;
 
-use crate::exchange::{Exchange, Received};
+use crate::exchange::Exchange;
 
 /// A route of the server that the model does not have.
 pub(crate) struct Route {
@@ -13,6 +13,7 @@ pub(crate) struct Route {
 
 enum On {
     Both,
+    April,
     Current,
 }
 
@@ -25,6 +26,10 @@ pub(crate) struct Disagreeing {
 
 const fn both(pattern: &'static str) -> Route {
     Route { on: On::Both, pattern }
+}
+
+const fn april(pattern: &'static str) -> Route {
+    Route { on: On::April, pattern }
 }
 
 const fn current(pattern: &'static str) -> Route {
@@ -45,9 +50,9 @@ pub(crate) const UNBUILT: &[Route] = &[
     both("POST /workspaces/:id/approvals/:approval/decide"),
     both("GET /workspaces/:id/instructions/resolve"),
     both("POST /workspaces/:id/mcp"),
-    both("GET /workspaces/:id/schedules"),
-    both("POST /workspaces/:id/schedules"),
-    both("GET /workspaces/:id/schedules/health"),
+    april("GET /workspaces/:id/schedules"),
+    april("POST /workspaces/:id/schedules"),
+    april("GET /workspaces/:id/schedules/health"),
     both("GET /workspaces/:id/session-search"),
     current("POST /org/tokens"),
     current("POST /workspaces/:id/approvals/:approval/withdraw"),
@@ -69,6 +74,7 @@ impl Route {
     pub(crate) fn applies(&self, dialect: Dialect) -> bool {
         match self.on {
             On::Both => true,
+            On::April => dialect == Dialect::April,
             On::Current => dialect == Dialect::Current,
         }
     }
@@ -91,9 +97,4 @@ pub(crate) fn is_full(file: &str) -> bool {
 pub(crate) fn unbuilt(dialect: Dialect, exchange: &Exchange) -> Option<&'static str> {
     let mut routes = UNBUILT.iter().filter(|route| route.applies(dialect));
     routes.find(|route| route.matches(exchange)).map(|route| route.pattern)
-}
-
-/// Returns whether an agent was called for an unbuilt route: schedules have paths of their own.
-pub(crate) fn is_of_an_unbuilt_route(received: &Received) -> bool {
-    ["/internal/schedules", "/internal/daemons"].iter().any(|path| received.path.contains(path))
 }
