@@ -6,6 +6,7 @@ pub(crate) mod inbox;
 pub(crate) mod options;
 pub(crate) mod proxy;
 pub(crate) mod route;
+pub(crate) mod server;
 
 use std::fmt;
 use std::time::Duration;

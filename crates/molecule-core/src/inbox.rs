@@ -1,15 +1,14 @@
 //! The inbox: what people, peers, channels and the platform send to the agent, and what it answers.
 
-mod attachment;
+pub(crate) mod attachment;
 mod dead_letters;
 mod download;
 mod failures;
 pub(crate) mod feed;
 mod file_name;
-mod form;
+pub(crate) mod form;
 pub(crate) mod journal;
-mod key;
-mod message;
+pub(crate) mod message;
 mod notice;
 mod notify;
 mod open;
@@ -20,7 +19,7 @@ mod reply_id;
 mod reply_key;
 mod reply_to;
 mod row;
-mod saves;
+pub(crate) mod saves;
 mod schedule;
 mod send_files;
 mod send_reply;

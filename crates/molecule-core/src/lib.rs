@@ -118,6 +118,7 @@ mod event;
 #[doc(hidden)]
 pub mod figures;
 mod flow;
+mod inbound;
 mod inbox;
 mod life;
 pub mod machine;
@@ -134,6 +135,7 @@ pub use config::inbox::{Backlog, InboxOptions};
 pub use config::options::{OnPause, Options, OriginHeader, Proxy, Transport};
 pub use config::proxy::{HttpProxy, ProxyRule};
 pub use config::route::Route;
+pub use config::server::{ServerLimits, ServerOptions};
 pub use config::{Config, Intervals, Timeouts};
 pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempotency_key};
 pub use error::{Error, ErrorKind, Result};

@@ -1,16 +1,19 @@
 //! The state that the calls of one agent share: plain data. A facade locks it for one poll, feed or method call at a
 //! time.
 
+pub(crate) mod claims;
 pub(crate) mod credential;
 pub(crate) mod delivery;
 pub(crate) mod discoveries;
 pub(crate) mod draft;
 pub(crate) mod handling;
 pub(crate) mod health;
+pub(crate) mod key;
 pub(crate) mod notices;
 pub mod peer_cache;
 pub(crate) mod peer_url;
 pub(crate) mod rate;
+pub(crate) mod recent;
 pub(crate) mod report;
 pub(crate) mod turn;
 
@@ -33,6 +36,7 @@ use crate::delegation::SharedLooks;
 use crate::effect::EffectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Lane;
+use crate::session::claims::Claims;
 use crate::session::credential::{Credential, HeldToken, InboundState, Persistence, ReplacedSecrets};
 use crate::session::delivery::Delivery;
 use crate::session::discoveries::Discoveries;
@@ -74,8 +78,12 @@ pub struct Session {
     pub(crate) rate: RateBudget,
     pub(crate) rng: Rng,
     pub(crate) report: Report,
-    /// The number of messages that the handler works on.
+    /// The number of messages of the inbox that the handler works on.
     pub(crate) handling: Handling,
+    /// The number of messages that were pushed to the agent and that the handler works on.
+    pub(crate) handling_pushed: Handling,
+    /// The messages that a push or the inbox handles, so that neither handles what the other has.
+    pub(crate) claims: Claims,
     /// The dead letters that the running inbox is to offer again.
     pub(crate) retried: Vec<ActivityId>,
     /// The files that the agent has uploaded and the journal does not have yet.
@@ -189,6 +197,8 @@ impl Session {
             rng,
             report: Report::new(),
             handling: Handling::default(),
+            handling_pushed: Handling::default(),
+            claims: Claims::default(),
             retried: Vec::new(),
             own_files: Vec::new(),
             generation: None,
@@ -235,6 +245,15 @@ impl Session {
         self.handling.get().is_some()
     }
 
+    /// Returns the number of messages that the handler works on, pushed ones and those of the inbox together; `None` if
+    /// nothing receives messages.
+    pub(crate) fn handling_in_all(&self) -> Option<u32> {
+        match (self.handling.get(), self.handling_pushed.get()) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or_default().saturating_add(other.unwrap_or_default())),
+        }
+    }
+
     /// Returns a snapshot of the agent's state.
     pub fn health(&self) -> Health {
         Health {
@@ -244,7 +263,7 @@ impl Session {
             state_failures: self.vitals.failures_of(Lane::State),
             register_failures: self.vitals.failures_of(Lane::Register),
             inbox_failures: self.vitals.failures_of(Lane::Inbox),
-            handling: self.handling.get().unwrap_or_default(),
+            handling: self.handling_in_all().unwrap_or_default(),
             rate: self.rate.seen(),
             dialect: self.dialect,
             registered: self.vitals.registered.is_some(),

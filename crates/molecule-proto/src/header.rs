@@ -18,3 +18,5 @@ pub const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub const PLUGIN_NAME: HeaderName = HeaderName::from_static("x-plugin-name");
 /// The source of the plugin in a download, with its scheme: `local://molecule-dev`.
 pub const PLUGIN_SOURCE: HeaderName = HeaderName::from_static("x-plugin-source");
+/// The version of A2A that a caller speaks; 0.3 if it is absent.
+pub const A2A_VERSION: HeaderName = HeaderName::from_static("a2a-version");

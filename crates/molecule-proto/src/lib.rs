@@ -92,7 +92,7 @@ pub use queue::{QueueItem, QueueStatus};
 pub use rate_limit::{RateLimit, Remaining};
 pub use register::{RegisterAnswer, RegisterRequest};
 pub use rows::Rows;
-pub use rpc::{MESSAGE_SEND, RpcAnswer, RpcError, RpcRequest, SendParams};
+pub use rpc::{MESSAGE_SEND, RpcAnswer, RpcError, RpcRequest, SendParams, TASKS_CANCEL, TASKS_GET};
 pub use secret::{InboundSecret, ROTATE_MARKER, Token, TokenError};
 pub use secrets::{SavedSecret, Secrets, SecretsIter, SetSecret};
 pub use state::StateAnswer;

@@ -12,6 +12,10 @@ use crate::task::Reply;
 const VERSION: &str = "2.0";
 /// The method of an ordinary message.
 pub const MESSAGE_SEND: &str = "message/send";
+/// The method that asks for a task.
+pub const TASKS_GET: &str = "tasks/get";
+/// The method that cancels a task.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
 
 /// Body of `POST /workspaces/:id/a2a`, and of the platform's calls to a push agent.
 ///
@@ -175,16 +179,43 @@ pub struct RpcError {
 }
 
 impl RpcError {
+    /// The body is not JSON.
+    pub const PARSE: i64 = -32700;
+    /// The body is no JSON-RPC request.
+    pub const INVALID_REQUEST: i64 = -32600;
     /// The agent does not serve the request's method.
     pub const METHOD_NOT_FOUND: i64 = -32601;
     /// The request's parameters are invalid.
     pub const INVALID_PARAMS: i64 = -32602;
     /// The agent failed.
     pub const INTERNAL: i64 = -32603;
+    /// The agent is busy. `data.retry_after` says how many seconds to wait.
+    pub const BUSY: i64 = -32000;
+    /// There is no task of the caller's with this id (A2A).
+    pub const TASK_NOT_FOUND: i64 = -32001;
+    /// The task has ended, or cannot be cancelled for another reason (A2A).
+    pub const TASK_NOT_CANCELABLE: i64 = -32002;
+    /// The agent sends no push notifications (A2A).
+    pub const PUSH_NOTIFICATIONS_NOT_SUPPORTED: i64 = -32003;
+    /// The agent does not offer the operation (A2A).
+    pub const UNSUPPORTED_OPERATION: i64 = -32004;
+    /// A kind of part, or none of the output modes, is supported (A2A).
+    pub const CONTENT_TYPE_NOT_SUPPORTED: i64 = -32005;
+    /// The agent has no extended card (A2A).
+    pub const NO_EXTENDED_CARD: i64 = -32007;
+    /// The agent does not speak this version of A2A (A2A 1.0).
+    pub const VERSION_NOT_SUPPORTED: i64 = -32009;
 
     /// An error with its text.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None, extra: Map::new() }
+    }
+
+    /// Adds details.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Into<Value>) -> Self {
+        self.data = Some(data.into());
+        self
     }
 }
 

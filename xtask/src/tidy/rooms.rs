@@ -23,7 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["call"],
     &["life", "peer", "delegation", "plugin"],
     &["inbox"],
-    &["run"],
+    &["run", "inbound"],
     // Figures of all rooms, for the test that compares README with them; the list of machines; the crate's root.
     &["figures"],
     &["machines"],

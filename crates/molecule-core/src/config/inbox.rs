@@ -161,14 +161,14 @@ impl InboxOptions {
     }
 }
 
-fn within<N: PartialOrd + std::fmt::Display>(what: &str, value: N, least: N, most: N) -> Result<()> {
+pub(super) fn within<N: PartialOrd + std::fmt::Display>(what: &str, value: N, least: N, most: N) -> Result<()> {
     if value < least || value > most {
         return Err(Error::config(format!("{what} is {value}"), format!("set it to {least} to {most}")));
     }
     Ok(())
 }
 
-fn within_time(what: &str, value: Duration, least: Duration, most: Duration) -> Result<()> {
+pub(super) fn within_time(what: &str, value: Duration, least: Duration, most: Duration) -> Result<()> {
     if value < least || value > most {
         let cause = format!("{what} is {} s", value.as_secs_f64());
         let remedy = format!("set it to {} to {} s", least.as_secs_f64(), most.as_secs_f64());

@@ -68,11 +68,14 @@ pub enum Slot {
     Inbox,
     /// The key from which the ids of replies are made, as 32 bytes: `.reply_key`.
     ReplyKey,
+    /// The answers that were given to pushed messages, to which records are appended: `.answers`. It may become large, up
+    /// to [`max_content`](Self::max_content).
+    Answers,
 }
 
 impl Slot {
     /// All slots. The checks of privacy, the sweeps and the tests go through this list.
-    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret, Self::Inbox, Self::ReplyKey];
+    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret, Self::Inbox, Self::ReplyKey, Self::Answers];
 
     /// Returns the name of the slot's file; those of the credentials are the same as in the Python SDK. Other stores may
     /// use it as a key.
@@ -82,15 +85,16 @@ impl Slot {
             Self::InboundSecret => ".platform_inbound_secret",
             Self::Inbox => ".inbox",
             Self::ReplyKey => ".reply_key",
+            Self::Answers => ".answers",
         }
     }
 
     /// Returns the most bytes of content that are read from the slot, or that an append may make of it: 64 MiB for the
-    /// journal, else 64 KiB. A token has 43 bytes, and at most 4096.
+    /// inbox and the answers, else 64 KiB. A token has 43 bytes, and at most 4096.
     pub fn max_content(self) -> u64 {
         match self {
             Self::Token | Self::InboundSecret | Self::ReplyKey => 64 * 1024,
-            Self::Inbox => 64 * 1024 * 1024,
+            Self::Inbox | Self::Answers => 64 * 1024 * 1024,
         }
     }
 }
@@ -196,9 +200,11 @@ mod tests {
     fn every_slot_is_in_the_list_and_has_a_file_of_its_own() {
         // A new slot breaks this match, which reminds its author of the list.
         let listed = |slot| match slot {
-            Slot::Token | Slot::InboundSecret | Slot::Inbox | Slot::ReplyKey => Slot::ALL.contains(&slot),
+            Slot::Token | Slot::InboundSecret | Slot::Inbox | Slot::ReplyKey | Slot::Answers => {
+                Slot::ALL.contains(&slot)
+            }
         };
-        assert!([Slot::Token, Slot::InboundSecret, Slot::Inbox, Slot::ReplyKey].into_iter().all(listed));
+        assert!([Slot::Token, Slot::InboundSecret, Slot::Inbox, Slot::ReplyKey, Slot::Answers].into_iter().all(listed));
         let names: BTreeSet<_> = Slot::ALL.iter().map(|slot| slot.file_name()).collect();
         assert_eq!(names.len(), Slot::ALL.len());
     }

@@ -1,7 +1,7 @@
 //! What a row of the feed is to the agent: the one place that tells every form of row apart (contract sections 12.3 and
 //! 12.5; April 6.1).
 
-use molecule_proto::{ActivityRow, ActivityType, WorkspaceId, json};
+use molecule_proto::{ActivityId, ActivityRow, ActivityType, MESSAGE_SEND, UnixTime, WorkspaceId, json};
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
@@ -50,6 +50,50 @@ impl InboundMessage {
             Form::Notice | Form::Skipped(_) => None,
         }
     }
+}
+
+/// Where a pushed message comes from, as far as it is known.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// The feed's row of the same message.
+    Row(Box<ActivityRow>),
+    /// A direct peer, by its own token.
+    Peer(WorkspaceId),
+    /// The feed has no row of it, or was not asked. On the current server only what the platform itself calls with has none.
+    Nowhere,
+}
+
+/// Makes a message of the request that was pushed to the workspace `own`; `None` if the agent sent it itself.
+///
+/// A pushed body names no sender, and everything in it is a claim of whoever wrote it (contract section 10.1). So a
+/// person is known by the feed's row alone, and so is a peer that does not call directly.
+pub(crate) fn pushed(
+    request: Value,
+    origin: Origin,
+    own: &WorkspaceId,
+    id: ActivityId,
+    at: UnixTime,
+) -> Option<InboundMessage> {
+    let (mut row, peer, has_row) = match origin {
+        Origin::Row(row) => (*row, None, true),
+        Origin::Peer(peer) => (ActivityRow::new(id, own.clone(), ActivityType::A2aReceive, at), Some(peer), false),
+        Origin::Nowhere => (ActivityRow::new(id, own.clone(), ActivityType::A2aReceive, at), None, false),
+    };
+    row.method = Some(MESSAGE_SEND.to_owned());
+    row.target_id = Some(own.clone());
+    (row.request_body, row.response_body) = (Some(request), None);
+    let sender = match peer.or_else(|| row.source_id.clone()) {
+        Some(id) if id == *own => return None,
+        Some(id) => {
+            row.source_id = Some(id.clone());
+            Sender::Peer { id, name: row.peer_name.as_deref().map(short), role: row.peer_role.as_deref().map(short) }
+        }
+        None => match without_source(&row) {
+            Sender::User if !has_row => Sender::Unknown,
+            sender => sender,
+        },
+    };
+    Some(InboundMessage::from_push(row, sender))
 }
 
 /// Methods whose request is a message: those of A2A 0.3 and 1.0, and none at all.

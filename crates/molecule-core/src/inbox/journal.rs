@@ -11,8 +11,7 @@
 //!   bytes; dead letters have at most 16 MiB. Replies that are not sent yet are never dropped, so the inbox reads no
 //!   further while they are [many](Journal::is_full).
 
-mod line;
-mod recent;
+pub(crate) mod line;
 mod record;
 mod state;
 #[cfg(test)]
@@ -30,8 +29,9 @@ use self::state::State;
 pub(crate) use self::state::{MAX_DEAD, MAX_DEAD_BYTES, MAX_DONE};
 use crate::effect::Durability;
 use crate::inbox::feed::Position;
-use crate::inbox::key::Key;
+use crate::inbox::saves::Appended;
 use crate::inbox::stored_reply::StoredReply;
+use crate::session::key::Key;
 use crate::session::notices::Mark;
 
 /// The first line of every journal.
@@ -154,7 +154,7 @@ impl Journal {
     /// # Errors
     /// [`Damaged`] if a part of it is not as it was written, or if a version with another format has written it.
     pub fn read(content: &[u8]) -> Result<Self, Damaged> {
-        let mut lines = content.split(|byte| *byte == b'\n').map(without_zeros).enumerate();
+        let mut lines = content.split(|byte| *byte == b'\n').map(line::without_zeros).enumerate();
         let mut journal = Self { length: content.len() as u64, ..Self::empty() };
         // Before the header there may only be parts of it, which appends that failed have left.
         let head = lines.by_ref().map(|(_, line)| line).find(|line| *line == HEADER || !HEADER.starts_with(line));
@@ -245,6 +245,16 @@ impl Journal {
     }
 }
 
+impl Appended for Journal {
+    fn batch(&mut self) -> Option<(Bytes, Durability)> {
+        Self::batch(self)
+    }
+
+    fn compacted(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        Self::compacted(self)
+    }
+}
+
 /// The state.
 impl Journal {
     /// The position from which the feed is read.
@@ -305,12 +315,6 @@ impl fmt::Debug for Journal {
         write!(f, "Journal({} bytes, {} to append, ", self.length, self.waiting.len())?;
         write!(f, "{unsent} replies to send, {dead} dead letters)")
     }
-}
-
-/// A file system may leave zeros where it had reserved room and not written yet. JSON has none.
-fn without_zeros(line: &[u8]) -> &[u8] {
-    let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
-    &line[..line.len() - zeros]
 }
 
 fn write_header(buffer: &mut Vec<u8>) {

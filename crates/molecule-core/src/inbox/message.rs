@@ -9,8 +9,9 @@ use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, Trace
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
-use super::row::{message, message_id, message_metadata, request_metadata, text_of};
+use super::row::{message, message_id, message_metadata, params as request_params, request_metadata, text_of};
 use super::sender::{Conversation, GITHUB, Sender};
+use crate::session::key::Key;
 
 /// The key of a message's metadata that names the message which it answers.
 pub(crate) const IN_REPLY_TO: &str = "molecule.in_reply_to";
@@ -35,9 +36,12 @@ struct Inner {
     sender: Sender,
     conversation: Conversation,
     duplicate_key: Option<String>,
-    /// The row, as JSON. A thousand messages may wait for their handler, and as values each would need 4 KiB more.
-    json: Box<str>,
-    /// The row as values, from when somebody looks into it.
+    /// The key of every delivery of the message.
+    delivery: Option<Key>,
+    /// The row, as JSON. A thousand messages may wait for their handler, and as values each would need 4 KiB more. One
+    /// that was pushed has it from when somebody asks.
+    json: OnceLock<Box<str>>,
+    /// The row as values, from when somebody looks into it; one that was pushed has it at once.
     row: OnceLock<Box<ActivityRow>>,
     /// Files that came in rows of their own.
     uploads: Vec<Attachment>,
@@ -56,7 +60,8 @@ impl InboundMessage {
             conversation: sender.conversation(metadata),
             duplicate_key: duplicate_key(&sender, metadata, message_id(&row)),
             sender,
-            json: serde_json::to_string(&row).expect("all keys of a row are strings").into(),
+            delivery: row_delivery_key(&row),
+            json: to_json(&row).into(),
             row: OnceLock::new(),
             parts: OnceLock::new(),
             // The inbox looks for files in every message that waits.
@@ -66,7 +71,27 @@ impl InboundMessage {
         Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
     }
 
-    /// The id of the message's row in the feed, which no other message of this agent has.
+    /// Makes the message of a row that was pushed. It is handled at once, so that nothing of it is written as text.
+    pub(crate) fn from_push(row: ActivityRow, sender: Sender) -> Self {
+        let metadata = request_metadata(&row).unwrap_or(&NO_METADATA);
+        let inner = Inner {
+            id: row.id.clone(),
+            received_at: row.created_at,
+            conversation: sender.conversation(metadata),
+            duplicate_key: None,
+            delivery: None,
+            sender,
+            json: OnceLock::new(),
+            row: Box::new(row).into(),
+            parts: OnceLock::new(),
+            attachments: OnceLock::new(),
+            uploads: Vec::new(),
+        };
+        Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
+    }
+
+    /// The id of the message's row in the feed, which no other message of this agent has. A message that was pushed, and
+    /// whose row is not known, has an id that is made of its message id.
     pub fn id(&self) -> &ActivityId {
         &self.inner.id
     }
@@ -171,15 +196,15 @@ impl InboundMessage {
     pub fn raw(&self) -> &ActivityRow {
         self.inner.row.get_or_init(|| {
             // Only a row that the application made itself can be nested so deeply that the strict reader refuses it.
-            let row =
-                serde_json::from_str(&self.inner.json).ok().or_else(|| json::read(self.inner.json.as_bytes()).ok());
+            let row = serde_json::from_str(self.json()).ok().or_else(|| json::read(self.json().as_bytes()).ok());
             row.expect("the row was written by this crate")
         })
     }
 
     /// The row as JSON.
     pub(crate) fn json(&self) -> &str {
-        &self.inner.json
+        // One of both is there from the start, so that neither waits for the other.
+        self.inner.json.get_or_init(|| self.inner.row.get().map(|row| to_json(row)).unwrap_or_default())
     }
 
     /// The same message for an attempt of the handler, with a flag of its own.
@@ -200,9 +225,42 @@ impl InboundMessage {
         &self.inner.conversation
     }
 
+    /// The key of every delivery of the message, by a push or by the feed; `None` if it has no id.
+    pub(crate) fn delivery_key(&self) -> Option<Key> {
+        self.inner.delivery
+    }
+
     /// A text that every copy of the message has, in whatever row, and no other message; `None` if there is none.
     pub(crate) fn duplicate_key(&self) -> Option<&str> {
         self.inner.duplicate_key.as_deref()
+    }
+}
+
+fn to_json(row: &ActivityRow) -> Box<str> {
+    serde_json::to_string(row).expect("all keys of a row are strings").into()
+}
+
+/// The key of every delivery of a row's message.
+pub(crate) fn row_delivery_key(row: &ActivityRow) -> Option<Key> {
+    delivery_key(request_params(row)?)
+}
+
+/// The key of every delivery of the message in these `params`; `None` if it has no id.
+///
+/// It is made of what the platform tells messages apart by: the message id alone, whoever sends it. Channels count per
+/// chat, and a redelivery of a webhook gets a new message id (contract section 12.5).
+pub(crate) fn delivery_key(params: &Map<String, Value>) -> Option<Key> {
+    let id = text_of(params.get("message")?.as_object()?, &["messageId", "message_id"]);
+    let around = params.get("metadata").and_then(Value::as_object);
+    let text = |key: &str| around.and_then(|around| around.get(key)).and_then(Value::as_str);
+    if text("source") == Some(GITHUB)
+        && let Some(delivery) = text("delivery_id")
+    {
+        return Some(Key::of_text(&format!("delivery/{delivery}")));
+    }
+    match (text("chat_id"), id?) {
+        (Some(chat), id) if id.starts_with("channel-") => Some(Key::of_text(&format!("chat/{chat}/{id}"))),
+        (_, id) => Some(Key::of_text(&format!("message/{id}"))),
     }
 }
 
@@ -249,6 +307,11 @@ impl CancelFlag {
 
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Somebody waits again.
+    pub(crate) fn unset(&self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Reply {
     metadata: Map<String, Value>,
     is_continued: bool,
     is_later: bool,
+    completes_task: bool,
 }
 
 impl Reply {
@@ -81,6 +82,18 @@ impl Reply {
         self
     }
 
+    /// Ends the task of the message, if the agent's server answers with tasks
+    /// ([`task_mode`](crate::ServerOptions::task_mode)). By default a task stays open for another message.
+    pub fn completes_task(mut self) -> Self {
+        self.completes_task = true;
+        self
+    }
+
+    /// Returns whether the reply [ends the task](Self::completes_task) of its message.
+    pub fn is_completing_task(&self) -> bool {
+        self.completes_task
+    }
+
     /// Returns whether there is nothing to send: no part and no file.
     pub fn is_none(&self) -> bool {
         self.parts.is_empty() && self.files.is_empty()
@@ -123,7 +136,7 @@ impl Reply {
         self.files.iter().try_for_each(OutgoingFile::check)
     }
 
-    pub(super) fn take(self) -> (Vec<Part>, Vec<OutgoingFile>, Map<String, Value>, bool) {
+    pub(crate) fn take(self) -> (Vec<Part>, Vec<OutgoingFile>, Map<String, Value>, bool) {
         (self.parts, self.files, self.metadata, self.is_continued)
     }
 }

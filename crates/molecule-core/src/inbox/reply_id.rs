@@ -12,7 +12,7 @@ use molecule_proto::{ActivityId, Token, WorkspaceId};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::key::uuid_text;
+use crate::session::key::uuid_text;
 
 /// The length of the key in bytes.
 const KEY_BYTES: usize = 32;

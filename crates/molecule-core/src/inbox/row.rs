@@ -4,7 +4,7 @@ use molecule_proto::ActivityRow;
 use serde_json::{Map, Value};
 
 /// `params` of the row's request.
-fn params(row: &ActivityRow) -> Option<&Map<String, Value>> {
+pub(super) fn params(row: &ActivityRow) -> Option<&Map<String, Value>> {
     row.request_body.as_ref()?.get("params")?.as_object()
 }
 

@@ -4,20 +4,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use molecule_proto::{Time, Wake};
+use zeroize::Zeroizing;
 
-use super::journal::Journal;
 use crate::effect::{Durability, Effect, EffectId, Fault, FaultKind, HostOp, HostResult, Outcome, Slot};
 use crate::machine::Cx;
 
+/// A journal: records that are appended to a slot in batches, and shorter content of the same state now and then.
+pub(crate) trait Appended {
+    /// Takes everything that was recorded since the last batch. If the append fails, the same bytes are to be appended
+    /// again before any others.
+    fn batch(&mut self) -> Option<(Bytes, Durability)>;
+
+    /// Returns shorter content of the same state, to replace the slot's, where that pays.
+    fn compacted(&mut self) -> Option<Zeroizing<Vec<u8>>>;
+}
+
 /// The number of a batch of records, in the order of their appends.
-pub(super) type Batch = u64;
+pub(crate) type Batch = u64;
 
 /// The longest wait after appends that failed.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The appends to the journal.
 #[derive(Debug)]
-pub(super) struct Saves {
+pub(crate) struct Saves {
+    slot: Slot,
     /// Whether a power cut may lose nothing that is saved.
     is_durable: bool,
     state: State,
@@ -40,7 +51,7 @@ enum State {
 
 /// What the end of an append means.
 #[derive(Debug)]
-pub(super) enum Saved {
+pub(crate) enum Saved {
     /// It went well, after so many failures in a row.
     Well(u32),
     /// The append failed this often in a row. The records are kept, and saved later.
@@ -48,22 +59,22 @@ pub(super) enum Saved {
 }
 
 impl Saves {
-    pub(super) fn new(is_durable: bool) -> Self {
-        Self { is_durable, state: State::Free, taken: 0, saved: 0, failures: 0 }
+    pub(crate) fn new(slot: Slot, is_durable: bool) -> Self {
+        Self { slot, is_durable, state: State::Free, taken: 0, saved: 0, failures: 0 }
     }
 
     /// Returns the number of the batch that takes the records that the journal holds now.
-    pub(super) fn next_batch(&self) -> Batch {
+    pub(crate) fn next_batch(&self) -> Batch {
         self.taken + 1
     }
 
     /// Returns whether a batch is saved.
-    pub(super) fn is_saved(&self, batch: Batch) -> bool {
+    pub(crate) fn is_saved(&self, batch: Batch) -> bool {
         batch <= self.saved
     }
 
     /// Starts the next append, if there is something to save and none is under way.
-    pub(super) fn start(&mut self, cx: &mut Cx<'_>, journal: &mut Journal) -> Option<(EffectId, Effect)> {
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, journal: &mut impl Appended) -> Option<(EffectId, Effect)> {
         let (bytes, durability) = match std::mem::take(&mut self.state) {
             State::Free => match journal.batch() {
                 Some((bytes, durability)) => {
@@ -80,19 +91,19 @@ impl Saves {
         };
         let id = cx.session.next_effect();
         self.state = State::Appending(id, bytes.clone(), durability);
-        Some((id, Effect::Host(HostOp::Append(Slot::Inbox, bytes, durability))))
+        Some((id, Effect::Host(HostOp::Append(self.slot, bytes, durability))))
     }
 
     /// Replaces the journal by a shorter one of the same content, where that pays.
-    fn compact(&mut self, cx: &mut Cx<'_>, journal: &mut Journal) -> Option<(EffectId, Effect)> {
+    fn compact(&mut self, cx: &mut Cx<'_>, journal: &mut impl Appended) -> Option<(EffectId, Effect)> {
         let content = journal.compacted()?;
         let id = cx.session.next_effect();
         self.state = State::Compacting(id);
-        Some((id, Effect::Host(HostOp::Replace(Slot::Inbox, content))))
+        Some((id, Effect::Host(HostOp::Replace(self.slot, content))))
     }
 
     /// Takes the outcome of an append.
-    pub(super) fn feed(&mut self, cx: &Cx<'_>, id: EffectId, outcome: Outcome) -> Result<Saved, Outcome> {
+    pub(crate) fn feed(&mut self, cx: &Cx<'_>, id: EffectId, outcome: Outcome) -> Result<Saved, Outcome> {
         match (std::mem::take(&mut self.state), outcome) {
             (State::Appending(own, ..), Outcome::Host(HostResult::Appended)) if own == id => {
                 self.saved = self.taken;
@@ -117,31 +128,31 @@ impl Saves {
     }
 
     /// Returns how often an append has failed in a row.
-    pub(super) fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// Tries again at once what the disk has refused.
-    pub(super) fn try_again(&mut self, now: Time) {
+    pub(crate) fn try_again(&mut self, now: Time) {
         if let State::Waiting(at, ..) = &mut self.state {
             *at = Some(now);
         }
     }
 
     /// Returns whether everything is saved, except for records that the disk refuses.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, State::Free | State::Waiting(..))
     }
 
-    pub(super) fn wake(&self) -> Option<Wake> {
+    pub(crate) fn wake(&self) -> Option<Wake> {
         match self.state {
-            State::Waiting(Some(at), ..) => Some(Wake { at, why: "save the inbox" }),
+            State::Waiting(Some(at), ..) => Some(Wake { at, why: "save a journal" }),
             State::Free | State::Appending(..) | State::Waiting(None, ..) | State::Compacting(_) => None,
         }
     }
 }
 
 /// Returns whether a store cannot append at all.
-pub(super) fn is_unsupported(fault: &Fault) -> bool {
+pub(crate) fn is_unsupported(fault: &Fault) -> bool {
     fault.kind == FaultKind::Host(std::io::ErrorKind::Unsupported)
 }

@@ -22,7 +22,7 @@ use super::uploads::Uploads;
 use super::watch::{Watch, WatchStep, Woke};
 use crate::call::retry;
 use crate::config::inbox::InboxOptions;
-use crate::effect::{Effect, EffectId, Fault, FaultKind, Handle, Handled, Outcome, Sent};
+use crate::effect::{Effect, EffectId, Fault, FaultKind, Handle, Handled, Outcome, Sent, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Step, pass};
@@ -138,7 +138,7 @@ impl Work {
             schedule,
             uploads: Uploads::default(),
             joined: BTreeMap::new(),
-            saves: Saves::new(options.durable),
+            saves: Saves::new(Slot::Inbox, options.durable),
             after_save: VecDeque::new(),
             beginning: 0,
             offers: VecDeque::new(),

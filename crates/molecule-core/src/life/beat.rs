@@ -50,7 +50,7 @@ impl Beat {
     fn request(cx: &Cx<'_>) -> HeartbeatRequest {
         let session = &cx.session;
         let mut beat = HeartbeatRequest::new(session.workspace_id().clone());
-        session.report.fill(&mut beat, session.handling.get());
+        session.report.fill(&mut beat, session.handling_in_all());
         let uptime = session.vitals.started.map(|started| cx.now.mono.since(started).as_secs());
         beat.uptime_seconds = uptime.and_then(|secs| i64::try_from(secs).ok()).unwrap_or_default();
         beat.observed_generation = session.generation;

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod calls;
 pub mod drive;
 pub mod feed;
+pub mod inbound;
 pub mod looped;
 pub mod machines;
 pub mod persisted;

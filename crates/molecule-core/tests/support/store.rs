@@ -16,6 +16,8 @@ pub struct Store {
     /// The journal of the inbox.
     pub inbox: Option<Vec<u8>>,
     pub reply_key: Option<Vec<u8>>,
+    /// The answers that are kept for pushed messages.
+    pub answers: Option<Vec<u8>>,
     /// The content of the token's slot if it is not text.
     pub raw_token: Option<Vec<u8>>,
     /// The operations that fail, by the first word of their `Debug`, each with the store's error text.
@@ -128,6 +130,7 @@ impl Store {
             Slot::InboundSecret => self.inbound.clone().map(String::into_bytes),
             Slot::Inbox => self.inbox.clone(),
             Slot::ReplyKey => self.reply_key.clone(),
+            Slot::Answers => self.answers.clone(),
             other => panic!("this store has no slot {other:?}"),
         }
     }
@@ -139,6 +142,7 @@ impl Store {
             Slot::InboundSecret => self.inbound = text(content),
             Slot::Inbox => self.inbox = content,
             Slot::ReplyKey => self.reply_key = content,
+            Slot::Answers => self.answers = content,
             other => panic!("this store has no slot {other:?}"),
         }
     }

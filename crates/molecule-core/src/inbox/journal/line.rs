@@ -9,14 +9,14 @@ use std::io::Write as _;
 use sha2::{Digest, Sha256};
 
 /// Adds a line to the buffer.
-pub(super) fn write(buffer: &mut Vec<u8>, record: &[u8]) {
+pub(crate) fn write(buffer: &mut Vec<u8>, record: &[u8]) {
     write!(buffer, "\n{:x} {} ", record.len(), checksum(record)).expect("a vector takes everything");
     buffer.extend_from_slice(record);
 }
 
 /// What a line holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// A record, as it was written.
     Whole(&'a [u8]),
     /// The first part of a line, which a crash or a full disk has left.
@@ -26,7 +26,7 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads a line, without its line feed.
-pub(super) fn read(line: &[u8]) -> Line<'_> {
+pub(crate) fn read(line: &[u8]) -> Line<'_> {
     let mut parts = line.splitn(3, |byte| *byte == b' ');
     let is_hex = |part: &[u8], most: usize| part.len() <= most && part.iter().all(u8::is_ascii_hexdigit);
     let (Some(length), sum, record) = (parts.next(), parts.next(), parts.next()) else { return Line::Damaged };
@@ -40,6 +40,12 @@ pub(super) fn read(line: &[u8]) -> Line<'_> {
         Some(declared) if record.len() == declared && sum == Some(checksum(record).as_bytes()) => Line::Whole(record),
         _ => Line::Damaged,
     }
+}
+
+/// A file system may leave zeros where it had reserved room and not written yet. JSON has none.
+pub(crate) fn without_zeros(line: &[u8]) -> &[u8] {
+    let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
+    &line[..line.len() - zeros]
 }
 
 fn checksum(record: &[u8]) -> String {

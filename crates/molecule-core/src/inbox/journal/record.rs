@@ -7,9 +7,9 @@ use crate::effect::Durability;
 use crate::event::ReplyEnd;
 use crate::inbox::attachment::OutgoingFile;
 use crate::inbox::feed::Position;
-use crate::inbox::key::Key;
 use crate::inbox::message::InboundMessage;
 use crate::inbox::stored_reply::StoredReply;
+use crate::session::key::Key;
 use crate::session::notices::Mark;
 
 /// The most bytes of a reason that are stored.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use molecule_proto::{ActivityId, UnixTime};
 
-use super::recent::Recent;
 use super::record::{HandlerReply, Record};
 use super::{Attempts, StoredLetter, UnsentReply};
 use crate::inbox::feed::Position;
-use crate::inbox::key::Key;
 use crate::inbox::stored_reply::StoredReply;
+use crate::session::key::Key;
+use crate::session::recent::Recent;
 
 /// The most rows, and ids of messages, that are known as done. A feed shows a row again for half a minute, or after it lost
 /// the reader's cursor.

@@ -13,26 +13,26 @@ pub(crate) struct Key(u128);
 
 impl Key {
     /// The key of a row: its UUID.
-    pub(super) fn of_row(row: &ActivityId) -> Self {
+    pub(crate) fn of_row(row: &ActivityId) -> Self {
         let digits = row.as_str().chars().filter_map(|digit| digit.to_digit(16));
         Self(digits.fold(0, |number, digit| number << 4 | u128::from(digit)))
     }
 
     /// The key of any text: the first half of its SHA-256.
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         let digest = Sha256::digest(text);
         let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
         Self(u128::from_be_bytes(*half))
     }
 
     /// The row of a key that [`of_row`](Self::of_row) made.
-    pub(super) fn row(self) -> ActivityId {
+    pub(crate) fn row(self) -> ActivityId {
         uuid_text(self.0).parse().expect("the text has the form of a UUID")
     }
 }
 
 /// A number as the text of a UUID.
-pub(super) fn uuid_text(number: u128) -> String {
+pub(crate) fn uuid_text(number: u128) -> String {
     let digits = format!("{number:032x}");
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }

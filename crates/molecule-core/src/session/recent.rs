@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::inbox::key::Key;
+use crate::session::key::Key;
 
 /// A map with at most `most` entries: the one that was added first goes first. An entry that is added again counts as new.
 #[derive(Debug, Clone)]
-pub(super) struct Recent<V> {
+pub(crate) struct Recent<V> {
     most: usize,
     added: u64,
     entries: BTreeMap<Key, (u64, V)>,
@@ -15,12 +15,12 @@ pub(super) struct Recent<V> {
 }
 
 impl<V> Recent<V> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, added: 0, entries: BTreeMap::new(), order: BTreeMap::new() }
     }
 
     /// Adds an entry, or replaces it.
-    pub(super) fn insert(&mut self, key: Key, value: V) {
+    pub(crate) fn insert(&mut self, key: Key, value: V) {
         self.added += 1;
         if let Some((before, _)) = self.entries.insert(key, (self.added, value)) {
             self.order.remove(&before);
@@ -31,35 +31,35 @@ impl<V> Recent<V> {
         }
     }
 
-    pub(super) fn remove_oldest(&mut self) -> Option<V> {
+    pub(crate) fn remove_oldest(&mut self) -> Option<V> {
         let (_, key) = self.order.pop_first()?;
         self.entries.remove(&key).map(|(_, value)| value)
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: Key) -> Option<V> {
         let (number, value) = self.entries.remove(&key)?;
         self.order.remove(&number);
         Some(value)
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&V> {
+    pub(crate) fn get(&self, key: Key) -> Option<&V> {
         self.entries.get(&key).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
         self.entries.get_mut(&key).map(|(_, value)| value)
     }
 
-    pub(super) fn contains(&self, key: Key) -> bool {
+    pub(crate) fn contains(&self, key: Key) -> bool {
         self.entries.contains_key(&key)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The entries in the order in which they were added.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
         self.order.values().filter_map(|key| Some((*key, self.get(*key)?)))
     }
 }
@@ -67,7 +67,7 @@ impl<V> Recent<V> {
 #[cfg(test)]
 impl<V: PartialEq> Recent<V> {
     /// Returns whether both have the same entries, in whatever order they were added.
-    pub(super) fn has_entries_of(&self, other: &Self) -> bool {
+    pub(crate) fn has_entries_of(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
     }
 }

@@ -1,0 +1,188 @@
+//! What the handler made of a message, and the files of its reply.
+
+use std::collections::VecDeque;
+
+use molecule_proto::Part;
+use serde_json::{Map, Value};
+
+use super::answer::{Settled, failed_error};
+use super::run::{Phase, Reading, Rule};
+use super::tasks::State;
+use super::work::Work;
+use super::{Turn, reply};
+use crate::effect::{Effect, EffectId, Fault, FaultKind, Handled, HostOp, HostResult, Outcome, Sent};
+use crate::error::Error;
+use crate::event::Event;
+use crate::inbox::Reply;
+use crate::inbox::attachment::{OutgoingFile, Place};
+use crate::machine::Cx;
+use crate::session::key::Key;
+
+const HANDLE: &str = "handle a message";
+
+impl Work {
+    /// Takes the outcome of a handler.
+    pub(super) fn ended(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Result<Handled, Fault>) {
+        if !self.runs.contains_key(&key) {
+            // Its task was cancelled.
+            return;
+        }
+        match outcome {
+            Ok(Handled::Later) => self.put_off(cx, key),
+            Ok(Handled::Reply(Some(reply))) if !reply.is_none() => self.replied(cx, key, reply),
+            Ok(Handled::Reply(reply)) => {
+                let completes_task = reply.is_some_and(|reply| reply.is_completing_task());
+                self.answer(cx, key, Vec::new(), Map::new(), completes_task);
+            }
+            Err(fault) if fault.sent == Sent::No || fault.kind == FaultKind::Cancelled => {
+                // The handler was not called, or was dropped half-way: nothing came of the message.
+                let error = Error::from_fault(HANDLE, fault);
+                self.turns.push_back(Turn::Event(Event::Warning(error.to_string())));
+                self.release_busy(cx, key);
+            }
+            Err(fault) => {
+                let error = Error::from_fault(HANDLE, fault).to_string();
+                if let Some(message) = self.runs.get(&key).and_then(|run| run.facts.row.clone()) {
+                    self.turns.push_back(Turn::Event(Event::HandlerFailed { message, attempt: 1, error }));
+                }
+                self.fail(cx, key);
+            }
+        }
+    }
+
+    /// Answers that the handler failed.
+    fn fail(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.phase = Phase::Settled;
+        let settled = Self::failure(run, &failed_error());
+        if let Some(task) = run.task.clone() {
+            self.tasks.answered(cx.now, &task, key, State::Failed, None);
+        }
+        self.settle(cx, key, settled);
+    }
+
+    /// Answers that the reply follows: a message without parts, or the task that is worked on.
+    fn put_off(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.phase = Phase::Settled;
+        let history_length = run.history_length;
+        let Some(task) = run.task.clone() else { return self.answer(cx, key, Vec::new(), Map::new(), false) };
+        self.tasks.answered(cx.now, &task, key, State::Working, None);
+        let task = self.tasks.view(&task, history_length).unwrap_or_default();
+        self.settle(cx, key, Settled::result(&task));
+    }
+
+    fn replied(&mut self, cx: &mut Cx<'_>, key: Key, reply: Reply) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let completes_task = reply.is_completing_task();
+        if run.facts.rule == Rule::Dropped {
+            let facts = std::mem::take(&mut run.facts);
+            self.dropped(&facts, "nobody reads an answer to this message");
+            if let Some(run) = self.runs.get_mut(&key) {
+                run.facts = facts;
+            }
+            return self.answer(cx, key, Vec::new(), Map::new(), completes_task);
+        }
+        if let Err(error) = reply.check() {
+            return self.cannot_send(cx, key, &error);
+        }
+        let (mut parts, files, metadata, _) = reply.take();
+        let mut left: VecDeque<OutgoingFile> = VecDeque::new();
+        for file in files {
+            match reply::file_part(&file) {
+                Some(part) => parts.push(part),
+                None => left.push_back(file),
+            }
+        }
+        // In base64 a file is a third longer.
+        let room = self.options.limits.answer_bytes as u64 / 4 * 3;
+        match left.pop_front() {
+            None => self.answer(cx, key, parts, metadata, completes_task),
+            Some(file) => self.read(cx, key, Reading { parts, metadata, completes_task, file, left, room }),
+        }
+    }
+
+    /// Reads the next file of a reply.
+    fn read(&mut self, cx: &mut Cx<'_>, key: Key, reading: Reading) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let Place::Path(path) = reading.file.place.clone() else { return };
+        let id = cx.session.next_effect();
+        self.reading.insert(id, key);
+        self.turns.push_back(Turn::Start(id, Effect::Host(HostOp::ReadFile(path, reading.room))));
+        run.phase = Phase::Reading(reading);
+    }
+
+    /// Takes a file that was read.
+    pub(super) fn has_read(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        let Some(key) = self.reading.get(&id).copied() else { return Err(outcome) };
+        let content = match outcome {
+            Outcome::Host(HostResult::FileRead(content)) => Ok(content),
+            Outcome::Failed(fault) => Err(fault),
+            other => return Err(other),
+        };
+        self.reading.remove(&id);
+        let Some(run) = self.runs.get_mut(&key) else { return Ok(()) };
+        let Phase::Reading(mut reading) = std::mem::replace(&mut run.phase, Phase::Settled) else { return Ok(()) };
+        match content {
+            Ok(content) => {
+                reading.room = reading.room.saturating_sub(content.len() as u64);
+                reading.parts.push(reply::inline_part(&reading.file, &content));
+                match reading.left.pop_front() {
+                    Some(file) => self.read(cx, key, Reading { file, ..reading }),
+                    None => self.answer(cx, key, reading.parts, reading.metadata, reading.completes_task),
+                }
+            }
+            Err(fault) => self.cannot_send(cx, key, &Error::from_fault("read a file of the reply", fault)),
+        }
+        Ok(())
+    }
+
+    /// Answers that the handler's reply cannot be sent.
+    fn cannot_send(&mut self, cx: &mut Cx<'_>, key: Key, error: &Error) {
+        if let Some(run) = self.runs.get_mut(&key) {
+            let facts = std::mem::take(&mut run.facts);
+            self.dropped(&facts, &error.to_string());
+            if let Some(run) = self.runs.get_mut(&key) {
+                run.facts = facts;
+            }
+        }
+        self.fail(cx, key);
+    }
+
+    /// Answers with these parts.
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        parts: Vec<Part>,
+        metadata: Map<String, Value>,
+        completes_task: bool,
+    ) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.phase = Phase::Settled;
+        let is_dropped = run.facts.rule == Rule::Dropped;
+        let said = reply::message(cx.session.uuid(), run.facts.context_id.as_deref(), parts, metadata);
+        let settled = match run.task.clone() {
+            Some(task) => {
+                let state = if completes_task { State::Completed } else { State::InputRequired };
+                let history_length = run.history_length;
+                let has_parts = said.get("parts").and_then(Value::as_array).is_some_and(|parts| !parts.is_empty());
+                self.tasks.answered(cx.now, &task, key, state, has_parts.then(|| said.clone()));
+                match self.tasks.view(&task, history_length) {
+                    Some(task) if !is_dropped => Settled::result(&task),
+                    _ => Settled::result(&said.into()),
+                }
+            }
+            None => Self::result(&run.facts, said),
+        };
+        if settled.body.len() > self.options.limits.answer_bytes {
+            let limit = self.options.limits.answer_bytes;
+            let error = Error::config(
+                format!("the answer has {} bytes, and at most {limit} are sent", settled.body.len()),
+                "answer with less, or with the URI of a file",
+            );
+            return self.cannot_send(cx, key, &error);
+        }
+        self.settle(cx, key, settled);
+    }
+}

@@ -1,0 +1,408 @@
+//! The messages under way: who waits for which, and what runs.
+//!
+//! A message is told by its key. Whoever sends it while it is under way waits for the same answer, and whoever sends it
+//! afterwards gets the kept one: its handler runs once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use http::StatusCode;
+use molecule_proto::{ActivityRow, RpcError, Time, Wake};
+use serde_json::{Value, json};
+
+use super::admit::{Caller, Who};
+use super::answer::{Answer, Settled, busy_answer, busy_error};
+use super::answers::Answers;
+use super::call::{InboundCall, Kind, REACHABILITY, SendCall};
+use super::card::MODES;
+use super::looks::Looks;
+use super::run::{Facts, Phase, Run, Running};
+use super::tasks::Tasks;
+use super::{Ticket, Turn, reply};
+use crate::config::server::ServerOptions;
+use crate::effect::{Effect, EffectId, Handle, Slot};
+use crate::event::Event;
+use crate::inbox::form::{self, Origin};
+use crate::inbox::saves::{Batch, Saves};
+use crate::machine::Cx;
+use crate::session::Dialect;
+use crate::session::handling::HandlingCount;
+use crate::session::key::Key;
+
+/// The messages under way, and the answers that are kept.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) options: ServerOptions,
+    pub(super) answers: Answers,
+    pub(super) saves: Saves,
+    pub(super) runs: BTreeMap<Key, Run>,
+    /// The messages that callers wait for.
+    pub(super) tickets: BTreeMap<Ticket, Key>,
+    made: u64,
+    /// The messages that wait for a handler.
+    pub(super) queue: VecDeque<Key>,
+    pub(super) running: BTreeMap<EffectId, Running>,
+    /// The files of replies that are being read.
+    pub(super) reading: BTreeMap<EffectId, Key>,
+    pub(super) looks: Looks,
+    pub(super) tasks: Tasks,
+    /// The messages whose answers are given once their batch is saved.
+    pub(super) after_save: VecDeque<(Batch, Key)>,
+    pub(super) turns: VecDeque<Turn>,
+    /// Whether no new handler starts, and until when those that run are awaited.
+    pub(super) drain_until: Option<Time>,
+    handling: HandlingCount,
+}
+
+impl Work {
+    pub(super) fn new(cx: &mut Cx<'_>, options: ServerOptions, answers: Answers) -> Self {
+        answers.keys().for_each(|key| cx.session.claims.push_handled(key));
+        Self {
+            saves: Saves::new(Slot::Answers, cx.session.config().inbox.durable),
+            runs: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            made: 0,
+            queue: VecDeque::new(),
+            running: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            looks: Looks::default(),
+            tasks: Tasks::new(&options.limits),
+            after_save: VecDeque::new(),
+            turns: VecDeque::new(),
+            drain_until: None,
+            handling: HandlingCount::default(),
+            options,
+            answers,
+        }
+    }
+
+    /// Takes a call.
+    pub(super) fn handle(&mut self, cx: &mut Cx<'_>, Caller(who): Caller, call: InboundCall) -> Answer {
+        let id = call.id;
+        let told = match call.kind {
+            Kind::Send(send) => return self.send(cx, who, &id, *send),
+            Kind::Fault(fault) => Err(fault),
+            Kind::GetTask { id, history_length } => self.tasks.get(cx.now, &who, &id, history_length),
+            Kind::CancelTask { id } => self.cancel_task(cx, &who, &id),
+        };
+        Answer::Ready(told.map_or_else(|error| Settled::error(&error), |task| Settled::result(&task)).answer(&id))
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, who: Who, id: &Value, mut call: SendCall) -> Answer {
+        let refused = |error: &RpcError| Answer::Ready(Settled::error(error).answer(id));
+        // April's platform sends no credential, and passes on what callers write.
+        let is_platform = who == Who::Platform || (who == Who::Anyone && cx.session.dialect == Some(Dialect::April));
+        if let Some(fault) = call.fault_of_strangers.take().filter(|_| !is_platform) {
+            return refused(&fault);
+        }
+        if !self.speaks(cx, &call.accepted) {
+            let text = "none of the accepted output modes is offered";
+            return refused(&RpcError::new(RpcError::CONTENT_TYPE_NOT_SUPPORTED, text));
+        }
+        if let Some(nonce) = call.nonce() {
+            let metadata = serde_json::Map::from_iter([(REACHABILITY.to_owned(), nonce.into())]);
+            let answer = reply::message(cx.session.uuid(), call.text("contextId"), Vec::new(), metadata);
+            return Answer::Ready(Settled::result(&answer.into()).answer(id));
+        }
+        let known = call.key;
+        let key = match (known, &who) {
+            (None, _) => Key::of_text(&cx.session.uuid()),
+            (Some(key), Who::Peer(peer)) => Key::of_text(&format!("peer/{peer}/{key}")),
+            (Some(key), Who::Platform | Who::Anyone) => key,
+        };
+        if let Some(settled) = self.answers.get(key) {
+            return Answer::Ready(settled.answer(id));
+        }
+        if self.runs.contains_key(&key) {
+            return Answer::Later(self.wait_for(key, id));
+        }
+        if self.is_busy() {
+            let is_told_by_id = known.is_some() && !call.is_legacy;
+            return self.busy(&who, is_told_by_id.then_some(key), id);
+        }
+        self.begin(cx, who, key, id, call)
+    }
+
+    /// Begins the run of a message that is seen for the first time.
+    fn begin(&mut self, cx: &mut Cx<'_>, who: Who, key: Key, id: &Value, mut call: SendCall) -> Answer {
+        let is_later = call.is_blocking == Some(false);
+        let mut task = None;
+        if self.options.task_mode && !call.is_legacy {
+            let message = call.request.pointer_mut("/params/message").and_then(Value::as_object_mut);
+            let Some(message) = message else { return Answer::Cut };
+            let session = &mut *cx.session;
+            match self.tasks.receive(cx.now, &who, message, key, || session.uuid()) {
+                Ok(id) => task = Some(id),
+                Err(error) => return Answer::Ready(Settled::error(&error).answer(id)),
+            }
+        }
+        let is_looked_up =
+            self.options.look_up_senders && who == Who::Platform && cx.session.dialect != Some(Dialect::April);
+        let working = task.as_deref().filter(|_| is_later).and_then(|task| self.tasks.view(task, call.history_length));
+        self.runs.insert(key, Run::new(who.clone(), task, call));
+        let answer = match working {
+            Some(task) => Answer::Ready(Settled::result(&task).answer(id)),
+            None => Answer::Later(self.wait_for(key, id)),
+        };
+        match who {
+            _ if is_looked_up => self.looks.add(key),
+            Who::Peer(peer) => self.received(cx, key, Origin::Peer(peer)),
+            Who::Platform | Who::Anyone => self.received(cx, key, Origin::Nowhere),
+        }
+        answer
+    }
+
+    fn wait_for(&mut self, key: Key, id: &Value) -> Ticket {
+        self.made += 1;
+        let ticket = Ticket(self.made);
+        self.tickets.insert(ticket, key);
+        if let Some(run) = self.runs.get_mut(&key) {
+            run.wait(ticket, id.clone());
+        }
+        ticket
+    }
+
+    /// Takes the senders that a look has found.
+    pub(super) fn looked_up(&mut self, cx: &mut Cx<'_>, found: Vec<(Key, Option<Box<ActivityRow>>)>) {
+        for (key, row) in found {
+            self.received(cx, key, row.map_or(Origin::Nowhere, Origin::Row));
+        }
+    }
+
+    /// Has a message wait for a handler, now that it is known where it comes from.
+    fn received(&mut self, cx: &mut Cx<'_>, key: Key, origin: Origin) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let Phase::Received(call) = std::mem::replace(&mut run.phase, Phase::Settled) else { return };
+        let own = cx.session.workspace_id();
+        let Some(message) = form::pushed(call.request, origin, own, key.row(), cx.now.unix) else {
+            return self.answer_empty(cx, key);
+        };
+        let is_inbox_running = cx.session.handling.get().is_some();
+        if !matches!(run.who, Who::Peer(_)) && !cx.session.claims.push(key, is_inbox_running) {
+            return self.answer_empty(cx, key);
+        }
+        run.facts = Facts::of(&message, call.is_legacy);
+        run.phase = Phase::Waiting(message);
+        self.queue.push_back(key);
+    }
+
+    /// Answers a message that is not handled here with a message without parts: the agent's own, or one that the inbox has.
+    fn answer_empty(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(run) = self.runs.get(&key) else { return };
+        let answer = reply::message(cx.session.uuid(), run.facts.context_id.as_deref(), Vec::new(), Default::default());
+        if let Some(task) = run.task.clone() {
+            self.tasks.left(cx.now, &task, key);
+        }
+        self.release(key, &Settled::result(&answer.into()));
+    }
+
+    /// Gives the answer to all who wait for a message, which is under way no longer.
+    pub(super) fn release(&mut self, key: Key, settled: &Settled) {
+        let Some(run) = self.runs.remove(&key) else { return };
+        for (ticket, id) in run.into_waiters() {
+            self.tickets.remove(&ticket);
+            self.turns.push_back(Turn::Answer(ticket, Answer::Ready(settled.answer(&id))));
+        }
+    }
+
+    /// Tells all who wait for a message that it is not handled now.
+    pub(super) fn release_busy(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(run) = self.runs.remove(&key) else { return };
+        if let Some(task) = &run.task {
+            self.tasks.left(cx.now, task, key);
+        }
+        cx.session.claims.push_left(key);
+        let who = run.who.clone();
+        let is_told_by_id = !run.facts.is_legacy && !matches!(who, Who::Peer(_));
+        let was_cut = is_told_by_id && self.answers.cut(key);
+        for (ticket, id) in run.into_waiters() {
+            self.tickets.remove(&ticket);
+            let answer = match who {
+                Who::Peer(_) => Answer::Ready(Settled::error(&busy_error()).answer(&id)),
+                _ if is_told_by_id && !was_cut => Answer::Cut,
+                _ => Answer::Ready(busy_answer()),
+            };
+            self.turns.push_back(Turn::Answer(ticket, answer));
+        }
+    }
+
+    /// Answers a message for which there is no room. The platform queues a message whose connection was cut, and loses one
+    /// that was cut twice; a peer is told when to come back (contract section 10.3).
+    fn busy(&mut self, who: &Who, key: Option<Key>, id: &Value) -> Answer {
+        match (who, key) {
+            (Who::Peer(_), _) => Answer::Ready(Settled::error(&busy_error()).answer(id)),
+            (Who::Platform | Who::Anyone, Some(key)) if !self.answers.cut(key) => Answer::Cut,
+            (Who::Platform | Who::Anyone, _) => Answer::Ready(busy_answer()),
+        }
+    }
+
+    /// Returns whether there is no room for another message.
+    fn is_busy(&self) -> bool {
+        let limits = &self.options.limits;
+        self.drain_until.is_some() || self.runs.len() >= limits.handlers + limits.queue
+    }
+
+    /// Returns whether an answer can have one of these modes.
+    fn speaks(&self, cx: &Cx<'_>, accepted: &[String]) -> bool {
+        if accepted.is_empty() {
+            return true;
+        }
+        let own = cx.session.config().card.extra.get("defaultOutputModes").and_then(Value::as_array);
+        let own: Vec<&str> = match own {
+            Some(own) => own.iter().filter_map(Value::as_str).collect(),
+            None => MODES.to_vec(),
+        };
+        accepted.iter().any(|mode| {
+            let mode = mode.trim().to_ascii_lowercase();
+            let is_of = |own: &str| match mode.strip_suffix("/*") {
+                Some("*") => true,
+                Some(family) => own.split('/').next() == Some(family),
+                None => own == mode || own.split('/').next() == Some(mode.as_str()),
+            };
+            mode == "*" || own.iter().any(|own| is_of(&own.to_ascii_lowercase()))
+        })
+    }
+
+    /// Cancels a task. Who waits for its messages is answered at once, and a handler that runs is told.
+    fn cancel_task(&mut self, cx: &mut Cx<'_>, who: &Who, id: &str) -> Result<Value, RpcError> {
+        let runs = self.tasks.cancel(cx.now, who, id)?;
+        let task = self.tasks.view(id, None).unwrap_or_default();
+        for key in runs {
+            if let Some(running) = self.running.values().find(|running| running.key == key) {
+                running.flag.set();
+            }
+            self.queue.retain(|waiting| *waiting != key);
+            self.settle(cx, key, Settled::result(&task));
+        }
+        Ok(task)
+    }
+
+    /// Notes that a caller is gone. The handler goes on, and its answer is kept for whoever sends the message again.
+    pub(super) fn hang_up(&mut self, ticket: Ticket) {
+        let Some(key) = self.tickets.remove(&ticket) else { return };
+        if let Some(run) = self.runs.get_mut(&key) {
+            run.hang_up(ticket);
+        }
+    }
+}
+
+/// Handlers.
+impl Work {
+    /// Starts the next handler, if there is room for one.
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>) -> Option<Turn> {
+        if self.running.len() >= self.options.limits.handlers {
+            return None;
+        }
+        // Messages of one task are handled one after another.
+        let is_free = |key: &Key| {
+            let task = self.runs.get(key).and_then(|run| run.task.as_deref());
+            task.is_none_or(|task| self.tasks.first(task).is_none_or(|first| first == *key))
+        };
+        let at = self.queue.iter().position(is_free)?;
+        let key = self.queue.remove(at)?;
+        let run = self.runs.get_mut(&key)?;
+        let Phase::Waiting(message) = std::mem::replace(&mut run.phase, Phase::Settled) else { return None };
+        let (message, flag) = message.for_attempt(1);
+        run.phase = Phase::Running(flag.clone());
+        let id = cx.session.next_effect();
+        self.running.insert(id, Running { key, flag });
+        Some(Turn::Start(id, Effect::Handle(Handle { message })))
+    }
+
+    /// Counts the handlers that run, for the heartbeat.
+    pub(super) fn count(&self, cx: &mut Cx<'_>) {
+        cx.session.handling_pushed.set(&self.handling, u32::try_from(self.running.len()).unwrap_or(u32::MAX));
+    }
+}
+
+/// The end of a message.
+impl Work {
+    /// Keeps what came of a message, and gives it to those who wait once it is saved.
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>, key: Key, settled: Settled) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let is_direct = matches!(run.who, Who::Peer(_));
+        if !is_direct {
+            cx.session.claims.push_handled(key);
+        }
+        self.answers.keep(key, &settled);
+        if !cx.session.config().inbox.durable {
+            return self.release(key, &settled);
+        }
+        run.settled = Some(settled);
+        self.after_save.push_back((self.saves.next_batch(), key));
+    }
+
+    /// Gives the answers whose batches are saved; all of them, if the disk refuses: a caller must not wait for a full disk.
+    pub(super) fn follow_saves(&mut self, is_refused: bool) {
+        while self.after_save.front().is_some_and(|(batch, _)| is_refused || self.saves.is_saved(*batch)) {
+            let Some((_, key)) = self.after_save.pop_front() else { return };
+            let settled = self.runs.get_mut(&key).and_then(|run| run.settled.take());
+            if let Some(settled) = settled {
+                self.release(key, &settled);
+            }
+        }
+    }
+
+    /// What is answered for a handler that failed. A delegation fails by the status alone: the platform takes an error of
+    /// JSON-RPC for its result (contract section 10.3).
+    pub(super) fn failure(run: &Run, error: &RpcError) -> Settled {
+        let is_direct = matches!(run.who, Who::Peer(_));
+        match (run.facts.is_delegation && !is_direct) || run.facts.is_legacy {
+            true => Settled::whole(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.message})),
+            false => Settled::error(error),
+        }
+    }
+
+    /// Tells the application that a reply is not sent.
+    pub(super) fn dropped(&mut self, run: &Facts, why: &str) {
+        let Some(message) = run.row.clone() else { return };
+        self.turns.push_back(Turn::Event(Event::ReplyDropped { message, why: why.to_owned() }));
+    }
+
+    /// What is answered for a reply that is there.
+    pub(super) fn result(facts: &Facts, message: serde_json::Map<String, Value>) -> Settled {
+        match facts.is_legacy {
+            true => Settled::whole(StatusCode::OK, &reply::legacy(message)),
+            false => Settled::result(&message.into()),
+        }
+    }
+}
+
+/// The stop.
+impl Work {
+    /// Starts no further handler, and waits for those that run.
+    pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        self.drain_until = Some(cx.now.mono + self.options.drain);
+        let waiting = self.queue.drain(..).chain(self.looks.end()).collect::<Vec<_>>();
+        waiting.into_iter().for_each(|key| self.release_busy(cx, key));
+    }
+
+    /// Waits no longer for handlers, once their time is over.
+    pub(super) fn end_drain(&mut self, cx: &mut Cx<'_>) {
+        if self.drain_until.is_none_or(|until| until > cx.now.mono) {
+            return;
+        }
+        for (id, running) in std::mem::take(&mut self.running) {
+            running.flag.set();
+            self.turns.push_back(Turn::Cancel(id));
+            self.release_busy(cx, running.key);
+        }
+        let reading: Vec<Key> = std::mem::take(&mut self.reading).into_values().collect();
+        reading.into_iter().for_each(|key| self.release_busy(cx, key));
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.drain_until.is_some()
+            && self.running.is_empty()
+            && self.runs.is_empty()
+            && self.turns.is_empty()
+            && self.saves.is_idle()
+    }
+
+    pub(super) fn wake(&self, cx: &Cx<'_>) -> Option<Wake> {
+        let until = self.drain_until.filter(|until| *until > cx.now.mono && !self.running.is_empty());
+        Wake::earliest(self.saves.wake(), until.map(|at| Wake { at, why: "handlers are awaited no longer" }))
+    }
+}

@@ -1,0 +1,126 @@
+//! Which messages a push handles and which ones the inbox handles: the same message may come both ways, and its handler
+//! runs once.
+
+use std::collections::BTreeSet;
+
+use crate::session::key::Key;
+use crate::session::recent::Recent;
+
+/// The most messages of either side that are remembered.
+const MOST: usize = 10_000;
+
+/// The messages that one side has, so that the other leaves them alone.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    pushed: Recent<Pushed>,
+    /// The messages that wait in the running inbox, or are handled by it.
+    held: BTreeSet<Key>,
+    /// The messages that the inbox has handled.
+    handled: Recent<()>,
+}
+
+/// The state of a message that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Its handler runs.
+    Running,
+    /// It was handled: its answer is kept.
+    Handled,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { pushed: Recent::new(MOST), held: BTreeSet::new(), handled: Recent::new(MOST) }
+    }
+}
+
+/// The side of the pushes.
+impl Claims {
+    /// Claims a message for a push, unless the inbox has it. `is_inbox_running` says whether what waits there will be
+    /// handled. Returns whether the push has it now.
+    pub(crate) fn push(&mut self, key: Key, is_inbox_running: bool) -> bool {
+        if (is_inbox_running && self.held.contains(&key)) || self.handled.contains(key) {
+            return false;
+        }
+        self.pushed.insert(key, Pushed::Running);
+        true
+    }
+
+    /// Records that a push has handled a message, in this process or an earlier one.
+    pub(crate) fn push_handled(&mut self, key: Key) {
+        self.pushed.insert(key, Pushed::Handled);
+    }
+
+    /// Gives a message up that a push did not handle.
+    pub(crate) fn push_left(&mut self, key: Key) {
+        if self.pushed.get(key) == Some(&Pushed::Running) {
+            self.pushed.remove(key);
+        }
+    }
+}
+
+/// The side of the inbox.
+impl Claims {
+    /// Begins anew: what an earlier inbox held is held no longer.
+    pub(crate) fn inbox_begins(&mut self) {
+        self.held.clear();
+    }
+
+    /// Returns what a push has made of a message; `None` if none has it.
+    pub(crate) fn pushed(&self, key: Key) -> Option<Pushed> {
+        self.pushed.get(key).copied()
+    }
+
+    /// Claims a message for the inbox.
+    pub(crate) fn inbox_holds(&mut self, key: Key) {
+        self.held.insert(key);
+    }
+
+    /// Records that the inbox has handled a message.
+    pub(crate) fn inbox_handled(&mut self, key: Key) {
+        self.held.remove(&key);
+        self.handled.insert(key, ());
+    }
+
+    /// Gives a message up that the inbox does not handle.
+    pub(crate) fn inbox_leaves(&mut self, key: Key) {
+        self.held.remove(&key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::of_text(text)
+    }
+
+    #[test]
+    fn a_message_has_one_side_at_a_time() {
+        let mut claims = Claims::default();
+        claims.inbox_holds(key("inbox"));
+        assert!(!claims.push(key("inbox"), true));
+        assert!(claims.push(key("inbox"), false), "no inbox runs that would handle it");
+        assert!(claims.push(key("push"), true));
+        assert_eq!(claims.pushed(key("push")), Some(Pushed::Running));
+        claims.push_left(key("push"));
+        assert_eq!(claims.pushed(key("push")), None);
+        assert!(claims.push(key("push"), true));
+        claims.push_handled(key("push"));
+        claims.push_left(key("push"));
+        assert_eq!(claims.pushed(key("push")), Some(Pushed::Handled));
+    }
+
+    #[test]
+    fn what_the_inbox_handled_is_not_handled_by_a_push_also_when_the_inbox_is_gone() {
+        let mut claims = Claims::default();
+        claims.inbox_holds(key("a"));
+        claims.inbox_handled(key("a"));
+        claims.inbox_begins();
+        assert!(!claims.push(key("a"), false));
+        claims.inbox_holds(key("b"));
+        claims.inbox_leaves(key("b"));
+        assert!(claims.push(key("b"), true));
+    }
+}
