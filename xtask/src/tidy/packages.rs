@@ -1,5 +1,5 @@
-//! Checks what a published crate must contain: licence texts, a README with a tested program, and the manifest's keys
-//! for crates.io and docs.rs.
+//! Checks what a published crate must contain: licence texts, a README with a tested program (or with tested commands, if
+//! the crate is a program itself), and the manifest's keys for crates.io and docs.rs.
 
 use serde_json::Value;
 
@@ -26,13 +26,19 @@ fn check_package(tree: &Tree, name: &str, package: &Value) -> Vec<Finding> {
             findings.push(finding(&at(license), 1, format!("it is not the text of {license}; copy that")));
         }
     }
-    if !tree.text(&at("README.md")).is_some_and(|text| text.contains("```rust")) {
-        findings.push(finding(&at("README.md"), 1, "there is no README with a program in Rust; write one"));
+    let is_program = tree.text(&at("src/main.rs")).is_some();
+    let (fence, what) = if is_program { ("```console", "commands") } else { ("```rust", "a program in Rust") };
+    if !tree.text(&at("README.md")).is_some_and(|text| text.contains(fence)) {
+        findings.push(finding(&at("README.md"), 1, format!("there is no README with {what}; write one")));
     }
-    let tested = "#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]";
-    if !tree.text(&at("src/lib.rs")).is_some_and(|text| text.contains(tested)) {
-        let sentence = format!("the README's program is not tested; add `{}` and a struct", tested.replace('\n', " "));
-        findings.push(finding(&at("src/lib.rs"), 1, sentence));
+    let (test, tested) = if is_program {
+        (at("tests/readme.rs"), "include_str!(\"../README.md\")")
+    } else {
+        (at("src/lib.rs"), "#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]")
+    };
+    if !tree.text(&test).is_some_and(|text| text.contains(tested)) {
+        let sentence = format!("the README is not tested; add `{}`, and what runs it", tested.replace('\n', " "));
+        findings.push(finding(&test, 1, sentence));
     }
     let manifest = at("Cargo.toml");
     for key in ["description", "license", "repository", "documentation", "readme"] {
@@ -81,6 +87,21 @@ mod tests {
     fn a_whole_package_and_an_unpublished_one_are_fine() {
         assert_eq!(check(&Tree::of(&FILES), &json!({"packages": [package()]})), []);
         assert_eq!(check(&Tree::of(&[]), &json!({"packages": [{"name": "a", "publish": []}]})), []);
+    }
+
+    #[test]
+    fn a_program_has_a_readme_of_commands_that_a_test_runs() {
+        let mut files: Vec<_> = FILES.into_iter().filter(|(path, _)| !path.contains("lib.rs")).collect();
+        files.push(("crates/a/src/main.rs", "fn main() {}\n"));
+        let found = |files: &[(&str, &str)]| {
+            let findings = check(&Tree::of(files), &json!({"packages": [package()]}));
+            findings.iter().map(|finding| finding.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&files), ["crates/a/README.md", "crates/a/tests/readme.rs"]);
+        files.retain(|(path, _)| *path != "crates/a/README.md");
+        files.push(("crates/a/README.md", "```console\n```\n"));
+        files.push(("crates/a/tests/readme.rs", "const README: &str = include_str!(\"../README.md\");\n"));
+        assert_eq!(found(&files), [""; 0]);
     }
 
     #[test]

@@ -1,0 +1,265 @@
+//! The arguments. No credential is among them: other users of the machine can read them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Makes any program a remote agent of the Molecule AI platform.
+#[derive(Debug, Parser)]
+#[command(name = "molecule", version, max_term_width = 100, disable_help_subcommand = false)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) look: Look,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which workspace it is, and where its platform and its files are.
+#[derive(Debug, Clone, Default, Group)]
+pub(crate) struct Place {
+    /// The workspace: its id, or its name in molecule.toml [variable: WORKSPACE_ID]
+    #[arg(short, long, global = true, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// The platform's base URL [variable: PLATFORM_URL]
+    #[arg(short, long, global = true, value_name = "URL")]
+    pub(crate) platform: Option<String>,
+    /// A file with the workspace's token, `-` for standard input [variables: MOLECULE_WORKSPACE_TOKEN, MOLECULE_WORKSPACE_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A file of `NAME=value` lines, read as if they were variables; real variables win
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// The configuration of several workspaces [default: molecule.toml, if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The directory of the agents' files, `:memory:` for none [default: ~/.molecule; variable: MOLECULE_HOME]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The organisation's id [variable: MOLECULE_ORG_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    pub(crate) org: Option<String>,
+    /// Allows plain http:// to another machine, which sends the token unencrypted
+    #[arg(long, global = true)]
+    pub(crate) allow_insecure_http: bool,
+}
+
+/// How the output looks.
+#[derive(Debug, Clone, Default, Group)]
+pub(crate) struct Look {
+    /// Writes results, events and errors as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Says nothing but results, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Says more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs an agent whose messages a program handles
+    Run(Run),
+    /// Registers the agent, and stores its token
+    Register,
+    /// Shows the workspace's state, its card and its last heartbeat
+    Status,
+    /// Lists the workspace's secrets, or runs a command with them
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// Lists the agents that this one may see
+    Peers {
+        /// Only those whose name or role contains this text
+        matching: Option<String>,
+    },
+    /// Sends a message to a peer, and shows what became of it
+    Call {
+        /// The peer's workspace id
+        peer: String,
+        /// The text; standard input without one
+        text: Option<String>,
+        /// The most seconds to wait for the reply
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        timeout: Option<Duration>,
+    },
+    /// Sends a message to the user
+    Send {
+        /// The text; standard input without one
+        text: Option<String>,
+        /// A file to attach; may be repeated
+        #[arg(long, value_name = "FILE")]
+        attach: Vec<PathBuf>,
+    },
+    /// Delegates a task to a peer
+    Delegate {
+        /// The peer's workspace id
+        peer: String,
+        /// The task; standard input without one
+        task: Option<String>,
+        /// Waits until it is over
+        #[arg(long)]
+        wait: bool,
+        /// A key by which a repeated command is the same delegation
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Lists messages that could not be handled, and offers them again
+    #[command(subcommand)]
+    Inbox(Inbox),
+    /// Installs plugins, and looks after those that are installed
+    #[command(subcommand)]
+    Plugins(Plugins),
+    /// Gets a new token, in exchange for the agent's own or with an administrator's credential
+    Recover {
+        /// A file with an administrator's credential, `-` for standard input
+        #[arg(long, value_name = "FILE")]
+        admin_token_file: Option<PathBuf>,
+    },
+    /// Writes the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Clone, Group)]
+pub(crate) struct Run {
+    /// Answers each message with its own text, to try the connection
+    #[arg(long, conflicts_with_all = ["command", "per_message"])]
+    pub(crate) echo: bool,
+    /// Starts the program once for each message: the text on its stdin, the reply on its stdout
+    #[arg(long, requires = "command")]
+    pub(crate) per_message: bool,
+    /// How many messages are handled at the same time, at most one of each sender
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+    /// How often a message is offered before it is put aside
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) attempts: u32,
+    /// The most seconds that a stop waits for messages that are being handled
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) drain: Duration,
+    /// The old messages that a first start takes: `none`, `all`, or those of so many seconds
+    #[arg(long, value_name = "WHICH", default_value = "86400")]
+    pub(crate) backlog: String,
+    /// Waits for the end of a pause instead of ending
+    #[arg(long)]
+    pub(crate) wait_on_pause: bool,
+    /// Gives the workspace's secrets to the program as variables
+    #[arg(long, requires = "command")]
+    pub(crate) with_secrets: bool,
+    /// The agent's name, as others see it [variable: MOLECULE_AGENT_NAME]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The program that handles messages, and its arguments
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Secrets {
+    /// Lists the names
+    List {
+        /// Shows the values as well
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Runs a command with the secrets as variables
+    Exec {
+        /// The command, and its arguments
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Inbox {
+    /// Lists the messages that could not be handled
+    Dead,
+    /// Shows one of them
+    Show {
+        /// The message's id
+        id: String,
+    },
+    /// Offers one of them again
+    Retry {
+        /// The message's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Plugins {
+    /// Lists the installed plugins
+    List,
+    /// Lists the plugins that the platform has for the workspace
+    Available,
+    /// Installs a plugin, or replaces the installed version
+    Install {
+        /// The plugin's name
+        name: String,
+        /// Where the platform fetches it from, such as `github://acme/my-plugin#v1`
+        #[arg(long)]
+        source: Option<String>,
+        /// The digest that its tree must have
+        #[arg(long, value_name = "DIGEST")]
+        tree_sha256: Option<String>,
+        /// Whether its setup.sh is run, with your rights
+        #[arg(long, value_enum, default_value_t = SetupChoice::Run)]
+        setup: SetupChoice,
+    },
+    /// Compares an installed plugin with what was installed
+    Verify {
+        /// The plugin's name; all without one
+        name: Option<String>,
+    },
+    /// Removes a plugin
+    Uninstall {
+        /// The plugin's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SetupChoice {
+    /// It is run
+    Run,
+    /// It is not run
+    Skip,
+}
+
+/// Reads a number of seconds, with a fraction or without.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number of seconds, such as 30 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|_| "give a number of seconds that is not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_takes_a_credential() {
+        let mut commands = vec![Args::command()];
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                let may_be = !["token", "secret", "password"].iter().any(|word| name.contains(word));
+                assert!(may_be || name.ends_with("_file") || name == "with_secrets", "{} {name}", command.get_name());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+}

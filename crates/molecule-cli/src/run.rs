@@ -1,0 +1,158 @@
+//! `molecule run`: an agent whose messages a program handles.
+
+mod attachments;
+mod lines;
+mod per_message;
+pub(crate) mod program;
+mod signals;
+mod systemd;
+mod wire;
+
+use std::sync::Arc;
+
+use molecule_async::{Agent, Backlog, Ended, Event, InboundMessage, InboxOptions, OnPause, Reply};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::args;
+use crate::exit::{self, Failure};
+use crate::output::Output;
+use crate::settings::{Settings, Workspace};
+use attachments::Incoming;
+use lines::Lines;
+use per_message::PerMessage;
+use program::Program;
+
+/// What handles the messages of one workspace.
+enum Handler {
+    /// Answers with the message's own text.
+    Echo,
+    /// One program that lives as long as the agent.
+    Lines(Lines),
+    /// A program for each message.
+    PerMessage(PerMessage),
+}
+
+impl Handler {
+    async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, String> {
+        match self {
+            Self::Echo if message.sender().may_be_answered() => Ok(Some(Reply::text(message.text()))),
+            Self::Echo => Ok(None),
+            Self::Lines(lines) => lines.handle(message).await,
+            Self::PerMessage(per_message) => per_message.handle(message).await,
+        }
+    }
+
+    /// Ends the program, which has no message any more.
+    async fn end(&self) {
+        if let Self::Lines(lines) = self {
+            lines.end().await;
+        }
+    }
+}
+
+/// Runs the agents of all workspaces until each has ended. The result of each is one line: its workspace, and how it ended.
+pub(crate) async fn run(settings: &Settings, args: &args::Run, output: &Output) -> Result<u8, Failure> {
+    if !args.echo && args.command.is_empty() {
+        return Err(Failure::usage(
+            "no program handles the messages; give one behind `--`, or --echo to try the connection",
+        ));
+    }
+    let mut agents = Vec::new();
+    for workspace in settings.workspaces() {
+        agents.push((workspace.label.clone(), agent(settings, workspace, args, output)?));
+    }
+    signals::stop(agents.iter().map(|(_, agent)| agent.stopper()).collect(), output.clone())?;
+    let mut running = JoinSet::new();
+    for (workspace, agent) in agents {
+        let (args, output) = (args.clone(), output.clone());
+        let incoming = Incoming::new(settings.directory_of(&agent.workspace_id()));
+        running.spawn(async move {
+            let ended = run_one(&workspace, agent, &args, incoming, &output).await;
+            (workspace, ended)
+        });
+    }
+    let mut code = exit::OK;
+    while let Some(joined) = running.join_next().await {
+        let (workspace, ended) =
+            joined.map_err(|error| Failure::new(exit::ERROR, format!("the program failed in itself: {error}")))?;
+        let own = match ended {
+            Ok(ended) => {
+                output
+                    .result(&json!({ "workspace": workspace, "ended": ended }), || format!("{workspace}: {ended}"))?;
+                exit::of_end(ended)
+            }
+            Err(failure) => {
+                output.failed(&failure);
+                failure.code()
+            }
+        };
+        code = code.max(own);
+    }
+    systemd::say("STOPPING=1");
+    Ok(code)
+}
+
+fn agent(settings: &Settings, workspace: &Workspace, args: &args::Run, output: &Output) -> Result<Agent, Failure> {
+    let backlog =
+        match &*args.backlog {
+            "none" => Backlog::FromNow,
+            "all" => Backlog::All,
+            seconds => Backlog::Since(args::seconds(seconds).map_err(|_| {
+                Failure::usage(format!("--backlog {seconds}: give `none`, `all`, or a number of seconds"))
+            })?),
+        };
+    let inbox = InboxOptions::new()
+        .concurrency(usize::from(args.jobs))
+        .attempts(args.attempts)
+        .drain(args.drain)
+        .backlog(backlog);
+    let (label, told) = (workspace.label.clone(), output.clone());
+    let tell = move |event: &Event| {
+        if let Event::Online = event {
+            systemd::say("READY=1");
+        }
+        told.event(&label, event);
+    };
+    let mut builder = settings.agent(workspace, args.name.as_deref())?.inbox(inbox).on_event(tell);
+    if args.wait_on_pause {
+        builder = builder.on_pause(OnPause::Wait);
+    }
+    Ok(builder.build()?)
+}
+
+async fn run_one(
+    workspace: &str,
+    agent: Agent,
+    args: &args::Run,
+    incoming: Incoming,
+    output: &Output,
+) -> Result<Ended, Failure> {
+    let handler = Arc::new(if args.echo {
+        Handler::Echo
+    } else {
+        let mut program = Program::new(workspace, &args.command, output);
+        if args.with_secrets {
+            // They are asked for before the loop, which registers only if nothing else has.
+            let registration = agent.register().await?;
+            if registration.paused && !args.wait_on_pause {
+                return Ok(Ended::Paused);
+            }
+            program.give(&agent.pull_secrets().await?)?;
+        }
+        if args.per_message {
+            Handler::PerMessage(PerMessage::new(agent.clone(), program, incoming))
+        } else {
+            Handler::Lines(Lines::start(agent.clone(), program, incoming)?)
+        }
+    });
+    let handling = handler.clone();
+    let ended = agent
+        .run_agent_loop(move |message: InboundMessage| {
+            let handler = handling.clone();
+            async move { handler.handle(message).await }
+        })
+        .await;
+    handler.end().await;
+    Ok(ended?)
+}

@@ -1,0 +1,21 @@
+//! What a service manager is told: a datagram to the socket that `NOTIFY_SOCKET` names (`sd_notify(3)`).
+
+/// Says something to the service manager, if there is one. It may be gone, which changes nothing.
+#[cfg(target_os = "linux")]
+pub(super) fn say(text: &str) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let address = match name.as_bytes() {
+        [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest),
+        _ => SocketAddr::from_pathname(&name),
+    };
+    if let (Ok(socket), Ok(address)) = (UnixDatagram::unbound(), address) {
+        let _ = socket.send_to_addr(text.as_bytes(), &address);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn say(_: &str) {}
