@@ -1,13 +1,15 @@
 //! The project's own tooling: `cargo xtask ci` is the gate without the tests, `cargo xtask tidy` checks the tree,
 //! `cargo xtask house` prints the figures by which two checkouts are compared, `cargo xtask fuzz` runs the fuzz
 //! targets, `cargo xtask soak` runs new random scenarios of the simulator, `cargo xtask systems` compiles for systems
-//! on which the tests do not run, `cargo xtask floors` compiles with the lowest versions of the dependencies.
+//! on which the tests do not run, `cargo xtask floors` compiles with the lowest versions of the dependencies,
+//! `cargo xtask interop` runs the official SDK of A2A against this project.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
 mod floors;
 mod fuzz;
+mod interop;
 mod soak;
 mod systems;
 mod tidy;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 /// An error as one sentence for the terminal.
 type Failure = String;
 
-const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH] | fuzz --seconds N | soak --minutes N | systems | floors
+const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH] | fuzz --seconds N | soak --minutes N | systems | floors | interop DIRECTORY
 
   ci       all that the gate runs besides the tests; where there is no cargo-deny, without licences, sources and bans
   tidy     the checks of the tree alone
@@ -26,7 +28,8 @@ const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH
   fuzz     every fuzz target for so many seconds (needs cargo-fuzz and a nightly toolchain)
   soak     made-up scenarios in the simulator for so many minutes
   systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)
-  floors   whether they compile with the lowest versions that their manifests allow (needs rustup and a nightly toolchain)";
+  floors   whether they compile with the lowest versions that their manifests allow (needs rustup and a nightly toolchain)
+  interop  the official SDK of A2A against this project (needs its Python environments, which .ci/run makes)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["soak", "--minutes", minutes] => soak::run(&root(), minutes),
         ["systems"] => systems::run(&root()),
         ["floors"] => floors::run(&root()),
+        ["interop", directory] => interop::run(&root(), directory),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -1,0 +1,31 @@
+//! The official SDK of A2A against this project. It is written in Python, so the tests that use it are left out of an
+//! ordinary run.
+
+use std::path::Path;
+
+use crate::{Failure, ci};
+
+/// Runs the tests that need the virtual environments of the SDK, which are in `directory`.
+///
+/// # Errors
+/// One sentence, if the directory is missing or a test fails.
+pub(crate) fn run(root: &Path, directory: &str) -> Result<(), Failure> {
+    let path = std::path::absolute(directory).map_err(|error| format!("{directory}: {error}"))?;
+    if !path.is_dir() {
+        return Err(format!("{} is no directory: .ci/run says how the environments are made", path.display()));
+    }
+    let path = path.to_str().ok_or_else(|| format!("{} is no UTF-8", path.display()))?;
+    let tests = ["test", "-p", "molecule-examples", "--test", "official_servers", "--", "--ignored"];
+    ci::command(root, &tests, &[("MOLECULE_INTEROP", path)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_environments_it_fails() {
+        let failure = run(Path::new(env!("CARGO_MANIFEST_DIR")), "no-such-directory").unwrap_err();
+        assert!(failure.contains("no-such-directory is no directory"), "{failure}");
+    }
+}
