@@ -120,6 +120,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         admin_token_file: Option<PathBuf>,
     },
+    /// Checks everything that can be wrong, and names the remedies
+    Doctor,
     /// Writes the completions for a shell
     Completions {
         /// The shell

@@ -12,6 +12,7 @@ use molecule_async::{Agent, Event};
 use serde_json::json;
 
 use crate::args::{Args, Command};
+use crate::doctor;
 use crate::exit::{self, Failure};
 use crate::output::Output;
 use crate::run;
@@ -21,6 +22,7 @@ use crate::settings::Settings;
 pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
     let command = match args.command {
         Command::Completions { shell } => return completions::write(shell, output),
+        Command::Doctor => return doctor::run(args.place, output).await,
         command => command,
     };
     let settings = Settings::read(args.place)?;
@@ -42,7 +44,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Command::Recover { admin_token_file } => {
             ask::recover(&agent(&settings, output)?, admin_token_file, output).await
         }
-        Command::Completions { shell } => completions::write(shell, output),
+        Command::Doctor | Command::Completions { .. } => Ok(exit::OK), // They need no workspace, and ran above.
     }
 }
 

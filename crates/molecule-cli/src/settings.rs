@@ -9,9 +9,10 @@ mod token;
 mod vars;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use molecule_async::core::proto::AgentCard;
-use molecule_async::{Agent, AgentBuilder, OriginHeader, Storage, WorkspaceId};
+use molecule_async::{Agent, AgentBuilder, OriginHeader, Proxy, Storage, Store, WorkspaceId};
 
 use crate::args::Place;
 use crate::exit::Failure;
@@ -108,6 +109,21 @@ impl Settings {
         }
     }
 
+    /// The store of an agent's token; `None` if that is in memory.
+    pub(crate) fn store(&self, workspace: &Workspace) -> Result<Option<Arc<dyn Store>>, Failure> {
+        match self.storage() {
+            Storage::Memory => Ok(None),
+            storage => Ok(Some(storage.open(&workspace.id)?)),
+        }
+    }
+
+    /// The proxy through which requests to the platform go, as host and port.
+    pub(crate) fn proxy_of(&self, workspace: &Workspace) -> Option<String> {
+        let rule = Proxy::Environment.rule(|name| std::env::var(name).ok()).ok()?;
+        let proxy = rule.proxy_for(&workspace.platform.parse().ok()?).ok()??;
+        Some(format!("{}:{}", proxy.host(), proxy.port()))
+    }
+
     fn storage(&self) -> Storage {
         let home = self.place.home.clone().or_else(|| self.vars.get(&["MOLECULE_HOME"]).map(PathBuf::from));
         match home {
@@ -174,6 +190,20 @@ fn choose(found: Vec<Workspace>, chosen: &str) -> Result<Vec<Workspace>, Failure
 }
 
 impl Workspace {
+    pub(crate) fn id(&self) -> &WorkspaceId {
+        &self.id
+    }
+
+    /// The platform's base URL.
+    pub(crate) fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// Where the token comes from that was given; `None` if none was.
+    pub(crate) fn token_place(&self) -> Option<&str> {
+        self.token.as_ref().map(GivenToken::place)
+    }
+
     /// Returns whether this is its name or its id.
     fn is(&self, chosen: &str) -> bool {
         self.label == chosen || self.id.as_str() == chosen.to_ascii_lowercase()

@@ -16,7 +16,11 @@ const PLACEHOLDER: &str = "ROTATE_TO_REVEAL_TOKEN";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A token that was given. `Debug` does not show it.
-pub(super) struct GivenToken(Zeroizing<String>);
+pub(super) struct GivenToken {
+    text: Zeroizing<String>,
+    /// Where it comes from, for people.
+    place: String,
+}
 
 impl fmt::Debug for GivenToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +43,7 @@ impl GivenToken {
                 "{place} {what}; it must be the token alone, as the platform showed it"
             )));
         }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self { text: Zeroizing::new(text.to_owned()), place: place.to_owned() })
     }
 
     /// Reads a file, or standard input for `-`.
@@ -61,11 +65,15 @@ impl GivenToken {
     }
 
     pub(super) fn take(self) -> Zeroizing<String> {
-        self.0
+        self.text
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     pub(super) fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
