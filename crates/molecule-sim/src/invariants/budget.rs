@@ -7,7 +7,7 @@ use molecule_core::Event;
 use molecule_core::effect::HostOp;
 use molecule_proto::Time;
 
-use super::lanes::Lane;
+use super::lanes::{Lane, Lanes};
 use super::{Invariant, KnownSecrets, is_dead};
 use crate::agent::Agent;
 use crate::job::JobKind;
@@ -18,6 +18,7 @@ use crate::weather::Route;
 #[derive(Debug, Default)]
 pub(crate) struct WithinBudgetAndBackoff {
     lanes: BTreeMap<(Who, Lane), Backoff>,
+    lane_of: Lanes,
     calls: BTreeMap<(Who, Route), u32>,
     /// By process: the end of the wait that a 429 asked for, on the agent's clock, and the time of that answer.
     blocked: BTreeMap<usize, (Time, Time)>,
@@ -68,6 +69,7 @@ impl Invariant for WithinBudgetAndBackoff {
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let agent = &sight.facts.agents[sight.who.agent];
         let who = sight.who;
+        self.lane_of.see(sight);
         match &sight.seen {
             TraceEvent::Asked(ask) => match who.kind {
                 JobKind::Run => self.of_the_loop(sight, agent, ask)?,
@@ -115,7 +117,7 @@ impl WithinBudgetAndBackoff {
     fn of_the_loop(&mut self, sight: &Sight<'_>, agent: &Agent, ask: &RequestRecord) -> Result<(), String> {
         self.not_a_storm(sight, agent)?;
         let (who, now) = (sight.who, sight.clock.mono);
-        let lane = Lane::of(who, ask);
+        let lane = self.lane_of.of(who, ask);
         // Until the first register is done, a loop retries like a call.
         if !self.opened.contains(&who) {
             return Ok(());
@@ -215,7 +217,7 @@ impl WithinBudgetAndBackoff {
                 self.taken_in.remove(&who)
             };
         }
-        let lane = Lane::of(who, ask);
+        let lane = self.lane_of.of(who, ask);
         let backoff = self.lanes.entry((who, lane)).or_default();
         if who.kind != JobKind::Run {
             // A wait that a directly called peer asks for does not concern the platform.

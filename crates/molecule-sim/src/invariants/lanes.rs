@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use molecule_core::effect::EffectId;
+use molecule_core::effect::{EffectId, HostOp};
 
 use super::{Invariant, KnownSecrets, is_dead};
 use crate::job::JobKind;
@@ -13,6 +13,7 @@ use crate::weather::Route;
 #[derive(Debug, Default)]
 pub(crate) struct OneRequestPerLane {
     open: BTreeMap<(Who, Lane), BTreeSet<EffectId>>,
+    lanes: Lanes,
 }
 
 /// The lanes of a loop, and that of a call.
@@ -25,23 +26,55 @@ pub(super) enum Lane {
     /// Reads of the feed: for messages, and for a notice that may have arrived.
     Feed,
     Ack,
-    /// Replies, one at a time for each recipient.
+    /// Replies, one at a time for each recipient, and the views that confirm that one was refused.
     Outbox,
     /// The only lane of a call outside the loop.
     Call,
 }
 
-impl Lane {
-    pub(super) fn of(who: Who, ask: &RequestRecord) -> Self {
+/// Finds the lanes of requests.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    /// Loops that have prepared the store, with which each register begins, and have not asked the view since.
+    registering: BTreeSet<Who>,
+    /// Views by which a loop confirms a refusal.
+    confirming: BTreeSet<(Who, EffectId)>,
+}
+
+impl Lanes {
+    /// Sees each event before the lane of its request is asked for.
+    pub(super) fn see(&mut self, sight: &Sight<'_>) {
+        let who = sight.who;
+        match &sight.seen {
+            TraceEvent::HostAsked(_, HostOp::Prepare) => {
+                self.registering.insert(who);
+            }
+            TraceEvent::Asked(ask) if ask.route == Some(Route::View) && who.kind == JobKind::Run => {
+                let confirms = !self.registering.remove(&who);
+                self.confirming.extend(confirms.then_some((who, ask.id)));
+            }
+            TraceEvent::Ended(_) | TraceEvent::Dropped => self.forget(|of| of == who),
+            seen if is_dead(seen) => self.forget(|of| of.process == who.process),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, of: impl Fn(Who) -> bool) {
+        self.registering.retain(|who| !of(*who));
+        self.confirming.retain(|(who, _)| !of(*who));
+    }
+
+    pub(super) fn of(&self, who: Who, ask: &RequestRecord) -> Lane {
         match (who.kind, ask.route) {
-            (JobKind::Run, Some(Route::Heartbeat)) => Self::Heartbeat,
-            (JobKind::Run, Some(Route::State)) => Self::State,
-            (JobKind::Run, Some(Route::Events)) => Self::Events,
-            (JobKind::Run, Some(Route::Feed)) => Self::Feed,
-            (JobKind::Run, Some(Route::Ack)) => Self::Ack,
-            (JobKind::Run, Some(Route::A2a | Route::Notify)) => Self::Outbox,
-            (JobKind::Run, _) => Self::Register,
-            _ => Self::Call,
+            (JobKind::Run, Some(Route::Heartbeat)) => Lane::Heartbeat,
+            (JobKind::Run, Some(Route::State)) => Lane::State,
+            (JobKind::Run, Some(Route::Events)) => Lane::Events,
+            (JobKind::Run, Some(Route::Feed)) => Lane::Feed,
+            (JobKind::Run, Some(Route::Ack)) => Lane::Ack,
+            (JobKind::Run, Some(Route::A2a | Route::Notify)) => Lane::Outbox,
+            (JobKind::Run, _) if self.confirming.contains(&(who, ask.id)) => Lane::Outbox,
+            (JobKind::Run, _) => Lane::Register,
+            _ => Lane::Call,
         }
     }
 }
@@ -82,9 +115,10 @@ impl Invariant for OneRequestPerLane {
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
+        self.lanes.see(sight);
         match &sight.seen {
             TraceEvent::Asked(ask) => {
-                let lane = Lane::of(sight.who, ask);
+                let lane = self.lanes.of(sight.who, ask);
                 let open = self.open.entry((sight.who, lane)).or_default();
                 open.insert(ask.id);
                 if open.len() > lane.most() {
