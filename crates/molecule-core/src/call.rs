@@ -449,7 +449,7 @@ impl<E: Endpoint> Call<E> {
     /// Sends the request again with the newer bearer. This is no retry, since the server turned the last request away
     /// unhandled. While the rate limit is spent, it waits within the call's deadline.
     fn resend(&mut self, cx: &Cx<'_>, bearer: Option<Token>, error: Error) {
-        let at = cx.session.rate.hold_heartbeat(cx.now.mono).unwrap_or(cx.now.mono);
+        let at = cx.session.rate.hold_after_limit(cx.now.mono).unwrap_or(cx.now.mono);
         let in_time = at == cx.now.mono || self.deadline.is_some_and(|deadline| at < deadline);
         if self.resends == MAX_RESENDS || !in_time {
             return self.finish(Err(error));
@@ -519,11 +519,16 @@ impl<E: Endpoint> Call<E> {
         if self.asks_view { self.confirm(cx, Doubted::Refusal(error)) } else { self.finish(Err(error)) }
     }
 
-    /// Asks the open view, within the call's deadline.
+    /// Asks the open view, within the call's deadline. While the rate limit is spent, it waits.
     fn confirm(&mut self, cx: &Cx<'_>, doubted: Doubted<E::Answer>) {
         let deadline = self.deadline.unwrap_or(cx.now.mono);
         let until = if self.until.is_some() { deadline } else { deadline.max(cx.now.mono + MIN_REQUEST_TIME) };
-        self.state = State::Confirming(Box::new(Call::once(View).until(until)), doubted);
+        let mut view = Call::once(View).until(until);
+        let held = cx.session.rate.hold_after_limit(cx.now.mono);
+        if let Some(at) = held.filter(|at| *at + MIN_REQUEST_TIME <= until) {
+            view.state = State::Waiting(at);
+        }
+        self.state = State::Confirming(Box::new(view), doubted);
     }
 
     fn confirmed(&mut self, cx: &mut Cx<'_>, view: Result<Existence>, doubted: Doubted<E::Answer>) {

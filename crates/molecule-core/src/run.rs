@@ -32,8 +32,8 @@ use saves::Saves;
 
 pub(crate) use doubts::STRIKES;
 pub use ended::Ended;
-pub(crate) use lanes::{WINDOWS_HELD, absence};
-pub(crate) use pace::EARLY;
+pub(crate) use lanes::absence;
+pub(crate) use pace::{EARLY, WINDOWS_HELD};
 
 /// The loop of a remote agent. It runs until the platform pauses or deletes the workspace, it is stopped, or its
 /// credential is dead.
@@ -180,6 +180,8 @@ impl Run {
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let at_once = self.level(cx) == StopLevel::Now;
         let mut waits = None;
+        // No heartbeat comes any more that replies could wait for, but the last one, which follows them.
+        cx.session.rate.expect_heartbeat(None);
         match self.drain(cx, at_once) {
             WindDown::Step(step) => return Some(step),
             WindDown::Waits(wake) => waits = Some(wake),

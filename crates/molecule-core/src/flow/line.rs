@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -187,6 +188,16 @@ impl Line {
     /// Waits until a given time. A cancel ends the wait.
     pub(crate) async fn pause(&self, label: &'static str, wake: Wake) -> Result<(), Cancelled> {
         self.moment(label, Wait::Until(wake)).await
+    }
+
+    /// Waits while the rate budget is left to the heartbeats: for a scarce window no longer than `patience`. A cancel
+    /// ends the wait.
+    pub(crate) async fn wait_for_budget(&self, patience: Duration) -> Result<(), Cancelled> {
+        let patience = self.with(|cx| cx.now.mono + patience);
+        while let Some(at) = self.with(|cx| cx.session.rate.hold_others(cx.now.mono, patience)) {
+            self.pause("leave the rate budget to heartbeats", Wake { at, why: "read within the rate limit" }).await?;
+        }
+        Ok(())
     }
 
     async fn moment(&self, label: &'static str, wait: Wait) -> Result<(), Cancelled> {

@@ -74,6 +74,8 @@ struct Ack {
     saved: Option<i64>,
     sent: Option<i64>,
     next: Time,
+    /// Since when the next one could be sent, if the rate budget holds it back.
+    due: Option<Time>,
 }
 
 impl Feed {
@@ -275,9 +277,15 @@ impl Feed {
             if is_lacking || self.is_stopped {
                 return None;
             }
-            if self.ack.next > cx.now.mono {
+            let now = cx.now.mono;
+            if self.ack.next > now {
                 return Some(Step::Idle(Some(Wake { at: self.ack.next, why: "acknowledge the feed" })));
             }
+            let due = *self.ack.due.get_or_insert(now);
+            if let Some(at) = cx.session.rate.hold_others(now, due + ACK_EVERY) {
+                return Some(Step::Idle(Some(Wake { at, why: "acknowledge the feed within the rate limit" })));
+            }
+            self.ack.due = None;
             self.ack.call = Some((seq, Box::new(Call::once(AckActivity(seq)))));
         }
     }

@@ -28,7 +28,7 @@ impl Notify {
         let during = |error: Error| error.during(NotifyOnce::OPERATION);
         notice.check().and_then(|()| check_request(&notice)).map_err(during)?;
         Ok(Self(Flow::new(NotifyOnce::OPERATION, move |line| async move {
-            let files = upload(&line, notice.files()).await.map_err(during)?;
+            let files = upload(&line, notice.files(), Call::new).await.map_err(during)?;
             notify(&line, request(notice.text(), &files).map_err(during)?).await
         })))
     }

@@ -263,7 +263,7 @@ impl Outbox {
             Some(until) if until > now => return false,
             // A 429 has named another time meanwhile.
             Some(_) => {
-                self.held_until = cx.session.rate.hold_heartbeat(now);
+                self.held_until = cx.session.rate.hold_after_limit(now);
                 if self.held_until.is_some() {
                     return false;
                 }

@@ -19,11 +19,16 @@ use crate::session::Dialect;
 pub(crate) const MAX_INLINE: u64 = 512 * 1024;
 
 /// Uploads the files of this machine, and returns all files, each with a URI (contract section 17). The ids of the
-/// uploaded ones are kept, so that their rows in the feed are not taken for a person's.
+/// uploaded ones are kept, so that their rows in the feed are not taken for a person's. `call` says whether a failed
+/// upload is repeated.
 ///
 /// # Errors
 /// `Config` with the cause if a file cannot be sent: nothing was sent then.
-pub(super) async fn upload(line: &Line, files: &[OutgoingFile]) -> Result<Vec<OutgoingFile>> {
+pub(super) async fn upload(
+    line: &Line,
+    files: &[OutgoingFile],
+    call: fn(UploadFiles) -> Call<UploadFiles>,
+) -> Result<Vec<OutgoingFile>> {
     let parts: Vec<FilePart> = files.iter().filter_map(part).collect();
     if parts.is_empty() {
         return Ok(files.to_vec());
@@ -39,7 +44,7 @@ pub(super) async fn upload(line: &Line, files: &[OutgoingFile]) -> Result<Vec<Ou
     }
     let expected = parts.len();
     let boundary = line.with(|cx| cx.session.uuid());
-    let call = Call::new(UploadFiles(Upload::new(parts, format!("molecule-{boundary}"))));
+    let call = call(UploadFiles(Upload::new(parts, format!("molecule-{boundary}"))));
     let mut uploaded = line.run("upload", call, Parting::give_up()).await?.files;
     let own = line.with(|cx| cx.session.workspace_id().clone());
     let ids: Vec<FileId> = uploaded.iter().filter_map(|file| pending(&file.uri, &own)).collect();

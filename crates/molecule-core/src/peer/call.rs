@@ -39,16 +39,29 @@ impl CallPeer {
     /// # Errors
     /// `Config` if the id is not a UUID.
     pub fn new(target: impl AsRef<str>, call: impl Into<PeerCall>) -> Result<Self> {
+        Self::with(target, call.into(), Call::new)
+    }
+
+    /// Makes a call that is sent to the platform once, for a caller that repeats it at its own times.
+    pub(crate) fn once(target: impl AsRef<str>, call: PeerCall) -> Result<Self> {
+        Self::with(target, call, |endpoint| Call::once(endpoint).asking_the_view(true))
+    }
+
+    fn with(target: impl AsRef<str>, call: PeerCall, relay: fn(A2a) -> Call<A2a>) -> Result<Self> {
         let target = workspace_id(A2a::OPERATION, target)?;
-        let call = call.into();
-        Ok(Self(Flow::new(A2a::OPERATION, move |line| call_peer(line, target, call))))
+        Ok(Self(Flow::new(A2a::OPERATION, move |line| call_peer(line, target, call, relay))))
     }
 }
 
 machine_of_flow!(CallPeer, Result<CallOutcome>);
 
 /// Writes the message, once, and sends it.
-async fn call_peer(line: Line, target: WorkspaceId, call: PeerCall) -> Result<CallOutcome> {
+async fn call_peer(
+    line: Line,
+    target: WorkspaceId,
+    call: PeerCall,
+    relay: fn(A2a) -> Call<A2a>,
+) -> Result<CallOutcome> {
     line.check()?;
     let begun = line.with(|cx| {
         let route = call.route.unwrap_or(cx.session.config().route);
@@ -56,7 +69,7 @@ async fn call_peer(line: Line, target: WorkspaceId, call: PeerCall) -> Result<Ca
         Ok((route, deadline, call.write(cx.session)?))
     });
     let (route, deadline, written) = begun.map_err(|error: Error| error.during(A2a::OPERATION))?;
-    let sequence = Sequence { line, target, route, deadline, written };
+    let sequence = Sequence { line, target, route, deadline, written, relay };
     match sequence.send().await {
         Ok(outcome) => Ok(outcome.of_message(&sequence.written.id)),
         Err(error) => Err(error.during(A2a::OPERATION).with_message_id(&sequence.written.id)),
@@ -70,6 +83,8 @@ struct Sequence {
     route: Route,
     deadline: Time,
     written: Written,
+    /// Makes the call through the platform.
+    relay: fn(A2a) -> Call<A2a>,
 }
 
 impl Sequence {
@@ -166,7 +181,7 @@ impl Sequence {
     async fn relay(&self) -> Result<CallOutcome> {
         self.left()?;
         let endpoint = A2a { target: self.target.clone(), body: self.written.body.clone() };
-        let call = Call::new(endpoint).until(self.deadline);
+        let call = (self.relay)(endpoint).until(self.deadline);
         self.line.run("call through the platform", call, Parting::give_up()).await.map_err(unclear)
     }
 

@@ -191,10 +191,17 @@ impl<M: LaneMachine> LaneState<M> {
         self.failures
     }
 
+    /// Plans the next turn for this time, whatever was planned.
+    pub(super) fn plan(&mut self, at: Time) {
+        (self.next, self.due) = (at, at);
+    }
+
     /// Delays the next turn until a rate limit ends.
     pub(super) fn delay(&mut self, cx: &mut Cx<'_>, until: Time) {
-        self.is_delayed |= self.next < until;
-        self.next = delayed(cx, self.lane, self.next, until);
+        if self.next < until {
+            self.is_delayed = true;
+            self.next = delayed(cx, self.lane, self.due, until);
+        }
     }
 }
 

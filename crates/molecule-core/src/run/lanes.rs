@@ -6,6 +6,7 @@ use molecule_proto::{StateAnswer, WorkspaceStatus};
 
 use super::doubts::least_gap;
 use super::lane::{LaneStep, Polled};
+use super::pace::MAX_DELAY;
 use super::{Ended, RegisterReason, Run};
 use crate::call::Call;
 use crate::config::options::OnPause;
@@ -15,23 +16,22 @@ use crate::event::{Event, Lane};
 use crate::life::beat::Beat;
 use crate::machine::{Cx, Wake};
 use crate::session::Dialect;
-use crate::session::rate::WINDOW;
-
-/// How long a scarce rate budget may delay a poll of the state, which alone shows a pause.
-const MAX_DELAY: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
-
-/// The same time in windows of the server's rate limit.
-pub(crate) const WINDOWS_HELD: u32 = 5;
 
 impl Run {
-    /// Returns whether a heartbeat that a rate limit has delayed is still to be sent. The other lanes wait for it: if
-    /// one of their requests were refused first, the heartbeat would be delayed again and again.
+    /// Returns whether a heartbeat that a rate limit has delayed is still to be sent, for which the other lanes wait.
     pub(super) fn yields_to_heartbeat(&self, cx: &Cx<'_>) -> bool {
         let beats = self.opened && !self.paused && !cx.session.lacks_token();
         beats && self.beats.is_delayed
     }
 
     pub(super) fn beat(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        let step = self.poll_beat(cx);
+        let delayed_until = self.yields_to_heartbeat(cx).then_some(self.beats.next);
+        cx.session.rate.expect_heartbeat(delayed_until);
+        step
+    }
+
+    fn poll_beat(&mut self, cx: &mut Cx<'_>) -> LaneStep {
         match self.beats.poll(cx) {
             Polled::Free => self.beat_when_due(cx),
             Polled::Step(step) => step,
@@ -113,7 +113,7 @@ impl Run {
         if let Some(until) = cx.session.rate.hold_others(cx.now.mono, self.states.due + MAX_DELAY) {
             self.states.delay(cx, until);
         }
-        if (cx.session.lacks_token() && self.why.is_some()) || self.yields_to_heartbeat(cx) {
+        if cx.session.lacks_token() && self.why.is_some() {
             return LaneStep::Idle(None);
         }
         if self.states.next > cx.now.mono {

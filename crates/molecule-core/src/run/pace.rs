@@ -10,6 +10,13 @@ use crate::event::Lane;
 use crate::machine::Cx;
 use crate::session::rate::WINDOW;
 
+/// How long a scarce rate budget may delay a poll of the state, which alone shows a pause; and how long limits may
+/// delay any turn before it comes as soon as the last one allows it.
+pub(super) const MAX_DELAY: Duration = WINDOW.saturating_mul(WINDOWS_HELD);
+
+/// The same time in windows of the server's rate limit.
+pub(crate) const WINDOWS_HELD: u32 = 5;
+
 /// A turn is early by up to the interval divided by this.
 pub(crate) const EARLY: u32 = 10;
 
@@ -54,9 +61,10 @@ pub(super) fn after_bad(cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Erro
     }
 }
 
-/// Returns the time of a turn that must not come before the rate budget allows it.
-pub(super) fn delayed(cx: &mut Cx<'_>, lane: Lane, next: Time, until: Time) -> Time {
-    if next < until { until + spread(cx, lane) } else { next }
+/// Returns the time of a turn that the rate budget delays until a time, and that was due at first at another. Lanes that
+/// spread their turns less could use up the budget each time, so that one that has waited for long comes at once.
+pub(super) fn delayed(cx: &mut Cx<'_>, lane: Lane, due: Time, until: Time) -> Time {
+    if until < due + MAX_DELAY { until + spread(cx, lane) } else { until }
 }
 
 fn spread(cx: &mut Cx<'_>, lane: Lane) -> Duration {

@@ -55,7 +55,10 @@ impl Run {
         match self.why {
             Some(RegisterReason::Refused) => self.why = Some(why),
             Some(RegisterReason::First | RegisterReason::Again) => {}
-            None => (self.registers.next, self.why) = (at, Some(why)),
+            None => {
+                self.registers.plan(at);
+                self.why = Some(why);
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub struct RateBudget {
     /// When `seen` was received.
     at: Time,
     blocked_until: Time,
+    /// When the loop sends the heartbeat that a limit has delayed; `ZERO` if it has delayed none.
+    heartbeat_at: Time,
 }
 
 /// The length of the server's window.
@@ -40,17 +42,31 @@ impl RateBudget {
         self.seen
     }
 
+    /// Records when the loop sends the heartbeat that a limit has delayed; `None` if it has delayed none. All other
+    /// requests of the loop wait for it: if one of them were refused first, the heartbeat would be delayed again and
+    /// again.
+    pub(crate) fn expect_heartbeat(&mut self, at: Option<Time>) {
+        self.heartbeat_at = at.unwrap_or(Time::ZERO);
+    }
+
     /// Returns until when a heartbeat must wait: after a 429, as long as the answer asked.
     pub(crate) fn hold_heartbeat(&self, now: Time) -> Option<Time> {
         (self.blocked_until > now).then_some(self.blocked_until)
     }
 
+    /// Returns until when a request of lower priority must wait, however scarce the window is: after a 429, as long as
+    /// the answer asked, and for the heartbeat that this has delayed.
+    pub(crate) fn hold_after_limit(&self, now: Time) -> Option<Time> {
+        let until = self.blocked_until.max(self.heartbeat_at);
+        (until > now).then_some(until)
+    }
+
     /// Returns until when a lane of lower priority must wait. Apart from a 429, it waits for the refill while less of
     /// the window is left than the heartbeats of a large organisation need until then, since other agents go on
-    /// spending. It waits no longer than until `patience`.
+    /// spending. For that it waits no longer than until `patience`.
     pub(crate) fn hold_others(&self, now: Time, patience: Time) -> Option<Time> {
-        let until = self.affordable_at().min(patience).max(self.blocked_until);
-        (until > now).then_some(until)
+        let until = self.affordable_at().min(patience);
+        self.hold_after_limit(now).max((until > now).then_some(until))
     }
 
     fn affordable_at(&self) -> Time {
@@ -134,6 +150,20 @@ mod tests {
         assert_eq!(budget.hold_heartbeat(at(1)), Some(at(7)));
         assert_eq!(budget.hold_others(at(1), at(999)), Some(at(7)));
         assert_eq!(budget.hold_heartbeat(at(7)), None);
+    }
+
+    #[test]
+    fn what_a_429_holds_back_waits_for_the_delayed_heartbeat() {
+        let mut budget = RateBudget::default();
+        budget.learn(at(0), StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), Some(Duration::from_secs(7)));
+        budget.expect_heartbeat(Some(at(12)));
+        assert_eq!(budget.hold_heartbeat(at(8)), None);
+        assert_eq!(budget.hold_after_limit(at(8)), Some(at(12)));
+        assert_eq!(budget.hold_others(at(8), at(9)), Some(at(12)));
+        assert_eq!(budget.hold_others(at(12), at(999)), None);
+        budget.expect_heartbeat(None);
+        assert_eq!(budget.hold_after_limit(at(3)), Some(at(7)));
+        assert_eq!(budget.hold_after_limit(at(8)), None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Flight {
     /// that is called directly may not.
     pub(super) fn message(to: &WorkspaceId, message: Message) -> Result<Self> {
         let call = PeerCall::new(message).route(Route::Proxy);
-        Ok(Self::Message(Box::new(CallPeer::new(to.as_str(), call)?)))
+        Ok(Self::Message(Box::new(CallPeer::once(to.as_str(), call)?)))
     }
 
     /// Sends one request: a notice that may have arrived is not repeated before the feed was asked.
@@ -53,7 +53,7 @@ impl Flight {
             if is_to_peer {
                 inline(&line, &files).await.map(Prepared::Inline)
             } else {
-                upload(&line, &files).await.map(Prepared::Uploaded)
+                upload(&line, &files, Call::once).await.map(Prepared::Uploaded)
             }
         })))
     }

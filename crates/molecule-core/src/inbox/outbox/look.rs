@@ -1,5 +1,7 @@
 //! The look at the feed for notices that may have arrived.
 
+use std::time::Duration;
+
 use molecule_proto::{ActivityType, UnixTime};
 
 use crate::call::Call;
@@ -13,6 +15,9 @@ const PAGE: u32 = 100;
 
 /// The longest page in bytes.
 const MAX_BODY: u64 = 32 * 1024 * 1024;
+
+/// The longest wait for a page while the rate budget is scarce.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const OPERATION: &str = "look for a notice";
 
@@ -38,6 +43,7 @@ async fn look(line: &Line, since: UnixTime) -> Result<()> {
     // April's server ignores `before`, and gives the newest rows alone.
     let (mut limit, mut before) = (PAGE, None);
     for _ in 0..MAX_PAGES {
+        line.wait_for_budget(PATIENCE).await?;
         let notices = ActivityFeed::new().activity_type(ActivityType::A2aReceive).source(ActivitySource::Canvas);
         let mut asked = notices.limit(limit).max_body(MAX_BODY);
         asked.before = before;
