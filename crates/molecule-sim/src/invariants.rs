@@ -10,6 +10,7 @@ mod doubles;
 mod effects;
 mod ends;
 mod exchange;
+mod first;
 mod lanes;
 mod lost;
 mod messages;
@@ -169,6 +170,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(lost::LostTokensAreToldOf::default()),
         Box::new(lanes::OneRequestPerLane::default()),
         Box::new(pace::HeartbeatsKeepTheirPace::default()),
+        Box::new(first::TheHeartbeatComesFirst::default()),
         Box::new(budget::WithinBudgetAndBackoff::default()),
         Box::new(ends::EndsForAReason::default()),
         Box::new(paused::NeverRegistersWhilePaused::default()),

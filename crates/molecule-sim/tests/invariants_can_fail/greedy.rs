@@ -1,12 +1,14 @@
 //! Saboteurs that send requests which must not be sent.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Request};
 use molecule_core::effect::{Effect, EffectId, Limits, Outcome};
-use molecule_core::machine::{Cx, Step};
+use molecule_core::machine::{Cx, Step, Wake};
+use molecule_core::proto::Time;
 use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
@@ -82,6 +84,50 @@ impl Saboteur for Impatient {
         let again = self.own.ask(request.clone(), limits);
         self.sent.insert(again, (request, limits));
         None
+    }
+}
+
+/// Reads the feed once more at the end of each rate limit.
+#[derive(Default)]
+pub(crate) struct RunsAhead {
+    own: Own,
+    read: Option<(Request<Bytes>, Limits)>,
+    at: Option<Time>,
+}
+
+impl Saboteur for RunsAhead {
+    fn instead(&mut self, cx: &mut Cx<'_>) -> Option<AStep> {
+        if self.at.take_if(|at| *at <= cx.now.mono).is_some()
+            && let Some((request, limits)) = self.read.clone()
+        {
+            self.own.ask(request, limits);
+        }
+        self.own.step()
+    }
+
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        Verdict::Pass(match step {
+            Step::Start(id, Effect::Http(request, limits)) => {
+                if request.uri().path().ends_with("/activity") {
+                    self.read = Some((request.clone(), limits));
+                }
+                Step::Start(id, Effect::Http(request, limits))
+            }
+            Step::Idle(wake) => {
+                Step::Idle(Wake::earliest(wake, self.at.map(|at| Wake { at, why: "the end of the limit" })))
+            }
+            step => step,
+        })
+    }
+
+    fn outcome(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Option<Outcome> {
+        if let Outcome::Response(answer) = &outcome
+            && answer.status().as_u16() == 429
+        {
+            let asked = answer.headers().get(RETRY_AFTER).and_then(|asked| asked.to_str().ok()?.parse().ok());
+            self.at = asked.map(|seconds: u64| cx.now.mono + Duration::from_secs(seconds.clamp(1, 60)));
+        }
+        (id.0 < 1 << 40).then_some(outcome)
     }
 }
 

@@ -103,6 +103,12 @@ fn heartbeats_keep_their_pace() {
 }
 
 #[test]
+fn the_heartbeat_comes_first() {
+    let name = "the heartbeat comes first";
+    breaks_receiving(name, "comes before the heartbeat", of_the_loop(greedy::RunsAhead::default));
+}
+
+#[test]
 fn within_budget_and_backoff() {
     let name = "within budget and backoff";
     breaks(name, "before the rate limit ends", of_the_loop(|| deaf::ToRetryAfter));
