@@ -109,11 +109,12 @@ impl Work {
             (Some(key), Who::Peer(peer)) => Key::of_text(&format!("peer/{peer}/{key}")),
             (Some(key), Who::Platform | Who::Anyone) => key,
         };
-        if let Some(settled) = self.answers.get(key) {
-            return Answer::Ready(settled.answer(id));
-        }
+        // An answer that is kept but not saved yet is no answer: after a crash nobody would know it.
         if self.runs.contains_key(&key) {
             return Answer::Later(self.wait_for(key, id));
+        }
+        if let Some(settled) = self.answers.get(key) {
+            return Answer::Ready(settled.answer(id));
         }
         if self.is_busy() {
             let is_told_by_id = known.is_some() && !call.is_legacy;

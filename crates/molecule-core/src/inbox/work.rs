@@ -26,6 +26,7 @@ use crate::effect::{Effect, EffectId, Fault, FaultKind, Handle, Handled, Outcome
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Step, pass};
+use crate::session::claims::Pushed;
 
 /// How often the cursor is saved at most.
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
@@ -48,6 +49,9 @@ const NOT_CALLED: Duration = Duration::from_secs(1);
 
 /// How long a loop that ends at once waits for the write that is under way: half of the time in which it must end.
 const LAST_WRITE: Duration = Duration::from_millis(50);
+
+/// The wait before a message is looked at again that a push handles meanwhile.
+const PUSHED: Duration = Duration::from_secs(1);
 
 const HANDLE: &str = "handle a message";
 
@@ -118,6 +122,7 @@ enum AfterSave {
 impl Work {
     pub(super) fn new(cx: &mut Cx<'_>, opened: Opened) -> Self {
         let Opened { journal, ids } = opened;
+        cx.session.claims.inbox_begins();
         let options = cx.session.config().inbox.clone();
         let mut outbox = Outbox::new(options.trail);
         let mut unsent: Vec<_> = journal.unsent().collect();
@@ -337,7 +342,8 @@ impl Work {
         let own = cx.session.workspace_id();
         match form::read(row, own, &|file| self.journal.is_own_file(file)) {
             Form::Message(mut message) => {
-                if message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key)) {
+                let is_known = message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key));
+                if is_known || self.pushed(cx, &message) == Some(Pushed::Handled) {
                     return self.feed.finished(&id);
                 }
                 let files = self.uploads.join(&mut message);
@@ -353,6 +359,16 @@ impl Work {
             }
             Form::Notice | Form::Skipped(_) => self.feed.finished(&id),
         }
+    }
+
+    /// Returns what a push has made of a message. One that no push has is the inbox's from then on.
+    fn pushed(&self, cx: &mut Cx<'_>, message: &InboundMessage) -> Option<Pushed> {
+        let key = message.delivery_key()?;
+        let pushed = cx.session.claims.pushed(key);
+        if pushed.is_none() {
+            cx.session.claims.inbox_holds(key);
+        }
+        pushed
     }
 
     /// Has a message wait for its turn with the handler.
@@ -450,7 +466,7 @@ impl Work {
     }
 
     /// Begins attempts while there is room. Returns whether one has begun.
-    fn begin_attempts(&mut self, cx: &Cx<'_>) -> bool {
+    fn begin_attempts(&mut self, cx: &mut Cx<'_>) -> bool {
         let mut is_begun = false;
         // A reply may have 4 MB, and as many messages may wait as fill the journal many times over.
         while !self.is_held
@@ -459,8 +475,13 @@ impl Work {
             && self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
             && let Some(message) = self.schedule.take(cx.now.mono)
         {
+            let pushed = self.pushed(cx, &message);
+            if pushed == Some(Pushed::Running) {
+                self.schedule.put_off(message.id(), cx.now.mono + PUSHED);
+                continue;
+            }
             is_begun = true;
-            if self.is_repeated(&message) {
+            if pushed == Some(Pushed::Handled) || self.is_repeated(&message) {
                 self.schedule.remove(message.id());
                 self.feed.finished(message.id());
                 self.finish_files(message.id());
@@ -469,7 +490,7 @@ impl Work {
             let begun = self.journal.attempts(message.id()).begun;
             if begun >= self.options.attempts {
                 // The process died in the last one.
-                self.bury(&message, begun, "the process ended during the last attempt");
+                self.bury(cx, &message, begun, "the process ended during the last attempt");
                 continue;
             }
             self.beginning += 1;
@@ -493,7 +514,7 @@ impl Work {
         Step::Start(id, Effect::Handle(Handle { message }))
     }
 
-    fn handled(&mut self, cx: &Cx<'_>, attempt: Attempt, handled: Handled) {
+    fn handled(&mut self, cx: &mut Cx<'_>, attempt: Attempt, handled: Handled) {
         let message = attempt.message;
         let mut outgoing = None;
         let reply = match handled {
@@ -509,12 +530,15 @@ impl Work {
             }
             Handled::Reply(_) => HandlerReply::None,
         };
-        self.finish(&message, Record::handled(&message, reply), outgoing);
+        self.finish(cx, &message, Record::handled(&message, reply), outgoing);
     }
 
     /// Records that a message needs no further attempt. The next one of its conversation may begin: its first record is
     /// saved together with this one, or after it.
-    fn finish(&mut self, message: &InboundMessage, record: Record, reply: Option<OutgoingReply>) {
+    fn finish(&mut self, cx: &mut Cx<'_>, message: &InboundMessage, record: Record, reply: Option<OutgoingReply>) {
+        if let Some(key) = message.delivery_key() {
+            cx.session.claims.inbox_handled(key);
+        }
         self.schedule.remove(message.id());
         self.finish_files(message.id());
         self.record(record, AfterSave::Finished(message.id().clone(), reply.map(Box::new)));
@@ -550,7 +574,7 @@ impl Work {
             error: error.to_string(),
         });
         if number >= self.options.attempts {
-            return self.bury(message, number, &error.to_string());
+            return self.bury(cx, message, number, &error.to_string());
         }
         let doubled = retry::BASE.saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
         let wait = retry::jitter(&mut cx.session.rng, doubled / 2, doubled);
@@ -560,10 +584,10 @@ impl Work {
     }
 
     /// Keeps a message that the handler could not handle as a dead letter.
-    fn bury(&mut self, message: &InboundMessage, attempts: u32, why: &str) {
+    fn bury(&mut self, cx: &mut Cx<'_>, message: &InboundMessage, attempts: u32, why: &str) {
         let event = Event::DeadLetter { message: message.id().clone(), attempts, why: why.to_owned() };
         self.after_save.push_back((self.saves.next_batch(), AfterSave::Buried(event)));
-        self.finish(message, Record::dead(message, attempts, why), None);
+        self.finish(cx, message, Record::dead(message, attempts, why), None);
     }
 
     /// Takes back the attempts that have not started, so that they do not count.

@@ -81,11 +81,6 @@ impl Claims {
         self.held.remove(&key);
         self.handled.insert(key, ());
     }
-
-    /// Gives a message up that the inbox does not handle.
-    pub(crate) fn inbox_leaves(&mut self, key: Key) {
-        self.held.remove(&key);
-    }
 }
 
 #[cfg(test)]
@@ -120,7 +115,7 @@ mod tests {
         claims.inbox_begins();
         assert!(!claims.push(key("a"), false));
         claims.inbox_holds(key("b"));
-        claims.inbox_leaves(key("b"));
+        claims.inbox_begins();
         assert!(claims.push(key("b"), true));
     }
 }

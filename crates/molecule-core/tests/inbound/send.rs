@@ -1,8 +1,6 @@
 //! A message that is pushed to the agent reaches its handler, and the handler's reply is the answer.
 
-mod support;
-
-use support::inbound::{Server, text};
+use crate::support::inbound::{Server, text};
 
 #[test]
 fn a_pushed_message_is_handled_and_its_reply_is_the_answer() {

@@ -1,0 +1,147 @@
+//! One message that comes by a push and by the feed is handled once, whichever comes first.
+
+use std::time::Duration;
+
+use molecule_core::ServerOptions;
+use serde_json::json;
+
+use crate::support::inbound::{SECRET, Server, text};
+use crate::support::{Agent, Received, Reply, replied, secs};
+
+/// An agent with a loop that receives messages and a server, which share one session.
+struct Both {
+    received: Received,
+    server: Server,
+}
+
+impl Both {
+    fn new() -> Self {
+        Self::of(Received::usual())
+    }
+
+    /// A loop that begins now, with a server beside it.
+    fn of(mut received: Received) -> Self {
+        received.agent.store.inbound = Some(SECRET.to_owned());
+        let agent = std::mem::replace(&mut received.agent, Agent::new());
+        let mut server = Server::of(agent, ServerOptions::new().look_up_senders(false));
+        std::mem::swap(&mut server.agent, &mut received.agent);
+        Self { received, server }
+    }
+
+    /// Lets the loop run for this time.
+    fn on(&mut self, time: Duration) {
+        self.received.on(time);
+    }
+
+    /// Does something with the server.
+    fn serve<R>(&mut self, act: impl FnOnce(&mut Server) -> R) -> R {
+        std::mem::swap(&mut self.server.agent, &mut self.received.agent);
+        let result = act(&mut self.server);
+        std::mem::swap(&mut self.server.agent, &mut self.received.agent);
+        result
+    }
+
+    /// The platform shows a message in the feed.
+    fn show(&mut self, id: &str) {
+        let now = self.received.agent.now.unix;
+        self.received.platform.feed.message(now, json!(null), "hello", id);
+    }
+
+    fn offered(&mut self) -> usize {
+        self.received.offers().len()
+    }
+}
+
+#[test]
+fn what_a_push_has_handled_is_not_offered_by_the_inbox() {
+    let mut both = Both::new();
+    both.on(secs(10));
+    both.serve(|server| {
+        let ticket = server.push(&text("m", "hello")).later();
+        let (id, _) = server.handler();
+        server.reply(id, "done");
+        server.answer_to(ticket).json();
+    });
+    both.show("m");
+    both.show("n");
+    both.on(secs(30));
+    assert_eq!(both.received.texts(), ["hello"], "n alone");
+}
+
+#[test]
+fn what_a_push_handles_waits_in_the_inbox_until_its_end() {
+    let mut both = Both::new();
+    both.on(secs(10));
+    let (id, _) = both.serve(|server| {
+        server.push(&text("m", "hello")).later();
+        server.handler()
+    });
+    both.show("m");
+    both.on(secs(30));
+    assert_eq!(both.offered(), 0);
+    both.serve(|server| server.reply(id, "done"));
+    both.on(secs(30));
+    assert_eq!(both.offered(), 0);
+    // One that the server leaves is the inbox's.
+    both.serve(|server| server.push(&text("n", "hello")).later());
+    both.show("n");
+    both.on(secs(10));
+    assert_eq!(both.offered(), 0);
+    both.serve(Server::drain);
+    let at = both.serve(|server| server.wake.unwrap().at.since(server.agent.now.mono));
+    both.serve(|server| server.advance(at));
+    both.on(secs(10));
+    assert_eq!(both.offered(), 1);
+}
+
+#[test]
+fn what_the_inbox_has_is_answered_without_parts_when_it_is_pushed() {
+    let mut both = Both::new();
+    // It is being handled.
+    both.received.handler(|_| Reply::After(secs(20), replied("done")));
+    both.on(secs(1));
+    both.show("m");
+    both.on(secs(10));
+    assert_eq!(both.offered(), 1);
+    let empty = |both: &mut Both| {
+        both.serve(|server| {
+            let ticket = server.push(&text("m", "hello")).later();
+            assert!(server.handlers.is_empty());
+            server.answer_to(ticket).json()["result"]["parts"].clone()
+        })
+    };
+    assert_eq!(empty(&mut both), json!([]));
+    both.on(secs(30));
+    assert_eq!(empty(&mut both), json!([]), "it was handled");
+    assert_eq!(both.received.notices().len(), 1, "its reply goes its own way");
+}
+
+#[test]
+fn what_a_push_has_handled_is_known_to_the_next_process() {
+    let mut both = Both::new();
+    both.on(secs(10));
+    both.serve(|server| {
+        server.push(&text("m", "hello")).later();
+        let (id, _) = server.handler();
+        server.reply(id, "done");
+    });
+    let mut both = Both::of(both.received.restarted());
+    both.show("m");
+    both.on(secs(30));
+    assert_eq!(both.offered(), 0);
+}
+
+#[test]
+fn a_message_that_waits_in_a_loop_that_ended_is_handled_by_its_push() {
+    let mut both = Both::new();
+    both.received.handler(|_| Reply::Never);
+    both.on(secs(1));
+    both.show("m");
+    both.show("n");
+    both.on(secs(10));
+    assert_eq!(both.offered(), 1, "n waits for m");
+    both.received.agent.session.raise_stop(true);
+    both.received.end().unwrap();
+    both.serve(|server| server.push(&text("n", "hello")).later());
+    assert_eq!(both.server.handlers.len(), 1);
+}

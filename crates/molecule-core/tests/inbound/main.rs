@@ -1,0 +1,19 @@
+//! The server's half of A2A, a scenario a file.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod busy;
+mod card;
+mod claims;
+mod drained;
+mod failures;
+mod files;
+mod heads;
+mod once;
+mod options;
+mod random;
+mod send;
+mod senders;
+mod shapes;
+mod tasks;
