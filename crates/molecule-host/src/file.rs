@@ -110,7 +110,7 @@ impl FileStore {
             let path = self.path(*slot);
             let opened = open_private(&path, File::options().read(true))?;
             // A process that was killed may have left records that a power failure would take back,
-            if let (Slot::Inbox, Some((file, _))) = (slot, opened) {
+            if let (Slot::Inbox | Slot::Answers, Some((file, _))) = (slot, opened) {
                 system::sync_file(&file).map_err(|error| failed(&path, "written to disk", error))?;
             }
         }
