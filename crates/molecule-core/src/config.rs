@@ -4,6 +4,7 @@ pub(crate) mod base_url;
 pub(crate) mod http_url;
 pub(crate) mod inbox;
 pub(crate) mod options;
+pub(crate) mod peer_token;
 pub(crate) mod proxy;
 pub(crate) mod route;
 pub(crate) mod server;
@@ -17,6 +18,7 @@ use molecule_proto::{AgentCard, IdError, Token, WorkspaceId};
 use crate::config::base_url::BaseUrl;
 use crate::config::inbox::InboxOptions;
 use crate::config::options::OnPause;
+use crate::config::peer_token::PeerTokens;
 use crate::config::route::Route;
 use crate::error::{Error, Result};
 use crate::printable::ShownUrl;
@@ -42,6 +44,7 @@ pub struct Config {
     pub(crate) stagger: Duration,
     pub(crate) route: Route,
     pub(crate) inbox: InboxOptions,
+    pub(crate) peer_tokens: PeerTokens,
 }
 
 impl fmt::Debug for Config {

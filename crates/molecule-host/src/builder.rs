@@ -159,6 +159,13 @@ impl<C> AgentBuilder<C> {
         self.map(|options| options.route(route))
     }
 
+    /// The token that a peer made for this agent, for direct calls of it. It goes to the URL that the platform shows for that peer, and to
+    /// nobody else: not to the platform, not to another peer, and never in clear to another machine. A peer that refuses it with 401 is
+    /// called through the platform.
+    pub fn peer_token(self, peer: impl AsRef<str>, token: impl AsRef<str>) -> Self {
+        self.map(|options| options.peer_token(peer, token))
+    }
+
     /// Trusts a certificate authority (PEM) besides the built-in ones. Together with a given [`client`](Self::client) it is an error of
     /// [`build`](Self::build), since the client has authorities of its own.
     pub fn extra_ca(self, pem: impl Into<Vec<u8>>) -> Self {

@@ -10,6 +10,7 @@ use molecule_proto::{AgentCard, Token, TokenError, WorkspaceId, refuse_nul, refu
 use crate::config::base_url::{BaseUrl, is_loopback, origin_value};
 use crate::config::http_url::HttpUrl;
 use crate::config::inbox::InboxOptions;
+use crate::config::peer_token::peer_tokens;
 use crate::config::proxy::ProxyRule;
 use crate::config::route::Route;
 use crate::config::{Config, Intervals, Timeouts};
@@ -43,6 +44,7 @@ pub struct Options {
     user_agent: Option<String>,
     route: Route,
     inbox: InboxOptions,
+    peer_tokens: Vec<(String, Result<Token, TokenError>)>,
     transport: Transport,
     ca_file: Option<PathBuf>,
     /// Two options that were given and contradict each other.
@@ -200,6 +202,7 @@ impl Options {
             user_agent: None,
             route: Route::Auto,
             inbox: InboxOptions::default(),
+            peer_tokens: Vec::new(),
             transport: Transport::default(),
             ca_file: None,
             contradiction: None,
@@ -332,6 +335,14 @@ impl Options {
         self
     }
 
+    /// Sets the token that a peer made for this agent, for direct calls of it. It is sent to the URL that the platform shows for that
+    /// peer, and to nobody else: not to the platform, not to another peer, and never in clear to another machine. A peer that
+    /// refuses it with 401 is called through the platform.
+    pub fn peer_token(mut self, peer: impl AsRef<str>, token: impl AsRef<str>) -> Self {
+        self.peer_tokens.push((peer.as_ref().to_owned(), Token::new(token.as_ref())));
+        self
+    }
+
     /// Sets how messages are received, for a loop with a handler.
     pub fn inbox(mut self, inbox: InboxOptions) -> Self {
         self.inbox = inbox;
@@ -444,6 +455,7 @@ impl Options {
             stagger: self.stagger,
             route: self.route,
             inbox: self.inbox,
+            peer_tokens: peer_tokens(self.peer_tokens)?,
         })
     }
 }

@@ -153,11 +153,11 @@ impl Sequence {
 
     fn request(&self, url: &PeerUrl) -> Result<(Request<Bytes>, Limits)> {
         let left = self.left()?;
-        let mut request = url.post(self.written.body.clone());
-        request.extensions_mut().insert(Attempt { operation: A2a::OPERATION, number: 1 });
         Ok(self.line.with(|cx| {
             cx.session.counters.sent(self.written.body.len(), false);
             let config = cx.session.config();
+            let mut request = url.post(self.written.body.clone(), config.peer_tokens.get(&self.target));
+            request.extensions_mut().insert(Attempt { operation: A2a::OPERATION, number: 1 });
             let limits = Limits { reach: url.reach(config.base_url()), ..limits(&config.timeouts, left) };
             (request, limits)
         }))

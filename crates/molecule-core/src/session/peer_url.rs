@@ -4,12 +4,13 @@ use core::net::IpAddr;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 
 use crate::config::base_url::{BaseUrl, is_loopback};
 use crate::config::http_url::{HttpUrl, bare_host};
 use crate::config::options::SDK;
+use crate::config::peer_token::PeerToken;
 use crate::effect::connection::Reach;
 use crate::printable::ShownUrl;
 
@@ -58,8 +59,8 @@ impl PeerUrl {
 
     /// Makes the request that carries a message to the peer. Whoever registered the URL reads it, so it says nothing
     /// about this agent: no bearer, no workspace, no organisation, no origin, and no user agent of the author's. This
-    /// function has no session to take them from.
-    pub(crate) fn post(&self, body: Bytes) -> Request<Bytes> {
+    /// function has no session to take them from. The token is one that the peer itself made, if it did.
+    pub(crate) fn post(&self, body: Bytes, token: Option<&PeerToken>) -> Request<Bytes> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.0.clone();
@@ -68,6 +69,9 @@ impl PeerUrl {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(SDK));
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.bearer());
+        }
         request
     }
 }
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn a_message_carries_five_facts_and_no_more() {
         let url = PeerUrl::read("https://peer.example/a2a?k=v").unwrap();
-        let request = url.post(Bytes::from_static(b"{}"));
+        let request = url.post(Bytes::from_static(b"{}"), None);
         assert_eq!((request.method(), request.uri()), (&Method::POST, url.as_uri()));
         let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
         assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"]);

@@ -322,10 +322,17 @@ where
     Driven::new(machine).finish(agent, &mut server)
 }
 
-/// Asserts what may go to another origin than the platform's: a message over https, and nothing about the agent.
+/// How the tokens begin that peers made for the agent.
+pub const FOR_PEER: &str = "for-peer";
+
+/// Asserts what may go to another origin than the platform's: a message over https, and nothing about the agent, but for a token
+/// that the peer itself made.
 fn stranger(origin: &str, request: &http::Request<bytes::Bytes>) {
     assert!(origin.starts_with("https://"), "a request in clear to {origin}");
+    let token = request.headers().get("authorization").map(|token| token.to_str().unwrap());
+    assert!(token.is_none_or(|token| token.starts_with(&format!("Bearer {FOR_PEER}"))), "another token to {origin}");
     let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| *name != "authorization").collect();
     assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"], "to {origin}");
     let text = format!("{:?} {:?}", request.headers(), request.body());
     assert!(!text.contains(MARK), "a secret to {origin}");
