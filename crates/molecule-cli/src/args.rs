@@ -132,8 +132,17 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Group)]
 pub(crate) struct Run {
     /// Answers each message with its own text, to try the connection
-    #[arg(long, conflicts_with_all = ["command", "per_message"])]
+    #[arg(long, conflicts_with_all = ["command", "per_message", "forward"])]
     pub(crate) echo: bool,
+    /// Sends each message to this URL of this machine, as a signed POST of its A2A request
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "per_message"])]
+    pub(crate) forward: Option<String>,
+    /// Allows --forward to another machine, unencrypted
+    #[arg(long, requires = "forward")]
+    pub(crate) forward_anywhere: bool,
+    /// Serves /livez, /readyz and /metrics at this address, such as 127.0.0.1:9090
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) health: Option<String>,
     /// Starts the program once for each message: the text on its stdin, the reply on its stdout
     #[arg(long, requires = "command")]
     pub(crate) per_message: bool,

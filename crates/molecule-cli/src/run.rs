@@ -1,6 +1,9 @@
 //! `molecule run`: an agent whose messages a program handles.
 
+mod alive;
 mod attachments;
+mod forward;
+mod health;
 mod lines;
 mod per_message;
 pub(crate) mod program;
@@ -8,6 +11,7 @@ mod signals;
 mod systemd;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use molecule_async::{Agent, Backlog, Ended, Event, InboundMessage, InboxOptions, OnPause, Reply};
@@ -18,7 +22,9 @@ use crate::args;
 use crate::exit::{self, Failure};
 use crate::output::Output;
 use crate::settings::{Settings, Workspace};
+use alive::Alive;
 use attachments::Incoming;
+use forward::Forward;
 use lines::Lines;
 use per_message::PerMessage;
 use program::Program;
@@ -31,6 +37,8 @@ enum Handler {
     Lines(Lines),
     /// A program for each message.
     PerMessage(PerMessage),
+    /// A program that listens.
+    Forward(Forward),
 }
 
 impl Handler {
@@ -40,6 +48,7 @@ impl Handler {
             Self::Echo => Ok(None),
             Self::Lines(lines) => lines.handle(message).await,
             Self::PerMessage(per_message) => per_message.handle(message).await,
+            Self::Forward(forward) => forward.handle(message).await,
         }
     }
 
@@ -53,9 +62,9 @@ impl Handler {
 
 /// Runs the agents of all workspaces until each has ended. The result of each is one line: its workspace, and how it ended.
 pub(crate) async fn run(settings: &Settings, args: &args::Run, output: &Output) -> Result<u8, Failure> {
-    if !args.echo && args.command.is_empty() {
+    if !args.echo && args.forward.is_none() && args.command.is_empty() {
         return Err(Failure::usage(
-            "no program handles the messages; give one behind `--`, or --echo to try the connection",
+            "no program handles the messages; give one behind `--`, or --forward URL, or --echo to try the connection",
         ));
     }
     let mut agents = Vec::new();
@@ -63,12 +72,18 @@ pub(crate) async fn run(settings: &Settings, args: &args::Run, output: &Output) 
         agents.push((workspace.label.clone(), agent(settings, workspace, args, output)?));
     }
     signals::stop(agents.iter().map(|(_, agent)| agent.stopper()).collect(), output.clone())?;
+    let alive = agents.iter().map(|(label, agent)| (label.clone(), Alive::new(agent.clone())));
+    let alive: health::Agents = Arc::new(alive.collect());
+    if let Some(address) = &args.health {
+        health::serve(address, alive.clone(), output).await?;
+    }
+    health::watch(alive);
     let mut running = JoinSet::new();
     for (workspace, agent) in agents {
         let (args, output) = (args.clone(), output.clone());
-        let incoming = Incoming::new(settings.directory_of(&agent.workspace_id()));
+        let directory = settings.directory_of(&agent.workspace_id());
         running.spawn(async move {
-            let ended = run_one(&workspace, agent, &args, incoming, &output).await;
+            let ended = run_one(&workspace, agent, &args, directory, &output).await;
             (workspace, ended)
         });
     }
@@ -125,11 +140,16 @@ async fn run_one(
     workspace: &str,
     agent: Agent,
     args: &args::Run,
-    incoming: Incoming,
+    directory: PathBuf,
     output: &Output,
 ) -> Result<Ended, Failure> {
+    let incoming = Incoming::new(&directory);
     let handler = Arc::new(if args.echo {
         Handler::Echo
+    } else if let Some(url) = &args.forward {
+        let forward = Forward::new(url, args.forward_anywhere, &directory)?;
+        output.note(&format!("[{workspace}] {}", forward.about_secret()));
+        Handler::Forward(forward)
     } else {
         let mut program = Program::new(workspace, &args.command, output);
         if args.with_secrets {

@@ -10,7 +10,7 @@ use molecule_async::{Agent, DownloadTo, ErrorKind, InboundMessage};
 pub(super) struct Incoming(PathBuf);
 
 impl Incoming {
-    pub(super) fn new(of_agent: PathBuf) -> Self {
+    pub(super) fn new(of_agent: &Path) -> Self {
         Self(of_agent.join("incoming"))
     }
 
@@ -55,7 +55,7 @@ impl Incoming {
 }
 
 /// Makes a directory that only this user can enter.
-fn private(directory: &Path) -> io::Result<()> {
+pub(super) fn private(directory: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

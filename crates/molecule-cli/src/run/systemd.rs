@@ -19,3 +19,13 @@ pub(super) fn say(text: &str) {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn say(_: &str) {}
+
+/// How often a service manager wants to hear of this process, if it does (`WATCHDOG_USEC`, `WATCHDOG_PID`).
+pub(super) fn watchdog() -> Option<std::time::Duration> {
+    let var = |name: &str| std::env::var(name).ok();
+    if var("WATCHDOG_PID").is_some_and(|pid| pid.parse() != Ok(std::process::id())) {
+        return None;
+    }
+    let micros: u64 = var("WATCHDOG_USEC")?.parse().ok()?;
+    Some(std::time::Duration::from_micros(micros)).filter(|interval| !interval.is_zero())
+}
