@@ -13,8 +13,8 @@ use molecule_core::proto::{
 };
 use molecule_core::{
     Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Event, Health,
-    InboundMessage, InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery,
-    Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
+    InboundMessage, InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Reachability,
+    Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -58,6 +58,7 @@ pub struct Setup {
     token: Option<String>,
     store_given_token: bool,
     reported_url: Option<String>,
+    peer_tokens: Vec<(String, String)>,
     org_id: Option<String>,
     origin: OriginHeader,
     storage: Storage,
@@ -83,6 +84,7 @@ impl Setup {
             token: None,
             store_given_token: true,
             reported_url: None,
+            peer_tokens: Vec::new(),
             org_id: None,
             origin: OriginHeader::Derived,
             storage,
@@ -124,6 +126,12 @@ impl Setup {
     /// Sets the URL under which the platform reaches the agent.
     pub fn reported_url(mut self, url: &str) -> Self {
         self.reported_url = Some(url.to_owned());
+        self
+    }
+
+    /// Sets the token that a peer made for the agent.
+    pub fn peer_token(mut self, peer: &str, token: &str) -> Self {
+        self.peer_tokens.push((peer.to_owned(), token.to_owned()));
         self
     }
 
@@ -251,6 +259,9 @@ macro_rules! builder {
                 if let Some(token) = setup.token {
                     builder = builder.token(token);
                 }
+                for (peer, token) in &setup.peer_tokens {
+                    builder = builder.peer_token(peer, token);
+                }
                 if let Some(url) = setup.reported_url {
                     builder = builder.reported_url(url);
                 }
@@ -348,6 +359,14 @@ impl Agent {
 
     pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         call!(self, call_peer(target, message))
+    }
+
+    pub fn check_reachable(&self) -> Result<Reachability> {
+        call!(self, check_reachable())
+    }
+
+    pub fn load_inbound_secret(&self) -> Result<()> {
+        call!(self, load_inbound_secret())
     }
 
     pub fn notify(&self, notice: impl Into<Notice>) -> Result<()> {

@@ -5,8 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Download, DownloadToMemory,
-    Install, ListPeers, ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo, RetryDeadLetter, Wait,
+    Beat, Call, CallPeer, CheckReachable, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Download,
+    DownloadToMemory, Install, ListPeers, ListPlugins, LoadInboundSecret, Notify, PluginTask, QueuedItem, Recover,
+    Register, ReplyTo, RetryDeadLetter, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -15,8 +16,8 @@ use molecule_core::proto::{
 };
 use molecule_core::{
     Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Health, Notice,
-    PeerCall, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result,
-    WaitFor,
+    PeerCall, PeerUrl, QueueOutcome, Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle,
+    Report, Result, WaitFor,
 };
 use molecule_host::{SharedSession, Stopper};
 
@@ -160,6 +161,15 @@ impl Agent {
     /// says so: see [`Error::message_id`](crate::Error::message_id).
     pub fn call_peer(&self, target: impl AsRef<str>, message: impl Into<PeerCall>) -> Result<CallOutcome> {
         self.driver.call(CallPeer::new(target, message)?)
+    }
+
+    /// Whether the platform reaches this agent's server: it sends the agent a message of its own through `POST /workspaces/:self/a2a`
+    /// (section 9.4), which the server answers without the handler. It takes at most the limit of one request ([`Timeouts::request`](crate::Timeouts)).
+    ///
+    /// # Errors
+    /// `TokenNotHeld` before a register, `Unauthorized`, `RateLimited`, and those of every request. They say nothing about the server.
+    pub fn check_reachable(&self) -> Result<Reachability> {
+        self.driver.call(CheckReachable::new())
     }
 
     /// `POST /workspaces/:self/notify` (section 13.2): sends a message to the user, which answers nothing. A text is a notice; a
@@ -400,6 +410,15 @@ impl Agent {
     /// The secret with which the platform authenticates to the agent; `None` until a register, a heartbeat or the store has brought it.
     pub fn inbound_secret(&self) -> Option<InboundSecret> {
         self.session.lock().inbound_secret().cloned()
+    }
+
+    /// Reads the inbound secret from the store, if that was not done. The server of `molecule-serve` does this before it takes a call.
+    ///
+    /// # Errors
+    /// `Storage` if the store cannot be read.
+    #[doc(hidden)]
+    pub fn load_inbound_secret(&self) -> Result<()> {
+        self.driver.call(LoadInboundSecret::new())
     }
 
     /// The id of the agent's workspace.

@@ -91,9 +91,9 @@ pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
     Attachment, AttachmentKind, Backlog, CallOutcome, Counters, DeadLetter, Delegation, DelegationEnd, DelegationView,
     Dialect, DownloadTo, Downloaded, Ended, Error, ErrorKind, Event, Health, InboundMessage, InboxOptions, Intervals,
-    Lane, Notice, OnPause, OriginHeader, OutgoingFile, PeerCall, PeerUrl, PlatformKind, Proxy, QueueOutcome, Recovered,
-    Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Route, Sender, Timeouts, TokenUse, Transport,
-    WaitFor, python_idempotency_key,
+    Lane, Notice, OnPause, OriginHeader, OutgoingFile, PeerCall, PeerUrl, Plan, PlatformKind, Proxy, PushState,
+    QueueOutcome, ReachFailure, Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report,
+    Result, Route, Sender, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
 };
 pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 

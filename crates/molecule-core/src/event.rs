@@ -83,6 +83,14 @@ pub enum Event {
         /// The URL that was registered.
         placeholder: String,
     },
+    /// The platform does not reach the agent's own server: the agent polls, and tries again later ([`Plan::Auto`](crate::Plan)).
+    #[non_exhaustive]
+    PushUnreachable {
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// The platform reaches the agent's own server, which gets the messages from now on.
+    PushReachable,
     /// A plugin's archive is being received; reported at most four times a second.
     #[non_exhaustive]
     PluginProgress {
@@ -141,6 +149,7 @@ impl Event {
         match self {
             Self::Degraded { .. }
             | Self::PollUnsupported { .. }
+            | Self::PushUnreachable { .. }
             | Self::HandlerFailed { .. }
             | Self::DeadLetter { .. }
             | Self::ReplyDropped { .. }
@@ -156,6 +165,7 @@ impl Event {
             | Self::TokenChanged
             | Self::TokenStored
             | Self::InboundSecretChanged
+            | Self::PushReachable
             | Self::PluginProgress { .. }
             | Self::PluginSetup(_) => false,
         }
@@ -190,6 +200,10 @@ impl fmt::Display for Event {
             Self::PollUnsupported { placeholder } => {
                 write!(f, "the server knows no poll mode: registered under the placeholder {placeholder}")
             }
+            Self::PushUnreachable { why } => {
+                write!(f, "the platform does not reach the server, so the agent polls: {why}")
+            }
+            Self::PushReachable => f.write_str("the platform reaches the server"),
             Self::PluginProgress { plugin, progress } => {
                 write!(f, "plugin {plugin}: {} bytes received", progress.received)
             }
@@ -220,6 +234,8 @@ pub enum Lane {
     Register,
     /// Messages: the reads of the feed and the appends to the journal.
     Inbox,
+    /// `POST /workspaces/:id/a2a` to the agent itself: the check whether the platform reaches its server.
+    Delivery,
 }
 
 impl fmt::Display for Lane {
@@ -229,6 +245,7 @@ impl fmt::Display for Lane {
             Self::State => "state",
             Self::Register => "register",
             Self::Inbox => "inbox",
+            Self::Delivery => "delivery",
         })
     }
 }

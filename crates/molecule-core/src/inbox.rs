@@ -139,6 +139,14 @@ impl Inbox {
         work.last_write(now).map(|at| Wake { at, why: "the last write of the inbox" })
     }
 
+    /// Says since when the platform sends the messages to the agent's own server, if it does. The feed is then read until it has
+    /// shown what came before, and not again.
+    pub(crate) fn leave_to_push(&mut self, since: Option<Time>) {
+        if let State::Working(work) = &mut self.state {
+            work.leave_to_push(since);
+        }
+    }
+
     /// Ends the inbox, whatever is left.
     pub(crate) fn close(&mut self) {
         self.state = State::Done;

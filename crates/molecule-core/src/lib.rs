@@ -147,13 +147,14 @@ pub use inbox::{
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};
 pub use molecule_proto::Dialect;
-pub use peer::{CallOutcome, PeerCall, QueueOutcome};
+pub use peer::{CallOutcome, PeerCall, QueueOutcome, ReachFailure, Reachability};
 pub use run::Ended;
-pub use session::delivery::{InboundSecrets, Plan, PushState};
+pub use session::delivery::{Plan, PushState};
 pub use session::health::{Counters, Health};
 pub use session::peer_url::PeerUrl;
 pub use session::rate::RateBudget;
 pub use session::report::Report;
+pub use session::serve::InboundSecrets;
 
 #[doc(inline)]
 pub use molecule_plugin::{digest, unpack};

@@ -15,7 +15,7 @@ pub use crate::life::beat::Beat;
 pub use crate::life::load_inbound::LoadInboundSecret;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;
-pub use crate::peer::{CallPeer, DiscoverPeer, ListPeers, QueuedItem};
+pub use crate::peer::{CallPeer, CheckReachable, DiscoverPeer, ListPeers, QueuedItem};
 pub use crate::plugin::install::Install;
 pub use crate::plugin::list::ListPlugins;
 pub use crate::plugin::task::PluginTask;

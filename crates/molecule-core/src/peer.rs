@@ -8,6 +8,7 @@ mod outcome;
 mod outgoing;
 mod proxy;
 mod queue;
+mod reach;
 
 pub use call::CallPeer;
 pub use discover::DiscoverPeer;
@@ -16,3 +17,4 @@ pub use outcome::CallOutcome;
 pub use outgoing::PeerCall;
 pub(crate) use proxy::LONGEST_REPLY;
 pub use queue::{QueueOutcome, QueuedItem};
+pub use reach::{CheckReachable, ReachFailure, Reachability};

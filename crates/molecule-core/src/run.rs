@@ -1,6 +1,8 @@
 //! The loop: it sends heartbeats and polls the state, each at its own interval, and registers again when there is a
 //! reason to.
 
+mod deliveries;
+mod delivery;
 mod doubts;
 mod ended;
 mod lane;
@@ -25,6 +27,7 @@ use crate::life::beat::Beat;
 use crate::life::register::Register;
 use crate::machine::{Cx, Machine, Now, Step, Wake};
 use crate::session::StopLevel;
+use deliveries::Deliveries;
 use doubts::Doubts;
 use lane::{AnyLane, LaneState, LaneStep, WindDown};
 use receive::LastBeat;
@@ -40,7 +43,8 @@ pub(crate) use pace::{EARLY, WINDOWS_HELD};
 ///
 /// It registers first if this agent has not done so. It registers again after a resume, after a gap in its heartbeats
 /// that the platform takes for an absence, after a status of `offline`, `failed`, `awaiting_agent` or `provisioning`,
-/// and after a change of the reported URL. It sends no register while the workspace is paused. No lane waits for
+/// and after a change of the URL to register. With [`Plan::Auto`](crate::Plan) it checks whether the platform reaches the
+/// agent's server, and polls while that is not so. It sends no register while the workspace is paused. No lane waits for
 /// another, and each lane has at most one request in flight.
 #[derive(Debug)]
 #[must_use = "a machine does nothing until it is driven"]
@@ -51,6 +55,7 @@ pub struct Run {
     registers: LaneState<Register>,
     /// Why the loop registers, or will at the lane's next turn; `None` if there is no reason.
     why: Option<RegisterReason>,
+    deliveries: Deliveries,
     saves: Saves,
     /// The lane that receives messages, in a loop with a handler.
     inbox: Option<Box<Inbox>>,
@@ -112,6 +117,7 @@ impl Run {
             states: LaneState::new(Lane::State),
             registers: LaneState::new(Lane::Register),
             why: None,
+            deliveries: Deliveries::new(),
             saves: Saves::default(),
             inbox: None,
             last_beat: LastBeat::Over,
@@ -154,12 +160,12 @@ impl Run {
     }
 
     /// The lanes that a round polls, in this order.
-    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 5] =
-        [Self::register, Self::save, Self::beat, Self::poll_state, Self::receive];
+    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 6] =
+        [Self::register, Self::save, Self::beat, Self::poll_state, Self::check_delivery, Self::receive];
 
     /// Returns the lanes in the order in which they wind down.
-    fn lanes(&mut self) -> [&mut dyn AnyLane; 3] {
-        [&mut self.beats, &mut self.states, &mut self.registers]
+    fn lanes(&mut self) -> [&mut dyn AnyLane; 4] {
+        [&mut self.beats, &mut self.states, &mut self.registers, self.deliveries.lane()]
     }
 
     /// Polls each lane once. Returns the first step of a lane, or the earliest wake of all.

@@ -15,6 +15,7 @@ pub(crate) mod peer_url;
 pub(crate) mod rate;
 pub(crate) mod recent;
 pub(crate) mod report;
+pub(crate) mod serve;
 pub(crate) mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,8 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN,
 use http::{HeaderMap, HeaderValue, Request};
 pub(crate) use molecule_proto::Dialect;
 use molecule_proto::{
-    ActivityId, AgentCard, FileId, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid,
+    ActivityId, AgentCard, DeliveryMode, FileId, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header,
+    random_uuid,
 };
 
 use crate::config::options::{check_card, reported_url};
@@ -263,6 +265,12 @@ impl Session {
             state_failures: self.vitals.failures_of(Lane::State),
             register_failures: self.vitals.failures_of(Lane::Register),
             inbox_failures: self.vitals.failures_of(Lane::Inbox),
+            delivery_failures: self.vitals.failures_of(Lane::Delivery),
+            delivery_mode: self.vitals.registered.as_ref().map(|url| match url {
+                Some(_) => DeliveryMode::Push,
+                None => DeliveryMode::Poll,
+            }),
+            push: self.delivery.state().cloned(),
             handling: self.handling_in_all().unwrap_or_default(),
             rate: self.rate.seen(),
             dialect: self.dialect,

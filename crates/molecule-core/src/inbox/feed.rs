@@ -46,6 +46,9 @@ pub(crate) struct Feed {
     is_stopped: bool,
     /// Whether the pass has found something new.
     has_found: bool,
+    /// When the pass began, and when the last one began that came to its end.
+    pass_began: Time,
+    read_at: Option<Time>,
     failures: u32,
     steps: VecDeque<FeedStep>,
 }
@@ -93,6 +96,8 @@ impl Feed {
             is_paused: false,
             is_stopped: false,
             has_found: false,
+            pass_began: Time::ZERO,
+            read_at: None,
             failures: 0,
             steps: VecDeque::new(),
         }
@@ -101,6 +106,18 @@ impl Feed {
     /// Reads the feed at once: something has happened.
     pub(crate) fn wake(&mut self, now: Time) {
         self.pace.wake(now);
+    }
+
+    /// Reads the feed at once, unless it is being read.
+    pub(crate) fn wake_at_rest(&mut self, now: Time) {
+        if !self.reader.is_reading() {
+            self.pace.wake(now);
+        }
+    }
+
+    /// Returns when the last read of the feed began that came to its end.
+    pub(crate) fn read_at(&self) -> Option<Time> {
+        self.read_at
     }
 
     /// Says whether an event stream is open, which wakes the reader. It then reads seldom on its own account.
@@ -210,6 +227,7 @@ impl Feed {
         if !self.reader.is_reading() {
             let is_deep = self.pace.begin(cx.now.mono);
             self.has_found = false;
+            self.pass_began = cx.now.mono;
             self.reader.begin(cx.session.dialect, is_deep);
         }
         self.pace.ask(cx.now.mono);
@@ -238,6 +256,7 @@ impl Feed {
                     self.steps.push_back(FeedStep::Rows(rows));
                 }
                 if !self.reader.is_reading() {
+                    self.read_at = Some(self.pass_began);
                     let pages = if self.reader.has_long_tail() { self.reader.pages() } else { 0 };
                     self.pace.ended(cx, self.has_found, pages);
                 }

@@ -93,6 +93,8 @@ pub(super) struct Work {
     failures: Failures,
     /// Whether the workspace is paused.
     is_held: bool,
+    /// Since when the messages are sent to the agent's own server.
+    pushed_since: Option<Time>,
     /// The store cannot hold a journal.
     unfit: Option<Error>,
     events: VecDeque<Event>,
@@ -157,6 +159,7 @@ impl Work {
             wishes: Wishes::default(),
             failures: Failures::new(cx),
             is_held: false,
+            pushed_since: None,
             unfit: None,
             events: VecDeque::new(),
             options,
@@ -207,6 +210,10 @@ impl Work {
 
     pub(super) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
+    }
+
+    pub(super) fn leave_to_push(&mut self, since: Option<Time>) {
+        self.pushed_since = since;
     }
 
     /// Returns the number of attempts under way.
@@ -294,7 +301,8 @@ impl Work {
             WatchStep::Idle(own) => wake = Wake::earliest(wake, own),
         }
         self.feed.set_live(cx, self.watch.is_live());
-        self.feed.pause(self.is_held || self.is_enough_waiting() || self.journal.is_full());
+        let is_left = self.is_left_to_push(cx);
+        self.feed.pause(self.is_held || is_left || self.is_enough_waiting() || self.journal.is_full());
         match self.feed.poll(cx, &|row| self.journal.is_done(row)) {
             FeedStep::Step(step) => return Received::Step(pass(step)),
             FeedStep::Rows(rows) => {
@@ -320,12 +328,32 @@ impl Work {
         if is_begun {
             return Received::Again;
         }
-        let waits = [(self.uploads.wake(), "a file without a message"), (self.ready_at(cx), "offer a message")];
+        let waits = [
+            (self.uploads.wake(), "a file without a message"),
+            (self.ready_at(cx), "offer a message"),
+            (self.last_read_at(), "read the feed for the last time"),
+        ];
         for (at, why) in waits {
             let at = at.filter(|at| *at > cx.now.mono);
             wake = Wake::earliest(wake, at.map(|at| Wake { at, why }));
         }
         Received::Idle(wake)
+    }
+
+    /// Returns whether the messages go to the agent's own server, and the feed has shown what came before. The platform shows
+    /// rows late, so that the last read begins once all of them must be visible.
+    fn is_left_to_push(&mut self, cx: &Cx<'_>) -> bool {
+        let Some(last) = self.last_read_at() else { return false };
+        let is_read = self.feed.read_at().is_some_and(|at| at >= last);
+        if !is_read && last <= cx.now.mono {
+            self.feed.wake_at_rest(cx.now.mono);
+        }
+        is_read
+    }
+
+    /// Returns when the last read of the feed is due, if messages go to the agent's own server.
+    fn last_read_at(&self) -> Option<Time> {
+        self.pushed_since.map(|since| since + self.options.trail)
     }
 
     fn take_row(&mut self, cx: &mut Cx<'_>, row: ActivityRow) {

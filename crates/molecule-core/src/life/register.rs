@@ -17,6 +17,7 @@ use crate::life::load_token::{Damaged, load_token};
 use crate::life::save_token::{SaveToken, given_not_saved};
 use crate::machine::Cx;
 use crate::session::credential::read_token;
+use crate::session::delivery::PushState;
 use crate::session::{Dialect, Session};
 use crate::text::remedy::give_token;
 
@@ -133,9 +134,8 @@ impl Sequence {
             let (attempt, end) = self.send(placeholder).await?;
             match end {
                 Ok((answer, bearer)) => return self.accepted(Accepted { answer, attempt, bearer }, tried).await,
-                Err(error) => self.refused(error, &attempt)?,
+                Err(error) => placeholder = self.refused(error, &attempt)?,
             }
-            placeholder = true;
         }
     }
 
@@ -282,17 +282,41 @@ impl Sequence {
         Registration { paused: false, token, delivery_mode, dialect }
     }
 
-    /// Judges a refused register. Returns `Ok` if it is worth another try with the placeholder.
-    fn refused(&self, error: Error, attempt: &Attempt) -> Result<()> {
+    /// Judges a refused register. If it is worth another try, returns whether that one has the placeholder.
+    fn refused(&self, error: Error, attempt: &Attempt) -> Result<bool> {
         let unnamed = error.status() == Some(http::StatusCode::BAD_REQUEST)
             && error.server_message() == Some("invalid request body");
         if unnamed && attempt.reported_url.is_none() && !attempt.placeholder {
             // April's server answers this to every register without a URL, since it has no poll mode (contract section
             // 20).
             self.line.with(|cx| cx.session.poll_refused = true);
-            return Ok(());
+            return Ok(true);
+        }
+        if error.kind() == ErrorKind::Refused && self.polls_instead(&error, attempt) {
+            return Ok(self.line.with(|cx| cx.session.poll_refused));
         }
         Err(explain(error, self.line.with(|cx| cx.session.held().is_some()), unnamed))
+    }
+
+    /// Has the agent poll if the platform refused the URL of its own server, and the plan allows it. Returns whether it does.
+    fn polls_instead(&self, error: &Error, attempt: &Attempt) -> bool {
+        let is_bad = error.status() == Some(http::StatusCode::BAD_REQUEST);
+        self.line.with(|cx| {
+            let delivery = &mut cx.session.delivery;
+            let is_of_server =
+                attempt.reported_url.is_some() && attempt.reported_url.as_deref() == delivery.served_url();
+            if !is_bad || !is_of_server || !delivery.is_auto() {
+                return false;
+            }
+            let state = PushState::refused(error);
+            if let PushState::Unreachable(why) = &state {
+                let why = why.clone();
+                if delivery.set_state(state) {
+                    self.line.tell(Event::PushUnreachable { why });
+                }
+            }
+            true
+        })
     }
 
     fn warn(&self, error: &Error) {

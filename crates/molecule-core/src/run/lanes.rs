@@ -200,7 +200,7 @@ impl Run {
         }
     }
 
-    fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
+    pub(super) fn degraded(&mut self, cx: &mut Cx<'_>, lane: Lane, failures: u32, error: &Error) {
         self.events.push_back(Event::Degraded { lane, failures, error: error.to_string() });
         if error.kind() == ErrorKind::Unauthorized {
             // The workspace is deleted, the token is revoked, or the database is down. A register asks the view first,

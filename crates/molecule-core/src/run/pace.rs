@@ -38,7 +38,9 @@ impl Pace {
             Lane::Heartbeat => Self { interval: beat, after_limit: (Duration::ZERO, half) },
             Lane::Register => Self { interval: beat, after_limit: (half, beat) },
             // The inbox has a pace of its own.
-            Lane::State | Lane::Inbox => Self { interval: intervals.state, after_limit: (half, WINDOW) },
+            Lane::State | Lane::Delivery | Lane::Inbox => {
+                Self { interval: intervals.state, after_limit: (half, WINDOW) }
+            }
         }
     }
 }

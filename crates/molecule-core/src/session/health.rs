@@ -1,9 +1,10 @@
 //! The snapshot of an agent's state, which its application may ask for at any time.
 
-use molecule_proto::{RateLimit, UnixTime, WorkspaceStatus};
+use molecule_proto::{DeliveryMode, RateLimit, UnixTime, WorkspaceStatus};
 use serde::{Serialize, Serializer};
 
 use crate::session::Dialect;
+use crate::session::delivery::PushState;
 
 /// A snapshot of an agent's state, of `agent.health()`. As JSON it is an object with these fields, and points in time
 /// are in RFC 3339.
@@ -22,6 +23,12 @@ pub struct Health {
     pub register_failures: u32,
     /// How often the inbox has failed in a row to read the feed, or to save its journal, whichever is more.
     pub inbox_failures: u32,
+    /// How often the check whether the platform reaches the agent's server has failed in a row without a result.
+    pub delivery_failures: u32,
+    /// How messages reach the agent since its last register; `None` before one.
+    pub delivery_mode: Option<DeliveryMode>,
+    /// Whether the platform reaches the agent's own server; `None` if none runs.
+    pub push: Option<PushState>,
     /// How many messages the handler works on.
     pub handling: u32,
     /// What the server last said about its rate limit.

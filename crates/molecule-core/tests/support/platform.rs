@@ -71,6 +71,8 @@ pub const MINT: &str = "POST /workspaces/:id/tokens";
 pub const ROTATE: &str = "POST /workspaces/:id/external/rotate";
 
 pub const PEERS: &str = "GET /registry/:id/peers";
+/// A message of the agent to itself.
+pub const SELF_A2A: &str = "POST /workspaces/:id/a2a";
 pub const A2A: &str = "POST /workspaces/:peer/a2a";
 pub const DELEGATE: &str = "POST /workspaces/:id/delegate";
 pub const DELEGATIONS: &str = "GET /workspaces/:id/delegations";
