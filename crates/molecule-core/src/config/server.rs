@@ -66,7 +66,8 @@ pub struct ServerLimits {
     pub handlers: usize,
     /// The most messages that wait for a handler, 0 to 100,000; 256 by default.
     pub queue: usize,
-    /// The most bytes of bodies that are in memory over all connections, from [`body_bytes`](Self::body_bytes) on; 64 MiB
+    /// The most bytes of bodies that are in memory over all connections, those of messages that wait for a handler or are
+    /// handled included, from [`body_bytes`](Self::body_bytes) on; 64 MiB
     /// by default.
     pub body_budget: usize,
     /// The most answers that are kept for resends, 1 to 1,000,000; 10,000 by default.

@@ -130,10 +130,9 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    pub(super) fn result(result: &Value) -> Self {
-        let mut body = br#""result":"#.to_vec();
-        write!(body, "{result}").expect("a vector takes everything");
-        Self { status: StatusCode::OK, is_rpc: true, body: body.into() }
+    /// A result, as JSON.
+    pub(super) fn result(result: &str) -> Self {
+        Self { status: StatusCode::OK, is_rpc: true, body: ["\"result\":", result].concat().into() }
     }
 
     /// With HTTP 200: at other statuses the platform passes on a text alone (contract section 10.3).

@@ -1,13 +1,12 @@
 //! The answers that were given, kept for whoever sends a message again, and their journal: bytes to state, and state to
 //! bytes.
 //!
-//! The lines have the form of the inbox's journal. A record that this version does not know is skipped. What is kept is
+//! The lines have the form of the inbox's journal, and a record is a line of words. A record that this version does not know is skipped. What is kept is
 //! bounded by number and by bytes: the oldest answers go first.
 
 use bytes::Bytes;
 use http::StatusCode;
 use molecule_proto::RpcError;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::answer::Settled;
@@ -51,17 +50,9 @@ pub(super) struct Answers {
 }
 
 /// What the journal holds.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum Record<'a> {
     /// A message was handled, and this is its answer.
-    Answered {
-        key: Key,
-        status: u16,
-        is_rpc: bool,
-        #[serde(borrow)]
-        body: std::borrow::Cow<'a, str>,
-    },
+    Answered { key: Key, status: StatusCode, is_rpc: bool, body: &'a [u8] },
     /// A message was cut without an answer.
     Cut { key: Key },
 }
@@ -106,7 +97,7 @@ impl Answers {
             match line::read(line) {
                 Line::Whole(record) => {
                     // What this version cannot read, a later one has written.
-                    if let Ok(record) = serde_json::from_slice(record) {
+                    if let Some(record) = read_record(record) {
                         answers.apply(record);
                     }
                 }
@@ -126,8 +117,7 @@ impl Answers {
     fn apply(&mut self, record: Record<'_>) {
         match record {
             Record::Answered { key, status, is_rpc, body } => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-                self.insert(key, Settled { status, is_rpc, body: Bytes::from(body.into_owned()) });
+                self.insert(key, Settled { status, is_rpc, body: Bytes::copy_from_slice(body) });
             }
             Record::Cut { key } => self.cut.insert(key, ()),
         }
@@ -152,8 +142,8 @@ impl Answers {
     pub(super) fn keep(&mut self, key: Key, settled: &Settled) {
         let too_large = || Settled::error(&RpcError::new(RpcError::INTERNAL, NOT_KEPT));
         let settled = if settled.body.len() > self.most_bytes / 2 { too_large() } else { settled.clone() };
-        let body = std::str::from_utf8(&settled.body).expect("an answer is JSON").into();
-        self.record(&Record::Answered { key, status: settled.status.as_u16(), is_rpc: settled.is_rpc, body });
+        let Settled { status, is_rpc, ref body } = settled;
+        self.record(&Record::Answered { key, status, is_rpc, body });
         self.durability = Durability::Sync;
         self.insert(key, settled);
     }
@@ -190,8 +180,7 @@ impl Answers {
         let mut content = Vec::new();
         write_header(&mut content);
         for (key, settled) in self.kept.iter() {
-            let body = String::from_utf8_lossy(&settled.body);
-            let (status, is_rpc) = (settled.status.as_u16(), settled.is_rpc);
+            let Settled { status, is_rpc, ref body } = *settled;
             write_record(&mut content, &Record::Answered { key, status, is_rpc, body });
         }
         self.cut.iter().for_each(|(key, ())| write_record(&mut content, &Record::Cut { key }));
@@ -225,6 +214,41 @@ fn write_header(buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(HEADER);
 }
 
+/// Writes a record: `answered <key> <status> <rpc or whole> <body>` or `cut <key>`. A body is JSON, which has no line feed,
+/// so that it stands as it is.
 fn write_record(buffer: &mut Vec<u8>, record: &Record<'_>) {
-    line::write(buffer, &serde_json::to_vec(record).expect("a record is JSON"));
+    let text = match record {
+        Record::Answered { key, status, is_rpc, body } => {
+            let form = if *is_rpc { RPC } else { WHOLE };
+            let head = format!("{ANSWERED} {key} {} {form} ", status.as_u16());
+            [head.as_bytes(), body].concat()
+        }
+        Record::Cut { key } => format!("{CUT} {key}").into_bytes(),
+    };
+    line::write(buffer, &text);
+}
+
+const ANSWERED: &str = "answered";
+const CUT: &str = "cut";
+const RPC: &str = "rpc";
+const WHOLE: &str = "whole";
+
+/// Reads a record; `None` for one that this version does not know.
+fn read_record(text: &[u8]) -> Option<Record<'_>> {
+    let mut words = text.splitn(5, |byte| *byte == b' ');
+    let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
+    match word()? {
+        ANSWERED => {
+            let key = Key::read(word()?)?;
+            let status = StatusCode::from_u16(word()?.parse().ok()?).ok()?;
+            let is_rpc = match word()? {
+                RPC => true,
+                WHOLE => false,
+                _ => return None,
+            };
+            Some(Record::Answered { key, status, is_rpc, body: words.next()? })
+        }
+        CUT => Some(Record::Cut { key: Key::read(word()?)? }),
+        _ => None,
+    }
 }

@@ -54,6 +54,8 @@ pub(super) struct SendCall {
     pub(super) history_length: Option<usize>,
     /// `configuration.blocking`.
     pub(super) is_blocking: Option<bool>,
+    /// The bytes of its body.
+    pub(super) bytes: usize,
     /// What is wrong with it unless the platform sends it.
     pub(super) fault_of_strangers: Option<RpcError>,
     /// Whether it is in the form of the Python SDK, and is answered in it.
@@ -75,9 +77,10 @@ impl InboundCall {
             }
             Err(_) => return Self::refused(RpcError::PARSE, "the body is not JSON"),
         };
+        let bytes = body.len();
         drop(body);
         if legacy::is_legacy(&request) {
-            return Self { id: Value::Null, kind: legacy::read(request) };
+            return Self { id: Value::Null, kind: legacy::read(request, bytes) };
         }
         let id = match request.get("id") {
             None | Some(Value::Null) => Value::Null,
@@ -89,7 +92,7 @@ impl InboundCall {
                 RpcError::new(RpcError::VERSION_NOT_SUPPORTED, format!("A2A {version} is not served"))
                     .with_data(json!(VERSIONS)),
             ),
-            None => Kind::read(request),
+            None => Kind::read(request, bytes),
         };
         Self { id, kind }
     }
@@ -123,7 +126,7 @@ fn wrong_version(head: &Parts) -> Option<String> {
 }
 
 impl Kind {
-    fn read(mut request: Map<String, Value>) -> Self {
+    fn read(mut request: Map<String, Value>, bytes: usize) -> Self {
         if request.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return Self::fault(RpcError::INVALID_REQUEST, "jsonrpc is not \"2.0\"");
         }
@@ -131,7 +134,9 @@ impl Kind {
             return Self::fault(RpcError::INVALID_REQUEST, "the request has no method");
         };
         let read = match method {
-            MESSAGE_SEND => return SendCall::read(request).map_or_else(Self::Fault, |call| Self::Send(Box::new(call))),
+            MESSAGE_SEND => {
+                return SendCall::read(request, bytes).map_or_else(Self::Fault, |call| Self::Send(Box::new(call)));
+            }
             TASKS_GET => task_id(&mut request)
                 .and_then(|(id, params)| Ok(Self::GetTask { id, history_length: history_length(&params)? })),
             TASKS_CANCEL => task_id(&mut request).map(|(id, _)| Self::CancelTask { id }),
@@ -181,7 +186,7 @@ fn history_length(fields: &Map<String, Value>) -> Result<Option<usize>, RpcError
 }
 
 impl SendCall {
-    fn read(request: Map<String, Value>) -> Result<Self, RpcError> {
+    fn read(request: Map<String, Value>, bytes: usize) -> Result<Self, RpcError> {
         let Some(params) = request.get("params").and_then(Value::as_object) else {
             return Err(invalid("params is no object"));
         };
@@ -230,6 +235,7 @@ impl SendCall {
             history_length: configuration.map(history_length).transpose()?.flatten(),
             is_blocking: asked("blocking").and_then(Value::as_bool),
             accepted: accepted.collect(),
+            bytes,
             fault_of_strangers,
             is_legacy: false,
             request: Value::Object(request),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use molecule_proto::Part;
+use molecule_proto::{Part, TraceParent, refuse_nul_in_json};
 use serde_json::{Map, Value};
 
 use super::answer::{Settled, failed_error};
@@ -69,7 +69,7 @@ impl Work {
         let Some(task) = run.task.clone() else { return self.answer(cx, key, Vec::new(), Map::new(), false) };
         self.tasks.answered(cx.now, &task, key, State::Working, None);
         let task = self.tasks.view(&task, history_length).unwrap_or_default();
-        self.settle(cx, key, Settled::result(&task));
+        self.settle(cx, key, Settled::result(&task.to_string()));
     }
 
     fn replied(&mut self, cx: &mut Cx<'_>, key: Key, reply: Reply) {
@@ -83,7 +83,8 @@ impl Work {
             }
             return self.answer(cx, key, Vec::new(), Map::new(), completes_task);
         }
-        if let Err(error) = reply.check() {
+        // The text is checked once it is written.
+        if let Err(error) = reply.files().iter().try_for_each(OutgoingFile::check) {
             return self.cannot_send(cx, key, &error);
         }
         let (mut parts, files, metadata, _) = reply.take();
@@ -155,25 +156,31 @@ impl Work {
         cx: &mut Cx<'_>,
         key: Key,
         parts: Vec<Part>,
-        metadata: Map<String, Value>,
+        mut metadata: Map<String, Value>,
         completes_task: bool,
     ) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.phase = Phase::Settled;
-        let is_dropped = run.facts.rule == Rule::Dropped;
-        let said = reply::message(cx.session.uuid(), run.facts.context_id.as_deref(), parts, metadata);
+        if let Some(parent) = run.facts.trace_parent {
+            metadata.entry(TraceParent::KEY).or_insert_with(|| parent.to_string().into());
+        }
+        let (is_dropped, has_parts) = (run.facts.rule == Rule::Dropped, !parts.is_empty());
+        let said = reply::message(&cx.session.uuid(), run.facts.context_id.as_deref(), parts, &metadata);
+        if let Err(error) = refuse_nul_in_json("the reply", &said) {
+            return self.cannot_send(cx, key, &error.into());
+        }
         let settled = match run.task.clone() {
             Some(task) => {
                 let state = if completes_task { State::Completed } else { State::InputRequired };
                 let history_length = run.history_length;
-                let has_parts = said.get("parts").and_then(Value::as_array).is_some_and(|parts| !parts.is_empty());
-                self.tasks.answered(cx.now, &task, key, state, has_parts.then(|| said.clone()));
+                let message = has_parts.then(|| serde_json::from_str(&said).unwrap_or_default());
+                self.tasks.answered(cx.now, &task, key, state, message);
                 match self.tasks.view(&task, history_length) {
-                    Some(task) if !is_dropped => Settled::result(&task),
-                    _ => Settled::result(&said.into()),
+                    Some(task) if !is_dropped => Settled::result(&task.to_string()),
+                    _ => Settled::result(&said),
                 }
             }
-            None => Self::result(&run.facts, said),
+            None => Self::result(&run.facts, &said),
         };
         if settled.body.len() > self.options.limits.answer_bytes {
             let limit = self.options.limits.answer_bytes;

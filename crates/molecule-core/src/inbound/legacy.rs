@@ -16,7 +16,7 @@ pub(super) fn is_legacy(body: &Map<String, Value>) -> bool {
 }
 
 /// Reads such a body as the request of A2A that says the same.
-pub(super) fn read(mut body: Map<String, Value>) -> Kind {
+pub(super) fn read(mut body: Map<String, Value>, bytes: usize) -> Kind {
     let mut text = |key: &str| match body.remove(key) {
         Some(Value::String(text)) if !text.is_empty() => Some(text),
         _ => None,
@@ -50,6 +50,7 @@ pub(super) fn read(mut body: Map<String, Value>) -> Kind {
         key: key.map(|key| Key::of_text(&format!("legacy/{key}"))),
         request: json!({"jsonrpc": "2.0", "method": "message/send", "params": {"message": message}}),
         history_length: None,
+        bytes,
         is_blocking: None,
         fault_of_strangers: None,
         is_legacy: true,

@@ -1,25 +1,49 @@
 //! What is answered for a reply of the handler.
 
-use molecule_proto::{FileContent, Message, Part, Role};
+use molecule_proto::{FileContent, Part};
 use serde_json::{Map, Value, json};
 
 use crate::inbox::attachment::{OutgoingFile, Place};
 
 /// The message of the agent to a message of the conversation `context`, as JSON.
-pub(super) fn message(
-    id: String,
-    context: Option<&str>,
-    parts: Vec<Part>,
-    metadata: Map<String, Value>,
-) -> Map<String, Value> {
-    let mut message = Message::new(parts).with_id(id);
-    message.role = Role::Agent;
-    message.context_id = context.map(str::to_owned);
-    message.metadata = metadata;
-    match Value::from(message) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+///
+/// It is written at once, and not built as values first: most answers are one text, and this is what each call waits for.
+pub(super) fn message(id: &str, context: Option<&str>, parts: Vec<Part>, metadata: &Map<String, Value>) -> String {
+    let mut text = String::with_capacity(160 + parts.iter().filter_map(Part::as_text).map(str::len).sum::<usize>());
+    text.push('{');
+    if let Some(context) = context {
+        text.push_str("\"contextId\":");
+        push_text(&mut text, context);
+        text.push(',');
     }
+    text.push_str("\"kind\":\"message\",\"messageId\":");
+    push_text(&mut text, id);
+    if !metadata.is_empty() {
+        text.push_str(",\"metadata\":");
+        text.push_str(&serde_json::to_string(metadata).expect(KEYS));
+    }
+    text.push_str(",\"parts\":[");
+    for (at, part) in parts.into_iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        match part.as_text() {
+            Some(said) if part.metadata.is_empty() && part.extra.is_empty() => {
+                text.push_str("{\"kind\":\"text\",\"text\":");
+                push_text(&mut text, said);
+                text.push('}');
+            }
+            _ => text.push_str(&serde_json::to_string(&Value::from(part)).expect(KEYS)),
+        }
+    }
+    text.push_str("],\"role\":\"agent\"}");
+    text
+}
+
+const KEYS: &str = "all keys are strings";
+
+fn push_text(json: &mut String, text: &str) {
+    json.push_str(&serde_json::to_string(text).expect("a text is JSON"));
 }
 
 /// The part of a file with a URI, which whoever gets it fetches by itself; `None` for a file of this machine.
@@ -44,12 +68,39 @@ fn described(mut content: FileContent, file: &OutgoingFile) -> FileContent {
 }
 
 /// What a body of the Python SDK is answered with: the text of the reply, or all of it.
-pub(super) fn legacy(message: Map<String, Value>) -> Value {
+pub(super) fn legacy(message: &str) -> Value {
+    let message: Value = serde_json::from_str(message).unwrap_or_default();
     let parts = message.get("parts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let texts: Option<Vec<&str>> = parts.iter().map(|part| part.get("text")?.as_str()).collect();
-    let result = match texts {
-        Some(texts) => texts.join("\n").into(),
-        None => Value::Object(message),
-    };
+    let result = texts.map_or_else(|| message.clone(), |texts| texts.join("\n").into());
     json!({"status": "ok", "result": result})
+}
+
+#[cfg(test)]
+mod tests {
+    use molecule_proto::{Message, Role};
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_written_as_its_type_writes_it() {
+        let metadata = Map::from_iter([("a\"b".to_owned(), json!([1.5, null]))]);
+        let parts = || {
+            vec![
+                Part::text("one\n\u{1f600}\"\u{7}"),
+                Part::text("two").with_metadata("k", "v"),
+                Part::data(json!({"a": 1})),
+                Part::file(FileContent::at("https://h/f").name("f")),
+            ]
+        };
+        for (parts, context, metadata) in
+            [(parts(), Some("c-\"1\""), metadata), (parts(), None, Map::new()), (Vec::new(), None, Map::new())]
+        {
+            let mut message = Message::new(parts.clone()).with_id("m-1");
+            (message.role, message.context_id) = (Role::Agent, context.map(str::to_owned));
+            message.metadata = metadata.clone();
+            let written = self::message("m-1", context, parts, &metadata);
+            assert_eq!(written, serde_json::to_string(&message).unwrap());
+        }
+    }
 }

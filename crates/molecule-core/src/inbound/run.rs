@@ -1,8 +1,8 @@
 //! One message under way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use molecule_proto::{ActivityId, Part};
+use molecule_proto::{ActivityId, Part, TraceParent};
 use serde_json::{Map, Value};
 
 use super::Ticket;
@@ -26,8 +26,10 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     /// What came of it, until it is saved.
     pub(super) settled: Option<Settled>,
+    /// The bytes of its request.
+    pub(super) bytes: usize,
     /// Who waits, with the ids of their requests.
-    waiters: BTreeMap<Ticket, Value>,
+    waiters: Vec<(Ticket, Value)>,
 }
 
 /// Where a message is on its way.
@@ -64,6 +66,8 @@ pub(super) struct Facts {
     /// The id of its row; `None` before it is known who sent it.
     pub(super) row: Option<ActivityId>,
     pub(super) context_id: Option<String>,
+    /// Its position in a trace, which the answer has as well.
+    pub(super) trace_parent: Option<TraceParent>,
     pub(super) is_delegation: bool,
     pub(super) is_legacy: bool,
     pub(super) rule: Rule,
@@ -94,14 +98,14 @@ impl Run {
             is_legacy: call.is_legacy,
             ..Facts::default()
         };
-        let history_length = call.history_length;
+        let (history_length, bytes) = (call.history_length, call.bytes);
         let phase = Phase::Received(Box::new(call));
-        Self { who, task, history_length, facts, phase, settled: None, waiters: BTreeMap::new() }
+        Self { who, task, history_length, facts, phase, settled: None, bytes, waiters: Vec::new() }
     }
 
     /// Has one more caller wait.
     pub(super) fn wait(&mut self, ticket: Ticket, id: Value) {
-        self.waiters.insert(ticket, id);
+        self.waiters.push((ticket, id));
         if let Phase::Running(flag) = &self.phase {
             flag.unset();
         }
@@ -109,13 +113,13 @@ impl Run {
 
     /// Notes that a caller is gone. A handler for which nobody waits is told.
     pub(super) fn hang_up(&mut self, ticket: Ticket) {
-        self.waiters.remove(&ticket);
+        self.waiters.retain(|(other, _)| *other != ticket);
         if let (Phase::Running(flag), true) = (&self.phase, self.waiters.is_empty()) {
             flag.set();
         }
     }
 
-    pub(super) fn into_waiters(self) -> BTreeMap<Ticket, Value> {
+    pub(super) fn into_waiters(self) -> Vec<(Ticket, Value)> {
         self.waiters
     }
 }
@@ -131,6 +135,7 @@ impl Facts {
         Self {
             row: Some(message.id().clone()),
             context_id: message.context_id().map(str::to_owned),
+            trace_parent: message.trace_parent(),
             is_delegation: message.message_metadata().contains_key("delegation_id"),
             is_legacy,
             rule,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use http::StatusCode;
 use molecule_proto::{ActivityRow, RpcError, Time, Wake};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::admit::{Caller, Who};
 use super::answer::{Answer, Settled, busy_answer, busy_error};
@@ -34,7 +34,9 @@ pub(super) struct Work {
     pub(super) options: ServerOptions,
     pub(super) answers: Answers,
     pub(super) saves: Saves,
-    pub(super) runs: BTreeMap<Key, Run>,
+    pub(super) runs: BTreeMap<Key, Box<Run>>,
+    /// The bytes of their requests.
+    bytes: usize,
     /// The messages that callers wait for.
     pub(super) tickets: BTreeMap<Ticket, Key>,
     made: u64,
@@ -59,6 +61,7 @@ impl Work {
         Self {
             saves: Saves::new(Slot::Answers, cx.session.config().inbox.durable),
             runs: BTreeMap::new(),
+            bytes: 0,
             tickets: BTreeMap::new(),
             made: 0,
             queue: VecDeque::new(),
@@ -84,7 +87,9 @@ impl Work {
             Kind::GetTask { id, history_length } => self.tasks.get(cx.now, &who, &id, history_length),
             Kind::CancelTask { id } => self.cancel_task(cx, &who, &id),
         };
-        Answer::Ready(told.map_or_else(|error| Settled::error(&error), |task| Settled::result(&task)).answer(&id))
+        Answer::Ready(
+            told.map_or_else(|error| Settled::error(&error), |task| Settled::result(&task.to_string())).answer(&id),
+        )
     }
 
     fn send(&mut self, cx: &mut Cx<'_>, who: Who, id: &Value, mut call: SendCall) -> Answer {
@@ -99,9 +104,9 @@ impl Work {
             return refused(&RpcError::new(RpcError::CONTENT_TYPE_NOT_SUPPORTED, text));
         }
         if let Some(nonce) = call.nonce() {
-            let metadata = serde_json::Map::from_iter([(REACHABILITY.to_owned(), nonce.into())]);
-            let answer = reply::message(cx.session.uuid(), call.text("contextId"), Vec::new(), metadata);
-            return Answer::Ready(Settled::result(&answer.into()).answer(id));
+            let metadata = Map::from_iter([(REACHABILITY.to_owned(), nonce.into())]);
+            let answer = reply::message(&cx.session.uuid(), call.text("contextId"), Vec::new(), &metadata);
+            return Answer::Ready(Settled::result(&answer).answer(id));
         }
         let known = call.key;
         let key = match (known, &who) {
@@ -116,7 +121,7 @@ impl Work {
         if let Some(settled) = self.answers.get(key) {
             return Answer::Ready(settled.answer(id));
         }
-        if self.is_busy() {
+        if self.is_busy(call.bytes) {
             let is_told_by_id = known.is_some() && !call.is_legacy;
             return self.busy(&who, is_told_by_id.then_some(key), id);
         }
@@ -139,9 +144,10 @@ impl Work {
         let is_looked_up =
             self.options.look_up_senders && who == Who::Platform && cx.session.dialect != Some(Dialect::April);
         let working = task.as_deref().filter(|_| is_later).and_then(|task| self.tasks.view(task, call.history_length));
-        self.runs.insert(key, Run::new(who.clone(), task, call));
+        self.bytes += call.bytes;
+        self.runs.insert(key, Box::new(Run::new(who.clone(), task, call)));
         let answer = match working {
-            Some(task) => Answer::Ready(Settled::result(&task).answer(id)),
+            Some(task) => Answer::Ready(Settled::result(&task.to_string()).answer(id)),
             None => Answer::Later(self.wait_for(key, id)),
         };
         match who {
@@ -189,25 +195,31 @@ impl Work {
     /// Answers a message that is not handled here with a message without parts: the agent's own, or one that the inbox has.
     fn answer_empty(&mut self, cx: &mut Cx<'_>, key: Key) {
         let Some(run) = self.runs.get(&key) else { return };
-        let answer = reply::message(cx.session.uuid(), run.facts.context_id.as_deref(), Vec::new(), Default::default());
+        let answer = reply::message(&cx.session.uuid(), run.facts.context_id.as_deref(), Vec::new(), &Map::new());
         if let Some(task) = run.task.clone() {
             self.tasks.left(cx.now, &task, key);
         }
-        self.release(key, &Settled::result(&answer.into()));
+        self.release(key, &Settled::result(&answer));
     }
 
     /// Gives the answer to all who wait for a message, which is under way no longer.
     pub(super) fn release(&mut self, key: Key, settled: &Settled) {
-        let Some(run) = self.runs.remove(&key) else { return };
+        let Some(run) = self.remove(key) else { return };
         for (ticket, id) in run.into_waiters() {
             self.tickets.remove(&ticket);
             self.turns.push_back(Turn::Answer(ticket, Answer::Ready(settled.answer(&id))));
         }
     }
 
+    fn remove(&mut self, key: Key) -> Option<Box<Run>> {
+        let run = self.runs.remove(&key)?;
+        self.bytes -= run.bytes;
+        Some(run)
+    }
+
     /// Tells all who wait for a message that it is not handled now.
     pub(super) fn release_busy(&mut self, cx: &mut Cx<'_>, key: Key) {
-        let Some(run) = self.runs.remove(&key) else { return };
+        let Some(run) = self.remove(key) else { return };
         if let Some(task) = &run.task {
             self.tasks.left(cx.now, task, key);
         }
@@ -236,10 +248,12 @@ impl Work {
         }
     }
 
-    /// Returns whether there is no room for another message.
-    fn is_busy(&self) -> bool {
+    /// Returns whether there is no room for another message of so many bytes. One alone has always room.
+    fn is_busy(&self, bytes: usize) -> bool {
         let limits = &self.options.limits;
-        self.drain_until.is_some() || self.runs.len() >= limits.handlers + limits.queue
+        self.drain_until.is_some()
+            || self.runs.len() >= limits.handlers + limits.queue
+            || (!self.runs.is_empty() && self.bytes + bytes > limits.body_budget)
     }
 
     /// Returns whether an answer can have one of these modes.
@@ -272,7 +286,7 @@ impl Work {
                 running.flag.set();
             }
             self.queue.retain(|waiting| *waiting != key);
-            self.settle(cx, key, Settled::result(&task));
+            self.settle(cx, key, Settled::result(&task.to_string()));
         }
         Ok(task)
     }
@@ -360,10 +374,10 @@ impl Work {
     }
 
     /// What is answered for a reply that is there.
-    pub(super) fn result(facts: &Facts, message: serde_json::Map<String, Value>) -> Settled {
+    pub(super) fn result(facts: &Facts, message: &str) -> Settled {
         match facts.is_legacy {
             true => Settled::whole(StatusCode::OK, &reply::legacy(message)),
-            false => Settled::result(&message.into()),
+            false => Settled::result(message),
         }
     }
 }

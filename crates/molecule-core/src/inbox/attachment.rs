@@ -305,7 +305,7 @@ impl OutgoingFile {
     }
 
     /// Checks that the file can be kept in the journal and named to the platform.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let place = match &self.place {
             Place::Path(path) => path.to_str().filter(|path| !path.is_empty()).ok_or_else(|| {
                 Error::config("the path of an attachment is not Unicode, or empty", "give the file another name")

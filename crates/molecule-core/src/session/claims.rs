@@ -12,7 +12,10 @@ const MOST: usize = 10_000;
 /// The messages that one side has, so that the other leaves them alone.
 #[derive(Debug)]
 pub(crate) struct Claims {
-    pushed: Recent<Pushed>,
+    /// The messages that a push handles, at most as many as the server takes.
+    running: BTreeSet<Key>,
+    /// The messages that a push has handled.
+    pushed: Recent<()>,
     /// The messages that wait in the running inbox, or are handled by it.
     held: BTreeSet<Key>,
     /// The messages that the inbox has handled.
@@ -30,7 +33,7 @@ pub(crate) enum Pushed {
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { pushed: Recent::new(MOST), held: BTreeSet::new(), handled: Recent::new(MOST) }
+        Self { running: BTreeSet::new(), pushed: Recent::new(MOST), held: BTreeSet::new(), handled: Recent::new(MOST) }
     }
 }
 
@@ -42,20 +45,19 @@ impl Claims {
         if (is_inbox_running && self.held.contains(&key)) || self.handled.contains(key) {
             return false;
         }
-        self.pushed.insert(key, Pushed::Running);
+        self.running.insert(key);
         true
     }
 
     /// Records that a push has handled a message, in this process or an earlier one.
     pub(crate) fn push_handled(&mut self, key: Key) {
-        self.pushed.insert(key, Pushed::Handled);
+        self.running.remove(&key);
+        self.pushed.insert(key, ());
     }
 
     /// Gives a message up that a push did not handle.
     pub(crate) fn push_left(&mut self, key: Key) {
-        if self.pushed.get(key) == Some(&Pushed::Running) {
-            self.pushed.remove(key);
-        }
+        self.running.remove(&key);
     }
 }
 
@@ -68,7 +70,10 @@ impl Claims {
 
     /// Returns what a push has made of a message; `None` if none has it.
     pub(crate) fn pushed(&self, key: Key) -> Option<Pushed> {
-        self.pushed.get(key).copied()
+        match self.pushed.contains(key) {
+            true => Some(Pushed::Handled),
+            false => self.running.contains(&key).then_some(Pushed::Running),
+        }
     }
 
     /// Claims a message for the inbox.

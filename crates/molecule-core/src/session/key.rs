@@ -25,6 +25,12 @@ impl Key {
         Self(u128::from_be_bytes(*half))
     }
 
+    /// Reads 32 hexadecimal digits.
+    pub(crate) fn read(digits: &str) -> Option<Self> {
+        let is_key = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_key.then(|| u128::from_str_radix(digits, 16).ok()).flatten().map(Self)
+    }
+
     /// The row of a key that [`of_row`](Self::of_row) made.
     pub(crate) fn row(self) -> ActivityId {
         uuid_text(self.0).parse().expect("the text has the form of a UUID")
@@ -58,9 +64,7 @@ impl Serialize for Key {
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let digits = String::deserialize(deserializer)?;
-        let is_key = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let number = is_key.then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
-        number.map(Self).ok_or_else(|| D::Error::custom("expected 32 hexadecimal digits"))
+        Self::read(&digits).ok_or_else(|| D::Error::custom("expected 32 hexadecimal digits"))
     }
 }
 
