@@ -19,7 +19,7 @@ use molecule_core::{
     PeerCall, PeerUrl, QueueOutcome, Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle,
     Report, Result, WaitFor,
 };
-use molecule_host::{SharedSession, Stopper};
+use molecule_host::{Host, SharedSession, Stopper};
 
 use crate::builder::AgentBuilder;
 use crate::driver::Driver;
@@ -421,6 +421,12 @@ impl Agent {
     #[doc(hidden)]
     pub async fn load_inbound_secret(&self) -> Result<()> {
         self.driver.call(LoadInboundSecret::new()).await
+    }
+
+    /// The session and the host of the agent, for crates that stand on this facade. Outside semver.
+    #[doc(hidden)]
+    pub fn parts(&self) -> (&SharedSession, &Host) {
+        (&self.session, self.driver.host())
     }
 
     /// The id of the agent's workspace.

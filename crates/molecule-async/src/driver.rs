@@ -43,6 +43,10 @@ impl Driver {
         Self(Arc::new(Shared { session, host, client, loops: Loops::default() }))
     }
 
+    pub(crate) fn host(&self) -> &Host {
+        &self.0.host
+    }
+
     /// Drives a call to its end.
     pub(crate) fn call<M, T>(&self, machine: M) -> CancelOnDrop<M>
     where

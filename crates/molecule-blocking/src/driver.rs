@@ -51,6 +51,10 @@ impl Driver {
         Self { session, host, client }
     }
 
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Drives a call to its end.
     pub(crate) fn call<M, T>(&self, machine: M) -> Result<T>
     where

@@ -5,7 +5,7 @@ mod dead_letters;
 mod download;
 mod failures;
 pub(crate) mod feed;
-mod file_name;
+pub(crate) mod file_name;
 pub(crate) mod form;
 pub(crate) mod journal;
 pub(crate) mod message;

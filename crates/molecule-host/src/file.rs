@@ -23,7 +23,7 @@ use std::time::SystemTime;
 use molecule_core::effect::{Durability, Slot, Stored};
 use zeroize::Zeroizing;
 
-pub(crate) use self::directory::make as make_directory;
+pub(crate) use self::directory::{ensure as ensure_directory, make as make_directory};
 pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
 use self::append::Appends;

@@ -18,6 +18,7 @@ use crate::plugins::{ChosenBy, Plugins, Unpacking};
 use crate::receiving::Receiving;
 use crate::store::{Store, StoreError};
 use crate::uploading::read_file;
+use crate::uploads::Uploads;
 
 /// Performs the host acts of one agent on its store, and holds the locks that it took.
 ///
@@ -28,6 +29,7 @@ pub struct Host(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     plugins: Option<Plugins>,
+    uploads: Option<Uploads>,
     locks: Mutex<Locks>,
     leftovers: Arc<Leftovers>,
 }
@@ -49,25 +51,44 @@ struct Locks {
 impl Host {
     /// Creates the host of the agent with this store. It has no directory for plugins.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self::of(store, None, Arc::default())
+        let (locks, leftovers) = (Mutex::default(), Arc::default());
+        Self::of(Shared { store, plugins: None, uploads: None, locks, leftovers })
     }
 
     /// Creates a host on the same store with this directory for plugins, which is created by the first install.
     #[must_use]
     pub fn with_plugins(&self, directory: PathBuf, chosen_by: ChosenBy) -> Self {
-        let plugins = Plugins::new(directory, chosen_by);
-        Self::of(Arc::clone(&self.0.store), Some(plugins), Arc::clone(&self.0.leftovers))
+        Self::of(Shared { plugins: Some(Plugins::new(directory, chosen_by)), ..self.beside() })
     }
 
-    fn of(store: Arc<dyn Store>, plugins: Option<Plugins>, leftovers: Arc<Leftovers>) -> Self {
-        Self(Arc::new(Shared { store, plugins, locks: Mutex::default(), leftovers }))
+    /// Creates a host on the same store with this directory for files that the platform hands over, which is created by
+    /// the first of them.
+    #[must_use]
+    pub fn with_uploads(&self, directory: PathBuf) -> Self {
+        Self::of(Shared { uploads: Some(Uploads::new(directory)), ..self.beside() })
+    }
+
+    fn of(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// What a host on the same store has, with no lock taken.
+    fn beside(&self) -> Shared {
+        let Shared { store, plugins, uploads, leftovers, locks: _ } = &*self.0;
+        let (store, leftovers, locks) = (Arc::clone(store), Arc::clone(leftovers), Mutex::default());
+        Shared { store, plugins: plugins.clone(), uploads: uploads.clone(), locks, leftovers }
     }
 
     /// Creates a host on the same store with separate locks. The driver of a machine drops it with the machine, so that
     /// no lock outlives the run that took it, however the run ended.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::of(Arc::clone(&self.0.store), self.0.plugins.clone(), Arc::clone(&self.0.leftovers))
+        Self::of(self.beside())
+    }
+
+    /// The directory of files that the platform hands over; `None` if the agent's own files are in no directory.
+    pub fn uploads(&self) -> Option<Uploads> {
+        self.0.uploads.clone()
     }
 
     /// Performs an act. It waits for the disk and for a `setup.sh`, never for a lock. A failure is an outcome too.

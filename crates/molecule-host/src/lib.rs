@@ -16,6 +16,7 @@
 //! | `.lock` | nothing; the loop holds an advisory lock on it |
 //! | `….tmp` | an unfinished write; one that a crash left is removed after ten minutes |
 //! | `….damaged-<seconds>` | the damaged content of a slot: no credential, or no journal |
+//! | `uploads/<16 digits>-<name>` | a file that the platform handed over to the agent's server |
 //! | `plugins/<name>` | a complete plugin; a new version replaces the old one as a whole |
 //! | `plugins/.lock-<name>` | nothing; an install or removal of the plugin holds an advisory lock on it |
 //! | `plugins/.receipts/<name>.json` | the plugin's receipt: what was installed, and from which source |
@@ -54,10 +55,14 @@ mod store;
 #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
 #[doc(hidden)]
 pub mod tls;
+#[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+#[doc(hidden)]
+pub mod tls_server;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub mod trace;
 mod undelivered;
 mod uploading;
+mod uploads;
 
 pub use builder::{AgentBuilder, Client};
 pub use ca_file::with_ca_file;
@@ -77,6 +82,7 @@ pub use storage::Storage;
 pub use store::{Store, StoreError};
 pub use undelivered::Undelivered;
 pub use uploading::Uploading;
+pub use uploads::{Batch, Uploads};
 
 pub use molecule_core::effect::{Durability, Slot, Stored};
 

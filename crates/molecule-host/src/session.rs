@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use molecule_core::Config;
 use molecule_core::effect::{Effect, EffectId};
 use molecule_core::machine::{Cx, MAX_STEPS, Machine, Now, Session, Step, Wake};
+use molecule_core::{Config, Event};
 
 use crate::clock::Clock;
 use crate::environment::seed;
@@ -62,6 +62,11 @@ impl SharedSession {
     /// Creates the span of a call or a loop, as a child of its caller's span.
     pub fn span(&self, operation: &'static str) -> Span {
         self.0.listener.span(operation)
+    }
+
+    /// Tells an event that no machine reports to the application, outside the session's lock.
+    pub fn tell(&self, event: &Event) {
+        self.0.listener.tell(event);
     }
 
     /// Locks the session for one act of a machine. `now` is the time that the driver has read; with `None` it is read

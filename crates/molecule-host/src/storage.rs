@@ -74,11 +74,15 @@ impl Storage {
     /// # Errors
     /// `Config` if the home or the directory is an empty path.
     pub fn host(self, id: &WorkspaceId, plugins_dir: Option<PathBuf>) -> Result<Host> {
-        let beside = match &self {
-            Self::Dir(home) => Some((home.join(id.as_str()).join("plugins"), self.chosen_by())),
+        let own = match &self {
+            Self::Dir(home) => Some((home.join(id.as_str()), self.chosen_by())),
             Self::Memory | Self::Custom(_) => None,
         };
-        let host = Host::new(self.open(id)?);
+        let mut host = Host::new(self.open(id)?);
+        if let Some((Ok(own), _)) = own.as_ref().map(|(own, by)| (std::path::absolute(own), by)) {
+            host = host.with_uploads(own.join("uploads"));
+        }
+        let beside = own.map(|(own, by)| (own.join("plugins"), by));
         let chosen = plugins_dir.map(|directory| (directory, ChosenBy::PluginsDir));
         let Some((directory, chosen_by)) = chosen.or(beside) else { return Ok(host) };
         let directory = std::path::absolute(directory).map_err(|_| {

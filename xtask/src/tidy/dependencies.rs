@@ -17,7 +17,7 @@ const HOUSE: [(&str, &[&str]); 11] = [
     ("molecule-host", &["molecule-core", "molecule-proto"]),
     ("molecule-blocking", &["molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-async", &["molecule-core", "molecule-host", "molecule-proto"]),
-    ("molecule-serve", &["molecule-core", "molecule-proto"]),
+    ("molecule-serve", &["molecule-async", "molecule-blocking", "molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-platform", &["molecule-proto"]),
     ("molecule-conformance", &["molecule-core", "molecule-host"]),
     ("molecule-sim", &["molecule-core", "molecule-host", "molecule-platform", "molecule-proto"]),

@@ -5,8 +5,15 @@ use super::source::{After, Path, Source};
 use super::tree::Tree;
 use super::{Finding, finding};
 
-const CRATES: [&str; 6] =
-    ["molecule-proto", "molecule-plugin", "molecule-core", "molecule-blocking", "molecule-async", "molecule-platform"];
+const CRATES: [&str; 7] = [
+    "molecule-proto",
+    "molecule-plugin",
+    "molecule-core",
+    "molecule-blocking",
+    "molecule-async",
+    "molecule-serve",
+    "molecule-platform",
+];
 const PURE: [&str; 3] = ["molecule-proto", "molecule-plugin", "molecule-core"];
 
 /// A forbidden path or call, and the place where such code belongs.

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use molecule_proto::{Token, WorkspaceId};
@@ -34,6 +35,8 @@ pub struct ServerOptions {
     bad_token: Option<String>,
     pub(crate) look_up_senders: bool,
     pub(crate) task_mode: bool,
+    tls: Option<(PathBuf, PathBuf)>,
+    uploads: Option<PathBuf>,
     pub(crate) limits: ServerLimits,
     pub(crate) drain: Duration,
 }
@@ -49,10 +52,15 @@ pub struct ServerLimits {
     pub head_time: Duration,
     /// The most bytes of a request's body, 1 KiB to 1 GiB; 16 MiB by default, as much as the platform passes on.
     pub body_bytes: usize,
-    /// The longest wait for the next bytes of a body, 0.1 s to 1 h; 10 s by default.
+    /// The longest wait for the next bytes of a body, and for the reader of an answer to take some, 0.1 s to 1 h; 10 s by default.
     pub body_gap: Duration,
     /// The time in which a body must have come, from [`body_gap`](Self::body_gap) to 1 h; 60 s by default.
     pub body_time: Duration,
+    /// The most bytes of a form with files that the platform hands over, 1 KiB to 64 GiB; 100 MiB by default. A form has at
+    /// most 64 files.
+    pub upload_bytes: usize,
+    /// The time in which such a form must have come, from [`body_gap`](Self::body_gap) to 24 h; 10 min by default.
+    pub upload_time: Duration,
     /// The most bytes of an answer, 1 KiB to 1 GiB; 64 MiB by default, as much as the platform takes.
     pub answer_bytes: usize,
     /// The most connections, 1 to 1,000,000; 512 by default.
@@ -93,6 +101,8 @@ impl Default for ServerLimits {
             body_bytes: 16 * MIB,
             body_gap: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
+            upload_bytes: 100 * MIB,
+            upload_time: Duration::from_secs(600),
             answer_bytes: 64 * MIB,
             connections: 512,
             connections_per_address: 64,
@@ -121,6 +131,8 @@ impl ServerLimits {
         within("the limit of a body", self.body_bytes, KIB, GIB)?;
         within_time("the wait for the next bytes of a body", self.body_gap, tenth, HOUR)?;
         within_time("the time for a body", self.body_time, self.body_gap, HOUR)?;
+        within("the limit of a form with files", self.upload_bytes, KIB, 64 * GIB)?;
+        within_time("the time for a form with files", self.upload_time, self.body_gap, 24 * HOUR)?;
         within("the limit of an answer", self.answer_bytes, KIB, GIB)?;
         within("the number of connections", self.connections, 1, 1_000_000)?;
         within("the number of connections of an address", self.connections_per_address, 1, self.connections)?;
@@ -145,6 +157,8 @@ impl Default for ServerOptions {
             bad_token: None,
             look_up_senders: true,
             task_mode: false,
+            tls: None,
+            uploads: None,
             limits: ServerLimits::default(),
             drain: Duration::from_secs(30),
         }
@@ -201,6 +215,21 @@ impl ServerOptions {
         self
     }
 
+    /// Has the server speak TLS itself, with the certificate and the private key in these files, each in PEM; the certificates
+    /// of its authorities stand behind its own. They are read again when they are renewed. By default the server speaks plain
+    /// HTTP, and a proxy before it ends TLS.
+    pub fn tls(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some((certificates.into(), key.into()));
+        self
+    }
+
+    /// Sets the directory for files that the platform hands over; by default `uploads` in the agent's own directory. An agent
+    /// whose own files are in no directory takes files only with this option.
+    pub fn uploads_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.uploads = Some(directory.into());
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: ServerLimits) -> Self {
         self.limits = limits;
@@ -211,6 +240,16 @@ impl ServerOptions {
     pub fn drain(mut self, limit: Duration) -> Self {
         self.drain = limit;
         self
+    }
+
+    /// Returns the files of the certificates and of the key, if the server speaks TLS.
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        self.tls.as_ref().map(|(certificates, key)| (&**certificates, &**key))
+    }
+
+    /// Returns the directory for files that the platform hands over, if one was given.
+    pub fn given_uploads_dir(&self) -> Option<&Path> {
+        self.uploads.as_deref()
     }
 
     /// Returns the limits.

@@ -18,7 +18,7 @@ pub(super) fn check(directory: &Path) -> Result<bool, StoreError> {
 }
 
 /// Creates the directory and its parents if they are missing. Existing directories keep their modes.
-pub(super) fn ensure(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn ensure(directory: &Path) -> Result<(), StoreError> {
     if check(directory)? {
         return Ok(());
     }

@@ -1,0 +1,103 @@
+//! The answers of a server: what the core decides about a request, and who waits for what.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use molecule_core::machines::{self, Caller, InboundCall, Refusal, Ticket};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+use crate::body::Pieces;
+use crate::driver::Driver;
+use crate::facade::Facade;
+use crate::ingest::ingest;
+use crate::service::{Admission, Answer, Service};
+
+/// A body above this length is parsed on a thread for blocking work.
+const LARGE: usize = 256 * 1024;
+
+impl<F: Facade> Service for Arc<Driver<F>> {
+    type Caller = Caller;
+
+    fn admit(&self, head: &Parts, from: IpAddr) -> Admission<Caller> {
+        match self.decide(|state, cx| state.inbound.admit(cx, head, from)) {
+            machines::Admission::Answer(answer) => Admission::Answer(answer),
+            machines::Admission::Read(caller) => Admission::Call(caller),
+            machines::Admission::Ingest(_) => Admission::Ingest,
+            machines::Admission::Other(_) if self.hook.is_some() => Admission::Other,
+            machines::Admission::Other(_) => Admission::Answer(Refusal::NotFound.answer()),
+            machines::Admission::Close => Admission::Cut,
+        }
+    }
+
+    async fn call(&self, caller: Caller, head: Parts, body: Bytes) -> Answer {
+        let call = if body.len() > LARGE {
+            let read = spawn_blocking(move || InboundCall::read(&head, body));
+            // It does not panic, and the runtime ends with the server.
+            let Ok(call) = read.await else { return Answer::Cut };
+            call
+        } else {
+            InboundCall::read(&head, body)
+        };
+        let (sender, later) = oneshot::channel();
+        let answer = self.decide(|state, cx| {
+            let answer = state.inbound.handle(cx, caller, call);
+            if let machines::Answer::Later(ticket) = answer {
+                state.waiting.insert(ticket, sender);
+            }
+            answer
+        });
+        let waiting = match answer {
+            machines::Answer::Later(ticket) => Some(Waiting { driver: self, ticket }),
+            machines::Answer::Ready(_) | machines::Answer::Cut => None,
+        };
+        self.advance();
+        let answer = match waiting {
+            Some(_) => later.await.unwrap_or(machines::Answer::Cut),
+            None => answer,
+        };
+        drop(waiting);
+        match answer {
+            machines::Answer::Ready(answer) => Answer::Ready(answer),
+            machines::Answer::Cut | machines::Answer::Later(_) => Answer::Cut,
+        }
+    }
+
+    async fn ingest(&self, head: Parts, body: Pieces) -> Answer {
+        Answer::Ready(ingest(&self.host, &head, body, self.upload_bytes).await)
+    }
+
+    async fn other(&self, head: Parts, body: Bytes) -> Answer {
+        let Some(hook) = self.hook.clone() else { return Answer::Cut };
+        let asked = spawn_blocking(move || hook(http::Request::from_parts(head, body)));
+        Answer::Ready(match asked.await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Refusal::NotFound.answer(),
+            Err(_) => crate::answer::failed(),
+        })
+    }
+}
+
+/// A caller that waits. It hangs up when this is dropped before the answer.
+struct Waiting<'a, F: Facade> {
+    driver: &'a Arc<Driver<F>>,
+    ticket: Ticket,
+}
+
+impl<F: Facade> Drop for Waiting<'_, F> {
+    fn drop(&mut self) {
+        let is_gone = {
+            let mut state = self.driver.lock();
+            let is_gone = state.waiting.remove(&self.ticket).is_some();
+            if is_gone {
+                state.inbound.hang_up(self.ticket);
+            }
+            is_gone
+        };
+        if is_gone {
+            self.driver.advance();
+        }
+    }
+}

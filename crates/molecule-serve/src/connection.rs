@@ -1,0 +1,118 @@
+//! The life of a connection: it waits for a request, has it answered, and waits again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::ServerLimits;
+use crate::answer::last_words;
+use crate::budget::Budget;
+use crate::connections::{Connections, Slot};
+use crate::exchange::{After, exchange};
+use crate::head::Refusal;
+use crate::race::race;
+use crate::service::Service;
+use crate::tls::Tls;
+use crate::wire::Wire;
+
+/// How long a connection whose end was announced is read from, so that the other side sees the last answer and no reset.
+const LINGER: Duration = Duration::from_secs(2);
+
+const TOO_SLOW: Refusal =
+    Refusal { status: StatusCode::REQUEST_TIMEOUT, why: "the head of the request came too slowly" };
+
+/// What the connections of one server share.
+pub(crate) struct Serving<S> {
+    pub(crate) service: S,
+    pub(crate) limits: ServerLimits,
+    pub(crate) budget: Budget,
+    pub(crate) connections: Connections,
+    pub(crate) tls: Tls,
+    is_draining: AtomicBool,
+}
+
+impl<S: Service> Serving<S> {
+    pub(crate) fn new(service: S, limits: ServerLimits, tls: Tls) -> Self {
+        let budget = Budget::new(limits.body_budget);
+        let connections = Connections::new(limits.connections, limits.connections_per_address);
+        Self { service, limits, budget, connections, tls, is_draining: AtomicBool::new(false) }
+    }
+
+    /// Says with each answer from now on that the connection is closed after it.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<S: Service>(serving: Arc<Serving<S>>, slot: Slot, stream: TcpStream, from: IpAddr) {
+    let patience = serving.limits.head_time;
+    if !slot.is_let_in(patience).await {
+        return;
+    }
+    let Ok(Some(stream)) = timeout(patience, serving.tls.accept(stream)).await else { return };
+    requests(&serving, &slot, Wire::new(stream), from).await;
+}
+
+async fn requests<S: Service>(serving: &Serving<S>, slot: &Slot, mut wire: Wire, from: IpAddr) {
+    let limits = &serving.limits;
+    let mut patience = limits.head_time;
+    loop {
+        if first_byte(slot, &mut wire, patience).await.is_none() {
+            // What says nothing is closed without a word.
+            let _ = timeout(LINGER, wire.finish(b"")).await;
+            return;
+        }
+        slot.busy();
+        let refusal = match timeout(limits.head_time, wire.read_head(limits.head_bytes)).await {
+            Ok(Ok(true)) => None,
+            Ok(Ok(false)) => return,
+            Ok(Err(refusal)) => Some(refusal),
+            Err(_) => Some(TOO_SLOW),
+        };
+        if let Some(refusal) = refusal {
+            return close(wire, last_words(refusal).as_bytes()).await;
+        }
+        // In a box, so that a connection that waits is small.
+        wire = match Box::pin(exchange(serving, slot, wire, from)).await {
+            After::Open(wire) => wire,
+            After::Close(wire) => return close(wire, b"").await,
+            After::Gone => return,
+        };
+        if !wire.course().is_read() || !slot.idle() {
+            return close(wire, b"").await;
+        }
+        wire.rest();
+        patience = limits.idle;
+    }
+}
+
+/// Waits for a request. What has come already is served even where the connection has to leave: the platform does not send
+/// a message again of which it knows that it was written.
+async fn first_byte(slot: &Slot, wire: &mut Wire, patience: Duration) -> Option<()> {
+    let told_to_leave = async {
+        slot.told_to_leave().await;
+        None
+    };
+    let waiting = race(wire.first_byte(), told_to_leave);
+    timeout(patience, waiting).await.ok().flatten()
+}
+
+/// Closes a connection. A close while bytes are unread would reset it, and the last answer might be lost with it.
+async fn close(mut wire: Wire, last_words: &[u8]) {
+    let closing = async {
+        if wire.finish(last_words).await.is_ok() {
+            wire.drain().await;
+        }
+    };
+    let _ = timeout(LINGER, closing).await;
+}

@@ -1,0 +1,127 @@
+//! One request and its answer, by hyper.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep_until};
+
+use crate::answer::{AnswerBody, close_after, refused};
+use crate::body::Pieces;
+use crate::budget::Taken;
+use crate::connection::Serving;
+use crate::connections::Slot;
+use crate::head::Refusal;
+use crate::service::{Admission, Answer, Service};
+use crate::wire::{Course, Wire};
+
+/// The most bytes that hyper buffers of a request's body before somebody takes them.
+const BODY_BUFFER: usize = 64 * 1024;
+
+/// The connection after an exchange.
+pub(crate) enum After {
+    /// It can carry another request.
+    Open(Wire),
+    /// It is to be closed, after the other side has read the answer.
+    Close(Wire),
+    /// It is gone, or is to be cut.
+    Gone,
+}
+
+/// hyper closes the connection of a request whose service fails.
+const WITHOUT_ANSWER: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
+/// Has hyper read the request whose head was checked, and write its answer.
+pub(crate) async fn exchange<S: Service>(serving: &Serving<S>, slot: &Slot, wire: Wire, from: IpAddr) -> After {
+    let course = Arc::clone(wire.course());
+    let service = service_fn(|request| answer(serving, slot, &course, request, from));
+    let mut builder = http1::Builder::new();
+    // The head was read within its time, and is here as a whole.
+    builder.header_read_timeout(None).max_buf_size(BODY_BUFFER.max(serving.limits.head_bytes + 1));
+    let mut connection = builder.serve_connection(TokioIo::new(wire), service);
+    let is_open = {
+        let mut stalled = pin!(sleep_until(Instant::now()));
+        let mut written = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(ended.is_ok().then_some(false));
+            }
+            if course.is_sent() {
+                return Poll::Ready(Some(true));
+            }
+            if !course.is_taken() {
+                return Poll::Pending;
+            }
+            // An answer that nobody reads is given up.
+            loop {
+                if written != Some(course.written()) {
+                    written = Some(course.written());
+                    stalled.as_mut().reset(Instant::now() + serving.limits.body_gap);
+                }
+                if stalled.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                if written == Some(course.written()) {
+                    return Poll::Ready(None);
+                }
+            }
+        })
+        .await
+    };
+    match is_open {
+        Some(true) => After::Open(connection.into_parts().io.into_inner()),
+        Some(false) => After::Close(connection.into_parts().io.into_inner()),
+        None => After::Gone,
+    }
+}
+
+async fn answer<S: Service>(
+    serving: &Serving<S>,
+    slot: &Slot,
+    course: &Arc<Course>,
+    request: Request<Incoming>,
+    from: IpAddr,
+) -> Result<Response<AnswerBody>, io::Error> {
+    let (head, body) = request.into_parts();
+    let service = &serving.service;
+    // The memory of the body is taken until it is answered: until then somebody holds what was read of it.
+    let (answer, memory) = match service.admit(&head, from) {
+        Admission::Answer(answer) => (Answer::Ready(answer), Taken::default()),
+        Admission::Cut => (Answer::Cut, Taken::default()),
+        Admission::Call(caller) => match read(serving, body).await {
+            Ok((body, memory)) => (service.call(caller, head, body).await, memory),
+            Err(refusal) => (Answer::Ready(refused(refusal)), Taken::default()),
+        },
+        Admission::Other => match read(serving, body).await {
+            Ok((body, memory)) => (service.other(head, body).await, memory),
+            Err(refusal) => (Answer::Ready(refused(refusal)), Taken::default()),
+        },
+        Admission::Ingest => {
+            let answer = match Pieces::of_form(body, &serving.limits) {
+                Ok(pieces) => service.ingest(head, pieces).await,
+                Err(refusal) => Answer::Ready(refused(refusal)),
+            };
+            (answer, Taken::default())
+        }
+    };
+    drop(memory);
+    let Answer::Ready(mut answer) = answer else { return Err(WITHOUT_ANSWER.into()) };
+    if !course.is_read() || serving.is_draining() || slot.leaves_after_answer() {
+        close_after(&mut answer);
+    }
+    let (head, body) = answer.into_parts();
+    Ok(Response::from_parts(head, AnswerBody::new(body, Arc::clone(course))))
+}
+
+async fn read<S: Service>(serving: &Serving<S>, body: Incoming) -> Result<(Bytes, Taken), Refusal> {
+    Pieces::of_call(body, &serving.limits)?.whole(&serving.budget).await
+}
