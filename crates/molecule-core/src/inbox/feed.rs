@@ -90,7 +90,7 @@ impl Feed {
     fn with_pages(position: Option<Position>, options: &InboxOptions, rows: u32) -> Self {
         Self {
             reader: Reader::new(position, options.backlog, options.trail, rows),
-            pace: Pace::new(options.poll, options.idle_poll),
+            pace: Pace::new(options.poll, options.idle_poll, options.trail),
             call: None,
             ack: Ack::default(),
             is_paused: false,
@@ -120,9 +120,10 @@ impl Feed {
         self.read_at
     }
 
-    /// Says whether an event stream is open, which wakes the reader. It then reads seldom on its own account.
-    pub(crate) fn set_live(&mut self, cx: &mut Cx<'_>, is_live: bool) {
-        self.pace.set_live(cx, is_live);
+    /// Says whether an event stream is open, which wakes the reader. It then reads seldom on its own account, and less
+    /// seldom while a row may come that the stream does not tell of.
+    pub(crate) fn set_live(&mut self, cx: &mut Cx<'_>, is_live: bool, is_silent: bool) {
+        self.pace.set_live(cx, is_live, is_silent);
     }
 
     /// Stops reading while enough rows wait to be handled, and goes on later. A page that is in flight is still handed

@@ -41,6 +41,10 @@ const LATER: Duration = Duration::from_secs(600);
 /// How long after the answer to a heartbeat its event may come.
 const ECHO: Duration = Duration::from_secs(5);
 
+/// How long after the last event of a delegation its late result is expected. The platform gives up a task that waits for
+/// its agent after some minutes.
+const LATE_RESULT: Duration = Duration::from_secs(600);
+
 /// A stream may stay silent as long as it likes. Whether it lives is told by the events of heartbeats.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
 
@@ -54,6 +58,8 @@ pub(crate) struct Watch {
     /// How often the stream ended in a row without having shown that it lives.
     failures: u32,
     woke: Woke,
+    /// The agent's own delegations that have not ended, as far as the stream tells, and when it last told of one.
+    delegations: (u32, Time),
     /// When the last event of a heartbeat came.
     beat_at: Option<Time>,
     /// When the event of a heartbeat must have come.
@@ -106,6 +112,7 @@ impl Watch {
             state: if is_on { State::Closed(Time::ZERO) } else { State::Stopped },
             failures: 0,
             woke: Woke::default(),
+            delegations: (0, Time::ZERO),
             beat_at: None,
             beat_due: None,
             warning: None,
@@ -116,6 +123,12 @@ impl Watch {
     /// Returns whether the stream is open, so that whatever happens will be told by it.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, State::Open(..))
+    }
+
+    /// Returns whether a row may come without an event: the result of a delegation whose task was queued.
+    pub(crate) fn is_silent(&self, now: Time) -> bool {
+        let (open, at) = self.delegations;
+        open > 0 && now.since(at) < LATE_RESULT
     }
 
     /// Says that a heartbeat that was sent at this time got a good answer. Its event is due.
@@ -263,6 +276,7 @@ impl Watch {
     }
 
     fn happened(&mut self, now: Time, event: &StreamEvent) {
+        self.count_delegations(now, event.event_type.as_ref());
         match &event.event_type {
             // The row of a delegation's result has no event of its own.
             Some(
@@ -295,6 +309,19 @@ impl Watch {
             // An event that cannot be read has happened all the same.
             None => self.woke.feed = true,
         }
+    }
+
+    fn count_delegations(&mut self, now: Time, event_type: Option<&StreamEventType>) {
+        let open = &mut self.delegations.0;
+        match event_type {
+            Some(StreamEventType::DelegationSent) => *open = open.saturating_add(1),
+            Some(StreamEventType::DelegationComplete | StreamEventType::DelegationFailed) => {
+                *open = open.saturating_sub(1);
+            }
+            Some(StreamEventType::DelegationStatus) => {}
+            _ => return,
+        }
+        self.delegations.1 = now;
     }
 
     /// Handles an answer that is no stream.

@@ -300,7 +300,7 @@ impl Work {
             }
             WatchStep::Idle(own) => wake = Wake::earliest(wake, own),
         }
-        self.feed.set_live(cx, self.watch.is_live());
+        self.feed.set_live(cx, self.watch.is_live(), self.watch.is_silent(cx.now.mono));
         let is_left = self.is_left_to_push(cx);
         self.feed.pause(self.is_held || is_left || self.is_enough_waiting() || self.journal.is_full());
         match self.feed.poll(cx, &|row| self.journal.is_done(row)) {

@@ -12,15 +12,32 @@ use crate::session::rate::WINDOW;
 /// A read is early by up to the interval divided by this.
 const EARLY: u32 = 10;
 
+/// How long after a wake that brought no new row the feed is read again. The row of an event becomes visible up to 30 s
+/// after it, mostly within a second.
+const LOOKS: [Duration; 5] =
+    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(7), Duration::from_secs(15), LATEST];
+
+/// The last of these reads, after the time within which the server shows a row.
+const LATEST: Duration = Duration::from_secs(31);
+
+/// How often the feed is read between two reads of an idle agent, while a row may come that no event tells of.
+const SILENT: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Pace {
     /// The time between two reads without an event stream.
     poll: Duration,
     /// The same while one is open.
     idle_poll: Duration,
+    /// The longest time after a wake in which its row is looked for.
+    trail: Duration,
     is_live: bool,
+    /// Whether a row may come that no event tells of.
+    is_silent: bool,
     /// When something has happened that is not read yet.
     woken: Option<Time>,
+    /// The wake whose row was not there yet, or came with another one's.
+    looks_since: Option<Time>,
     /// When the next read is due.
     due: Time,
     /// Until when nothing is read after a failure, whatever happens.
@@ -30,22 +47,26 @@ pub(super) struct Pace {
     started: Time,
     /// When the last request was made.
     asked: Time,
-    was_woken: bool,
+    /// What had woken the pass under way.
+    was_woken: Option<Time>,
 }
 
 impl Pace {
-    pub(super) fn new(poll: Duration, idle_poll: Duration) -> Self {
+    pub(super) fn new(poll: Duration, idle_poll: Duration, trail: Duration) -> Self {
         Self {
             poll,
             idle_poll,
+            trail,
             is_live: false,
+            is_silent: false,
             woken: None,
+            looks_since: None,
             due: Time::ZERO,
             blocked_until: Time::ZERO,
             deep_due: Time::ZERO,
             started: Time::ZERO,
             asked: Time::ZERO,
-            was_woken: false,
+            was_woken: None,
         }
     }
 
@@ -53,9 +74,23 @@ impl Pace {
         self.woken.get_or_insert(now);
     }
 
-    pub(super) fn set_live(&mut self, cx: &mut Cx<'_>, is_live: bool) {
-        if std::mem::replace(&mut self.is_live, is_live) && !is_live {
-            self.due = self.due.min(cx.now.mono + early(cx, self.poll));
+    /// Says whether a stream is open, and whether a row may come that it does not tell of.
+    pub(super) fn set_live(&mut self, cx: &mut Cx<'_>, is_live: bool, is_silent: bool) {
+        let before = std::mem::replace(&mut self.is_live, is_live);
+        let is_shorter = (before && !is_live) || (is_silent && !self.is_silent);
+        self.is_silent = is_silent;
+        if is_shorter {
+            let interval = self.interval();
+            self.due = self.due.min(cx.now.mono + early(cx, interval));
+        }
+    }
+
+    /// The time between two reads that nothing asks for.
+    fn interval(&self) -> Duration {
+        match (self.is_live, self.is_silent) {
+            (false, _) => self.poll,
+            (true, true) => self.poll.max(self.idle_poll / SILENT),
+            (true, false) => self.idle_poll,
         }
     }
 
@@ -84,16 +119,24 @@ impl Pace {
     /// Begins a pass. Returns whether it reads the whole tail.
     pub(super) fn begin(&mut self, now: Time) -> bool {
         self.started = now;
-        self.was_woken = self.woken.take().is_some();
+        self.was_woken = self.woken.take();
         self.deep_due <= now
     }
 
     /// Ends a pass. `pages` is how many requests a read of the whole tail takes, if that is more than one.
     pub(super) fn ended(&mut self, cx: &mut Cx<'_>, has_found: bool, pages: u32) {
-        // What woke the reader may become visible in a moment.
-        let is_seldom = self.is_live && (has_found || !self.was_woken);
-        let interval = if is_seldom { self.idle_poll } else { self.poll };
+        let interval = self.interval();
         self.due = (self.started + early(cx, interval)).max(cx.now.mono);
+        if !has_found {
+            self.looks_since = self.was_woken.take().or(self.looks_since);
+        }
+        if let Some(since) = self.looks_since {
+            let mut looks = LOOKS.iter().filter(|after| **after <= self.trail).map(|after| since + *after);
+            match looks.find(|at| *at > self.started) {
+                Some(at) => self.due = self.due.min(at.max(cx.now.mono)),
+                None => self.looks_since = None,
+            }
+        }
         if self.deep_due <= self.started {
             let pause = self.poll.max(Duration::from_secs(u64::from(pages)));
             self.deep_due = if pages == 0 { Time::ZERO } else { cx.now.mono + pause };

@@ -164,6 +164,28 @@ fn an_open_stream_wakes_what_its_events_concern() {
     }
 }
 
+/// The late result of a delegation whose task was queued has no event.
+#[test]
+fn a_row_without_an_event_is_expected_while_a_delegation_is_open() {
+    let mut world = World::new();
+    world.settle();
+    world.part(PING);
+    assert!(!world.watch.is_silent(world.now));
+    for (event, is_silent) in [
+        ("DELEGATION_SENT", true),
+        ("DELEGATION_STATUS", true),
+        ("DELEGATION_SENT", true),
+        ("DELEGATION_COMPLETE", true),
+        ("DELEGATION_FAILED", false),
+        ("DELEGATION_COMPLETE", false),
+        ("DELEGATION_SENT", true),
+    ] {
+        world.event(event);
+        assert_eq!(world.watch.is_silent(world.now), is_silent, "{event}");
+    }
+    assert!(!world.watch.is_silent(world.now + secs(600)), "it was given up");
+}
+
 #[test]
 fn an_event_that_is_cut_or_cannot_be_read_wakes_the_feed() {
     let mut world = World::new();

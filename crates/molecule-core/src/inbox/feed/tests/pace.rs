@@ -16,18 +16,20 @@ fn without_a_stream_the_feed_is_read_every_5_s_and_with_one_every_minute() {
     let reads = world.model.count();
     assert!((20..=23).contains(&reads), "{reads} reads in 100 s");
     let mut cx = Cx { now: world.now(), session: &mut world.session };
-    world.feed.set_live(&mut cx, true);
+    world.feed.set_live(&mut cx, true, false);
     world.pass(secs(6));
     world.model.count();
     world.pass(secs(600));
     let reads = world.model.count();
     assert!((10..=12).contains(&reads), "{reads} reads in 600 s");
-    // A wake is read at once, and once more 5 s later if it has brought nothing.
+    // A wake is read at once, and some more times within half a minute if it has brought nothing.
     world.feed.wake(world.mono);
     world.run();
     assert_eq!(world.model.count(), 1);
-    world.pass(secs(5));
-    assert_eq!(world.model.count(), 1);
+    world.pass(secs(31));
+    assert_eq!(world.model.count(), 5);
+    world.pass(secs(20));
+    assert_eq!(world.model.count(), 0);
     let row = world.model.write(Duration::ZERO);
     world.feed.wake(world.mono);
     world.run();
@@ -36,9 +38,48 @@ fn without_a_stream_the_feed_is_read_every_5_s_and_with_one_every_minute() {
     assert_eq!(world.model.count(), 0);
     // When the stream is lost, no minute is waited for.
     let mut cx = Cx { now: world.now(), session: &mut world.session };
-    world.feed.set_live(&mut cx, false);
+    world.feed.set_live(&mut cx, false, false);
     world.pass(secs(5));
     assert!(world.model.count() >= 1);
+}
+
+/// The server shows most rows within a second, and some up to 30 s late.
+#[test]
+fn a_row_that_is_visible_only_after_its_event_is_found_soon() {
+    for late in [ms(200), ms(900), secs(2), secs(6), secs(12), secs(30)] {
+        let mut world = begun(false, options());
+        let mut cx = Cx { now: world.now(), session: &mut world.session };
+        world.feed.set_live(&mut cx, true, false);
+        world.pass(secs(70));
+        let (row, from) = (world.model.write(late), world.mono);
+        world.feed.wake(world.mono);
+        world.run();
+        while world.order.last() != Some(&row) {
+            world.pass(ms(100));
+            assert!(world.mono.since(from) <= late * 2 + secs(1) + ms(100), "{late:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_comes_without_an_event_is_found_sooner_while_one_is_expected() {
+    let mut world = begun(false, options());
+    let mut live = |world: &mut super::world::World, is_silent| {
+        let mut cx = Cx { now: world.now(), session: &mut world.session };
+        world.feed.set_live(&mut cx, true, is_silent);
+    };
+    live(&mut world, false);
+    world.pass(secs(100));
+    live(&mut world, true);
+    let row = world.model.write(Duration::ZERO);
+    world.pass(secs(15));
+    assert_eq!(world.order.last(), Some(&row));
+    world.model.count();
+    live(&mut world, false);
+    world.pass(secs(16));
+    world.model.count();
+    world.pass(secs(600));
+    assert!((10..=12).contains(&world.model.count()));
 }
 
 #[test]
