@@ -11,7 +11,7 @@ mod no_lock;
 mod pace;
 mod receive;
 mod registers;
-mod saves;
+mod token_saves;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use deliveries::Deliveries;
 use doubts::Doubts;
 use lane::{AnyLane, LaneState, LaneStep, WindDown};
 use receive::LastBeat;
-use saves::Saves;
+use token_saves::TokenSaves;
 
 pub(crate) use doubts::STRIKES;
 pub use ended::Ended;
@@ -56,7 +56,7 @@ pub struct Run {
     /// Why the loop registers, or will at the lane's next turn; `None` if there is no reason.
     why: Option<RegisterReason>,
     deliveries: Deliveries,
-    saves: Saves,
+    saves: TokenSaves,
     /// The lane that receives messages, in a loop with a handler.
     inbox: Option<Box<Inbox>>,
     last_beat: LastBeat,
@@ -118,7 +118,7 @@ impl Run {
             registers: LaneState::new(Lane::Register),
             why: None,
             deliveries: Deliveries::new(),
-            saves: Saves::default(),
+            saves: TokenSaves::default(),
             inbox: None,
             last_beat: LastBeat::Over,
             beats_well_at: None,

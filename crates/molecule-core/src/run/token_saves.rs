@@ -22,7 +22,7 @@ const LAST: Duration = Duration::from_secs(300);
 
 /// The loop's tries to store its token.
 #[derive(Debug, Default)]
-pub(super) struct Saves {
+pub(super) struct TokenSaves {
     save: Option<Box<SaveToken>>,
     next: Option<Time>,
     failures: u32,
@@ -32,7 +32,7 @@ pub(super) struct Saves {
     is_over: bool,
 }
 
-impl Saves {
+impl TokenSaves {
     pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
         match &mut self.save {
             Some(save) => save.feed(cx, id, outcome),
