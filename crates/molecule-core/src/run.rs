@@ -8,6 +8,7 @@ mod ended;
 mod lane;
 mod lanes;
 mod no_lock;
+mod notes;
 mod pace;
 mod receive;
 mod registers;
@@ -30,6 +31,7 @@ use crate::session::StopLevel;
 use deliveries::Deliveries;
 use doubts::Doubts;
 use lane::{AnyLane, LaneState, LaneStep, WindDown};
+use notes::Notes;
 use receive::LastBeat;
 use token_saves::TokenSaves;
 
@@ -57,6 +59,7 @@ pub struct Run {
     why: Option<RegisterReason>,
     deliveries: Deliveries,
     saves: TokenSaves,
+    notes: Notes,
     /// The lane that receives messages, in a loop with a handler.
     inbox: Option<Box<Inbox>>,
     last_beat: LastBeat,
@@ -119,6 +122,7 @@ impl Run {
             why: None,
             deliveries: Deliveries::new(),
             saves: TokenSaves::default(),
+            notes: Notes::default(),
             inbox: None,
             last_beat: LastBeat::Over,
             beats_well_at: None,
@@ -147,6 +151,9 @@ impl Run {
     /// Starts the lanes, with the lock, or without one if none can be taken.
     fn begin(&mut self, cx: &mut Cx<'_>, lock: Option<LockId>) {
         self.state = State::Running(lock);
+        if lock.is_some() {
+            self.notes.begin(cx);
+        }
         let stagger = cx.session.config().stagger;
         let start = cx.now.mono + retry::jitter(&mut cx.session.rng, Duration::ZERO, stagger);
         self.beats.next = start;
@@ -160,8 +167,8 @@ impl Run {
     }
 
     /// The lanes that a round polls, in this order.
-    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 6] =
-        [Self::register, Self::save, Self::beat, Self::poll_state, Self::check_delivery, Self::receive];
+    const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 7] =
+        [Self::register, Self::save, Self::beat, Self::poll_state, Self::check_delivery, Self::receive, Self::note];
 
     /// Returns the lanes in the order in which they wind down.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 4] {
@@ -191,6 +198,11 @@ impl Run {
         match self.drain(cx, at_once) {
             WindDown::Step(step) => return Some(step),
             WindDown::Waits(wake) => waits = Some(wake),
+            WindDown::Over => {}
+        }
+        match self.note_last(cx, at_once) {
+            WindDown::Step(step) => return Some(step),
+            WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),
             WindDown::Over => {}
         }
         for lane in self.lanes() {
@@ -318,6 +330,7 @@ impl Machine for Run {
             state => self.state = state,
         }
         let Err(outcome) = self.saves.feed(cx, id, outcome) else { return Ok(()) };
+        let Err(outcome) = self.notes.feed(cx, id, outcome) else { return Ok(()) };
         let Err(mut outcome) = self.feed_inbox(cx, id, outcome) else { return Ok(()) };
         for lane in self.lanes() {
             match lane.feed(cx, id, outcome) {

@@ -10,6 +10,7 @@ pub(crate) mod handling;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod notices;
+pub(crate) mod orders;
 pub mod peer_cache;
 pub(crate) mod peer_url;
 pub(crate) mod rate;
@@ -28,8 +29,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ORIGIN,
 use http::{HeaderMap, HeaderValue, Request};
 pub(crate) use molecule_proto::Dialect;
 use molecule_proto::{
-    ActivityId, AgentCard, DeliveryMode, FileId, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header,
-    random_uuid,
+    AgentCard, DeliveryMode, InboundSecret, Token, WorkspaceId, WorkspaceStatus, header, random_uuid,
 };
 
 use crate::config::options::{check_card, reported_url};
@@ -46,15 +46,13 @@ pub use crate::session::draft::{Auth, Draft};
 use crate::session::handling::Handling;
 use crate::session::health::{Counters, Health};
 use crate::session::notices::Notices;
+use crate::session::orders::Orders;
 use crate::session::peer_cache::PeerCache;
 use crate::session::rate::RateBudget;
 use crate::session::report::Report;
 use crate::session::turn::Turns;
 use crate::text::remedy::give_token;
 use molecule_proto::{Now, Time};
-
-/// The most own files that are remembered where no inbox runs.
-const MAX_OWN_FILES: usize = 1_000;
 
 /// The most headers that a request usually has, those that a driver adds included.
 const HEADERS: usize = 9;
@@ -86,10 +84,8 @@ pub struct Session {
     pub(crate) handling_pushed: Handling,
     /// The messages that a push or the inbox handles, so that neither handles what the other has.
     pub(crate) claims: Claims,
-    /// The dead letters that the running inbox is to offer again.
-    pub(crate) retried: Vec<ActivityId>,
-    /// The files that the agent has uploaded and the journal does not have yet.
-    pub(crate) own_files: Vec<FileId>,
+    /// What calls have to record in the inbox's journal.
+    pub(crate) orders: Orders,
     pub(crate) generation: Option<i64>,
     /// Whether the server refused a register without a URL, since April's server has no poll mode.
     pub(crate) poll_refused: bool,
@@ -201,8 +197,7 @@ impl Session {
             handling: Handling::default(),
             handling_pushed: Handling::default(),
             claims: Claims::default(),
-            retried: Vec::new(),
-            own_files: Vec::new(),
+            orders: Orders::default(),
             generation: None,
             poll_refused: false,
             vitals: Vitals::default(),
@@ -230,21 +225,10 @@ impl Session {
         &self.config
     }
 
-    /// Has the running inbox offer a dead letter again. Returns whether there is one.
-    pub(crate) fn retry_in_loop(&mut self, row: &ActivityId) -> bool {
-        let is_running = self.handling.get().is_some();
-        if is_running && !self.retried.contains(row) {
-            self.retried.push(row.clone());
-        }
-        is_running
-    }
-
-    /// Has the inbox remember files that the agent uploaded itself. Returns whether one runs.
-    pub(crate) fn keep_own_files(&mut self, ids: &[FileId]) -> bool {
-        self.own_files.extend_from_slice(ids);
-        let excess = self.own_files.len().saturating_sub(MAX_OWN_FILES);
-        self.own_files.drain(..excess);
-        self.handling.get().is_some()
+    /// Returns whether a loop of this process records what calls order: one with the agent's lock, or one that receives
+    /// messages without it.
+    pub(crate) fn has_loop(&self) -> bool {
+        self.handling.get().is_some() || self.orders.has_recorder()
     }
 
     /// Returns the number of messages that the handler works on, pushed ones and those of the inbox together; `None` if

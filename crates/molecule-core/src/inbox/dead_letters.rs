@@ -2,9 +2,10 @@
 
 use molecule_proto::{ActivityId, IdError};
 
-use super::journal::{Damaged, Journal, Record};
+use super::journal::{Damaged, Journal};
 use super::message::InboundMessage;
-use crate::effect::{Durability, FaultKind, HostOp, HostResult, LockId, Slot};
+use super::orders::submit;
+use crate::effect::{Fault, FaultKind, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Flow, Line, machine_of_flow};
 
@@ -82,39 +83,25 @@ machine_of_flow!(RetryDeadLetter, Result<()>);
 
 async fn retry(line: &Line, row: ActivityId) -> Result<()> {
     let journal = read(line).await?;
-    let Some(mut journal) = journal.filter(|journal| journal.dead_letter(&row).is_some()) else {
+    if !journal.is_some_and(|journal| journal.dead_letter(&row).is_some()) {
         let cause = format!("there is no dead letter {row}");
         return Err(Error::new(ErrorKind::NotFound, line.operation(), cause).remedy("list them with dead_letters()"));
+    }
+    line.with(|cx| cx.session.orders.retry(&row));
+    let submitted = submit(line).await;
+    let Ok(Ok(())) = submitted else {
+        // The caller is told that it did not take place.
+        line.with(|cx| cx.session.orders.retried.retain(|retried| *retried != row));
+        let fault = submitted?.err();
+        return fault.map_or(Ok(()), |fault| Err(not_recorded(line, fault)));
     };
-    if line.with(|cx| cx.session.retry_in_loop(&row)) {
-        return Ok(());
-    }
-    let lock = lock(line).await?;
-    journal.record(Record::Retried { row });
-    let mut appended = Ok(());
-    if let Some((records, _)) = journal.batch() {
-        let append = HostOp::Append(Slot::Inbox, records, Durability::Sync);
-        appended = line.host_to_the_end("append to the journal", append).await.map(drop);
-    }
-    if let Some(lock) = lock {
-        // A lock that is not given back ends with the process.
-        let _ = line.host_to_the_end("unlock", HostOp::Unlock(lock)).await;
-    }
-    appended.map_err(|fault| Error::from_fault(line.operation(), fault))
+    Ok(())
 }
 
-/// Takes the agent's lock, since a loop of another process appends to the journal, too, and would not hear of the retry.
-/// `None` where nobody can take one.
-async fn lock(line: &Line) -> Result<Option<LockId>> {
-    match line.host("lock", HostOp::Lock).await? {
-        Ok(HostResult::Locked(lock)) => Ok(Some(lock)),
-        Ok(_) => unreachable!("a lock is answered by its id"),
-        Err(fault) if fault.kind == FaultKind::Locked => {
-            let error = Error::from_fault(line.operation(), fault);
-            Err(error.remedy("retry it with the agent whose loop runs, or after its end"))
-        }
-        Err(_) => Ok(None),
-    }
+fn not_recorded(line: &Line, fault: Fault) -> Error {
+    let is_locked = fault.kind == FaultKind::Locked;
+    let error = Error::from_fault(line.operation(), fault);
+    if is_locked { error.remedy("retry it with the agent whose loop runs, or after its end") } else { error }
 }
 
 /// Loads the journal. A damaged one is read as far as possible, and left as it is: the loop sets it aside.
@@ -132,7 +119,8 @@ mod tests {
 
     use super::*;
     use crate::config::options::Options;
-    use crate::effect::{Effect, Fault, Outcome, Sent, Stored};
+    use crate::effect::{Durability, Effect, HostOp, HostResult, LockId, Outcome, Sent, Stored};
+    use crate::inbox::journal::Record;
     use crate::inbox::sender::Sender;
     use crate::machine::{Cx, Machine, Now, Session, Step};
 

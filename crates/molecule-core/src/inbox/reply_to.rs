@@ -6,6 +6,7 @@ use molecule_proto::{ActivityId, ActivityType};
 
 use super::journal::{Damaged, Journal};
 use super::message::InboundMessage;
+use super::orders::submit;
 use super::outbox::{OutgoingReply, ReplyKey};
 use super::reply::Reply;
 use super::reply_handle::ReplyHandle;
@@ -71,27 +72,46 @@ async fn reply_to(line: &Line, handle: ReplyHandle, reply: Reply) -> Result<Repl
     }
     let ids = reply_ids(line).await?;
     let is_to_peer = matches!(reply.to, Sender::Peer { .. });
-    let reply = OutgoingReply::stored(&ids, ReplyKey { row, n: 0 }, reply, None);
+    let reply = OutgoingReply::stored(&ids, ReplyKey { row: row.clone(), n: 0 }, reply, None);
     let send = line.with(|cx| {
         let timeouts = cx.session.config().timeouts;
         let limit: Duration = if is_to_peer { timeouts.peer } else { timeouts.call };
         SendReply::new(cx, reply, cx.now.mono + limit)
     });
-    line.run("send the reply", send, Parting::give_up()).await
+    let end = line.run("send the reply", send, Parting::give_up()).await?;
+    end_later(line, row, &end).await;
+    Ok(end)
+}
+
+/// Records that a message needs no reply any more that its handler put off. Where that is not possible now, the next loop
+/// of this process does.
+async fn end_later(line: &Line, row: ActivityId, end: &ReplyEnd) {
+    line.with(|cx| cx.session.orders.replied(row.clone(), end.clone()));
+    if line.with(|cx| cx.session.has_loop()) {
+        return;
+    }
+    if let Ok(Some(_)) = find_later(line, &row).await {
+        let _ = submit(line).await;
+    } else {
+        line.with(|cx| cx.session.orders.replied.retain(|(replied, _)| *replied != row));
+    }
+}
+
+/// Finds in the journal where the reply to a message goes whose handler put it off.
+async fn find_later(line: &Line, id: &ActivityId) -> Result<Option<StoredReply>> {
+    let stored =
+        line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
+    let Some(stored) = stored else { return Ok(None) };
+    let id = id.clone();
+    let read = move || Journal::read(&stored.bytes).unwrap_or_else(Damaged::salvaged).later(&id).cloned();
+    line.decode("read the inbox", read).await?.map_err(|fault| Error::from_fault(OPERATION, fault))
 }
 
 /// Finds where the reply to a message goes that is known by its id alone: in the journal, if its handler put the reply
 /// off, or among the newest rows of the feed.
 async fn find(line: &Line, id: &ActivityId) -> Result<StoredReply> {
-    let stored =
-        line.load("load the inbox", Slot::Inbox).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
-    if let Some(stored) = stored {
-        let id = id.clone();
-        let read = move || Journal::read(&stored.bytes).unwrap_or_else(Damaged::salvaged).later(&id).cloned();
-        let later = line.decode("read the inbox", read).await?.map_err(|fault| Error::from_fault(OPERATION, fault))?;
-        if let Some(address) = later {
-            return Ok(address);
-        }
+    if let Some(address) = find_later(line, id).await? {
+        return Ok(address);
     }
     let feed = ActivityFeed::new().activity_type(ActivityType::A2aReceive).limit(ROWS);
     let page = line.run("look for the message", Call::new(feed), Parting::give_up()).await?;

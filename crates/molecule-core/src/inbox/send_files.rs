@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use molecule_proto::{FileContent, FileId, Part, UploadedFile};
 
 use super::attachment::{OutgoingFile, Place, pending};
-use super::journal::{Journal, Record};
+use super::orders::submit;
 use crate::call::Call;
 use crate::effect::upload::MAX_FILES;
-use crate::effect::{FilePart, HostOp, HostResult, Slot, Upload};
+use crate::effect::{FilePart, HostOp, HostResult, Upload};
 use crate::endpoint::{Endpoint, UploadFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Line, Parting};
@@ -82,29 +82,12 @@ fn named(file: &OutgoingFile, held: UploadedFile) -> OutgoingFile {
     }
 }
 
-/// Keeps the ids of own files: through the loop if one runs in this process, else in the journal. Where that cannot be
-/// written now, the next loop of this process keeps them.
+/// Keeps the ids of own files in the journal. Where that cannot be written now, the next loop of this process keeps them.
 async fn keep(line: &Line, ids: &[FileId]) {
-    if ids.is_empty() || line.with(|cx| cx.session.keep_own_files(ids)) {
-        return;
+    if !ids.is_empty() {
+        line.with(|cx| cx.session.orders.keep_own_files(ids));
+        let _ = submit(line).await;
     }
-    // The loop of another process appends to the journal, too.
-    let Ok(Ok(HostResult::Locked(lock))) = line.host("lock", HostOp::Lock).await else { return };
-    if append(line, ids).await {
-        line.with(|cx| cx.session.own_files.retain(|id| !ids.contains(id)));
-    }
-    // A lock that is not given back ends with the process.
-    let _ = line.host_to_the_end("unlock", HostOp::Unlock(lock)).await;
-}
-
-/// Returns whether the ids are in the journal.
-async fn append(line: &Line, ids: &[FileId]) -> bool {
-    let Ok(Ok(stored)) = line.load("load the inbox", Slot::Inbox).await else { return false };
-    // A damaged journal is left to the loop.
-    let Ok(mut journal) = Journal::read(stored.as_ref().map_or(&[][..], |stored| &stored.bytes)) else { return false };
-    ids.iter().for_each(|id| journal.record(Record::OwnFile { file_id: id.to_string() }));
-    let Some((records, durability)) = journal.batch() else { return true };
-    line.host_to_the_end("append to the journal", HostOp::Append(Slot::Inbox, records, durability)).await.is_ok()
 }
 
 /// Reads the files of this machine into parts of a message to a peer, which cannot fetch what the platform holds for this

@@ -1,6 +1,6 @@
 //! The open inbox: it reads the feed, offers messages to the handler, and sends the replies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
@@ -77,6 +77,8 @@ pub(super) struct Work {
     offers: VecDeque<(InboundMessage, u32)>,
     /// The attempts under way.
     running: BTreeMap<EffectId, Attempt>,
+    /// The messages that the application has answered while their handlers were still to return.
+    answered: BTreeSet<ActivityId>,
     /// Effects to cancel.
     cancelled: Vec<EffectId>,
     /// When the cursor may be saved again.
@@ -150,6 +152,7 @@ impl Work {
             beginning: 0,
             offers: VecDeque::new(),
             running: BTreeMap::new(),
+            answered: BTreeSet::new(),
             cancelled: Vec::new(),
             cursor_at: cx.now.mono,
             drain_until: None,
@@ -233,8 +236,7 @@ impl Work {
             if let Some(error) = self.unfit.take() {
                 return Step::Done(Err(error));
             }
-            self.keep_own_files(cx);
-            self.take_retried(cx);
+            self.take_orders(cx);
             if let Some((message, number)) = self.offers.pop_front() {
                 return self.offer(cx, message, number);
             }
@@ -405,9 +407,22 @@ impl Work {
         self.schedule.push(message, is_suspect);
     }
 
+    /// Does and records what calls of the agent have ordered.
+    fn take_orders(&mut self, cx: &mut Cx<'_>) {
+        self.keep_own_files(cx);
+        self.take_retried(cx);
+        for (row, end) in std::mem::take(&mut cx.session.orders.replied) {
+            if self.journal.later(&row).is_some() {
+                self.journal.record(Record::ReplyEnded { row, n: 0, end });
+            } else if self.schedule.contains(&row) {
+                self.answered.insert(row);
+            }
+        }
+    }
+
     /// Offers the dead letters again that the application asks for.
     fn take_retried(&mut self, cx: &mut Cx<'_>) {
-        for row in std::mem::take(&mut cx.session.retried) {
+        for row in std::mem::take(&mut cx.session.orders.retried) {
             let own = cx.session.workspace_id();
             let letter = self.journal.dead_letter(&row).filter(|_| !self.schedule.contains(&row));
             let message = letter.and_then(|letter| InboundMessage::read(letter.activity()?, own));
@@ -546,6 +561,8 @@ impl Work {
         let message = attempt.message;
         let mut outgoing = None;
         let reply = match handled {
+            // It was put off, and then given before the handler returned.
+            Handled::Later if self.answered.contains(message.id()) => HandlerReply::None,
             Handled::Later => HandlerReply::Later(StoredReply::new(cx.now.unix, &message, Reply::none())),
             Handled::Reply(Some(reply)) if !reply.is_none() => {
                 match OutgoingReply::of_handler(cx.now.unix, &message, reply, &self.ids) {
@@ -568,6 +585,7 @@ impl Work {
             cx.session.claims.inbox_handled(key);
         }
         self.schedule.remove(message.id());
+        self.answered.remove(message.id());
         self.finish_files(message.id());
         self.record(record, AfterSave::Finished(message.id().clone(), reply.map(Box::new)));
     }
@@ -668,7 +686,7 @@ impl Work {
 
     /// Records the files that the agent uploaded. Their rows may have come before the answer to the upload.
     fn keep_own_files(&mut self, cx: &mut Cx<'_>) {
-        for file in std::mem::take(&mut cx.session.own_files) {
+        for file in std::mem::take(&mut cx.session.orders.own_files) {
             if let Some(row) = self.uploads.remove(&file) {
                 self.feed.finished(&row);
             }

@@ -95,3 +95,32 @@ fn a_dropped_loop_runs_no_longer() {
     run.on(secs(60));
     assert_eq!(run.texts(), ["poison"], "one of its conversation at a time");
 }
+
+/// A loop without a handler has the agent's lock, and offers nothing: it records the order for the next loop.
+#[test]
+fn a_loop_without_a_handler_records_the_order_for_the_next_one() {
+    let (run, row) = with_letter();
+    let mut run = run.restarted();
+    run.driven = Driven::new(Run::new());
+    run.on(secs(10));
+    retry(&mut run, &row).unwrap();
+    run.on(secs(40));
+    assert!(letters(&mut run)[0].is_retried);
+
+    // What the disk refuses is told, and recorded once there is room.
+    let (run, row) = with_letter();
+    let mut run = run.restarted();
+    run.driven = Driven::new(Run::new());
+    run.on(secs(10));
+    run.agent.store.fail("Append");
+    retry(&mut run, &row).unwrap();
+    run.on(secs(40));
+    let warned = run.events().iter().any(|event| event.to_string().contains("save the inbox failed"));
+    assert!(warned, "the order is lost without a word");
+    run.agent.store.mend();
+    run.stopped_within();
+    assert!(letters(&mut run)[0].is_retried);
+    let mut run = run.restarted();
+    run.on(secs(30));
+    assert_eq!(run.texts(), ["poison"]);
+}

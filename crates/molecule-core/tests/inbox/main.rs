@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answered_later;
 mod attempts;
 mod back_pressure;
 mod compaction;

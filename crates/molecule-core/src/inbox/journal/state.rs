@@ -121,6 +121,9 @@ impl State {
                 }
             }
             Record::ReplyEnded { row, n, end: _ } => {
+                if n == 0 {
+                    self.later.remove(Key::of_row(&row));
+                }
                 if let Some(ended) = self.replies.remove(&(Key::of_row(&row), n)) {
                     self.reply_bytes -= ended.bytes;
                 }
