@@ -170,7 +170,7 @@ impl Run {
     const ROUND: [fn(&mut Self, &mut Cx<'_>) -> LaneStep; 7] =
         [Self::register, Self::save, Self::beat, Self::poll_state, Self::check_delivery, Self::receive, Self::note];
 
-    /// Returns the lanes in the order in which they wind down.
+    /// Returns the lanes in the order in which they wind down, that of the heartbeats first.
     fn lanes(&mut self) -> [&mut dyn AnyLane; 4] {
         [&mut self.beats, &mut self.states, &mut self.registers, self.deliveries.lane()]
     }
@@ -189,7 +189,8 @@ impl Run {
     }
 
     /// Winds down the lanes. It cancels what can be cancelled, and waits for a register that may mint a token and for
-    /// the save of a secret, unless the loop must end at once. The inbox is drained meanwhile. The last heartbeat follows.
+    /// the save of a secret, unless the loop must end at once. The inbox is drained meanwhile, beside heartbeats. The last
+    /// one follows.
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let at_once = self.level(cx) == StopLevel::Now;
         let mut waits = None;
@@ -205,7 +206,16 @@ impl Run {
             WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),
             WindDown::Over => {}
         }
-        for lane in self.lanes() {
+        // A drain may take an hour, and the platform takes an agent without heartbeats for dead.
+        let beats = match self.beat_while_draining(cx, at_once) {
+            Some(WindDown::Step(step)) => return Some(step),
+            Some(WindDown::Waits(wake)) => {
+                waits = Some(Wake::earliest(waits.flatten(), wake));
+                1
+            }
+            Some(WindDown::Over) | None => 0,
+        };
+        for lane in self.lanes().into_iter().skip(beats) {
             match lane.wind_down(cx, at_once) {
                 WindDown::Step(step) => return Some(step),
                 WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),

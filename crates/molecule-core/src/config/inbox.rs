@@ -23,6 +23,7 @@ pub struct InboxOptions {
     /// How often a message is offered to the handler before it is a dead letter, 1 to 100; 3 by default.
     pub attempts: u32,
     /// How long a stop waits for handlers that run, and for replies that can be sent; at most 1 h, 30 s by default.
+    /// Heartbeats go on meanwhile.
     pub drain: Duration,
     /// The time between two reads of the feed without an event stream, 0.1 s to 1 h; 5 s by default.
     pub poll: Duration,

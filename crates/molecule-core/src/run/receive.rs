@@ -83,15 +83,38 @@ impl Run {
         winding
     }
 
+    /// Goes on with the heartbeats while the inbox of a loop that was stopped drains. Returns `None` if they end.
+    pub(super) fn beat_while_draining(&mut self, cx: &mut Cx<'_>, at_once: bool) -> Option<WindDown> {
+        if at_once || self.inbox.is_none() || !self.may_beat_to_the_end() {
+            return None;
+        }
+        loop {
+            match self.beat(cx) {
+                LaneStep::Step(step) => return Some(WindDown::Step(step)),
+                LaneStep::Idle(wake) => return Some(WindDown::Waits(wake)),
+                LaneStep::Again => {
+                    if let Some(event) = self.events.pop_front() {
+                        return Some(WindDown::Step(Step::Event(event)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns whether the ending loop may send heartbeats: one that was stopped while the agent was online.
+    fn may_beat_to_the_end(&self) -> bool {
+        let is_stopped = matches!(&self.state, State::Ending(_, ended) if matches!(**ended, Ok(Ended::Stopped)));
+        is_stopped && self.beating && !self.paused
+    }
+
     /// Sends the last heartbeat of a loop with an inbox that was stopped.
     pub(super) fn beat_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
-        let is_stopped = matches!(&self.state, State::Ending(_, ended) if matches!(**ended, Ok(Ended::Stopped)));
         match std::mem::take(&mut self.last_beat) {
             // It would be refused until the time that the platform named, or the lane waits after failures.
             LastBeat::Waiting if self.beats.failures > 0 || cx.session.rate.hold_heartbeat(cx.now.mono).is_some() => {
                 WindDown::Over
             }
-            LastBeat::Waiting if is_stopped && !at_once && self.beating && !self.paused => {
+            LastBeat::Waiting if !at_once && self.may_beat_to_the_end() => {
                 self.last_beat = LastBeat::Sending(Box::new(Beat::once()));
                 self.beat_last(cx, at_once)
             }

@@ -3,6 +3,7 @@
 
 use crate::support::platform::{FEED, HEARTBEAT, NOTIFY};
 use crate::support::*;
+use molecule_core::effect::FaultKind;
 use molecule_core::{Ended, Event, InboxOptions, OnPause};
 
 /// A loop whose handler takes this long, while it works on one message and another one waits.
@@ -25,7 +26,7 @@ fn a_running_handler_finishes_and_its_reply_is_sent() {
     assert!(took >= secs(10) && took <= secs(20), "{took:?}");
     assert_eq!(run.notices(), ["re first"]);
     assert!(run.texts().is_empty(), "another message was begun");
-    assert_eq!(run.platform.count(HEARTBEAT), beats + 1);
+    assert_eq!(run.platform.count(HEARTBEAT), beats + 2, "one that was due meanwhile, and the last one");
     let last = run.platform.last(HEARTBEAT);
     assert_eq!(last.body["active_tasks"], 0);
     let later = run.platform.seen.iter().filter(|seen| format!("GET {}", seen.path).starts_with(FEED)).count();
@@ -36,6 +37,34 @@ fn a_running_handler_finishes_and_its_reply_is_sent() {
     run.on(secs(60));
     assert_eq!(run.texts(), ["second"]);
     assert_eq!(run.notices(), ["re first", "you said: second"]);
+}
+
+/// Without heartbeats the platform takes the agent for dead after 90 s.
+#[test]
+fn a_long_drain_goes_on_with_heartbeats_that_say_how_many_handlers_run() {
+    let mut run = working(secs(400), InboxOptions::new().drain(secs(600)));
+    let before = run.platform.count(HEARTBEAT);
+    let from = run.agent.now.mono;
+    assert!(run.stopped_within() >= secs(390));
+    let beats: Vec<_> = run.platform.seen.iter().filter(|seen| seen.is(HEARTBEAT)).skip(before).collect();
+    let times: Vec<_> = std::iter::once(from).chain(beats.iter().map(|beat| beat.at)).collect();
+    assert!(times.windows(2).all(|pair| pair[1].since(pair[0]) <= secs(30)), "{times:?}");
+    let (last, others) = beats.split_last().unwrap();
+    assert!(others.iter().all(|beat| beat.body["active_tasks"] == 1));
+    assert_eq!(last.body["active_tasks"], 0);
+    assert_eq!(run.notices(), ["re first"]);
+}
+
+#[test]
+fn heartbeats_that_fail_hold_back_no_drain() {
+    for takes in [secs(0), secs(30)] {
+        let mut run = working(secs(100), InboxOptions::new().drain(secs(600)));
+        run.platform.weather =
+            Box::new(move |seen| seen.is(HEARTBEAT).then(|| Reply::After(takes, fault(FaultKind::Interrupted))));
+        let took = run.stopped_within();
+        assert!(took <= secs(100), "{took:?}");
+        assert_eq!(run.notices(), ["re first"]);
+    }
 }
 
 #[test]
