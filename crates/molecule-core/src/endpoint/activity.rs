@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use molecule_proto::json::{MAX_MEMORY, RawRow, RawRows};
+use molecule_proto::json::{MAX_MEMORY, RawRow, RawRows, Unreadable};
 use molecule_proto::{
     ActivityAckAnswer, ActivityAckRequest, ActivityId, ActivityRow, ActivityType, UnixTime, WorkspaceId, path,
 };
@@ -72,6 +72,8 @@ pub struct ActivityPage {
     pub rows: Vec<ActivityRow>,
     /// The rows that are no valid rows, or need more than 40 MiB of memory each, but can be told by their id.
     pub unreadable: Vec<RowPlace>,
+    /// Why the first of these cannot be read.
+    pub why_unreadable: Option<Mismatch>,
     /// The number of rows without a valid id or time.
     pub unplaced: usize,
     /// Whether rows at the end of the page were left out: all together would have needed more than 40 MiB.
@@ -216,15 +218,17 @@ impl Endpoint for ActivityFeed {
                 page.is_cut = true;
                 break;
             }
-            if memory <= left
-                && let Ok(read) = row.read::<ActivityRow>()
-            {
-                left -= memory;
-                page.rows.push(read);
-            } else if let Some(place) = RowPlace::read(row) {
-                page.unreadable.push(place);
-            } else {
-                page.unplaced += 1;
+            let read = if memory <= left { row.read::<ActivityRow>() } else { Err(Unreadable::TooManyValues) };
+            match (read, RowPlace::read(row)) {
+                (Ok(read), _) => {
+                    left -= memory;
+                    page.rows.push(read);
+                }
+                (Err(why), Some(place)) => {
+                    page.unreadable.push(place);
+                    page.why_unreadable.get_or_insert(why.into());
+                }
+                (Err(_), None) => page.unplaced += 1,
             }
         }
         Ok(page)

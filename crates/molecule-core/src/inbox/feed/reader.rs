@@ -10,7 +10,7 @@ use molecule_proto::{ActivityId, ActivityRow, ActivityType, Dialect, UnixTime};
 use super::position::Position;
 use super::window::Window;
 use crate::config::inbox::Backlog;
-use crate::endpoint::{ActivityFeed, ActivityPage, RowPlace};
+use crate::endpoint::{ActivityFeed, ActivityPage, Mismatch, RowPlace};
 
 /// The rows of a page, and its cap in bytes. A page that is longer is asked for again with fewer rows.
 pub(super) const PAGE: u32 = 500;
@@ -51,6 +51,8 @@ pub(super) struct Reader {
     pages: u32,
     has_warned_of_tail: bool,
     has_warned_of_unplaced: bool,
+    /// Why the last row that could not be read could not.
+    why_unreadable: Option<Mismatch>,
     warnings: Vec<String>,
 }
 
@@ -124,6 +126,7 @@ impl Reader {
             pages: 0,
             has_warned_of_tail: false,
             has_warned_of_unplaced: false,
+            why_unreadable: None,
             warnings: Vec::new(),
         }
     }
@@ -212,6 +215,7 @@ impl Reader {
         let is_short = page.rows.len() + page.unreadable.len() + page.unplaced < self.asked() && !page.is_cut;
         let is_last = is_short && page.rows.len() + page.unreadable.len() < self.page_rows().min(NEVER_LAST);
         let date = page.date;
+        self.why_unreadable = page.why_unreadable.or(self.why_unreadable);
         if page.unplaced > 0 && !std::mem::replace(&mut self.has_warned_of_unplaced, true) {
             self.warnings
                 .push(format!("{} rows of the feed have no id or no time, and are passed over", page.unplaced));
@@ -365,7 +369,7 @@ impl Reader {
     /// Takes rows. Returns the new ones, and whether all rows up to the last of them are complete.
     fn take(&mut self, entries: Vec<Entry>, is_contiguous: bool, is_done: IsDone<'_>) -> (Vec<ActivityRow>, bool) {
         let places: Vec<_> = entries.iter().map(|entry| entry.place.clone()).collect();
-        let mut rows = Vec::new();
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
         for Entry { place, row } in entries {
             if !self.window.admit(&place) || is_done(&place.id) {
                 continue;
@@ -375,11 +379,12 @@ impl Reader {
                     self.window.begin(&place);
                     rows.push(row);
                 }
-                None => self.warnings.push(format!(
-                    "the row {} of the feed is no valid row, or too large, and is passed over",
-                    place.id.as_str()
-                )),
+                None => unreadable.push(place.id),
             }
+        }
+        if let Some(first) = unreadable.first() {
+            let why = self.why_unreadable.unwrap_or_default();
+            self.warnings.push(passed_over(first, unreadable.len(), why));
         }
         let is_complete = is_contiguous && self.window.complete(&places);
         if self.window.shorten() && !std::mem::replace(&mut self.has_warned_of_tail, true) {
@@ -475,6 +480,19 @@ impl Walk {
         let next = oldest + TICK;
         let before = if self.before.is_none_or(|before| next < before) { next } else { oldest };
         Walked::On(Self { before: Some(before), last: entries, pages })
+    }
+}
+
+/// The warning of rows of one page that cannot be read.
+fn passed_over(first: &ActivityId, rows: usize, why: Mismatch) -> String {
+    let why = match (why.is_too_large, why.at) {
+        (true, _) => "it needs more than 40 MiB of memory".to_owned(),
+        (false, Some((line, column))) => format!("it is no row of the feed, from line {line}, column {column} on"),
+        (false, None) => "it is no row of the feed".to_owned(),
+    };
+    match rows {
+        1 => format!("the row {first} of the feed cannot be read, and is passed over: {why}"),
+        _ => format!("{rows} rows of the feed cannot be read, and are passed over; the first one is {first}: {why}"),
     }
 }
 

@@ -64,7 +64,7 @@ fn a_row_that_is_visible_only_after_its_event_is_found_soon() {
 #[test]
 fn a_row_that_comes_without_an_event_is_found_sooner_while_one_is_expected() {
     let mut world = begun(false, options());
-    let mut live = |world: &mut super::world::World, is_silent| {
+    let live = |world: &mut super::world::World, is_silent| {
         let mut cx = Cx { now: world.now(), session: &mut world.session };
         world.feed.set_live(&mut cx, true, is_silent);
     };

@@ -128,6 +128,18 @@ fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
 }
 
 #[test]
+fn a_page_with_many_rows_that_cannot_be_read_is_one_warning() {
+    let mut world = begun(false, options());
+    let rows: Vec<_> = (0..200).map(|_| world.model.write(Duration::ZERO)).collect();
+    world.model.broken.extend(rows[..150].iter().cloned());
+    world.pass(secs(30));
+    assert_eq!(world.order, rows[150..]);
+    let [warning] = &world.warnings[..] else { panic!("{:?}", world.warnings) };
+    assert!(warning.contains("150 rows") && warning.contains(rows[0].as_str()), "{warning}");
+    assert!(warning.contains("no row of the feed, from line"), "{warning}");
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_passed_and_told_once() {
     let mut world = begun(false, options());
     let [before, broken, after] = [(); 3].map(|()| world.model.write(Duration::ZERO));
