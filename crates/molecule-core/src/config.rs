@@ -38,6 +38,8 @@ pub struct Config {
     pub(crate) user_agent: HeaderValue,
     pub(crate) given_token: Option<Token>,
     pub(crate) store_given_token: bool,
+    /// Whether the agent's store ends with the process.
+    pub(crate) is_store_in_memory: bool,
     pub(crate) intervals: Intervals,
     pub(crate) timeouts: Timeouts,
     pub(crate) on_pause: OnPause,

@@ -64,6 +64,11 @@ const OPERATION: &str = "run agent loop";
 /// The longest wait before a store that cannot be read is tried again.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// What helps where the journal cannot be opened, for example on a read-only root.
+const REMEDY: &str = "until then no message is received: let the agent write to a private directory, with \
+                      storage(Storage::Dir(…)) or MOLECULE_HOME, or keep the journal in memory, with \
+                      storage(Storage::Memory) or MOLECULE_HOME=:memory:";
+
 /// The most steps that the inbox gives in a row. One outcome may have more consequences, such as a saved batch after which
 /// a hundred handlers start; the others follow at the next wake.
 const MAX_IN_A_ROW: usize = 32;
@@ -168,7 +173,8 @@ impl Inbox {
         cx.session.vitals.failed(Lane::Inbox, self.failures);
         let wait = Duration::from_secs(1).saturating_mul(1 << (self.failures - 1).min(6)).min(MAX_WAIT);
         self.state = State::Waiting(cx.now.mono + wait);
-        Event::Degraded { lane: Lane::Inbox, failures: self.failures, error: error.to_string() }
+        let error = error.clone().remedy(REMEDY).to_string();
+        Event::Degraded { lane: Lane::Inbox, failures: self.failures, error }
     }
 
     /// Takes what the inbox asks of the loop; a heartbeat and a poll of the state only if the loop can begin one.

@@ -231,10 +231,11 @@ impl<C: Client> AgentBuilder<C> {
             with_ca_file(self.options)?
         };
         let transport = options.transport().clone();
-        let config = options.build()?;
+        let storage = self.storage.unwrap_or_default();
+        let config = options.store_in_memory(matches!(storage, Storage::Memory)).build()?;
         let client = self.client.map_or_else(|| C::open(&transport), Ok)?;
         client.check(config.base_url())?;
-        let host = self.storage.unwrap_or_default().host(config.workspace_id(), self.plugins_dir)?;
+        let host = storage.host(config.workspace_id(), self.plugins_dir)?;
         Ok(client.agent(SharedSession::new(config, self.on_event), host))
     }
 }

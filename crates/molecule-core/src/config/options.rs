@@ -36,6 +36,7 @@ pub struct Options {
     origin: Option<OriginHeader>,
     token: Option<Result<Token, TokenError>>,
     store_given_token: bool,
+    is_store_in_memory: bool,
     intervals: Intervals,
     timeouts: Timeouts,
     on_pause: OnPause,
@@ -194,6 +195,7 @@ impl Options {
             origin: None,
             token: None,
             store_given_token: true,
+            is_store_in_memory: false,
             intervals: Intervals::default(),
             timeouts: Timeouts::default(),
             on_pause: OnPause::End,
@@ -282,6 +284,13 @@ impl Options {
     /// default. A token that is minted or rotated is always stored.
     pub fn store_given_token(mut self, store: bool) -> Self {
         self.store_given_token = store;
+        self
+    }
+
+    /// Says that the agent's store ends with the process, which a loop that receives messages warns of.
+    #[doc(hidden)]
+    pub fn store_in_memory(mut self, is_in_memory: bool) -> Self {
+        self.is_store_in_memory = is_in_memory;
         self
     }
 
@@ -449,6 +458,7 @@ impl Options {
             user_agent,
             given_token,
             store_given_token: self.store_given_token,
+            is_store_in_memory: self.is_store_in_memory,
             intervals: self.intervals,
             timeouts: self.timeouts,
             on_pause: self.on_pause,

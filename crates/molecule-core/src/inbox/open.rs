@@ -27,6 +27,7 @@ impl Open {
     pub(super) fn new() -> Self {
         Self(Flow::new(OPERATION, |line| async move {
             let journal = load_journal(&line).await?;
+            warn_of_memory(&line, &journal);
             let ids = load_key(&line).await?;
             Ok(Opened { journal, ids })
         }))
@@ -71,6 +72,18 @@ async fn load_journal(line: &Line) -> Result<Journal> {
             )));
             Ok(damaged.salvaged())
         }
+    }
+}
+
+/// Warns of a store that ends with the process, at the start of its first loop.
+fn warn_of_memory(line: &Line, journal: &Journal) {
+    if journal.cursor().is_none() && line.with(|cx| cx.session.config().is_store_in_memory) {
+        line.tell(Event::Warning(format!(
+            "the inbox's journal is kept in memory alone, so each start of the agent is a first start: it reads the backlog \
+             again, and a message that was answered before may be handled and answered twice; {}",
+            "keep it in a private directory, with storage(Storage::Dir(…)) or MOLECULE_HOME, or give the inbox the backlog \
+             FromNow"
+        )));
     }
 }
 

@@ -59,6 +59,9 @@ impl Reply {
     }
 
     /// Attaches a file: a path, or an [`OutgoingFile`]. The file is read when the reply is sent.
+    ///
+    /// If the answer to an upload is lost, or the process ends before it is recorded, the file's row cannot be told from a
+    /// person's (contract section 17): the agent then receives its own file as a message of the user.
     pub fn attach(mut self, file: impl Into<OutgoingFile>) -> Self {
         self.files.push(file.into());
         self
