@@ -365,10 +365,6 @@ impl Agent {
         call!(self, check_reachable())
     }
 
-    pub fn load_inbound_secret(&self) -> Result<()> {
-        call!(self, load_inbound_secret())
-    }
-
     pub fn notify(&self, notice: impl Into<Notice>) -> Result<()> {
         call!(self, notify(notice))
     }

@@ -16,6 +16,8 @@ pub enum Manner {
     Echo,
     /// The same for requests with this bearer, and 401 for others.
     EchoTo(String),
+    /// With a message without parts, whose metadata is the received message's, as an agent's server answers a check.
+    GiveBack,
     /// With this status, these header lines and this body.
     Answer(u16, &'static str, &'static str),
     /// By closing the connection.
@@ -119,6 +121,7 @@ impl Shared {
                 echo(heard)
             }
             Manner::EchoTo(_) => answer(401, "", r#"{"error":"unauthorized"}"#),
+            Manner::GiveBack => give_back(heard),
             Manner::Answer(status, headers, body) => answer(status, headers, body),
             Manner::Close => PeerAction::Cut,
             Manner::Hang => PeerAction::Listen,
@@ -134,6 +137,17 @@ fn echo(heard: &Heard) -> PeerAction {
     let message = request.send_params().map(|params| params.message);
     let text = message.iter().flat_map(Message::texts).collect::<Vec<_>>().join(" ");
     let reply = Message::reply(format!("got {text}")).with_id("r-1");
+    let reply = RpcAnswer::result(request.id.unwrap_or_default(), reply);
+    let reply = serde_json::to_string(&reply).expect("an answer is JSON");
+    answer(200, "Content-Type: application/json\r\n", &reply)
+}
+
+/// A message with the metadata of the received one.
+fn give_back(heard: &Heard) -> PeerAction {
+    let Ok(request) = serde_json::from_value::<RpcRequest>(heard.body.clone()) else { return PeerAction::Close };
+    let metadata = request.send_params().map(|params| params.message.metadata).unwrap_or_default();
+    let mut reply = Message::reply("").with_id("r-1");
+    (reply.parts, reply.metadata) = (Vec::new(), metadata);
     let reply = RpcAnswer::result(request.id.unwrap_or_default(), reply);
     let reply = serde_json::to_string(&reply).expect("an answer is JSON");
     answer(200, "Content-Type: application/json\r\n", &reply)

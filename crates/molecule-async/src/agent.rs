@@ -6,8 +6,8 @@ use bytes::Bytes;
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
     Beat, Call, CallPeer, CheckReachable, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Download,
-    DownloadToMemory, Install, ListPeers, ListPlugins, LoadInboundSecret, Notify, PluginTask, QueuedItem, Recover,
-    Register, ReplyTo, RetryDeadLetter, Wait,
+    DownloadToMemory, Install, ListPeers, ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo,
+    RetryDeadLetter, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -412,15 +412,6 @@ impl Agent {
     /// The secret with which the platform authenticates to the agent; `None` until a register, a heartbeat or the store has brought it.
     pub fn inbound_secret(&self) -> Option<InboundSecret> {
         self.session.lock().inbound_secret().cloned()
-    }
-
-    /// Reads the inbound secret from the store, if that was not done. The server of `molecule-serve` does this before it takes a call.
-    ///
-    /// # Errors
-    /// `Storage` if the store cannot be read.
-    #[doc(hidden)]
-    pub async fn load_inbound_secret(&self) -> Result<()> {
-        self.driver.call(LoadInboundSecret::new()).await
     }
 
     /// The session and the host of the agent, for crates that stand on this facade. Outside semver.

@@ -14,7 +14,6 @@ pub use crate::inbox::file_name::cleaned as safe_file_name;
 pub use crate::inbox::journal::{Damaged, Journal};
 pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, Notify, ReplyTo, RetryDeadLetter};
 pub use crate::life::beat::Beat;
-pub use crate::life::load_inbound::LoadInboundSecret;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;
 pub use crate::peer::{CallPeer, CheckReachable, DiscoverPeer, ListPeers, QueuedItem};

@@ -17,4 +17,5 @@ pub use outcome::CallOutcome;
 pub use outgoing::PeerCall;
 pub(crate) use proxy::LONGEST_REPLY;
 pub use queue::{QueueOutcome, QueuedItem};
+pub(crate) use reach::REACHABILITY;
 pub use reach::{CheckReachable, ReachFailure, Reachability};

@@ -6,8 +6,8 @@ mod support;
 
 use std::time::Duration;
 
-use molecule_core::ErrorKind;
-use molecule_core::machines::{Beat, LoadInboundSecret, Register};
+use molecule_core::Event;
+use molecule_core::machines::{Beat, Register};
 use support::*;
 
 /// The secrets that are good now, the current one first.
@@ -20,6 +20,14 @@ fn announce(agent: &mut Agent, name: &str) {
     let mut platform = Platform::current();
     platform.inbound = Some(secret(name));
     run(agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
+}
+
+/// Reads the store, as a register does before its first request, which fails here. Returns its warnings.
+fn load(agent: &mut Agent) -> Vec<String> {
+    let mut driven = Driven::new(Register::new());
+    driven.finish(agent, &mut |_| Answer::error(404, "workspace not found").into()).unwrap_err();
+    let warnings = driven.events.iter().filter(|event| matches!(event, Event::Warning(_)));
+    warnings.map(ToString::to_string).collect()
 }
 
 #[test]
@@ -68,7 +76,7 @@ fn after_a_restart_it_is_known_that_there_is_a_secret_before_any_answer_has_brou
     let mut agent = Agent::stored(&secret("first"));
     assert!(!agent.session.inbound_secrets(agent.now).is_none_known(), "the store was not read");
     agent.store.inbound = Some(secret("stored"));
-    run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap();
+    load(&mut agent);
     assert_eq!(good(&agent), [secret("stored")]);
     assert!(!agent.session.inbound_secrets(agent.now).is_none_known());
     // It is replaced like one that an answer brought.
@@ -81,20 +89,37 @@ fn it_is_loaded_once_and_never_over_an_announced_one() {
     let mut agent = Agent::stored(&secret("first"));
     announce(&mut agent, "announced");
     agent.store.inbound = Some(secret("older"));
-    run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap();
+    load(&mut agent);
     assert_eq!(good(&agent), [secret("announced")]);
 }
 
 #[test]
-fn without_one_it_is_certain_only_once_the_store_was_read() {
-    let mut agent = Agent::stored(&secret("first"));
+fn without_one_it_is_certain_only_once_the_store_was_read_and_has_none() {
+    let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
     agent.store.fail("Load");
-    let error = run(&mut agent, LoadInboundSecret::new(), |seen| panic!("{seen}")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert_eq!(load(&mut agent).len(), 1);
     assert!(!agent.session.inbound_secrets(agent.now).is_none_known(), "the store could not be read");
+    for damaged in ["", " \n"] {
+        let mut agent = Agent::stored(&secret("first"));
+        agent.store.inbound = Some(damaged.to_owned());
+        let warnings = load(&mut agent);
+        assert!(warnings[0].contains("holds is no secret"), "{warnings:?}");
+        assert!(!agent.session.inbound_secrets(agent.now).is_none_known(), "the store had one");
+        // The next answer brings it.
+        announce(&mut agent, "new");
+        assert_eq!(good(&agent), [secret("new")]);
+    }
     let mut agent = Agent::stored(&secret("first"));
-    let mut april = Platform::april();
-    run(&mut agent, Register::new(), |seen| april.serve(seen)).unwrap();
+    assert_eq!(load(&mut agent), [""; 0]);
     assert!(agent.session.inbound_secrets(agent.now).is_none_known());
-    assert_eq!(format!("{:?}", agent.session.inbound_secrets(agent.now)).matches(MARK).count(), 0);
+    assert_eq!(good(&agent), [""; 0]);
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let mut agent = Agent::stored(&secret("first"));
+    announce(&mut agent, "one");
+    announce(&mut agent, "two");
+    let printed = format!("{:?} {:?}", agent.session.inbound_secrets(agent.now), agent.session);
+    assert!(!printed.contains(MARK), "{printed}");
 }

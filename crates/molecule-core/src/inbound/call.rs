@@ -11,10 +11,8 @@ use serde_json::{Map, Value, json};
 use super::legacy;
 use super::shape::{part_fault, role_fault};
 use crate::inbox::message::delivery_key;
+use crate::peer::REACHABILITY;
 use crate::session::key::Key;
-
-/// The key of a message's metadata by which an agent sees that its server is reached. The value is a nonce.
-pub(crate) const REACHABILITY: &str = "molecule.reachability";
 
 /// The longest nonce, in characters.
 const LONGEST_NONCE: usize = 64;
