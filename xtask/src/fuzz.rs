@@ -79,6 +79,9 @@ mod tests {
     #[test]
     fn every_target_is_found() {
         let names = targets(&crate::root()).unwrap();
-        assert_eq!(names, ["call", "feed_row", "inbound", "journal", "manifest", "run_loop", "store", "unpack", "wire"]);
+        assert_eq!(
+            names,
+            ["call", "feed_row", "inbound", "journal", "manifest", "run_loop", "store", "unpack", "wire"]
+        );
     }
 }

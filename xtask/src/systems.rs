@@ -15,7 +15,8 @@ const SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin", "x8
 const TESTED: [&str; 8] =
     ["-p", "molecule-proto", "-p", "molecule-plugin", "-p", "molecule-core", "-p", "molecule-host"];
 
-const OTHERS: [&str; 6] = ["-p", "molecule-platform", "-p", "molecule-blocking", "-p", "molecule-async"];
+const OTHERS: [&str; 8] =
+    ["-p", "molecule-platform", "-p", "molecule-blocking", "-p", "molecule-async", "-p", "molecule-serve"];
 
 /// Checks every crate for each system.
 ///

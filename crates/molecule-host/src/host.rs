@@ -86,6 +86,11 @@ impl Host {
         Self::of(self.beside())
     }
 
+    /// Whether acts on the store wait for nothing.
+    pub fn is_in_memory(&self) -> bool {
+        self.0.store.is_in_memory()
+    }
+
     /// The directory of files that the platform hands over; `None` if the agent's own files are in no directory.
     pub fn uploads(&self) -> Option<Uploads> {
         self.0.uploads.clone()

@@ -48,6 +48,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     /// Drops the content: memory has no second place in which anybody would look for it.
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError> {
         match self.slots().remove(&slot) {

@@ -72,6 +72,11 @@ pub trait Store: Send + Sync {
     /// If the slot is already empty, or its content cannot be moved.
     fn set_aside(&self, slot: Slot) -> Result<String, StoreError>;
 
+    /// Whether the store waits for nothing, so that its methods may be called on a thread that others wait for. The default says no.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// Takes the agent's lock, without waiting. The lock is released when the returned value is dropped.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ impl Delivery {
     }
 }
 
-/// What an agent of this facade registers when its server has stopped.
+/// What an agent registers when its server has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterStop {
     Register,

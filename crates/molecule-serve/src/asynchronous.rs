@@ -1,13 +1,16 @@
 //! Servers of `molecule-async`'s agents, on the caller's runtime.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use molecule_async::{Agent, Handler, InboundMessage};
-use molecule_core::effect::{Fault, FaultKind, Handle, Outcome, Sent};
+use molecule_core::effect::{Handle, Outcome};
 use molecule_core::endpoint::{ActivityFeed, ActivityPage};
 use molecule_core::{Attachment, Ended, Event, Plan, Result, ServerOptions};
 use molecule_host::trace::Span;
@@ -28,6 +31,8 @@ pub struct A2aServer {
     url: String,
     stop: watch::Sender<Stop>,
     task: JoinHandle<()>,
+    /// The platform is not told that the server has ended.
+    stays: bool,
 }
 
 impl A2aServer {
@@ -51,14 +56,15 @@ impl A2aServer {
         self.end(AfterStop::Register).await
     }
 
-    /// Stops the server in the same way, and registers nothing: for a program that starts again with the same URL. What the
-    /// platform pushes meanwhile waits there, or fails.
+    /// Stops the server in the same way, and has nothing registered, by a loop either: for a program that starts again with the same
+    /// URL. What the platform pushes meanwhile waits there, or fails.
     pub async fn stop_and_stay_registered(self) {
         // Nothing is sent that could fail.
         let _ = self.end(AfterStop::Nothing).await;
     }
 
-    /// Stops the server at once: connections are closed, and handlers are dropped at their next `.await`. Nothing is registered.
+    /// Stops the server at once: connections are closed, and handlers are dropped at their next `.await`. This registers
+    /// nothing; a loop that runs registers what the builder says.
     pub fn stop_now(self) {}
 
     async fn end(mut self, after: AfterStop) -> Result<()> {
@@ -66,6 +72,7 @@ impl A2aServer {
         // A panic in it has been printed.
         let _ = (&mut self.task).await;
         let agent = self.agent.clone();
+        self.stays = after == AfterStop::Nothing;
         drop(self);
         match after {
             AfterStop::Register => agent.register().await.map(drop),
@@ -77,9 +84,11 @@ impl A2aServer {
 impl Drop for A2aServer {
     fn drop(&mut self) {
         self.task.abort();
-        let (session, _) = self.agent.parts();
-        session.lock().unserve();
-        session.look_again();
+        if !self.stays {
+            let (session, _) = self.agent.parts();
+            session.lock().unserve();
+            session.look_again();
+        }
     }
 }
 
@@ -165,7 +174,7 @@ async fn start<H: Handler>(
     // Whoever starts the server may be gone.
     let task = runtime.spawn(bound.serve(stopped, || opens.send(()).unwrap_or_default()));
     // From here on the server ends with this value.
-    let server = A2aServer { agent: agent.clone(), local_addr, url, stop, task };
+    let server = A2aServer { agent: agent.clone(), local_addr, url, stop, task, stays: false };
     // It is gone if the server's task panicked; the register then tells what is wrong.
     let _ = opened.await;
     let (session, _) = agent.parts();
@@ -190,12 +199,11 @@ impl<H: Handler> Facade for AsyncAgent<H> {
         self.agent.parts().1
     }
 
+    /// It is polled by a task of its own.
     async fn handle(&self, Handle { message }: Handle, span: Span) -> Outcome {
-        let handler = Arc::clone(&self.handler);
-        // A task of its own, so that a panic is an outcome.
-        let handling =
-            AbortOnDrop(tokio::spawn(span.around(async move { Handle::returned(handler.handle(message).await) })));
-        handling.await
+        let handler = &self.handler;
+        let handling = pin!(span.around(async move { Handle::returned(handler.handle(message).await) }));
+        catch_panic(handling).await
     }
 
     async fn look_up(&self, feed: ActivityFeed) -> Result<ActivityPage> {
@@ -203,24 +211,12 @@ impl<H: Handler> Facade for AsyncAgent<H> {
     }
 }
 
-/// A handler at work. It is dropped at its next `.await` when this is dropped.
-struct AbortOnDrop(JoinHandle<Outcome>);
-
-impl Future for AbortOnDrop {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Outcome> {
-        Pin::new(&mut self.0).poll(cx).map(|ended| {
-            ended.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(payload) => Handle::caught(payload),
-                Err(_) => Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)),
-            })
-        })
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Has a handler's panic be an outcome.
+async fn catch_panic(mut handling: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
+    poll_fn(|cx| {
+        // Nothing polls it again after a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
+        polled.unwrap_or_else(|payload| Poll::Ready(Handle::caught(payload)))
+    })
+    .await
 }

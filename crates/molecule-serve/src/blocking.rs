@@ -34,6 +34,8 @@ pub struct A2aServer {
     url: String,
     stop: Option<watch::Sender<Stop>>,
     thread: Option<JoinHandle<()>>,
+    /// The platform is not told that the server has ended.
+    stays: bool,
 }
 
 impl A2aServer {
@@ -57,14 +59,15 @@ impl A2aServer {
         self.end(AfterStop::Register)
     }
 
-    /// Stops the server in the same way, and registers nothing: for a program that starts again with the same URL. What the
-    /// platform pushes meanwhile waits there, or fails.
+    /// Stops the server in the same way, and has nothing registered, by a loop either: for a program that starts again with the same
+    /// URL. What the platform pushes meanwhile waits there, or fails.
     pub fn stop_and_stay_registered(self) {
         // Nothing is sent that could fail.
         let _ = self.end(AfterStop::Nothing);
     }
 
-    /// Stops the server at once: connections are closed, and handlers are left to themselves. Nothing is registered.
+    /// Stops the server at once: connections are closed, and handlers are left to themselves. This registers nothing; a
+    /// loop that runs registers what the builder says.
     pub fn stop_now(self) {}
 
     fn end(mut self, after: AfterStop) -> Result<()> {
@@ -73,6 +76,7 @@ impl A2aServer {
         }
         self.join();
         let agent = self.agent.clone();
+        self.stays = after == AfterStop::Nothing;
         drop(self);
         match after {
             AfterStop::Register => agent.register().map(drop),
@@ -93,9 +97,11 @@ impl Drop for A2aServer {
         // The server ends when its sender is gone.
         self.stop = None;
         self.join();
-        let (session, _) = self.agent.parts();
-        session.lock().unserve();
-        session.look_again();
+        if !self.stays {
+            let (session, _) = self.agent.parts();
+            session.lock().unserve();
+            session.look_again();
+        }
     }
 }
 
@@ -182,7 +188,8 @@ fn start<H: Handler>(
         }
     };
     // From here on the server ends with this value.
-    let server = A2aServer { agent: agent.clone(), local_addr, url, stop: Some(stop), thread: Some(thread) };
+    let server =
+        A2aServer { agent: agent.clone(), local_addr, url, stop: Some(stop), thread: Some(thread), stays: false };
     let (session, _) = agent.parts();
     session.lock().serve(server.url(), plan)?;
     session.look_again();

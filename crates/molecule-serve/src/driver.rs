@@ -9,7 +9,7 @@ use molecule_core::machines::{Answer, Inbound, Ticket, Turn};
 use molecule_host::trace::Span;
 use molecule_host::{Cancel, Host};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use crate::facade::{Facade, Hook};
@@ -103,9 +103,21 @@ impl<F: Facade> Driver<F> {
         match effect {
             Effect::Handle(handle) => self.spawn(Arc::clone(self).handle(id, handle, span)),
             Effect::Host(op) => {
-                let act = self.host.begin(op);
-                let performed = spawn_blocking(move || span.in_scope(|| act.perform(&Cancel::default())));
-                self.spawn(Arc::clone(self).host(id, performed));
+                let (driver, act) = (Arc::clone(self), self.host.begin(op));
+                let perform = move || {
+                    let outcome = span.in_scope(|| act.perform(&Cancel::default()));
+                    driver.feed(id, outcome);
+                };
+                if self.host.is_in_memory() {
+                    perform();
+                } else {
+                    let driver = Arc::clone(self);
+                    // Its outcome is fed by its own thread: nobody else has to wake up for it.
+                    drop(spawn_blocking(move || {
+                        perform();
+                        driver.advance();
+                    }));
+                }
             }
             // Nothing else is asked for.
             Effect::Http(..) | Effect::Fetch(..) | Effect::Upload(..) | Effect::Watch(..) | Effect::Decode(_) => {
@@ -117,11 +129,6 @@ impl<F: Facade> Driver<F> {
     async fn handle(self: Arc<Self>, id: EffectId, handle: Handle, span: Span) {
         let outcome = self.facade.handle(handle, span).await;
         self.feed(id, outcome);
-        self.advance();
-    }
-
-    async fn host(self: Arc<Self>, id: EffectId, performed: JoinHandle<Outcome>) {
-        self.feed(id, performed.await.unwrap_or_else(|_| failed()));
         self.advance();
     }
 

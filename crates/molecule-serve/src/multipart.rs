@@ -222,10 +222,13 @@ mod tests {
         Form::of(&headers)
     }
 
-    /// The parts of a form that comes in pieces of this size: name, file name, type, content. `None` if it is not complete.
-    fn parts(body: &[u8], size: usize) -> Result<Option<Vec<(PartHead, Vec<u8>, bool)>>, Malformed> {
+    /// A part: its head, its content, and whether it is complete.
+    type Part = (PartHead, Vec<u8>, bool);
+
+    /// The parts of a form that comes in pieces of this size. `None` if it is not complete.
+    fn parts(body: &[u8], size: usize) -> Result<Option<Vec<Part>>, Malformed> {
         let mut form = form(TYPE).unwrap();
-        let mut parts: Vec<(PartHead, Vec<u8>, bool)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         for piece in body.chunks(size) {
             form.push(piece);
             while let Some(next) = form.next()? {

@@ -6,6 +6,7 @@ mod any;
 mod client;
 mod world;
 
+mod delivery;
 mod files;
 mod serves;
 mod stops;
