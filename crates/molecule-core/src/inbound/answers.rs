@@ -125,11 +125,10 @@ impl Answers {
 
     fn insert(&mut self, key: Key, settled: Settled) {
         self.bytes += settled.body.len();
-        if let Some(before) = self.kept.remove(key) {
+        self.cut.remove(key);
+        if let Some(before) = self.kept.replace(key, settled) {
             self.bytes -= before.body.len();
         }
-        self.cut.remove(key);
-        self.kept.insert(key, settled);
         while (self.kept.len() > self.most || self.bytes > self.most_bytes)
             && let Some(oldest) = self.kept.remove_oldest()
         {

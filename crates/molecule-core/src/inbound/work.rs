@@ -181,12 +181,17 @@ impl Work {
         let Some(run) = self.runs.get_mut(&key) else { return };
         let Phase::Received(call) = std::mem::replace(&mut run.phase, Phase::Settled) else { return };
         let own = cx.session.workspace_id();
-        let Some(message) = form::pushed(call.request, origin, own, key.row(), cx.now.unix) else {
+        let Some(message) = form::pushed(call.request, origin, own, key.id(), cx.now.unix) else {
             return self.answer_empty(cx, key);
         };
         let is_inbox_running = cx.session.handling.get().is_some();
-        if !matches!(run.who, Who::Peer(_)) && !cx.session.claims.push(key, is_inbox_running) {
-            return self.answer_empty(cx, key);
+        if !matches!(run.who, Who::Peer(_)) {
+            let claims = &mut cx.session.claims;
+            let was_handled =
+                claims.knows_handled() && message.read_duplicate_key().is_some_and(|key| claims.is_handled(&key));
+            if was_handled || !claims.push(key, is_inbox_running) {
+                return self.answer_empty(cx, key);
+            }
         }
         run.facts = Facts::of(&message, call.is_legacy);
         run.phase = Phase::Waiting(message);

@@ -277,6 +277,11 @@ impl Journal {
         self.state.is_known_message(message_id)
     }
 
+    /// The keys of the messages that are done.
+    pub(crate) fn known_messages(&self) -> impl Iterator<Item = Key> {
+        self.state.known_messages()
+    }
+
     /// Returns whether the agent uploaded this file itself.
     pub(crate) fn is_own_file(&self, file_id: &str) -> bool {
         self.state.is_own_file(file_id)

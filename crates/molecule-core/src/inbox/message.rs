@@ -188,6 +188,9 @@ impl InboundMessage {
     /// Returns whether nobody waits for this attempt any more: the agent was stopped, and the time of
     /// [`InboxOptions::drain`](crate::InboxOptions::drain) has passed. A handler that takes long looks at it now and then,
     /// and returns early. The message is offered again at the next start, whatever this attempt returns.
+    ///
+    /// For a message that was pushed it is set while no caller waits for the answer, and once a stop waits for it no longer.
+    /// What the attempt returns is kept for whoever sends the message again, unless the agent was stopped.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_set()
     }
@@ -228,6 +231,11 @@ impl InboundMessage {
     /// The key of every delivery of the message, by a push or by the feed; `None` if it has no id.
     pub(crate) fn delivery_key(&self) -> Option<Key> {
         self.inner.delivery
+    }
+
+    /// The [duplicate key](Self::duplicate_key) of a message that was pushed, which is not kept.
+    pub(crate) fn read_duplicate_key(&self) -> Option<String> {
+        duplicate_key(self.sender(), self.metadata(), self.message_id())
     }
 
     /// A text that every copy of the message has, in whatever row, and no other message; `None` if there is none.

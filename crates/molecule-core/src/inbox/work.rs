@@ -126,7 +126,7 @@ enum AfterSave {
 impl Work {
     pub(super) fn new(cx: &mut Cx<'_>, opened: Opened) -> Self {
         let Opened { journal, ids } = opened;
-        cx.session.claims.inbox_begins();
+        cx.session.claims.inbox_begins(journal.known_messages());
         let options = cx.session.config().inbox.clone();
         let mut outbox = Outbox::new(options.trail);
         let mut unsent: Vec<_> = journal.unsent().collect();

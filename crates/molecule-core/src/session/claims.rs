@@ -18,8 +18,10 @@ pub(crate) struct Claims {
     pushed: Recent<()>,
     /// The messages that wait in the running inbox, or are handled by it.
     held: BTreeSet<Key>,
-    /// The messages that the inbox has handled.
+    /// The messages that the inbox has handled in this process.
     handled: Recent<()>,
+    /// The messages that the inbox had handled before it began, by the keys of its journal.
+    journaled: BTreeSet<Key>,
 }
 
 /// The state of a message that was pushed.
@@ -33,7 +35,13 @@ pub(crate) enum Pushed {
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { running: BTreeSet::new(), pushed: Recent::new(MOST), held: BTreeSet::new(), handled: Recent::new(MOST) }
+        Self {
+            running: BTreeSet::new(),
+            pushed: Recent::new(MOST),
+            held: BTreeSet::new(),
+            handled: Recent::new(MOST),
+            journaled: BTreeSet::new(),
+        }
     }
 }
 
@@ -47,6 +55,16 @@ impl Claims {
         }
         self.running.insert(key);
         true
+    }
+
+    /// Returns whether it is known of any message that the inbox had handled it before it began.
+    pub(crate) fn knows_handled(&self) -> bool {
+        !self.journaled.is_empty()
+    }
+
+    /// Returns whether the inbox had handled a message before it began, by the text that its journal knows it by.
+    pub(crate) fn is_handled(&self, duplicate_key: &str) -> bool {
+        self.journaled.contains(&Key::of_text(duplicate_key))
     }
 
     /// Records that a push has handled a message, in this process or an earlier one.
@@ -63,9 +81,11 @@ impl Claims {
 
 /// The side of the inbox.
 impl Claims {
-    /// Begins anew: what an earlier inbox held is held no longer.
-    pub(crate) fn inbox_begins(&mut self) {
+    /// Begins anew: what an earlier inbox held is held no longer. `journaled` are the messages that the inbox has handled,
+    /// by the keys of its journal.
+    pub(crate) fn inbox_begins(&mut self, journaled: impl Iterator<Item = Key>) {
         self.held.clear();
+        self.journaled = journaled.collect();
     }
 
     /// Returns what a push has made of a message; `None` if none has it.
@@ -117,10 +137,10 @@ mod tests {
         let mut claims = Claims::default();
         claims.inbox_holds(key("a"));
         claims.inbox_handled(key("a"));
-        claims.inbox_begins();
+        claims.inbox_begins(std::iter::empty());
         assert!(!claims.push(key("a"), false));
         claims.inbox_holds(key("b"));
-        claims.inbox_begins();
+        claims.inbox_begins(std::iter::empty());
         assert!(claims.push(key("b"), true));
     }
 }

@@ -25,6 +25,11 @@ impl Key {
         Self(u128::from_be_bytes(*half))
     }
 
+    /// An id of a message that has no row of its own.
+    pub(crate) fn id(self) -> ActivityId {
+        ActivityId::from_random(self.0.to_be_bytes())
+    }
+
     /// Reads 32 hexadecimal digits.
     pub(crate) fn read(digits: &str) -> Option<Self> {
         let is_key = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());

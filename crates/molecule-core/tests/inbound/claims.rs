@@ -145,3 +145,20 @@ fn a_message_that_waits_in_a_loop_that_ended_is_handled_by_its_push() {
     both.serve(|server| server.push(&text("n", "hello")).later());
     assert_eq!(both.server.handlers.len(), 1);
 }
+
+#[test]
+fn what_the_inbox_handled_before_a_restart_is_not_handled_by_a_push() {
+    let mut both = Both::new();
+    both.on(secs(1));
+    both.show("m");
+    both.on(secs(10));
+    assert_eq!(both.offered(), 1);
+    let mut both = Both::of(both.received.restarted());
+    both.on(secs(10));
+    both.serve(|server| {
+        for (id, is_new) in [("m", false), ("n", true)] {
+            server.push(&text(id, "hello")).later();
+            assert_eq!(server.handlers.len(), usize::from(is_new), "{id}");
+        }
+    });
+}

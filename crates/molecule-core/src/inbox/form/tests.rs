@@ -471,3 +471,47 @@ fn only_a_sender_that_the_platform_verified_or_left_open_is_answered_in_any_reco
     }
     assert_eq!(seen, 84, "the recordings have as many");
 }
+
+/// Who a pushed message is from: that of a row which the platform writes, and that of one which it does not.
+#[test]
+fn a_pushed_message_is_from_whom_its_row_says_and_without_one_from_whom_the_platform_marks() {
+    let unknown = "an unknown sender";
+    let peer = "peer 7fda77bf-a467-441c-9fab-7d8aba8e6040";
+    let platform = |kind: &str| format!("the platform ({kind})");
+    let nudge = || turn(&format!("inbox-nudge-{UUID}"), "inbox_nudge", "self-nudge", "nudge");
+    let table = [
+        ("a person", message(UUID, canvas_user(), json!(null)), "the user".to_owned(), unknown.to_owned()),
+        ("the door", message(UUID, json!(null), json!(null)), "the user".to_owned(), unknown.to_owned()),
+        ("a peer", from_peer(json!(null)), peer.to_owned(), unknown.to_owned()),
+        ("a peer that claims to be a person", from_peer(canvas_user()), peer.to_owned(), unknown.to_owned()),
+        (
+            "a peer that claims to be the platform",
+            from_peer(json!({"source": "platform"})),
+            peer.to_owned(),
+            platform("platform"),
+        ),
+        ("a nudge", nudge(), platform("inbox_nudge"), platform("inbox_nudge")),
+        (
+            "a request that was answered",
+            message(&format!("request-responded:{UUID}-{UUID}"), json!(null), json!(null)),
+            platform("request_responded"),
+            platform("request_responded"),
+        ),
+        ("a channel", channel("telegram", "7"), "channel telegram".to_owned(), "channel telegram".to_owned()),
+    ];
+    for (what, row, with_row, without) in table {
+        let row = parsed(row);
+        let own = row.workspace_id.clone();
+        let request = row.request_body.clone().unwrap();
+        let at = UnixTime::from_secs(7);
+        let id = ActivityId::from_random([7; 16]);
+        let of = |origin| pushed(request.clone(), origin, &own, id.clone(), at).unwrap();
+        let known = of(Origin::Row(Box::new(row.clone())));
+        assert_eq!((known.sender().to_string(), known.id()), (with_row, &row.id), "{what}");
+        let alone = of(Origin::Nowhere);
+        assert_eq!((alone.sender().to_string(), alone.id(), alone.received_at()), (without, &id, at), "{what}");
+        let direct = of(Origin::Peer(PEER.parse().unwrap()));
+        assert_eq!(direct.sender().to_string(), peer, "{what}");
+        assert!(pushed(request.clone(), Origin::Peer(own.clone()), &own, id.clone(), at).is_none(), "{what}");
+    }
+}

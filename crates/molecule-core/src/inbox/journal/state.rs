@@ -192,6 +192,10 @@ impl State {
         self.done.contains(key) || self.dead.contains(key) || self.later.contains(key)
     }
 
+    pub(super) fn known_messages(&self) -> impl Iterator<Item = Key> {
+        self.messages.iter().map(|(key, ())| key)
+    }
+
     pub(super) fn is_known_message(&self, id: &str) -> bool {
         self.messages.contains(Key::of_text(id))
     }
