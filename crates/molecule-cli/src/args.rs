@@ -140,6 +140,18 @@ pub(crate) struct Run {
     /// Allows --forward to another machine, unencrypted
     #[arg(long, requires = "forward")]
     pub(crate) forward_anywhere: bool,
+    /// Is called instead of polling: listens at this address, such as 127.0.0.1:0 or 0.0.0.0:8080
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) push: Option<String>,
+    /// The URL under which the platform reaches --push; needed unless that is on this machine alone
+    #[arg(long, value_name = "URL", requires = "push")]
+    pub(crate) url: Option<String>,
+    /// Polls while the platform does not reach --push
+    #[arg(long, requires = "push")]
+    pub(crate) poll_if_unreachable: bool,
+    /// Takes calls without a credential at a --push that only this machine reaches, as April's platform makes them
+    #[arg(long, requires = "push")]
+    pub(crate) allow_unauthenticated: bool,
     /// Serves /livez, /readyz and /metrics at this address, such as 127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) health: Option<String>,

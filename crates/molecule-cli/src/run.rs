@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use molecule_async::{Agent, Backlog, Ended, Event, InboundMessage, InboxOptions, OnPause, Reply};
+use molecule_serve::{A2aServe, Delivery, ServerLimits, ServerOptions};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -66,6 +67,9 @@ pub(crate) async fn run(settings: &Settings, args: &args::Run, output: &Output) 
         return Err(Failure::usage(
             "no program handles the messages; give one behind `--`, or --forward URL, or --echo to try the connection",
         ));
+    }
+    if args.push.is_some() && settings.workspaces().len() > 1 {
+        return Err(Failure::usage("--push listens for one workspace; choose it with --workspace"));
     }
     let mut agents = Vec::new();
     for workspace in settings.workspaces() {
@@ -167,12 +171,26 @@ async fn run_one(
         }
     });
     let handling = handler.clone();
-    let ended = agent
-        .run_agent_loop(move |message: InboundMessage| {
-            let handler = handling.clone();
-            async move { handler.handle(message).await }
-        })
-        .await;
+    let handle = move |message: InboundMessage| {
+        let handler = handling.clone();
+        async move { handler.handle(message).await }
+    };
+    let ended = agent.run_agent(delivery(args), handle).await;
     handler.end().await;
     Ok(ended?)
+}
+
+/// How messages reach the agent.
+fn delivery(args: &args::Run) -> Delivery {
+    let Some(address) = &args.push else { return Delivery::Poll };
+    let mut limits = ServerLimits::default();
+    limits.handlers = usize::from(args.jobs);
+    let mut server = ServerOptions::new().bind(address).drain(args.drain).limits(limits);
+    if let Some(url) = &args.url {
+        server = server.url(url);
+    }
+    if args.allow_unauthenticated {
+        server = server.allow_unauthenticated();
+    }
+    if args.poll_if_unreachable { Delivery::Auto(server) } else { Delivery::Push(server) }
 }

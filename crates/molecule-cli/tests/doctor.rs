@@ -143,6 +143,20 @@ fn each_broken_set_up_is_named_with_its_remedy() {
 }
 
 #[test]
+fn the_platform_is_asked_whether_it_reaches_an_agent_that_listens() {
+    let world = World::new(Dialect::Current, "reach");
+    let child = world.start(&["--echo", "--push", "127.0.0.1:0"]);
+    let level =
+        |findings: Vec<Value>| findings.into_iter().find(|found| found["check"] == "reach").unwrap()["level"].clone();
+    assert_eq!(level(doctor(&world, &[]).1), "ok");
+    // A killed agent tells the platform nothing.
+    let mut child = child;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(level(doctor(&world, &[]).1), "warning");
+}
+
+#[test]
 fn an_agent_that_runs_holds_the_lock_and_a_directory_that_others_read_is_named() {
     let world = World::new(Dialect::Current, "held");
     let child = world.start(&["--echo"]);

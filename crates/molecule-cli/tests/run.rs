@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 
 use common::{DIALECTS, ECHO, LONG, World, terminate, told};
+use molecule_async::{DeliveryMode, Message};
 use molecule_platform::Dialect;
 use serde_json::Value;
 
@@ -252,4 +253,25 @@ fn nothing_is_lost_or_answered_twice_by_an_agent_that_is_killed() {
     let said = world.said();
     // A notice to a person has no id on the wire: one may stand there twice for each kill, and none may be missing.
     assert!(said.len() <= all.len() + rounds, "{said:?}");
+}
+
+#[test]
+fn a_program_answers_what_is_pushed_to_its_agent() {
+    let world = World::new(CURRENT, "push");
+    let other = world.server.with(|platform, now| platform.create_workspace(now, "other").0);
+    let child = world.start(&["--push", "127.0.0.1:0", "--", "sh", "-c", ECHO]);
+    assert_eq!(world.server.with(|platform, _| platform.delivery_mode(&world.id)), Some(DeliveryMode::Push));
+    let message = || Message::text("hello");
+    world.server.with(|platform, now| platform.send_agent_message(now, &other, &world.id, message())).unwrap();
+    let has_answer = |platform: &molecule_platform::Platform| {
+        let rows = platform.activity(&world.id);
+        let answers = rows.iter().filter_map(|row| row.response_body.as_ref());
+        answers.map(ToString::to_string).any(|answer| answer.contains("you wrote: hello"))
+    };
+    assert!(world.server.wait_until(has_answer, LONG));
+    terminate(&child);
+    let (code, _, err) = told(child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    let mode = world.server.with(|platform, _| platform.delivery_mode(&world.id));
+    assert_eq!(mode, Some(DeliveryMode::Poll), "messages wait in the feed while it is stopped: {err}");
 }

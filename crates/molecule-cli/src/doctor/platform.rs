@@ -2,7 +2,7 @@
 
 use molecule_async::core::endpoint::{Existence, View};
 use molecule_async::core::proto::WorkspaceView;
-use molecule_async::{Agent, ErrorKind, RateLimit, WorkspaceStatus};
+use molecule_async::{Agent, ErrorKind, RateLimit, Reachability, WorkspaceStatus};
 
 use super::{Level, Report};
 use crate::exit::{self, Failure};
@@ -11,8 +11,12 @@ use crate::exit::{self, Failure};
 const SCARCE: u32 = 10;
 
 pub(super) async fn check(agent: &Agent, report: &mut Report) {
-    match agent.send(&View).await {
-        Ok(Existence::Present(view)) => existing(&view, report),
+    let has_url = match agent.send(&View).await {
+        Ok(Existence::Present(view)) => {
+            existing(&view, report);
+            // April's server has no poll mode: an agent without a URL registers one that ends so.
+            view.url.starts_with("http") && !view.url.ends_with("/no-inbound")
+        }
         Ok(Existence::Removed) => {
             let failure = Failure::new(exit::DELETED, "the workspace was removed; its owner has to create another one");
             return report.fail("status", failure);
@@ -25,8 +29,10 @@ pub(super) async fn check(agent: &Agent, report: &mut Report) {
             return report.fail("status", failure);
         }
         Err(error) => return report.fail("status", error),
+    };
+    if bearer(agent, report).await && has_url {
+        reach(agent, report).await;
     }
-    bearer(agent, report).await;
     let health = agent.health();
     if let Some(dialect) = health.dialect {
         report.add("dialect", Level::Note, format!("the server speaks as the {dialect} one does"));
@@ -69,21 +75,33 @@ fn existing(view: &WorkspaceView, report: &mut Report) {
     }
 }
 
-/// Whether the token is alive, and this workspace's.
-async fn bearer(agent: &Agent, report: &mut Report) {
+/// Returns whether the token is alive, and this workspace's.
+async fn bearer(agent: &Agent, report: &mut Report) -> bool {
     match agent.poll_state().await {
         Ok(state) if state.deleted => {
             report.fail("bearer", Failure::new(exit::DELETED, "the platform says that the workspace is deleted"));
         }
-        Ok(_) => report.add("bearer", Level::Ok, "the platform accepts the token"),
+        Ok(_) => {
+            report.add("bearer", Level::Ok, "the platform accepts the token");
+            return true;
+        }
         Err(error) if error.kind() == ErrorKind::TokenNotHeld => {
-            report.advise(
-                "bearer",
-                Level::Warning,
-                "there is no token to try",
-                "a register may bring one: molecule register",
-            );
+            let remedy = "a register may bring one: molecule register";
+            report.advise("bearer", Level::Warning, "there is no token to try", remedy);
         }
         Err(error) => report.fail("bearer", error),
+    }
+    false
+}
+
+/// Whether the platform reaches the URL that it has.
+async fn reach(agent: &Agent, report: &mut Report) {
+    match agent.check_reachable().await {
+        Ok(Reachability::Reachable { took }) => {
+            report.add("reach", Level::Ok, format!("the platform reached the agent within {} ms", took.as_millis()));
+        }
+        Ok(Reachability::Unreachable { why }) => report.add("reach", Level::Warning, why.to_string()),
+        Ok(_) => {}
+        Err(error) => report.add("reach", Level::Note, error.to_string()),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use molecule_async::{Agent, DownloadTo, ErrorKind, InboundMessage};
+use molecule_serve::HandedOver;
 
 /// The directory of the files that came with messages: `<agent's directory>/incoming/<message>/<number>/<name>`. The files
 /// of a message are kept until it is handled, since the platform gives each of them out once.
@@ -21,6 +22,11 @@ impl Incoming {
     pub(super) async fn fetch(&self, agent: &Agent, message: &InboundMessage) -> Result<Vec<String>, String> {
         let mut paths = Vec::new();
         for (number, attachment) in message.attachments().iter().enumerate() {
+            if let Some(path) = agent.uploaded(attachment) {
+                // The platform has handed it over to the agent's own server.
+                paths.push(path.display().to_string());
+                continue;
+            }
             if !attachment.is_pending() {
                 // Others name a place of their own, which this machine does not open by itself.
                 paths.extend(attachment.uri().filter(|uri| uri.starts_with("http")).map(str::to_owned));
