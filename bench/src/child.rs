@@ -17,14 +17,26 @@ impl Role {
     /// # Errors
     /// The error of starting a process.
     pub fn start(arguments: &[&str]) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts another program, which ends with its standard input.
+    ///
+    /// # Errors
+    /// The error of starting a process.
+    pub fn of(mut command: Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let out = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
         Ok(Self { child, stdin, out: BufReader::new(out) })
+    }
+
+    /// The id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Writes a line to its standard input.

@@ -3,6 +3,8 @@
 pub mod appends;
 pub mod bare;
 pub mod bare_inbox;
+pub mod called;
+pub mod calls;
 pub mod child;
 pub mod fleet;
 pub mod idle;

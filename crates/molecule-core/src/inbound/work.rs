@@ -95,8 +95,10 @@ impl Work {
 
     fn send(&mut self, cx: &mut Cx<'_>, who: Who, id: &Value, mut call: SendCall) -> Answer {
         let refused = |error: &RpcError| Answer::Ready(Settled::error(error).answer(id));
-        // April's platform sends no credential, and passes on what callers write.
-        let is_platform = who == Who::Platform || (who == Who::Anyone && cx.session.dialect == Some(Dialect::April));
+        // April's platform sends no credential, and passes on what callers write. In task mode, which is for other clients, it has
+        // no privilege: they are told what is missing.
+        let is_april = cx.session.dialect == Some(Dialect::April) && !self.options.task_mode;
+        let is_platform = who == Who::Platform || (who == Who::Anyone && is_april);
         if let Some(fault) = call.fault_of_strangers.take().filter(|_| !is_platform) {
             return refused(&fault);
         }
