@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("## Sixty seconds, blocking", "readme.rs"),
         ("## Sixty seconds, async", "readme-async.rs"),
         ("## Receive work", "readme-receive.rs"),
+        ("## Be called", "readme-called.rs"),
     ] {
         let program = program(&text, heading).ok_or(format!("the README has no program below {heading:?}"))?;
         fs::write(Path::new(&out).join(file), program)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molecule_core::proto::{Token, WorkspaceId};
+use molecule_core::proto::{ActivityRow, DeliveryMode, Token, WorkspaceId};
 use molecule_platform::serve::Seen;
 use molecule_platform::{Config, Dialect, Platform, PluginTree, Server, serve};
 
@@ -13,6 +13,9 @@ use crate::story::tell;
 
 /// The plugin that the owner of the embedded platform offers.
 pub const PLUGIN: &str = "greeter";
+
+/// The token with which the colleague calls the agent past the platform. Two owners agree on a random one.
+pub const PEER_TOKEN: &str = "the-demo-owners-agreed-on-this-one";
 
 /// An embedded platform with two workspaces: the demo's and a colleague's. Dropping it stops it and removes its
 /// directory.
@@ -98,10 +101,38 @@ impl Embedded {
                 return;
             }
             tell("owner", format!("reads {:?}", answer.unwrap_or_default()));
-            tell("owner", "pauses the workspace");
-            let _ = server.with(|platform, now| platform.pause(now, &id, false));
+            pause(&server, &id);
         });
     }
+
+    /// Lets the owner write a message once the agent is called by the platform, and waits until the owner reads its answer.
+    pub fn push(&self, message: &str) {
+        let (server, id) = (&self.server, &self.workspace_id);
+        let is_called = |platform: &Platform| platform.delivery_mode(id) == Some(DeliveryMode::Push);
+        if !server.wait_until(is_called, LONG) || !server.wait_for(|requests| beats(requests) >= 1, LONG) {
+            return;
+        }
+        tell("owner", format!("writes {message:?}, which the platform pushes"));
+        server.with(|platform, now| platform.send_user_message(now, id, message));
+        let mut answer = None;
+        let is_answered = |platform: &Platform| {
+            answer = pushed_answer(platform, id);
+            answer.is_some()
+        };
+        if server.wait_until(is_answered, LONG) {
+            tell("owner", format!("reads {:?}", answer.unwrap_or_default()));
+        }
+    }
+
+    /// Lets the owner pause the workspace.
+    pub fn pause(&self) {
+        pause(&self.server, &self.workspace_id);
+    }
+}
+
+fn pause(server: &Server, id: &WorkspaceId) {
+    tell("owner", "pauses the workspace");
+    let _ = server.with(|platform, now| platform.pause(now, id, false));
 }
 
 /// The heartbeats after which the owner writes.
@@ -118,6 +149,13 @@ fn beats(requests: &[Seen]) -> usize {
 fn newest_notice(platform: &Platform, id: &WorkspaceId) -> Option<String> {
     let notice = platform.activity(id).into_iter().find(|row| row.is_notice())?;
     notice.response_body.as_ref()?.get("result")?.as_str().map(str::to_owned)
+}
+
+/// The text with which the agent answered a message that was pushed to it.
+fn pushed_answer(platform: &Platform, id: &WorkspaceId) -> Option<String> {
+    let answer =
+        |row: &ActivityRow| Some(row.response_body.as_ref()?.pointer("/result/parts/0/text")?.as_str()?.to_owned());
+    platform.activity(id).into_iter().find_map(answer)
 }
 
 /// A plugin that is large enough to arrive in pieces, with a setup script that prints a line.

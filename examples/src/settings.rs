@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use molecule_core::OriginHeader;
+use molecule_core::{OriginHeader, ServerOptions};
 use molecule_host::Storage;
 
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, PEER_TOKEN};
 
 /// A demo's settings: from the environment for a real platform, or for an embedded platform.
 #[derive(Debug)]
@@ -56,6 +56,22 @@ impl Settings {
                 Err("WORKSPACE_ID is set and PLATFORM_URL is not; set both, or neither for a demo".to_owned())
             }
         }
+    }
+
+    /// The options of the agent's server: it listens where `MOLECULE_A2A_BIND` says and registers `MOLECULE_REPORTED_URL`.
+    /// The embedded platform's colleague may call it directly.
+    pub fn server(&self) -> ServerOptions {
+        let mut options = ServerOptions::new();
+        if let Some(address) = first(&["MOLECULE_A2A_BIND"]) {
+            options = options.bind(address);
+        }
+        if let Some(url) = &self.reported_url {
+            options = options.url(url);
+        }
+        if let Some(embedded) = &self.embedded {
+            options = options.peer_token(embedded.colleague().0, PEER_TOKEN);
+        }
+        options
     }
 
     fn real(platform: String, workspace_id: String) -> Result<Self, String> {

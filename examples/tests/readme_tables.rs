@@ -11,7 +11,9 @@ use molecule_core::effect::connection::{HEARD, KEEPALIVE_IDLE, KEEPALIVE_INTERVA
 use molecule_core::endpoint::{self, Endpoint};
 use molecule_core::machine::peer_cache::{CAPACITY, NEGATIVE_TTL, TTL};
 use molecule_core::plugin::InstallLimits;
-use molecule_core::{Backlog, Dialect, DownloadTo, InboxOptions, Intervals, RateBudget, Timeouts, figures};
+use molecule_core::{
+    Backlog, Dialect, DownloadTo, InboxOptions, Intervals, RateBudget, ServerLimits, Timeouts, figures,
+};
 
 const README: &str = include_str!("../../README.md");
 
@@ -245,6 +247,42 @@ fn the_options_of_the_inbox_are_those_of_the_code() {
     ] {
         assert!(README.contains(&figure), "README does not say {figure:?}");
     }
+}
+
+#[test]
+fn the_limits_of_the_server_are_those_of_the_code() {
+    let limits = ServerLimits::default();
+    let bytes = |bytes: usize| size(bytes.try_into().unwrap());
+    let count = |number: usize| thousands(number.try_into().unwrap());
+    let table = rows("| `ServerLimits` | what it bounds | default |");
+    let expected = vec![
+        ("`head_bytes`, `head_time`", vec![bytes(limits.head_bytes), seconds(limits.head_time)]),
+        ("`body_bytes`", vec![bytes(limits.body_bytes)]),
+        ("`body_gap`, `body_time`", vec![seconds(limits.body_gap), seconds(limits.body_time)]),
+        ("`upload_bytes`, `upload_time`", vec![bytes(limits.upload_bytes), minutes(limits.upload_time)]),
+        ("`answer_bytes`", vec![bytes(limits.answer_bytes)]),
+        (
+            "`connections`, `connections_per_address`",
+            vec![count(limits.connections), count(limits.connections_per_address)],
+        ),
+        ("`idle`", vec![minutes(limits.idle)]),
+        ("`handlers`, `queue`", vec![count(limits.handlers), count(limits.queue)]),
+        ("`body_budget`", vec![bytes(limits.body_budget)]),
+        ("`kept_answers`, `kept_bytes`", vec![count(limits.kept_answers), bytes(limits.kept_bytes)]),
+        ("`tasks`, `task_age`", vec![count(limits.tasks), hours(limits.task_age)]),
+    ];
+    assert_eq!(table.len(), expected.len(), "a row for each limit");
+    let source = include_str!("../../crates/molecule-core/src/config/server.rs");
+    let fields = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "))
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with("fn "));
+    let told: Vec<&str> = table.keys().flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`')).collect();
+    for field in fields {
+        assert!(told.contains(&field), "README has no limit {field}");
+    }
+    compare(table, expected);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn run(root: &Path, deny: Deny) -> Result<(), Failure> {
     step("traces", || {
         command(root, &["test", "-q", "-p", "molecule-e2e", "--features", "tracing", "--test", "traces"], &[])
     })?;
-    for example in ["remote-agent", "remote-agent-async"] {
+    for example in ["remote-agent", "remote-agent-async", "inbound-agent", "inbound-agent-async"] {
         step(&format!("demo {example}"), || demo::run(root, example))?;
     }
     let but = if deny == Deny::Skipped { " but `deny`, which was skipped," } else { "" };

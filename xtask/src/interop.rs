@@ -15,7 +15,10 @@ pub(crate) fn run(root: &Path, directory: &str) -> Result<(), Failure> {
         return Err(format!("{} is no directory: .ci/run says how the environments are made", path.display()));
     }
     let path = path.to_str().ok_or_else(|| format!("{} is no UTF-8", path.display()))?;
-    let tests = ["test", "-p", "molecule-examples", "--test", "official_servers", "--", "--ignored"];
+    // The tests of a package do not build its examples.
+    ci::command(root, &["build", "-p", "molecule-examples", "--example", "a2a-server"], &[])?;
+    let tests = ["--test", "official_clients", "--test", "official_servers"];
+    let tests = [&["test", "-p", "molecule-examples"], &tests[..], &["--", "--ignored"]].concat();
     ci::command(root, &tests, &[("MOLECULE_INTEROP", path)])
 }
 

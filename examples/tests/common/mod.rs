@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use molecule_core::proto::WorkspaceId;
 use molecule_platform::{Config, Dialect, Platform, Server, serve};
 
+#[allow(dead_code)] // Not each test that has this module asks both.
 pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Current, Dialect::April];
 
 /// A platform with a workspace that its owner created, and a home for its agent.
