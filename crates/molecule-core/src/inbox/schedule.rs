@@ -10,12 +10,24 @@ use super::sender::Conversation;
 /// The messages that wait or are being handled.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    lines: BTreeMap<Conversation, VecDeque<Waiting>>,
-    /// The conversations in the order of their turns, so that none starves beside busy ones.
-    turns: VecDeque<Conversation>,
+    lines: BTreeMap<Conversation, Line>,
+    /// The conversations of which no message is being handled, by their turns, so that none starves beside busy ones.
+    free: BTreeMap<u64, Conversation>,
+    /// The number of turns so far.
+    turns: u64,
     conversations: BTreeMap<ActivityId, Conversation>,
+    /// The number of suspects that are being handled.
+    suspects: usize,
     /// The bytes of all messages.
     bytes: usize,
+}
+
+/// The messages of a conversation.
+#[derive(Debug, Default)]
+struct Line {
+    /// When it is the conversation's turn.
+    turn: u64,
+    waiting: VecDeque<Waiting>,
 }
 
 #[derive(Debug)]
@@ -37,61 +49,63 @@ impl Schedule {
         let conversation = message.conversation().clone();
         self.bytes += message.json().len();
         self.conversations.insert(message.id().clone(), conversation.clone());
-        let line = self.lines.entry(conversation.clone()).or_default();
-        if line.is_empty() {
-            self.turns.push_back(conversation);
+        let turn = self.turns;
+        let line = self.lines.entry(conversation.clone()).or_insert_with(|| Line { turn, ..Line::default() });
+        if line.waiting.is_empty() {
+            self.turns += 1;
+            self.free.insert(turn, conversation);
         }
-        line.push_back(Waiting { message, ready_at: Time::ZERO, is_taken: false, is_suspect });
+        line.waiting.push_back(Waiting { message, ready_at: Time::ZERO, is_taken: false, is_suspect });
     }
 
     /// Takes the next message whose conversation is free, at most one suspect among them, and keeps its place until [`remove`](Self::remove) or
     /// [`put_off`](Self::put_off).
     pub(super) fn take(&mut self, now: Time) -> Option<InboundMessage> {
-        let firsts = || self.turns.iter().map(|conversation| self.lines.get(conversation).and_then(VecDeque::front));
-        let has_suspect = firsts().flatten().any(|first| first.is_suspect && first.is_taken);
-        let is_free = |first: &Waiting| first.is_ready(now) && !(first.is_suspect && has_suspect);
-        let at = firsts().position(|first| first.is_some_and(is_free))?;
-        let conversation = self.turns.remove(at)?;
-        let first = self.lines.get_mut(&conversation)?.front_mut()?;
+        let may_begin = |first: &Waiting| first.ready_at <= now && !(first.is_suspect && self.suspects > 0);
+        let turn = self.firsts().find(|(_, first)| may_begin(first)).map(|(turn, _)| turn)?;
+        let line = self.free.remove(&turn).and_then(|conversation| self.lines.get_mut(&conversation))?;
+        line.turn = self.turns;
+        self.turns += 1;
+        let first = line.waiting.front_mut()?;
         first.is_taken = true;
-        let message = first.message.clone();
-        self.turns.push_back(conversation);
-        Some(message)
+        self.suspects += usize::from(first.is_suspect);
+        Some(first.message.clone())
     }
 
     /// Removes a message that needs no further attempt. The next one of its conversation is free then.
     pub(super) fn remove(&mut self, row: &ActivityId) {
+        self.give_back(row);
         let Some(conversation) = self.conversations.remove(row) else { return };
         let Some(line) = self.lines.get_mut(&conversation) else { return };
-        if let Some(removed) =
-            line.iter().position(|waiting| waiting.message.id() == row).and_then(|at| line.remove(at))
-        {
+        let at = line.waiting.iter().position(|waiting| waiting.message.id() == row);
+        if let Some(removed) = at.and_then(|at| line.waiting.remove(at)) {
             self.bytes -= removed.message.json().len();
         }
-        if line.is_empty() {
+        if line.waiting.is_empty() {
+            self.free.remove(&line.turn);
             self.lines.remove(&conversation);
-            self.turns.retain(|turn| *turn != conversation);
         }
     }
 
     /// Offers a message again, at this time. The others of its conversation wait for it.
     pub(super) fn put_off(&mut self, row: &ActivityId, ready_at: Time) {
+        self.give_back(row);
         if let Some(waiting) = self.get_mut(row) {
-            (waiting.ready_at, waiting.is_taken) = (ready_at, false);
+            waiting.ready_at = ready_at;
         }
     }
 
     /// Says that an attempt of the message has ended, and its process has not.
     pub(super) fn acquit(&mut self, row: &ActivityId) {
-        if let Some(waiting) = self.get_mut(row) {
-            waiting.is_suspect = false;
+        let Some(waiting) = self.get_mut(row) else { return };
+        if std::mem::take(&mut waiting.is_suspect) && waiting.is_taken {
+            self.suspects -= 1;
         }
     }
 
     /// Returns when the next message is ready that waits for a time alone.
     pub(super) fn wake(&self, now: Time) -> Option<Time> {
-        let firsts = self.lines.values().filter_map(VecDeque::front);
-        firsts.filter(|first| !first.is_taken).map(|first| first.ready_at.max(now)).min()
+        self.firsts().map(|(_, first)| first.ready_at.max(now)).min()
     }
 
     pub(super) fn contains(&self, row: &ActivityId) -> bool {
@@ -108,15 +122,28 @@ impl Schedule {
         self.bytes
     }
 
+    /// The first messages of the free conversations, by their turns.
+    fn firsts(&self) -> impl Iterator<Item = (u64, &Waiting)> {
+        self.free
+            .iter()
+            .filter_map(|(turn, conversation)| Some((*turn, self.lines.get(conversation)?.waiting.front()?)))
+    }
+
+    /// Ends the attempt of a message, if there is one: its conversation is free.
+    fn give_back(&mut self, row: &ActivityId) {
+        let Some(waiting) = self.get_mut(row).filter(|waiting| waiting.is_taken) else { return };
+        waiting.is_taken = false;
+        let is_suspect = waiting.is_suspect;
+        self.suspects -= usize::from(is_suspect);
+        let Some(conversation) = self.conversations.get(row) else { return };
+        if let Some(line) = self.lines.get(conversation) {
+            self.free.insert(line.turn, conversation.clone());
+        }
+    }
+
     fn get_mut(&mut self, row: &ActivityId) -> Option<&mut Waiting> {
         let line = self.lines.get_mut(self.conversations.get(row)?)?;
-        line.iter_mut().find(|waiting| waiting.message.id() == row)
-    }
-}
-
-impl Waiting {
-    fn is_ready(&self, now: Time) -> bool {
-        !self.is_taken && self.ready_at <= now
+        line.waiting.iter_mut().find(|waiting| waiting.message.id() == row)
     }
 }
 
@@ -168,7 +195,7 @@ mod tests {
         assert_eq!(take_all(&mut schedule, Time::ZERO), [5]);
         [4, 5, 6].iter().for_each(|number| schedule.remove(&row(*number)));
         assert_eq!(schedule.len(), 0);
-        assert!(schedule.lines.is_empty() && schedule.turns.is_empty(), "{schedule:?}");
+        assert!(schedule.lines.is_empty() && schedule.free.is_empty() && schedule.suspects == 0, "{schedule:?}");
     }
 
     #[test]

@@ -34,9 +34,6 @@ const CURSOR_EVERY: Duration = Duration::from_secs(5);
 /// The number of waiting messages at which the feed is read no further.
 pub(crate) const MAX_WAITING: usize = 1_000;
 
-/// The most attempts whose beginnings one append saves. They are offered together, in as many steps.
-const MAX_BEGINNING: usize = 32;
-
 /// The bytes of waiting messages at which the feed is read no further. A message has at most a few MB.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
@@ -514,7 +511,6 @@ impl Work {
         // A reply may have 4 MB, and as many messages may wait as fill the journal many times over.
         while !self.is_held
             && !self.journal.is_full()
-            && self.beginning < MAX_BEGINNING
             && self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
             && let Some(message) = self.schedule.take(cx.now.mono)
         {

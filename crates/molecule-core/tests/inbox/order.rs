@@ -87,3 +87,17 @@ fn hundreds_of_handlers_start_together() {
     run.on(secs(60));
     assert_eq!(run.agent.session.health().handling, 0);
 }
+
+/// An append takes as long as the disk needs, however much it saves.
+#[test]
+fn one_append_begins_as_many_attempts_as_there_is_room_for() {
+    let mut run = Received::with(InboxOptions::new().concurrency(300), Platform::current());
+    run.handler(|_| Reply::After(secs(60), replied("done")));
+    run.on(secs(10));
+    run.agent.store.append_takes = secs(1);
+    let at = run.agent.now.unix;
+    (0..300).for_each(|number| drop(run.platform.feed.peer(at, &peer(number), "hello")));
+    // The feed is read within 5 s, and its cursor may be saved before.
+    run.on(secs(9));
+    assert_eq!(run.offers().len(), 300);
+}
