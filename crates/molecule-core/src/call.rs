@@ -557,6 +557,10 @@ impl<E: Endpoint> Machine for Call<E> {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
             }
+            // The state is large, and most polls change nothing.
+            if let State::Loading(..) | State::Sent(..) | State::Decoding(..) | State::Done = self.state {
+                return Step::Idle(None);
+            }
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Ready => {
                     if let Some((id, effect)) = self.send(cx) {
@@ -596,15 +600,19 @@ impl<E: Endpoint> Machine for Call<E> {
                     return Step::Cancel(id);
                 }
                 State::Finished(result) => return Step::Done(result),
-                state @ (State::Loading(..) | State::Sent(..) | State::Decoding(..) | State::Done) => {
-                    self.state = state;
-                    return Step::Idle(None);
+                State::Loading(..) | State::Sent(..) | State::Decoding(..) | State::Done => {
+                    unreachable!("they are looked at above")
                 }
             }
         }
     }
 
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        if let State::Loading(own, _) | State::Sent(own, _) | State::Decoding(own, _) = &self.state
+            && *own != id
+        {
+            return Err(outcome);
+        }
         match std::mem::replace(&mut self.state, State::Done) {
             State::Loading(expected, why) if expected == id => {
                 match outcome {

@@ -30,7 +30,7 @@ use std::task::{Context, Poll, Waker};
 use crate::effect::{Effect, EffectId, HostOp, HostResult, Outcome};
 use crate::machine::{Cx, Machine, Step};
 use guard::Back;
-use shared::{Fits, OnCancel, Shared, Wait};
+use shared::{Fits, OnCancel, Shared, Start, Wait};
 
 /// A machine that is written as an `async fn`.
 pub(crate) struct Flow<Out> {
@@ -56,7 +56,7 @@ impl<Out> Flow<Out> {
     pub(crate) fn must_be_finished(&self) -> bool {
         match &self.shared.lock().wait {
             Wait::Child(child) => child.is_bound(),
-            Wait::Start { on_cancel, .. } => *on_cancel == OnCancel::Finish,
+            Wait::Start(start) => start.on_cancel == OnCancel::Finish,
             Wait::Outcome { on_cancel, .. } => *on_cancel != OnCancel::GiveUp,
             Wait::Tell { .. } => true,
             Wait::Nothing | Wait::GiveUp(_) | Wait::Until(_) | Wait::NextPoll(_) => false,
@@ -106,7 +106,8 @@ impl<Out> Machine for Flow<Out> {
             }
             match mem::take(&mut inner.wait) {
                 Wait::Nothing => {}
-                Wait::Start { effect, fits, on_cancel, begun } => {
+                Wait::Start(start) => {
+                    let Start { effect, fits, on_cancel, begun } = *start;
                     let id = cx.session.next_effect();
                     inner.wait = Wait::Outcome { id, fits, on_cancel };
                     inner.events.extend(begun);
@@ -189,16 +190,12 @@ impl<Out> Machine for Flow<Out> {
         inner.is_cancelled = true;
         match &mut inner.wait {
             Wait::Child(child) => child.cancel(cx),
-            Wait::Start { on_cancel: OnCancel::GiveUp | OnCancel::Tell, .. } | Wait::Until(_) | Wait::NextPoll(_) => {
-                inner.wait = Wait::Nothing;
-            }
+            Wait::Start(start) if start.on_cancel == OnCancel::Finish => {}
+            Wait::Start(_) | Wait::Until(_) | Wait::NextPoll(_) => inner.wait = Wait::Nothing,
             Wait::Outcome { id, on_cancel: OnCancel::GiveUp, .. } => inner.wait = Wait::GiveUp(*id),
             Wait::Outcome { id, fits, on_cancel: OnCancel::Tell } => inner.wait = Wait::Tell { id: *id, fits: *fits },
-            Wait::Start { on_cancel: OnCancel::Finish, .. }
-            | Wait::Outcome { on_cancel: OnCancel::Finish, .. }
-            | Wait::Tell { .. }
-            | Wait::Nothing
-            | Wait::GiveUp(_) => {}
+            Wait::Outcome { on_cancel: OnCancel::Finish, .. } | Wait::Tell { .. } | Wait::Nothing | Wait::GiveUp(_) => {
+            }
         }
     }
 }
@@ -211,7 +208,7 @@ impl<Out> Debug for Flow<Out> {
         match &inner.wait {
             Wait::Child(child) => flow.field("child", child.debug()),
             Wait::Outcome { id, .. } | Wait::Tell { id, .. } => flow.field("effect", id),
-            Wait::Nothing | Wait::Start { .. } | Wait::GiveUp(_) | Wait::Until(_) | Wait::NextPoll(_) => &mut flow,
+            Wait::Nothing | Wait::Start(_) | Wait::GiveUp(_) | Wait::Until(_) | Wait::NextPoll(_) => &mut flow,
         };
         flow.finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use molecule_proto::Wake;
 
 use super::child::{Parting, Running, Slotted, lock};
 use super::guard::{Held, LockGuard, TurnGuard};
-use super::shared::{Fits, OnCancel, Shared, Wait};
+use super::shared::{Fits, OnCancel, Shared, Start, Wait};
 use crate::effect::decode::{Decode, Decoded};
 use crate::effect::{Effect, Fault, HostOp, HostResult, Limits, LockId, Outcome, Slot, Stored};
 use crate::error::Error;
@@ -84,14 +84,18 @@ impl Line {
     ) -> Result<Result<HostResult, Fault>, Cancelled> {
         self.check()?;
         let (fits, on_cancel) = (Fits::Host(op.fitting()), OnCancel::Tell);
-        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, on_cancel, begun: Some(begun) });
+        self.wait(
+            label,
+            Wait::Start(Box::new(Start { effect: Effect::Host(op), fits, on_cancel, begun: Some(begun) })),
+        );
         Ok(host_result(self.came(true).await?))
     }
 
     /// Waits for an operation of the host, which is finished even after a cancel.
     pub(crate) async fn host_to_the_end(&self, label: &'static str, op: HostOp) -> Result<HostResult, Fault> {
         let fits = Fits::Host(op.fitting());
-        self.wait(label, Wait::Start { effect: Effect::Host(op), fits, on_cancel: OnCancel::Finish, begun: None });
+        let (effect, on_cancel) = (Effect::Host(op), OnCancel::Finish);
+        self.wait(label, Wait::Start(Box::new(Start { effect, fits, on_cancel, begun: None })));
         match self.came(false).await {
             Ok(came) => host_result(came),
             Err(Cancelled(_)) => unreachable!("what is bound is not given up"),
@@ -237,7 +241,7 @@ impl Line {
     /// Starts an effect and waits for its outcome. A cancel ends the wait.
     async fn start(&self, label: &'static str, effect: Effect, fits: Fits) -> Result<Outcome, Cancelled> {
         self.check()?;
-        self.wait(label, Wait::Start { effect, fits, on_cancel: OnCancel::GiveUp, begun: None });
+        self.wait(label, Wait::Start(Box::new(Start { effect, fits, on_cancel: OnCancel::GiveUp, begun: None })));
         self.came(true).await
     }
 

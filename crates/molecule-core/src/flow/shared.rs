@@ -45,7 +45,7 @@ pub(super) enum Wait {
     #[default]
     Nothing,
     /// An effect that the driver has not started yet. The event `begun` is reported once it has.
-    Start { effect: Effect, fits: Fits, on_cancel: OnCancel, begun: Option<Event> },
+    Start(Box<Start>),
     /// The outcome of an effect.
     Outcome { id: EffectId, fits: Fits, on_cancel: OnCancel },
     /// The outcome of an effect whose cancel the driver has not got yet.
@@ -58,6 +58,14 @@ pub(super) enum Wait {
     Until(Wake),
     /// A moment, or whatever the machine is polled for before it.
     NextPoll(Wake),
+}
+
+/// An effect to start. It is large, and each poll moves the wait, so it is boxed.
+pub(super) struct Start {
+    pub(super) effect: Effect,
+    pub(super) fits: Fits,
+    pub(super) on_cancel: OnCancel,
+    pub(super) begun: Option<Event>,
 }
 
 /// How a cancel of the flow affects the awaited effect.
