@@ -43,7 +43,7 @@ const MAGIC: &[u8] = b"molecule-inbox ";
 /// A journal that has grown by less than this, in bytes, is not compacted.
 const MIN_GROWTH: u64 = 256 * 1024;
 
-/// A journal that has grown by this, in bytes, is compacted, however large it was.
+/// A journal that has grown by this, in bytes, is compacted, however large it was, and also while there is more to write.
 const MAX_GROWTH: u64 = 8 * 1024 * 1024;
 
 /// The bytes of unsent replies and dead letters at which the inbox hands out no further messages. A slot holds twice as
@@ -223,11 +223,13 @@ impl Journal {
         Some((std::mem::take(&mut self.waiting).into(), std::mem::take(&mut self.durability)))
     }
 
-    /// Returns shorter content of the same state, to replace the slot's, if that pays and everything that was recorded is in
-    /// the slot. If the replacement fails, the journal is as good as before.
+    /// Returns shorter content of the same state, to replace the slot's, if that pays. While something is recorded that is
+    /// in no batch yet, it waits for that, up to a length: it then contains those records, and to append them once more
+    /// changes nothing. If the replacement fails, the journal is as good as before.
     pub fn compacted(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let growth = self.length.saturating_sub(self.compacted);
-        if !self.waiting.is_empty() || growth < self.compacted.clamp(MIN_GROWTH, MAX_GROWTH) {
+        let least = if self.waiting.is_empty() { self.compacted.clamp(MIN_GROWTH, MAX_GROWTH) } else { MAX_GROWTH };
+        if growth < least {
             return None;
         }
         let whole = self.whole();

@@ -76,13 +76,14 @@ impl Saves {
     /// Starts the next append, if there is something to save and none is under way.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, journal: &mut impl Appended) -> Option<(EffectId, Effect)> {
         let (bytes, durability) = match std::mem::take(&mut self.state) {
-            State::Free => match journal.batch() {
-                Some((bytes, durability)) => {
-                    self.taken += 1;
-                    (bytes, if self.is_durable { durability } else { Durability::None })
+            State::Free => {
+                if let Some(compaction) = self.compact(cx, journal) {
+                    return Some(compaction);
                 }
-                None => return self.compact(cx, journal),
-            },
+                let (bytes, durability) = journal.batch()?;
+                self.taken += 1;
+                (bytes, if self.is_durable { durability } else { Durability::None })
+            }
             State::Waiting(Some(at), bytes, durability) if at <= cx.now.mono => (bytes, durability),
             state @ (State::Appending(..) | State::Waiting(..) | State::Compacting(_)) => {
                 self.state = state;

@@ -174,6 +174,22 @@ proptest! {
     }
 
     #[test]
+    fn a_batch_behind_a_compaction_that_contains_it_changes_nothing(
+        records in proptest::collection::vec((record(), any::<bool>()), 1..30),
+        last in any::<proptest::sample::Index>(),
+    ) {
+        let mut journal = Journal::empty();
+        let records = telling(records);
+        let at = last.index(records.len());
+        records[..at].iter().for_each(|(record, _)| journal.record(record.clone()));
+        journal.batch();
+        records[at..].iter().for_each(|(record, _)| journal.record(record.clone()));
+        let mut content = journal.whole();
+        content.extend_from_slice(&journal.batch().unwrap().0);
+        prop_assert!(read(&content).state.knows_what(&journal.state));
+    }
+
+    #[test]
     fn a_damaged_byte_is_told_or_harmless_and_the_rest_stays_known(
         records in proptest::collection::vec((record(), any::<bool>()), 1..12),
         at in any::<proptest::sample::Index>(),
@@ -449,7 +465,7 @@ fn a_journal_is_compacted_once_it_has_grown_and_everything_is_written() {
             assert!(journal.compacted().is_none());
         }
     }
-    // Records that are in no batch yet would be lost with the content that is replaced.
+    // A batch that is to come soon needs no second place.
     for number in 0..2 * u32::try_from(MIN_GROWTH).unwrap() / 50_000 {
         journal.record(handled(5_000 + number, HandlerReply::Now(reply(&"x".repeat(50_000)))));
     }
@@ -460,6 +476,28 @@ fn a_journal_is_compacted_once_it_has_grown_and_everything_is_written() {
     assert!(journal.compacted().is_some());
     assert!((3..12).contains(&compactions), "{compactions}");
     assert!(longest < 3 * MIN_GROWTH, "{longest}");
+}
+
+/// While messages come without a pause, there is always something that is not written yet.
+#[test]
+fn a_journal_that_is_never_all_written_is_compacted_once_it_has_grown_by_much() {
+    let mut journal = Journal::started(UnixTime::from_secs(1));
+    let text = "x".repeat(10_000);
+    let (mut compactions, mut longest, mut slot) = (0, 0, Vec::new());
+    for number in 0..2_000 {
+        slot.extend_from_slice(&journal.batch().unwrap().0);
+        journal.record(handled(number, HandlerReply::Now(reply(&text))));
+        journal.record(Record::ReplyEnded { row: row(number), n: 0, end: end() });
+        longest = longest.max(journal.length);
+        if let Some(content) = journal.compacted() {
+            compactions += 1;
+            slot = content.to_vec();
+        }
+    }
+    assert!((2..4).contains(&compactions), "{compactions}");
+    assert!(longest < 2 * MAX_GROWTH, "{longest}");
+    slot.extend_from_slice(&journal.batch().unwrap().0);
+    assert!(read(&slot).state.knows_what(&journal.state));
 }
 
 #[test]
