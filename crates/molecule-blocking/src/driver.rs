@@ -181,15 +181,15 @@ impl Perform for Effects {
             Effect::Handle(handle) => handler::begin(self.handler.as_ref(), &self.handlers, handle, reply, span),
             Effect::Host(op) => {
                 let act = self.performer.host.begin(op);
-                let perform = move || reply.feed(span.in_scope(|| act.perform(&Cancel::default())));
-                if self.is_loop { self.hosts.run(perform) } else { perform() }
+                let perform = move || (span.in_scope(|| act.perform(&Cancel::default())), reply);
+                if self.is_loop { self.hosts.run(perform, deliver) } else { deliver(perform()) }
             }
             Effect::Http(..) | Effect::Upload(..) | Effect::Decode(_) if !self.is_loop => {
-                self.performer.perform(reply, &span, effect, &abort);
+                deliver((self.performer.perform(&reply, &span, effect, &abort), reply));
             }
             Effect::Http(..) | Effect::Upload(..) | Effect::Decode(_) | Effect::Fetch(..) | Effect::Watch(..) => {
                 let performer = self.performer.clone();
-                self.requests.run(move || performer.perform(reply, &span, effect, &abort));
+                self.requests.run(move || (performer.perform(&reply, &span, effect, &abort), reply), deliver);
             }
         }
     }
@@ -198,6 +198,10 @@ impl Perform for Effects {
     fn cancel(&mut self, id: EffectId) {
         self.watches.abort(id);
     }
+}
+
+fn deliver((outcome, reply): (Outcome, ReplySlot)) {
+    reply.feed(outcome);
 }
 
 /// Performs effects.
@@ -210,8 +214,8 @@ struct Performer {
 
 impl Performer {
     /// Performs an effect; `abort` ends it early if it is a watch.
-    fn perform(&self, reply: ReplySlot, span: &Span, effect: Effect, abort: &Abort) {
-        let outcome = span.in_scope(|| match effect {
+    fn perform(&self, reply: &ReplySlot, span: &Span, effect: Effect, abort: &Abort) -> Outcome {
+        span.in_scope(|| match effect {
             Effect::Http(request, limits) => {
                 self.client.send(request, limits).map_or_else(Outcome::Failed, Outcome::Response)
             }
@@ -230,7 +234,6 @@ impl Performer {
             Effect::Handle(_) => Handle::not_called(&"a handler has a thread of its own"),
             Effect::Host(op) => self.host.perform(op),
             Effect::Decode(decode) => decode.perform(),
-        });
-        reply.feed(outcome);
+        })
     }
 }

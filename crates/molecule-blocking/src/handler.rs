@@ -67,7 +67,7 @@ pub(crate) fn begin(handler: Option<&AnyHandler>, threads: &Threads, handle: Han
     };
     let reply = reply.of_handler();
     // If the thread does not start, the slot is dropped, which is an outcome too.
-    threads.run(move || reply.feed(span.in_scope(|| handler(handle))));
+    threads.run(move || (span.in_scope(|| handler(handle)), reply), |(outcome, reply)| reply.feed(outcome));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The threads of a loop's effects and handlers. One that has nothing to do waits for the next work for a while, since a
 //! busy machine gives a new thread its first turn late.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What a thread does; if it cannot be started, the work is dropped.
-type Work = Box<dyn FnOnce() + Send>;
+/// What a thread does; if it cannot be started, the work is dropped. It calls the function once the thread is free.
+type Work = Box<dyn FnOnce(&mut dyn FnMut()) + Send>;
 
 /// Threads of one kind. Those that wait end when this is dropped; the others once their work is done.
 pub(crate) struct Threads {
@@ -36,9 +36,14 @@ impl Threads {
         Self { name, stack, idle: Arc::default() }
     }
 
-    /// Does the work on a thread that does nothing else meanwhile.
-    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        let work: Work = Box::new(work);
+    /// Does the work on a thread that does nothing else meanwhile, and delivers what came of it. The thread is free before
+    /// that: else work that follows from the delivery would often find none, and start another.
+    pub(crate) fn run<T>(&self, work: impl FnOnce() -> T + Send + 'static, deliver: impl FnOnce(T) + Send + 'static) {
+        let work: Work = Box::new(move |free| {
+            let result = work();
+            free();
+            deliver(result);
+        });
         let waiting = self.idle.lock().threads.pop();
         let work = match waiting {
             // A thread that is in the list takes what is sent to it.
@@ -56,8 +61,9 @@ impl Threads {
         let _ = thread.spawn(move || {
             let mut next = Some(work);
             while let Some(work) = next {
-                work();
-                next = Idle::wait(&idle);
+                let mut place = None;
+                work(&mut || place = Idle::enter(&idle));
+                next = place.and_then(|place| Idle::wait(&idle, &place));
             }
         });
     }
@@ -68,17 +74,19 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for work; `None` if none comes in time or the threads are needed no longer.
-    fn wait(idle: &Weak<Self>) -> Option<Work> {
+    /// Enters this thread in the list; `None` if the threads are needed no longer.
+    fn enter(idle: &Weak<Self>) -> Option<(u64, Receiver<Work>)> {
         let (sender, works) = channel();
-        let number = {
-            let idle = idle.upgrade()?;
-            let mut waiting = idle.lock();
-            waiting.waits += 1;
-            let number = waiting.waits;
-            waiting.threads.push((number, sender));
-            number
-        };
+        let idle = idle.upgrade()?;
+        let mut waiting = idle.lock();
+        waiting.waits += 1;
+        let number = waiting.waits;
+        waiting.threads.push((number, sender));
+        Some((number, works))
+    }
+
+    /// Waits for work; `None` if none comes in time or the threads are needed no longer.
+    fn wait(idle: &Weak<Self>, (number, works): &(u64, Receiver<Work>)) -> Option<Work> {
         match works.recv_timeout(IDLE) {
             Ok(work) => return Some(work),
             Err(RecvTimeoutError::Disconnected) => return None,
@@ -86,7 +94,7 @@ impl Idle {
         }
         let idle = idle.upgrade()?;
         let mut waiting = idle.lock();
-        let at = waiting.threads.iter().position(|(other, _)| *other == number);
+        let at = waiting.threads.iter().position(|(other, _)| other == number);
         let own = at.map(|at| waiting.threads.remove(at));
         drop(waiting);
         match own {
@@ -100,7 +108,6 @@ impl Idle {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::mpsc::Receiver;
     use std::thread::ThreadId;
 
     use super::*;
@@ -110,10 +117,11 @@ mod tests {
     /// Has a thread say which one it is, and then do more.
     fn said(threads: &Threads, more: impl FnOnce() + Send + 'static) -> Receiver<ThreadId> {
         let (says, said) = channel();
-        threads.run(move || {
+        let work = move || {
             says.send(thread::current().id()).unwrap();
             more();
-        });
+        };
+        threads.run(work, |()| {});
         said
     }
 
@@ -131,6 +139,18 @@ mod tests {
         let first = said(&threads, || {}).recv_timeout(PATIENCE).unwrap();
         wait_until_idle(&threads, 1);
         assert_eq!(said(&threads, || {}).recv_timeout(PATIENCE).unwrap(), first);
+    }
+
+    #[test]
+    fn a_thread_that_delivers_is_free_already() {
+        let threads = Threads::new("test", None);
+        let delivered = || {
+            let (says, said) = channel();
+            threads.run(|| thread::current().id(), move |id| says.send(id).unwrap());
+            said.recv_timeout(PATIENCE).unwrap()
+        };
+        let first = delivered();
+        (0..100).for_each(|_| assert_eq!(delivered(), first));
     }
 
     #[test]
