@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use molecule_core::Report;
 use molecule_core::effect::Slot;
+use molecule_core::{Plan, Report};
 
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
@@ -150,8 +150,13 @@ impl World<'_> {
         self.agents[agent].was_pushed |= reported.is_some();
         self.agents[agent].reported_url.clone_from(&reported);
         let Some(process) = self.agents[agent].process else { return };
+        let has_server = self.agents[agent].setup.server.is_some();
         if let Some(living) = self.process_mut(process) {
-            let _ = living.session.set_reported_url(reported);
+            match reported {
+                Some(url) if has_server => drop(living.session.serve(url, Plan::Push)),
+                None if has_server => living.session.unserve(),
+                reported => drop(living.session.set_reported_url(reported)),
+            }
         }
         self.poll_loops(process, None);
     }

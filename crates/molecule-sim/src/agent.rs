@@ -79,8 +79,9 @@ impl Agent {
         given: Option<Token>,
         up_for: Duration,
     ) -> Self {
-        let reported_url = setup.push.then(|| url(number, 0));
-        let (handler, was_pushed) = (setup.handler.unwrap_or_default(), setup.push);
+        let is_pushed = setup.push || setup.server.is_some();
+        let reported_url = is_pushed.then(|| url(number, 0));
+        let (handler, was_pushed) = (setup.handler.unwrap_or_default(), is_pushed);
         Self {
             setup,
             workspace,
@@ -135,7 +136,8 @@ impl Agent {
         if self.setup.waits_on_pause {
             options = options.on_pause(OnPause::Wait);
         }
-        if let Some(url) = &self.reported_url {
+        // A server tells the session where it is.
+        if let Some(url) = self.reported_url.as_ref().filter(|_| self.setup.server.is_none()) {
             options = options.reported_url(url.as_str());
         }
         if let Some(token) = &self.given {

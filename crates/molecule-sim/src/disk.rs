@@ -77,6 +77,14 @@ impl Disk {
         slots.get(&slot).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// Removes a slot's content.
+    pub(crate) fn remove(&self, slot: Slot) {
+        let mut state = self.state();
+        state.written.remove(&slot);
+        state.synced.remove(&slot);
+        state.appended.remove(&slot);
+    }
+
     /// Writes a slot durably from outside the program, as its owner or another process would.
     pub fn put(&self, slot: Slot, content: &str) {
         self.state().keep(slot, content.as_bytes());

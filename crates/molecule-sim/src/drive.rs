@@ -8,9 +8,11 @@ use molecule_core::{CallOutcome, Ended, Error};
 
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};
+use crate::peers::Speech;
 use crate::process::Process;
 use crate::sabotage::Sabotaged;
 use crate::scenario::{AfterError, Crash};
+use crate::served::{SERVER, Serving};
 use crate::trace::{TraceEvent, Who};
 use crate::world::{Happening, World};
 
@@ -20,6 +22,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 impl World<'_> {
     /// Polls a machine until it is idle or done.
     pub(crate) fn drive(&mut self, number: usize, job: u32) {
+        if job == SERVER {
+            return self.drive_server(number);
+        }
         for steps in 1..=MAX_STEPS {
             let Some(agent) = self.process(number).map(|process| process.agent) else { return };
             let now = self.clock(agent);
@@ -96,6 +101,7 @@ impl World<'_> {
         }
         let number = self.new_process(agent);
         self.agents[agent].process = Some(number);
+        self.start_server(agent, number);
         self.enter(agent, number);
     }
 
@@ -134,6 +140,10 @@ impl World<'_> {
 
     /// Continues the program after one of its machines ended.
     fn ended(&mut self, who: Who, ending: Ending) {
+        let ending = match (who.kind, ending) {
+            (JobKind::LookUp(id), Ending::LookUp(page)) => return self.looked_up(who.process, id, page),
+            (_, ending) => ending,
+        };
         if self.process(who.process).is_some_and(|process| process.is_rival) {
             return self.dies(who.process, false);
         }
@@ -156,7 +166,10 @@ impl World<'_> {
                 self.begin_loop(agent, who.process);
             }
             (Ending::Register(Err(error)), Program::Registering) => self.failed(agent, who.process, &error),
-            (Ending::Run(Ok(ended)), _) => self.agents[agent].program = Program::Finished(ended),
+            (Ending::Run(Ok(ended)), _) => {
+                self.agents[agent].program = Program::Finished(ended);
+                self.drain_server(who.process);
+            }
             (Ending::Run(Err(error)), _) => self.failed(agent, who.process, &error),
             _ => {}
         }
@@ -238,9 +251,11 @@ impl World<'_> {
 
     /// Ends a process and everything that it had in flight.
     pub(crate) fn dies(&mut self, number: usize, power: bool) {
-        let Some(process) = self.processes[number].take() else { return };
+        let Some(mut process) = self.processes[number].take() else { return };
         let agent = process.agent;
         self.close_streams(number);
+        let callers = process.serving.take().into_iter().flat_map(Serving::callers);
+        callers.for_each(|exchange| self.say(exchange, Speech::HangsUp));
         for op in process.acts.values() {
             self.interrupt(agent, op);
         }

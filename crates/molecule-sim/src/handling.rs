@@ -30,6 +30,9 @@ impl World<'_> {
     /// Offers a message to the agent's handler. The process may crash at it.
     pub(crate) fn handle(&mut self, who: Who, id: EffectId, message: InboundMessage, crash: Option<Crash>) {
         self.see(who, TraceEvent::Offered(id, &message));
+        if who.kind == JobKind::Serve {
+            self.push_is_handled(who, &message);
+        }
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
             return self.crash(who.agent, crash);
         }
@@ -54,12 +57,16 @@ impl World<'_> {
         let Some(living) = self.process_mut(process) else { return };
         let Some(message) = living.handling.remove(&id) else { return };
         let (agent, kind) = (living.agent, living.kind(job).unwrap_or(JobKind::Run));
-        let outcome = self.handles(agent, &message);
+        let outcome = self.handles(agent, kind, &message);
         self.hand_over(Who { agent, process, job, kind }, id, None, outcome);
     }
 
-    fn handles(&mut self, agent: usize, message: &InboundMessage) -> Outcome {
-        let reply = || Reply::text(reply_to(message.id()));
+    fn handles(&mut self, agent: usize, kind: JobKind, message: &InboundMessage) -> Outcome {
+        // A caller knows its message by its own id alone.
+        let reply = || match message.message_id().filter(|_| kind == JobKind::Serve) {
+            Some(id) => Reply::text(format!("re: {id}")),
+            None => Reply::text(reply_to(message.id())),
+        };
         let replies = |reply| Handle::returned::<String>(Ok(Some(reply)));
         match self.agents[agent].handler.manner {
             HandlerManner::Echo => replies(reply()),

@@ -1,11 +1,14 @@
 //! The invariants that must hold in every world, one in each file, each with a name and a sentence.
 
+mod accepted;
+mod admitted;
 mod alive;
 mod answered;
 mod attempts;
 mod budget;
 mod calls;
 mod cursor;
+mod cut_once;
 mod doubles;
 mod effects;
 mod ends;
@@ -15,16 +18,20 @@ mod lanes;
 mod lost;
 mod messages;
 mod notices;
+mod once;
 mod online;
 mod order;
 mod origin;
 mod pace;
 mod paused;
+mod pushed;
 mod reached;
 mod repeats;
 mod replies;
 mod reply_ids;
+mod same_answer;
 mod secrets;
+mod silent_turns;
 mod steps;
 mod tokens;
 mod whereabouts;
@@ -193,13 +200,19 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(cursor::TheCursorPassesNothing::default()),
         Box::new(reached::EveryMessageReachesTheHandler::default()),
         Box::new(replies::NoReplyIsLost::default()),
+        Box::new(once::HandledOnce::default()),
+        Box::new(same_answer::OneAnswerToAMessage::default()),
+        Box::new(admitted::NobodyIsServedWithoutTheCredential::default()),
+        Box::new(silent_turns::PlatformTurnsGetNoText),
+        Box::new(cut_once::CutOnce::default()),
+        Box::new(accepted::AcceptedIsHandled::default()),
     ]
 }
 
 /// The range of one agent's machines, for a map with the key [`Who`].
 fn of(agent: usize) -> std::ops::RangeInclusive<Who> {
     let least = Who { agent, process: 0, job: 0, kind: JobKind::Run };
-    let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::ReplyTo };
+    let most = Who { agent, process: usize::MAX, job: u32::MAX, kind: JobKind::Serve };
     least..=most
 }
 

@@ -1,7 +1,7 @@
 //! Machines of every type behind one trait, as a driver of a whole program sees them.
 
 use molecule_core::effect::{EffectId, Outcome};
-use molecule_core::endpoint::{CheckAccess, PollState, Secrets, UpdateCard};
+use molecule_core::endpoint::{ActivityFeed, ActivityPage, CheckAccess, PollState, Secrets, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::machines::{
     Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, ReplyTo, Run,
@@ -55,6 +55,10 @@ pub enum JobKind {
     WaitQueueItem(u16),
     /// `reply_to()`.
     ReplyTo,
+    /// A look of the agent's own server into the feed, with its number.
+    LookUp(u64),
+    /// The agent's own server, which is no machine.
+    Serve,
 }
 
 /// The result of a machine.
@@ -78,6 +82,7 @@ pub enum Ending {
     QueueItem(Result<QueueItem>),
     WaitQueueItem(Result<QueueOutcome>),
     ReplyTo(Result<ReplyEnd>),
+    LookUp(Result<ActivityPage>),
 }
 
 impl Ending {
@@ -101,6 +106,7 @@ impl Ending {
             Self::QueueItem(result) => result.as_ref().err(),
             Self::WaitQueueItem(result) => result.as_ref().err(),
             Self::ReplyTo(result) => result.as_ref().err(),
+            Self::LookUp(result) => result.as_ref().err(),
         }
     }
 }
@@ -156,6 +162,11 @@ pub(crate) fn run_with_inbox() -> Box<dyn Job> {
 /// `reply_to()`.
 pub(crate) fn reply_to(reply: ReplyTo) -> Box<dyn Job> {
     call(reply, Ending::ReplyTo)
+}
+
+/// A look into the feed.
+pub(crate) fn look_up(feed: ActivityFeed) -> Box<dyn Job> {
+    call(Call::new(feed), Ending::LookUp)
 }
 
 /// `register()`.

@@ -44,6 +44,7 @@ mod read;
 mod relay;
 mod sabotage;
 mod scenario;
+mod served;
 mod strategies;
 mod streams;
 mod trace;
@@ -62,9 +63,10 @@ pub use net::FAULTS;
 pub use peers::{AgentServers, By, Reached};
 pub use sabotage::{Saboteur, Saboteurs, Verdict};
 pub use scenario::{
-    AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, Setup, Timed, TokenAt, Writer,
+    AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, ServerSetup, Setup, Timed, TokenAt, Writer,
 };
-pub use strategies::{life, scenario};
+pub use served::{Delivery, Reaction};
+pub use strategies::{both_ways, life, pushed, scenario};
 pub use trace::{About, Facts, HandlerSaid, OutcomeRecord, RequestRecord, Says, Sight, Taken, TraceEvent, Who};
 pub use weather::{Gust, RetryAfter, Route, SlowPart, Weather};
 pub use world::{RunResult, run, run_sabotaged, run_traced};

@@ -80,7 +80,7 @@ pub(crate) fn way(
     let unseen = |end| Way { arrives: None, lands: trip, end };
     let after = |arrives, lands, kind| Way { arrives, lands, end: PlannedEnd::Fault(Sent::Maybe, kind) };
     let way = match gust {
-        None => answered(PlannedEnd::Answer),
+        None | Some(Gust::Twice) => answered(PlannedEnd::Answer),
         Some(Gust::Refused) => unseen(PlannedEnd::Fault(Sent::No, FaultKind::Connect)),
         // The name has no address, or, if `limits.reach` restricts the addresses, none that is allowed.
         Some(Gust::Unresolved) if limits.reach != Reach::Anywhere && rng.bool() => {

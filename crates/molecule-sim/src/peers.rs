@@ -72,6 +72,11 @@ impl AgentServers {
         self.servers[agent].door = door.clone();
     }
 
+    /// Records that an agent handles a message.
+    pub(crate) fn handle(&mut self, agent: usize, message: &str, by: By) {
+        self.servers[agent].handled.entry(message.to_owned()).or_default().push(by);
+    }
+
     /// How the message arrived each time the agent handled it.
     pub fn handled(&self, agent: usize, message: &str) -> &[By] {
         self.servers.get(agent).and_then(|server| server.handled.get(message)).map_or(&[], Vec::as_slice)

@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::idle::IdleConnections;
 use crate::job::{Ending, Job, JobKind};
 use crate::scenario::Crash;
+use crate::served::{SERVER, Serving};
 use crate::trace::Taken;
 
 /// A running process.
@@ -34,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) queued: Option<QueueId>,
     /// Its idle connections.
     pub(crate) idle: IdleConnections,
+    /// Its A2A server, if its agent has one of the SDK.
+    pub(crate) serving: Option<Serving>,
     /// Whether this is a second process besides the program's own; it ends when it has the lock.
     pub(crate) is_rival: bool,
 }
@@ -60,6 +63,7 @@ impl Process {
             delegation: None,
             queued: None,
             idle: IdleConnections::default(),
+            serving: None,
             is_rival: false,
         }
     }
@@ -71,6 +75,9 @@ impl Process {
     }
 
     pub(crate) fn kind(&self, job: u32) -> Option<JobKind> {
+        if job == SERVER {
+            return self.serving.as_ref().map(|_| JobKind::Serve);
+        }
         self.jobs.get(&job).map(|running| running.kind)
     }
 
@@ -118,6 +125,9 @@ impl Process {
 
     /// Feeds an outcome to its machine; an outcome that the machine does not take is disposed of.
     pub(crate) fn feed(&mut self, job: u32, now: Now, id: EffectId, outcome: Outcome) -> Taken {
+        if job == SERVER {
+            return self.feed_server(now, id, outcome);
+        }
         let Some(running) = self.jobs.get_mut(&job) else {
             self.host.dispose(outcome);
             return Taken::TooLate;
@@ -149,12 +159,18 @@ impl Process {
     }
 
     pub(crate) fn is_armed(&self, job: u32, wake: u64) -> bool {
+        if job == SERVER {
+            return self.serving.as_ref().is_some_and(|serving| serving.is_armed(wake));
+        }
         self.jobs.get(&job).is_some_and(|running| running.wake == wake)
     }
 
     /// The `Debug` output of the session and of every machine.
     pub(crate) fn printed(&self) -> String {
         let mut text = format!("{:?}", self.session);
+        if let Some(serving) = &self.serving {
+            text.push_str(&format!("{:?}", serving.inbound));
+        }
         for running in self.jobs.values() {
             text.push_str(&running.job.printed());
         }

@@ -28,6 +28,7 @@ pub(crate) fn answer(landing: &mut OutcomeRecord, answer: &Response<Bytes>, cloc
     landing.error = body.get("error").and_then(Value::as_str).map(str::to_owned);
     if !is_refusal && route.is_some_and(mints) {
         landing.token = token(&body).map(str::to_owned);
+        landing.brings_secret = body.get("platform_inbound_secret").is_some_and(Value::is_string);
     }
     landing.unavailable = body.get("code").and_then(Value::as_str) == Some("platform_unavailable");
     landing.says = says(route, answer.status().as_u16(), &body);

@@ -39,10 +39,12 @@ struct Leg {
 }
 
 /// The request that an agent's server answers: one sent directly, or one from the platform.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AgentRequest {
     Flight(u64),
     Leg(DispatchId),
+    /// A copy that a proxy on the way sent, whose answer nobody gets.
+    Copy,
 }
 
 /// Longer than the platform's own timeout, which ends a call first.
@@ -55,7 +57,10 @@ impl World<'_> {
         loop {
             match self.platform.poll(platform_now(self.now)) {
                 Turn::Dispatch(id, request) => self.dispatch(id, request, by),
-                Turn::Cancel(id) => drop(self.mail.legs.remove(&id)),
+                Turn::Cancel(id) => {
+                    self.mail.legs.remove(&id);
+                    self.caller_left(AgentRequest::Leg(id));
+                }
                 Turn::Answer(ticket, response) => {
                     if let Some(flight) = self.mail.waiting.remove(&ticket) {
                         self.server_answers(flight, response);
@@ -124,17 +129,40 @@ impl World<'_> {
             return Err(Gust::Slow { part: SlowPart::Connect, ms: 3_600_000 });
         }
         // The program is the server, so the port is closed while no process runs.
-        if computer.process.is_some() { Ok(agent) } else { Err(Gust::Refused) }
+        let listens = computer.process.is_some_and(|number| {
+            computer.setup.server.is_none() || self.process(number).is_some_and(|process| process.serving.is_some())
+        });
+        if listens { Ok(agent) } else { Err(Gust::Refused) }
     }
 
     /// Delivers a request of the platform to an agent's server.
     pub(crate) fn knocks(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.get(&id) else { return };
-        let (by, request) = (leg.by, leg.request.clone());
+        let (by, request, is_twice) = (leg.by, leg.request.clone(), leg.gust == Some(Gust::Twice));
+        if let Some(agent) = self.serves_at(request.uri()) {
+            if is_twice {
+                self.deliver(agent, AgentRequest::Copy, request.clone(), by);
+            }
+            return self.deliver(agent, AgentRequest::Leg(id), request, by);
+        }
         let (said, thinks) = self.visit(&request, by);
         if let Some(leg) = self.mail.legs.get_mut(&id) {
             leg.said = Some(said);
             self.plan(self.now + thinks, Happening::Speaks(AgentRequest::Leg(id)));
+        }
+    }
+
+    /// The agent with a server of the SDK that listens on a URL now.
+    pub(crate) fn serves_at(&self, url: &Uri) -> Option<usize> {
+        self.door_at(url).ok().filter(|agent| self.agents[*agent].setup.server.is_some())
+    }
+
+    /// Notes what an agent's server sends; returns whether anybody waits for it.
+    pub(crate) fn has_said(&mut self, exchange: AgentRequest, speech: Speech) -> bool {
+        match exchange {
+            AgentRequest::Flight(number) => self.peer_says(number, speech),
+            AgentRequest::Leg(id) => self.mail.legs.get_mut(&id).map(|leg| leg.said = Some(speech)).is_some(),
+            AgentRequest::Copy => false,
         }
     }
 
@@ -154,6 +182,7 @@ impl World<'_> {
     /// Sends an agent's answer after its delay.
     pub(crate) fn speaks(&mut self, exchange: AgentRequest) {
         match exchange {
+            AgentRequest::Copy => {}
             AgentRequest::Flight(flight) => self.peer_answers(flight),
             AgentRequest::Leg(id) => {
                 let Some(leg) = self.mail.legs.get(&id) else { return };
@@ -168,6 +197,7 @@ impl World<'_> {
     /// Reports the outcome of a call to the platform.
     pub(crate) fn returns(&mut self, id: DispatchId) {
         let Some(leg) = self.mail.legs.remove(&id) else { return };
+        self.caller_left(AgentRequest::Leg(id));
         let outcome = match (leg.end, leg.said) {
             (PlannedEnd::Edge(answer) | PlannedEnd::EdgeAboveCap(answer), _) => Ok(answer),
             (PlannedEnd::Fault(_, kind), _) => Err(faulty(kind)),

@@ -1,7 +1,10 @@
 //! Saboteurs: deliberate mistakes between machine and driver, which show that an invariant can fail.
 
+use bytes::Bytes;
+use http::Request;
 use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::machine::{Cx, Step};
+use molecule_core::machines::Answer;
 
 use crate::job::{Ending, Job, JobKind};
 
@@ -22,6 +25,19 @@ pub trait Saboteur {
     /// machine took it.
     fn outcome(&mut self, _: &mut Cx<'_>, _: EffectId, outcome: Outcome) -> Option<Outcome> {
         Some(outcome)
+    }
+
+    /// Changes a request before an agent's own server gets it.
+    fn arrives(&mut self, _: &mut Request<Bytes>) {}
+
+    /// The answer that the driver of an agent's own server sends instead.
+    fn replies(&mut self, answer: Answer) -> Answer {
+        answer
+    }
+
+    /// Whether an agent's own server, behind an answer, begins anew without what it kept.
+    fn forgets(&mut self) -> bool {
+        false
     }
 }
 

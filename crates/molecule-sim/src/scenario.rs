@@ -78,6 +78,27 @@ pub struct AgentSetup {
     /// Whether a loop with a handler uses the event stream.
     #[serde(default, skip_serializing_if = "is_false")]
     pub watches: bool,
+    /// The agent's own server, to which the platform pushes. The loop of an agent with a handler reads the feed as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerSetup>,
+}
+
+/// An agent's own A2A server, which is the SDK's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSetup {
+    /// The most handlers that run at the same time.
+    pub handlers: u8,
+    /// The most messages that wait for a handler.
+    pub queue: u8,
+    /// Whether it looks the sender of a pushed message up in the feed.
+    pub looks_up: bool,
+    /// Whether it serves without a credential while it knows of none. On April's server it always does.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub open: bool,
+    /// Whether its answers are tasks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tasks: bool,
 }
 
 /// Where an agent's token is when the world begins.

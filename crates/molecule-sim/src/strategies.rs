@@ -1,5 +1,9 @@
 //! Strategies that generate random scenarios.
 
+mod serving;
+
+pub use serving::{both_ways, pushed};
+
 use molecule_proto::Dialect;
 use proptest::prelude::*;
 
@@ -95,6 +99,7 @@ fn agent() -> impl Strategy<Value = AgentSetup> {
             after_error,
             handler: handler.map(|(handler, _)| handler),
             watches: handler.is_some_and(|(_, watches)| watches),
+            server: None,
         },
     )
 }

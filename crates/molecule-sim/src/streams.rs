@@ -248,6 +248,7 @@ mod tests {
             after_error: AfterError::End,
             handler: None,
             watches: false,
+            server: None,
         };
         let setup = Setup {
             dialect: Dialect::Current,

@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::job::{Ending, JobKind};
 use crate::peers::{AgentServers, Reached};
 use crate::scenario::ScenarioAction;
+use crate::served::{Delivery, Reaction};
 use crate::weather::{Gust, Route};
 
 /// A trace event with its time, its machine, and the state of the world at that time.
@@ -76,6 +77,10 @@ pub enum TraceEvent<'a> {
     Cancelled(EffectId),
     /// The platform answers a request, perhaps with a token that it minted.
     Answered(&'a RequestRecord, StatusCode, Option<&'a str>),
+    /// A request reaches an agent's own server, which is the machine.
+    Delivered(&'a Delivery),
+    /// The server answers the request, or closes its connection.
+    Reacted(&'a Delivery, &'a Reaction),
     /// A message reaches an agent's server. The machine is the sender, where that is known.
     Reached(&'a Reached),
     /// An effect's outcome is fed to the machine.
@@ -180,6 +185,8 @@ pub struct OutcomeRecord {
     pub left: Option<(u32, u32, u32)>,
     /// The token in the answer.
     pub token: Option<String>,
+    /// Whether the answer has an inbound secret.
+    pub brings_secret: bool,
     /// Whether the outcome is the lock.
     pub locked: bool,
     /// The state of the workspace in the answer.
@@ -261,6 +268,7 @@ impl OutcomeRecord {
             status: None,
             fault: None,
             unavailable: false,
+            brings_secret: false,
             wait: None,
             left: None,
             token: None,
@@ -320,6 +328,13 @@ impl fmt::Debug for TraceEvent<'_> {
             Self::Answered(ask, status, token) => {
                 let minted = if token.is_some() { ", with a token" } else { "" };
                 write!(f, "the server answers {} with {status}{minted}", ask.id.0)
+            }
+            Self::Delivered(delivery) => {
+                write!(f, "is called with message {} ({:?})", delivery.message, delivery.by)
+            }
+            Self::Reacted(delivery, Reaction::Cuts) => write!(f, "cuts message {}", delivery.message),
+            Self::Reacted(delivery, Reaction::Answers(status, body)) => {
+                write!(f, "answers message {} with {status} {body}", delivery.message)
             }
             Self::Reached(reached) => {
                 let what = if reached.handled { "handles" } else { "turns away" };

@@ -189,6 +189,10 @@ impl World<'_> {
         let Some(flight) = self.flights.get_mut(&number) else { return };
         let Some(request) = flight.request.take() else { return };
         let (who, route) = (flight.who, flight.ask.route);
+        if let Some(agent) = self.serves_at(request.uri()).filter(|_| route == Some(Route::Direct)) {
+            self.waits(number, |_| {});
+            return self.deliver(agent, AgentRequest::Flight(number), request, By::Direct(who));
+        }
         if route == Some(Route::Direct) {
             let (said, thinks) = self.visit(&request, By::Direct(who));
             self.waits(number, |flight| flight.said = Some(said));
@@ -277,6 +281,11 @@ impl World<'_> {
         }
     }
 
+    /// Notes what a peer sends that was called directly; returns whether its caller still waits.
+    pub(crate) fn peer_says(&mut self, number: u64, speech: Speech) -> bool {
+        self.flights.get_mut(&number).map(|flight| flight.said = Some(speech)).is_some()
+    }
+
     /// Sends the answer of a peer that was called directly.
     pub(crate) fn peer_answers(&mut self, number: u64) {
         let said = self.flights.get_mut(&number).and_then(|flight| flight.said.take());
@@ -326,6 +335,9 @@ impl World<'_> {
         let (ask, total, is_kept) = (flight.ask.clone(), flight.total, flight.is_kept);
         let is_stream = flight.silence.is_some();
         self.forget(number);
+        if ask.route == Some(Route::Direct) {
+            self.caller_left(AgentRequest::Flight(number));
+        }
         if self.process(who.process).is_none() {
             return;
         }

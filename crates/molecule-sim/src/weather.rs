@@ -30,6 +30,8 @@ impl Weather {
 /// The fault that one request meets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Gust {
+    /// A proxy in front of an agent's own server sends the request twice at once. Any other request meets nothing.
+    Twice,
     /// The connection is refused at once.
     Refused,
     /// The host name has no address.

@@ -39,12 +39,12 @@ impl Platform {
         suffix: &str,
         content: Option<Content>,
     ) -> Result<Handled, Refusal> {
-        self.forward_all(now, id, &[(suffix, content)], |status, body| reply::plain_json(status, body))
+        self.forward_all(now, id, &[(suffix, content)], reply::plain_json)
     }
 
     /// Hands a request on whose error has the content type of the platform's own answers.
     pub(crate) fn forward_get(&mut self, now: Now, id: &WorkspaceId, suffix: &str) -> Result<Handled, Refusal> {
-        self.forward_all(now, id, &[(suffix, None)], |status, body| reply::json(status, body))
+        self.forward_all(now, id, &[(suffix, None)], reply::json)
     }
 
     /// The same with two requests, one after the other. The answer to the first one does not matter.

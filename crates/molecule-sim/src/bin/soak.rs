@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use molecule_sim::campaign::{Tally, explore};
-use molecule_sim::{library, life, run_traced, scenario};
+use molecule_sim::{library, life, pushed, run_traced, scenario};
 
 /// The most scenarios from one seed.
 const BATCH: u64 = 200;
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
         let hours = explore(&scenario(), seed, |tally| tally.scenarios < BATCH && in_time());
         let outcome = hours.and_then(|hours| {
             let days = explore(&life(), seed, |tally| tally.scenarios < DAYS && in_time())?;
-            Ok(hours.with(days))
+            let pushes = explore(&pushed(), seed, |tally| tally.scenarios < BATCH && in_time())?;
+            Ok(hours.with(days).with(pushes))
         });
         match outcome {
             Ok(tally) => total = total.with(tally),

@@ -142,6 +142,11 @@ impl OpenCall {
             CallOutcome::Replied(Reply::Text(text)) if text.starts_with('\0') => handled,
             // The reply is the part of the body that came before the network cut it.
             CallOutcome::Replied(Reply::Text(text)) if is_cut_reply(text, message) => handled,
+            // An agent's own server says nothing to itself, if its inbox has the message, or if the handler says nothing.
+            CallOutcome::Replied(reply) if reply.texts().is_empty() && serves(sight, target) => {
+                let reads_too = sight.facts.agents[target].setup.handler.is_some();
+                handled || reads_too || target == sight.who.agent
+            }
             CallOutcome::Replied(reply) => handled && format!("{reply:?}").contains(&format!("re: {message}")),
             CallOutcome::Queued { queue_id: Some(id), .. } => {
                 sight.facts.platform.queue_item(id).is_some_and(|item| Some(&item.workspace_id) == peer)
@@ -223,4 +228,9 @@ fn names(body: Option<&serde_json::Value>, message: &str) -> bool {
 fn is_cut_reply(text: &str, message: &str) -> bool {
     let id = text.split_once("\"re: ").map(|(_, id)| id);
     text.starts_with("{\"id\":") && id.is_none_or(|id| message.starts_with(id))
+}
+
+/// Returns whether an agent has a server of the SDK.
+fn serves(sight: &Sight<'_>, agent: usize) -> bool {
+    sight.facts.agents.get(agent).is_some_and(|agent| agent.setup.server.is_some())
 }

@@ -45,7 +45,10 @@ impl Author {
             return Some(Self::User);
         }
         let is_busy = row.summary.as_deref().is_some_and(|summary| summary.ends_with("(queued: target busy)"));
-        let answer = row.response_body.as_ref().filter(|answer| answer["status"] != "queued");
+        // An agent's own server says nothing in the answer if its inbox has the message.
+        let says_nothing = |answer: &Value| answer["result"]["parts"].as_array().is_some_and(Vec::is_empty);
+        let answer = row.response_body.as_ref();
+        let answer = answer.filter(|answer| answer["status"] != "queued" && !says_nothing(answer));
         if row.method.as_deref() != Some("message/send") || is_busy || (answer.is_some() && row.status != "error") {
             return None;
         }

@@ -249,7 +249,9 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
     let does = match sight.who.kind {
         JobKind::Run => true,
         JobKind::Register => agent.program == Program::Registering,
-        JobKind::Recover { .. }
+        JobKind::LookUp(_)
+        | JobKind::Serve
+        | JobKind::Recover { .. }
         | JobKind::Beat
         | JobKind::State
         | JobKind::Secrets

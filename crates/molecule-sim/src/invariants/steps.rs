@@ -3,6 +3,7 @@
 use molecule_core::machine::MAX_STEPS;
 
 use super::{Invariant, KnownSecrets};
+use crate::job::JobKind;
 use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
@@ -22,7 +23,10 @@ impl Invariant for StepsAreBounded {
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         match sight.seen {
             TraceEvent::Raced => Err(format!("more than {MAX_STEPS} steps")),
-            TraceEvent::Rested { wake: None, in_flight: 0, .. } => Err("it rests for ever".to_owned()),
+            // A server rests until it is called.
+            TraceEvent::Rested { wake: None, in_flight: 0, .. } if sight.who.kind != JobKind::Serve => {
+                Err("it rests for ever".to_owned())
+            }
             TraceEvent::Rested { wake: Some(wake), .. } if wake <= sight.clock.mono => {
                 Err(format!("it wants to be woken {:?} ago", sight.clock.mono.since(wake)))
             }

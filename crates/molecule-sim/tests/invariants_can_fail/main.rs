@@ -8,12 +8,13 @@ mod deaf;
 mod forgetful;
 mod greedy;
 mod mistaken;
+mod serving;
 mod talkative;
 
 use std::io::Write;
 
 use molecule_sim::campaign::made_up;
-use molecule_sim::{JobKind, Saboteur, Scenario, library, run_sabotaged, scenario};
+use molecule_sim::{JobKind, Saboteur, Scenario, library, pushed, run_sabotaged, scenario};
 
 /// Runs scenarios, the kept ones first, until one breaks this invariant.
 fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
@@ -26,15 +27,32 @@ fn breaks_receiving<S: Saboteur + 'static>(invariant: &str, mistake: &str, sabot
     breaks_in(receives, invariant, mistake, saboteur);
 }
 
+/// Runs scenarios of agents with servers of their own, whose servers make the mistake, until one breaks this invariant.
+fn breaks_serving<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn() -> S) {
+    let serves = |scenario: &Scenario| scenario.setup.agents.iter().any(|agent| agent.server.is_some());
+    let saboteur = |kind| (kind == JobKind::Serve).then(&saboteur);
+    breaks_among(serves, made_up(pushed(), 3).take(400), invariant, mistake, saboteur);
+}
+
 fn breaks_in<S: Saboteur + 'static>(
     which: impl Fn(&Scenario) -> bool,
     invariant: &str,
     mistake: &str,
     saboteur: impl Fn(JobKind) -> Option<S>,
 ) {
+    breaks_among(which, made_up(scenario(), 3).take(400), invariant, mistake, saboteur);
+}
+
+fn breaks_among<S: Saboteur + 'static>(
+    which: impl Fn(&Scenario) -> bool,
+    random: impl Iterator<Item = Scenario>,
+    invariant: &str,
+    mistake: &str,
+    saboteur: impl Fn(JobKind) -> Option<S>,
+) {
     let saboteur = |kind| saboteur(kind).map(|saboteur| Box::new(saboteur) as Box<dyn Saboteur>);
     let kept = library::all().unwrap().into_iter().filter(|(name, _)| !name.starts_with("two-hundred-agents"));
-    let worlds = kept.map(|(_, scenario)| scenario).chain(made_up(scenario(), 3).take(400)).filter(which);
+    let worlds = kept.map(|(_, scenario)| scenario).chain(random).filter(which);
     for (number, scenario) in (1..).zip(worlds) {
         let Some(broken) = run_sabotaged(&scenario, &saboteur).broken else { continue };
         if broken.name == invariant && broken.why.contains(mistake) {
@@ -258,4 +276,34 @@ fn notices_come_once() {
 #[test]
 fn no_reply_is_lost() {
     breaks_receiving("no reply is lost", "reached nobody", of_the_loop(|| forgetful::NotifiesNobody));
+}
+
+#[test]
+fn nobody_is_served_without_the_credential() {
+    breaks_serving("nobody is served without the credential", "is answered 200", || serving::OpensTheDoor);
+}
+
+#[test]
+fn platform_turns_get_no_text() {
+    breaks_serving("platform turns get no text", "is answered", || serving::Chats);
+}
+
+#[test]
+fn one_answer_to_a_message() {
+    breaks_serving("one answer to a message", "was answered", serving::Rephrases::default);
+}
+
+#[test]
+fn cut_once() {
+    breaks_serving("cut once", "a second time", || serving::CutsAgain);
+}
+
+#[test]
+fn accepted_is_handled() {
+    breaks_serving("accepted is handled", "no handler had it", || serving::SaysYes);
+}
+
+#[test]
+fn handled_once() {
+    breaks_serving("handled once", "is handled again", || serving::Forgets);
 }

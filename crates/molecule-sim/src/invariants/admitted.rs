@@ -1,0 +1,65 @@
+//! Invariant: nobody is served without the credential once one is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use molecule_core::effect::Slot;
+use molecule_proto::{Dialect, InboundSecret};
+
+use super::{Invariant, KnownSecrets};
+use crate::served::Reaction;
+use crate::trace::{Sight, Taken, TraceEvent};
+use crate::weather::Route;
+
+/// See [`Invariant::sentence`].
+#[derive(Debug, Default)]
+pub(crate) struct NobodyIsServedWithoutTheCredential {
+    /// The processes that have got the secret.
+    know: BTreeSet<usize>,
+    /// By agent: the platform's secret, also after the workspace is gone.
+    secrets: BTreeMap<usize, InboundSecret>,
+}
+
+impl Invariant for NobodyIsServedWithoutTheCredential {
+    fn name(&self) -> &'static str {
+        "nobody is served without the credential"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "an agent's own server answers 401 to whoever does not bring the platform's secret, once the agent has got one, also after a \
+         restart, and from the beginning unless its owner allows otherwise"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
+        let process = sight.who.process;
+        match &sight.seen {
+            TraceEvent::Began => {
+                let disk = &sight.facts.agents[sight.who.agent].disk;
+                if disk.content(Slot::InboundSecret, false).is_some() {
+                    self.know.insert(process);
+                }
+            }
+            TraceEvent::Landed(landing, Taken::Yes) => {
+                let is_register = landing.ask.as_ref().and_then(|ask| ask.route) == Some(Route::Register);
+                if is_register && landing.is_good() && landing.brings_secret {
+                    self.know.insert(process);
+                    let workspace = &sight.facts.agents[sight.who.agent].workspace;
+                    let secret = sight.facts.platform.inbound_secret(workspace);
+                    self.secrets.extend(secret.map(|secret| (sight.who.agent, secret)));
+                }
+            }
+            TraceEvent::Reacted(delivery, Reaction::Answers(status, _)) if status.as_u16() != 401 => {
+                let agent = &sight.facts.agents[delivery.target];
+                let secret = sight.facts.platform.inbound_secret(&agent.workspace);
+                let secret = secret.as_ref().or(self.secrets.get(&delivery.target));
+                let is_platform = secret.is_some_and(|secret| delivery.bearer.as_deref() == Some(secret.expose()));
+                let is_open = agent.setup.server.as_ref().is_some_and(|server| server.open)
+                    || sight.facts.platform.dialect() == Dialect::April;
+                if !is_platform && (!is_open || self.know.contains(&process)) {
+                    return Err(format!("message {} is answered {status}", delivery.message));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
