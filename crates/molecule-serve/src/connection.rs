@@ -55,11 +55,11 @@ impl<S: Service> Serving<S> {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<S: Service>(serving: Arc<Serving<S>>, slot: Slot, stream: TcpStream, from: IpAddr) {
-    let patience = serving.limits.head_time;
-    if !slot.is_let_in(patience).await {
+    // Whoever waits for a place is idle: there is no reason to cut it before somebody else needs the room.
+    if !slot.is_let_in(serving.limits.idle).await {
         return;
     }
-    let Ok(Some(stream)) = timeout(patience, serving.tls.accept(stream)).await else { return };
+    let Ok(Some(stream)) = timeout(serving.limits.head_time, serving.tls.accept(stream)).await else { return };
     requests(&serving, &slot, Wire::new(stream), from).await;
 }
 
@@ -72,24 +72,20 @@ async fn requests<S: Service>(serving: &Serving<S>, slot: &Slot, mut wire: Wire,
             let _ = timeout(LINGER, wire.finish(b"")).await;
             return;
         }
-        slot.busy();
-        let refusal = match timeout(limits.head_time, wire.read_head(limits.head_bytes)).await {
-            Ok(Ok(true)) => None,
-            Ok(Ok(false)) => return,
-            Ok(Err(refusal)) => Some(refusal),
-            Err(_) => Some(TOO_SLOW),
-        };
-        if let Some(refusal) = refusal {
-            return close(wire, last_words(refusal).as_bytes()).await;
+        slot.begins();
+        match head(slot, &mut wire, limits).await {
+            Ok(true) => slot.busy(),
+            Ok(false) => return,
+            Err(refusal) => return close(slot, wire, last_words(refusal).as_bytes()).await,
         }
         // In a box, so that a connection that waits is small.
         wire = match Box::pin(exchange(serving, slot, wire, from)).await {
             After::Open(wire) => wire,
-            After::Close(wire) => return close(wire, b"").await,
+            After::Close(wire) => return close(slot, wire, b"").await,
             After::Gone => return,
         };
         if !wire.course().is_read() || !slot.idle() {
-            return close(wire, b"").await;
+            return close(slot, wire, b"").await;
         }
         wire.rest();
         patience = limits.idle;
@@ -107,12 +103,23 @@ async fn first_byte(slot: &Slot, wire: &mut Wire, patience: Duration) -> Option<
     timeout(patience, waiting).await.ok().flatten()
 }
 
+/// Reads the head of a request, and returns whether there is one.
+async fn head(slot: &Slot, wire: &mut Wire, limits: &ServerLimits) -> Result<bool, Refusal> {
+    let told_to_leave = async {
+        slot.told_to_leave().await;
+        Err(TOO_SLOW)
+    };
+    let read = timeout(limits.head_time, race(wire.read_head(limits.head_bytes), told_to_leave));
+    read.await.unwrap_or(Err(TOO_SLOW))
+}
+
 /// Closes a connection. A close while bytes are unread would reset it, and the last answer might be lost with it.
-async fn close(mut wire: Wire, last_words: &[u8]) {
+async fn close(slot: &Slot, mut wire: Wire, last_words: &[u8]) {
+    slot.over();
     let closing = async {
         if wire.finish(last_words).await.is_ok() {
             wire.drain().await;
         }
     };
-    let _ = timeout(LINGER, closing).await;
+    let _ = timeout(LINGER, race(closing, slot.told_to_leave())).await;
 }

@@ -2,8 +2,8 @@
 //!
 //! Nobody is turned away while there is room to be made. Above the limit of all connections the listener accepts no further one, so
 //! that newcomers wait in the system's queue; above the limit of one address a newcomer waits for a place of that address. Room
-//! is made by closing what is idle: first who waits for a place, then who connected and said nothing, then the oldest of those
-//! that were served before. The last are the platform's, whose next message is delayed if it crosses the close. Where nobody is
+//! is made by closing what is idle: first who had a last answer, then who waits for a place, then who connected or began a request and
+//! does not get on with it, then the oldest of those that were served before. The last are the platform's, whose next message is delayed if it crosses the close. Where nobody is
 //! idle, the next answer says that its connection is closed.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// How long a new connection may say nothing before it has to make room for another one.
+/// How long a new connection may say nothing, or a request take to come to the end of its head, before it has to make room for
+/// another one.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How often the listener looks whether room can be made, if nothing happens meanwhile.
@@ -55,9 +56,11 @@ struct Entry {
 /// In the order in which they make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
+    /// It has its last answer, and the other side has not closed it yet.
+    Over,
     /// It waits until another connection of its address leaves.
     Waiting,
-    /// It has not sent a byte yet.
+    /// It is new, or has begun a request.
     Fresh,
     Idle,
     Busy,
@@ -219,7 +222,7 @@ impl Table {
 impl Entry {
     fn is_idle(&self) -> bool {
         match self.state {
-            State::Waiting | State::Idle => true,
+            State::Over | State::Waiting | State::Idle => true,
             State::Fresh => self.since.elapsed() >= FRESH,
             State::Busy | State::Leaving => false,
         }
@@ -240,7 +243,7 @@ impl Slot {
         loop {
             match self.state() {
                 State::Waiting => {}
-                State::Fresh | State::Idle | State::Busy => return true,
+                State::Over | State::Fresh | State::Idle | State::Busy => return true,
                 State::Leaving => return false,
             }
             if tokio::time::timeout_at(end, self.told.notified()).await.is_err() {
@@ -250,8 +253,18 @@ impl Slot {
     }
 
     /// Says that a request has begun.
+    pub(crate) fn begins(&self) {
+        self.change(State::Fresh);
+    }
+
+    /// Says that the head of a request is here.
     pub(crate) fn busy(&self) {
         self.change(State::Busy);
+    }
+
+    /// Says that the connection has its last answer.
+    pub(crate) fn over(&self) {
+        self.change(State::Over);
     }
 
     /// Says that the request is answered. Returns whether the connection stays open.
@@ -357,7 +370,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_says_nothing_makes_room_before_who_was_served() {
-        let connections = Connections::new(2, 2);
+        let connections = Connections::new(9, 9);
         let (served, silent) = (connections.enter(A), connections.enter(B));
         served.busy();
         assert!(served.idle());
@@ -369,6 +382,14 @@ mod tests {
         advance(FRESH).await;
         connections.make_room();
         assert!(is_told(&silent) && !is_told(&served));
+        let (slow, over) = (connections.enter(B), connections.enter(B));
+        slow.begins();
+        over.over();
+        advance(FRESH).await;
+        connections.make_room();
+        assert!(is_told(&over) && !is_told(&slow));
+        connections.make_room();
+        assert!(is_told(&slow) && !is_told(&served), "a head that does not come to its end");
     }
 
     #[tokio::test(start_paused = true)]

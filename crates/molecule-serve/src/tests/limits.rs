@@ -239,3 +239,24 @@ async fn a_burst_of_calls_that_end_at_once_stops_nothing() {
     }
     server.is_well().await;
 }
+
+#[tokio::test]
+async fn heads_that_do_not_come_to_their_end_make_room() {
+    let server = server(with(|limits| (limits.connections, limits.connections_per_address) = (3, 3)));
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.send("POST / HTTP/1.1\r\nHost: a\r\n").await;
+        slow.push(client);
+    }
+    server.is_well().await;
+    let mut closed = 0;
+    for client in &mut slow {
+        let mut said = [0; 12];
+        if let Ok(read) = timeout(SOON, client.0.read_exact(&mut said)).await {
+            assert!(read.is_ok() && &said == b"HTTP/1.1 408", "{said:?}");
+            closed += 1;
+        }
+    }
+    assert_eq!(closed, 1, "one is enough");
+}
