@@ -24,20 +24,23 @@ mod reply;
 mod run;
 mod shape;
 mod tasks;
+mod ticket;
+mod turn;
 mod work;
 
 pub use admit::{Admission, Caller};
 pub use answer::{Answer, Refusal};
 pub use call::InboundCall;
+pub use ticket::{LookUpId, Ticket};
+pub use turn::Turn;
 
 use core::net::{IpAddr, SocketAddr};
 
 use http::request::Parts;
-use molecule_proto::Wake;
 
 use crate::config::server::ServerOptions;
-use crate::effect::{Effect, EffectId, Outcome};
-use crate::endpoint::{ActivityFeed, ActivityPage};
+use crate::effect::{EffectId, Outcome};
+use crate::endpoint::ActivityPage;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::inbox::saves::Saved;
@@ -64,32 +67,6 @@ pub struct Inbound {
 enum State {
     Opening(Open),
     Open(Box<Work>),
-}
-
-/// The number of a caller that waits for its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// The number of a look into the agent's feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LookUpId(pub u64);
-
-/// What the driver does next.
-#[derive(Debug)]
-#[must_use = "a turn that is dropped is an effect that never happens or an answer that nobody gets"]
-pub enum Turn {
-    /// Perform the effect, and feed its outcome under the same id: a call of the handler, or an operation of the host.
-    Start(EffectId, Effect),
-    /// The outcome of the effect no longer matters. A handler goes on; a handler that is a future may be dropped.
-    Cancel(EffectId),
-    /// Read this page of the agent's own feed, as [`send`](crate::endpoint) does, and give it to [`Inbound::looked_up`].
-    LookUp(LookUpId, ActivityFeed),
-    /// An event for the application.
-    Event(Event),
-    /// The answer to a call that was answered [later](Answer::Later). It is never `Later` itself.
-    Answer(Ticket, Answer),
-    /// Nothing until an input or the wake.
-    Idle(Option<Wake>),
 }
 
 impl Inbound {

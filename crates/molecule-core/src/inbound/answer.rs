@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode};
 use molecule_proto::RpcError;
 use serde_json::{Value, json};
 
-use super::Ticket;
+use super::ticket::Ticket;
 
 /// The answer to a call.
 pub enum Answer {

@@ -6,10 +6,11 @@ use molecule_proto::{Part, TraceParent, refuse_nul_in_json};
 use serde_json::{Map, Value};
 
 use super::answer::{Settled, failed_error};
+use super::reply;
 use super::run::{Phase, Reading, Rule};
 use super::tasks::State;
+use super::turn::Turn;
 use super::work::Work;
-use super::{Turn, reply};
 use crate::effect::{Effect, EffectId, Fault, FaultKind, Handled, HostOp, HostResult, Outcome, Sent};
 use crate::error::Error;
 use crate::event::Event;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use molecule_proto::{ActivityRow, ActivityType, UnixTime};
 
-use super::LookUpId;
+use super::ticket::LookUpId;
 use crate::endpoint::{ActivityFeed, ActivityPage};
 use crate::inbox::message::row_delivery_key;
 use crate::session::key::Key;

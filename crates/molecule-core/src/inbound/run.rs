@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use molecule_proto::{ActivityId, Part, TraceParent};
 use serde_json::{Map, Value};
 
-use super::Ticket;
 use super::admit::Who;
 use super::answer::Settled;
 use super::call::SendCall;
+use super::ticket::Ticket;
 use crate::inbox::attachment::OutgoingFile;
 use crate::inbox::message::{CancelFlag, InboundMessage};
 use crate::inbox::{PlatformKind, Sender};
