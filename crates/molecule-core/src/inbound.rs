@@ -22,6 +22,7 @@ mod looks;
 mod open;
 mod reply;
 mod run;
+mod settle;
 mod shape;
 mod tasks;
 mod ticket;
