@@ -45,13 +45,18 @@ impl ServerTls {
     pub fn config(&self) -> Arc<ServerConfig> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.looked.elapsed() >= LOOK_AGAIN {
-            current.looked = Instant::now();
-            self.look_again(&mut current);
+            self.look_into(&mut current);
         }
         Arc::clone(&current.config)
     }
 
-    fn look_again(&self, current: &mut Current) {
+    /// Looks now whether the files have changed, and not after a while.
+    pub fn look_again(&self) {
+        self.look_into(&mut self.current.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn look_into(&self, current: &mut Current) {
+        current.looked = Instant::now();
         let changed = [&*self.certificates, &*self.key].map(changed);
         if changed != current.changed
             && let Ok(config) = read(&self.certificates, &self.key)

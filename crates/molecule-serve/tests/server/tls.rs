@@ -1,11 +1,13 @@
 //! TLS that the server speaks itself.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use molecule_core::{ErrorKind, ServerOptions};
+use molecule_host::tls_server::ServerTls;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -57,6 +59,29 @@ scenario!(a_server_with_a_certificate_speaks_tls_alone, |facade| {
     assert!(!rest.starts_with(b"HTTP"), "{rest:?}");
     assert_eq!(send(address, &trusted, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
 });
+
+#[test]
+fn a_certificate_that_was_renewed_is_used_and_one_that_is_half_written_is_not() {
+    let world = World::new();
+    let (certificate, key, _) = certificate(&world, "own");
+    let tls = ServerTls::read(&certificate, &key).unwrap();
+    let first = tls.config();
+    tls.look_again();
+    assert!(Arc::ptr_eq(&first, &tls.config()), "nothing has changed");
+    // A renewal that has written the certificate and not yet its key.
+    let (next_certificate, next_key, _) = self::certificate(&world, "next");
+    let replace = |with: &Path, what: &Path, hours: u64| {
+        fs::copy(with, what).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(hours * 3600);
+        File::options().write(true).open(what).unwrap().set_modified(later).unwrap();
+    };
+    replace(&next_certificate, &certificate, 1);
+    tls.look_again();
+    assert!(Arc::ptr_eq(&first, &tls.config()), "the key is another one's");
+    replace(&next_key, &key, 2);
+    tls.look_again();
+    assert!(!Arc::ptr_eq(&first, &tls.config()));
+}
 
 scenario!(files_that_are_no_certificate_are_named_and_nothing_of_a_key_is_shown, |facade| {
     let world = World::new();
