@@ -76,16 +76,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn large_bodies_leave_room_for_small_ones() {
-        let budget = Budget::new(1024 * 1024);
-        let (mut large, mut larger) = (Taken::default(), Taken::default());
+        let budget = Arc::new(Budget::new(1024 * 1024));
+        let mut large = Taken::default();
         assert!(fits(&budget, &mut large, FIRST).await && fits(&budget, &mut large, 512 * 1024).await);
-        assert!(!fits(&budget, &mut larger, 512 * 1024).await);
+        let waiting = tokio::spawn({
+            let budget = Arc::clone(&budget);
+            async move { budget.grow(&mut Taken::default(), 512 * 1024).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
         let mut small = [(); 3].map(|()| Taken::default());
         for small in &mut small {
             assert!(fits(&budget, small, 10_000).await);
         }
         drop(large);
-        assert!(fits(&budget, &mut larger, 700 * 1024).await);
+        waiting.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
