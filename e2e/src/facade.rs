@@ -23,7 +23,7 @@ use crate::log::Log;
 use crate::running::RunningLoop;
 
 /// The runtime for the async facade's calls; all agents share it.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = RuntimeBuilder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("the system has threads for a runtime")
 });
@@ -280,12 +280,12 @@ builder!(molecule_async);
 /// An agent of either facade.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    driven: Driven,
+    pub(crate) driven: Driven,
     events: Log<Event>,
 }
 
 #[derive(Debug, Clone)]
-enum Driven {
+pub(crate) enum Driven {
     Blocking(molecule_blocking::Agent),
     Async(molecule_async::Agent),
 }

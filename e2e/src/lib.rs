@@ -13,6 +13,7 @@ mod peer;
 mod post;
 mod running;
 mod scenario;
+mod served;
 mod store;
 mod world;
 
@@ -24,9 +25,11 @@ pub use peer::{Heard, Manner, PeerServer};
 pub use post::Post;
 pub use running::RunningLoop;
 pub use scenario::Stage;
+pub use served::RunningServer;
 pub use store::Brittle;
 pub use world::{RuleGuard, World, route};
 
 pub use molecule_core as core;
 pub use molecule_host as host;
 pub use molecule_platform as platform;
+pub use molecule_serve as serve;

@@ -1,5 +1,8 @@
 //! The world of a scenario: a platform on a loopback port, and a home for agents.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use bytes::Bytes;
 use http::Response;
 use molecule_core::proto::{Token, WorkspaceId};
@@ -121,6 +124,26 @@ impl World {
             agent.register().expect("the platform takes both in");
         }
         (sender, receiver)
+    }
+
+    /// Posts a body with a bearer; returns the status and the answer.
+    ///
+    /// # Panics
+    /// If the platform does not answer in time.
+    pub fn post(&self, path: &str, token: &Token, content_type: &str, body: &[u8]) -> (u16, serde_json::Value) {
+        let mut stream = TcpStream::connect(self.server.addr()).expect("the platform listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        let (bearer, length) = (token.expose(), body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("the platform reads it");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the platform answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a head has a status");
+        (status, serde_json::from_str(body).unwrap_or_default())
     }
 
     /// The requests on a route so far.
