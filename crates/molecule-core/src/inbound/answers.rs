@@ -26,9 +26,10 @@ const MOST_CUT: usize = 10_000;
 /// What whoever sends a message again is told whose answer was too large.
 const NOT_KEPT: &str = "the message was handled before, and its answer was too large to be kept";
 
-/// A journal that has grown by less than this, in bytes, is not compacted.
-const MIN_GROWTH: u64 = 256 * 1024;
-/// A journal that has grown by this, in bytes, is compacted, however large it was.
+/// A journal that has grown by less than this, in bytes, is not compacted. Each call adds to it, and a compaction writes every
+/// answer once more.
+const MIN_GROWTH: u64 = 2 * 1024 * 1024;
+/// A journal that has grown by this, in bytes, is compacted, however large it was, and also while there is more to write.
 const MAX_GROWTH: u64 = 8 * 1024 * 1024;
 
 /// The answers that are kept.
@@ -198,7 +199,9 @@ impl Appended for Answers {
 
     fn compacted(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let growth = self.length.saturating_sub(self.compacted);
-        if !self.waiting.is_empty() || growth < self.compacted.clamp(MIN_GROWTH, MAX_GROWTH) {
+        let least =
+            if self.waiting.is_empty() { (2 * self.compacted).clamp(MIN_GROWTH, MAX_GROWTH) } else { MAX_GROWTH };
+        if growth < least {
             return None;
         }
         let whole = self.whole();
