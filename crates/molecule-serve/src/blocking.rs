@@ -10,19 +10,19 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use molecule_blocking::{Agent, Handler, InboundMessage};
-use molecule_core::effect::{Fault, FaultKind, Handle, Outcome, Sent};
+use molecule_core::effect::{Handle, Outcome};
 use molecule_core::endpoint::{ActivityFeed, ActivityPage};
 use molecule_core::{Attachment, Ended, Error, Event, Plan, Result, ServerOptions};
 use molecule_host::trace::Span;
 use molecule_host::{Host, SharedSession};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 use crate::agents::{A2aServe, AfterStop, Delivery, HandedOver, OtherCalls};
 use crate::facade::{Facade, Hook};
 use crate::race::race;
 use crate::server::{Bound, Stop};
+use crate::threads::on_a_thread;
 
 /// The threads for what is no handler: the disk, large bodies, looks into the feed, hooks.
 const OTHER_THREADS: usize = 32;
@@ -257,17 +257,17 @@ impl<H: Handler> Facade for BlockingAgent<H> {
 
     async fn handle(&self, Handle { message }: Handle, span: Span) -> Outcome {
         let handler = Arc::clone(&self.handler);
-        let handling = spawn_blocking(move || {
+        let handling = on_a_thread(move || {
             // The text of an error is the application's code, too.
             let handle = || span.in_scope(|| Handle::returned(handler.handle(message)));
             catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(Handle::caught)
         });
-        handling.await.unwrap_or_else(|_| Outcome::Failed(Fault::new(Sent::Maybe, FaultKind::Cancelled)))
+        handling.await.unwrap_or_else(|| Handle::not_called(&"no thread could be started for it"))
     }
 
     async fn look_up(&self, feed: ActivityFeed) -> Result<ActivityPage> {
         let agent = self.agent.clone();
-        let read = spawn_blocking(move || agent.send(&feed));
-        read.await.unwrap_or_else(|_| Err(Error::cancelled("look a sender up")))
+        let read = on_a_thread(move || agent.send(&feed));
+        read.await.unwrap_or_else(|| Err(Error::cancelled("look a sender up")))
     }
 }

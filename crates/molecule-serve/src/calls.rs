@@ -7,13 +7,13 @@ use bytes::Bytes;
 use http::request::Parts;
 use molecule_core::machines::{self, Caller, InboundCall, Refusal, Ticket};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 use crate::body::Pieces;
 use crate::driver::Driver;
 use crate::facade::Facade;
 use crate::ingest::ingest;
 use crate::service::{Admission, Answer, Service};
+use crate::threads::on_a_thread;
 
 /// A body above this length is parsed on a thread for blocking work.
 const LARGE: usize = 256 * 1024;
@@ -34,9 +34,7 @@ impl<F: Facade> Service for Arc<Driver<F>> {
 
     async fn call(&self, caller: Caller, head: Parts, body: Bytes) -> Answer {
         let call = if body.len() > LARGE {
-            let read = spawn_blocking(move || InboundCall::read(&head, body));
-            // It does not panic, and the runtime ends with the server.
-            let Ok(call) = read.await else { return Answer::Cut };
+            let Some(call) = on_a_thread(move || InboundCall::read(&head, body)).await else { return Answer::Cut };
             call
         } else {
             InboundCall::read(&head, body)
@@ -71,11 +69,11 @@ impl<F: Facade> Service for Arc<Driver<F>> {
 
     async fn other(&self, head: Parts, body: Bytes) -> Answer {
         let Some(hook) = self.hook.clone() else { return Answer::Cut };
-        let asked = spawn_blocking(move || hook(http::Request::from_parts(head, body)));
+        let asked = on_a_thread(move || hook(http::Request::from_parts(head, body)));
         Answer::Ready(match asked.await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Refusal::NotFound.answer(),
-            Err(_) => crate::answer::failed(),
+            Some(Some(answer)) => answer,
+            Some(None) => Refusal::NotFound.answer(),
+            None => crate::answer::failed(),
         })
     }
 }

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Handle, Outcome, Sent};
 use molecule_core::machine::{Cx, Wake};
 use molecule_core::machines::{Answer, Inbound, Ticket, Turn};
+use molecule_core::proto::Time;
 use molecule_host::trace::Span;
 use molecule_host::{Cancel, Host};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::facade::{Facade, Hook};
 use crate::race::race;
+use crate::threads::begin;
 
 /// The state of one server, and what performs its effects.
 pub(crate) struct Driver<F> {
@@ -34,13 +36,15 @@ pub(crate) struct State {
     /// The callers that wait for their answers.
     pub(crate) waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     wake: Option<Wake>,
+    /// When whoever keeps the time wakes up; `None` if nothing is set.
+    timer: Option<Time>,
     was_open: bool,
 }
 
 impl<F: Facade> Driver<F> {
     pub(crate) fn new(facade: F, host: Host, inbound: Inbound, hook: Option<Hook>, upload_bytes: u64) -> Arc<Self> {
         let span = facade.session().span("serve");
-        let state = State { inbound, waiting: BTreeMap::new(), wake: None, was_open: false };
+        let state = State { inbound, waiting: BTreeMap::new(), wake: None, timer: None, was_open: false };
         Arc::new(Self {
             facade,
             host,
@@ -55,15 +59,15 @@ impl<F: Facade> Driver<F> {
 
     /// Polls and performs until there is nothing to do.
     pub(crate) fn advance(self: &Arc<Self>) {
-        loop {
-            match self.decide(|state, cx| state.poll(cx)) {
-                (Turn::Idle(_), is_awaited) => {
-                    if is_awaited {
-                        self.changed.notify_one();
-                    }
-                    return;
-                }
-                (turn, _) => self.perform(turn),
+        let mut is_due = true;
+        while is_due {
+            let batch = self.decide(|state, cx| state.poll(cx));
+            if batch.is_awaited {
+                self.changed.notify_one();
+            }
+            is_due = !batch.is_last;
+            for turn in batch.turns {
+                is_due |= self.perform(turn);
             }
         }
     }
@@ -74,9 +78,10 @@ impl<F: Facade> Driver<F> {
         self.facade.session().decide(None, |cx| act(&mut state, cx))
     }
 
-    fn perform(self: &Arc<Self>, turn: Turn) {
+    /// Performs a turn, and returns whether its outcome is there already.
+    fn perform(self: &Arc<Self>, turn: Turn) -> bool {
         match turn {
-            Turn::Start(id, effect) => self.start(id, effect),
+            Turn::Start(id, effect) => return self.start(id, effect),
             // A handler sees it on its message.
             Turn::Cancel(_) | Turn::Idle(_) => {}
             Turn::LookUp(id, feed) => {
@@ -96,32 +101,38 @@ impl<F: Facade> Driver<F> {
                 }
             }
         }
+        false
     }
 
-    fn start(self: &Arc<Self>, id: EffectId, effect: Effect) {
+    fn start(self: &Arc<Self>, id: EffectId, effect: Effect) -> bool {
         let span = self.span.effect(&effect);
         match effect {
-            Effect::Handle(handle) => self.spawn(Arc::clone(self).handle(id, handle, span)),
+            Effect::Handle(handle) => {
+                self.spawn(Arc::clone(self).handle(id, handle, span));
+                false
+            }
             Effect::Host(op) => {
                 let (driver, act) = (Arc::clone(self), self.host.begin(op));
                 let perform = move || {
                     let outcome = span.in_scope(|| act.perform(&Cancel::default()));
                     driver.feed(id, outcome);
+                    driver
                 };
                 if self.host.is_in_memory() {
                     perform();
-                } else {
-                    let driver = Arc::clone(self);
-                    // Its outcome is fed by its own thread: nobody else has to wake up for it.
-                    drop(spawn_blocking(move || {
-                        perform();
-                        driver.advance();
-                    }));
+                    return true;
                 }
+                // The outcome is fed by the thread that has it: nobody else has to wake up for it.
+                let begun = begin(move || perform().advance());
+                if begun.is_none() {
+                    self.feed(id, failed());
+                }
+                begun.is_none()
             }
             // Nothing else is asked for.
             Effect::Http(..) | Effect::Fetch(..) | Effect::Upload(..) | Effect::Watch(..) | Effect::Decode(_) => {
-                self.feed(id, failed())
+                self.feed(id, failed());
+                true
             }
         }
     }
@@ -160,14 +171,15 @@ impl<F: Facade> Driver<F> {
     async fn until(self: &Arc<Self>, is_reached: impl Fn(&Inbound) -> bool) {
         loop {
             self.advance();
-            let wake = {
-                let state = self.lock();
+            let timer = {
+                let mut state = self.lock();
                 if is_reached(&state.inbound) {
                     return;
                 }
-                state.wake.as_ref().map(|wake| wake.at)
+                state.timer = state.wake.as_ref().map(|wake| wake.at);
+                state.timer
             };
-            match wake {
+            match timer {
                 Some(at) => {
                     let at = Instant::now() + at.since(self.facade.session().now().mono);
                     race(sleep_until(at), self.changed.notified()).await;
@@ -192,19 +204,39 @@ impl<F: Facade> Driver<F> {
     }
 }
 
+/// The turns of one poll.
+struct Batch {
+    turns: Vec<Turn>,
+    /// After these turns there is nothing to do.
+    is_last: bool,
+    /// Somebody waits for the state that is reached now, or has to wake up earlier.
+    is_awaited: bool,
+}
+
+/// The most turns that are taken before they are performed.
+const MOST_TURNS: usize = 64;
+
 impl State {
-    /// Polls, and returns whether somebody waits for the state that is reached now.
-    fn poll(&mut self, cx: &mut Cx<'_>) -> (Turn, bool) {
-        let turn = self.inbound.poll(cx);
-        let Turn::Idle(wake) = &turn else { return (turn, false) };
-        let is_earlier = match (wake, &self.wake) {
-            (Some(wake), Some(before)) => wake.at < before.at,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        self.wake.clone_from(wake);
-        let has_opened = !std::mem::replace(&mut self.was_open, self.inbound.is_open()) && self.was_open;
-        (turn, is_earlier || has_opened || self.inbound.is_drained())
+    /// Takes turns until there are no more, under one lock.
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Batch {
+        let mut turns = Vec::new();
+        while turns.len() < MOST_TURNS {
+            match self.inbound.poll(cx) {
+                Turn::Idle(wake) => {
+                    let is_awaited = self.is_awaited(wake.as_ref());
+                    self.wake = wake;
+                    return Batch { turns, is_last: true, is_awaited };
+                }
+                turn => turns.push(turn),
+            }
+        }
+        Batch { turns, is_last: false, is_awaited: false }
+    }
+
+    fn is_awaited(&mut self, wake: Option<&Wake>) -> bool {
+        let is_earlier = wake.is_some_and(|wake| self.timer.is_none_or(|timer| wake.at < timer));
+        let was_open = std::mem::replace(&mut self.was_open, self.inbound.is_open());
+        is_earlier || was_open != self.was_open || self.inbound.is_drained()
     }
 }
 

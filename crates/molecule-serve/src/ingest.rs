@@ -7,11 +7,11 @@ use molecule_core::machines::safe_file_name;
 use molecule_host::{Host, StoreError, Uploads};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use crate::answer::{close_after, error_answer, json_answer, refused};
 use crate::body::Pieces;
 use crate::multipart::{Form, Malformed, Next};
+use crate::threads::begin;
 
 /// The most files of a form, as on the platform.
 const MOST_FILES: usize = 64;
@@ -34,7 +34,9 @@ pub(crate) async fn ingest(host: &Host, head: &Parts, mut body: Pieces, most: u6
         return closed(StatusCode::BAD_REQUEST, "malformed multipart body");
     };
     let (sender, acts) = mpsc::channel(AHEAD);
-    let written = spawn_blocking(move || write(&uploads, acts, most));
+    let Some(written) = begin(move || write(&uploads, acts, most)) else {
+        return closed(StatusCode::INSUFFICIENT_STORAGE, "could not store the files");
+    };
     let read = read(&mut form, &mut body, &sender).await;
     let is_complete = match read {
         Ok(()) => sender.send(Act::Keep).await.is_ok(),

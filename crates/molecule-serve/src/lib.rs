@@ -47,6 +47,7 @@ mod service;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod threads;
 #[cfg_attr(not(feature = "rustls"), path = "no_tls.rs")]
 mod tls;
 mod wire;
