@@ -1,5 +1,7 @@
 //! The server's half of A2A, a scenario a file.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
