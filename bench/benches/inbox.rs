@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver as Inlet, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use molecule_bench::bare_replies::BareReplies;
 use molecule_bench::idle::{self, Idle, Kind};
 use molecule_bench::meter::quantile;
 use molecule_bench::receiving::{Facade, PATIENCE, Receiver, Workspace, platform, wait_for_streams, workspace};
@@ -163,60 +164,74 @@ fn wake_up(home: &Home) -> Outcome {
     Ok(())
 }
 
-/// Measures how many messages go through the journal, the handler and the outbox in a second.
+/// The senders of the messages whose rate is measured.
+const SENDERS: usize = 64;
+
+/// Measures how many messages go through the journal, the handler and the outbox in a second, beside a bare loop with
+/// the same requests and appends, and beside appends alone.
 fn rates(home: &Home) -> Outcome {
-    const SENDERS: usize = 64;
     const BARE: Duration = Duration::from_secs(1);
     /// So few that the journal is not compacted, whose length then shows what is appended for a message.
     const FEW: u32 = 200;
-    let (_, bytes) = through(Facade::Async, &home.fresh("few")?, (SENDERS, SENDERS), false, FEW)?;
-    for concurrency in [SENDERS, 4] {
-        for durable in [false, true] {
+    let (_, bytes) = through(Facade::Async, &home.fresh("few")?, SENDERS, false, FEW)?;
+    for gathered in [SENDERS, 4] {
+        for sync in [false, true] {
             for facade in Facade::ALL {
-                let name = format!("{}-{concurrency}-{durable}", facade.name());
+                let name = format!("{}-{gathered}-{sync}", facade.name());
                 let (files, bare_files) = (home.fresh(&name)?, home.fresh(&format!("bare-{name}"))?);
-                let count = if durable && concurrency < SENDERS { 1_000 } else { 4_000 };
-                let bare = || appends::rate(&bare_files, bytes, concurrency, durable, BARE);
+                let count = if sync && gathered < SENDERS { 1_000 } else { 4_000 };
                 // The disk's speed changes, so it is measured before and after.
-                let before = bare()?;
-                let (rate, _) = through(facade, &files, (concurrency, SENDERS), durable, count)?;
-                let beside = (before + bare()?) / 2.0;
-                let fsync = if durable { "with fsync" } else { "without fsync" };
-                let goal = match durable {
-                    true => "at least 0.5",
-                    false => "at least 2000/s",
-                };
-                println!(
-                    "| {}: messages and replies {fsync}, {concurrency} handlers | {rate:.0}/s | appends of {concurrency} \
-                     messages ({bytes} bytes each) {fsync} {beside:.0}/s | {:.2} | {goal} |",
-                    facade.name(),
-                    rate / beside
-                );
+                let appends = || appends::rate(&bare_files, bytes, gathered, sync, BARE);
+                let before = if sync { appends()? } else { 0.0 };
+                let (rate, _) = through(facade, &files, gathered, sync, count)?;
+                let bare = bare_rate(&bare_files, (gathered, bytes), sync, count)?;
+                let (fsync, goal) = if sync { ("with fsync", "") } else { ("without fsync", "at least 2000/s") };
+                let what =
+                    format!("{}: messages and replies {fsync}, {gathered} handlers | {rate:.0}/s", facade.name());
+                println!("| {what} | bare loop with the same requests {bare:.0}/s | {:.2} | {goal} |", rate / bare);
+                if sync {
+                    let beside = (before + appends()?) / 2.0;
+                    let appends = format!("bare appends of {gathered} messages ({bytes} bytes each) {beside:.0}/s");
+                    println!("| {what} | {appends} | {:.2} | at least 0.5 |", rate / beside);
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Sends `count` messages of some senders to an agent that answers each, and returns the number of messages a second,
-/// from the first call of the handler to the end of the last reply; and the length of the journal at the end, for each of
-/// them.
-fn through(
-    facade: Facade,
-    files: &Path,
-    (concurrency, senders): (usize, usize),
-    durable: bool,
-    count: u32,
-) -> Outcome<(f64, usize)> {
+/// Returns how many messages a second a bare loop receives and answers.
+fn bare_rate(files: &Path, (gathered, bytes): (usize, usize), sync: bool, count: u32) -> Outcome<f64> {
+    let (server, receiver, senders) = conversation()?;
+    server.with(|platform, now| platform.send_user_message(now, &receiver.id, "the base"));
+    let (port, workspace, file) = (server.addr().port(), receiver.clone(), files.join("replies"));
+    let bare = BareReplies { port, workspace, file, gathered, bytes, sync };
+    bare.rate(count, || send_all(&server, &receiver, &senders, count))
+}
+
+/// A platform, a workspace that receives, and those that send to it.
+fn conversation() -> Outcome<(Server, Workspace, Vec<Workspace>)> {
     let server = platform()?;
     let receiver = workspace(&server)?;
-    let senders = (0..senders).map(|_| workspace(&server)).collect::<Outcome<Vec<_>>>()?;
+    let senders = (0..SENDERS).map(|_| workspace(&server)).collect::<Outcome<Vec<_>>>()?;
+    Ok((server, receiver, senders))
+}
+
+fn send_all(server: &Server, receiver: &Workspace, senders: &[Workspace], count: u32) -> Outcome {
     for (number, sender) in (0..count).zip(senders.iter().cycle()) {
         let text = format!("message {number}");
         let sent =
             server.with(|platform, now| platform.send_agent_message(now, &sender.id, &receiver.id, text.as_str()));
         sent.ok_or("the platform did not take the message")?;
     }
+    Ok(())
+}
+
+/// Has an agent answer `count` messages, and returns the number of messages a second, from the first call of the handler
+/// to the end of the last reply; and the length of the journal at the end, for each of them.
+fn through(facade: Facade, files: &Path, concurrency: usize, durable: bool, count: u32) -> Outcome<(f64, usize)> {
+    let (server, receiver, senders) = conversation()?;
+    send_all(&server, &receiver, &senders, count)?;
     let inbox = InboxOptions::new().backlog(Backlog::All).concurrency(concurrency).durable(durable);
     let (begins, begun) = channel();
     let (ends, ended) = channel();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -144,14 +144,26 @@ impl BareHyper {
     /// Sends a `GET`, and returns the body of its answer as it comes.
     ///
     /// # Errors
-    /// The client's error, or a status that is not 200.
+    /// The client's error, or a status that is no success.
     pub async fn get(&mut self, path: &str) -> Outcome<Incoming> {
-        let mut request = Request::get(path).body(Full::default())?;
+        self.send(Request::get(path).body(Full::default())?).await
+    }
+
+    /// Sends a `POST` with a JSON body, and returns the body of its answer as it comes.
+    ///
+    /// # Errors
+    /// The client's error, or a status that is no success.
+    pub async fn post(&mut self, path: &str, body: Vec<u8>) -> Outcome<Incoming> {
+        self.send(Request::post(path).body(Full::new(body.into()))?).await
+    }
+
+    async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Outcome<Incoming> {
+        let path = request.uri().path().to_owned();
         *request.headers_mut() = self.prepared.headers.clone();
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         match answer.status() {
-            StatusCode::OK => Ok(answer.into_body()),
+            status if status.is_success() => Ok(answer.into_body()),
             status => Err(format!("{path} was answered with {status}").into()),
         }
     }

@@ -3,6 +3,7 @@
 pub mod appends;
 pub mod bare;
 pub mod bare_inbox;
+pub mod bare_replies;
 pub mod called;
 pub mod calls;
 pub mod child;
