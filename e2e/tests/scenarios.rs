@@ -62,6 +62,7 @@ mod request_raised;
 mod restart_with_stored_token;
 mod retry_after;
 mod rows_late;
+mod server_out_of_reach;
 mod started_after_deletion;
 mod started_while_paused;
 mod stop_before_start;

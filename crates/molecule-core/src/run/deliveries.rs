@@ -61,8 +61,7 @@ impl Deliveries {
         let url = cx.session.delivery.served_url();
         if self.url.as_deref() != url {
             self.url = url.map(str::to_owned);
-            (self.register, self.checked_at, self.retry_at) = (None, None, None);
-            (self.doubts, self.failures) = (0, 0);
+            (self.doubts, self.failures, self.retry_at) = (0, 0, None);
             self.lane.next = cx.now.mono;
             self.lane.reset_failures(cx);
             self.lane.cancel(cx);
