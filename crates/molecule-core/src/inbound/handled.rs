@@ -24,7 +24,7 @@ const HANDLE: &str = "handle a message";
 impl Work {
     /// Takes the outcome of a handler.
     pub(super) fn ended(&mut self, cx: &mut Cx<'_>, key: Key, outcome: Result<Handled, Fault>) {
-        if !self.runs.contains_key(&key) {
+        if !self.runs.get(&key).is_some_and(|run| matches!(run.phase, Phase::Running(_))) {
             // Its task was cancelled.
             return;
         }

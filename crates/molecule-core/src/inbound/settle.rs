@@ -7,7 +7,7 @@ use serde_json::json;
 use super::admit::Who;
 use super::answer::{Answer, Settled, busy_answer, busy_error};
 use super::reply;
-use super::run::{Facts, Run};
+use super::run::{Facts, Phase, Run};
 use super::turn::Turn;
 use super::work::Work;
 use crate::event::Event;
@@ -54,8 +54,8 @@ impl Work {
     /// Keeps what came of a message, and gives it to those who wait once it is saved.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>, key: Key, settled: Settled) {
         let Some(run) = self.runs.get_mut(&key) else { return };
-        let is_direct = matches!(run.who, Who::Peer(_));
-        if !is_direct {
+        run.phase = Phase::Settled;
+        if !matches!(run.who, Who::Peer(_)) {
             cx.session.claims.push_handled(key);
         }
         self.answers.keep(key, &settled);

@@ -194,3 +194,43 @@ fn tasks_are_bounded_by_number_age_and_history() {
     let task = server.call(&get(&tasks[1])).json()["result"].clone();
     assert_eq!((task["history"].as_array().unwrap().len(), task["artifacts"].as_array().unwrap().len()), (200, 122));
 }
+
+#[test]
+fn a_task_is_cancelled_at_every_stage_of_its_message() {
+    let options = ServerOptions::new().task_mode();
+    let task_of = |server: &mut Server| {
+        let mut body = text("one", "one");
+        body["params"]["configuration"] = json!({"blocking": false});
+        server.push(&body).json()["result"].clone()
+    };
+    // While its sender is looked up: its handler never runs.
+    let mut server = Server::with_secret(options);
+    let task = task_of(&mut server);
+    assert_eq!(server.push(&cancel(&task)).json()["result"]["status"]["state"], "canceled");
+    server.shows(Vec::new());
+    assert!(server.handlers.is_empty());
+    assert_eq!(server.push(&text("one", "one")).json()["result"]["status"]["state"], "canceled");
+    // While the end is saved: what the handler comes to changes nothing.
+    let mut server = Server::with_secret(ServerOptions::new().task_mode().look_up_senders(false));
+    server.holds_saves = true;
+    let waits = server.push(&text("one", "one")).later();
+    let (id, message) = server.handler();
+    let task = json!({"id": message.task_id().unwrap()});
+    assert_eq!(server.push(&cancel(&task)).json()["result"]["status"]["state"], "canceled");
+    server.returns(id, Err("no"));
+    while server.save() {}
+    assert_eq!(server.answer_to(waits).json()["result"]["status"]["state"], "canceled");
+    assert_eq!(server.push(&get(&task)).json()["result"]["status"]["state"], "canceled");
+    // While it waits for a handler.
+    let mut limits = ServerLimits::new();
+    limits.handlers = 1;
+    let mut server = Server::with(ServerOptions::new().allow_unauthenticated().task_mode().limits(limits));
+    server.call(&text("first", "first")).later();
+    let mut body = text("one", "one");
+    body["params"]["configuration"] = json!({"blocking": false});
+    let task = server.call(&body).json()["result"].clone();
+    assert_eq!(server.call(&cancel(&task)).json()["result"]["status"]["state"], "canceled");
+    let (id, _) = server.handler();
+    server.reply(id, "done");
+    assert!(server.handlers.is_empty());
+}
