@@ -77,11 +77,7 @@ impl Work {
         let Some(run) = self.runs.get_mut(&key) else { return };
         let completes_task = reply.is_completing_task();
         if run.facts.rule == Rule::Dropped {
-            let facts = std::mem::take(&mut run.facts);
-            self.dropped(&facts, "nobody reads an answer to this message");
-            if let Some(run) = self.runs.get_mut(&key) {
-                run.facts = facts;
-            }
+            self.dropped(key, "nobody reads an answer to this message");
             return self.answer(cx, key, Vec::new(), Map::new(), completes_task);
         }
         // The text is checked once it is written.
@@ -141,13 +137,7 @@ impl Work {
 
     /// Answers that the handler's reply cannot be sent.
     fn cannot_send(&mut self, cx: &mut Cx<'_>, key: Key, error: &Error) {
-        if let Some(run) = self.runs.get_mut(&key) {
-            let facts = std::mem::take(&mut run.facts);
-            self.dropped(&facts, &error.to_string());
-            if let Some(run) = self.runs.get_mut(&key) {
-                run.facts = facts;
-            }
-        }
+        self.dropped(key, &error.to_string());
         self.fail(cx, key);
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     /// What came of it, until it is saved.
     pub(super) settled: Option<Settled>,
+    /// Whether its answer is kept: somebody may send it again.
+    pub(super) is_kept: bool,
     /// The bytes of its request.
     pub(super) bytes: usize,
     /// Who waits, with the ids of their requests.
@@ -98,9 +100,9 @@ impl Run {
             is_legacy: call.is_legacy,
             ..Facts::default()
         };
-        let (history_length, bytes) = (call.history_length, call.bytes);
+        let (history_length, bytes, is_kept) = (call.history_length, call.bytes, call.key.is_some());
         let phase = Phase::Received(Box::new(call));
-        Self { who, task, history_length, facts, phase, settled: None, bytes, waiters: Vec::new() }
+        Self { who, task, history_length, facts, phase, settled: None, is_kept, bytes, waiters: Vec::new() }
     }
 
     /// Has one more caller wait.

@@ -51,10 +51,15 @@ impl Work {
         }
     }
 
-    /// Keeps what came of a message, and gives it to those who wait once it is saved.
+    /// Keeps what came of a message, and gives it to those who wait once it is saved. A message without an id is never sent
+    /// again, so that nothing of it is kept.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>, key: Key, settled: Settled) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.phase = Phase::Settled;
+        if !run.is_kept {
+            cx.session.claims.push_left(key);
+            return self.release(key, &settled);
+        }
         if !matches!(run.who, Who::Peer(_)) {
             cx.session.claims.push_handled(key);
         }
@@ -87,9 +92,9 @@ impl Work {
         }
     }
 
-    /// Tells the application that a reply is not sent.
-    pub(super) fn dropped(&mut self, run: &Facts, why: &str) {
-        let Some(message) = run.row.clone() else { return };
+    /// Tells the application that the reply to a message is not sent.
+    pub(super) fn dropped(&mut self, key: Key, why: &str) {
+        let Some(message) = self.runs.get(&key).and_then(|run| run.facts.row.clone()) else { return };
         self.turns.push_back(Turn::Event(Event::ReplyDropped { message, why: why.to_owned() }));
     }
 
@@ -137,7 +142,7 @@ impl Work {
     }
 
     pub(super) fn wake(&self, cx: &Cx<'_>) -> Option<Wake> {
-        let until = self.drain_until.filter(|until| *until > cx.now.mono && !self.running.is_empty());
+        let until = self.drain_until.filter(|until| *until > cx.now.mono && !self.runs.is_empty());
         Wake::earliest(self.saves.wake(), until.map(|at| Wake { at, why: "handlers are awaited no longer" }))
     }
 }

@@ -71,3 +71,16 @@ fn messages_whose_senders_are_looked_up_are_answered_busy_too() {
     server.shows(Vec::new());
     assert!(server.handlers.is_empty() && server.inbound.is_drained());
 }
+
+#[test]
+fn a_reply_whose_files_take_too_long_is_awaited_no_longer() {
+    let mut server = server();
+    server.holds_reads = true;
+    let ticket = server.push(&text("a", "hello")).later();
+    let (id, _) = server.handler();
+    server.reply(id, molecule_core::Reply::text("a file").attach("/tmp/slow"));
+    server.drain();
+    assert!(server.wake.is_some() && !server.inbound.is_drained());
+    server.advance(secs(10));
+    assert!(server.answer_to(ticket).is_cut() && server.inbound.is_drained());
+}

@@ -238,6 +238,10 @@ fn a_body_of_the_older_sdk_is_answered_in_its_own_form() {
         let (status, body) = server.answer_to(ticket).whole();
         assert_eq!((status, &body["error"]), (500, &json!("the agent failed to handle the message")));
     }
+    assert!(
+        !String::from_utf8_lossy(server.agent.store.answers.as_ref().unwrap()).contains("failed"),
+        "nothing is kept"
+    );
     assert_eq!(server.call(&json!({"message": null})).code(), -32602);
     let ticket = server.call(&json!({"message": {"x": 1}})).later();
     let (id, _) = server.handler();

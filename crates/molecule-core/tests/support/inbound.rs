@@ -53,6 +53,8 @@ pub struct Server {
     /// Whether appends wait until [`save`](Self::save).
     pub holds_saves: bool,
     pub held: VecDeque<(EffectId, HostOp)>,
+    /// Whether files that replies name are never read.
+    pub holds_reads: bool,
     /// The files that replies may name.
     pub files: BTreeMap<String, Vec<u8>>,
     pub wake: Option<Wake>,
@@ -92,6 +94,7 @@ impl Server {
             events: Vec::new(),
             cancelled: Vec::new(),
             holds_saves: false,
+            holds_reads: false,
             held: VecDeque::new(),
             files: BTreeMap::new(),
             wake: None,
@@ -139,6 +142,7 @@ impl Server {
             return self.held.push_back((id, op));
         }
         let outcome = match &op {
+            HostOp::ReadFile(..) if self.holds_reads => return,
             HostOp::ReadFile(path, most) => match self.files.get(path.to_str().unwrap()) {
                 Some(content) if content.len() as u64 <= *most => {
                     Outcome::Host(HostResult::FileRead(content.clone().into()))
