@@ -83,7 +83,7 @@ machine_of_flow!(RetryDeadLetter, Result<()>);
 
 async fn retry(line: &Line, row: ActivityId) -> Result<()> {
     let journal = read(line).await?;
-    if !journal.is_some_and(|journal| journal.dead_letter(&row).is_some()) {
+    if journal.is_none_or(|journal| journal.dead_letter(&row).is_none()) {
         let cause = format!("there is no dead letter {row}");
         return Err(Error::new(ErrorKind::NotFound, line.operation(), cause).remedy("list them with dead_letters()"));
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use molecule_proto::Time;
 
-use super::Run;
 use super::lane::{LaneStep, WindDown};
 use crate::effect::{EffectId, Outcome};
 use crate::event::Event;
@@ -22,9 +21,23 @@ pub(super) struct Notes {
     /// Says to the calls that this loop records what they order; `None` without the agent's lock.
     recorder: Option<Arc<Recorder>>,
     recording: Option<Box<RecordOrders>>,
-    next: Time,
+    next: Next,
     /// Whether the last try at the loop's end has begun.
     is_over: bool,
+}
+
+/// When orders are recorded next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    At(Time),
+    /// The last try at the loop's end has failed, or the clock is at its end.
+    Never,
+}
+
+impl Default for Next {
+    fn default() -> Self {
+        Self::At(Time::ZERO)
+    }
 }
 
 impl Notes {
@@ -33,70 +46,75 @@ impl Notes {
         self.recorder = Some(cx.session.orders.recorder());
     }
 
-    pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
-        match &mut self.recording {
-            Some(recording) => recording.feed(cx, id, outcome),
-            None => Err(outcome),
-        }
+    /// Ends at once: calls record by themselves from now on.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
     }
-}
 
-impl Run {
-    /// Records what calls have ordered. In a loop with an inbox, the inbox does.
-    pub(super) fn note(&mut self, cx: &mut Cx<'_>) -> LaneStep {
-        if self.inbox.is_some() || self.notes.recorder.is_none() {
+    /// Records what calls have ordered.
+    pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        if self.recorder.is_none() {
             return LaneStep::Idle(None);
         }
-        if self.notes.recording.is_none() {
+        if self.recording.is_none() {
             if cx.session.orders.is_empty() {
                 return LaneStep::Idle(None);
             }
-            if self.notes.next > cx.now.mono {
-                return LaneStep::Idle(Some(Wake { at: self.notes.next, why: "record what calls have ordered" }));
+            match self.next {
+                Next::At(at) if at > cx.now.mono => {
+                    return LaneStep::Idle(Some(Wake { at, why: "record what calls have ordered" }));
+                }
+                Next::At(_) => {}
+                Next::Never => return LaneStep::Idle(None),
             }
         }
-        let mut recording = self.notes.recording.take().unwrap_or_else(|| Box::new(RecordOrders::new()));
+        let mut recording = self.recording.take().unwrap_or_else(|| Box::new(RecordOrders::new()));
         match recording.poll(cx) {
             Step::Done(result) => {
                 let is_left = result.is_err() || !cx.session.orders.is_empty();
-                self.notes.next = if is_left { cx.now.mono + AGAIN } else { cx.now.mono };
-                self.events.extend(result.err().map(|error| Event::Warning(error.to_string())));
-                LaneStep::Again
+                self.next = match cx.now.mono + AGAIN {
+                    _ if !is_left => Next::At(cx.now.mono),
+                    again if again > cx.now.mono && !self.is_over => Next::At(again),
+                    _ => Next::Never,
+                };
+                match result {
+                    Ok(()) => LaneStep::Again,
+                    Err(error) => LaneStep::Step(Step::Event(Event::Warning(error.to_string()))),
+                }
             }
             Step::Idle(wake) => {
-                self.notes.recording = Some(recording);
+                self.recording = Some(recording);
                 LaneStep::Idle(wake)
             }
             other => {
-                self.notes.recording = Some(recording);
+                self.recording = Some(recording);
                 LaneStep::Step(pass(other))
             }
         }
     }
 
-    /// Records what was ordered before the end, unless the loop must end at once. From then on calls record by themselves.
-    pub(super) fn note_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
-        if !at_once && self.inbox.is_none() {
-            // What could not be recorded is tried once more.
-            if !std::mem::replace(&mut self.notes.is_over, true) {
-                self.notes.next = cx.now.mono;
-            }
-            loop {
-                match self.note(cx) {
-                    LaneStep::Step(step) => return WindDown::Step(step),
-                    LaneStep::Idle(wake) if self.notes.recording.is_some() => return WindDown::Waits(wake),
-                    LaneStep::Idle(_) => break,
-                    LaneStep::Again => {
-                        if let Some(event) = self.events.pop_front() {
-                            return WindDown::Step(Step::Event(event));
-                        }
-                    }
+    /// Records what was ordered before the loop's end, also what could not be recorded before.
+    pub(super) fn wind_down(&mut self, cx: &mut Cx<'_>) -> WindDown {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.next = Next::At(cx.now.mono);
+        }
+        loop {
+            match self.poll(cx) {
+                LaneStep::Step(step) => return WindDown::Step(step),
+                LaneStep::Idle(wake) if self.recording.is_some() => return WindDown::Waits(wake),
+                LaneStep::Idle(_) => {
+                    self.end();
+                    return WindDown::Over;
                 }
+                LaneStep::Again => {}
             }
         }
-        if at_once || self.inbox.is_none() {
-            self.notes = Notes::default();
+    }
+
+    pub(super) fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
+        match &mut self.recording {
+            Some(recording) => recording.feed(cx, id, outcome),
+            None => Err(outcome),
         }
-        WindDown::Over
     }
 }

@@ -83,6 +83,21 @@ impl Run {
         winding
     }
 
+    /// Records what calls have ordered of the journal. Where there is an inbox, it does.
+    pub(super) fn note(&mut self, cx: &mut Cx<'_>) -> LaneStep {
+        if self.inbox.is_some() { LaneStep::Idle(None) } else { self.notes.poll(cx) }
+    }
+
+    /// Records what was ordered before the end, once the inbox is over, unless the loop must end at once.
+    pub(super) fn note_last(&mut self, cx: &mut Cx<'_>, at_once: bool) -> WindDown {
+        match (at_once, &self.inbox) {
+            (true, _) => self.notes.end(),
+            (false, Some(_)) => {}
+            (false, None) => return self.notes.wind_down(cx),
+        }
+        WindDown::Over
+    }
+
     /// Goes on with the heartbeats while the inbox of a loop that was stopped drains. Returns `None` if they end.
     pub(super) fn beat_while_draining(&mut self, cx: &mut Cx<'_>, at_once: bool) -> Option<WindDown> {
         if at_once || self.inbox.is_none() || !self.may_beat_to_the_end() {

@@ -124,7 +124,7 @@ fn play(april: bool, backlog: Backlog, page: u32, before: usize, acts: Vec<Act>)
             Act::Pause(is_paused) => world.feed.pause(is_paused),
             Act::Live(is_live) => {
                 let mut cx = Cx { now: world.now(), session: &mut world.session };
-                world.feed.set_live(&mut cx, is_live, is_live && world.mono.as_nanos() % 2 == 0);
+                world.feed.set_live(&mut cx, is_live, is_live && world.mono.as_nanos().is_multiple_of(2));
             }
         }
         world.check();
