@@ -67,36 +67,49 @@ pub(crate) fn check(head: &[u8]) -> Result<Framing, Refusal> {
     }
     let is_http_11 = request.version == Some(1);
     let values = |name: &str| {
-        let named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
-        named.map(|header| header.value).collect::<Vec<_>>()
+        let mut named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        match (named.next(), named.next()) {
+            (None, _) => Values::None,
+            (Some(header), None) => Values::One(header.value),
+            (Some(_), Some(_)) => Values::More,
+        }
     };
-    match values("host")[..] {
-        [host] if is_host(host) => {}
-        [_] => return Err(bad("the Host header is malformed")),
-        [] => return Err(bad("the request has no Host header")),
-        _ => return Err(bad("the request has more than one Host header")),
+    match values("host") {
+        Values::One(host) if is_host(host) => {}
+        Values::One(_) => return Err(bad("the Host header is malformed")),
+        Values::None => return Err(bad("the request has no Host header")),
+        Values::More => return Err(bad("the request has more than one Host header")),
     }
-    if let [expected, ..] = values("expect")[..]
-        && !expected.eq_ignore_ascii_case(b"100-continue")
-    {
-        return Err(Refusal {
-            status: StatusCode::EXPECTATION_FAILED,
-            why: "the server meets no other expectation than 100-continue",
-        });
+    match values("expect") {
+        Values::None => {}
+        Values::One(expected) if expected.eq_ignore_ascii_case(b"100-continue") => {}
+        Values::One(_) | Values::More => return Err(UNEXPECTED),
     }
-    match (&values("content-length")[..], &values("transfer-encoding")[..]) {
-        ([], []) => Ok(Framing::Length(0)),
-        ([length], []) => match parse_length(length) {
+    match (values("content-length"), values("transfer-encoding")) {
+        (Values::None, Values::None) => Ok(Framing::Length(0)),
+        (Values::One(length), Values::None) => match parse_length(length) {
             Some(length) => Ok(Framing::Length(length)),
             None => Err(bad("the Content-Length is no number")),
         },
-        ([], [coding]) if is_http_11 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        ([], [_]) if !is_http_11 => Err(bad("HTTP/1.0 has no Transfer-Encoding")),
-        ([], _) => Err(bad("the Transfer-Encoding is another one than chunked")),
-        ([_, _, ..], []) => Err(bad("the request has more than one Content-Length")),
-        ([_, ..], [_, ..]) => Err(bad("the request has a Content-Length and a Transfer-Encoding")),
+        (Values::More, Values::None) => Err(bad("the request has more than one Content-Length")),
+        (Values::None, Values::One(_) | Values::More) if !is_http_11 => Err(bad("HTTP/1.0 has no Transfer-Encoding")),
+        (Values::None, Values::One(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (Values::None, Values::One(_) | Values::More) => Err(bad("the Transfer-Encoding is another one than chunked")),
+        (Values::One(_) | Values::More, Values::One(_) | Values::More) => {
+            Err(bad("the request has a Content-Length and a Transfer-Encoding"))
+        }
     }
 }
+
+/// The values of a header.
+enum Values<'h> {
+    None,
+    One(&'h [u8]),
+    More,
+}
+
+const UNEXPECTED: Refusal =
+    Refusal { status: StatusCode::EXPECTATION_FAILED, why: "the server meets no other expectation than 100-continue" };
 
 /// The answer to a head above the limit.
 pub(crate) const fn too_large(why: &'static str) -> Refusal {
