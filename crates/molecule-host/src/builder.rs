@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molecule_core::proto::AgentCard;
-use molecule_core::{BaseUrl, Event, InboxOptions, OnPause, Options, OriginHeader, Result, Route, Timeouts, Transport};
+use molecule_core::{
+    BaseUrl, Error, Event, InboxOptions, OnPause, Options, OriginHeader, Result, Route, Timeouts, Transport,
+};
 
 use crate::ca_file::with_ca_file;
 use crate::environment::var;
@@ -46,6 +48,7 @@ pub struct AgentBuilder<C> {
     options: Options,
     storage: Option<Storage>,
     plugins_dir: Option<PathBuf>,
+    uploads_dir: Option<PathBuf>,
     client: Option<C>,
     on_event: Option<OnEvent>,
 }
@@ -77,7 +80,7 @@ impl<C> AgentBuilder<C> {
     }
 
     fn with(options: Options) -> Self {
-        Self { options, storage: None, plugins_dir: None, client: None, on_event: None }
+        Self { options, storage: None, plugins_dir: None, uploads_dir: None, client: None, on_event: None }
     }
 
     /// The agent's card. Without one the platform shows the workspace's own name.
@@ -198,6 +201,14 @@ impl<C> AgentBuilder<C> {
         self
     }
 
+    /// The directory of files that the platform hands over to the agent's server; by default `uploads` in the agent's own
+    /// directory. An agent whose own files are in no directory takes such files only with this option. It is made private,
+    /// and should be inside a directory of this user.
+    pub fn uploads_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.uploads_dir = Some(directory.into());
+        self
+    }
+
     /// Uses this client, so that many agents share one pool of connections.
     pub fn client(mut self, client: C) -> Self {
         self.client = Some(client);
@@ -235,9 +246,18 @@ impl<C: Client> AgentBuilder<C> {
         let config = options.store_in_memory(matches!(storage, Storage::Memory)).build()?;
         let client = self.client.map_or_else(|| C::open(&transport), Ok)?;
         client.check(config.base_url())?;
-        let host = storage.host(config.workspace_id(), self.plugins_dir)?;
+        let mut host = storage.host(config.workspace_id(), self.plugins_dir)?;
+        if let Some(directory) = self.uploads_dir {
+            host = host.with_uploads(absolute(directory)?);
+        }
         Ok(client.agent(SharedSession::new(config, self.on_event), host))
     }
+}
+
+/// A later change of the working directory has no effect.
+fn absolute(directory: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(directory)
+        .map_err(|_| Error::config("the directory for files is an empty path", "give a directory of the user's own"))
 }
 
 impl<C> fmt::Debug for AgentBuilder<C> {

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,10 +52,7 @@ impl<F: Facade> Bound<F> {
         let inbound = Inbound::new(options, local_addr)?;
         let url = inbound.url().to_owned();
         let limits = options.limits_in_force().clone();
-        let mut host = facade.host().apart();
-        if let Some(directory) = options.given_uploads_dir() {
-            host = host.with_uploads(absolute(directory)?);
-        }
+        let host = facade.host().apart();
         let driver = Driver::new(facade, host, inbound, hook, limits.upload_bytes as u64);
         let serving = Arc::new(Serving::new(Arc::clone(&driver), limits, tls));
         Ok(Self { listener, driver, serving, local_addr, url })
@@ -105,13 +101,6 @@ pub(crate) fn runtime_is_missing() -> Error {
         "there is no tokio runtime",
         "call it inside one, such as #[tokio::main] makes, with its time and net drivers on",
     )
-}
-
-/// A later change of the working directory has no effect.
-fn absolute(directory: &Path) -> Result<PathBuf> {
-    std::path::absolute(directory).map_err(|_| {
-        Error::config("the directory for files is an empty path", "give uploads_dir(…) a private directory")
-    })
 }
 
 fn cannot_bind(address: SocketAddr, error: &io::Error) -> Error {

@@ -36,7 +36,6 @@ pub struct ServerOptions {
     pub(crate) look_up_senders: bool,
     pub(crate) task_mode: bool,
     tls: Option<(PathBuf, PathBuf)>,
-    uploads: Option<PathBuf>,
     pub(crate) limits: ServerLimits,
     pub(crate) drain: Duration,
 }
@@ -158,7 +157,6 @@ impl Default for ServerOptions {
             look_up_senders: true,
             task_mode: false,
             tls: None,
-            uploads: None,
             limits: ServerLimits::default(),
             drain: Duration::from_secs(30),
         }
@@ -223,13 +221,6 @@ impl ServerOptions {
         self
     }
 
-    /// Sets the directory for files that the platform hands over; by default `uploads` in the agent's own directory. An agent
-    /// whose own files are in no directory takes files only with this option.
-    pub fn uploads_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.uploads = Some(directory.into());
-        self
-    }
-
     /// Sets the limits.
     pub fn limits(mut self, limits: ServerLimits) -> Self {
         self.limits = limits;
@@ -245,11 +236,6 @@ impl ServerOptions {
     /// Returns the files of the certificates and of the key, if the server speaks TLS.
     pub fn tls_files(&self) -> Option<(&Path, &Path)> {
         self.tls.as_ref().map(|(certificates, key)| (&**certificates, &**key))
-    }
-
-    /// Returns the directory for files that the platform hands over, if one was given.
-    pub fn given_uploads_dir(&self) -> Option<&Path> {
-        self.uploads.as_deref()
     }
 
     /// Returns the limits.

@@ -1,6 +1,7 @@
 //! An agent of either facade, and its server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use molecule_core::{Attachment, Ended, InboundMessage, Reply, Result, ServerOptions};
@@ -64,18 +65,33 @@ pub enum Server {
 impl Agent {
     /// An agent of a new workspace of this world.
     pub fn new(facade: Facade, world: &World) -> Self {
+        Self::of(facade, world, Storage::Dir(world.home.clone()), None)
+    }
+
+    /// An agent with this storage, and with this directory for files.
+    pub fn of(facade: Facade, world: &World, storage: Storage, uploads: Option<PathBuf>) -> Self {
         let (id, token) = world.platform.with(|platform, now| platform.create_workspace(now, "agent"));
         let url = world.platform.url();
-        let (token, storage) = (token.expose().to_owned(), Storage::Dir(world.home.clone()));
+        let token = token.expose().to_owned();
         match facade {
             Facade::Async => {
                 let runtime =
                     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-                let agent = molecule_async::Agent::builder(url, id).token(token).storage(storage).build().unwrap();
+                let builder = molecule_async::Agent::builder(url, id).token(token).storage(storage);
+                let agent = match uploads {
+                    Some(directory) => builder.uploads_dir(directory),
+                    None => builder,
+                };
+                let agent = agent.build().unwrap();
                 Self::Async(Arc::new(runtime), agent)
             }
             Facade::Blocking => {
-                let agent = molecule_blocking::Agent::builder(url, id).token(token).storage(storage).build().unwrap();
+                let builder = molecule_blocking::Agent::builder(url, id).token(token).storage(storage);
+                let agent = match uploads {
+                    Some(directory) => builder.uploads_dir(directory),
+                    None => builder,
+                };
+                let agent = agent.build().unwrap();
                 Self::Blocking(agent)
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use molecule_core::{InboundMessage, Reply, ServerOptions};
+use molecule_host::Storage;
 use serde_json::json;
 
 use crate::any::{Agent, echo};
@@ -71,6 +72,23 @@ scenario!(an_upload_at_the_platform_becomes_private_files_of_the_agent, |facade|
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
+});
+
+scenario!(an_agent_in_memory_takes_files_where_its_builder_says, |facade| {
+    let world = World::new();
+    let path = "/internal/chat/uploads/ingest";
+    let form = form(&[("a", "one")]);
+    let nowhere = Agent::of(facade, &world, Storage::Memory, None);
+    let server = nowhere.start(ServerOptions::new(), echo()).unwrap();
+    let refused = upload(server.local_addr(), path, &nowhere.secret(), &form);
+    assert_eq!((refused.status, &refused.json()["error"]), (404, &json!("this agent has no directory for files")));
+    let directory = world.home.join("elsewhere");
+    let agent = Agent::of(facade, &world, Storage::Memory, Some(directory.clone()));
+    let server = agent.start(ServerOptions::new(), echo()).unwrap();
+    let taken = upload(server.local_addr(), path, &agent.secret(), &form);
+    let uri = taken.json()["files"][0]["uri"].as_str().unwrap().to_owned();
+    assert!(uri.contains("/elsewhere/"), "{uri}");
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1);
 });
 
 scenario!(what_is_no_whole_form_leaves_nothing, |facade| {
