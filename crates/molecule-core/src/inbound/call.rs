@@ -17,6 +17,9 @@ use crate::session::key::Key;
 /// The longest nonce, in characters.
 const LONGEST_NONCE: usize = 64;
 
+/// The longest id of a request, in bytes. It is kept for each caller that waits.
+const LONGEST_ID: usize = 1024;
+
 /// The versions of A2A that are served.
 const VERSIONS: [&str; 1] = ["0.3"];
 
@@ -82,6 +85,9 @@ impl InboundCall {
         }
         let id = match request.get("id") {
             None | Some(Value::Null) => Value::Null,
+            Some(Value::String(id)) if id.len() > LONGEST_ID => {
+                return Self::refused(RpcError::INVALID_REQUEST, "the id is too long");
+            }
             Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
             Some(_) => return Self::refused(RpcError::INVALID_REQUEST, "the id is neither a string nor a number"),
         };

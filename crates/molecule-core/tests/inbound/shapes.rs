@@ -72,6 +72,8 @@ fn every_body_has_its_code() {
         ("an object as id", -32600, envelope("id", json!({})).to_string()),
         ("a list as id", -32600, envelope("id", json!([1])).to_string()),
         ("true as id", -32600, envelope("id", json!(true)).to_string()),
+        ("a very long id", -32600, envelope("id", json!("x".repeat(1_025))).to_string()),
+        ("a long id", 0, envelope("id", json!("x".repeat(1_024))).to_string()),
         ("null as id", 0, envelope("id", json!(null)).to_string()),
         ("no id", 0, lacks("id").to_string()),
         ("a number as id", 0, envelope("id", json!(7)).to_string()),
