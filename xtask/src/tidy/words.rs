@@ -15,12 +15,18 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 fn check_text(path: &str, text: &str) -> Vec<Finding> {
     let lines = text.lines().enumerate();
     let hits = lines.flat_map(|(number, line)| {
-        WORDS.iter().filter(move |word| line.contains(**word)).map(move |word| (number + 1, word))
+        WORDS.iter().filter(move |word| is_place(line, word)).map(move |word| (number + 1, word))
     });
     hits.map(|(line, word)| {
         finding(path, line, format!("`{word}` names a place of one machine; say it relative to the project"))
     })
     .collect()
+}
+
+/// Returns whether a line has the word as the beginning of a path, and not as a folder in the middle of one.
+fn is_place(line: &str, word: &str) -> bool {
+    let is_of_path = |char: char| char.is_alphanumeric() || "_-.".contains(char);
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(is_of_path))
 }
 
 #[cfg(test)]
@@ -36,5 +42,6 @@ mod tests {
             assert_eq!((findings[0].path.as_str(), findings[0].line), ("a.md", 2));
         }
         assert_eq!(check(&Tree::of(&[("a.md", "work/ and root/ and shared")])), []);
+        assert_eq!(check(&Tree::of(&[("a.md", &format!("inbox{}turns.rs", WORDS[0]))])), [], "a folder of the project");
     }
 }
