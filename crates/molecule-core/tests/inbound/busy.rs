@@ -91,3 +91,21 @@ fn a_burst_of_calls_is_handled_one_after_another_and_the_next_one_too() {
     server.push(&text("next", "hello")).later();
     assert_eq!(server.handlers.len(), 1);
 }
+
+#[test]
+fn the_bytes_of_all_messages_under_way_are_bounded() {
+    let mut limits = ServerLimits::new();
+    (limits.body_bytes, limits.body_budget) = (2_000, 2_000);
+    let options = ServerOptions::new().look_up_senders(false).limits(limits);
+    let mut server = Server::with_secret(options);
+    let long = "x".repeat(1_500);
+    server.push(&text("a", &long)).later();
+    assert!(server.push(&text("b", &long)).is_cut());
+    server.push(&text("c", "short")).later();
+    for _ in 0..2 {
+        let (id, _) = server.handler();
+        server.reply(id, "done");
+    }
+    server.push(&text("b", &long)).later();
+    assert_eq!(server.handlers.len(), 1, "what is answered counts no more");
+}

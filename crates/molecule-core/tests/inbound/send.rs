@@ -1,6 +1,9 @@
 //! A message that is pushed to the agent reaches its handler, and the handler's reply is the answer.
 
-use crate::support::inbound::{Server, text};
+use molecule_core::Reply;
+use serde_json::json;
+
+use crate::support::inbound::{Server, message, text};
 
 #[test]
 fn a_pushed_message_is_handled_and_its_reply_is_the_answer() {
@@ -17,4 +20,19 @@ fn a_pushed_message_is_handled_and_its_reply_is_the_answer() {
     // Whoever sends it again gets the same answer, and nothing runs.
     let again = server.call(&text("m-1", "hello")).ready().json();
     assert_eq!(again, answer);
+}
+
+#[test]
+fn an_answer_belongs_to_the_conversation_and_the_trace_of_its_message() {
+    let mut server = Server::unauthenticated();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let body = message("m-1", json!({"contextId": "c-1", "metadata": {"traceparent": trace}}));
+    let answer = server.exchange(&body, Reply::text("done").with_metadata("k", 7));
+    assert_eq!(answer["result"]["contextId"], "c-1");
+    assert_eq!(answer["result"]["metadata"], json!({"k": 7, "traceparent": trace}));
+    // The application's own trace wins.
+    let body = message("m-2", json!({"metadata": {"traceparent": trace}}));
+    let answer = server.exchange(&body, Reply::text("done").with_metadata("traceparent", "mine"));
+    assert_eq!(answer["result"]["metadata"]["traceparent"], "mine");
+    assert!(answer["result"].get("contextId").is_none());
 }
