@@ -13,15 +13,18 @@ use crate::ServerLimits;
 use crate::answer::last_words;
 use crate::budget::Budget;
 use crate::connections::{Connections, Slot};
-use crate::exchange::{After, exchange};
+use crate::exchange::{After, Hyper, exchange, hyper};
 use crate::head::Refusal;
 use crate::race::race;
 use crate::service::Service;
 use crate::tls::Tls;
-use crate::wire::Wire;
+use crate::wire::{SharedWire, Wire};
 
 /// How long a connection whose end was announced is read from, so that the other side sees the last answer and no reset.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection that waits keeps hyper and its buffers.
+const KEPT: Duration = Duration::from_secs(1);
 
 const TOO_SLOW: Refusal =
     Refusal { status: StatusCode::REQUEST_TIMEOUT, why: "the head of the request came too slowly" };
@@ -60,51 +63,75 @@ pub(crate) async fn serve<S: Service>(serving: Arc<Serving<S>>, slot: Slot, stre
         return;
     }
     let Ok(Some(stream)) = timeout(serving.limits.head_time, serving.tls.accept(stream)).await else { return };
-    requests(&serving, &slot, Wire::new(stream), from).await;
+    requests(&serving, &slot, SharedWire::new(stream), from).await;
 }
 
-async fn requests<S: Service>(serving: &Serving<S>, slot: &Slot, mut wire: Wire, from: IpAddr) {
+async fn requests<S: Service>(serving: &Serving<S>, slot: &Slot, wire: SharedWire, from: IpAddr) {
     let limits = &serving.limits;
+    let course = wire.course();
+    let mut kept: Option<Hyper<'_>> = None;
     let mut patience = limits.head_time;
-    loop {
-        if first_byte(slot, &mut wire, patience).await.is_none() {
+    let last_words = loop {
+        let is_kept = kept.is_some();
+        let wait = if is_kept { patience.min(KEPT) } else { patience };
+        match first_byte(slot, &wire, wait).await {
+            First::Byte => {}
+            First::Late if is_kept && patience > KEPT => {
+                // It waits on without hyper's buffers.
+                (kept, patience) = (None, patience.saturating_sub(KEPT));
+                wire.rest();
+                continue;
+            }
             // What says nothing is closed without a word.
-            let _ = timeout(LINGER, wire.finish(b"")).await;
-            return;
+            First::Late | First::End => {
+                drop(kept);
+                if let Some(mut wire) = wire.into_wire() {
+                    let _ = timeout(LINGER, wire.finish(b"")).await;
+                }
+                return;
+            }
         }
         slot.begins();
-        match head(slot, &mut wire, limits).await {
+        match head(slot, &wire, limits).await {
             Ok(true) => slot.busy(),
             Ok(false) => return,
-            Err(refusal) => return close(slot, wire, last_words(refusal).as_bytes()).await,
+            Err(refusal) => break last_words(refusal),
         }
-        // In a box, so that a connection that waits is small.
-        wire = match Box::pin(exchange(serving, slot, wire, from)).await {
-            After::Open(wire) => wire,
-            After::Close(wire) => return close(slot, wire, b"").await,
+        let hyper = kept.get_or_insert_with(|| hyper(serving, slot, wire.clone(), from));
+        match exchange(hyper, &course, limits.body_gap).await {
+            After::Open if course.is_read() && slot.idle() => patience = limits.idle,
+            After::Open | After::Close => break String::new(),
             After::Gone => return,
-        };
-        if !wire.course().is_read() || !slot.idle() {
-            return close(slot, wire, b"").await;
         }
-        wire.rest();
-        patience = limits.idle;
+    };
+    drop(kept);
+    if let Some(wire) = wire.into_wire() {
+        close(slot, wire, last_words.as_bytes()).await;
     }
 }
 
 /// Waits for a request. What has come already is served even where the connection has to leave: the platform does not send
 /// a message again of which it knows that it was written.
-async fn first_byte(slot: &Slot, wire: &mut Wire, patience: Duration) -> Option<()> {
+async fn first_byte(slot: &Slot, wire: &SharedWire, patience: Duration) -> First {
+    let byte = async { wire.first_byte().await.map_or(First::End, |()| First::Byte) };
     let told_to_leave = async {
         slot.told_to_leave().await;
-        None
+        First::End
     };
-    let waiting = race(wire.first_byte(), told_to_leave);
-    timeout(patience, waiting).await.ok().flatten()
+    timeout(patience, race(byte, told_to_leave)).await.unwrap_or(First::Late)
+}
+
+/// What comes first on a connection that waits.
+enum First {
+    Byte,
+    /// The connection ends, or has to.
+    End,
+    /// Nothing in time.
+    Late,
 }
 
 /// Reads the head of a request, and returns whether there is one.
-async fn head(slot: &Slot, wire: &mut Wire, limits: &ServerLimits) -> Result<bool, Refusal> {
+async fn head(slot: &Slot, wire: &SharedWire, limits: &ServerLimits) -> Result<bool, Refusal> {
     let told_to_leave = async {
         slot.told_to_leave().await;
         Err(TOO_SLOW)

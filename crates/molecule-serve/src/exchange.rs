@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -22,17 +23,18 @@ use crate::connection::Serving;
 use crate::connections::Slot;
 use crate::head::Refusal;
 use crate::service::{Admission, Answer, Service};
-use crate::wire::{Course, Wire};
+use crate::wire::{Course, SharedWire};
 
 /// The most bytes that hyper buffers of a request's body before somebody takes them.
 const BODY_BUFFER: usize = 64 * 1024;
 
-/// The connection after an exchange.
+/// A connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     /// It can carry another request.
-    Open(Wire),
+    Open,
     /// It is to be closed, after the other side has read the answer.
-    Close(Wire),
+    Close,
     /// It is gone, or is to be cut.
     Gone,
 }
@@ -40,54 +42,59 @@ pub(crate) enum After {
 /// hyper closes the connection of a request whose service fails.
 const WITHOUT_ANSWER: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
-/// Has hyper read the request whose head was checked, and write its answer.
-pub(crate) async fn exchange<S: Service>(serving: &Serving<S>, slot: &Slot, wire: Wire, from: IpAddr) -> After {
-    let course = Arc::clone(wire.course());
-    let service = service_fn(|request| answer(serving, slot, &course, request, from));
+/// hyper on one connection. It is kept from one request to the next while they come, since its buffers are large.
+pub(crate) type Hyper<'s> = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send + 's>>;
+
+/// Has hyper serve a connection, of which it gets one request at a time.
+pub(crate) fn hyper<'s, S: Service>(
+    serving: &'s Serving<S>,
+    slot: &'s Slot,
+    wire: SharedWire,
+    from: IpAddr,
+) -> Hyper<'s> {
+    let course = wire.course();
+    let service = service_fn(move |request| answer(serving, slot, Arc::clone(&course), request, from));
     let mut builder = http1::Builder::new();
     // The head was read within its time, and is here as a whole.
     builder.header_read_timeout(None).max_buf_size(BODY_BUFFER.max(serving.limits.head_bytes + 1));
-    let mut connection = builder.serve_connection(TokioIo::new(wire), service);
-    let is_open = {
-        let mut stalled = pin!(sleep_until(Instant::now()));
-        let mut written = None;
-        poll_fn(|cx| {
-            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-                return Poll::Ready(ended.is_ok().then_some(false));
+    Box::pin(builder.serve_connection(TokioIo::new(wire), service))
+}
+
+/// Has hyper read the request whose head was checked, and write its answer.
+pub(crate) async fn exchange(hyper: &mut Hyper<'_>, course: &Course, patience: Duration) -> After {
+    let mut stalled = pin!(sleep_until(Instant::now()));
+    let mut written = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = hyper.as_mut().poll(cx) {
+            return Poll::Ready(if ended.is_ok() { After::Close } else { After::Gone });
+        }
+        if course.is_sent() {
+            return Poll::Ready(After::Open);
+        }
+        if !course.is_taken() {
+            return Poll::Pending;
+        }
+        // An answer that nobody reads is given up.
+        loop {
+            if written != Some(course.written()) {
+                written = Some(course.written());
+                stalled.as_mut().reset(Instant::now() + patience);
             }
-            if course.is_sent() {
-                return Poll::Ready(Some(true));
-            }
-            if !course.is_taken() {
+            if stalled.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            // An answer that nobody reads is given up.
-            loop {
-                if written != Some(course.written()) {
-                    written = Some(course.written());
-                    stalled.as_mut().reset(Instant::now() + serving.limits.body_gap);
-                }
-                if stalled.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                if written == Some(course.written()) {
-                    return Poll::Ready(None);
-                }
+            if written == Some(course.written()) {
+                return Poll::Ready(After::Gone);
             }
-        })
-        .await
-    };
-    match is_open {
-        Some(true) => After::Open(connection.into_parts().io.into_inner()),
-        Some(false) => After::Close(connection.into_parts().io.into_inner()),
-        None => After::Gone,
-    }
+        }
+    })
+    .await
 }
 
 async fn answer<S: Service>(
     serving: &Serving<S>,
     slot: &Slot,
-    course: &Arc<Course>,
+    course: Arc<Course>,
     request: Request<Incoming>,
     from: IpAddr,
 ) -> Result<Response<AnswerBody>, io::Error> {
@@ -119,7 +126,7 @@ async fn answer<S: Service>(
         close_after(&mut answer);
     }
     let (head, body) = answer.into_parts();
-    Ok(Response::from_parts(head, AnswerBody::new(body, Arc::clone(course))))
+    Ok(Response::from_parts(head, AnswerBody::new(body, course)))
 }
 
 async fn read<S: Service>(serving: &Serving<S>, body: Incoming) -> Result<(Bytes, Taken), Refusal> {

@@ -1,23 +1,95 @@
 //! What hyper sees of a connection: the head and the body of one request, and nothing after it.
 //!
-//! Between requests the connection is ours: a wait for the next one keeps no buffer, and no byte of a request reaches hyper
-//! before its head was [checked](crate::head).
+//! Between requests the connection is its task's, which reads the next head and [checks](crate::head) it before hyper gets a byte
+//! of it. A connection that waits for long keeps no buffer, neither here nor in hyper.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::chunked::Chunked;
-use crate::head::{Framing, Refusal, check, end_of_head, too_large};
+use crate::head::{Framing, Refusal, bad, check, end_of_head, too_large};
 use crate::stream::Stream;
 
 /// The bytes that are read at once while nobody knows what they are.
 const PIECE: usize = 4096;
+
+/// A connection that hyper and the connection's task share. Both are polled by the same task, one after the other.
+#[derive(Clone)]
+pub(crate) struct SharedWire(Arc<Mutex<Wire>>);
+
+impl SharedWire {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self(Arc::new(Mutex::new(Wire::new(stream))))
+    }
+
+    /// The course of the request that hyper works on.
+    pub(crate) fn course(&self) -> Arc<Course> {
+        Arc::clone(&self.lock().course)
+    }
+
+    /// Waits for the first byte of a request; `None` if the connection ends.
+    pub(crate) async fn first_byte(&self) -> Option<()> {
+        poll_fn(|cx| self.lock().poll_first_byte(cx)).await
+    }
+
+    /// Reads the head of a request to its end, and returns whether there is one: the connection may break before.
+    pub(crate) async fn read_head(&self, most: usize) -> Result<bool, Refusal> {
+        poll_fn(|cx| self.lock().poll_head(cx, most)).await
+    }
+
+    /// Gives the memory back that was needed for the request.
+    pub(crate) fn rest(&self) {
+        self.lock().rest();
+    }
+
+    /// The connection itself, once hyper has no part in it any more.
+    pub(crate) fn into_wire(self) -> Option<Wire> {
+        Arc::into_inner(self.0).map(|wire| wire.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wire> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for SharedWire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_read(cx, to)
+    }
+}
+
+impl AsyncWrite for SharedWire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.lock().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_shutdown(cx)
+    }
+}
 
 /// A connection, and what was received of it and not yet used.
 pub(crate) struct Wire {
@@ -68,6 +140,13 @@ impl Course {
         self.is_read.load(Ordering::Acquire)
     }
 
+    /// Begins the course of another request.
+    fn begin(&self) {
+        for flag in [&self.taken, &self.sent, &self.is_read] {
+            flag.store(false, Ordering::Release);
+        }
+    }
+
     /// The number of bytes that were written so far.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
@@ -75,49 +154,45 @@ impl Course {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Stream) -> Self {
+    fn new(stream: Stream) -> Self {
         let (received, head, course) = (BytesMut::new(), Bytes::new(), Arc::default());
         Self { stream, received, looked_at: 0, head, body: BodyPlace::Length(0), course }
     }
 
-    /// The course of the request that hyper works on.
-    pub(crate) fn course(&self) -> &Arc<Course> {
-        &self.course
-    }
-
     /// Waits for the first byte of a request; `None` if the connection ends.
-    pub(crate) async fn first_byte(&mut self) -> Option<()> {
+    fn poll_first_byte(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         loop {
             // Empty lines before a request are ignored (RFC 9112, section 2.2).
             while self.received.starts_with(b"\r\n") {
                 self.received.advance(2);
             }
             if !self.received.is_empty() && self.received[..] != b"\r"[..] {
-                return Some(());
+                self.looked_at = 0;
+                return Poll::Ready(Some(()));
             }
-            if self.receive().await.ok()? == 0 {
-                return None;
+            match ready!(self.poll_receive(cx)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Poll::Ready(None),
             }
         }
     }
 
-    /// Reads the head of a request to its end, and returns whether there is one: the connection may end before.
-    pub(crate) async fn read_head(&mut self, most: usize) -> Result<bool, Refusal> {
-        self.looked_at = 0;
+    /// Reads the head of a request to its end, and returns whether there is one: the connection may break before.
+    fn poll_head(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<bool, Refusal>> {
         loop {
             let found = end_of_head(&self.received, self.looked_at)?;
             if found.unwrap_or(self.received.len()) > most {
-                return Err(too_large("the head of the request is too large"));
+                return Poll::Ready(Err(too_large("the head of the request is too large")));
             }
             if let Some(length) = found {
                 self.begin(length)?;
-                return Ok(true);
+                return Poll::Ready(Ok(true));
             }
             self.looked_at = self.received.len();
-            match self.receive().await {
+            match ready!(self.poll_receive(cx)) {
                 Ok(1..) => {}
-                Ok(0) => return Err(crate::head::bad("the request ends before its head does")),
-                Err(_) => return Ok(false),
+                Ok(0) => return Poll::Ready(Err(bad("the request ends before its head does"))),
+                Err(_) => return Poll::Ready(Ok(false)),
             }
         }
     }
@@ -129,10 +204,7 @@ impl Wire {
             Framing::Chunked => BodyPlace::Chunked(Chunked::new()),
         };
         self.head = head;
-        match Arc::get_mut(&mut self.course) {
-            Some(course) => *course = Course::default(),
-            None => self.course = Arc::default(),
-        }
+        self.course.begin();
         self.note_end();
         Ok(())
     }
@@ -144,16 +216,11 @@ impl Wire {
     }
 
     /// Gives the memory back that was needed for the request.
-    pub(crate) fn rest(&mut self) {
+    fn rest(&mut self) {
         self.head = Bytes::new();
         if self.received.is_empty() {
             self.received = BytesMut::new();
         }
-    }
-
-    /// Receives more bytes, and returns their number.
-    async fn receive(&mut self) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_receive(cx)).await
     }
 
     /// The buffer lives on the stack, so that a connection that waits has none.
@@ -175,7 +242,7 @@ impl Wire {
     /// Reads what still comes, and drops it, until the other side has closed.
     pub(crate) async fn drain(&mut self) {
         self.received = BytesMut::new();
-        while let Ok(1..) = self.receive().await {
+        while let Ok(1..) = poll_fn(|cx| self.poll_receive(cx)).await {
             self.received.clear();
         }
     }

@@ -46,6 +46,9 @@ macro_rules! scenario {
 /// A handler as tests write it: it may block.
 pub type Handler = Arc<dyn Fn(InboundMessage) -> Result<Option<Reply>, String> + Send + Sync>;
 
+/// Finds the file of an attachment.
+pub type Finder = Box<dyn Fn(&Attachment) -> Option<PathBuf> + Send + Sync>;
+
 /// Answers a text with the same text.
 pub fn echo() -> Handler {
     Arc::new(|message: InboundMessage| Ok(Some(Reply::text(message.text()))))
@@ -152,10 +155,11 @@ impl Agent {
         }
     }
 
-    pub fn uploaded(&self, attachment: &Attachment) -> Option<std::path::PathBuf> {
-        match self {
-            Self::Async(_, agent) => agent.uploaded(attachment),
-            Self::Blocking(agent) => agent.uploaded(attachment),
+    /// Finds files that were handed over. It keeps no runtime, so that a handler may have it.
+    pub fn finder(&self) -> Finder {
+        match self.clone() {
+            Self::Async(_, agent) => Box::new(move |file| agent.uploaded(file)),
+            Self::Blocking(agent) => Box::new(move |file| agent.uploaded(file)),
         }
     }
 }

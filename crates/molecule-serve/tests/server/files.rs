@@ -40,9 +40,9 @@ scenario!(an_upload_at_the_platform_becomes_private_files_of_the_agent, |facade|
     let agent = Agent::new(facade, &world);
     let (sends, sent) = mpsc::channel();
     let handler = {
-        let agent = agent.clone();
+        let finder = agent.finder();
         move |message: InboundMessage| {
-            let found = message.attachments().iter().map(|file| agent.uploaded(file)).collect::<Vec<_>>();
+            let found = message.attachments().iter().map(&finder).collect::<Vec<_>>();
             sends.send(found).unwrap();
             Ok(Some(Reply::text("thanks")))
         }
