@@ -139,6 +139,7 @@ impl Inbound {
         let State::Open(work) = &mut self.state else { return Turn::Idle(None) };
         work.follow_saves(false);
         work.end_drain(cx);
+        work.follow_inbox(cx);
         if let Some(turn) = work.turns.pop_front() {
             return turn;
         }

@@ -3,13 +3,23 @@
 use std::io::Write;
 
 use molecule_sim::campaign::explore;
-use molecule_sim::pushed;
+use molecule_sim::{Scenario, both_ways, pushed};
+use proptest::strategy::Strategy;
+
+fn holds(what: &str, strategy: &impl Strategy<Value = Scenario>, seed: u64) {
+    match explore(strategy, seed, |tally| tally.scenarios < 120) {
+        // The test harness hides the output of tests that pass.
+        Ok(tally) => drop(writeln!(std::io::stderr(), "{what}: {tally}")),
+        Err(failure) => panic!("{failure}"),
+    }
+}
 
 #[test]
 fn agents_that_the_platform_pushes_to() {
-    match explore(&pushed(), 1, |tally| tally.scenarios < 240) {
-        // The test harness hides the output of tests that pass.
-        Ok(tally) => drop(writeln!(std::io::stderr(), "pushed: {tally}")),
-        Err(failure) => panic!("{failure}"),
-    }
+    holds("pushed", &pushed(), 1);
+}
+
+#[test]
+fn agents_that_are_pushed_to_and_read_their_feeds() {
+    holds("both ways", &both_ways(), 1);
 }

@@ -1,5 +1,7 @@
 //! How a message ends: its answer is kept, saved and given, or whoever waits is told that the agent is busy.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use molecule_proto::{RpcError, Wake};
 use serde_json::json;
@@ -13,6 +15,9 @@ use super::work::Work;
 use crate::event::Event;
 use crate::machine::Cx;
 use crate::session::key::Key;
+
+/// The interval of the looks whether the inbox has handled what is pushed as well.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Work {
     /// Gives the answer to all who wait for a message, which is under way no longer.
@@ -115,7 +120,8 @@ impl Work {
             return;
         }
         self.drain_until = Some(cx.now.mono + self.options.drain);
-        let waiting = self.queue.drain(..).chain(self.looks.end()).collect::<Vec<_>>();
+        let held = std::mem::take(&mut self.held);
+        let waiting = self.queue.drain(..).chain(self.looks.end()).chain(held).collect::<Vec<_>>();
         waiting.into_iter().for_each(|key| self.release_busy(cx, key));
     }
 
@@ -143,6 +149,9 @@ impl Work {
 
     pub(super) fn wake(&self, cx: &Cx<'_>) -> Option<Wake> {
         let until = self.drain_until.filter(|until| *until > cx.now.mono && !self.runs.is_empty());
-        Wake::earliest(self.saves.wake(), until.map(|at| Wake { at, why: "handlers are awaited no longer" }))
+        let drained = until.map(|at| Wake { at, why: "handlers are awaited no longer" });
+        let held = (!self.held.is_empty())
+            .then(|| Wake { at: cx.now.mono + LOOK, why: "the inbox may have handled a message" });
+        Wake::earliest(Wake::earliest(self.saves.wake(), drained), held)
     }
 }

@@ -3,7 +3,7 @@
 //! A message is told by its key. Whoever sends it while it is under way waits for the same answer, and whoever sends it
 //! afterwards gets the kept one: its handler runs once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use molecule_proto::{ActivityRow, RpcError, Time};
 use serde_json::{Map, Value};
@@ -43,6 +43,8 @@ pub(super) struct Work {
     made: u64,
     /// The messages that wait for a handler.
     pub(super) queue: VecDeque<Key>,
+    /// The messages that wait until the inbox has handled them.
+    pub(super) held: BTreeSet<Key>,
     pub(super) running: BTreeMap<EffectId, Running>,
     /// The files of replies that are being read.
     pub(super) reading: BTreeMap<EffectId, Key>,
@@ -66,6 +68,7 @@ impl Work {
             tickets: BTreeMap::new(),
             made: 0,
             queue: VecDeque::new(),
+            held: BTreeSet::new(),
             running: BTreeMap::new(),
             reading: BTreeMap::new(),
             looks: Looks::default(),
@@ -186,18 +189,41 @@ impl Work {
         let Some(message) = form::pushed(call.request, origin, own, key.id(), cx.now.unix) else {
             return self.answer_empty(cx, key);
         };
-        let is_inbox_running = cx.session.handling.get().is_some();
+        let facts = Facts::of(&message, call.is_legacy);
         if !matches!(run.who, Who::Peer(_)) {
-            let claims = &mut cx.session.claims;
+            let claims = &cx.session.claims;
             let was_handled =
                 claims.knows_handled() && message.read_duplicate_key().is_some_and(|key| claims.is_handled(&key));
-            if was_handled || !claims.push(key, is_inbox_running) {
+            if was_handled {
                 return self.answer_empty(cx, key);
             }
         }
-        run.facts = Facts::of(&message, call.is_legacy);
+        run.facts = facts;
         run.phase = Phase::Waiting(message);
-        self.queue.push_back(key);
+        self.take_from_inbox(cx, key);
+    }
+
+    /// Has a message wait for a handler, unless the inbox has it or has handled it. Its caller waits for the inbox: the
+    /// platform writes the answer to the message's row, and an inbox that begins anew takes no answered row, so that an
+    /// answer before the end would lose the message with the process.
+    fn take_from_inbox(&mut self, cx: &mut Cx<'_>, key: Key) {
+        let Some(run) = self.runs.get(&key) else { return };
+        let is_inbox_running = cx.session.handling.get().is_some();
+        let is_direct = matches!(run.who, Who::Peer(_));
+        if !is_direct && is_inbox_running && cx.session.claims.is_held(key) {
+            self.held.insert(key);
+        } else if is_direct || cx.session.claims.push(key, is_inbox_running) {
+            self.queue.push_back(key);
+        } else {
+            self.answer_empty(cx, key);
+        }
+    }
+
+    /// Goes on with the messages that the inbox has handled or left.
+    pub(super) fn follow_inbox(&mut self, cx: &mut Cx<'_>) {
+        for key in std::mem::take(&mut self.held) {
+            self.take_from_inbox(cx, key);
+        }
     }
 
     /// Answers a message that is not handled here with a message without parts: the agent's own, or one that the inbox has.

@@ -57,6 +57,11 @@ impl Claims {
         true
     }
 
+    /// Returns whether a message waits in the inbox, or is handled by it.
+    pub(crate) fn is_held(&self, key: Key) -> bool {
+        self.held.contains(&key)
+    }
+
     /// Returns whether it is known of any message that the inbox had handled it before it began.
     pub(crate) fn knows_handled(&self) -> bool {
         !self.journaled.is_empty()

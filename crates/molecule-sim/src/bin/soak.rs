@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use molecule_sim::campaign::{Tally, explore};
-use molecule_sim::{library, life, pushed, run_traced, scenario};
+use molecule_sim::{both_ways, library, life, pushed, run_traced, scenario};
 
 /// The most scenarios from one seed.
 const BATCH: u64 = 200;
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         let outcome = hours.and_then(|hours| {
             let days = explore(&life(), seed, |tally| tally.scenarios < DAYS && in_time())?;
             let pushes = explore(&pushed(), seed, |tally| tally.scenarios < BATCH && in_time())?;
-            Ok(hours.with(days).with(pushes))
+            let both = explore(&both_ways(), seed, |tally| tally.scenarios < BATCH && in_time())?;
+            Ok(hours.with(days).with(pushes).with(both))
         });
         match outcome {
             Ok(tally) => total = total.with(tally),

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use molecule_core::Event;
 use molecule_proto::Time;
 
-use super::messages::{message_id, row, rows};
+use super::messages::{HandlerLog, message_id, rows};
 use super::pushed::said;
 use super::{Invariant, KnownSecrets};
 use crate::agent::Program;
@@ -15,9 +14,10 @@ use crate::trace::{Sight, TraceEvent};
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct AcceptedIsHandled {
-    /// By agent: the messages that were offered to the handler, or are dead letters.
+    /// By agent: the messages that were offered to the handler.
     offered: BTreeMap<usize, BTreeSet<String>>,
-    /// By agent and message: when its server said that it has the message.
+    log: HandlerLog,
+    /// By agent and message that its inbox has: when its server said that.
     accepted: BTreeMap<(usize, String), Time>,
 }
 
@@ -30,18 +30,16 @@ impl Invariant for AcceptedIsHandled {
     }
 
     fn sentence(&self) -> &'static str {
-        "a message that an agent's own server answers with success was offered to the handler, or is offered by the inbox that has it"
+        "a message that an agent's own server answers with success was offered to the handler; if it says nothing because the inbox \
+         has the message, the inbox handles it or makes a dead letter of it"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let agent = sight.who.agent;
+        self.log.see(sight);
         match &sight.seen {
             TraceEvent::Offered(_, message) => {
                 self.offered.entry(agent).or_default().extend(message.message_id().map(str::to_owned));
-            }
-            TraceEvent::Told(Event::DeadLetter { message, .. }) => {
-                let id = row(sight, message).and_then(message_id).map(str::to_owned);
-                self.offered.entry(agent).or_default().extend(id);
             }
             TraceEvent::Reacted(delivery, reaction) => {
                 let method = &delivery.body["method"];
@@ -51,11 +49,13 @@ impl Invariant for AcceptedIsHandled {
                 }
                 let id = &delivery.message;
                 let is_offered = self.offered.get(&agent).is_some_and(|offered| offered.contains(id));
+                let says_nothing = said["parts"].as_array().is_some_and(Vec::is_empty);
                 let receives = sight.facts.agents[agent].setup.handler.is_some();
                 match (is_offered, receives) {
-                    (true, _) => {}
+                    (true, receives) if !receives || !says_nothing => {}
+                    (true, true) if self.log.has_handled(agent, id) => {}
                     (false, false) => return Err(format!("message {id} is answered {said}, and no handler had it")),
-                    (false, true) => drop(self.accepted.entry((agent, id.clone())).or_insert(sight.at)),
+                    (_, _) => drop(self.accepted.entry((agent, id.clone())).or_insert(sight.at)),
                 }
             }
             TraceEvent::Settled => return self.judge(sight),
@@ -72,12 +72,12 @@ impl AcceptedIsHandled {
         if well.program != Program::Looping || well.looping_since + ENOUGH > sight.at || well.is_odd(sight.at) {
             return Ok(());
         }
-        let offered = self.offered.get(&agent);
-        let lost = self.accepted.iter().find(|((of, id), at)| {
-            *of == agent && **at + ENOUGH <= sight.at && !offered.is_some_and(|offered| offered.contains(id))
-        });
+        let lost = self
+            .accepted
+            .iter()
+            .find(|((of, id), at)| *of == agent && **at + ENOUGH <= sight.at && !self.log.has_handled(agent, id));
         match lost {
-            Some(((_, id), _)) => Err(format!("message {id} was accepted, and never reached a handler")),
+            Some(((_, id), _)) => Err(format!("message {id} was accepted, and no handler ended with it")),
             None => Ok(()),
         }
     }

@@ -205,6 +205,11 @@ impl HandlerLog {
         }
     }
 
+    /// Returns whether a message was handled, or is a dead letter.
+    pub(super) fn has_handled(&self, agent: usize, id: &str) -> bool {
+        self.ids.get(&agent).is_some_and(|ids| ids.contains(id))
+    }
+
     pub(super) fn is_done(&self, agent: usize, row: &ActivityRow) -> bool {
         self.done.get(&agent).is_some_and(|done| done.contains(&row.id))
             || message_id(row).is_some_and(|id| self.ids.get(&agent).is_some_and(|ids| ids.contains(id)))
