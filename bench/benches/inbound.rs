@@ -192,26 +192,37 @@ fn latencies(runtime: &Runtime, home: &Home) -> Outcome {
     Ok(())
 }
 
-/// Measures the memory of connections that made a call and then are idle.
+/// Measures the memory of connections that made a request and then are idle: one without a body, and a call, whose answer
+/// is kept as well.
 fn memory(runtime: &Runtime, home: &Home) -> Outcome {
     const MANY: usize = 1_000;
-    let each = |kind| -> Outcome<f64> {
+    let each = |kind, is_call: bool| -> Outcome<f64> {
         let subject = home.start(kind)?;
         // What the first calls allocate for good is no connection's.
         let callers = runtime.block_on(subject.calls.connect(1))?;
         let (_, _first) = subject.calls.round(runtime, callers, 2_000)?;
         let before = subject.called.resident_kib()?;
-        let callers = runtime.block_on(subject.calls.connect(MANY))?;
-        let (_, _idle) = subject.calls.round(runtime, callers, 1)?;
+        let _idle = runtime.block_on(async {
+            let mut callers = subject.calls.connect(MANY).await?;
+            for caller in &mut callers {
+                let request = if is_call { subject.calls.next() } else { HEALTH.to_vec() };
+                caller.call(&request).await?;
+            }
+            Outcome::Ok(callers)
+        })?;
         Ok(subject.called.resident_kib()?.saturating_sub(before) as f64 / MANY as f64)
     };
-    let (ours, theirs) = (each(Kind::Ours)?, each(Kind::Echo)?);
-    println!(
-        "| memory of an idle connection, of {MANY} | {ours:.1} KiB | bare hyper {theirs:.1} KiB | {:.2} | at most 16 KiB |",
-        ours / theirs
-    );
+    for (what, is_call, goal) in [("", false, "at most 16 KiB"), (" after a call, with its kept answer", true, "")] {
+        let (ours, theirs) = (each(Kind::Ours, is_call)?, each(Kind::Echo, is_call)?);
+        let ratio = ours / theirs;
+        println!(
+            "| memory of an idle connection{what}, of {MANY} | {ours:.1} KiB | bare hyper {theirs:.1} KiB | {ratio:.2} | {goal} |"
+        );
+    }
     Ok(())
 }
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Measures how long a good call takes right after clients that mean harm.
 fn after_assaults(runtime: &Runtime, home: &Home) -> Outcome {
