@@ -97,9 +97,11 @@ impl Record {
         Self::Dead { row, message_id, letter: message.json().to_owned(), attempts, why: cut(why) }
     }
 
-    /// Whether a power failure may take the record. It may where the feed or the peer tells again what is missing.
+    /// Whether a power failure may take the record. It may where the feed or the peer tells again what is missing. Of the
+    /// attempts of a message it takes at most the first one: with each later beginning, all before it is saved.
     pub(super) fn durability(&self) -> Durability {
         match self {
+            Self::Begun { attempt: 2.., .. } => Durability::Sync,
             Self::Begun { .. } | Self::Interrupted { .. } | Self::Failed { .. } | Self::ReplyEnded { .. } => {
                 Durability::None
             }

@@ -272,6 +272,18 @@ fn the_format_is_this_one() {
     assert!(journal.batch().is_none());
 }
 
+/// Else a message whose handler fails, or kills its process, would have all attempts again after each power failure.
+#[test]
+fn a_power_failure_takes_one_attempt_from_the_count() {
+    let mut journal = Journal::started(UnixTime::from_secs(1));
+    let _ = journal.batch();
+    for (attempt, expected) in [(1, Durability::None), (2, Durability::Sync), (3, Durability::Sync)] {
+        journal.record(Record::Begun { row: row(1), attempt });
+        assert_eq!(journal.batch().unwrap().1, expected, "attempt {attempt}");
+        journal.record(Record::failed(&row(1), attempt, "no luck"));
+    }
+}
+
 #[test]
 fn nothing_and_a_part_of_the_header_are_an_empty_journal() {
     let whole = Journal::started(UnixTime::from_secs(1)).batch().unwrap().0;
