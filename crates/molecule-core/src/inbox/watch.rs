@@ -326,19 +326,22 @@ impl Watch {
 
     /// Handles an answer that is no stream.
     fn refused(&mut self, cx: &mut Cx<'_>, answer: &Response<Bytes>) {
-        let (status, headers) = (answer.status(), answer.headers());
         cx.session.counters.received(answer.body().len() as u64);
         cx.session.counters.failures += 1;
-        let wait = retry::retry_after(headers, refusal::error_body(answer).as_ref(), cx.now.unix);
-        cx.session.rate.learn(cx.now.mono, status, headers, wait);
-        match status {
+        let wait = retry::retry_after(answer.headers(), refusal::error_body(answer).as_ref(), cx.now.unix);
+        self.turned_down(cx, answer, wait);
+    }
+
+    fn turned_down<B>(&mut self, cx: &mut Cx<'_>, answer: &Response<B>, wait: Option<Duration>) {
+        cx.session.rate.learn(cx.now.mono, answer.status(), answer.headers(), wait);
+        match answer.status() {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                 self.close(cx, Some(LATER));
             }
             // The state shows whether the bearer is dead.
             StatusCode::UNAUTHORIZED => {
                 self.woke.state = true;
-                self.close(cx, None);
+                self.close(cx, wait);
             }
             _ => self.close(cx, wait),
         }
@@ -346,6 +349,11 @@ impl Watch {
 
     fn not_opened(&mut self, cx: &mut Cx<'_>, fault: &Fault) {
         cx.session.counters.failures += 1;
+        // The body is too long, but the status is valid.
+        if let Some(head) = &fault.head {
+            let wait = retry::retry_after(head.headers(), None, cx.now.unix);
+            return self.turned_down(cx, head, wait);
+        }
         match fault.kind {
             FaultKind::Protocol => {
                 let why = fault.source.as_ref().map(|source| format!(": {source}")).unwrap_or_default();

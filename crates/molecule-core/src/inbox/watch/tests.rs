@@ -309,12 +309,15 @@ fn a_refused_bearer_wakes_the_state_and_a_rate_limit_is_kept() {
     world.refuse(401);
     assert_eq!(world.take_woke(), Woke { feed: true, state: true, request: false });
     assert!(world.reopened() <= secs(1));
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    answer.headers_mut().insert("retry-after", HeaderValue::from_static("40"));
-    world.feed(Outcome::Response(answer));
-    assert!(world.reopened() >= secs(40));
-    assert!(world.session.rate.hold_heartbeat(world.now - secs(20)).is_some(), "the budget has learnt it");
+    let mut head = Response::new(());
+    *head.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    head.headers_mut().insert("retry-after", HeaderValue::from_static("40"));
+    let is_long = Outcome::Failed(Fault::too_large(head.clone()));
+    for outcome in [Outcome::Response(head.map(|()| Bytes::new())), is_long] {
+        world.feed(outcome);
+        assert!(world.reopened() >= secs(40));
+        assert!(world.session.rate.hold_heartbeat(world.now - secs(20)).is_some(), "the budget has learnt it");
+    }
 }
 
 #[test]
