@@ -14,6 +14,7 @@ mod effects;
 mod ends;
 mod exchange;
 mod first;
+mod inbox_backoff;
 mod lanes;
 mod lost;
 mod messages;

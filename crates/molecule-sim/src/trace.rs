@@ -144,6 +144,8 @@ pub struct RequestRecord {
     pub origin: String,
     /// The bearer token of its `Authorization` header.
     pub bearer: Option<String>,
+    /// Whether it looks in the feed for a notice that may have arrived.
+    pub is_look: bool,
     /// Its `Debug` output.
     pub printed: String,
     /// The network fault that it meets.

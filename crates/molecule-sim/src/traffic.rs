@@ -113,8 +113,9 @@ impl World<'_> {
         // A request on a dead connection never arrives, whatever the weather.
         let gust = dead.map(|_| Gust::LostBefore { silent: true }).or_else(|| self.gust(who.agent, route));
         let about = crate::read::about(route, &request).map(Rc::new);
+        let is_look = route == Some(Route::Feed) && uri.query().is_some_and(|query| query.contains("source=canvas"));
         let shut = if home { None } else { self.door_at(request.uri()).err() };
-        let ask = RequestRecord { id, route, origin, bearer, printed, gust, dead, about };
+        let ask = RequestRecord { id, route, origin, bearer, is_look, printed, gust, dead, about };
         self.see(who, TraceEvent::Asked(&ask));
         if let Some(crash) = crash.filter(|crash| crash.moment == Moment::Before) {
             return self.crash(who.agent, crash);

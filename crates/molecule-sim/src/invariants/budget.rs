@@ -7,6 +7,7 @@ use molecule_core::Event;
 use molecule_core::effect::HostOp;
 use molecule_proto::Time;
 
+use super::inbox_backoff::InboxBackoff;
 use super::lanes::{Lane, Lanes};
 use super::{Invariant, KnownSecrets, is_dead};
 use crate::agent::Agent;
@@ -19,6 +20,7 @@ use crate::weather::Route;
 pub(crate) struct WithinBudgetAndBackoff {
     lanes: BTreeMap<(Who, Lane), Backoff>,
     lane_of: Lanes,
+    inbox: InboxBackoff,
     calls: BTreeMap<(Who, Route), u32>,
     /// By process: the end of the wait that a 429 asked for, on the agent's clock, and the time of that answer.
     blocked: BTreeMap<usize, (Time, Time)>,
@@ -70,6 +72,7 @@ impl Invariant for WithinBudgetAndBackoff {
         let agent = &sight.facts.agents[sight.who.agent];
         let who = sight.who;
         self.lane_of.see(sight);
+        self.inbox.see(sight)?;
         match &sight.seen {
             TraceEvent::Asked(ask) => match who.kind {
                 JobKind::Run => self.of_the_loop(sight, agent, ask)?,

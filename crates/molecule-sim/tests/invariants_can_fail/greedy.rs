@@ -17,19 +17,23 @@ type AStep = Step<Ending>;
 #[derive(Default)]
 struct Own {
     named: u64,
-    waiting: VecDeque<(EffectId, Request<Bytes>, Limits)>,
+    waiting: VecDeque<(EffectId, Effect)>,
 }
 
 impl Own {
     fn ask(&mut self, request: Request<Bytes>, limits: Limits) -> EffectId {
+        self.start(Effect::Http(request, limits))
+    }
+
+    fn start(&mut self, effect: Effect) -> EffectId {
         self.named += 1;
         let id = EffectId((1 << 40) + self.named);
-        self.waiting.push_back((id, request, limits));
+        self.waiting.push_back((id, effect));
         id
     }
 
     fn step(&mut self) -> Option<AStep> {
-        self.waiting.pop_front().map(|(id, request, limits)| Step::Start(id, Effect::Http(request, limits)))
+        self.waiting.pop_front().map(|(id, effect)| Step::Start(id, effect))
     }
 }
 
@@ -60,7 +64,16 @@ impl Saboteur for AsksTwice {
 #[derive(Default)]
 pub(crate) struct Impatient {
     own: Own,
-    sent: BTreeMap<EffectId, (Request<Bytes>, Limits)>,
+    /// A part of the URLs of the requests that it repeats.
+    part: &'static str,
+    sent: BTreeMap<EffectId, (Request<Bytes>, Limits, bool)>,
+}
+
+impl Impatient {
+    /// Repeats only requests whose URLs have this part.
+    pub(crate) fn on(part: &'static str) -> Self {
+        Self { part, ..Self::default() }
+    }
 }
 
 impl Saboteur for Impatient {
@@ -69,20 +82,28 @@ impl Saboteur for Impatient {
     }
 
     fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
-        if let Step::Start(id, Effect::Http(request, limits)) = &step {
-            self.sent.insert(*id, (request.clone(), *limits));
+        if let Step::Start(id, effect @ (Effect::Http(request, limits) | Effect::Watch(request, limits))) = &step
+            && request.uri().to_string().contains(self.part)
+        {
+            let is_stream = matches!(effect, Effect::Watch(..));
+            self.sent.insert(*id, (request.clone(), *limits, is_stream));
         }
         Verdict::Pass(step)
     }
 
     fn outcome(&mut self, _: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Option<Outcome> {
-        let Some((request, limits)) = self.sent.remove(&id) else { return Some(outcome) };
-        let good = matches!(&outcome, Outcome::Response(answer) if answer.status().as_u16() < 429);
+        let Some((request, limits, is_stream)) = self.sent.remove(&id) else { return Some(outcome) };
+        let good = match &outcome {
+            Outcome::Response(answer) => answer.status().as_u16() < 429 && !is_stream,
+            Outcome::Part(_) => true,
+            _ => false,
+        };
         if good {
             return Some(outcome);
         }
-        let again = self.own.ask(request.clone(), limits);
-        self.sent.insert(again, (request, limits));
+        let own = (request.clone(), limits);
+        let again = self.own.start(if is_stream { Effect::Watch(own.0, own.1) } else { Effect::Http(own.0, own.1) });
+        self.sent.insert(again, (request, limits, is_stream));
         None
     }
 }

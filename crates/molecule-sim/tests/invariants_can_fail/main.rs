@@ -133,6 +133,16 @@ fn within_budget_and_backoff() {
     breaks(name, "before the window refills", of_the_loop(|| deaf::ToTheBudget));
     breaks(name, "failures", of_the_loop(greedy::Impatient::default));
     breaks(name, "requests within a minute", of_the_loop(greedy::Impatient::default));
+    for (asks, url) in [
+        ("a read of the feed", "include=peer_info"),
+        ("a look for a notice", "source=canvas"),
+        ("an acknowledgement", "/activity/ack"),
+        ("the reply to", "/notify"),
+        ("the reply to", "/a2a"),
+        ("the event stream", "/events/stream"),
+    ] {
+        breaks_receiving(name, asks, of_the_loop(|| greedy::Impatient::on(url)));
+    }
     breaks(name, "is sent for the", |kind| (kind == JobKind::Secrets).then(greedy::Impatient::default));
     breaks(name, "before the server's Retry-After", |kind| (kind == JobKind::Secrets).then(greedy::Impatient::default));
 }
