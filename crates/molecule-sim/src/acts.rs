@@ -26,6 +26,7 @@ impl ScenarioAction {
             | Self::Broke(_)
             | Self::Muted(_)
             | Self::Writes(_)
+            | Self::Prune(_)
             | Self::Handler(_)
             | Self::Poison { .. }
             | Self::Door(_)
@@ -78,6 +79,10 @@ impl World<'_> {
             ScenarioAction::Broke(broke) => drop(self.platform.set_budget(&workspace, broke.then_some(0))),
             ScenarioAction::Muted(muted) => drop(self.platform.set_can_delegate(&workspace, !muted)),
             ScenarioAction::Writes(writer) => self.writes(number, agent, *writer),
+            ScenarioAction::Prune(older_s) => {
+                let before = now.unix - Duration::from_secs((*older_s).into());
+                self.agents[agent].was_pruned |= self.platform.prune_activity(&workspace, before) > 0;
+            }
             ScenarioAction::Handler(handler) => self.agents[agent].handler = *handler,
             ScenarioAction::Poison { times, power } => self.agents[agent].poison = (*times, *power),
             ScenarioAction::Door(door) => self.peers.set(agent, door),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Uri;
 use molecule_core::{Config, Ended, ErrorKind, InboxOptions, OnPause, Options};
-use molecule_proto::{AgentCard, Time, Token, WorkspaceId};
+use molecule_proto::{ActivityId, AgentCard, Time, Token, WorkspaceId};
 
 use crate::clock::{BEGINNING, HostClock};
 use crate::disk::Disk;
@@ -47,6 +47,10 @@ pub struct Agent {
     pub(crate) poison: (u8, bool),
     /// Whether it ever reported a URL, so that messages were pushed to it.
     pub(crate) was_pushed: bool,
+    /// Whether old rows of its feed were removed.
+    pub(crate) was_pruned: bool,
+    /// The latest message that became a dead letter.
+    pub(crate) dead_letter: Option<ActivityId>,
     pub(crate) doom: Option<Crash>,
     /// Faults for the next request on each of these routes.
     pub(crate) strikes: VecDeque<(Route, Gust)>,
@@ -96,6 +100,8 @@ impl Agent {
             handler,
             poison: (0, false),
             was_pushed,
+            was_pruned: false,
+            dead_letter: None,
             published: reported_url.iter().cloned().chain([url(number, 0)]).collect(),
             reported_url,
             doom: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_core::endpoint::CheckAccess;
-use molecule_core::machines::{CallPeer, Delegate, DiscoverPeer, QueuedItem, Wait};
+use molecule_core::machines::{CallPeer, Delegate, DiscoverPeer, QueuedItem, RetryDeadLetter, Wait};
 use molecule_core::{Delegation, PeerCall, Recovery, Route, WaitFor};
 use molecule_proto::{AgentCard, DelegationId, QueueId, WorkspaceId};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub enum CallKind {
     QueueItem,
     /// `wait_queue_item()` of that message, for at most this many seconds.
     WaitQueueItem(u16),
+    /// `retry_dead_letter()` of the agent's latest dead letter.
+    RetryDeadLetter,
 }
 
 /// A `call_peer()`.
@@ -105,7 +107,8 @@ impl CallKind {
             | Self::CheckAccess(_)
             | Self::Delegate { .. }
             | Self::Delegations
-            | Self::QueueItem => 90,
+            | Self::QueueItem
+            | Self::RetryDeadLetter => 90,
         }
     }
 }
@@ -172,6 +175,11 @@ impl World<'_> {
             CallKind::WaitQueueItem(limit_s) => {
                 let wait = WaitFor::new(self.queued(number)?).at_most(Duration::from_secs(limit_s.into()));
                 (JobKind::WaitQueueItem(limit_s), job::wait_queue_item(Wait::for_queue_item(wait).ok()?))
+            }
+            CallKind::RetryDeadLetter => {
+                let agent = self.process(number)?.agent;
+                let letter = self.agents[agent].dead_letter.clone()?;
+                (JobKind::RetryDeadLetter, job::retry_dead_letter(RetryDeadLetter::new(&letter).ok()?))
             }
         };
         Some(made)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use molecule_core::machine::{MAX_STEPS, Step, StopLevel};
-use molecule_core::{CallOutcome, Ended, Error};
+use molecule_core::{CallOutcome, Ended, Error, Event};
 
 use crate::agent::Program;
 use crate::job::{self, Ending, Job, JobKind};
@@ -36,7 +36,12 @@ impl World<'_> {
                 None => return,
                 Some(Step::Start(id, effect)) => self.start_effect(who, id, effect),
                 Some(Step::Cancel(id)) => self.cancel_effect(who, id),
-                Some(Step::Event(event)) => self.see(who, TraceEvent::Told(&event)),
+                Some(Step::Event(event)) => {
+                    if let Event::DeadLetter { message, .. } = &event {
+                        self.agents[agent].dead_letter = Some(message.clone());
+                    }
+                    self.see(who, TraceEvent::Told(&event));
+                }
                 Some(Step::Idle(wake)) => {
                     let in_flight = process.in_flight(job);
                     let armed = process.arm(job);

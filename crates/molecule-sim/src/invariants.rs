@@ -9,6 +9,7 @@ mod budget;
 mod calls;
 mod cursor;
 mod cut_once;
+mod dead_letters;
 mod doubles;
 mod effects;
 mod ends;
@@ -25,6 +26,7 @@ mod order;
 mod origin;
 mod pace;
 mod paused;
+mod peer_replies;
 mod pushed;
 mod reached;
 mod repeats;
@@ -207,6 +209,8 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(silent_turns::PlatformTurnsGetNoText),
         Box::new(cut_once::CutOnce::default()),
         Box::new(accepted::AcceptedIsHandled::default()),
+        Box::new(peer_replies::RepliesReachTheirPeers::default()),
+        Box::new(dead_letters::DeadLettersWaitForARetry::default()),
     ]
 }
 

@@ -4,8 +4,8 @@ use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::{ActivityFeed, ActivityPage, CheckAccess, PollState, Secrets, UpdateCard};
 use molecule_core::machine::{Cx, Machine, Step};
 use molecule_core::machines::{
-    Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, ReplyTo, Run,
-    Wait,
+    Beat, Call, CallPeer, Delegate, Delegations, DiscoverPeer, ListPeers, QueuedItem, Recover, Register, ReplyTo,
+    RetryDeadLetter, Run, Wait,
 };
 use molecule_core::{
     CallOutcome, DelegationView, Ended, PeerUrl, QueueOutcome, Recovered, Recovery, Registration, ReplyEnd, Result,
@@ -53,6 +53,8 @@ pub enum JobKind {
     QueueItem,
     /// `wait_queue_item()`, for at most this many seconds.
     WaitQueueItem(u16),
+    /// `retry_dead_letter()`.
+    RetryDeadLetter,
     /// `reply_to()`.
     ReplyTo,
     /// A look of the agent's own server into the feed, with its number.
@@ -81,6 +83,7 @@ pub enum Ending {
     WaitDelegation(Result<DelegationView>),
     QueueItem(Result<QueueItem>),
     WaitQueueItem(Result<QueueOutcome>),
+    RetryDeadLetter(Result<()>),
     ReplyTo(Result<ReplyEnd>),
     LookUp(Result<ActivityPage>),
 }
@@ -105,6 +108,7 @@ impl Ending {
             Self::WaitDelegation(result) => result.as_ref().err(),
             Self::QueueItem(result) => result.as_ref().err(),
             Self::WaitQueueItem(result) => result.as_ref().err(),
+            Self::RetryDeadLetter(result) => result.as_ref().err(),
             Self::ReplyTo(result) => result.as_ref().err(),
             Self::LookUp(result) => result.as_ref().err(),
         }
@@ -167,6 +171,11 @@ pub(crate) fn reply_to(reply: ReplyTo) -> Box<dyn Job> {
 /// A look into the feed.
 pub(crate) fn look_up(feed: ActivityFeed) -> Box<dyn Job> {
     call(Call::new(feed), Ending::LookUp)
+}
+
+/// `retry_dead_letter()`.
+pub(crate) fn retry_dead_letter(retry: RetryDeadLetter) -> Box<dyn Job> {
+    call(retry, Ending::RetryDeadLetter)
 }
 
 /// `register()`.

@@ -170,6 +170,8 @@ pub enum ScenarioAction {
     Muted(bool),
     /// Somebody writes to the agent.
     Writes(Writer),
+    /// The platform removes the rows of the agent's feed that are older than this many seconds.
+    Prune(u32),
     /// The agent's handler behaves like this from now on.
     Handler(Handler),
     /// The next runs of the agent's handler kill its process half-way, and each time the program starts again.

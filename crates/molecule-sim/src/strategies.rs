@@ -127,6 +127,8 @@ fn act() -> impl Strategy<Value = ScenarioAction> {
         3 => program(),
         8 => writer().prop_map(ScenarioAction::Writes),
         2 => handler().prop_map(ScenarioAction::Handler),
+        // A notice of which it is unknown whether it arrived is looked for within less.
+        1 => (600u32..20_000).prop_map(ScenarioAction::Prune),
         1 => (1u8..5, any::<bool>()).prop_map(|(times, power)| ScenarioAction::Poison { times, power }),
         3 => door().prop_map(ScenarioAction::Door),
         3 => crash().prop_map(ScenarioAction::Crash),
@@ -218,6 +220,7 @@ fn call() -> impl Strategy<Value = CallKind> {
         1 => Just(CallKind::State),
         1 => Just(CallKind::Secrets),
         1 => Just(CallKind::Card),
+        2 => Just(CallKind::RetryDeadLetter),
         10 => of_peers(),
     ]
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use molecule_core::Event;
 use molecule_core::effect::{EffectId, FaultKind, Sent};
 use molecule_proto::ActivityId;
 
@@ -29,7 +30,7 @@ impl Invariant for AttemptsAreBounded {
 
     fn sentence(&self) -> &'static str {
         "a message is offered three times at most, an attempt that killed its process included, and once more for each end of a \
-         loop and each power failure"
+         loop and each power failure; a dead letter that is retried begins anew"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
@@ -55,6 +56,9 @@ impl Invariant for AttemptsAreBounded {
                 {
                     *attempts -= 1;
                 }
+            }
+            TraceEvent::Told(Event::DeadLetter { message, .. }) => {
+                self.attempts.remove(&(agent, message.clone()));
             }
             TraceEvent::Ended(Ending::Run(_)) | TraceEvent::Died { power: true } => {
                 *self.pardons.entry(agent).or_default() += 1;

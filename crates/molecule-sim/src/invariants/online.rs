@@ -265,6 +265,7 @@ fn is_program(sight: &Sight<'_>, agent: &Agent) -> bool {
         | JobKind::WaitDelegation(_)
         | JobKind::QueueItem
         | JobKind::WaitQueueItem(_)
+        | JobKind::RetryDeadLetter
         | JobKind::ReplyTo => false,
     };
     does && agent.process == Some(sight.who.process)

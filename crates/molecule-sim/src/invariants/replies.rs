@@ -49,7 +49,12 @@ impl Invariant for NoReplyIsLost {
                     self.owed.insert((agent, id), sight.at);
                 }
             }
-            TraceEvent::Told(Event::ReplyEnded { message, .. } | Event::ReplyDropped { message, .. }) => {
+            // A message is a dead letter whose last attempt has killed the process before its reply was stored.
+            TraceEvent::Told(
+                Event::ReplyEnded { message, .. }
+                | Event::ReplyDropped { message, .. }
+                | Event::DeadLetter { message, .. },
+            ) => {
                 self.owed.remove(&(agent, message.clone()));
             }
             TraceEvent::Answered(ask, status, _) if status.is_success() => {

@@ -11,6 +11,27 @@ use molecule_sim::{Ending, Saboteur, Verdict};
 
 type AStep = Step<Ending>;
 
+/// Takes messages for handled that were dead letters, without offering them.
+#[derive(Default)]
+pub(crate) struct LeavesTheDead {
+    dead: Vec<molecule_core::proto::ActivityId>,
+}
+
+impl Saboteur for LeavesTheDead {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        match step {
+            Step::Event(Event::DeadLetter { ref message, .. }) => {
+                self.dead.push(message.clone());
+                Verdict::Pass(step)
+            }
+            Step::Start(id, Effect::Handle(handle)) if self.dead.contains(handle.message.id()) => {
+                Verdict::Answer(id, Outcome::Handled(Handled::Reply(None)))
+            }
+            step => Verdict::Pass(step),
+        }
+    }
+}
+
 /// Takes the first message for handled without offering it.
 #[derive(Default)]
 pub(crate) struct OverlooksTheFirst {
@@ -126,15 +147,23 @@ impl Saboteur for NotifiesTwice {
     }
 }
 
-/// Takes notices for sent without sending them.
-pub(crate) struct NotifiesNobody;
+/// Takes replies for sent without sending them.
+pub(crate) struct TellsNobody {
+    /// Whether it tells the application that they were sent.
+    pub(crate) claims: bool,
+}
 
-impl Saboteur for NotifiesNobody {
+impl Saboteur for TellsNobody {
     fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
         match step {
             Step::Start(id, Effect::Http(request, _)) if request.uri().path().ends_with("/notify") => {
                 Verdict::Answer(id, Outcome::Response(Response::new(Bytes::from_static(b"{\"status\":\"sent\"}"))))
             }
+            Step::Start(id, Effect::Http(request, _)) if request.uri().path().ends_with("/a2a") => {
+                let taken = b"{\"status\":\"queued\",\"delivery_mode\":\"poll\",\"method\":\"message/send\"}";
+                Verdict::Answer(id, Outcome::Response(Response::new(Bytes::from_static(taken))))
+            }
+            Step::Event(Event::ReplyEnded { .. }) if self.claims => Verdict::Pass(step),
             Step::Event(Event::ReplyEnded { .. }) => Verdict::Swallow,
             step => Verdict::Pass(step),
         }

@@ -285,7 +285,22 @@ fn notices_come_once() {
 
 #[test]
 fn no_reply_is_lost() {
-    breaks_receiving("no reply is lost", "reached nobody", of_the_loop(|| forgetful::NotifiesNobody));
+    let silent = || forgetful::TellsNobody { claims: false };
+    breaks_receiving("no reply is lost", "reached nobody", of_the_loop(silent));
+}
+
+#[test]
+fn replies_reach_their_peers() {
+    let name = "replies reach their peers";
+    breaks_receiving(name, "nothing said why", of_the_loop(|| forgetful::TellsNobody { claims: false }));
+    breaks_receiving(name, "said to be delivered", of_the_loop(|| forgetful::TellsNobody { claims: true }));
+}
+
+#[test]
+fn dead_letters_wait_for_a_retry() {
+    let name = "dead letters wait for a retry";
+    breaks_receiving(name, "which nobody asked for", of_the_loop(|| forgetful::KeepsNoJournal));
+    breaks_receiving(name, "never reached the handler again", of_the_loop(forgetful::LeavesTheDead::default));
 }
 
 #[test]
