@@ -194,8 +194,10 @@ impl Run {
     fn wind_down(&mut self, cx: &mut Cx<'_>) -> Option<Step<Result<Ended>>> {
         let at_once = self.level(cx) == StopLevel::Now;
         let mut waits = None;
-        // No heartbeat comes any more that replies could wait for, but the last one, which follows them.
-        cx.session.rate.expect_heartbeat(None);
+        if !self.goes_on_beating(at_once) {
+            // Replies wait for no heartbeat: the last one follows them.
+            cx.session.rate.expect_heartbeat(None);
+        }
         match self.drain(cx, at_once) {
             WindDown::Step(step) => return Some(step),
             WindDown::Waits(wake) => waits = Some(wake),

@@ -100,7 +100,7 @@ impl Run {
 
     /// Goes on with the heartbeats while the inbox of a loop that was stopped drains. Returns `None` if they end.
     pub(super) fn beat_while_draining(&mut self, cx: &mut Cx<'_>, at_once: bool) -> Option<WindDown> {
-        if at_once || self.inbox.is_none() || !self.may_beat_to_the_end() {
+        if !self.goes_on_beating(at_once) {
             return None;
         }
         loop {
@@ -114,6 +114,11 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Returns whether heartbeats go on beside the drain.
+    pub(super) fn goes_on_beating(&self, at_once: bool) -> bool {
+        !at_once && self.inbox.is_some() && self.may_beat_to_the_end()
     }
 
     /// Returns whether the ending loop may send heartbeats: one that was stopped while the agent was online.
