@@ -36,9 +36,9 @@ impl Looks {
         Self { trail, look: None, last: None, last_for_it: None, failures: 0, not_before: Time::ZERO }
     }
 
-    /// Begins the looks for another notice. A wait that the server asked for goes on.
+    /// Begins the looks for another notice. The wait after looks that failed goes on: it concerns the feed.
     pub(super) fn begin(&mut self, now: Time) {
-        (self.last_for_it, self.failures, self.not_before) = (None, 0, self.not_before.max(now));
+        (self.last_for_it, self.not_before) = (None, self.not_before.max(now));
     }
 
     /// Returns whether the feed was read so late that it shows every notice which was sent before this time.
