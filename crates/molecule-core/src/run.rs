@@ -198,9 +198,15 @@ impl Run {
             // Replies wait for no heartbeat: the last one follows them.
             cx.session.rate.expect_heartbeat(None);
         }
+        // A drain may take an hour, and the platform takes an agent without heartbeats for dead.
+        let beats = match self.beat_while_draining(cx, at_once) {
+            Some(WindDown::Step(step)) => return Some(step),
+            Some(WindDown::Waits(wake)) => wake,
+            Some(WindDown::Over) | None => None,
+        };
         match self.drain(cx, at_once) {
             WindDown::Step(step) => return Some(step),
-            WindDown::Waits(wake) => waits = Some(wake),
+            WindDown::Waits(wake) => waits = Some(Wake::earliest(wake, beats)),
             WindDown::Over => {}
         }
         match self.note_last(cx, at_once) {
@@ -208,16 +214,8 @@ impl Run {
             WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),
             WindDown::Over => {}
         }
-        // A drain may take an hour, and the platform takes an agent without heartbeats for dead.
-        let beats = match self.beat_while_draining(cx, at_once) {
-            Some(WindDown::Step(step)) => return Some(step),
-            Some(WindDown::Waits(wake)) => {
-                waits = Some(Wake::earliest(waits.flatten(), wake));
-                1
-            }
-            Some(WindDown::Over) | None => 0,
-        };
-        for lane in self.lanes().into_iter().skip(beats) {
+        let goes_on = usize::from(self.goes_on_beating(at_once));
+        for lane in self.lanes().into_iter().skip(goes_on) {
             match lane.wind_down(cx, at_once) {
                 WindDown::Step(step) => return Some(step),
                 WindDown::Waits(wake) => waits = Some(Wake::earliest(waits.flatten(), wake)),

@@ -4,6 +4,7 @@
 
 mod support;
 
+use molecule_core::InboxOptions;
 use molecule_core::effect::{FaultKind, Handled, Outcome};
 use molecule_core::proto::Time;
 use serde_json::json;
@@ -40,6 +41,22 @@ fn an_upload_waits_for_it_too() {
 fn a_look_for_a_notice_waits_for_it_too() {
     let lost = |seen: &Seen| if seen.is(NOTIFY) { fault(FaultKind::Interrupted).into() } else { limited(seen) };
     assert!(refused_for_hours(|text| Handled::Reply(Some(text.into())), lost).contains(&"look for a notice"));
+}
+
+/// Heartbeats go on beside a drain.
+#[test]
+fn the_replies_of_a_drain_wait_for_it_too() {
+    let mut run = Received::with(InboxOptions::new().drain(secs(600)), Platform::current());
+    run.handler(|_| support::Reply::After(secs(20), Outcome::Handled(Handled::Reply(Some("done".into())))));
+    run.on(secs(100));
+    run.user(USER);
+    run.on(secs(10));
+    run.platform.weather = Box::new(|seen| seen.path.contains("/activity?").then(|| limited(seen)));
+    run.on(secs(6));
+    let until_then = run.platform.seen.len();
+    run.stopped_within();
+    let later: Vec<_> = run.platform.seen[until_then..].iter().map(ToString::to_string).collect();
+    assert!(later[0].starts_with(HEARTBEAT) && later[1].starts_with(NOTIFY), "{later:?}");
 }
 
 /// What was refused with 401 while another lane got a 429 is not asked again, with another bearer or of the view, before
