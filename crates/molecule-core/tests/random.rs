@@ -436,6 +436,29 @@ fn the_loop_survives_anything() {
     }
 }
 
+/// Messages of the user and of peers wait, so that handlers, replies, the journal and the feed are under way together.
+#[test]
+fn the_loop_that_receives_survives_anything() {
+    for platform in [Platform::current as fn() -> Platform, Platform::april] {
+        let make = move || {
+            let inbox = molecule_core::InboxOptions::new().concurrency(3);
+            let mut agent = Agent::with(Agent::options().on_pause(molecule_core::OnPause::Wait).inbox(inbox), 7);
+            agent.store.token = Some(secret("first"));
+            let mut platform = platform();
+            for number in 0..12 {
+                let at = agent.now.unix;
+                match number % 3 {
+                    0 => platform.feed.user(at, "hello"),
+                    1 => platform.feed.peer(at, support::platform::PEER, "hello"),
+                    _ => platform.feed.peer(at, &row_id(number), "hello"),
+                };
+            }
+            Setup { name: DRAINS, agent, machine: Run::with_inbox(), platform }
+        };
+        survives(15, &make);
+    }
+}
+
 /// A sequence that once made a loop cancel a finished effect: the loop learnt of a pause while it stored a secret and
 /// asked the view before a register.
 struct PausedWhileASecretIsStored;
