@@ -23,7 +23,8 @@ const NEVER_LAST: usize = 100;
 const MAX_GONE: u32 = 4;
 
 /// How often in a row a smaller page of April's server that leaves rows out is given up for a larger one. After that the
-/// rows do not fit into any page.
+/// rows do not fit into any page, unless a page came whole of a size that was too large before: then the network is at
+/// fault.
 const MAX_GAPS: u32 = 20;
 
 /// The server's times have microseconds.
@@ -47,6 +48,8 @@ pub(super) struct Reader {
     gone: u32,
     /// How often in a row a page of April's server left rows out.
     gaps: u32,
+    /// The smallest page that was too large, in rows, since a larger one came.
+    refused_limit: Option<u32>,
     /// The pages of the last pass from the base.
     pages: u32,
     has_warned_of_tail: bool,
@@ -123,6 +126,7 @@ impl Reader {
             limit: most,
             gone: 0,
             gaps: 0,
+            refused_limit: None,
             pages: 0,
             has_warned_of_tail: false,
             has_warned_of_unplaced: false,
@@ -331,6 +335,9 @@ impl Reader {
         is_done: IsDone<'_>,
     ) -> Vec<ActivityRow> {
         let is_small = self.limit < self.most;
+        if self.refused_limit.is_some_and(|limit| limit <= self.limit) {
+            (self.refused_limit, self.gaps) = (None, 0);
+        }
         self.grow();
         let oldest = entries.first().map(|oldest| oldest.place.clone());
         let is_gap = !is_short && oldest.as_ref() > self.window.last();
@@ -417,6 +424,7 @@ impl Reader {
 
     /// Takes the fault that an answer is too large. Returns whether reading goes on, with a smaller page.
     pub(super) fn too_large(&mut self) -> bool {
+        self.refused_limit = Some(self.refused_limit.map_or(self.limit, |limit| limit.min(self.limit)));
         match std::mem::replace(&mut self.stage, Stage::Rest) {
             Stage::Peek(pass) => self.stage = Stage::Pass(pass),
             stage @ (Stage::Window(..) | Stage::Oldest(_) | Stage::Pass(_) | Stage::Whole) if self.limit > 1 => {

@@ -83,6 +83,21 @@ fn april_is_asked_for_its_whole_page_and_a_gap_is_told() {
     assert_eq!(world.warnings.len(), 1, "told once");
 }
 
+/// Pages that were too large before come whole now and then, so that the rows are not too large for them.
+#[test]
+fn a_network_that_swells_pages_of_april_for_an_hour_loses_no_row() {
+    let mut world = begun(true, options());
+    let rows: Vec<_> = (0..6).map(|_| world.model.write(Duration::ZERO)).collect();
+    world.model.swells = |_| true;
+    world.pass(secs(60));
+    world.model.swells = |number| number % 3 != 0;
+    world.pass(secs(3600));
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+    world.model.swells = |_| false;
+    world.pass(secs(60));
+    assert_eq!(ids(&world.order), ids(&rows));
+}
+
 #[test]
 fn a_server_of_unknown_dialect_is_known_by_its_rows() {
     let mut model = Model::new(true);

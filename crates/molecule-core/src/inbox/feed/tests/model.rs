@@ -33,6 +33,8 @@ pub(super) struct Model {
     pub(super) failing: u32,
     /// The most rows of an answer that is not too large.
     pub(super) fits: usize,
+    /// Whether the network makes the answer to the request with this number too large.
+    pub(super) swells: fn(usize) -> bool,
     /// The server's own limit of a page.
     pub(super) cap: usize,
     /// Rows that are no valid rows.
@@ -64,6 +66,7 @@ impl Model {
             gone: 0,
             failing: 0,
             fits: usize::MAX,
+            swells: |_| false,
             cap: 500,
             broken: BTreeSet::new(),
             headers: Vec::new(),
@@ -141,7 +144,7 @@ impl Model {
             rows.reverse();
         }
         rows.truncate(limit);
-        if rows.len() > self.fits {
+        if rows.len() > self.fits || (self.swells)(self.requests.len()) {
             let head = Response::builder().status(200).body(()).unwrap();
             return Outcome::Failed(Fault::too_large(head));
         }
