@@ -37,8 +37,8 @@ struct Wait {
     failures: u32,
     /// The earliest time of the next request.
     until: Time,
-    /// The bearer of a request that was refused with 401, and the answer.
-    refused: Option<Option<String>>,
+    /// The bearer of a request that was refused with 401, when that was, and how long the answer asked to wait.
+    refused: Option<(Option<String>, Time, Option<Duration>)>,
     /// Answers in a row after which the same is asked in another way at once.
     eases: u32,
 }
@@ -78,11 +78,12 @@ impl InboxBackoff {
             self.streams.insert((who, ask.id), ());
         }
         let wait = self.waits.entry((who, asks.clone())).or_default();
-        if let Some(bearer) = wait.refused.take() {
+        if let Some((bearer, at, asked)) = wait.refused.take() {
             // This is the same request with another bearer.
             if ask.bearer != bearer {
                 return Ok(());
             }
+            wait.fail(at, asked, asks.longest());
         }
         if now < wait.until {
             let early = wait.until.since(now);
@@ -98,8 +99,9 @@ impl InboxBackoff {
         let status = landing.status.map(|status| status.as_u16());
         let longest = asks.longest();
         let wait = self.waits.entry((who, asks.clone())).or_default();
-        if status == Some(401) {
-            wait.refused = Some(ask.bearer.clone());
+        if status == Some(401) && asks != Asks::Ack {
+            wait.refused = Some((ask.bearer.clone(), now, asked(landing)));
+            return;
         }
         let is_gone = asks == Asks::Read && matches!(status, Some(404 | 410));
         let is_too_large = landing.fault.is_some_and(|(_, kind)| kind == FaultKind::TooLarge)
