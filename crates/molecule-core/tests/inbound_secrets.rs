@@ -6,8 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use molecule_core::Event;
+use molecule_core::effect::{HostResult, Outcome};
+use molecule_core::machine::Machine;
 use molecule_core::machines::{Beat, Register};
+use molecule_core::{Event, Result};
 use support::*;
 
 /// The secrets that are good now, the current one first.
@@ -122,4 +124,38 @@ fn no_secret_is_printed() {
     announce(&mut agent, "two");
     let printed = format!("{:?} {:?}", agent.session.inbound_secrets(agent.now), agent.session);
     assert!(!printed.contains(MARK), "{printed}");
+}
+
+/// Drives a machine to its end. Returns the good secrets at each replacement in the store, before its outcome is known.
+fn good_during_saves<T: std::fmt::Debug, M: Machine<Output = Result<T>> + std::fmt::Debug>(
+    agent: &mut Agent,
+    machine: M,
+    platform: &mut Platform,
+) -> Vec<Vec<String>> {
+    let (mut driven, mut found) = (Driven::new(machine), Vec::new());
+    let until = agent.now.mono + Duration::from_secs(60);
+    loop {
+        match driven.next(agent, until, &mut |seen| platform.serve(seen)) {
+            Next::Outcome(id, outcome) => {
+                if let Outcome::Host(HostResult::Replaced) = &outcome {
+                    found.push(good(agent));
+                }
+                driven.feed(agent, id, outcome);
+            }
+            Next::Done => return found,
+            Next::Wake | Next::Later => {}
+        }
+    }
+}
+
+#[test]
+fn an_announced_secret_is_good_before_anything_is_stored() {
+    let (mut agent, mut platform) = (Agent::new(), Platform::current().without_token());
+    platform.inbound = Some(secret("one"));
+    // First the token is stored, then the secret.
+    let both = good_during_saves(&mut agent, Register::new(), &mut platform);
+    assert_eq!(both, [[secret("one")], [secret("one")]]);
+    platform.inbound = Some(secret("two"));
+    let during = good_during_saves(&mut agent, Beat::new(), &mut platform);
+    assert_eq!(during, [[secret("two"), secret("one")]], "the platform may use either by now");
 }

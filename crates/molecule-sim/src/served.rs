@@ -59,6 +59,8 @@ pub struct Delivery {
     pub by: By,
     /// The body.
     pub body: Value,
+    /// Whether a proxy on the way made it of another one. Nobody gets its answer.
+    pub is_copy: bool,
 }
 
 /// What a server does with a request.
@@ -166,6 +168,7 @@ impl World<'_> {
             bearer: bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
             by,
             body: serde_json::from_slice(request.body()).unwrap_or_default(),
+            is_copy: exchange == AgentRequest::Copy,
         });
         self.see(self.server(agent, number), TraceEvent::Delivered(&delivery));
         let Some(serving) = self.process_mut(number).and_then(|process| process.serving.as_mut()) else {

@@ -289,11 +289,15 @@ impl Work {
         Ok(task)
     }
 
-    /// Notes that a caller is gone. The handler goes on, and its answer is kept for whoever sends the message again.
+    /// Notes that a caller is gone. The handler goes on, and its answer is kept for whoever sends the message again. A
+    /// platform that waits no longer queues the message, as after a cut, so that the next cut would lose it.
     pub(super) fn hang_up(&mut self, ticket: Ticket) {
         let Some(key) = self.tickets.remove(&ticket) else { return };
-        if let Some(run) = self.runs.get_mut(&key) {
-            run.hang_up(ticket);
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.hang_up(ticket);
+        let is_told_by_id = run.is_kept && !run.facts.is_legacy && !matches!(run.who, Who::Peer(_));
+        if is_told_by_id && self.answers.get(key).is_none() {
+            self.answers.cut(key);
         }
     }
 }

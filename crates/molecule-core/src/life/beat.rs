@@ -85,7 +85,7 @@ impl Machine for Beat {
                 State::Calling(mut call) => match call.poll(cx) {
                     Step::Done(Ok(answer)) => {
                         learn(cx, &answer);
-                        let save = SaveInbound::new(cx.session, answer.platform_inbound_secret.clone());
+                        let save = SaveInbound::new(cx, answer.platform_inbound_secret.clone());
                         if save.is_done() {
                             return Step::Done(Ok(answer));
                         }
@@ -148,6 +148,8 @@ fn learn(cx: &mut Cx<'_>, answer: &HeartbeatAnswer) {
 #[derive(Debug)]
 pub(crate) struct SaveInbound {
     state: SaveState,
+    /// Whether the secret is another one than before.
+    has_changed: bool,
     events: VecDeque<Event>,
 }
 
@@ -159,13 +161,12 @@ enum SaveState {
 }
 
 impl SaveInbound {
-    pub(crate) fn new(session: &Session, announced: Option<InboundSecret>) -> Self {
-        let state = match (announced, &session.inbound_secret) {
-            (Some(new), InboundState::Held { secret, saved: true }) if *secret == new => SaveState::Done,
-            (Some(new), _) => SaveState::Ready(new),
-            (None, _) => SaveState::Done,
-        };
-        Self { state, events: VecDeque::new() }
+    /// Makes the save of an announced secret. The secret counts from now on: the platform uses it already.
+    pub(crate) fn new(cx: &mut Cx<'_>, announced: Option<InboundSecret>) -> Self {
+        let is_saved = |session: &Session, new: &InboundSecret| matches!(&session.inbound_secret, InboundState::Held { secret, saved: true } if secret == new);
+        let new = announced.filter(|new| !is_saved(cx.session, new));
+        let has_changed = new.as_ref().is_some_and(|new| cx.session.hold_inbound(cx.now, new.clone(), false));
+        Self { state: new.map_or(SaveState::Done, SaveState::Ready), has_changed, events: VecDeque::new() }
     }
 
     /// Returns whether there is nothing to store.
@@ -174,7 +175,11 @@ impl SaveInbound {
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>, secret: InboundSecret, saved: bool) {
-        if cx.session.hold_inbound(cx.now, secret, saved) {
+        // Another answer may have announced a newer one meanwhile.
+        if cx.session.inbound_secret() == Some(&secret) {
+            cx.session.hold_inbound(cx.now, secret, saved);
+        }
+        if self.has_changed {
             self.events.push_back(Event::InboundSecretChanged);
         }
     }
@@ -192,6 +197,7 @@ impl Machine for SaveInbound {
             return Step::Event(event);
         }
         match std::mem::replace(&mut self.state, SaveState::Done) {
+            SaveState::Ready(secret) if cx.session.inbound_secret() != Some(&secret) => Step::Done(()),
             SaveState::Ready(secret) => {
                 let id = cx.session.next_effect();
                 let bytes = Zeroizing::new(secret.expose().as_bytes().to_vec());
@@ -213,7 +219,7 @@ impl Machine for SaveInbound {
                     Outcome::Host(HostResult::Replaced) => self.settle(cx, secret, true),
                     Outcome::Failed(fault) => {
                         // One warning for each secret, since every heartbeat announces it again.
-                        if cx.session.inbound_secret() != Some(&secret) {
+                        if self.has_changed {
                             let error = Error::from_fault("save the inbound secret", fault);
                             self.events.push_back(Event::Warning(error.to_string()));
                         }

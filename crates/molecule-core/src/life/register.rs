@@ -232,14 +232,14 @@ impl Sequence {
         let Accepted { answer, attempt, bearer } = accepted;
         let is_minted = answer.auth_token.is_some();
         // Another lane may meanwhile have replaced the bearer by one that only memory holds.
-        let (dialect, save) = self.line.with(|cx| {
+        let (dialect, save, save_inbound) = self.line.with(|cx| {
             let dialect = cx.session.learn_dialect(is_current(&answer));
             let save = match answer.auth_token.clone() {
                 Some(token) => Some(SaveToken::minted(OPERATION, token)),
                 None if tried => None,
                 None => SaveToken::unsaved(OPERATION, cx.session).or_else(|| save_given(cx.session, bearer.as_ref())),
             };
-            (dialect, save)
+            (dialect, save, SaveInbound::new(cx, answer.platform_inbound_secret.clone()))
         });
         if let Some(save) = save
             && let Err(error) = self.line.run("store the token", save, Parting::finish()).await
@@ -255,30 +255,28 @@ impl Sequence {
             }
         }
         let token = if is_minted { TokenUse::Minted } else { TokenUse::Held };
-        Ok(self.registered(answer, attempt, token, dialect).await)
+        Ok(self.registered(answer.delivery_mode, attempt, (token, dialect), save_inbound).await)
     }
 
     /// Reports the register, and stores the inbound secret. `shown` is the dialect that the answer has shown.
     async fn registered(
         &self,
-        answer: RegisterAnswer,
+        delivery_mode: Option<DeliveryMode>,
         attempt: Attempt,
-        token: TokenUse,
-        shown: Dialect,
+        (token, shown): (TokenUse, Dialect),
+        save_inbound: SaveInbound,
     ) -> Registration {
-        let delivery_mode = answer.delivery_mode.clone();
         let minted = token == TokenUse::Minted;
         self.line.tell(Event::Registered { delivery_mode: delivery_mode.clone(), minted });
         if attempt.placeholder {
             self.line.tell(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
         }
-        let (dialect, save) = self.line.with(|cx| {
+        let dialect = self.line.with(|cx| {
             cx.session.vitals.registered(cx.now, attempt.reported_url);
             // A heartbeat that was answered while the token was stored has shown the newer one.
-            let dialect = cx.session.dialect.unwrap_or(shown);
-            (dialect, SaveInbound::new(cx.session, answer.platform_inbound_secret))
+            cx.session.dialect.unwrap_or(shown)
         });
-        self.line.run("store the inbound secret", save, Parting::finish()).await;
+        self.line.run("store the inbound secret", save_inbound, Parting::finish()).await;
         Registration { paused: false, token, delivery_mode, dialect }
     }
 

@@ -43,6 +43,20 @@ fn the_platform_is_cut_once_for_a_message_and_then_told_by_the_status() {
 }
 
 #[test]
+fn a_platform_that_did_not_wait_for_the_answer_is_not_cut_as_well() {
+    let mut server = server(1, 1);
+    server.push(&text("a", "hello")).later();
+    let waits = server.push(&text("b", "hello")).later();
+    // It has a limit of its own, and queues the message then.
+    server.hang_up(waits);
+    server.drain();
+    let mut server = server.restart();
+    server.push(&text("c", "hello")).later();
+    server.push(&text("d", "hello")).later();
+    assert_eq!(server.push(&text("b", "hello")).whole().0, 503, "a cut would lose it");
+}
+
+#[test]
 fn a_peer_is_told_when_to_come_back() {
     let mut server = server(1, 0);
     server.push(&text("a", "hello")).later();

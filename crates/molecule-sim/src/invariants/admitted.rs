@@ -17,6 +17,8 @@ pub(crate) struct NobodyIsServedWithoutTheCredential {
     know: BTreeSet<usize>,
     /// By agent: the platform's secret, also after the workspace is gone.
     secrets: BTreeMap<usize, InboundSecret>,
+    /// The messages that came before their process had the secret. Their answers may go out afterwards.
+    before: BTreeSet<(usize, String)>,
 }
 
 impl Invariant for NobodyIsServedWithoutTheCredential {
@@ -47,14 +49,18 @@ impl Invariant for NobodyIsServedWithoutTheCredential {
                     self.secrets.extend(secret.map(|secret| (sight.who.agent, secret)));
                 }
             }
+            TraceEvent::Delivered(delivery) if !self.know.contains(&process) => {
+                self.before.insert((process, delivery.message.clone()));
+            }
             TraceEvent::Reacted(delivery, Reaction::Answers(status, _)) if status.as_u16() != 401 => {
+                let came_before = self.before.remove(&(process, delivery.message.clone()));
                 let agent = &sight.facts.agents[delivery.target];
                 let secret = sight.facts.platform.inbound_secret(&agent.workspace);
                 let secret = secret.as_ref().or(self.secrets.get(&delivery.target));
                 let is_platform = secret.is_some_and(|secret| delivery.bearer.as_deref() == Some(secret.expose()));
                 let is_open = agent.setup.server.as_ref().is_some_and(|server| server.open)
                     || sight.facts.platform.dialect() == Dialect::April;
-                if !is_platform && (!is_open || self.know.contains(&process)) {
+                if !is_platform && (!is_open || (self.know.contains(&process) && !came_before)) {
                     return Err(format!("message {} is answered {status}", delivery.message));
                 }
             }

@@ -32,7 +32,8 @@ impl Invariant for CutOnce {
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let (agent, process) = (sight.who.agent, sight.who.process);
         match &sight.seen {
-            TraceEvent::Reacted(delivery, Reaction::Cuts) => {
+            // The platform does not see what becomes of a copy.
+            TraceEvent::Reacted(delivery, Reaction::Cuts) if !delivery.is_copy => {
                 let id = &delivery.message;
                 if !self.cut.entry(agent).or_default().insert(id.clone()) {
                     return Err(format!("message {id} is cut a second time ({:?})", delivery.by));
