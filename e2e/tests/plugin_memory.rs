@@ -1,4 +1,5 @@
-//! Installing a plugin of 200 MiB needs little memory; each facade runs in a process of its own.
+//! Installing a plugin of 200 MiB needs little memory; each facade runs in a process of its own. A small plugin is installed
+//! before, so that the pages of the program's own code, of which a larger program has more, are there already.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -22,11 +23,14 @@ const MIB: usize = 1 << 20;
 #[test]
 fn an_install_of_200_mib_takes_at_most_4_mib_blocking_and_8_mib_async() {
     // No platform packs more than 100 MiB, so a scripted server sends this archive.
-    let archive = large().archive(UnixTime::from_secs(1_795_383_587)).unwrap();
+    let packed = |plugin: PluginTree| plugin.archive(UnixTime::from_secs(1_795_383_587)).unwrap();
+    let (small, large) = (packed(of_files("small", 1)), packed(of_files("large", 50)));
     let downloads = ScriptedPeer::start(move |connection| {
-        connection.request();
-        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len()));
-        connection.send(&archive);
+        while let Some(request) = connection.request() {
+            let archive = if request.path().contains("small") { &small } else { &large };
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len()));
+            connection.send(archive);
+        }
     });
     for (facade, most) in [("blocking", 4.0), ("asynchronous", 8.0)] {
         let home = env::temp_dir().join(format!("molecule-e2e-{:016x}", seed()));
@@ -49,9 +53,9 @@ fn child_is_blocking() {
     let agent =
         molecule_blocking::Agent::builder(env::var(URL).unwrap(), ID).token("token").storage(storage()).no_proxy();
     let agent = agent.build().unwrap();
-    agent.verify_plugin("large").unwrap();
+    agent.install_plugin(plugin("small")).unwrap();
     let idle = begin();
-    tell(idle, &agent.install_plugin(plugin()).unwrap());
+    tell(idle, &agent.install_plugin(plugin("large")).unwrap());
 }
 
 #[test]
@@ -61,9 +65,9 @@ fn child_is_asynchronous() {
     let agent = molecule_async::Agent::builder(env::var(URL).unwrap(), ID).token("token").storage(storage()).no_proxy();
     let agent = agent.build().unwrap();
     runtime.block_on(async {
-        agent.verify_plugin("large").await.unwrap();
+        agent.install_plugin(plugin("small")).await.unwrap();
         let idle = begin();
-        tell(idle, &agent.install_plugin(plugin()).await.unwrap());
+        tell(idle, &agent.install_plugin(plugin("large")).await.unwrap());
     });
 }
 
@@ -75,8 +79,8 @@ fn home() -> PathBuf {
     env::var_os(HOME).unwrap().into()
 }
 
-fn plugin() -> Plugin {
-    Plugin::new("large").setup(Setup::Skip)
+fn plugin(name: &str) -> Plugin {
+    Plugin::new(name).setup(Setup::Skip)
 }
 
 /// Returns the resident memory in KiB, and resets the peak that the kernel records.
@@ -97,13 +101,14 @@ fn status(name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// 50 files of 4 MiB of text, which compress well below the limit of a download.
-fn large() -> PluginTree {
-    let tree = PluginTree::new("large").file("plugin.yaml", "name: large\nversion: 1.0.0\ndescription: Large.\n");
+/// Files of 4 MiB of text, which compress well below the limit of a download.
+fn of_files(name: &str, files: u32) -> PluginTree {
+    let manifest = format!("name: {name}\nversion: 1.0.0\ndescription: Files.\n");
+    let tree = PluginTree::new(name).file("plugin.yaml", manifest);
     let lines = (0..64 * 1024)
         .map(|line: u64| format!("{line:x} the quick brown fox {:x}\n", line.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let mut text: String = lines.collect();
     text = text.repeat(4 * MIB / text.len() + 1);
     text.truncate(4 * MIB);
-    (0..50).fold(tree, |tree, number| tree.file(&format!("text/{number}.md"), text.clone()))
+    (0..files).fold(tree, |tree, number| tree.file(&format!("text/{number}.md"), text.clone()))
 }

@@ -7,7 +7,7 @@ use molecule_core::effect::{EffectId, FaultKind, Sent};
 use molecule_proto::ActivityId;
 
 use super::{Invariant, KnownSecrets};
-use crate::job::Ending;
+use crate::job::{Ending, JobKind};
 use crate::trace::{Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
@@ -29,13 +29,15 @@ impl Invariant for AttemptsAreBounded {
     }
 
     fn sentence(&self) -> &'static str {
-        "a message is offered three times at most, an attempt that killed its process included, and once more for each end of a \
+        "a message of the feed is offered three times at most, an attempt that killed its process included, and once more for each end of a \
          loop and each power failure; a dead letter that is retried begins anew"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
         let (agent, process) = (sight.who.agent, sight.who.process);
         match &sight.seen {
+            // What is pushed is offered as often as the platform pushes it.
+            TraceEvent::Offered(..) if sight.who.kind == JobKind::Serve => {}
             TraceEvent::Offered(id, message) => {
                 self.running.insert((process, *id), message.id().clone());
                 let attempts = self.attempts.entry((agent, message.id().clone())).or_default();
