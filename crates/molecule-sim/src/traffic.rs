@@ -373,14 +373,20 @@ impl World<'_> {
     pub(crate) fn cancel_effect(&mut self, who: Who, id: EffectId) {
         self.see(who, TraceEvent::Cancelled(id));
         self.leave_streams(|stream| stream.who.process == who.process && stream.ask.id == id);
-        if self.rng.bool() {
-            return;
-        }
+        let goes_on = self.rng.bool();
         let now = self.now;
         let found =
             self.flights.iter_mut().find(|(_, flight)| flight.who.process == who.process && flight.ask.id == id);
         let Some((number, flight)) = found else { return };
+        // A stream has no end of its own: one that is not open yet must not open for nobody.
+        let is_watch = flight.ask.route == Some(Route::Events);
+        if goes_on && !is_watch {
+            return;
+        }
         let (number, lands) = (*number, now + Duration::from_millis(1));
+        if is_watch && !flight.landed && flight.lands <= lands {
+            flight.end = PlannedEnd::Fault(Sent::Maybe, FaultKind::Cancelled);
+        }
         if !flight.landed && flight.lands > lands {
             flight.thinking = None;
             flight.end = PlannedEnd::Fault(Sent::Maybe, FaultKind::Cancelled);

@@ -156,6 +156,11 @@ impl Work {
             Some(task) => Answer::Ready(Settled::result(&task.to_string()).answer(id)),
             None => Answer::Later(self.wait_for(key, id)),
         };
+        if is_looked_up {
+            // Its row is in the feed already, and whoever waits here is to get the handler's answer.
+            let is_inbox_running = cx.session.handling.get().is_some();
+            cx.session.claims.push(key, is_inbox_running);
+        }
         match who {
             _ if is_looked_up => self.looks.add(key),
             Who::Peer(peer) => self.received(cx, key, Origin::Peer(peer)),
@@ -230,6 +235,7 @@ impl Work {
     fn answer_empty(&mut self, cx: &mut Cx<'_>, key: Key) {
         let Some(run) = self.runs.get(&key) else { return };
         let answer = reply::message(&cx.session.uuid(), run.facts.context_id.as_deref(), Vec::new(), &Map::new());
+        cx.session.claims.push_left(key);
         if let Some(task) = run.task.clone() {
             self.tasks.left(cx.now, &task, key);
         }

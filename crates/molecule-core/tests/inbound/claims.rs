@@ -20,10 +20,14 @@ impl Both {
     }
 
     /// A loop that begins now, with a server beside it.
-    fn of(mut received: Received) -> Self {
+    fn of(received: Received) -> Self {
+        Self::with(received, ServerOptions::new().look_up_senders(false))
+    }
+
+    fn with(mut received: Received, options: ServerOptions) -> Self {
         received.agent.store.inbound = Some(SECRET.to_owned());
         let agent = std::mem::replace(&mut received.agent, Agent::new());
-        let mut server = Server::of(agent, ServerOptions::new().look_up_senders(false));
+        let mut server = Server::of(agent, options);
         std::mem::swap(&mut server.agent, &mut received.agent);
         Self { received, server }
     }
@@ -50,6 +54,25 @@ impl Both {
     fn offered(&mut self) -> usize {
         self.received.offers().len()
     }
+}
+
+#[test]
+fn a_push_whose_sender_is_looked_up_is_not_the_inboxs() {
+    let mut both = Both::with(Received::usual(), ServerOptions::new());
+    both.on(secs(10));
+    let ticket = both.serve(|server| server.push(&text("m", "hello")).later());
+    // The platform writes the row before it pushes, and the loop reads it before the look has its answer.
+    both.show("m");
+    both.on(secs(30));
+    assert_eq!(both.offered(), 0);
+    both.serve(|server| {
+        server.shows(Vec::new());
+        let (id, _) = server.handler();
+        server.reply(id, "done");
+        assert_eq!(server.answer_to(ticket).json()["result"]["parts"][0]["text"], "done");
+    });
+    both.on(secs(60));
+    assert_eq!(both.offered(), 0);
 }
 
 #[test]

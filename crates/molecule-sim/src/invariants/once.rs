@@ -16,6 +16,8 @@ pub(crate) struct HandledOnce {
     ended: BTreeMap<Named, Run>,
     /// The records of runs on their way to the disk: all that ended before the append began.
     appends: BTreeMap<(usize, EffectId), (Slot, u64)>,
+    /// The slots that are being read.
+    loads: BTreeMap<(usize, EffectId), Slot>,
     /// Counts ends of runs and beginnings of appends.
     step: u64,
 }
@@ -38,7 +40,7 @@ impl Invariant for HandledOnce {
 
     fn sentence(&self) -> &'static str {
         "the handler of an agent with a server of its own runs once for a message, however often it comes and whether it is pushed, \
-         polled or both, unless the process died in it or before its end was stored"
+         polled or both, unless the process died in it or before its end was stored, or a disk hides what is stored"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
@@ -61,11 +63,20 @@ impl Invariant for HandledOnce {
                 }
                 self.running.insert((process, *id), named);
             }
+            TraceEvent::HostAsked(id, HostOp::Load(slot)) => {
+                self.loads.insert((process, *id), *slot);
+            }
             TraceEvent::HostAsked(id, HostOp::Append(slot, ..) | HostOp::Replace(slot, _)) => {
                 self.step += 1;
                 self.appends.insert((process, *id), (*slot, self.step));
             }
             TraceEvent::Landed(landing, taken) => {
+                if let Some(slot) = self.loads.remove(&(process, landing.id))
+                    && landing.fault.is_some()
+                {
+                    // A server serves all the same: what it does not take is lost.
+                    self.ended.retain(|(of, ..), run| *of != agent || run.slot != slot);
+                }
                 if let Some((slot, step)) = self.appends.remove(&(process, landing.id))
                     && landing.fault.is_none()
                 {

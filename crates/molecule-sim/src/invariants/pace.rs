@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use molecule_core::Event;
-use molecule_proto::Time;
+use molecule_proto::{Time, WorkspaceStatus};
 
 use super::{Invariant, KnownSecrets, is_dead, of};
 use crate::job::JobKind;
@@ -43,7 +43,7 @@ impl Invariant for HeartbeatsKeepTheirPace {
     }
 
     fn sentence(&self) -> &'static str {
-        "while the heartbeat's own lane meets fair weather, beats are at most one interval apart, whatever the other lanes do; \
+        "while its workspace exists and the heartbeat's own lane meets fair weather, beats are at most one interval apart, whatever the other lanes do; \
          where a rate limit holds them back, at most half an interval more than the server asked to wait"
     }
 
@@ -51,6 +51,11 @@ impl Invariant for HeartbeatsKeepTheirPace {
         let agent = &sight.facts.agents[sight.who.agent];
         let odd = agent.is_odd(sight.at);
         let most = agent.heartbeat() * 3 / 2 + LIMITED;
+        let status = sight.facts.platform.status(&agent.workspace);
+        if status.is_none_or(|status| status == WorkspaceStatus::Removed) {
+            // A loop that drains after a deletion has nobody to tell that it lives.
+            self.loops.retain(|who, _| who.agent != sight.who.agent);
+        }
         for (_, pace) in self.loops.range_mut(of(sight.who.agent)) {
             pace.free &= !odd;
             let gap = sight.at.since(pace.last);
