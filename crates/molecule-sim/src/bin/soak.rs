@@ -1,5 +1,5 @@
-//! Runs random scenarios for a number of minutes: `soak --minutes N [--seed S]`, with a random first seed unless one is
-//! given; or prints the whole trace of a kept scenario: `soak --replay FILE`.
+//! Runs random scenarios for a number of minutes: `soak --minutes N [--seed S] [--without-servers]`, with a random first seed
+//! unless one is given, and on request without the scenarios whose agents have servers of their own; or prints the whole trace of a kept scenario: `soak --replay FILE`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
@@ -25,10 +25,11 @@ fn main() -> ExitCode {
         return replay(file);
     }
     let Some(minutes) = number("--minutes") else {
-        eprintln!("usage: soak --minutes N [--seed S] | --replay FILE");
+        eprintln!("usage: soak --minutes N [--seed S] [--without-servers] | --replay FILE");
         return ExitCode::FAILURE;
     };
     let first = number("--seed").unwrap_or_else(molecule_host::seed);
+    let has_servers = !arguments.iter().any(|argument| argument == "--without-servers");
     let started = Instant::now();
     let in_time = || started.elapsed() < Duration::from_secs(minutes * 60);
     let mut total = Tally::default();
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         let hours = explore(&scenario(), seed, |tally| tally.scenarios < BATCH && in_time());
         let outcome = hours.and_then(|hours| {
             let days = explore(&life(), seed, |tally| tally.scenarios < DAYS && in_time())?;
+            if !has_servers {
+                return Ok(hours.with(days));
+            }
             let pushes = explore(&pushed(), seed, |tally| tally.scenarios < BATCH && in_time())?;
             let both = explore(&both_ways(), seed, |tally| tally.scenarios < BATCH && in_time())?;
             Ok(hours.with(days).with(pushes).with(both))
