@@ -107,7 +107,10 @@ impl World<'_> {
         let number = self.new_process(agent);
         self.agents[agent].process = Some(number);
         self.start_server(agent, number);
-        self.enter(agent, number);
+        // The process may die in it.
+        if self.agents[agent].process == Some(number) {
+            self.enter(agent, number);
+        }
     }
 
     pub(crate) fn new_process(&mut self, agent: usize) -> usize {

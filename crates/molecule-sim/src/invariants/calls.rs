@@ -137,15 +137,16 @@ impl OpenCall {
         }
         let handled = !peers.handled(target, message).is_empty();
         let peer = sight.facts.agents.get(target).map(|agent| &agent.workspace);
+        // An agent's own server answers itself, and what its inbox has, without the handler, and says nothing.
+        let is_answered_without =
+            serves(sight, target) && (target == sight.who.agent || sight.facts.agents[target].setup.handler.is_some());
         let holds = match outcome {
             // April's server passes on the beginning of an answer above its limit, which the simulator makes of zeros.
             CallOutcome::Replied(Reply::Text(text)) if text.starts_with('\0') => handled,
             // The reply is the part of the body that came before the network cut it.
             CallOutcome::Replied(Reply::Text(text)) if is_cut_reply(text, message) => handled,
-            // An agent's own server says nothing to itself, if its inbox has the message, or if the handler says nothing.
             CallOutcome::Replied(reply) if reply.texts().is_empty() && serves(sight, target) => {
-                let reads_too = sight.facts.agents[target].setup.handler.is_some();
-                handled || reads_too || target == sight.who.agent
+                handled || is_answered_without
             }
             CallOutcome::Replied(reply) => handled && format!("{reply:?}").contains(&format!("re: {message}")),
             CallOutcome::Queued { queue_id: Some(id), .. } => {
@@ -158,7 +159,7 @@ impl OpenCall {
                 sight.facts.platform.status(peer).is_none()
                     || rows.iter().any(|row| names(row.request_body.as_ref(), message))
             }),
-            CallOutcome::DeliveredReplyLost => handled,
+            CallOutcome::DeliveredReplyLost => handled || is_answered_without,
             CallOutcome::PeerError { .. } => self.answered,
             CallOutcome::Busy { .. } => self.answered,
             CallOutcome::Waking { .. }
