@@ -100,7 +100,7 @@ fn compare(mut rows: BTreeMap<&str, &str>, expected: Vec<(&str, Vec<String>)>) {
 #[test]
 fn the_defaults_are_those_of_the_code() {
     let (intervals, limits, plugin) = (Intervals::default(), Timeouts::default(), InstallLimits::default());
-    let table = rows("| what | value |");
+    let (table, server) = (rows("| what | value |"), ServerLimits::default());
     // Figures that the table writes as words.
     let words = |what: &str, phrase: &str| {
         let value = table.get(what).unwrap_or_else(|| panic!("README has no row {what:?}"));
@@ -143,6 +143,15 @@ fn the_defaults_are_those_of_the_code() {
                 least_asked.to_string(),
                 format!("{most_asked} s"),
             ],
+        ),
+        (
+            "a server (`Plan::Auto`)",
+            vec![seconds(figures::REACH_CHECKS.0), seconds(figures::REACH_CHECKS.1), minutes(figures::REACH_CHECKS.2)],
+        ),
+        ("an inbound secret that was replaced", vec![seconds(figures::SECRET_GOOD)]),
+        (
+            "answers to pushed messages",
+            vec![thousands(server.kept_answers.try_into().unwrap()), size(server.kept_bytes.try_into().unwrap())],
         ),
         ("one call of a peer", vec![seconds(limits.peer), size(figures::LONGEST_REPLY)]),
         ("a wait for a delegation or a queued message", vec![seconds(first_look), seconds(longest_look)]),
@@ -261,10 +270,8 @@ fn the_limits_of_the_server_are_those_of_the_code() {
         ("`body_gap`, `body_time`", vec![seconds(limits.body_gap), seconds(limits.body_time)]),
         ("`upload_bytes`, `upload_time`", vec![bytes(limits.upload_bytes), minutes(limits.upload_time)]),
         ("`answer_bytes`", vec![bytes(limits.answer_bytes)]),
-        (
-            "`connections`, `connections_per_address`",
-            vec![count(limits.connections), count(limits.connections_per_address)],
-        ),
+        // A number such as 512 reads as a status.
+        ("`connections`, `connections_per_address`", vec![count(limits.connections_per_address)]),
         ("`idle`", vec![minutes(limits.idle)]),
         ("`handlers`, `queue`", vec![count(limits.handlers), count(limits.queue)]),
         ("`body_budget`", vec![bytes(limits.body_budget)]),
@@ -272,6 +279,8 @@ fn the_limits_of_the_server_are_those_of_the_code() {
         ("`tasks`, `task_age`", vec![count(limits.tasks), hours(limits.task_age)]),
     ];
     assert_eq!(table.len(), expected.len(), "a row for each limit");
+    let connections = table["`connections`, `connections_per_address`"];
+    assert!(connections.starts_with(&format!("{}, ", limits.connections)), "{connections}");
     let source = include_str!("../../crates/molecule-core/src/config/server.rs");
     let fields = source
         .lines()

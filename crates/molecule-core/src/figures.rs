@@ -49,6 +49,14 @@ pub const INLINE: u64 = crate::inbox::MAX_INLINE;
 /// The oldest message of a backlog.
 pub const OLDEST: Duration = crate::config::inbox::OLDEST;
 
+/// The time between checks whether the platform reaches the agent's server, and the first and the longest wait before another
+/// try where it does not.
+pub const REACH_CHECKS: (Duration, Duration, Duration) =
+    (crate::run::CHECK_EVERY, crate::run::FIRST_RETRY, crate::run::LAST_RETRY);
+
+/// How long an inbound secret stays good that was replaced.
+pub const SECRET_GOOD: Duration = crate::session::credential::REPLACED_GOOD;
+
 /// Returns the time without a good heartbeat after which the loop registers again.
 pub fn absence(dialect: Dialect) -> Duration {
     crate::run::absence(Some(dialect))

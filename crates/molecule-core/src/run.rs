@@ -35,6 +35,7 @@ use notes::Notes;
 use receive::LastBeat;
 use token_saves::TokenSaves;
 
+pub(crate) use deliveries::{CHECK_EVERY, FIRST_RETRY, LAST_RETRY};
 pub(crate) use doubts::STRIKES;
 pub use ended::Ended;
 pub(crate) use lanes::absence;

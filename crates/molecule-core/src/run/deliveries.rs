@@ -13,11 +13,11 @@ use crate::peer::CheckReachable;
 
 /// How long a server counts as reachable after the last proof: a check, or a call of the platform. The platform drops what it
 /// cannot deliver for 180 s, so a check is due before that.
-const CHECK_EVERY: Duration = Duration::from_secs(120);
+pub(crate) const CHECK_EVERY: Duration = Duration::from_secs(120);
 
 /// The first and the longest wait before a server that could not be reached is registered and checked again.
-const FIRST_RETRY: Duration = Duration::from_secs(60);
-const LAST_RETRY: Duration = Duration::from_secs(30 * 60);
+pub(crate) const FIRST_RETRY: Duration = Duration::from_secs(60);
+pub(crate) const LAST_RETRY: Duration = Duration::from_secs(30 * 60);
 
 /// The lane of the delivery.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ pub(crate) enum InboundState {
 }
 
 /// How long a replaced inbound secret stays good: the server keeps the one that it sends for so long (contract section 2.3).
-const REPLACED_GOOD: Duration = Duration::from_secs(300);
+pub(crate) const REPLACED_GOOD: Duration = Duration::from_secs(300);
 
 /// The most replaced secrets that are kept. Announcements that alternate must not make the list grow.
 const MOST_REPLACED: usize = 4;
