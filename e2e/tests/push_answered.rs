@@ -136,26 +136,3 @@ scenario!(what_an_agent_says_to_a_call_is_told_apart, [April, Current], |stage| 
     }
     assert_eq!(call("fine").reply().unwrap().texts(), ["fine"]);
 });
-
-scenario!(a_message_that_waited_in_the_feed_is_handled_before_others_are_pushed, [Current], |stage| {
-    let world = stage.world();
-    let (id, token) = world.workspace();
-    let agent = world.setup(&id).token(&token).build().unwrap();
-    agent.register().unwrap_or_else(|error| panic!("{error}"));
-    world.platform(|platform, now| platform.send_user_message(now, &id, "while it was stopped")).unwrap();
-    let handled = Log::default();
-    let log = handled.clone();
-    let running = agent.start_delivered(Delivery::Push(options(stage)), move |message| {
-        log.push(message.text().into_owned());
-        Ok(Some(Reply::text("here now")))
-    });
-    handled.wait_for_count("the message that waited", 1, |_| true);
-    world.wait_until("the answer to it", |platform| {
-        platform
-            .activity(&id)
-            .iter()
-            .any(|row| row.response_body.as_ref().is_some_and(|body| body["result"] == "here now"))
-    });
-    running.stop();
-    assert_eq!(handled.all(), ["while it was stopped"]);
-});

@@ -74,8 +74,7 @@ impl<F> OtherCalls for F where F: Fn(Request<Bytes>) -> Option<Response<Bytes>> 
 pub enum Delivery {
     /// The agent asks for them. It needs no port.
     Poll,
-    /// The platform sends them to the agent's server, and each is answered in the same exchange. What came into the feed before, while
-    /// the agent was stopped, is read from there once.
+    /// The platform sends them to the agent's server. Every message is answered in the same exchange.
     Push(ServerOptions),
     /// The platform sends them to the agent's server while it reaches it; while it does not, the agent asks for them.
     Auto(ServerOptions),

@@ -129,7 +129,10 @@ impl<H: Handler> A2aServe<H> for Agent {
             return self.run_agent_loop(shared(handler));
         };
         let server = start(self, options, Arc::clone(&handler), None, plan)?;
-        let ended = self.run_agent_loop(shared(handler));
+        let ended = match plan {
+            Plan::Auto => self.run_agent_loop(shared(handler)),
+            _ => self.run_heartbeat_loop(),
+        };
         stop_after(server, &ended);
         ended
     }
