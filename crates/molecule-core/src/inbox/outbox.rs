@@ -34,7 +34,7 @@ use flight::{Flight, Prepared};
 pub(crate) use item::{GIVEN_UP_AFTER, OutgoingReply, ReplyKey};
 use item::{Item, Recipient, State};
 use looks::Looks;
-use verdict::Verdict;
+use verdict::{RARELY, Verdict};
 
 /// The most replies on their way at once.
 const MAX_FLIGHTS: usize = 8;
@@ -107,16 +107,23 @@ impl Outbox {
         }
     }
 
-    /// Adds a reply that is in the journal, behind the others to its recipient. A reply that is here already is not
-    /// added again.
+    /// Adds a reply that is in the journal, behind the others to its recipient that have not arrived. A reply that is
+    /// here already is not added again.
     pub(crate) fn push(&mut self, cx: &Cx<'_>, reply: OutgoingReply) {
         let to = reply.recipient();
         let line = self.lines.entry(to.clone()).or_default();
         if line.iter().any(|item| item.key == reply.key) {
             return;
         }
-        line.push_back(Item::new(cx.now, reply));
-        if line.len() == 1 {
+        let at = line.iter().position(|item| item.may_have_arrived && item.state != State::InFlight);
+        let at = at.unwrap_or(line.len());
+        if at == 0
+            && let Some(Item { state: State::Ready(when), .. }) = line.front()
+        {
+            self.due.remove(&(*when, to.clone()));
+        }
+        line.insert(at, Item::new(cx.now, reply));
+        if at == 0 {
             self.first_changed(cx.now.mono, &to);
         }
     }
@@ -331,14 +338,10 @@ impl Outbox {
                 item.prepare(now, prepared);
                 self.first_changed(now, to);
             }
-            Verdict::Again { after, cap, why } => {
-                item.failures = item.failures.saturating_add(1);
-                if item.is_given_up(now) {
-                    return self.end(cx, to, 0, ReplyEnd::GivenUp(why));
-                }
-                let wait = backoff(cx, item.failures, cap).max(after.unwrap_or_default());
-                (item.state, item.why) = (State::Ready(now + wait), why);
-                self.first_changed(now, to);
+            Verdict::Again { after, cap, why } => self.try_again(cx, to, after, cap, why),
+            Verdict::MayHaveArrived(why) => {
+                item.may_have_arrived = true;
+                self.try_again(cx, to, None, RARELY, why);
             }
             Verdict::Doubt(why) => {
                 item.failures = item.failures.saturating_add(1);
@@ -399,6 +402,34 @@ impl Outbox {
         if at == 0 {
             self.first_changed(cx.now.mono, to);
         }
+    }
+
+    /// Plans another try of the first reply to a recipient, unless it has been tried for long enough.
+    fn try_again(&mut self, cx: &mut Cx<'_>, to: &Recipient, after: Option<Duration>, cap: Duration, why: String) {
+        let now = cx.now.mono;
+        let Some(item) = self.lines.get_mut(to).and_then(VecDeque::front_mut) else { return };
+        item.failures = item.failures.saturating_add(1);
+        if item.is_given_up(now) {
+            return self.end(cx, to, 0, ReplyEnd::GivenUp(why));
+        }
+        let wait = backoff(cx, item.failures, cap).max(after.unwrap_or_default());
+        (item.state, item.why) = (State::Ready(now + wait), why);
+        if item.may_have_arrived {
+            self.yield_first(to);
+        }
+        self.first_changed(now, to);
+    }
+
+    /// Moves the first reply to a recipient behind those that are sent sooner.
+    fn yield_first(&mut self, to: &Recipient) {
+        let Some(line) = self.lines.get_mut(to) else { return };
+        let Some(first) = line.pop_front() else { return };
+        let is_later = |item: &Item| match (item.state, first.state) {
+            (State::Ready(theirs), State::Ready(own)) => item.may_have_arrived && theirs > own,
+            _ => false,
+        };
+        let at = line.iter().position(is_later).unwrap_or(line.len());
+        line.insert(at, first);
     }
 
     /// Plans what follows for the first reply to a recipient.

@@ -70,6 +70,8 @@ pub(super) struct Item {
     pub(super) state: State,
     pub(super) mark: Option<Mark>,
     pub(super) failures: u32,
+    /// The peer may have the reply already, so the later ones to it go first.
+    pub(super) may_have_arrived: bool,
     /// How often the notice was sent in doubt.
     pub(super) doubts: u32,
     /// The last error, or why the notice may have arrived.
@@ -103,7 +105,20 @@ impl Item {
         let doubts = u32::from(mark.is_some());
         let why = mark.map_or("", |_| "the process ended while it was being sent").to_owned();
         let (since, age) = (reply.received_at, now.unix.since(reply.replied_at));
-        Self { key, content, since, words, state, mark, failures: 0, doubts, why, pushed_at: now.mono, age }
+        Self {
+            key,
+            content,
+            since,
+            words,
+            state,
+            mark,
+            failures: 0,
+            may_have_arrived: false,
+            doubts,
+            why,
+            pushed_at: now.mono,
+            age,
+        }
     }
 
     /// Takes the files of the reply, which are ready to be sent.

@@ -69,6 +69,49 @@ fn a_reply_to_a_peer_is_sent_again_under_the_same_id_until_it_is_taken() {
 }
 
 #[test]
+fn on_aprils_server_a_reply_that_may_have_arrived_holds_back_no_later_one() {
+    let mut world = World::new();
+    world.session.dialect = Some(Dialect::April);
+    let replies: Vec<_> = (1..=4).map(|number| world.to_peer(number, Reply::text("done"))).collect();
+    let unreachable = || Answer::error(502, "failed to reach workspace agent");
+    let sent = |world: &mut World| world.only_request(A2A)["params"]["message"]["messageId"].clone();
+    for reply in &replies[..3] {
+        world.push(reply.clone());
+        world.settle();
+        assert_eq!(sent(&mut world), reply.id.as_str(), "at once");
+        world.answer(A2A, unreachable());
+        world.settle();
+    }
+    // Each is tried again, and a new one that comes meanwhile waits for the one on its way alone.
+    world.run_until_request(A2A);
+    assert_ne!(sent(&mut world), replies[3].id.as_str());
+    world.push(replies[3].clone());
+    world.settle();
+    assert_eq!(world.count(A2A), 1, "one at a time");
+    world.answer(A2A, unreachable());
+    world.settle();
+    assert_eq!(sent(&mut world), replies[3].id.as_str());
+    // The time of the earlier ones comes while this one is on its way.
+    world.advance(secs(3));
+    world.settle();
+    assert_eq!(world.count(A2A), 1, "one at a time");
+    world.answer(A2A, Answer::json(200, json!({"result": {"parts": []}})));
+    world.settle();
+    assert_eq!(world.take_log(), ["record 4 ended delivered", "event 4 delivered"]);
+    let mut tries = std::collections::BTreeMap::new();
+    while !world.is_empty() {
+        world.run_until_request(A2A);
+        *tries.entry(sent(&mut world).to_string()).or_insert(0) += 1;
+        world.answer(A2A, unreachable());
+        world.settle();
+    }
+    let log = world.take_log();
+    assert_eq!(log.iter().filter(|line| line.contains("gave up") || line.contains("given up")).count(), 6, "{log:?}");
+    // 2, 4, … 2,048 s, then once an hour.
+    assert!(tries.len() == 3 && tries.values().all(|tries| (20..=60).contains(tries)), "{tries:?}");
+}
+
+#[test]
 fn a_refused_reply_ends_with_the_reason_and_the_next_one_goes_out() {
     let mut world = World::new();
     for number in [1, 2] {

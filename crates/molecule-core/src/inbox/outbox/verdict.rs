@@ -23,6 +23,9 @@ pub(super) enum Verdict {
         cap: Duration,
         why: String,
     },
+    /// The peer may have the reply already, and each try leaves a row in its feed: the reply is sent again rarely, and
+    /// the others to this peer do not wait for it.
+    MayHaveArrived(String),
     /// The notice may have arrived: the feed tells.
     Doubt(String),
     /// The files of the reply are ready to be sent.
@@ -34,8 +37,8 @@ pub(super) enum Verdict {
 /// The longest wait between two tries of a reply.
 const CAP: Duration = Duration::from_secs(300);
 
-/// The longest wait where each try leaves a row in the receiver's feed.
-const RARELY: Duration = Duration::from_secs(3600);
+/// The longest wait where a try is of little use soon, or leaves a row in the receiver's feed.
+pub(super) const RARELY: Duration = Duration::from_secs(3600);
 
 /// Judges the call that carried a reply to a peer.
 pub(super) fn of_call(called: Result<CallOutcome>, dialect: Option<Dialect>) -> Verdict {
@@ -56,7 +59,7 @@ pub(super) fn of_call(called: Result<CallOutcome>, dialect: Option<Dialect>) -> 
         | CallOutcome::NotEnrolled { retry_after } => again(retry_after, CAP),
         // April's server writes a row for each try: a peer that polls there has the reply already, and the others are
         // down.
-        CallOutcome::Unreachable if dialect == Some(Dialect::April) => again(None, RARELY),
+        CallOutcome::Unreachable if dialect == Some(Dialect::April) => Verdict::MayHaveArrived(why),
         CallOutcome::Unreachable => again(None, CAP),
         // Its budget is filled again within the hour, the day or the month.
         CallOutcome::OverBudget => again(None, RARELY),
@@ -143,6 +146,7 @@ mod tests {
             Verdict::Again { after, cap, .. } => {
                 format!("again after {:?} at most {}", after.map(|after| after.as_secs()), cap.as_secs())
             }
+            Verdict::MayHaveArrived(_) => "may have arrived".to_owned(),
             Verdict::Doubt(_) => "doubt".to_owned(),
             Verdict::Prepared(_) => "prepared".to_owned(),
             Verdict::Cancelled => "cancelled".to_owned(),
@@ -185,7 +189,7 @@ mod tests {
             assert_eq!(word(&of_call(Ok(outcome), Some(Dialect::Current))), expected, "{shown}");
         }
         let april = of_call(Ok(CallOutcome::Unreachable), Some(Dialect::April));
-        assert_eq!(word(&april), "again after None at most 3600");
+        assert_eq!(word(&april), "may have arrived");
     }
 
     #[test]
