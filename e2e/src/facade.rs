@@ -13,8 +13,8 @@ use molecule_core::proto::{
 };
 use molecule_core::{
     Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Event, Health,
-    InboundMessage, InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome, Reachability,
-    Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
+    InboundMessage, InboxListing, InboxOptions, Notice, OnPause, OriginHeader, PeerCall, PeerUrl, QueueOutcome,
+    Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report, Result, Timeouts, WaitFor,
 };
 use molecule_host::Storage;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
@@ -371,6 +371,10 @@ impl Agent {
 
     pub fn reply_to(&self, message: impl Into<ReplyHandle>, reply: impl Into<Reply>) -> Result<ReplyEnd> {
         call!(self, reply_to(message, reply))
+    }
+
+    pub fn inbox_entries(&self) -> Result<InboxListing> {
+        call!(self, inbox_entries())
     }
 
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>> {

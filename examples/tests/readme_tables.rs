@@ -178,6 +178,7 @@ fn the_defaults_are_those_of_the_code() {
                 size(figures::DEAD_LETTERS.1.try_into().unwrap()),
             ],
         ),
+        ("a message that its handler puts off", vec![hours(figures::PUT_OFF_AT_MOST)]),
         (
             "a reply",
             vec![

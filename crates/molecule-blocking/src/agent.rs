@@ -6,8 +6,8 @@ use bytes::Bytes;
 use molecule_core::endpoint::{self, CheckAccess, Endpoint};
 use molecule_core::machines::{
     Beat, Call, CallPeer, CheckReachable, DeadLetters, Delegate, DelegationOf, Delegations, DiscoverPeer, Download,
-    DownloadToMemory, Install, ListPeers, ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register, ReplyTo,
-    RetryDeadLetter, Wait,
+    DownloadToMemory, Install, ListInbox, ListPeers, ListPlugins, Notify, PluginTask, QueuedItem, Recover, Register,
+    ReplyTo, RetryDeadLetter, Wait,
 };
 use molecule_core::plugin::{Installed, InstalledPlugin, Plugin, Verification};
 use molecule_core::proto::{
@@ -15,9 +15,9 @@ use molecule_core::proto::{
     WorkspaceId,
 };
 use molecule_core::{
-    Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Health, Notice,
-    PeerCall, PeerUrl, QueueOutcome, Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle,
-    Report, Result, WaitFor,
+    Attachment, CallOutcome, DeadLetter, Delegation, DelegationView, DownloadTo, Downloaded, Ended, Health,
+    InboxListing, Notice, PeerCall, PeerUrl, QueueOutcome, Reachability, Recovered, Recovery, Registration, Reply,
+    ReplyEnd, ReplyHandle, Report, Result, WaitFor,
 };
 use molecule_host::{Host, SharedSession, Stopper};
 
@@ -195,6 +195,16 @@ impl Agent {
     /// [`ReplyEnd`].
     pub fn reply_to(&self, message: impl Into<ReplyHandle>, reply: impl Into<Reply>) -> Result<ReplyEnd> {
         self.driver.call(ReplyTo::new(message, reply)?)
+    }
+
+    /// Lists what is in the inbox: messages that wait, are being handled, are offered again, wait for a reply, or are dead letters. It
+    /// reads the journal in the agent's store and the newest 500 rows of the feed (section 12), takes no lock, and works beside a running
+    /// loop. What the feed would tell is missing if it cannot be read, and the listing says why.
+    ///
+    /// # Errors
+    /// `Storage` if the store cannot be read.
+    pub fn inbox_entries(&self) -> Result<InboxListing> {
+        self.driver.call(ListInbox::new())
     }
 
     /// Lists the messages that the handler could not handle, the oldest first: each attempt to handle them failed. They are read from the

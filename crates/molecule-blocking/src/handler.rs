@@ -29,7 +29,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     /// The message could not be handled. It is offered again later, as after a panic, and is a dead letter after too
-    /// many attempts.
+    /// many attempts. A [`TryAgain`](crate::TryAgain) counts as no attempt.
     fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, Self::Error>;
 }
 

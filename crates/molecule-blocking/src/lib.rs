@@ -90,10 +90,11 @@ pub use molecule_core::proto::{
 pub use molecule_core::unpack::{Progress, SkippedLinks};
 pub use molecule_core::{
     Attachment, AttachmentKind, Backlog, CallOutcome, Counters, DeadLetter, Delegation, DelegationEnd, DelegationView,
-    Dialect, DownloadTo, Downloaded, Ended, Error, ErrorKind, Event, Health, InboundMessage, InboxOptions, Intervals,
-    Lane, Notice, OnPause, OriginHeader, OutgoingFile, PeerCall, PeerUrl, Plan, PlatformKind, Proxy, PushState,
-    QueueOutcome, ReachFailure, Reachability, Recovered, Recovery, Registration, Reply, ReplyEnd, ReplyHandle, Report,
-    Result, Route, Sender, Timeouts, TokenUse, Transport, WaitFor, python_idempotency_key,
+    Dialect, DownloadTo, Downloaded, Ended, Error, ErrorKind, Event, Health, InboundMessage, InboxEntry, InboxListing,
+    InboxOptions, InboxState, Intervals, Lane, Notice, OnPause, OriginHeader, OutgoingFile, PeerCall, PeerUrl, Plan,
+    PlatformKind, Proxy, PushState, QueueOutcome, ReachFailure, Reachability, Recovered, Recovery, Registration, Reply,
+    ReplyEnd, ReplyHandle, Report, Result, Route, Sender, Timeouts, TokenUse, Transport, TryAgain, WaitFor,
+    python_idempotency_key,
 };
 pub use molecule_host::{Stopper, Storage, Store, StoreError, install_limits_from_env};
 

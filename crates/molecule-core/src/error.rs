@@ -351,6 +351,10 @@ impl Error {
                 return Self::new(ErrorKind::Handler, operation, format!("the handler {what}{detail}"))
                     .with_source(source);
             }
+            FaultKind::TryAgain => {
+                let cause = format!("the handler asks for another try{detail}");
+                return Self::new(ErrorKind::Handler, operation, cause).with_source(source).retryable(true);
+            }
             FaultKind::Cancelled => return Self::cancelled(operation),
         };
         Self::new(error_kind, operation, cause).remedy(remedy).with_source(source)
@@ -359,6 +363,37 @@ impl Error {
     /// Returns the cause, without operation and remedy.
     pub(crate) fn cause(&self) -> &str {
         &self.0.cause
+    }
+
+    /// Returns the sentence without the remedy, for a program that names one in its own words.
+    pub fn what_failed(&self) -> String {
+        let mut sentence = String::new();
+        // A text takes whatever is written to it.
+        let _ = self.write_what_failed(&mut Printable::line(&mut sentence));
+        sentence
+    }
+
+    /// Returns what can be done about the error, in the words of the Rust API; the last part of the sentence.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.0.remedy.as_deref()
+    }
+
+    fn write_what_failed(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let inner = &self.0;
+        write!(f, "{} failed: {}", inner.operation, inner.cause)?;
+        if let Some(message) = &inner.server_message {
+            write!(f, " ({message})")?;
+        }
+        if inner.attempts > 1 {
+            write!(f, ", after {} requests", inner.attempts)?;
+        }
+        if let Some(install) = &inner.install {
+            write!(f, "; {install}")?;
+        }
+        if let Some(also) = &inner.also {
+            write!(f, "; and then: {also}")?;
+        }
+        Ok(())
     }
 
     /// Returns the kind of the error.
@@ -452,19 +487,7 @@ impl fmt::Display for Error {
         let inner = &self.0;
         // Paths, names of plugins and errors of other libraries are untrusted text too.
         let mut f = Printable::line(f);
-        write!(f, "{} failed: {}", inner.operation, inner.cause)?;
-        if let Some(message) = &inner.server_message {
-            write!(f, " ({message})")?;
-        }
-        if inner.attempts > 1 {
-            write!(f, ", after {} requests", inner.attempts)?;
-        }
-        if let Some(install) = &inner.install {
-            write!(f, "; {install}")?;
-        }
-        if let Some(also) = &inner.also {
-            write!(f, "; and then: {also}")?;
-        }
+        self.write_what_failed(&mut f)?;
         if let Some(remedy) = &inner.remedy {
             write!(f, "; {remedy}")?;
         }

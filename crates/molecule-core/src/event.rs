@@ -111,7 +111,18 @@ pub enum Event {
         /// The error, in a sentence.
         error: String,
     },
-    /// A message is offered no more, since every attempt to handle it failed. It is kept: `dead_letters` lists it, and
+    /// The handler asked to be offered the message again ([`TryAgain`](crate::TryAgain)).
+    #[non_exhaustive]
+    PutOff {
+        /// The row of the message.
+        message: ActivityId,
+        /// How long it waits.
+        #[serde(rename = "wait_secs", serialize_with = "seconds")]
+        wait: Duration,
+        /// Why, in a clause.
+        why: String,
+    },
+    /// A message is offered no more: every attempt to handle it failed, or it was put off for too long. It is kept: `dead_letters` lists it, and
     /// `retry_dead_letter` offers it again.
     #[non_exhaustive]
     DeadLetter {
@@ -167,7 +178,8 @@ impl Event {
             | Self::InboundSecretChanged
             | Self::PushReachable
             | Self::PluginProgress { .. }
-            | Self::PluginSetup(_) => false,
+            | Self::PluginSetup(_)
+            | Self::PutOff { .. } => false,
         }
     }
 }
@@ -210,6 +222,9 @@ impl fmt::Display for Event {
             Self::PluginSetup(plugin) => write!(f, "plugin {plugin}: setup.sh is run"),
             Self::HandlerFailed { message, attempt, error } => {
                 write!(f, "attempt {attempt} to handle message {message} failed: {error}")
+            }
+            Self::PutOff { message, wait, why } => {
+                write!(f, "message {message} is offered again in {:.1} s: {why}", wait.as_secs_f64())
             }
             Self::DeadLetter { message, attempts, why } => {
                 write!(f, "message {message} is a dead letter after {attempts} attempts: {why}")

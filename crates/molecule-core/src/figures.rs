@@ -27,6 +27,8 @@ pub const WINDOWS_HELD: u32 = crate::run::WINDOWS_HELD;
 pub const DOWNLOAD: Duration = crate::plugin::DOWNLOAD;
 /// The first wait before a message is offered again, and the longest one.
 pub const HANDLER_BACKOFF: (Duration, Duration) = (crate::call::retry::BASE, crate::inbox::MAX_BACKOFF);
+/// How long after its handler's first wish for another try a message is a dead letter.
+pub const PUT_OFF_AT_MOST: Duration = crate::inbox::PUT_OFF_AT_MOST;
 /// The most messages that wait for the handler.
 pub const WAITING: usize = crate::inbox::MAX_WAITING;
 /// The most dead letters, and the most bytes of them.

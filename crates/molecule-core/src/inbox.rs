@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 mod dead_letters;
 mod download;
+mod entries;
 mod failures;
 pub(crate) mod feed;
 pub(crate) mod file_name;
@@ -26,6 +27,7 @@ mod send_files;
 mod send_reply;
 mod sender;
 mod stored_reply;
+mod try_again;
 mod uploads;
 pub(crate) mod watch;
 mod work;
@@ -33,6 +35,7 @@ mod work;
 pub use attachment::{Attachment, AttachmentKind, OutgoingFile};
 pub use dead_letters::{DeadLetter, DeadLetters, RetryDeadLetter};
 pub use download::{Download, DownloadTo, DownloadToMemory, Downloaded};
+pub use entries::{InboxEntry, InboxListing, InboxState, ListInbox};
 pub(crate) use file_name::LONGEST as LONGEST_FILE_NAME;
 pub use message::InboundMessage;
 pub(crate) use notice::{LONGEST_NOTICE, MOST_FILES};
@@ -45,7 +48,8 @@ pub use reply_to::ReplyTo;
 pub(crate) use send_files::MAX_INLINE;
 pub use sender::{PlatformKind, Sender};
 pub(crate) use stored_reply::MOST_HOPS;
-pub(crate) use work::{MAX_BACKOFF, MAX_WAITING};
+pub use try_again::TryAgain;
+pub(crate) use work::{MAX_BACKOFF, MAX_WAITING, PUT_OFF_AT_MOST};
 
 use std::time::Duration;
 

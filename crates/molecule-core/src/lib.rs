@@ -141,8 +141,8 @@ pub use delegation::{Delegation, DelegationEnd, DelegationView, python_idempoten
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Lane, ReplyEnd};
 pub use inbox::{
-    Attachment, AttachmentKind, DeadLetter, DownloadTo, Downloaded, InboundMessage, Notice, OutgoingFile, PlatformKind,
-    Reply, ReplyHandle, Sender,
+    Attachment, AttachmentKind, DeadLetter, DownloadTo, Downloaded, InboundMessage, InboxEntry, InboxListing,
+    InboxState, Notice, OutgoingFile, PlatformKind, Reply, ReplyHandle, Sender, TryAgain,
 };
 pub use life::recover::{Recovered, Recovery};
 pub use life::register::{Registration, TokenUse};

@@ -12,7 +12,7 @@ pub use crate::inbound::{Admission, Answer, Caller, Inbound, InboundCall, LookUp
 pub use crate::inbox::file_name::cleaned as safe_file_name;
 // The journal of the inbox is no machine: it is listed for its fuzz target.
 pub use crate::inbox::journal::{Damaged, Journal};
-pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, Notify, ReplyTo, RetryDeadLetter};
+pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, ListInbox, Notify, ReplyTo, RetryDeadLetter};
 pub use crate::life::beat::Beat;
 pub use crate::life::recover::Recover;
 pub use crate::life::register::Register;

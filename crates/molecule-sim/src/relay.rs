@@ -238,6 +238,7 @@ fn faulty(kind: FaultKind) -> DispatchFault {
         | FaultKind::Locked
         | FaultKind::Handler
         | FaultKind::HandlerPanicked
+        | FaultKind::TryAgain
         | FaultKind::Cancelled => DispatchFault::Connect(None),
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn may_repeat_fault(fault: &Fault, repeat: Repeat) -> bool {
         | FaultKind::Locked
         | FaultKind::Handler
         | FaultKind::HandlerPanicked
+        | FaultKind::TryAgain
         | FaultKind::Cancelled => false,
     };
     passing && (fault.sent == Sent::No || repeat == Repeat::Always)

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::effect::Outcome;
 use crate::error::fault::{Fault, FaultKind, Sent};
-use crate::inbox::{InboundMessage, Reply};
+use crate::inbox::{InboundMessage, Reply, TryAgain};
 use crate::printable;
 
 /// The most characters of a handler's error, or of its panic, that a fault holds.
@@ -47,7 +47,17 @@ impl Handle {
         match result {
             Ok(Some(reply)) if reply.is_later() => Outcome::Handled(Handled::Later),
             Ok(reply) => Outcome::Handled(Handled::Reply(reply)),
-            Err(error) => failed(Sent::Maybe, FaultKind::Handler, text_of(&*error.into())),
+            Err(error) => {
+                let error = error.into();
+                match error.downcast_ref::<TryAgain>() {
+                    Some(TryAgain { wait, .. }) => {
+                        let why = text_of(&*error).finish().unwrap_or_default();
+                        let asked = TryAgain { why, wait: *wait };
+                        Outcome::Failed(Fault::with_source(Sent::Maybe, FaultKind::TryAgain, asked))
+                    }
+                    None => failed(Sent::Maybe, FaultKind::Handler, text_of(&*error)),
+                }
+            }
         }
     }
 
@@ -134,6 +144,7 @@ impl fmt::Write for Bounded {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::panic::panic_any;
+    use std::time::Duration;
 
     use super::*;
 
@@ -154,6 +165,21 @@ mod tests {
         assert_eq!(of_error(&"x".repeat(4 << 20)), "x".repeat(MAX_TEXT));
         assert_eq!(of_error(&"é".repeat(MAX_TEXT + 1)), "é".repeat(MAX_TEXT));
         assert_eq!(fault(Handle::returned(Err(" "))).2, None);
+    }
+
+    #[test]
+    fn a_wish_for_another_try_is_no_failure() {
+        let wait = Duration::from_secs(7);
+        let Outcome::Failed(fault) = Handle::returned(Err(TryAgain::new("no\nmodel").after(wait))) else { panic!() };
+        assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::TryAgain));
+        let asked = fault.source.unwrap().downcast::<TryAgain>().unwrap();
+        assert_eq!((asked.to_string(), asked.wait), ("no\\nmodel".to_owned(), wait));
+        let boxed: Box<dyn StdError + Send + Sync> = TryAgain::new("x").into();
+        assert_eq!(fault_kind(Handle::returned(Err(boxed))), FaultKind::TryAgain);
+    }
+
+    fn fault_kind(outcome: Outcome) -> FaultKind {
+        fault(outcome).1
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub enum FaultKind {
     Handler,
     /// The application's handler panicked; the source is its text.
     HandlerPanicked,
+    /// The application's handler asks to be offered the message again; the source is its [`TryAgain`](crate::TryAgain).
+    TryAgain,
     /// The effect was cancelled.
     Cancelled,
 }

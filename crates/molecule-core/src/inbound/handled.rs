@@ -35,8 +35,10 @@ impl Work {
                 let completes_task = reply.is_some_and(|reply| reply.is_completing_task());
                 self.answer(cx, key, Vec::new(), Map::new(), completes_task);
             }
-            Err(fault) if fault.sent == Sent::No || fault.kind == FaultKind::Cancelled => {
-                // The handler was not called, or was dropped half-way: nothing came of the message.
+            Err(fault)
+                if fault.sent == Sent::No || matches!(fault.kind, FaultKind::Cancelled | FaultKind::TryAgain) =>
+            {
+                // The handler was not called, was dropped half-way, or has put the message off: nothing came of it.
                 let error = Error::from_fault(HANDLE, fault);
                 self.turns.push_back(Turn::Event(Event::Warning(error.to_string())));
                 self.release_busy(cx, key);

@@ -70,6 +70,17 @@ pub(crate) struct Attempts {
     pub(crate) begun: u32,
     /// The number of the last attempt whose handler failed.
     pub(crate) failed: u32,
+    /// The handler's wishes for another try, which count as no attempts.
+    pub(crate) put_off: Option<PutOff>,
+}
+
+/// The wishes of a handler to be offered a message again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PutOff {
+    /// When the first one came, by this machine's clock.
+    pub(crate) since: UnixTime,
+    /// How many came.
+    pub(crate) times: u32,
 }
 
 impl Attempts {
@@ -267,6 +278,16 @@ impl Journal {
     /// The attempts to handle a message that is not done.
     pub(crate) fn attempts(&self, row: &ActivityId) -> Attempts {
         self.state.attempts.get(Key::of_row(row)).copied().unwrap_or_default()
+    }
+
+    /// The messages that were offered to the handler and are not done, in the order of their first attempts.
+    pub(crate) fn attempted(&self) -> impl Iterator<Item = (ActivityId, Attempts)> {
+        self.state.attempts.iter().map(|(key, attempts)| (key.row(), *attempts))
+    }
+
+    /// The messages whose replies are put off, with where these go.
+    pub(crate) fn put_off_replies(&self) -> impl Iterator<Item = (ActivityId, &StoredReply)> {
+        self.state.later.iter().map(|(key, reply)| (key.row(), reply))
     }
 
     /// Returns whether the row needs nothing from the feed: it was handled, or is a dead letter.

@@ -34,6 +34,9 @@ pub(crate) const MAX_WAITING: usize = 1_000;
 /// The longest wait before a message is offered again.
 pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
 
+/// How long after its handler's first wish for another try a message is a dead letter.
+pub(crate) const PUT_OFF_AT_MOST: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a loop that ends at once waits for the write that is under way: half of the time in which it must end.
 const LAST_WRITE: Duration = Duration::from_millis(50);
 

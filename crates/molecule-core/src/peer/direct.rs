@@ -139,6 +139,7 @@ pub(super) fn failed(fault: Fault) -> Direct {
         | FaultKind::File
         | FaultKind::Handler
         | FaultKind::HandlerPanicked
+        | FaultKind::TryAgain
         | FaultKind::Locked => {
             (ErrorKind::Interrupted, "the connection to the peer broke before its answer was complete")
         }

@@ -27,6 +27,8 @@ pub(crate) enum Record {
     Begun { row: ActivityId, attempt: u32 },
     /// The attempt was given up, because the agent stops. It does not count.
     Interrupted { row: ActivityId, attempt: u32 },
+    /// The handler asked for another try, for the time that `times` says. The attempt does not count.
+    PutOff { row: ActivityId, attempt: u32, since: UnixTime, times: u32 },
     /// The handler failed.
     Failed { row: ActivityId, attempt: u32, why: String },
     /// The message was handled. `message_id` is the text by which another row of the same message is told, the message's
@@ -102,9 +104,11 @@ impl Record {
     pub(super) fn durability(&self) -> Durability {
         match self {
             Self::Begun { attempt: 2.., .. } => Durability::Sync,
-            Self::Begun { .. } | Self::Interrupted { .. } | Self::Failed { .. } | Self::ReplyEnded { .. } => {
-                Durability::None
-            }
+            Self::Begun { .. }
+            | Self::Interrupted { .. }
+            | Self::PutOff { .. }
+            | Self::Failed { .. }
+            | Self::ReplyEnded { .. } => Durability::None,
             Self::Started { .. }
             | Self::Handled { .. }
             | Self::Reply { .. }

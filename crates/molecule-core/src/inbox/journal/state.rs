@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molecule_proto::{ActivityId, UnixTime};
 
 use super::record::{HandlerReply, Record};
-use super::{Attempts, StoredLetter, UnsentReply};
+use super::{Attempts, PutOff, StoredLetter, UnsentReply};
 use crate::inbox::feed::Position;
 use crate::inbox::stored_reply::StoredReply;
 use crate::session::key::Key;
@@ -82,12 +82,20 @@ impl State {
                 }
             }
             Record::Interrupted { row, attempt } => self.interrupted(&row, attempt),
+            Record::PutOff { row, attempt, since, times } => {
+                if self.is_open(&row) {
+                    let attempts = self.attempts.get(Key::of_row(&row)).copied().unwrap_or_default();
+                    let put_off = Some(PutOff { since, times });
+                    self.attempts.insert(Key::of_row(&row), Attempts { put_off, ..attempts });
+                    self.interrupted(&row, attempt);
+                }
+            }
             Record::Failed { row, attempt, why: _ } => {
                 // It also says that the attempt began.
                 if self.is_open(&row) {
-                    let Attempts { begun, failed } = self.attempts.get(Key::of_row(&row)).copied().unwrap_or_default();
-                    let attempts = Attempts { begun: begun.max(attempt), failed: failed.max(attempt) };
-                    self.attempts.insert(Key::of_row(&row), attempts);
+                    let before = self.attempts.get(Key::of_row(&row)).copied().unwrap_or_default();
+                    let (begun, failed) = (before.begun.max(attempt), before.failed.max(attempt));
+                    self.attempts.insert(Key::of_row(&row), Attempts { begun, failed, ..before });
                 }
             }
             Record::Handled { row, message_id, reply } => {
@@ -172,7 +180,7 @@ impl State {
         // An attempt that has failed counts, whatever is said of it later.
         if attempts.begun == attempt && attempts.failed < attempt {
             attempts.begun = attempt.saturating_sub(1);
-            if attempts.begun == 0 {
+            if attempts.begun == 0 && attempts.put_off.is_none() {
                 self.attempts.remove(key);
             }
         }
@@ -248,6 +256,8 @@ impl State {
             records.push(Record::Begun { row: row.clone(), attempt: attempts.begun });
             let failed = (attempts.failed > 0).then(|| Record::failed(&row, attempts.failed, ""));
             records.extend(failed);
+            let put_off = |PutOff { since, times }| Record::PutOff { row, attempt: 0, since, times };
+            records.extend(attempts.put_off.map(put_off));
         }
         records.extend(self.cursor.clone().map(|position| Record::Cursor { position }));
         records

@@ -65,6 +65,9 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (0i64..1_000).prop_map(|at| Record::Started { at: UnixTime::from_secs(at) }),
         6 => (number(), 1u32..5).prop_map(|(n, attempt)| Record::Begun { row: row(n), attempt }),
         2 => (number(), 1u32..5).prop_map(|(n, attempt)| Record::Interrupted { row: row(n), attempt }),
+        2 => (number(), 0u32..5, 1u32..4).prop_map(|(n, attempt, times)| {
+            Record::PutOff { row: row(n), attempt, since: UnixTime::from_secs(3), times }
+        }),
         3 => (number(), 1u32..5, text()).prop_map(|(n, attempt, why)| Record::failed(&row(n), attempt, &why)),
         6 => (number(), handlers()).prop_map(|(n, reply)| handled(n, reply)),
         2 => (number(), number()).prop_map(|(at, name)| {
@@ -317,7 +320,7 @@ fn a_record_of_a_later_version_is_skipped() {
     line::write(&mut content, br#"{"folded":{"row":"x"}}"#);
     line::write(&mut content, br#"{"begun":{"row":"00000000-0000-4000-8000-000000000001","attempt":2,"mood":"new"}}"#);
     let journal = read(&content);
-    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 2, failed: 0 });
+    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 2, failed: 0, put_off: None });
 }
 
 #[test]
@@ -325,13 +328,13 @@ fn an_attempt_that_never_ended_counts_and_one_that_a_stop_ended_does_not() {
     let mut journal = Journal::started(UnixTime::from_secs(1));
     journal.record(Record::Begun { row: row(1), attempt: 1 });
     let content = journal.batch().unwrap().0;
-    assert_eq!(read(&content).attempts(&row(1)), Attempts { begun: 1, failed: 0 });
+    assert_eq!(read(&content).attempts(&row(1)), Attempts { begun: 1, failed: 0, put_off: None });
     journal.record(Record::failed(&row(1), 1, "panicked"));
     journal.record(Record::Interrupted { row: row(1), attempt: 1 });
     journal.record(Record::Begun { row: row(1), attempt: 2 });
-    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 2, failed: 1 });
+    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 2, failed: 1, put_off: None });
     journal.record(Record::Interrupted { row: row(1), attempt: 2 });
-    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 1, failed: 1 });
+    assert_eq!(journal.attempts(&row(1)), Attempts { begun: 1, failed: 1, put_off: None });
     journal.record(handled(1, HandlerReply::None));
     assert_eq!(journal.attempts(&row(1)), Attempts::default());
     journal.record(Record::Begun { row: row(1), attempt: 2 });

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use molecule_proto::{ActivityId, Time};
 
-use super::{AfterSave, Attempt, MAX_BACKOFF, Work};
+use super::{AfterSave, Attempt, MAX_BACKOFF, PUT_OFF_AT_MOST, Work};
 use crate::call::retry;
 use crate::effect::{Effect, Fault, FaultKind, Handle, Handled, Sent};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::inbox::journal::{HandlerReply, Record};
+use crate::inbox::journal::{HandlerReply, PutOff, Record};
 use crate::inbox::message::InboundMessage;
 use crate::inbox::outbox::OutgoingReply;
 use crate::inbox::reply::Reply;
 use crate::inbox::stored_reply::StoredReply;
+use crate::inbox::try_again::TryAgain;
 use crate::machine::{Cx, Step};
 use crate::session::claims::Pushed;
 
@@ -24,7 +25,16 @@ const NOT_CALLED: Duration = Duration::from_secs(1);
 /// The wait before a message is looked at again that a push handles meanwhile.
 const PUSHED: Duration = Duration::from_secs(1);
 
+/// The longest wait that a handler may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
 const HANDLE: &str = "handle a message";
+
+/// Returns the wait before a message is offered again, after so many earlier waits.
+fn backoff(cx: &mut Cx<'_>, before: u32) -> Duration {
+    let doubled = retry::BASE.saturating_mul(1 << before.min(10)).min(MAX_BACKOFF);
+    retry::jitter(&mut cx.session.rng, doubled / 2, doubled)
+}
 
 impl Work {
     pub(super) fn ready_at(&self, cx: &Cx<'_>) -> Option<Time> {
@@ -134,6 +144,9 @@ impl Work {
             let error = Error::from_fault(HANDLE, fault);
             return self.events.push_back(Event::Warning(error.to_string()));
         }
+        if fault.kind == FaultKind::TryAgain {
+            return self.put_off(cx, attempt, fault);
+        }
         let error = Error::from_fault(HANDLE, fault);
         let (message, number) = (&attempt.message, attempt.number);
         self.events.push_back(Event::HandlerFailed {
@@ -144,11 +157,32 @@ impl Work {
         if number >= self.options.attempts {
             return self.bury(cx, message, number, &error.to_string());
         }
-        let doubled = retry::BASE.saturating_mul(1 << (number - 1).min(10)).min(MAX_BACKOFF);
-        let wait = retry::jitter(&mut cx.session.rng, doubled / 2, doubled);
+        let wait = backoff(cx, number - 1);
         self.schedule.acquit(message.id());
         self.schedule.put_off(message.id(), cx.now.mono + wait);
         self.journal.record(Record::failed(message.id(), number, &error.to_string()));
+    }
+
+    /// Offers a message again later, as its handler wishes. The attempt does not count; that it is not put off for ever
+    /// is a matter of time.
+    fn put_off(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, fault: Fault) {
+        let asked = fault.source.as_deref().and_then(|source| source.downcast_ref::<TryAgain>());
+        let asked = asked.map_or(Duration::ZERO, |asked| asked.wait.min(LONGEST_ASKED));
+        let error = Error::from_fault(HANDLE, fault);
+        let (message, number) = (&attempt.message, attempt.number);
+        let PutOff { since, times } =
+            self.journal.attempts(message.id()).put_off.unwrap_or(PutOff { since: cx.now.unix, times: 0 });
+        let hours = PUT_OFF_AT_MOST.as_secs() / 3600;
+        if cx.now.unix.since(since) >= PUT_OFF_AT_MOST {
+            let why = format!("{}, and has for {hours} h", error.cause());
+            return self.bury(cx, message, number, &why);
+        }
+        let wait = backoff(cx, times).max(asked);
+        self.events.push_back(Event::PutOff { message: message.id().clone(), wait, why: error.cause().to_owned() });
+        self.schedule.acquit(message.id());
+        self.schedule.put_off(message.id(), cx.now.mono + wait);
+        let (row, times) = (message.id().clone(), times.saturating_add(1));
+        self.journal.record(Record::PutOff { row, attempt: number, since, times });
     }
 
     /// Keeps a message that the handler could not handle as a dead letter.
