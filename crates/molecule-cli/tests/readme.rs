@@ -8,20 +8,11 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::pages::{commands, files};
 use common::{World, terminate, told};
 use molecule_platform::Dialect;
 
 const README: &str = include_str!("../README.md");
-
-/// The fences of this kind.
-fn fences(kind: &str) -> impl Iterator<Item = &'static str> {
-    let parts = README.split("\n```").skip(1).step_by(2);
-    parts.filter_map(move |part| part.strip_prefix(kind)?.strip_prefix('\n'))
-}
-
-fn commands() -> Vec<&'static str> {
-    fences("console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")).collect()
-}
 
 /// A shell in the workspace's directory that finds the program, with the variables that the README exports.
 fn shell(world: &World, command: &str) -> Command {
@@ -43,9 +34,11 @@ fn shell(world: &World, command: &str) -> Command {
 fn the_readmes_commands_do_what_it_says() {
     let world = World::new(Dialect::Current, "readme");
     std::fs::create_dir_all(&world.home).unwrap();
-    std::fs::write(world.home.join("handler.py"), fences("python").next().unwrap()).unwrap();
+    for (name, text) in files(README) {
+        std::fs::write(world.home.join(name), text).unwrap();
+    }
     let (mut run, mut ran) = (0, 0);
-    for command in commands() {
+    for command in commands(README) {
         if command.starts_with("export ") {
             continue;
         }

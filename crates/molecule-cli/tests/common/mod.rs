@@ -1,6 +1,9 @@
 //! A platform with a workspace, and the program as an agent of it.
 #![allow(dead_code)] // Not each test that has this module uses all of it.
 
+#[cfg(unix)]
+pub(crate) mod pages;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -33,11 +36,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(dialect: Dialect, name: &str) -> Self {
-        let server = serve(Platform::new(Config::new(dialect)), "127.0.0.1:0").unwrap();
+        Self::of(Config::new(dialect), name)
+    }
+
+    /// A world whose platform has these options.
+    pub(crate) fn of(config: Config, name: &str) -> Self {
+        let dialect = config.dialect;
+        let server = serve(Platform::new(config), "127.0.0.1:0").unwrap();
         let (id, token) = server.with(|platform, now| platform.create_workspace(now, "mine"));
         let home =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}-{dialect:?}-{}", std::process::id()));
         Self { server, id, token: token.expose().to_owned(), home }
+    }
+
+    /// The token that the platform showed to the workspace's owner.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The program with these arguments, and with the workspace's variables.
