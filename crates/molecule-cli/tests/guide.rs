@@ -19,6 +19,8 @@ use sha2::Sha256;
 
 const PYTHON: &str = include_str!("../../../docs/agents/python.md");
 const NODE: &str = include_str!("../../../docs/agents/node.md");
+const FIRST: &str = include_str!("../../../docs/agents/README.md");
+const README: &str = include_str!("../README.md");
 const SHELL: &str = include_str!("../../../docs/agents/shell.md");
 const CLAUDE_CODE: &str = include_str!("../../../docs/agents/claude-code.md");
 const CODEX: &str = include_str!("../../../docs/agents/codex.md");
@@ -263,5 +265,34 @@ fn a_coding_agent_answers_what_is_on_its_stdin() {
         let command = format!("molecule run --per-message --jobs 2 -- sh {program}.sh");
         talk(&mut reader, &command, "what is new?", "I read: what is new?");
         reader.ends(&["claude mcp add", "codex mcp add", "molecule register"]);
+    }
+}
+
+/// The first cells of the table with this head, without their backquotes.
+fn keys(page: &str, head: &str) -> Vec<String> {
+    let (_, behind) = page.split_once(&format!("\n{head}\n")).unwrap_or_else(|| panic!("no table {head:?}"));
+    let rows = behind.lines().skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_key_of_a_line_is_described() {
+    let mut reader = reader("guide-lines", FIRST);
+    // It shows what it reads.
+    let agent =
+        reader.starts_agent_as("molecule run --echo", "molecule run -- sh -c 'head -n 1 >&2; exec cat >/dev/null'");
+    reader.world.write("hello");
+    let shown = agent.wait_until_it_says("| {");
+    let line = shown.split_once("| ").unwrap().1;
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut written: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
+    written.sort();
+    let shown = common::pages::blocks(FIRST).into_iter().find(|(kind, _)| *kind == "json").unwrap().1;
+    let shown: serde_json::Value = serde_json::from_str(shown).unwrap();
+    assert_eq!(shown.as_object().unwrap().keys().cloned().collect::<Vec<_>>(), written, "the example on the page");
+    for page in [FIRST, README] {
+        let mut told = keys(page, "| in | |");
+        told.sort();
+        assert_eq!(told, written);
     }
 }

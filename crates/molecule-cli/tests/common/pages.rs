@@ -166,12 +166,12 @@ impl Running {
         Self { command: command.to_owned(), child, lines }
     }
 
-    /// Waits until a line of stderr holds this.
-    pub(crate) fn wait_until_it_says(&self, part: &str) {
+    /// Waits until a line of stderr holds this, and returns the line.
+    pub(crate) fn wait_until_it_says(&self, part: &str) -> String {
         let mut heard = Vec::new();
         loop {
             match self.lines.recv_timeout(super::LONG) {
-                Ok(line) if line.contains(part) => return,
+                Ok(line) if line.contains(part) => return line,
                 Ok(line) => heard.push(line),
                 Err(error) => panic!("{}: {error} before {part:?}: {heard:#?}", self.command),
             }
