@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use molecule_proto::form::{FormEvent, FormReader};
 use molecule_proto::{
     A2aAnswer, A2aRefusal, ActivityRow, AgentCard, ConnectionAnswer, CreateWorkspace, CreatedWorkspace, DelegateAnswer,
     DelegationRow, ErrorBody, EventReader, HeartbeatAnswer, HeartbeatRequest, Message, MintedToken, Peer, PluginName,
@@ -73,9 +74,40 @@ fn events(bytes: &[u8]) {
     assert_eq!(events, in_pieces);
 }
 
+/// What a form says, read in pieces of this size: its events, with the contents of each part joined.
+fn form(bytes: &[u8], size: usize) -> Option<Vec<FormEvent>> {
+    let kind = http::HeaderValue::from_static("multipart/form-data; boundary=x");
+    let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
+    let mut form = FormReader::of(&headers).expect("it announces a form");
+    let (mut events, mut content) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(size) {
+        form.push(piece);
+        while let Some(event) = form.read().ok()? {
+            match event {
+                FormEvent::Content(bytes) => content.extend_from_slice(&bytes),
+                FormEvent::Over => return Some(events),
+                event => {
+                    events.push(FormEvent::Content(std::mem::take(&mut content).into()));
+                    events.push(event);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// A form is the same in pieces of any size, unless it is refused for what may still come.
+fn forms(bytes: &[u8]) {
+    let whole = form(bytes, bytes.len().max(1));
+    for size in [1, 3, 64] {
+        assert_eq!(form(bytes, size), whole, "in pieces of {size}");
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
     strangers(bytes);
     events(bytes);
+    forms(bytes);
     round_trip::<AgentCard>(bytes);
     round_trip::<ConnectionAnswer>(bytes);
     round_trip::<CreateWorkspace>(bytes);

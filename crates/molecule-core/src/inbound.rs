@@ -17,6 +17,7 @@ mod answers;
 mod call;
 mod card;
 mod handled;
+mod ingest;
 mod legacy;
 mod looks;
 mod open;
@@ -32,6 +33,7 @@ mod work;
 pub use admit::{Admission, Caller};
 pub use answer::{Answer, Refusal};
 pub use call::InboundCall;
+pub use ingest::{Ingest, IngestStep};
 pub use ticket::{LookUpId, Ticket};
 pub use turn::Turn;
 

@@ -7,9 +7,9 @@ pub use crate::call::Call;
 pub use crate::call::wait::Wait;
 pub use crate::delegation::{Delegate, DelegationOf, Delegations};
 // The server's half of A2A: requests come in, so that it is no `Machine` either.
-// The name that a stranger's file gets on this machine.
-pub use crate::inbound::{Admission, Answer, Caller, Inbound, InboundCall, LookUpId, Refusal, Ticket, Turn};
-pub use crate::inbox::file_name::cleaned as safe_file_name;
+pub use crate::inbound::{
+    Admission, Answer, Caller, Inbound, InboundCall, Ingest, IngestStep, LookUpId, Refusal, Ticket, Turn,
+};
 // The journal of the inbox is no machine: it is listed for its fuzz target.
 pub use crate::inbox::journal::{Damaged, Journal};
 pub use crate::inbox::{DeadLetters, Download, DownloadToMemory, ListInbox, Notify, ReplyTo, RetryDeadLetter};

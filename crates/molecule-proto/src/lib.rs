@@ -26,6 +26,8 @@ mod delegation;
 mod dialect;
 mod error_body;
 mod event_stream;
+#[doc(hidden)]
+pub mod form;
 pub mod header;
 mod heartbeat;
 mod id;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
+use molecule_core::machines::Refusal;
 
-use crate::head::Refusal;
 use crate::wire::Course;
 
 /// The body of an answer, which says when hyper has taken it.
@@ -54,32 +54,9 @@ pub(crate) fn close_after<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// An answer of JSON.
-pub(crate) fn json_answer(status: StatusCode, body: String) -> Response<Bytes> {
-    let mut answer = Response::new(body.into());
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
-}
-
-/// `{"error": …}`, as the platform writes and reads it. The text is one of this crate's own, and needs no escapes.
-pub(crate) fn error_answer(status: StatusCode, error: &str) -> Response<Bytes> {
-    json_answer(status, format!("{{\"error\":\"{error}\"}}"))
-}
-
 /// The answer where the application's own code panicked.
 pub(crate) fn failed() -> Response<Bytes> {
-    error_answer(StatusCode::INTERNAL_SERVER_ERROR, "the agent failed")
-}
-
-/// The answer to what is no good request.
-pub(crate) fn refused(refusal: Refusal) -> Response<Bytes> {
-    let mut answer = error_answer(refusal.status, refusal.why);
-    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    close_after(&mut answer);
-    answer
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the agent failed").keeping_the_connection().answer()
 }
 
 /// The answer to bytes that are no request, with its head.

@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use molecule_core::machines::Refusal;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ServerLimits;
 use crate::budget::{Budget, Taken};
-use crate::head::{Refusal, bad};
+use crate::head::bad;
 
 /// The body of a request while it arrives.
 pub(crate) struct Pieces {
@@ -41,7 +42,7 @@ impl Pieces {
 
     fn new(body: Incoming, most: u64, gap: Duration, time: Duration) -> Result<Self, Refusal> {
         if body.size_hint().lower() > most {
-            return Err(TOO_LARGE);
+            return Err(Refusal::BODY_TOO_LARGE);
         }
         Ok(Self { body, most, gap, end: Instant::now() + time, received: 0 })
     }
@@ -63,7 +64,7 @@ impl Pieces {
             let Ok(bytes) = frame.into_data() else { continue };
             self.received += bytes.len() as u64;
             if self.received > self.most {
-                return Err(TOO_LARGE);
+                return Err(Refusal::BODY_TOO_LARGE);
             }
             if !bytes.is_empty() {
                 return Ok(Some(bytes));
@@ -97,9 +98,5 @@ impl Pieces {
     }
 }
 
-const TOO_LARGE: Refusal =
-    Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body of the request is too large for this agent" };
-const TOO_SLOW: Refusal =
-    Refusal { status: StatusCode::REQUEST_TIMEOUT, why: "the body of the request came too slowly" };
-const NO_ROOM: Refusal =
-    Refusal { status: StatusCode::SERVICE_UNAVAILABLE, why: "the agent is busy; send the request again" };
+const TOO_SLOW: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body of the request came too slowly");
+const NO_ROOM: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is busy; send the request again");

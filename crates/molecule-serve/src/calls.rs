@@ -27,7 +27,7 @@ impl<F: Facade> Service for Arc<Driver<F>> {
             machines::Admission::Read(caller) => Admission::Call(caller),
             machines::Admission::Ingest(_) => Admission::Ingest,
             machines::Admission::Other(_) if self.hook.is_some() => Admission::Other,
-            machines::Admission::Other(_) => Admission::Answer(Refusal::NotFound.answer()),
+            machines::Admission::Other(_) => Admission::Answer(Refusal::NOT_FOUND.answer()),
             machines::Admission::Close => Admission::Cut,
         }
     }
@@ -72,7 +72,7 @@ impl<F: Facade> Service for Arc<Driver<F>> {
         let asked = on_a_thread(move || hook(http::Request::from_parts(head, body)));
         Answer::Ready(match asked.await {
             Some(Some(answer)) => answer,
-            Some(None) => Refusal::NotFound.answer(),
+            Some(None) => Refusal::NOT_FOUND.answer(),
             None => crate::answer::failed(),
         })
     }

@@ -3,7 +3,9 @@
 //! hyper decodes them. This reader only finds their end, so that hyper gets no byte of the next request, and refuses what
 //! others may read in another way: extensions, trailers, blanks, bare line feeds.
 
-use crate::head::{Refusal, bad};
+use molecule_core::machines::Refusal;
+
+use crate::head::bad;
 
 /// The longest size in hexadecimal digits: no sum of such sizes overflows while a body is bounded.
 const LONGEST_SIZE: u8 = 8;

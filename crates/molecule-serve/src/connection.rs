@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use molecule_core::machines::Refusal;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -14,7 +15,6 @@ use crate::answer::last_words;
 use crate::budget::Budget;
 use crate::connections::{Connections, Slot};
 use crate::exchange::{After, Hyper, exchange, hyper};
-use crate::head::Refusal;
 use crate::race::race;
 use crate::service::Service;
 use crate::tls::Tls;
@@ -26,8 +26,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a connection that waits keeps hyper and its buffers.
 const KEPT: Duration = Duration::from_secs(1);
 
-const TOO_SLOW: Refusal =
-    Refusal { status: StatusCode::REQUEST_TIMEOUT, why: "the head of the request came too slowly" };
+const TOO_SLOW: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the head of the request came too slowly");
 
 /// What the connections of one server share.
 pub(crate) struct Serving<S> {

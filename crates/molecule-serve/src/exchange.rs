@@ -14,14 +14,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use molecule_core::machines::Refusal;
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{AnswerBody, close_after, refused};
+use crate::answer::{AnswerBody, close_after};
 use crate::body::Pieces;
 use crate::budget::Taken;
 use crate::connection::Serving;
 use crate::connections::Slot;
-use crate::head::Refusal;
 use crate::service::{Admission, Answer, Service};
 use crate::wire::{Course, SharedWire};
 
@@ -106,16 +106,16 @@ async fn answer<S: Service>(
         Admission::Cut => (Answer::Cut, Taken::default()),
         Admission::Call(caller) => match read(serving, body).await {
             Ok((body, memory)) => (service.call(caller, head, body).await, memory),
-            Err(refusal) => (Answer::Ready(refused(refusal)), Taken::default()),
+            Err(refusal) => (Answer::Ready(refusal.answer()), Taken::default()),
         },
         Admission::Other => match read(serving, body).await {
             Ok((body, memory)) => (service.other(head, body).await, memory),
-            Err(refusal) => (Answer::Ready(refused(refusal)), Taken::default()),
+            Err(refusal) => (Answer::Ready(refusal.answer()), Taken::default()),
         },
         Admission::Ingest => {
             let answer = match Pieces::of_form(body, &serving.limits) {
                 Ok(pieces) => service.ingest(head, pieces).await,
-                Err(refusal) => Answer::Ready(refused(refusal)),
+                Err(refusal) => Answer::Ready(refusal.answer()),
             };
             (answer, Taken::default())
         }

@@ -6,6 +6,7 @@
 
 use http::StatusCode;
 use http::uri::Authority;
+use molecule_core::machines::Refusal;
 
 /// The most headers of a request; hyper has the same limit.
 const MOST_HEADERS: usize = 100;
@@ -18,15 +19,8 @@ pub(crate) enum Framing {
     Chunked,
 }
 
-/// Why the bytes on a connection are no request. The connection is closed after the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    pub(crate) why: &'static str,
-}
-
 pub(crate) const fn bad(why: &'static str) -> Refusal {
-    Refusal { status: StatusCode::BAD_REQUEST, why }
+    Refusal::new(StatusCode::BAD_REQUEST, why)
 }
 
 /// Looks for the end of a head in bytes of which the first `looked_at` were looked at before. Returns its length.
@@ -109,11 +103,11 @@ enum Values<'h> {
 }
 
 const UNEXPECTED: Refusal =
-    Refusal { status: StatusCode::EXPECTATION_FAILED, why: "the server meets no other expectation than 100-continue" };
+    Refusal::new(StatusCode::EXPECTATION_FAILED, "the server meets no other expectation than 100-continue");
 
 /// The answer to a head above the limit.
 pub(crate) const fn too_large(why: &'static str) -> Refusal {
-    Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why }
+    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why)
 }
 
 fn is_host(value: &[u8]) -> bool {

@@ -40,7 +40,6 @@ mod facade;
 mod head;
 mod ingest;
 mod listen;
-mod multipart;
 mod race;
 mod server;
 mod service;

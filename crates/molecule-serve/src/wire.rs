@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use molecule_core::machines::Refusal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::chunked::Chunked;
-use crate::head::{Framing, Refusal, bad, check, end_of_head, too_large};
+use crate::head::{Framing, bad, check, end_of_head, too_large};
 use crate::stream::Stream;
 
 /// The bytes that are read at once while nobody knows what they are.

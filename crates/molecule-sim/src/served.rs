@@ -193,7 +193,7 @@ impl World<'_> {
         let answer = match serving.inbound.admit(cx, &head, FROM) {
             Admission::Answer(answer) => Answer::Ready(answer),
             Admission::Close => Answer::Cut,
-            Admission::Ingest(_) | Admission::Other(_) => Answer::Ready(Refusal::NotFound.answer()),
+            Admission::Ingest(_) | Admission::Other(_) => Answer::Ready(Refusal::NOT_FOUND.answer()),
             Admission::Read(caller) => {
                 serving.by.insert(delivery.message.clone(), delivery.by);
                 serving.inbound.handle(cx, caller, InboundCall::read(&head, body))

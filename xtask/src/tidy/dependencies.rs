@@ -26,7 +26,7 @@ const HOUSE: [(&str, &[&str]); 11] = [
 
 /// All dependencies that the crates for any target may have. The list replaces a build for `wasm32-unknown-unknown`.
 const ALLOWED: [(&str, &[&str]); 3] = [
-    ("molecule-proto", &["http", "serde", "serde_json", "thiserror", "zeroize"]),
+    ("molecule-proto", &["bytes", "http", "httparse", "serde", "serde_json", "thiserror", "zeroize"]),
     (
         "molecule-plugin",
         &["flate2", "http", "molecule-proto", "saphyr-parser", "serde", "serde_json", "sha2", "thiserror"],

@@ -22,12 +22,13 @@ const ROOMS: [&str; 7] = [
 
 /// Files there that only drivers use, outside semver: drivers match these types without a wildcard, so that the
 /// compiler finds every place to change.
-const DRIVERS: [&str; 5] = [
+const DRIVERS: [&str; 6] = [
     "crates/molecule-core/src/effect",
     "crates/molecule-core/src/error/fault.rs",
     "crates/molecule-core/src/inbound",
     "crates/molecule-core/src/machine.rs",
     "crates/molecule-core/src/session/peer_cache.rs",
+    "crates/molecule-proto/src/form.rs",
 ];
 
 /// Types in those files that an author's own endpoint or store gets.

@@ -20,10 +20,11 @@ pub enum Admission {
     /// It is a call: read its body, then [`InboundCall::read`](super::InboundCall::read) and
     /// [`Inbound::handle`](super::Inbound::handle).
     Read(Caller),
-    /// The platform hands files over, as `multipart/form-data` (contract section 10.4).
+    /// The platform hands files over, as `multipart/form-data` (contract section 10.4): read them with
+    /// [`Ingest`](super::Ingest).
     Ingest(Caller),
     /// Another call of the platform to a path below the registered one (contract section 10.4). A hook of the application
-    /// takes it, or it is [`Refusal::NotFound`].
+    /// takes it, or it is [`Refusal::NOT_FOUND`].
     Other(Caller),
     /// The connection is closed without an answer.
     Close,
@@ -114,7 +115,7 @@ impl Gate {
         card: impl FnOnce(&mut Cx<'_>, &HeaderMap) -> Response<Bytes>,
     ) -> Admission {
         if !is_framed_once(head) {
-            return Admission::Answer(Refusal::Malformed.answer());
+            return Admission::Answer(Refusal::MALFORMED.answer());
         }
         let is_get = matches!(head.method, Method::GET | Method::HEAD);
         let place = self.paths.place(head.uri.path(), is_get);
@@ -123,7 +124,7 @@ impl Gate {
             Place::Card if is_get => return early(card(cx, &head.headers)),
             Place::Health if is_get => return early(json_answer(StatusCode::OK, &br#"{"status":"ok"}"#[..])),
             Place::Card | Place::Health => return early(wrong_method("GET, HEAD")),
-            Place::Nothing => return early(Refusal::NotFound.answer()),
+            Place::Nothing => return early(Refusal::NOT_FOUND.answer()),
             Place::Calls | Place::Ingest if head.method != Method::POST => return early(wrong_method("POST")),
             Place::Calls | Place::Ingest | Place::Internal => {}
         }
@@ -133,7 +134,7 @@ impl Gate {
         }
         match place {
             Place::Calls if length(&head.headers).is_some_and(|length| length > self.body_bytes as u64) => {
-                Admission::Answer(Refusal::BodyTooLarge.answer())
+                Admission::Answer(Refusal::BODY_TOO_LARGE.answer())
             }
             Place::Calls => Admission::Read(Caller(who)),
             // Direct peers have no business there.

@@ -32,34 +32,44 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Why a request is refused whose body the driver did not read to its end. The connection is closed with the answer.
+/// Why a request is refused: the status and the text of its answer. The connection is closed behind it, since nobody reads the
+/// request to its end, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The head is no HTTP, or can be read in two ways.
-    Malformed,
-    /// The head is longer than its limit.
-    HeadTooLarge,
-    /// The body is longer than its limit.
-    BodyTooLarge,
-    /// Head or body did not come in time.
-    TooSlow,
-    /// The path is not served, or a call of the platform is not offered (contract section 10.4).
-    NotFound,
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Its text, a sentence.
+    pub why: &'static str,
+    keeps_connection: bool,
 }
 
 impl Refusal {
+    /// The head can be read in two ways.
+    pub(super) const MALFORMED: Self = Self::new(StatusCode::BAD_REQUEST, "the request is malformed");
+    /// The body is longer than its limit.
+    pub const BODY_TOO_LARGE: Self =
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body of the request is too large for this agent");
+    /// The path is not served, or a call of the platform is not offered (contract section 10.4).
+    pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not found").keeping_the_connection();
+
+    /// Makes a refusal behind which the connection is closed.
+    pub const fn new(status: StatusCode, why: &'static str) -> Self {
+        Self { status, why, keeps_connection: false }
+    }
+
+    /// Leaves the connection open: the request was read to its end, or has no body.
+    pub const fn keeping_the_connection(mut self) -> Self {
+        self.keeps_connection = true;
+        self
+    }
+
     /// Returns the answer.
     pub fn answer(self) -> Response<Bytes> {
-        let (status, error) = match self {
-            Self::Malformed => (StatusCode::BAD_REQUEST, "the request is malformed"),
-            Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too large"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the request did not come in time"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not found"),
-        };
-        let mut answer = error_answer(status, error);
-        if self != Self::NotFound {
+        let mut answer = error_answer(self.status, self.why);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if !self.keeps_connection {
             close(&mut answer);
         }
         answer

@@ -13,7 +13,7 @@ const LONGEST_EXTENSION: usize = 20;
 /// Makes a name safe as one component of a path, on every system: without folders, control characters and characters
 /// that a system or a shell treats in its own way, with no dot, blank or hyphen at its start and no dot or blank at its
 /// end, no name of a device, at most 120 bytes. `file` if nothing is left.
-pub fn cleaned(name: &str) -> String {
+pub(crate) fn cleaned(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe = |char: char| match char {
         '<' | '>' | ':' | '"' | '|' | '?' | '*' => '_',

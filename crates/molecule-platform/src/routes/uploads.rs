@@ -58,7 +58,7 @@ impl Platform {
             return self.forward(call.now, &id, "/internal/chat/uploads/ingest", Some((content_type, body.clone())));
         }
         let parts = multipart::read(call.headers, body).ok_or(Refusal::bad_request("malformed multipart body"))?;
-        let files: Vec<Part> = parts.into_iter().filter(|part| part.name == "files").collect();
+        let files: Vec<Part> = parts.into_iter().filter(|part| part.head.name == "files").collect();
         if files.is_empty() {
             return Err(Refusal::bad_request("no files field in request"));
         }
@@ -68,7 +68,7 @@ impl Platform {
         }
         let most = self.config.upload_limit;
         if let Some(large) = files.iter().find(|file| file.content.len() > most) {
-            let refusal = json!({"error": "file exceeds size limit", "filename": large.file_name,
+            let refusal = json!({"error": "file exceeds size limit", "filename": large.head.file_name.clone().unwrap_or_default(),
                                  "size": large.content.len(), "max": most});
             return Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, &refusal).into());
         }
@@ -76,8 +76,8 @@ impl Platform {
             return Err(Refusal::internal("could not stage files"));
         }
         let files = files.into_iter().map(|file| NewFile {
-            name: file.file_name,
-            mime_type: file.content_type,
+            name: file.head.file_name.unwrap_or_default(),
+            mime_type: file.head.content_type,
             content: file.content,
         });
         let staged = self.stage(call.now, &id, files.collect());
@@ -169,7 +169,7 @@ fn encoded(path: &str) -> String {
 fn refused_by_april(call: &Call<'_>, body: &Bytes) -> Refusal {
     match multipart::read(call.headers, body) {
         None => Refusal::bad_request("failed to parse multipart form"),
-        Some(parts) if !parts.iter().any(|part| part.name == "files") => {
+        Some(parts) if !parts.iter().any(|part| part.head.name == "files") => {
             Refusal::bad_request("expected at least one 'files' field")
         }
         Some(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "workspace container not running"),

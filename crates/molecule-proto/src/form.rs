@@ -1,6 +1,9 @@
 //! A reader of `multipart/form-data` (RFC 7578) for a body that arrives in pieces. It holds little more than one piece.
+//! Agents take files with it, and so does the platform.
 //!
 //! The crates for this format read ahead as fast as the sender writes, or bound the heads of parts by the whole body alone.
+
+use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
@@ -8,6 +11,8 @@ use http::header::CONTENT_TYPE;
 
 /// The most bytes of a part's head.
 const LONGEST_HEAD: usize = 8 * 1024;
+/// The end of a part's head.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// The most headers of a part.
 const MOST_HEADERS: usize = 16;
 /// The longest boundary (RFC 2046).
@@ -16,7 +21,9 @@ const LONGEST_BOUNDARY: usize = 70;
 const MOST_BLANKS: usize = 64;
 
 /// A form while it arrives.
-pub(crate) struct Form {
+///
+/// `Debug` shows no content.
+pub struct FormReader {
     /// The end of a line, two hyphens and the boundary.
     delimiter: Vec<u8>,
     received: BytesMut,
@@ -34,8 +41,8 @@ enum Place {
 }
 
 /// What comes next in a form.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormEvent {
     /// A part begins.
     Part(PartHead),
     /// Bytes of its content.
@@ -48,33 +55,37 @@ pub(crate) enum Next {
 
 /// The head of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PartHead {
-    pub(crate) name: String,
+pub struct PartHead {
+    /// The name of its field.
+    pub name: String,
     /// `None` for a field that is no file.
-    pub(crate) file_name: Option<String>,
+    pub file_name: Option<String>,
     /// `""` if the part states none.
-    pub(crate) content_type: String,
+    pub content_type: String,
 }
 
 /// The body is no form.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
 
-impl Form {
+impl FormReader {
     /// Begins a form; `None` if the headers do not announce one.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let delimiter = [b"\r\n--", boundary(headers)?.as_bytes()].concat();
         // The first delimiter has no line before it.
         Some(Self { delimiter, received: BytesMut::from(&b"\r\n"[..]), place: Place::Preamble })
     }
 
-    /// Takes the next bytes of the body.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes of the body. Read until more are needed before the next ones.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
     /// Returns what comes next; `None` if more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Next>, Malformed> {
+    ///
+    /// # Errors
+    /// The bytes are no form.
+    pub fn read(&mut self) -> Result<Option<FormEvent>, Malformed> {
         loop {
             match self.place {
                 Place::Preamble => match self.find_delimiter() {
@@ -95,29 +106,31 @@ impl Form {
                     }
                 }
                 Place::Head => {
-                    let Some(length) = find(&self.received, b"\r\n\r\n") else {
-                        return if self.received.len() > LONGEST_HEAD { Err(Malformed) } else { Ok(None) };
+                    let Some(length) = find(&self.received, END_OF_HEAD) else {
+                        // The end of a head of that length may still be on its way.
+                        let is_longer = self.received.len() >= LONGEST_HEAD + END_OF_HEAD.len();
+                        return if is_longer { Err(Malformed) } else { Ok(None) };
                     };
                     if length > LONGEST_HEAD {
                         return Err(Malformed);
                     }
-                    let head = self.received.split_to(length + 4);
+                    let head = self.received.split_to(length + END_OF_HEAD.len());
                     self.place = Place::Content;
-                    return part_head(&head).map(|head| Some(Next::Part(head)));
+                    return part_head(&head).map(|head| Some(FormEvent::Part(head)));
                 }
                 Place::Content => match self.find_delimiter() {
                     Ok(0) => {
                         self.pass(self.delimiter.len(), Place::Delimited);
-                        return Ok(Some(Next::End));
+                        return Ok(Some(FormEvent::End));
                     }
                     Ok(length) | Err(length) if length > 0 => {
-                        return Ok(Some(Next::Content(self.received.split_to(length).freeze())));
+                        return Ok(Some(FormEvent::Content(self.received.split_to(length).freeze())));
                     }
                     Ok(_) | Err(_) => return Ok(None),
                 },
                 Place::Over => {
                     self.received.clear();
-                    return Ok(Some(Next::Over));
+                    return Ok(Some(FormEvent::Over));
                 }
             }
         }
@@ -132,6 +145,12 @@ impl Form {
     fn find_delimiter(&self) -> Result<usize, usize> {
         let certain = self.received.len().saturating_sub(self.delimiter.len() - 1);
         find(&self.received, &self.delimiter).ok_or(certain)
+    }
+}
+
+impl fmt::Debug for FormReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FormReader({:?}, {} bytes)", self.place, self.received.len())
     }
 }
 
@@ -216,10 +235,10 @@ mod tests {
 
     const TYPE: &str = "multipart/form-data; boundary=xx";
 
-    fn form(content_type: &'static str) -> Option<Form> {
+    fn form(content_type: &'static str) -> Option<FormReader> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-        Form::of(&headers)
+        FormReader::of(&headers)
     }
 
     /// A part: its head, its content, and whether it is complete.
@@ -231,15 +250,15 @@ mod tests {
         let mut parts: Vec<Part> = Vec::new();
         for piece in body.chunks(size) {
             form.push(piece);
-            while let Some(next) = form.next()? {
+            while let Some(next) = form.read()? {
                 match next {
-                    Next::Part(head) => parts.push((head, Vec::new(), false)),
-                    Next::Content(bytes) => parts.last_mut().unwrap().1.extend_from_slice(&bytes),
-                    Next::End => parts.last_mut().unwrap().2 = true,
-                    Next::Over => return Ok(Some(parts)),
+                    FormEvent::Part(head) => parts.push((head, Vec::new(), false)),
+                    FormEvent::Content(bytes) => parts.last_mut().unwrap().1.extend_from_slice(&bytes),
+                    FormEvent::End => parts.last_mut().unwrap().2 = true,
+                    FormEvent::Over => return Ok(Some(parts)),
                 }
             }
-            assert!(form.received.len() <= size + LONGEST_HEAD);
+            assert!(form.received.len() < size + LONGEST_HEAD + END_OF_HEAD.len());
         }
         Ok(None)
     }
@@ -261,6 +280,18 @@ mod tests {
         ];
         for size in 1..=body.len() {
             assert_eq!(parts(body.as_bytes(), size), Ok(Some(expected.clone())), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_head_of_the_greatest_length_is_the_same_in_pieces_of_any_size() {
+        let head = "Content-Disposition: form-data; name=a\r\nX: ";
+        for (length, is_read) in [(LONGEST_HEAD, true), (LONGEST_HEAD + 1, false)] {
+            let fill = "y".repeat(length - head.len());
+            let body = format!("--xx\r\n{head}{fill}\r\n\r\n1\r\n--xx--");
+            for size in [1, 2, 3, 4, 5, 1000, body.len()] {
+                assert_eq!(parts(body.as_bytes(), size).is_ok(), is_read, "{length} in pieces of {size}");
+            }
         }
     }
 
