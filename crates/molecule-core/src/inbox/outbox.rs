@@ -343,10 +343,11 @@ impl Outbox {
                 item.may_have_arrived = true;
                 self.try_again(cx, to, None, RARELY, why);
             }
-            Verdict::Doubt(why) => {
+            Verdict::Doubt { after, why } => {
                 item.failures = item.failures.saturating_add(1);
                 item.doubts = item.doubts.saturating_add(1);
                 (item.state, item.why) = (State::Doubt(now), why);
+                self.looks.wait_until(now + after.unwrap_or_default());
                 self.first_changed(now, to);
                 self.review(cx);
             }

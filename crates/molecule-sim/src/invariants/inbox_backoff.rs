@@ -98,6 +98,14 @@ impl InboxBackoff {
         self.streams.remove(&(who, landing.id));
         let status = landing.status.map(|status| status.as_u16());
         let longest = asks.longest();
+        // Nor is the feed asked for a notice before the time that its answer named.
+        if ask.route == Some(Route::Notify)
+            && status != Some(429)
+            && let Some(asked) = asked(landing)
+        {
+            let look = self.waits.entry((who, Asks::Look)).or_default();
+            look.until = look.until.max(now + asked);
+        }
         let wait = self.waits.entry((who, asks.clone())).or_default();
         if status == Some(401) && asks != Asks::Ack {
             wait.refused = Some((ask.bearer.clone(), now, asked(landing)));

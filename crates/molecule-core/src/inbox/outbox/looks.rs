@@ -41,6 +41,11 @@ impl Looks {
         (self.last_for_it, self.not_before) = (None, self.not_before.max(now));
     }
 
+    /// Begins no look before this time, for which the server asked.
+    pub(super) fn wait_until(&mut self, at: Time) {
+        self.not_before = self.not_before.max(at);
+    }
+
     /// Returns whether the feed was read so late that it shows every notice which was sent before this time.
     pub(super) fn shows_all(&self, from: Time) -> bool {
         self.last.is_some_and(|last| last >= from + self.trail)

@@ -206,6 +206,20 @@ fn a_notice_whose_answer_was_lost_is_looked_for_and_not_sent_again() {
 }
 
 #[test]
+fn the_feed_is_not_asked_for_a_notice_before_the_time_that_the_server_named() {
+    let mut world = World::new();
+    let reply = world.to_user(1, Reply::text("hello"));
+    world.push(reply);
+    world.settle();
+    let sent_at = world.now.mono;
+    world.answer(NOTIFY, Answer::busy(7));
+    world.settle();
+    assert_eq!(world.count(ROWS), 0);
+    world.run_until_request(ROWS);
+    assert_eq!(world.now.mono.since(sent_at), secs(7));
+}
+
+#[test]
 fn a_notice_that_the_feed_does_not_show_is_sent_again_once_every_row_is_visible() {
     let mut world = World::new();
     let reply = world.to_user(1, Reply::text("hello"));

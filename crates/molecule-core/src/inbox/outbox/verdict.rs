@@ -27,7 +27,11 @@ pub(super) enum Verdict {
     /// the others to this peer do not wait for it.
     MayHaveArrived(String),
     /// The notice may have arrived: the feed tells.
-    Doubt(String),
+    Doubt {
+        /// The wait that the answer asked for.
+        after: Option<Duration>,
+        why: String,
+    },
     /// The files of the reply are ready to be sent.
     Prepared(Prepared),
     /// The call was cancelled.
@@ -88,7 +92,7 @@ pub(super) fn of_notify(sent: Result<PostedAnswer>) -> Verdict {
     match sent {
         Ok(_) => Verdict::End(ReplyEnd::Delivered),
         Err(error) if error.kind() != ErrorKind::Cancelled && error.may_have_acted() => {
-            Verdict::Doubt(error.to_string())
+            Verdict::Doubt { after: error.retry_after(), why: error.to_string() }
         }
         Err(error) => of_error(&error),
     }
@@ -147,7 +151,7 @@ mod tests {
                 format!("again after {:?} at most {}", after.map(|after| after.as_secs()), cap.as_secs())
             }
             Verdict::MayHaveArrived(_) => "may have arrived".to_owned(),
-            Verdict::Doubt(_) => "doubt".to_owned(),
+            Verdict::Doubt { after, .. } => format!("doubt, after {:?}", after.map(|after| after.as_secs())),
             Verdict::Prepared(_) => "prepared".to_owned(),
             Verdict::Cancelled => "cancelled".to_owned(),
         }
@@ -208,7 +212,7 @@ mod tests {
             assert_eq!(word(&of_notify(Err(error(kind)))), expected, "{kind}");
         }
         let lost = || error(ErrorKind::Interrupted).with_may_have_acted(true);
-        assert_eq!(word(&of_notify(Err(lost()))), "doubt");
+        assert_eq!(word(&of_notify(Err(lost()))), "doubt, after Some(7)");
         // A peer knows the message by its id.
         assert_eq!(word(&of_call(Err(lost()), None)), "again after Some(7) at most 300");
     }

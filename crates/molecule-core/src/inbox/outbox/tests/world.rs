@@ -60,6 +60,12 @@ impl Answer {
         Self::json(status, json!({ "error": error }))
     }
 
+    /// The server has no time, and says when it may.
+    pub(super) fn busy(seconds: u64) -> Self {
+        let answer = Response::builder().status(503).header("retry-after", seconds);
+        Self(Outcome::Response(answer.body(Bytes::new()).unwrap()))
+    }
+
     pub(super) fn fault(kind: FaultKind) -> Self {
         Self(Outcome::Failed(Fault::new(Sent::Maybe, kind)))
     }
