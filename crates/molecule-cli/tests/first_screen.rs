@@ -9,9 +9,10 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use common::pages::{commands, files, is_here};
-use common::{terminate, told};
+use common::{LONG, terminate, told};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -22,7 +23,7 @@ fn first_screen() -> &'static str {
 /// The platform of the example, which lives as long as its input.
 struct LocalPlatform {
     child: Child,
-    out: BufReader<std::process::ChildStdout>,
+    lines: Receiver<String>,
     exports: [String; 2],
 }
 
@@ -34,27 +35,31 @@ impl LocalPlatform {
         assert!(example.exists(), "run `cargo test -p molecule-cli`, which builds the example as well");
         let mut child =
             Command::new(example).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let exports = [(); 2].map(|()| line(&mut out));
-        Self { child, out, exports }
+        let (sender, lines) = channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || out.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+        let exports = [(); 2].map(|()| lines.recv_timeout(LONG).unwrap());
+        Self { child, lines, exports }
     }
 
     /// Types a message, and waits for the agent's answer.
     fn asks(&mut self, text: &str) -> String {
         writeln!(self.child.stdin.as_mut().unwrap(), "{text}").unwrap();
-        line(&mut self.out)
+        self.lines.recv_timeout(LONG).expect("the agent answers")
     }
 
+    /// Ends its input, and with it the platform.
     fn ends(mut self) {
         drop(self.child.stdin.take());
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 
-fn line(from: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    from.read_line(&mut line).unwrap();
-    line.trim_end().to_owned()
+impl Drop for LocalPlatform {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 #[test]
