@@ -133,6 +133,13 @@ pub enum Event {
         /// Why the last one failed, in a sentence.
         why: String,
     },
+    /// The handler has returned, and it is saved that the message is not offered again. Told only where handlers
+    /// [hand messages on](crate::InboxOptions::hand_over).
+    #[non_exhaustive]
+    MessageDone {
+        /// The row of the message.
+        message: ActivityId,
+    },
     /// A reply to a message came to its end.
     #[non_exhaustive]
     ReplyEnded {
@@ -179,7 +186,8 @@ impl Event {
             | Self::PushReachable
             | Self::PluginProgress { .. }
             | Self::PluginSetup(_)
-            | Self::PutOff { .. } => false,
+            | Self::PutOff { .. }
+            | Self::MessageDone { .. } => false,
         }
     }
 }
@@ -229,6 +237,7 @@ impl fmt::Display for Event {
             Self::DeadLetter { message, attempts, why } => {
                 write!(f, "message {message} is a dead letter after {attempts} attempts: {why}")
             }
+            Self::MessageDone { message } => write!(f, "message {message} is done"),
             Self::ReplyEnded { message, end } => write!(f, "the reply to message {message} is {end}"),
             Self::ReplyDropped { message, why } => write!(f, "the reply to message {message} is not sent: {why}"),
             Self::Warning(sentence) => write!(f, "warning: {sentence}"),

@@ -83,6 +83,7 @@ impl Trace {
                 );
             }
             Event::PluginSetup(plugin) => say!(info, "plugin_setup", plugin = display(plugin)),
+            Event::MessageDone { message, .. } => say!(info, "message_done", message = message.as_str()),
             Event::ReplyEnded { message, end, .. } if end.is_taken() => {
                 say!(info, "reply_ended", message = message.as_str(), end = display(end));
             }

@@ -41,6 +41,14 @@ pub struct InboxOptions {
     /// Whether a reply is on the disk, and not only written, before it is sent; yes by default. Without it a power cut
     /// may lose what a handler answered, and the message is handled again; an end of the process loses nothing.
     pub durable: bool,
+    /// Whether the handler only hands messages on, to a person or to another program, and returns once each is done
+    /// there; no by default.
+    ///
+    /// Such messages are all offered, in the order of the feed and up to [`concurrency`](Self::concurrency), also those
+    /// of one sender. One that is with the handler when the process ends, in whatever way, is offered again at the next
+    /// start; it is no dead letter, however often that happens. A stop does not wait for handlers, and they do not count as work of the
+    /// agent. `Event::MessageDone` says when a message's end is saved.
+    pub hand_over: bool,
 }
 
 /// Which messages from before its first start an agent gets.
@@ -70,6 +78,7 @@ impl Default for InboxOptions {
             watch: true,
             trail: Duration::from_secs(35),
             durable: true,
+            hand_over: false,
         }
     }
 }
@@ -140,6 +149,13 @@ impl InboxOptions {
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
+        self
+    }
+
+    /// Sets whether the handler only hands messages on.
+    #[must_use]
+    pub fn hand_over(mut self, hand_over: bool) -> Self {
+        self.hand_over = hand_over;
         self
     }
 

@@ -10,6 +10,8 @@ use super::sender::Conversation;
 /// The messages that wait or are being handled.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
+    /// Whether messages do not wait for others of their conversation.
+    is_side_by_side: bool,
     lines: BTreeMap<Conversation, Line>,
     /// The conversations of which no message is being handled, by their turns, so that none starves beside busy ones.
     free: BTreeMap<u64, Conversation>,
@@ -42,11 +44,19 @@ struct Waiting {
 }
 
 impl Schedule {
+    /// Makes an empty schedule. `is_side_by_side` says that messages do not wait for others of their conversation.
+    pub(super) fn new(is_side_by_side: bool) -> Self {
+        Self { is_side_by_side, ..Self::default() }
+    }
+
     /// Adds a message behind the others of its conversation. `is_suspect` says that a process ended during its last attempt.
     /// One suspect is offered at a time: else a message that kills the process would take those beside it along, again and
     /// again, until they count as its like.
     pub(super) fn push(&mut self, message: InboundMessage, is_suspect: bool) {
-        let conversation = message.conversation().clone();
+        let conversation = match self.is_side_by_side {
+            true => Conversation::Message(message.id().clone()),
+            false => message.conversation().clone(),
+        };
         self.bytes += message.json().len();
         self.conversations.insert(message.id().clone(), conversation.clone());
         let turn = self.turns;
@@ -235,6 +245,20 @@ mod tests {
             schedule.remove(message.id());
         }
         assert_eq!(order[..4], [1, 11, 2, 12]);
+    }
+
+    #[test]
+    fn messages_that_do_not_wait_for_each_other_come_in_the_order_of_the_feed() {
+        let mut schedule = Schedule::new(true);
+        for (number, sender) in [(1, Sender::User), (2, Sender::User), (3, peer(7)), (4, Sender::User)] {
+            schedule.push(message(number, sender), false);
+        }
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [1, 2, 3, 4]);
+        schedule.put_off(&row(2), Time::ZERO);
+        schedule.remove(&row(1));
+        assert_eq!(take_all(&mut schedule, Time::ZERO), [2]);
+        [2, 3, 4].iter().for_each(|number| schedule.remove(&row(*number)));
+        assert!(schedule.lines.is_empty() && schedule.free.is_empty() && schedule.bytes() == 0, "{schedule:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use molecule_proto::WorkspaceId;
+use molecule_proto::{ActivityId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -157,12 +157,15 @@ impl fmt::Display for PlatformKind {
 }
 
 /// Messages of one conversation are handled one after another, in the order of the feed.
+///
+/// The last variant is no conversation of a sender: the schedule makes it where messages do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Conversation {
     User,
     Peer(WorkspaceId),
     Channel { kind: String, chat: String },
     Platform,
+    Message(ActivityId),
 }
 
 /// The most characters that are kept of a word that a stranger wrote.

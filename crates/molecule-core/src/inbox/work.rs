@@ -100,8 +100,8 @@ enum AfterSave {
     Offer(InboundMessage, u32),
     /// The row needs nothing more; its reply goes out, if there is one.
     Finished(ActivityId, Option<Box<OutgoingReply>>),
-    /// The message is a dead letter, which the application can list.
-    Buried(Event),
+    /// The application is told: that the message is a dead letter, which it can list, or that it is done.
+    Told(Event),
     /// The notice may be sent.
     Marked(ReplyKey),
     /// The feed may acknowledge the rows up to this cursor.
@@ -117,12 +117,12 @@ impl Work {
         let mut unsent: Vec<_> = journal.unsent().collect();
         unsent.sort_by_key(|unsent| unsent.reply.replied_at);
         unsent.into_iter().for_each(|unsent| outbox.push(cx, OutgoingReply::unsent(&ids, unsent)));
-        let mut schedule = Schedule::default();
+        let mut schedule = Schedule::new(options.hand_over);
         let own = cx.session.workspace_id();
         let retried = journal.dead_letters().filter(|letter| letter.is_retried);
         let retried = retried.filter_map(|letter| InboundMessage::read(letter.activity()?, own));
         retried.for_each(|message| {
-            let is_suspect = journal.attempts(message.id()).is_open();
+            let is_suspect = !options.hand_over && journal.attempts(message.id()).is_open();
             schedule.push(message, is_suspect);
         });
         Self {
@@ -165,6 +165,10 @@ impl Work {
         self.watch.stop();
         self.feed.stop(cx);
         self.take_back_offers();
+        if self.options.hand_over {
+            // They return when others are done with their messages, which may be days from now.
+            self.leave_attempts();
+        }
     }
 
     /// Cancels everything at once.
@@ -188,7 +192,7 @@ impl Work {
 
     /// Takes what is asked of the loop. A heartbeat is asked for once nothing runs.
     pub(super) fn take_wishes(&mut self, can_beat: bool, can_poll: bool) -> Wishes {
-        let beat = self.wishes.beat && can_beat && self.running.is_empty();
+        let beat = self.wishes.beat && can_beat && self.running() == 0;
         let state = self.wishes.state && can_poll;
         let wishes = Wishes { beat, state, ..self.wishes };
         self.wishes =
@@ -204,9 +208,10 @@ impl Work {
         self.pushed_since = since;
     }
 
-    /// Returns the number of attempts under way.
+    /// Returns the number of attempts under way, as work of the agent: a message that is handed on waits for somebody else.
     pub(super) fn running(&self) -> u32 {
-        u32::try_from(self.running.len()).unwrap_or(u32::MAX)
+        let running = if self.options.hand_over { 0 } else { self.running.len() };
+        u32::try_from(running).unwrap_or(u32::MAX)
     }
 
     pub(super) fn poll(&mut self, cx: &mut Cx<'_>) -> Step<Result<()>> {

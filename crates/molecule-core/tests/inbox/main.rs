@@ -16,6 +16,7 @@ mod duplicates;
 mod entries;
 mod files;
 mod full_disk;
+mod handed_over;
 mod order;
 mod paused;
 mod put_off;

@@ -9,7 +9,7 @@ use crate::call::retry;
 use crate::effect::{Effect, Fault, FaultKind, Handle, Handled, Sent};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::inbox::journal::{HandlerReply, PutOff, Record};
+use crate::inbox::journal::{Attempts, HandlerReply, PutOff, Record};
 use crate::inbox::message::InboundMessage;
 use crate::inbox::outbox::OutgoingReply;
 use crate::inbox::reply::Reply;
@@ -62,14 +62,20 @@ impl Work {
                 self.finish_files(message.id());
                 continue;
             }
-            let begun = self.journal.attempts(message.id()).begun;
+            let Attempts { begun, failed, .. } = self.journal.attempts(message.id());
+            let begun = if self.options.hand_over { failed } else { begun };
             if begun >= self.options.attempts {
                 // The process died in the last one.
                 self.bury(cx, &message, begun, "the process ended during the last attempt");
                 continue;
             }
-            self.beginning += 1;
             let (row, attempt) = (message.id().clone(), begun + 1);
+            if self.options.hand_over {
+                // An attempt that ends with the process does not count, so that nothing is recorded.
+                self.offers.push_back((message, attempt));
+                continue;
+            }
+            self.beginning += 1;
             self.record(Record::Begun { row, attempt }, AfterSave::Offer(message, attempt));
         }
         is_begun
@@ -107,6 +113,10 @@ impl Work {
             }
             Handled::Reply(_) => HandlerReply::None,
         };
+        if self.options.hand_over {
+            let event = Event::MessageDone { message: message.id().clone() };
+            self.after_save.push_back((self.saves.next_batch(), AfterSave::Told(event)));
+        }
         self.finish(cx, &message, Record::handled(&message, reply), outgoing);
     }
 
@@ -188,7 +198,7 @@ impl Work {
     /// Keeps a message that the handler could not handle as a dead letter.
     fn bury(&mut self, cx: &mut Cx<'_>, message: &InboundMessage, attempts: u32, why: &str) {
         let event = Event::DeadLetter { message: message.id().clone(), attempts, why: why.to_owned() };
-        self.after_save.push_back((self.saves.next_batch(), AfterSave::Buried(event)));
+        self.after_save.push_back((self.saves.next_batch(), AfterSave::Told(event)));
         self.finish(cx, message, Record::dead(message, attempts, why), None);
     }
 
@@ -197,7 +207,7 @@ impl Work {
         for (batch, then) in std::mem::take(&mut self.after_save) {
             match then {
                 AfterSave::Offer(message, number) => self.offers.push_back((message, number)),
-                AfterSave::Finished(..) | AfterSave::Buried(_) | AfterSave::Marked(_) | AfterSave::Cursor(_) => {
+                AfterSave::Finished(..) | AfterSave::Told(_) | AfterSave::Marked(_) | AfterSave::Cursor(_) => {
                     self.after_save.push_back((batch, then));
                 }
             }
@@ -220,6 +230,9 @@ impl Work {
     /// Takes an attempt back, so that it does not count. The message is offered again at this time.
     fn uncount(&mut self, message: &InboundMessage, number: u32, ready_at: Time) {
         self.schedule.put_off(message.id(), ready_at);
+        if self.options.hand_over {
+            return;
+        }
         self.journal.record(Record::Interrupted { row: message.id().clone(), attempt: number });
     }
 }

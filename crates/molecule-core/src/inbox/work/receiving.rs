@@ -141,7 +141,7 @@ impl Work {
 
     /// Has a message wait for its turn with the handler.
     fn wait_for_turn(&mut self, message: InboundMessage) {
-        let is_suspect = self.journal.attempts(message.id()).is_open();
+        let is_suspect = !self.options.hand_over && self.journal.attempts(message.id()).is_open();
         self.schedule.push(message, is_suspect);
     }
 

@@ -44,7 +44,7 @@ impl Work {
                         self.outbox.push(cx, *reply);
                     }
                 }
-                Some((_, AfterSave::Buried(event))) => self.events.push_back(event),
+                Some((_, AfterSave::Told(event))) => self.events.push_back(event),
                 Some((_, AfterSave::Marked(key))) => self.outbox.recorded(cx, &key),
                 Some((_, AfterSave::Cursor(position))) => self.feed.saved(&position),
                 None => {}
