@@ -12,7 +12,7 @@ use molecule_core::effect::Effect;
 use molecule_core::endpoint::Auth;
 use molecule_core::endpoint::*;
 use molecule_core::machines::Call;
-use molecule_core::proto::{ActivityType, AgentCard, HeartbeatRequest, Token};
+use molecule_core::proto::{ActivityType, AgentCard, HeartbeatRequest, MemoryScope, Token};
 use serde::Serialize;
 use serde_json::{Value, json};
 use support::platform::PEER;
@@ -96,6 +96,35 @@ fn a_page_of_the_feed_is_asked_for_with_the_parameters_of_the_contract() {
     assert_eq!(asked(ActivityFeed::new().since(Duration::ZERO)).0, "GET /workspaces/:id/activity?since_secs=1");
     let ack = asked(AckActivity(7));
     assert_eq!(ack, ("POST /workspaces/:id/activity/ack".into(), own, json!({"acked_seq": 7}), 64 * 1024));
+}
+
+#[test]
+fn notes_are_written_and_listed_as_the_contract_says() {
+    let own = Some(secret("first"));
+    let body = json!({"content": "the sky is blue", "scope": "TEAM"});
+    let commit = asked(CommitMemory::new("the sky is blue", MemoryScope::Team));
+    assert_eq!(commit, ("POST /workspaces/:id/memories".into(), own.clone(), body, 64 * 1024));
+    let all = asked(Memories::default());
+    assert_eq!(all, ("GET /workspaces/:id/memories".into(), own, Value::Null, 4 * 1024 * 1024));
+    let some = asked(Memories::default().scope(MemoryScope::Local).query("blue & sky"));
+    assert_eq!(some.0, "GET /workspaces/:id/memories?scope=LOCAL&q=blue%20%26%20sky");
+}
+
+/// It does not pass by itself, so that a second request would only make the agent wait.
+#[test]
+fn a_server_without_the_plugin_for_notes_is_asked_once() {
+    for said in [r#"{"error":"memory plugin is not configured (set MEMORY_PLUGIN_URL)"}"#, r#"{"error":"busy"}"#] {
+        let mut agent = Agent::with(Agent::options().token(secret("first")), 7);
+        let mut requests = 0;
+        let error = run(&mut agent, Call::new(Memories::default()), |_| {
+            requests += 1;
+            Answer::text(503, said.to_owned()).into()
+        });
+        let error = error.unwrap_err();
+        let is_final = said.contains("plugin");
+        assert_eq!((error.kind() == ErrorKind::Unsupported, requests == 1), (is_final, is_final), "{error}");
+        assert_eq!(error.to_string().contains("MEMORY_PLUGIN_URL"), is_final, "{error}");
+    }
 }
 
 #[test]

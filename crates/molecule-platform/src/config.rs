@@ -50,6 +50,9 @@ pub struct Config {
     /// Whether the current server writes results of delegations to the feed of the delegating workspace
     /// (`DELEGATION_RESULT_INBOX_PUSH`).
     pub pushes_results: bool,
+    /// Whether the current server has the plugin that keeps agents' notes (`MEMORY_PLUGIN_URL`). The recorded server had
+    /// none. April's server needs none.
+    pub memory_plugin: bool,
     /// The longest file that can be uploaded, in bytes: 100 MiB. All files of a request share this limit too.
     pub upload_limit: usize,
     /// How long [`serve`](crate::serve()) keeps an idle connection to an agent; `None` means without limit, which is what
@@ -77,6 +80,7 @@ impl Config {
             ui_budget: Duration::from_secs(90),
             delegation_ledger: false,
             pushes_results: false,
+            memory_plugin: false,
             upload_limit: 100 << 20,
             idle_connection_timeout: (dialect == Dialect::April).then_some(Duration::from_secs(90)),
             bearer_to_local: true,
@@ -150,6 +154,13 @@ impl Config {
     #[must_use]
     pub fn ui_budget(mut self, ui_budget: Duration) -> Self {
         self.ui_budget = ui_budget;
+        self
+    }
+
+    /// Sets whether the current server keeps agents' notes.
+    #[must_use]
+    pub fn memory_plugin(mut self, memory_plugin: bool) -> Self {
+        self.memory_plugin = memory_plugin;
         self
     }
 

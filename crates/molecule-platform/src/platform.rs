@@ -19,6 +19,7 @@ use crate::random::Random;
 use crate::rate::Limiter;
 use crate::reply::{self, Handled, Refusal, Response};
 use crate::requests::Requests;
+use crate::routes::Note;
 use crate::router::{self, Route};
 use crate::streams::{self, Streams};
 use crate::sweep::Sweeps;
@@ -54,6 +55,7 @@ pub struct Platform {
     pub(crate) mail: Mail,
     pub(crate) streams: Streams,
     pub(crate) requests: Requests,
+    pub(crate) notes: Vec<Note>,
     pub(crate) uploads: Uploads,
     /// The ids of the workspaces' channels, by the kind of the channel.
     pub(crate) channels: BTreeMap<(WorkspaceId, String), String>,
@@ -87,6 +89,7 @@ impl Platform {
             mail: Mail::default(),
             streams: Streams::default(),
             requests: Requests::default(),
+            notes: Vec::new(),
             uploads: Uploads::default(),
             channels: BTreeMap::new(),
             database_down: false,
@@ -220,6 +223,8 @@ impl Platform {
             Route::UpdateDelegation(id, delegation) => self.update_delegation(call, &id, &delegation, body),
             Route::Abilities(id) => self.patch_abilities(call, &id, body),
             Route::Budget(id) => self.budget(call, &id),
+            Route::ListMemories(id) => self.list_memories(call, &id),
+            Route::CommitMemory(id) => self.post_memory(call, &id, body),
             Route::Broadcast(id) => self.broadcast(call, &id, body),
             Route::View(id) => self.view(call, &id),
             Route::State(id) => self.state(call, &id),

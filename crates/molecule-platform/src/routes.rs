@@ -12,6 +12,7 @@ mod events;
 mod heartbeat;
 mod history;
 mod lifecycle;
+mod memories;
 mod messages;
 mod notify;
 mod plugins;
@@ -23,3 +24,5 @@ mod state;
 mod tokens;
 mod uploads;
 mod view;
+
+pub(crate) use memories::Note;

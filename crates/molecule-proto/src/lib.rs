@@ -33,6 +33,7 @@ mod heartbeat;
 mod id;
 pub mod json;
 mod lenient;
+mod memory;
 mod message;
 mod now;
 mod part;
@@ -85,6 +86,7 @@ pub use heartbeat::{Capabilities, HeartbeatAnswer, HeartbeatRequest, RuntimeMeta
 pub use id::{
     ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, is_device_name, random_uuid,
 };
+pub use memory::{CommitMemoryRequest, CommittedMemory, Memory, MemoryScope};
 pub use message::{Message, NotAMessage, Role};
 pub use now::{Now, Wake};
 pub use part::{FileContent, Part, PartContent};

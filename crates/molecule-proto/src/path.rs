@@ -191,7 +191,15 @@ pub fn activity(id: &WorkspaceId) -> String {
 /// assert!(path.ends_with("/activity?type=a%26b&limit=500"));
 /// ```
 pub fn activity_page(id: &WorkspaceId, query: &[(&'static str, &str)]) -> String {
-    let mut path = activity(id);
+    with_query(activity(id), query)
+}
+
+/// `GET`: list an agent's notes; `POST`: keep one (contract section 18.1). The values are percent-encoded.
+pub fn memories(id: &WorkspaceId, query: &[(&'static str, &str)]) -> String {
+    with_query(format!("/workspaces/{id}/memories"), query)
+}
+
+fn with_query(mut path: String, query: &[(&'static str, &str)]) -> String {
     for (index, (name, value)) in query.iter().enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
         path.push_str(name);

@@ -43,8 +43,6 @@ pub(crate) const UNBUILT: &[Route] = &[
     both("POST /workspaces/:id/memory"),
     both("GET /workspaces/:id/memory/:key"),
     both("DELETE /workspaces/:id/memory/:key"),
-    both("GET /workspaces/:id/memories"),
-    both("POST /workspaces/:id/memories"),
     both("GET /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals/:approval/decide"),
