@@ -236,6 +236,7 @@ fn the_options_of_the_inbox_are_those_of_the_code() {
         ("`watch`", word(options.watch).to_owned()),
         ("`trail`", seconds(options.trail)),
         ("`durable`", word(options.durable).to_owned()),
+        ("`hand_over`", word(options.hand_over).to_owned()),
     ];
     assert_eq!(table.len(), expected.len(), "a row for each option");
     for (option, default) in expected {

@@ -1,10 +1,14 @@
 //! The arguments. No credential is among them: other users of the machine can read them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use molecule_async::Backlog;
+
+use crate::exit::Failure;
 
 /// Makes any program a remote agent of the Molecule AI platform.
 #[derive(Debug, Parser)]
@@ -65,6 +69,9 @@ pub(crate) struct Look {
 pub(crate) enum Command {
     /// Runs an agent whose messages a program handles
     Run(Run),
+    /// Serves the workspace's tools to a coding agent, by the Model Context Protocol over stdin and stdout
+    #[cfg(feature = "mcp")]
+    Mcp(Mcp),
     /// Registers the agent, and stores its token
     Register,
     /// Shows the workspace's state, its card and its last heartbeat
@@ -184,6 +191,20 @@ pub(crate) struct Run {
     pub(crate) command: Vec<String>,
 }
 
+#[cfg(feature = "mcp")]
+#[derive(Debug, Clone, Group)]
+pub(crate) struct Mcp {
+    /// The old messages that a first start takes: `none`, `all`, or those of so many seconds
+    #[arg(long, value_name = "WHICH", default_value = "86400")]
+    pub(crate) backlog: String,
+    /// Whether the setup.sh of a plugin is run that the coding agent installs, with your rights
+    #[arg(long, value_enum, default_value_t = SetupChoice::Skip)]
+    pub(crate) setup: SetupChoice,
+    /// The agent's name, as others see it [variable: MOLECULE_AGENT_NAME]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Secrets {
     /// Lists the names
@@ -262,6 +283,41 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|_| "give a number of seconds that is not negative".to_owned())
 }
 
+/// Reads which old messages a first start takes.
+pub(crate) fn backlog(which: &str) -> Result<Backlog, Failure> {
+    let wrong = || Failure::usage(format!("--backlog {which}: give `none`, `all`, or a number of seconds"));
+    match which {
+        "none" => Ok(Backlog::FromNow),
+        "all" => Ok(Backlog::All),
+        seconds => self::seconds(seconds).map(Backlog::Since).map_err(|_| wrong()),
+    }
+}
+
+/// The name under which the program is `molecule mcp`, as the platform's snippets call it.
+#[cfg(feature = "mcp")]
+const MCP_NAME: &str = "molecule-mcp";
+
+/// The arguments of this process. Under the name `molecule-mcp` the command `mcp` is left out, and `doctor` is the one
+/// other command.
+pub(crate) fn of_process() -> Vec<OsString> {
+    with_command(std::env::args_os().collect())
+}
+
+#[cfg(feature = "mcp")]
+fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let name = args.first().and_then(|path| std::path::Path::new(path).file_stem());
+    let is_command = |arg: &OsString| arg == "mcp" || arg == "doctor" || arg == "help";
+    if name.is_some_and(|name| name == MCP_NAME) && !args.iter().skip(1).any(is_command) {
+        args.insert(1, "mcp".into());
+    }
+    args
+}
+
+#[cfg(not(feature = "mcp"))]
+fn with_command(args: Vec<OsString>) -> Vec<OsString> {
+    args
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -271,6 +327,23 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Args::command().debug_assert();
+    }
+
+    #[cfg(feature = "mcp")]
+    #[test]
+    fn under_the_name_of_the_snippets_it_is_the_command_mcp() {
+        let of =
+            |line: &str| with_command(line.split(' ').map(OsString::from).collect()).join(std::ffi::OsStr::new(" "));
+        for (line, expected) in [
+            ("/usr/bin/molecule-mcp", "/usr/bin/molecule-mcp mcp"),
+            ("molecule-mcp.exe -v", "molecule-mcp.exe mcp -v"),
+            ("molecule-mcp doctor", "molecule-mcp doctor"),
+            ("molecule-mcp mcp", "molecule-mcp mcp"),
+            ("molecule mcp", "molecule mcp"),
+            ("molecule run --echo", "molecule run --echo"),
+        ] {
+            assert_eq!(of(line), expected);
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::args::{Args, Command};
 use crate::doctor;
 use crate::exit::{self, Failure};
+#[cfg(feature = "mcp")]
+use crate::mcp;
 use crate::output::Output;
 use crate::run;
 use crate::settings::Settings;
@@ -28,6 +30,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
     let settings = Settings::read(args.place)?;
     match command {
         Command::Run(run) => run::run(&settings, &run, output).await,
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::run(&settings, &args, output).await,
         Command::Register => register(&agent(&settings, output)?, output).await,
         Command::Status => status::show(&agent(&settings, output)?, output).await,
         Command::Secrets(command) => secrets::run(&agent(&settings, output)?, command, output).await,

@@ -7,6 +7,8 @@ mod args;
 mod commands;
 mod doctor;
 mod exit;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod output;
 mod run;
 mod settings;
@@ -20,7 +22,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse_from(args::of_process()) {
         Ok(args) => args,
         Err(error) => {
             // It fails where nobody reads, which changes nothing.

@@ -1,20 +1,20 @@
 //! `molecule run`: an agent whose messages a program handles.
 
 mod alive;
-mod attachments;
+pub(crate) mod attachments;
 mod forward;
 mod health;
 mod lines;
 mod per_message;
 pub(crate) mod program;
-mod signals;
+pub(crate) mod signals;
 mod systemd;
 mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use molecule_async::{Agent, Backlog, Ended, Event, InboundMessage, InboxOptions, OnPause, Reply};
+use molecule_async::{Agent, Ended, Event, InboundMessage, InboxOptions, OnPause, Reply};
 use molecule_serve::{A2aServe, Delivery, ServerLimits, ServerOptions};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -113,19 +113,11 @@ pub(crate) async fn run(settings: &Settings, args: &args::Run, output: &Output) 
 }
 
 fn agent(settings: &Settings, workspace: &Workspace, args: &args::Run, output: &Output) -> Result<Agent, Failure> {
-    let backlog =
-        match &*args.backlog {
-            "none" => Backlog::FromNow,
-            "all" => Backlog::All,
-            seconds => Backlog::Since(args::seconds(seconds).map_err(|_| {
-                Failure::usage(format!("--backlog {seconds}: give `none`, `all`, or a number of seconds"))
-            })?),
-        };
     let inbox = InboxOptions::new()
         .concurrency(usize::from(args.jobs))
         .attempts(args.attempts)
         .drain(args.drain)
-        .backlog(backlog);
+        .backlog(args::backlog(&args.backlog)?);
     let (label, told) = (workspace.label.clone(), output.clone());
     let tell = move |event: &Event| {
         if let Event::Online = event {

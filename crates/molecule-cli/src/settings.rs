@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 const WORKSPACE: [&str; 2] = ["WORKSPACE_ID", "MOLECULE_WORKSPACE_ID"];
 const PLATFORM: [&str; 2] = ["PLATFORM_URL", "MOLECULE_PLATFORM_URL"];
+const DESCRIPTION: [&str; 2] = ["MOLECULE_AGENT_DESCRIPTION", "MOLECULE_AGENT_DESC"];
 const ORG: [&str; 3] = ["MOLECULE_ORG_ID", "MOLECULE_ORGANIZATION_ID", "MOLECULE_ORG"];
 
 /// Reads a credential from a file, or from standard input for `-`.
@@ -77,8 +78,8 @@ impl Settings {
         if let Some(token) = &workspace.token {
             builder = builder.token(token.expose());
         }
-        if let Some(name) = name.map(str::to_owned).or_else(|| self.vars.get(&["MOLECULE_AGENT_NAME"])) {
-            builder = builder.card(AgentCard::new(name));
+        if let Some(card) = self.card(name) {
+            builder = builder.card(card);
         }
         if let Some(org) = self.place.org.clone().or_else(|| self.vars.get(&ORG)) {
             builder = builder.org_id(org);
@@ -98,6 +99,28 @@ impl Settings {
             builder = builder.allow_insecure_http();
         }
         Ok(builder.storage(self.storage()))
+    }
+
+    /// The agent's card, if anything is said of it.
+    fn card(&self, name: Option<&str>) -> Option<AgentCard> {
+        let name = name.map(str::to_owned).or_else(|| self.vars.get(&["MOLECULE_AGENT_NAME"]));
+        let description = self.vars.get(&DESCRIPTION);
+        let skills = self.vars.get(&["MOLECULE_AGENT_SKILLS"]).unwrap_or_default();
+        let skills: Vec<_> = skills.split(',').map(str::trim).filter(|skill| !skill.is_empty()).collect();
+        if name.is_none() && description.is_none() && skills.is_empty() {
+            return None;
+        }
+        let mut card = name.map(AgentCard::new).unwrap_or_default();
+        if let Some(description) = description {
+            card = card.description(description);
+        }
+        Some(skills.into_iter().fold(card, AgentCard::skill))
+    }
+
+    /// The value of a variable, if it is set.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn var(&self, name: &str) -> Option<String> {
+        self.vars.get(&[name])
     }
 
     /// The directory of an agent's own files. Without one of its own, it is below the system's directory for temporary

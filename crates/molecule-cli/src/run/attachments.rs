@@ -2,16 +2,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use molecule_async::{Agent, DownloadTo, ErrorKind, InboundMessage};
+use molecule_async::{Agent, Attachment, DownloadTo, ErrorKind, InboundMessage};
 use molecule_serve::HandedOver;
+
+/// How long files are kept whose message nobody handled, or that a coding agent may still read.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The directory of the files that came with messages: `<agent's directory>/incoming/<message>/<number>/<name>`. The files
 /// of a message are kept until it is handled, since the platform gives each of them out once.
-pub(super) struct Incoming(PathBuf);
+#[derive(Debug)]
+pub(crate) struct Incoming(PathBuf);
 
 impl Incoming {
-    pub(super) fn new(of_agent: &Path) -> Self {
+    pub(crate) fn new(of_agent: &Path) -> Self {
         Self(of_agent.join("incoming"))
     }
 
@@ -22,29 +27,54 @@ impl Incoming {
     pub(super) async fn fetch(&self, agent: &Agent, message: &InboundMessage) -> Result<Vec<String>, String> {
         let mut paths = Vec::new();
         for (number, attachment) in message.attachments().iter().enumerate() {
-            if let Some(path) = agent.uploaded(attachment) {
-                // The platform has handed it over to the agent's own server.
-                paths.push(path.display().to_string());
-                continue;
-            }
-            if !attachment.is_pending() {
-                // Others name a place of their own, which this machine does not open by itself.
-                paths.extend(attachment.uri().filter(|uri| uri.starts_with("http")).map(str::to_owned));
-                continue;
-            }
-            let directory = self.of(message).join(number.to_string());
-            private(&directory).map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
-            let path = directory.join(attachment.file_name());
-            if !path.exists() {
-                match agent.download(attachment, DownloadTo::new(&path)).await {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::Expired => continue,
-                    Err(error) => return Err(error.to_string()),
-                }
-            }
-            paths.push(path.display().to_string());
+            paths.extend(self.fetch_one(agent, message, number, attachment).await?);
         }
         Ok(paths)
+    }
+
+    /// Fetches one file of a message; `None` if it has expired, or is nowhere that this machine opens by itself.
+    ///
+    /// # Errors
+    /// A sentence, if it may come with another try.
+    pub(crate) async fn fetch_one(
+        &self,
+        agent: &Agent,
+        message: &InboundMessage,
+        number: usize,
+        attachment: &Attachment,
+    ) -> Result<Option<String>, String> {
+        if let Some(path) = agent.uploaded(attachment) {
+            // The platform has handed it over to the agent's own server.
+            return Ok(Some(path.display().to_string()));
+        }
+        if !attachment.is_pending() {
+            // Others name a place of their own, which this machine does not open by itself.
+            return Ok(attachment.uri().filter(|uri| uri.starts_with("http")).map(str::to_owned));
+        }
+        let directory = self.of(message).join(number.to_string());
+        private(&directory).map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
+        let path = directory.join(attachment.file_name());
+        if !path.exists() {
+            match agent.download(attachment, DownloadTo::new(&path)).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Expired => return Ok(None),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(Some(path.display().to_string()))
+    }
+
+    /// Removes the files that came long ago.
+    pub(crate) fn remove_old(&self) {
+        let Ok(messages) = std::fs::read_dir(&self.0) else { return };
+        for message in messages.flatten() {
+            let written = message.metadata().and_then(|about| about.modified());
+            let is_old = |at: SystemTime| at.elapsed().is_ok_and(|age| age > KEPT);
+            if written.is_ok_and(is_old) {
+                // What cannot be removed harms nothing but the room on the disk.
+                let _ = std::fs::remove_dir_all(message.path());
+            }
+        }
     }
 
     /// Removes the files of a message that is handled.

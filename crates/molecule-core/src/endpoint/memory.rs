@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use molecule_proto::{
-    CommitMemoryRequest, CommittedMemory, Memory, MemoryScope, Rows, WorkspaceId, path, refuse_nul,
-};
+use molecule_proto::{CommitMemoryRequest, CommittedMemory, Memory, MemoryScope, Rows, WorkspaceId, path, refuse_nul};
 
 use super::{Endpoint, Mismatch, Repeat, json, rows};
 use crate::error::{Error, ErrorKind, Result};
