@@ -51,6 +51,7 @@ const MOST_HELD: usize = 1000;
 /// Serves until the client closes stdin, or a signal ends the program.
 pub(crate) async fn run(settings: &Settings, args: &args::Mcp, output: &Output) -> Result<u8, Failure> {
     let options = Options::read(settings, args)?;
+    let output = &if options.is_verbose { output.verbose() } else { output.clone() };
     let mut members = Vec::new();
     for workspace in settings.workspaces() {
         let inbox = InboxOptions::new().hand_over(true).concurrency(MOST_HELD).drain(DRAIN).backlog(options.backlog);

@@ -22,6 +22,12 @@ impl Output {
         Self { is_json: look.json, is_quiet: look.quiet, verbosity: look.verbose }
     }
 
+    /// The same output, which says at least what `-v` says.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn verbose(&self) -> Self {
+        Self { is_quiet: false, verbosity: self.verbosity.max(1), ..self.clone() }
+    }
+
     /// Writes a command's result: as one line of JSON, or as text for people.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         let mut written = if self.is_json {

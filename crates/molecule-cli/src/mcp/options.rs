@@ -15,6 +15,8 @@ const POLL_SECS: &str = "MOLECULE_MCP_POLL_TIMEOUT_SECS";
 pub(super) struct Options {
     pub(super) backlog: Backlog,
     pub(super) duties: Duties,
+    /// Whether `MOLECULE_MCP_VERBOSE` asks for what `-v` says.
+    pub(super) is_verbose: bool,
     /// Whether a plugin's setup.sh is run.
     pub(super) setup: Setup,
     /// For how many seconds the coding agent is told to look for messages at the beginning of each turn; `None` for not at
@@ -57,6 +59,7 @@ impl Options {
         Ok(Self {
             backlog: args::backlog(&args.backlog)?,
             duties,
+            is_verbose: is_on("MOLECULE_MCP_VERBOSE")?,
             setup: if args.setup == SetupChoice::Run { Setup::Run } else { Setup::Skip },
             poll_secs: Some(poll_secs).filter(|secs| *secs > 0),
         })
