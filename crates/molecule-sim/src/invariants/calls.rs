@@ -228,7 +228,8 @@ fn names(body: Option<&serde_json::Value>, message: &str) -> bool {
 /// Returns whether a text is the beginning of the JSON reply to this message, cut inside the message's id or before it.
 fn is_cut_reply(text: &str, message: &str) -> bool {
     let id = text.split_once("\"re: ").map(|(_, id)| id);
-    text.starts_with("{\"id\":") && id.is_none_or(|id| message.starts_with(id))
+    let is_reply = text.starts_with("{\"id\":") || text.starts_with("{\"jsonrpc\":");
+    is_reply && id.is_none_or(|id| message.starts_with(id))
 }
 
 /// Returns whether an agent has a server of the SDK.
