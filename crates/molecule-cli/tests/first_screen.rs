@@ -75,6 +75,7 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
     for (name, text) in files(screen) {
         std::fs::write(desk.join(name), text).unwrap();
     }
+    common::pages::claude_stands_in(&desk);
     let program = Path::new(env!("CARGO_BIN_EXE_molecule")).parent().unwrap();
     for command in commands(screen) {
         followed.push(command.split([' ', '=']).take(2).collect::<Vec<_>>().join(" "));
@@ -90,9 +91,10 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
             continue;
         }
         let typed = format!(
-            "{}\n{}\nPATH='{}':$PATH exec {command}",
+            "{}\n{}\nPATH='{}':'{}':$PATH exec {command}",
             platform.exports[0],
             platform.exports[1],
+            desk.display(),
             program.display()
         );
         let mut shell = Command::new("sh");
@@ -106,6 +108,17 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let agent = shell.spawn().unwrap();
+        if command == "molecule register" {
+            let (code, out, err) = told(agent.wait_with_output().unwrap());
+            assert_eq!((code, out.starts_with("registered")), (0, true), "{out}{err}");
+            continue;
+        }
+        if command.starts_with("claude ") {
+            // Nobody speaks to the server of the stand-in, which ends with its input.
+            let (code, _, err) = told(agent.wait_with_output().unwrap());
+            assert_eq!(code, 0, "{err}");
+            continue;
+        }
         assert_eq!(platform.asks("hello"), "agent: you wrote: hello");
         assert_eq!(platform.asks("how are you?"), "agent: you wrote: how are you?");
         terminate(&agent);
@@ -116,8 +129,15 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
     assert!(Path::new(&home).exists(), "{home} has the agent's files");
     platform.ends();
     assert!(!Path::new(&home).exists(), "{home} is removed with the platform");
-    let expected =
-        ["cargo install", "export PLATFORM_URL", "export MOLECULE_WORKSPACE_TOKEN", "molecule run", "cargo run"];
+    let expected = [
+        "cargo install",
+        "export PLATFORM_URL",
+        "export MOLECULE_WORKSPACE_TOKEN",
+        "molecule run",
+        "molecule register",
+        "claude mcp",
+        "cargo run",
+    ];
     assert_eq!(followed, expected);
     std::fs::remove_dir_all(desk).unwrap();
 }

@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::pages::{commands, files};
+use common::pages::{claude_stands_in, commands, files};
 use common::{World, terminate, told};
 use molecule_platform::Dialect;
 
@@ -17,7 +17,7 @@ const README: &str = include_str!("../README.md");
 /// A shell in the workspace's directory that finds the program, with the variables that the README exports.
 fn shell(world: &World, command: &str) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_molecule")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}:{}", world.home.display(), program.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec {command}")]).current_dir(&world.home).env("PATH", path);
     for (name, value) in world.molecule(&[]).get_envs() {
@@ -37,9 +37,10 @@ fn the_readmes_commands_do_what_it_says() {
     for (name, text) in files(README) {
         std::fs::write(world.home.join(name), text).unwrap();
     }
+    claude_stands_in(&world.home);
     let (mut run, mut ran) = (0, 0);
     for command in commands(README) {
-        if command.starts_with("export ") {
+        if command.starts_with("export ") || command.starts_with("claude ") && !cfg!(feature = "mcp") {
             continue;
         }
         if command.starts_with("molecule run") {
@@ -57,5 +58,5 @@ fn the_readmes_commands_do_what_it_says() {
             assert_eq!(code, 0, "{command}: {out}{err}");
         }
     }
-    assert!((run, ran) == (3, 9), "{run} runs, {ran} others");
+    assert!((run, ran) == (3, 9 + usize::from(cfg!(feature = "mcp"))), "{run} runs, {ran} others");
 }

@@ -41,6 +41,14 @@ pub(crate) fn is_here(program: &str) -> bool {
     found
 }
 
+/// A stand-in for Claude Code, which adds a server by starting it.
+pub(crate) fn claude_stands_in(directory: &Path) {
+    let script = "#!/bin/sh\n[ \"$1 $2 $4 $5 $6\" = \"mcp add -s user --\" ] || exit 64\nshift 6\nexec \"$@\"\n";
+    std::fs::write(directory.join("claude"), script).unwrap();
+    let is_executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.join("claude"), is_executable).unwrap();
+}
+
 /// Somebody who follows a page: the home directory is that of the world, and the working directory is `desk` below it.
 pub(crate) struct Reader<'a> {
     pub(crate) world: World,
@@ -84,7 +92,8 @@ impl<'a> Reader<'a> {
         shell
     }
 
-    fn follows(&mut self, command: &str) {
+    /// Notes that a command of the page, which must be there, was typed.
+    pub(crate) fn follows(&mut self, command: &str) {
         assert!(commands(self.page).contains(&command), "the page has no command `{command}`");
         self.followed.insert(command.to_owned());
     }
