@@ -1,11 +1,11 @@
-//! The official SDK of A2A against this project. It is written in Python, so the tests that use it are left out of an
-//! ordinary run.
+//! The official SDKs of A2A and of the Model Context Protocol against this project. They are written in Python, so the tests
+//! that use them are left out of an ordinary run.
 
 use std::path::Path;
 
 use crate::{Failure, ci};
 
-/// Runs the tests that need the virtual environments of the SDK, which are in `directory`.
+/// Runs the tests that need the virtual environments of the SDKs, which are in `directory`.
 ///
 /// # Errors
 /// One sentence, if the directory is missing or a test fails.
@@ -19,6 +19,8 @@ pub(crate) fn run(root: &Path, directory: &str) -> Result<(), Failure> {
     ci::command(root, &["build", "-p", "molecule-examples", "--example", "a2a-server"], &[])?;
     let tests = ["--test", "official_clients", "--test", "official_servers"];
     let tests = [&["test", "-p", "molecule-examples"], &tests[..], &["--", "--ignored"]].concat();
+    ci::command(root, &tests, &[("MOLECULE_INTEROP", path)])?;
+    let tests = ["test", "-p", "molecule-cli", "--test", "official_mcp_clients", "--", "--ignored"];
     ci::command(root, &tests, &[("MOLECULE_INTEROP", path)])
 }
 

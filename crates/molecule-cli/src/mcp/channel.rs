@@ -21,6 +21,9 @@ pub(super) const CAPABILITY: &str = "claude/channel";
 
 const METHOD: &str = "notifications/claude/channel";
 
+/// The most messages that the client is told of at the beginning, the newest ones.
+const MOST_AT_FIRST: usize = 20;
+
 /// The name under which Claude Code initialises.
 const CLAUDE_CODE: &str = "claude-code";
 
@@ -32,7 +35,10 @@ pub(super) fn is_for(client: &str) -> bool {
 /// Tells the client of each message of a workspace once, those that wait already first, until the program ends.
 pub(super) async fn tell(peer: Peer<RoleServer>, member: Arc<Member>, mut closing: watch::Receiver<bool>) {
     let mut changes = member.inbox.changes();
-    let mut told = BTreeMap::new();
+    // A conversation does not begin with hundreds of them. `inbox_peek` shows the others.
+    let waiting = member.inbox.all();
+    let old = waiting.len().saturating_sub(MOST_AT_FIRST);
+    let mut told: BTreeMap<_, _> = waiting.iter().take(old).map(|message| (message.id().clone(), ())).collect();
     loop {
         let held = member.inbox.all();
         told.retain(|id, ()| held.iter().any(|message| message.id() == id));

@@ -96,7 +96,7 @@ impl Member {
                     LOCKED
                 }
                 Ok(ended) => self.failed(&output, format!("the agent's loop ended: {ended}")),
-                Err(error) => self.failed(&output, error.to_string()),
+                Err(error) => self.failed(&output, Failure::from(error).to_string()),
             };
             tokio::select! {
                 () = sleep(wait) => {}

@@ -4,16 +4,19 @@
 mod inbox;
 mod memory;
 mod peers;
+mod requests;
 mod user;
 mod workspace;
 
 use std::sync::Arc;
 
+use molecule_async::Error;
 use rmcp::model::{Tool as Listed, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
 use super::server::Server;
+use crate::exit::Failure;
 
 /// A tool.
 #[derive(Debug)]
@@ -37,6 +40,12 @@ enum Name {
     BroadcastMessage,
     CreateRequest,
     CreateApproval,
+    ListInbox,
+    CheckRequests,
+    GetRequest,
+    RespondRequest,
+    AddRequestMessage,
+    CancelRequest,
     CommitMemory,
     RecallMemory,
     WaitForMessage,
@@ -59,6 +68,8 @@ const ANSWERED: Param = Param(
     false,
     "The message that this answers. It is done then. Without it this is a message of its own.",
 );
+const REQUEST: Param = Param("request_id", "string", true, "The request's id.");
+const STATUS: Param = Param("status", "string", false, "Only requests of this status, such as pending or done.");
 const SCOPE: &str =
     "LOCAL (this workspace, the default), TEAM (with its parent and siblings) or GLOBAL (the organisation).";
 
@@ -155,6 +166,48 @@ const TOOLS: &[Tool] = &[
             Param("action", "string", true, "The action, in a line."),
             Param("reason", "string", false, "Why it is needed."),
         ],
+    },
+    Tool {
+        name: Name::ListInbox,
+        word: "list_inbox",
+        about: "Lists the requests that people and agents have addressed to this workspace, those that wait.",
+        is_read_only: true,
+        params: &[STATUS],
+    },
+    Tool {
+        name: Name::CheckRequests,
+        word: "check_requests",
+        about: "Lists the requests that this workspace raised, and what became of them.",
+        is_read_only: true,
+        params: &[STATUS],
+    },
+    Tool {
+        name: Name::GetRequest,
+        word: "get_request",
+        about: "Shows a request with its messages.",
+        is_read_only: true,
+        params: &[REQUEST],
+    },
+    Tool {
+        name: Name::RespondRequest,
+        word: "respond_request",
+        about: "Responds to a request that is for this workspace.",
+        is_read_only: false,
+        params: &[REQUEST, Param("action", "string", true, "done, approved or rejected.")],
+    },
+    Tool {
+        name: Name::AddRequestMessage,
+        word: "add_request_message",
+        about: "Writes into the thread of a request.",
+        is_read_only: false,
+        params: &[REQUEST, Param("message", "string", true, "The text.")],
+    },
+    Tool {
+        name: Name::CancelRequest,
+        word: "cancel_request",
+        about: "Takes back a request that this workspace raised.",
+        is_read_only: false,
+        params: &[REQUEST],
     },
     Tool {
         name: Name::CommitMemory,
@@ -292,8 +345,14 @@ pub(super) async fn call(server: &Server, tool: &Tool, params: &Params) -> Resul
         Name::SendMessageToUser => user::send_message(own(ALSO).await?, params).await,
         Name::ReplyToWorkspace => user::reply(server, params).await,
         Name::BroadcastMessage => user::broadcast(own(ALSO).await?, params).await,
-        Name::CreateRequest => user::create_request(own(ALSO).await?, params).await,
-        Name::CreateApproval => user::create_approval(own(ALSO).await?, params).await,
+        Name::CreateRequest => requests::create(own(ALSO).await?, params).await,
+        Name::CreateApproval => requests::create_approval(own(ALSO).await?, params).await,
+        Name::ListInbox => requests::inbox(own(ALSO).await?, params).await,
+        Name::CheckRequests => requests::raised(own(ALSO).await?, params).await,
+        Name::GetRequest => requests::one(own(ALSO).await?, params).await,
+        Name::RespondRequest => requests::respond(own(ALSO).await?, params).await,
+        Name::AddRequestMessage => requests::add_message(own(ALSO).await?, params).await,
+        Name::CancelRequest => requests::cancel(own(ALSO).await?, params).await,
         Name::CommitMemory => memory::commit(own(ALSO).await?, params).await,
         Name::RecallMemory => memory::recall(own(ALSO).await?, params).await,
         Name::WaitForMessage => inbox::wait(server, params).await,
@@ -303,6 +362,11 @@ pub(super) async fn call(server: &Server, tool: &Tool, params: &Params) -> Resul
         Name::UpdateAgentCard => workspace::update_card(own(ALSO).await?, params).await,
         Name::InstallPlugin => workspace::install_plugin(server, own(ALSO).await?, params).await,
     }
+}
+
+/// Says why a call of the agent failed, with the program's own words for the remedy.
+fn why(error: Error) -> String {
+    Failure::from(error).to_string()
 }
 
 /// A value as the text of an answer.

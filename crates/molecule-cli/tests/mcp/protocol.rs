@@ -4,7 +4,7 @@ use molecule_platform::Dialect;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::common::{World, bare, terminate, told};
+use crate::common::{LONG, World, bare, terminate, told};
 
 const CURRENT: Dialect = Dialect::Current;
 
@@ -107,4 +107,40 @@ fn a_link_named_molecule_mcp_is_the_server() {
     let mut client = Client::with(command);
     assert_eq!(client.call("get_workspace_info", json!({})).json()["id"], world.id.as_str());
     assert_eq!(client.end().0, 0);
+}
+
+#[test]
+fn a_program_that_leaves_the_loop_to_another_one_sends_no_heartbeat_and_has_no_inbox() {
+    for (variable, beats) in [("MOLECULE_MCP_DISABLE_HEARTBEAT", false), ("MOLECULE_MCP_DISABLE_INBOX", true)] {
+        let world = World::new(CURRENT, "mcp-disabled");
+        let mut command = world.molecule(&["mcp"]);
+        command.env(variable, "1");
+        let mut client = Client::with(command);
+        world.write("hello");
+        let peeked = client.call("inbox_peek", json!({})).json();
+        assert!(peeked["note"].as_str().unwrap().contains(variable), "{peeked}");
+        assert_eq!(client.call("send_message_to_user", json!({ "message": "I am here" })).json()["status"], "sent");
+        if beats {
+            let beaten = |requests: &[molecule_platform::serve::Seen]| {
+                requests.iter().any(|request| request.path == "/registry/heartbeat")
+            };
+            assert!(world.server.wait_for(beaten, LONG));
+        }
+        assert_eq!(client.end().0, 0);
+        let paths: Vec<_> = world.server.requests().iter().map(|request| request.path.clone()).collect();
+        assert_eq!(paths.iter().any(|path| path.starts_with("/registry/")), beats, "{paths:?}");
+    }
+}
+
+#[test]
+fn a_refused_token_is_told_by_each_tool_with_its_remedy() {
+    let world = World::new(CURRENT, "mcp-refused-token");
+    let mut command = world.molecule(&["mcp"]);
+    command.env("MOLECULE_WORKSPACE_TOKEN", "a-token-that-nobody-has-made-for-this-workspace");
+    let mut client = Client::with(command);
+    let refused = client.call("list_peers", json!({}));
+    assert!(refused.is_error && refused.text.contains("MOLECULE_WORKSPACE_TOKEN"), "{refused:?}");
+    assert!(!refused.text.contains("nobody-has-made"), "{refused:?}");
+    let (code, err) = client.end();
+    assert!(code == 0 && !err.contains("nobody-has-made"), "{err}");
 }

@@ -214,6 +214,29 @@ fn a_request_and_a_broadcast_reach_whom_they_are_for() {
     let first = json!({ "kind": "approval", "recipient_type": "user", "title": "may I?", "priority": 2 });
     let second = json!({ "kind": "approval", "recipient_type": "user", "title": "deploy", "detail": "it is ready" });
     assert_eq!(bodies, [first, second]);
+    let id = raised["request_id"].clone();
+    let own = client.call("check_requests", json!({ "status": "pending" })).json();
+    assert_eq!(own.as_array().unwrap().len(), 2, "{own}");
+    assert_eq!(client.call("cancel_request", json!({ "request_id": id })).json()["status"], "cancelled");
+    let raise = |platform: &mut molecule_platform::Platform, now| {
+        platform.raise_request(now, &world.id, molecule_platform::RequestKind::Task, "water the plants")
+    };
+    let task = world.server.with(raise).unwrap();
+    let inbox = client.call("list_inbox", json!({})).json();
+    assert_eq!((inbox.as_array().unwrap().len(), &inbox[0]["id"]), (1, &json!(task)), "{inbox}");
+    assert!(inbox[0]["title"].as_str().unwrap().starts_with("[UNTRUSTED CONTENT "), "{inbox}");
+    let written = json!({ "request_id": task, "message": "which ones?" });
+    assert_eq!(client.call("add_request_message", written).json()["status"], "created");
+    let shown = client.call("get_request", json!({ "request_id": task })).json();
+    assert!(shown["messages"][0]["body"].as_str().unwrap().contains("which ones?"), "{shown}");
+    let odd = client.call("respond_request", json!({ "request_id": task, "action": "maybe" }));
+    assert!(odd.is_error && odd.text.contains("`action`"), "{odd:?}");
+    assert_eq!(
+        client.call("respond_request", json!({ "request_id": task, "action": "done" })).json()["status"],
+        "done"
+    );
+    assert_eq!(client.call("list_inbox", json!({})).json(), json!([]));
+    assert_eq!(client.call("list_inbox", json!({ "status": "done" })).json()[0]["id"], task);
     let refused = client.call("broadcast_message", json!({ "message": "hear" }));
     assert!(refused.is_error && refused.text.contains("may not broadcast"), "{refused:?}");
     world.server.with(|platform, _| platform.set_can_broadcast(&world.id, true));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::{text, user};
+use super::{text, user, why};
 use crate::mcp::inbox::{Finished, Standing};
 use crate::mcp::member::Member;
 use crate::mcp::message::{shape, shape_without_files, writer};
@@ -110,7 +110,7 @@ pub(super) async fn peek(server: &Server, params: &Params) -> Result<String, Str
 
 /// The messages that another program has still to do, the oldest first. Nothing is taken from it.
 async fn held_elsewhere(member: &Member, limit: usize) -> Result<Vec<InboundMessage>, String> {
-    let listing = member.agent().inbox_entries().await.map_err(|error| error.to_string())?;
+    let listing = member.agent().inbox_entries().await.map_err(why)?;
     let is_to_do = |state| {
         matches!(state, InboxState::Waiting | InboxState::Running | InboxState::OfferedAgain | InboxState::Retried)
     };
@@ -148,7 +148,7 @@ pub(super) async fn history(member: &Member, params: &Params) -> Result<String, 
     if let Some(before) = before {
         feed = feed.before(before);
     }
-    let ActivityPage { rows, .. } = member.agent().send(&feed).await.map_err(|error| error.to_string())?;
+    let ActivityPage { rows, .. } = member.agent().send(&feed).await.map_err(why)?;
     let is_of_peer = |row: &ActivityRow| row.source_id.as_ref() == Some(&peer) || row.target_id.as_ref() == Some(&peer);
     let is_before = |row: &ActivityRow| before.is_none_or(|before| row.created_at < before);
     let mut rows: Vec<_> = rows.into_iter().filter(|row| is_of_peer(row) && is_before(row)).collect();

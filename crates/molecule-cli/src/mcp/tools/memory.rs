@@ -5,7 +5,7 @@ use molecule_async::core::endpoint::{CommitMemory, Memories};
 use molecule_async::core::proto::{Memory, MemoryScope};
 use serde_json::json;
 
-use super::text;
+use super::{text, why};
 use crate::mcp::member::Member;
 use crate::mcp::params::Params;
 use crate::mcp::untrusted::quote;
@@ -13,7 +13,7 @@ use crate::mcp::untrusted::quote;
 pub(super) async fn commit(member: &Member, params: &Params) -> Result<String, String> {
     let content = params.text("content")?;
     let scope = scope(params)?.unwrap_or(MemoryScope::Local);
-    let kept = member.agent().send(&CommitMemory::new(content, scope)).await.map_err(|error| error.to_string())?;
+    let kept = member.agent().send(&CommitMemory::new(content, scope)).await.map_err(why)?;
     Ok(text(&json!({ "success": true, "id": kept.id, "scope": kept.scope })))
 }
 
@@ -26,7 +26,7 @@ pub(super) async fn recall(member: &Member, params: &Params) -> Result<String, S
     if let Some(query) = &query {
         asked = asked.query(query.trim());
     }
-    let all = member.agent().send(&asked).await.map_err(|error| error.to_string())?;
+    let all = member.agent().send(&asked).await.map_err(why)?;
     // April's server searches by itself, and finds other forms of a word as well. The current one lists everything.
     let is_searched = member.agent().health().dialect == Some(Dialect::April);
     let is_meant = |memory: &&Memory| {

@@ -7,7 +7,7 @@ use molecule_async::{CallOutcome, Delegation, DelegationView, ErrorKind, Message
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::text;
+use super::{text, why};
 use crate::mcp::member::Member;
 use crate::mcp::options::LONGEST_WAIT;
 use crate::mcp::params::Params;
@@ -41,7 +41,7 @@ pub(super) async fn delegate_task(server: &Server, member: &Member, params: &Par
     getrandom::fill(&mut random).map_err(|error| format!("{FAILED}: no random id can be made: {error}"))?;
     let id = random_uuid(random);
     let call = PeerCall::new(Message::text(task).with_id(&*id)).timeout(Duration::from_secs_f64(limit));
-    let outcome = member.agent().call_peer(&peer, call).await.map_err(|error| format!("{FAILED}: {error}"))?;
+    let outcome = member.agent().call_peer(&peer, call).await.map_err(|error| format!("{FAILED}: {}", why(error)))?;
     let who = format!("peer {peer}");
     match outcome {
         CallOutcome::Replied(reply) => Ok(quote(&who, &reply.texts().join("\n"))),
@@ -85,14 +85,14 @@ pub(super) async fn delegate_task_async(member: &Member, params: &Params) -> Res
     let (peer, task) = (peer_of(member, params)?, params.text("task")?);
     // Each call has a key of its own, which its resends share: the same task may be given twice.
     let id = member.agent().delegate(&peer, Delegation::new(task)).await;
-    let id = id.map_err(|error| format!("{FAILED}: {error}"))?;
+    let id = id.map_err(|error| format!("{FAILED}: {}", why(error)))?;
     let note = "check_task_status shows what becomes of it; the peer's answer may come as a message, too";
     Ok(text(&json!({ "delegation_id": id, "workspace_id": peer, "status": "delegated", "note": note })))
 }
 
 pub(super) async fn check_task_status(member: &Member, params: &Params) -> Result<String, String> {
     let Some(id) = params.optional_text("task_id")? else {
-        let all = member.agent().delegations().await.map_err(|error| error.to_string())?;
+        let all = member.agent().delegations().await.map_err(why)?;
         let shown: Vec<_> = all.iter().take(MOST_DELEGATIONS).map(shape).collect();
         return Ok(text(&json!({ "delegations": shown, "count": all.len() })));
     };
@@ -102,7 +102,7 @@ pub(super) async fn check_task_status(member: &Member, params: &Params) -> Resul
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(text(&json!({ "status": "not_found", "delegation_id": id })))
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(why(error)),
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn list_peers(member: &Member, params: &Params) -> Result<Strin
         Some(q) => member.agent().peers_matching(q).await,
         None => member.agent().peers().await,
     };
-    let peers = peers.map_err(|error| error.to_string())?;
+    let peers = peers.map_err(why)?;
     if peers.is_empty() {
         return Ok("No peers found.".to_owned());
     }

@@ -1,12 +1,12 @@
-//! Tools by which the agent talks to people, answers messages, and asks for something.
+//! Tools by which the agent talks to people, and answers messages.
 
 use molecule_async::{
     CallOutcome, Error, InboundMessage, Message, Notice, OutgoingFile, PeerCall, Reply, ReplyEnd, Sender,
 };
 use serde_json::{Value, json};
 
-use super::text;
-use crate::mcp::endpoints::{Broadcast, RaiseRequest};
+use super::{text, why};
+use crate::mcp::endpoints::Broadcast;
 use crate::mcp::inbox::{Finished, Standing};
 use crate::mcp::member::Member;
 use crate::mcp::params::Params;
@@ -25,7 +25,7 @@ pub(super) async fn send_message(member: &Member, params: &Params) -> Result<Str
         return answer(member, &answered, reply).await;
     }
     let notice = files.into_iter().fold(Notice::new(message), Notice::attach);
-    member.agent().notify(notice).await.map_err(|error| why_not_told(&error))?;
+    member.agent().notify(notice).await.map_err(why_not_told)?;
     Ok(text(&json!({ "status": "sent" })))
 }
 
@@ -44,13 +44,13 @@ fn file(value: &Value) -> Result<OutgoingFile, String> {
     Ok(of(&["mimeType", "mime_type"]).into_iter().fold(file, OutgoingFile::mime_type))
 }
 
-fn why_not_told(error: &Error) -> String {
+fn why_not_told(error: Error) -> String {
     match error.server_message() {
         Some("talk_to_user_disabled") => {
             "this workspace may not talk to its user; its owner can allow it on the platform (the ability talk_to_user)"
                 .to_owned()
         }
-        _ => error.to_string(),
+        _ => why(error),
     }
 }
 
@@ -71,13 +71,13 @@ pub(super) async fn reply(server: &Server, params: &Params) -> Result<String, St
     }
     match peer {
         None => {
-            member.agent().notify(said).await.map_err(|error| why_not_told(&error))?;
+            member.agent().notify(said).await.map_err(why_not_told)?;
             Ok(text(&json!({ "status": "sent" })))
         }
         Some(peer) if peer == *member.id() => Err("`peer_id` is this workspace itself".to_owned()),
         Some(peer) => {
             let outcome = member.agent().call_peer(&peer, PeerCall::new(Message::text(said))).await;
-            match outcome.map_err(|error| error.to_string())? {
+            match outcome.map_err(why)? {
                 CallOutcome::Replied(reply) => {
                     let said = crate::mcp::untrusted::quote(&format!("peer {peer}"), &reply.texts().join("\n"));
                     Ok(text(&json!({ "status": "sent", "answer": said })))
@@ -110,7 +110,7 @@ async fn answer(member: &Member, message: &InboundMessage, reply: Reply) -> Resu
     if !message.sender().may_be_answered() {
         return Err("nobody reads an answer to this message; call inbox_pop once it is done".to_owned());
     }
-    reply.check().map_err(|error| error.to_string())?;
+    reply.check().map_err(why)?;
     // The coding agent decides whether an exchange goes on.
     let finished = member.inbox.finish(message.id(), Some(reply.and_continue())).await;
     let Finished { is_saved, reply } = finished.ok_or_else(|| not_held(member))?;
@@ -138,40 +138,7 @@ pub(super) async fn broadcast(member: &Member, params: &Params) -> Result<String
             "this workspace may not broadcast; its owner can allow it on the platform (the ability broadcast)"
                 .to_owned()
         }
-        _ => error.to_string(),
+        _ => why(error),
     })?;
-    Ok(text(&Value::Object(answer)))
-}
-
-pub(super) async fn create_request(member: &Member, params: &Params) -> Result<String, String> {
-    let kind = params.text("kind")?.trim().to_ascii_lowercase();
-    if kind != "task" && kind != "approval" {
-        return Err("`kind` must be task or approval".to_owned());
-    }
-    #[allow(clippy::cast_possible_truncation)]
-    let priority = params.number("priority", -1.0, 1000.0)? as i64;
-    let request = RaiseRequest {
-        kind,
-        recipient_type: "user",
-        title: params.text("title")?,
-        detail: params.optional_text("detail")?,
-        priority: Some(priority).filter(|priority| *priority >= 0),
-    };
-    raise(member, request).await
-}
-
-pub(super) async fn create_approval(member: &Member, params: &Params) -> Result<String, String> {
-    let request = RaiseRequest {
-        kind: "approval".to_owned(),
-        recipient_type: "user",
-        title: params.text("action")?,
-        detail: params.optional_text("reason")?,
-        priority: None,
-    };
-    raise(member, request).await
-}
-
-async fn raise(member: &Member, request: RaiseRequest) -> Result<String, String> {
-    let answer = member.agent().send(&request).await.map_err(|error| error.to_string())?;
     Ok(text(&Value::Object(answer)))
 }

@@ -5,7 +5,7 @@ use molecule_async::core::proto::printable;
 use molecule_async::{AgentCard, Plugin, Setup};
 use serde_json::{Value, json};
 
-use super::text;
+use super::{text, why};
 use crate::mcp::inbox::Standing;
 use crate::mcp::member::Member;
 use crate::mcp::params::Params;
@@ -13,7 +13,7 @@ use crate::mcp::server::Server;
 
 /// The workspace as the platform has it, and who has its inbox here.
 pub(super) async fn info(member: &Member) -> Result<String, String> {
-    let mut info = match member.agent().send(&View).await.map_err(|error| error.to_string())? {
+    let mut info = match member.agent().send(&View).await.map_err(why)? {
         Existence::Present(view) => json!(view),
         Existence::Removed => return Err("the workspace is deleted".to_owned()),
         _ => return Err("the platform has no such workspace".to_owned()),
@@ -32,7 +32,7 @@ pub(super) async fn update_card(member: &Member, params: &Params) -> Result<Stri
     let card = params.object("card")?;
     let card: AgentCard = serde_json::from_value(Value::Object(card))
         .map_err(|_| "`card` has a name, description, role or url that is no text".to_owned())?;
-    member.agent().update_card(card).await.map_err(|error| error.to_string())?;
+    member.agent().update_card(card).await.map_err(why)?;
     Ok(text(&json!({ "success": true })))
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn install_plugin(server: &Server, member: &Member, params: &Pa
     if source != name {
         plugin = plugin.source(source);
     }
-    let installed = member.agent().install_plugin(plugin).await.map_err(|error| error.to_string())?;
+    let installed = member.agent().install_plugin(plugin).await.map_err(why)?;
     let mut shape = json!(installed);
     if server.options.setup == Setup::Skip && installed.path.join("setup.sh").exists() {
         shape["note"] = json!("its setup.sh was not run; a person may do that with `molecule plugins install`");
