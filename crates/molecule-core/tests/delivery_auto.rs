@@ -322,6 +322,21 @@ fn a_call_of_the_platform_is_as_good_as_a_check() {
 }
 
 #[test]
+fn a_call_before_an_outage_proves_nothing_afterwards() {
+    let mut world = World::new(Plan::Auto, Run::with_inbox(), echo);
+    world.run.on(secs(10));
+    world.run.agent.session.pushed(world.run.agent.now);
+    assert_eq!(world.said(), [REACHABLE]);
+    world.set_path(refuse);
+    world.run.on(secs(140));
+    assert_eq!(
+        (world.said(), world.modes()),
+        (vec![UNREACHABLE.to_owned()], vec!["push".to_owned(), "poll".to_owned()])
+    );
+    assert!(matches!(world.state(), Some(PushState::Unreachable(_))), "{:?}", world.state());
+}
+
+#[test]
 fn while_the_server_gets_the_messages_the_feed_is_read_to_the_end_of_what_came_before_and_not_again() {
     for plan in [Plan::Push, Plan::Auto] {
         let mut world = World::new(plan, Run::with_inbox(), echo);

@@ -97,6 +97,10 @@ impl Delivery {
         let Some(server) = &mut self.server else { return false };
         server.is_tried_again = false;
         let is_new = server.state != state;
+        if let PushState::Unreachable(_) = state {
+            // Calls before it prove nothing any more.
+            server.pushed_at = None;
+        }
         server.state = state;
         is_new
     }
