@@ -64,7 +64,12 @@ pub struct Inbound {
     state: State,
     /// Whether the stop came before the server was open.
     is_drained_early: bool,
+    /// Whether the application was told that April's platform cannot call.
+    is_april_told: bool,
 }
+
+const APRIL: &str = "the platform, April's server, calls without a credential, and was refused: start the server with \
+     allow_unauthenticated(), and let it listen on 127.0.0.1 alone";
 
 #[derive(Debug)]
 enum State {
@@ -87,7 +92,15 @@ impl Inbound {
             body_bytes: options.limits.body_bytes,
         };
         let state = State::Opening(Open::new(options.limits.clone()));
-        Ok(Self { options: options.clone(), url, gate, card: Card::default(), state, is_drained_early: false })
+        Ok(Self {
+            options: options.clone(),
+            url,
+            gate,
+            card: Card::default(),
+            state,
+            is_drained_early: false,
+            is_april_told: false,
+        })
     }
 
     /// Returns the URL to register.
@@ -108,7 +121,15 @@ impl Inbound {
         }
         let Self { card, url, gate, .. } = self;
         let needs_bearer = !gate.allow_unauthenticated;
-        gate.admit(cx, head, from, |cx, headers| card.answer(&cx.session.config().card, url, needs_bearer, headers))
+        let admission = gate
+            .admit(cx, head, from, |cx, headers| card.answer(&cx.session.config().card, url, needs_bearer, headers));
+        if gate.refuses_april(cx, head, &admission)
+            && let State::Open(work) = &mut self.state
+            && !std::mem::replace(&mut self.is_april_told, true)
+        {
+            work.turns.push_back(Turn::Event(Event::Warning(APRIL.to_owned())));
+        }
+        admission
     }
 
     /// Takes a call whose body was read.

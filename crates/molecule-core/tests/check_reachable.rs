@@ -193,4 +193,12 @@ fn it_is_a_record_for_logs_too() {
         message: "x\u{1b}[31m".to_owned(),
     };
     assert!(!why.to_string().contains('\u{1b}'), "{why}");
+    assert!(!why.to_string().contains("April"), "{why}");
+}
+
+#[test]
+fn a_server_that_refuses_aprils_platform_is_told_how_to_let_it_in() {
+    let status = Some(http::StatusCode::UNAUTHORIZED);
+    let why = ReachFailure::ErrorAnswer { status, code: None, message: "unauthorized".to_owned() };
+    assert!(why.to_string().contains("allow_unauthenticated()"), "{why}");
 }

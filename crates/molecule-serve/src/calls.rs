@@ -23,7 +23,11 @@ impl<F: Facade> Service for Arc<Driver<F>> {
 
     fn admit(&self, head: &Parts, from: IpAddr) -> Admission<Caller> {
         match self.decide(|state, cx| state.inbound.admit(cx, head, from)) {
-            machines::Admission::Answer(answer) => Admission::Answer(answer),
+            machines::Admission::Answer(answer) => {
+                // The application may have to be told of a refusal.
+                self.advance();
+                Admission::Answer(answer)
+            }
             machines::Admission::Read(caller) => Admission::Call(caller),
             machines::Admission::Ingest(_) => Admission::Ingest,
             machines::Admission::Other(_) if self.hook.is_some() => Admission::Other,

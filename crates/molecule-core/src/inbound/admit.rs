@@ -11,6 +11,7 @@ use molecule_proto::{Token, WorkspaceId};
 use super::answer::{Refusal, close, error_answer, json_answer, unauthorized, wrong_method};
 use crate::config::http_url::HttpUrl;
 use crate::machine::Cx;
+use crate::session::Dialect;
 
 /// What becomes of a request by its head.
 #[derive(Debug)]
@@ -142,6 +143,14 @@ impl Gate {
             Place::Ingest => Admission::Ingest(Caller(who)),
             _ => Admission::Other(Caller(who)),
         }
+    }
+
+    /// Returns whether this is a call as April's platform makes it, refused since it has no credential.
+    pub(super) fn refuses_april(&self, cx: &Cx<'_>, head: &Parts, admission: &Admission) -> bool {
+        matches!(admission, Admission::Answer(answer) if answer.status() == StatusCode::UNAUTHORIZED)
+            && cx.session.dialect == Some(Dialect::April)
+            && !self.allow_unauthenticated
+            && !head.headers.contains_key(AUTHORIZATION)
     }
 
     /// Returns who calls; `None` for whoever must not. Once a secret is known nobody is served without a credential.

@@ -268,7 +268,11 @@ impl fmt::Display for ReachFailure {
                     (None, Some(status)) => write!(f, " ({status})")?,
                     (None, None) => {}
                 }
-                f.write_str("; check that it leads to this agent's server, with its path")
+                f.write_str("; check that it leads to this agent's server, with its path")?;
+                if *status == Some(StatusCode::UNAUTHORIZED) {
+                    f.write_str(", and give a server for April's platform, which sends no credential, allow_unauthenticated()")?;
+                }
+                Ok(())
             }
             Self::OtherAnswer => {
                 f.write_str("something else than this agent's server answers at the registered URL; check where it leads")

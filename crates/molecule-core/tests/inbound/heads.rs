@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
-use molecule_core::machines::{Admission, Refusal};
+use molecule_core::machines::{Admission, Beat, Refusal};
 use molecule_core::{ServerLimits, ServerOptions};
 
-use crate::support::Agent;
-use crate::support::inbound::{PEER_TOKEN, SECRET, Server, get, post, text};
+use crate::support::inbound::{PEER, PEER_TOKEN, SECRET, Server, get, post, text};
+use crate::support::{Agent, Platform, run, secret};
 
 fn answered(admission: Admission) -> Response<Bytes> {
     match admission {
@@ -189,4 +189,28 @@ fn no_debug_text_shows_a_secret_or_a_body() {
     assert!(!shown.contains("s3cr3t"), "{shown}");
     let options = ServerOptions::new().peer_token(crate::support::inbound::PEER, PEER_TOKEN);
     assert!(!format!("{options:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn the_application_is_told_once_why_aprils_platform_cannot_call() {
+    let mut agent = Agent::stored(&secret("first"));
+    let mut platform = Platform::april();
+    run(&mut agent, Beat::new(), |seen| platform.serve(seen)).unwrap();
+    let mut server = Server::of(agent, ServerOptions::new().peer_token(PEER, PEER_TOKEN));
+    let bare = head("POST", "/", &[("host", "h")]);
+    for _ in 0..3 {
+        assert_eq!(answered(server.admit(&bare)).status(), 401);
+        server.turn();
+    }
+    // A peer with a wrong token is not April's platform.
+    let wrong = head("POST", "/", &[("host", "h"), ("authorization", "Bearer wrong")]);
+    assert_eq!(answered(server.admit(&wrong)).status(), 401);
+    server.turn();
+    let told: Vec<String> = server.events.iter().map(ToString::to_string).collect();
+    assert!(matches!(&told[..], [told] if told.contains("allow_unauthenticated()")), "{told:?}");
+    // The current server's platform has a secret.
+    let mut server = Server::secured();
+    assert_eq!(answered(server.admit(&bare)).status(), 401);
+    server.turn();
+    assert!(server.events.is_empty(), "{:?}", server.events);
 }
