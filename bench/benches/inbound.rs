@@ -137,7 +137,13 @@ fn rates(runtime: &Runtime, home: &Home) -> Outcome {
     let rows = [
         ("calls", ours, "bare hyper that echoes the bytes", echo, "at least 0.85"),
         ("calls", ours, "bare hyper that parses and answers", parse, ""),
-        ("calls, each sender looked up in the feed", looks_up, "bare hyper that echoes the bytes", echo, ""),
+        (
+            "calls, whose senders are looked up in a feed of 49 other messages",
+            looks_up,
+            "bare hyper that echoes the bytes",
+            echo,
+            "",
+        ),
         ("calls, each answer on the disk first (fsync)", durable, "bare hyper that echoes the bytes", echo, ""),
     ];
     for (what, subject, beside, theirs, goal) in rows {

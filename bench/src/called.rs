@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use molecule_async::{Agent, InboundMessage, Reply};
+use molecule_async::{Agent, InboundMessage, Message, Reply};
 use molecule_host::Storage;
 use molecule_platform::{Config, Dialect, serve};
 use molecule_serve::{A2aServe, ServerLimits, ServerOptions};
@@ -33,13 +33,16 @@ pub enum Kind {
     Ours,
     /// The same, with each answer on the disk before it is sent.
     OursDurable,
-    /// The same as [`Ours`](Self::Ours); it asks the platform who wrote each message.
+    /// The same as [`Ours`](Self::Ours); it asks the platform who wrote each message, whose feed has a page of other messages.
     OursLooksUp,
     /// A bare server of hyper that answers with the bytes that it got.
     Echo,
     /// A bare server of hyper that parses each request and answers with a message, as ours does.
     Parse,
 }
+
+/// The messages of others in the feed: one page less one row, so that a look that finds nobody reads no further.
+pub const OTHERS: usize = 49;
 
 impl Kind {
     const ALL: [(Self, &'static str); 5] = [
@@ -152,6 +155,15 @@ async fn ours(kind: Kind, home: &Path) -> Outcome {
     let (id, token) = platform.with(|platform, now| platform.create_workspace(now, "bench"));
     let storage = if kind == Kind::OursDurable { Storage::Dir(home.to_owned()) } else { Storage::Memory };
     let agent = Agent::builder(platform.url(), &id).token(token.expose()).storage(storage).no_proxy().build()?;
+    if kind == Kind::OursLooksUp {
+        // The platform calls nobody who polls.
+        let _polls = agent.register().await?;
+        platform.with(|platform, now| {
+            for number in 0..OTHERS {
+                platform.send_user_message(now, &id, Message::text(format!("{number:0>200}")));
+            }
+        });
+    }
     let mut limits = ServerLimits::default();
     limits.connections = 20_000;
     limits.connections_per_address = 20_000;
