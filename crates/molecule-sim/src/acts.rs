@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use molecule_core::Report;
 use molecule_core::effect::Slot;
-use molecule_core::{Plan, Report};
 
 use crate::agent::{Program, url};
 use crate::clock::platform_now;
-use crate::scenario::{Moment, ScenarioAction};
+use crate::scenario::{Moment, ScenarioAction, ServerSetup};
 use crate::trace::TraceEvent;
 use crate::world::{Happening, SECRET_MARK, World};
 
@@ -30,6 +30,7 @@ impl ScenarioAction {
             | Self::Handler(_)
             | Self::Poison { .. }
             | Self::Door(_)
+            | Self::Client(_)
             | Self::Database { .. }
             | Self::Weather(_)
             | Self::Strike { .. }
@@ -86,6 +87,7 @@ impl World<'_> {
             ScenarioAction::Handler(handler) => self.agents[agent].handler = *handler,
             ScenarioAction::Poison { times, power } => self.agents[agent].poison = (*times, *power),
             ScenarioAction::Door(door) => self.peers.set(agent, door),
+            ScenarioAction::Client(ask) => self.client(number, agent, *ask),
             ScenarioAction::Database { up } => {
                 self.platform.set_database_down(!up);
                 self.database_up = *up;
@@ -155,10 +157,11 @@ impl World<'_> {
         self.agents[agent].was_pushed |= reported.is_some();
         self.agents[agent].reported_url.clone_from(&reported);
         let Some(process) = self.agents[agent].process else { return };
-        let has_server = self.agents[agent].setup.server.is_some();
+        let server = self.agents[agent].setup.server.as_ref();
+        let (has_server, plan) = (server.is_some(), server.map_or(molecule_core::Plan::Push, ServerSetup::plan));
         if let Some(living) = self.process_mut(process) {
             match reported {
-                Some(url) if has_server => drop(living.session.serve(url, Plan::Push)),
+                Some(url) if has_server => drop(living.session.serve(url, plan)),
                 None if has_server => living.session.unserve(),
                 reported => drop(living.session.set_reported_url(reported)),
             }

@@ -119,6 +119,21 @@ impl Agent {
         Duration::from_secs(self.setup.state_s.into())
     }
 
+    /// The part of a path that stands behind the path of its URL.
+    pub(crate) fn below(&self, path: &str) -> String {
+        let url: Option<Uri> = self.reported_url.as_ref().and_then(|url| url.parse().ok());
+        let own = url.as_ref().map_or("", Uri::path);
+        path.strip_prefix(own).unwrap_or(path).to_owned()
+    }
+
+    /// Returns whether it listens on this URL. Its own server also takes files below the URL.
+    pub(crate) fn is_at(&self, url: &str) -> bool {
+        let Some(rest) = self.reported_url.as_ref().and_then(|own| url.strip_prefix(own.as_str())) else {
+            return false;
+        };
+        rest.is_empty() || (self.setup.server.is_some() && rest.starts_with("/internal/"))
+    }
+
     /// Returns whether its computer is suspended or its clock stands still.
     pub fn is_odd(&self, at: Time) -> bool {
         at < self.asleep_until.max(self.still_until)
@@ -131,7 +146,8 @@ impl Agent {
     }
 
     /// The configuration that its program would build now.
-    pub(crate) fn config(&self, in_organisation: bool) -> Config {
+    /// `peers` are the tokens that it has for servers of others.
+    pub(crate) fn config(&self, in_organisation: bool, peers: &[(WorkspaceId, String)]) -> Config {
         let mut options = Options::new(ORIGIN, self.workspace.as_str())
             .card(AgentCard::new("simulated"))
             .heartbeat_interval(self.heartbeat())
@@ -149,12 +165,24 @@ impl Agent {
         if let Some(token) = &self.given {
             options = options.token(token.expose());
         }
+        for (peer, token) in peers {
+            options = options.peer_token(peer, token);
+        }
         if in_organisation {
             options = options.org_id(ORGANISATION);
         }
         options.build().expect("a scenario's intervals and URLs make sense")
     }
 }
+
+/// The token that an agent has for the server of another one. It is as long as those of the platform, so that the invariants
+/// find it where it is printed.
+pub(crate) fn peer_token(caller: usize, agent: usize) -> String {
+    format!("{PEER_TOKEN}of-agent-{caller:03}-for-agent-{agent:03}------")
+}
+
+/// What every token for a server of another agent begins with.
+pub(crate) const PEER_TOKEN: &str = "peer-token-";
 
 /// The agent's URL with this number, unique to the agent; both servers accept it. Number 255 is on loopback, where a
 /// public server calls nobody.

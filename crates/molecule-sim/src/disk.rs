@@ -21,6 +21,8 @@ struct DiskState {
     written: BTreeMap<Slot, Vec<u8>>,
     /// Content that certainly survives a power failure.
     synced: BTreeMap<Slot, Vec<u8>>,
+    /// The files that were handed over, by URI. Each was synced when it was complete.
+    files: BTreeMap<String, Vec<u8>>,
     /// The slots that were only appended to since their last sync. Everything that was synced is still there.
     appended: BTreeSet<Slot>,
     /// The number of the lock that is held.
@@ -88,6 +90,26 @@ impl Disk {
     /// Writes a slot durably from outside the program, as its owner or another process would.
     pub fn put(&self, slot: Slot, content: &str) {
         self.state().keep(slot, content.as_bytes());
+    }
+
+    /// Stores a file that was handed over; returns its URI.
+    pub(crate) fn put_file(&self, name: &str, content: Vec<u8>) -> Result<String, StoreError> {
+        let mut state = self.state();
+        state.writable()?;
+        let uri = format!("file://{PLACE}/uploads/{name}");
+        state.files.insert(uri.clone(), content);
+        Ok(uri)
+    }
+
+    /// Removes a file that was handed over.
+    pub(crate) fn remove_file(&self, uri: &str) {
+        self.state().files.remove(uri);
+    }
+
+    /// The contents of the files that were handed over, by URI.
+    pub fn files(&self) -> BTreeMap<String, String> {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        self.state().files.iter().map(|(uri, content)| (uri.clone(), text(content))).collect()
     }
 
     /// Returns whether the lock is held.

@@ -116,7 +116,7 @@ impl World<'_> {
     pub(crate) fn new_process(&mut self, agent: usize) -> usize {
         let in_organisation = self.scenario.setup.rate_limit.is_some();
         let seed = self.rng.u64(..);
-        let config = self.agents[agent].config(in_organisation);
+        let config = self.agents[agent].config(in_organisation, &self.tokens_for_peers(agent));
         let process = Process::new(agent, config, seed, &self.agents[agent].disk);
         self.processes.push(Some(process));
         self.processes.len() - 1
@@ -262,6 +262,7 @@ impl World<'_> {
         let Some(mut process) = self.processes[number].take() else { return };
         let agent = process.agent;
         self.close_streams(number);
+        self.leave_forms(|form| form.process == number);
         let callers = process.serving.take().into_iter().flat_map(Serving::callers);
         callers.for_each(|exchange| self.say(exchange, Speech::HangsUp));
         for op in process.acts.values() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_proto::WorkspaceStatus;
 
-use crate::agent::Program;
+use crate::agent::{Agent, Program};
 use crate::handler::Handler;
 use crate::scenario::{AfterError, ScenarioAction};
 use crate::trace::TraceEvent;
@@ -34,6 +34,10 @@ impl World<'_> {
         // Replies wait for up to 300 s between two tries.
         let receives = self.agents.iter().any(|agent| agent.setup.handler.is_some());
         let replies = if receives { Duration::from_secs(300) } else { Duration::ZERO };
+        // A server that was not reachable is checked again after half an hour at the latest.
+        let is_auto = |agent: &Agent| agent.setup.server.as_ref().is_some_and(|server| server.auto);
+        let checks = if self.agents.iter().any(is_auto) { Duration::from_secs(33 * 60) } else { Duration::ZERO };
+        let replies = replies.max(checks);
         self.plan(self.now + Duration::from_secs(150) + 5 * slowest + replies, Happening::StopAll);
     }
 

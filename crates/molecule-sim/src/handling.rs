@@ -57,6 +57,7 @@ impl World<'_> {
         let Some(living) = self.process_mut(process) else { return };
         let Some(message) = living.handling.remove(&id) else { return };
         let (agent, kind) = (living.agent, living.kind(job).unwrap_or(JobKind::Run));
+        self.see(Who { agent, process, job, kind }, TraceEvent::HandlerEnds(id, &message));
         let outcome = self.handles(agent, kind, &message);
         self.hand_over(Who { agent, process, job, kind }, id, None, outcome);
     }
@@ -122,7 +123,11 @@ impl World<'_> {
                 let Some(from) = self.agents.get(usize::from(from)).map(|from| from.workspace.clone()) else { return };
                 self.platform.send_broadcast(now, &from, &text);
             }
-            Writer::Upload => drop(platform.upload(now, &to, "a.txt", "text/plain", text)),
+            Writer::Upload => {
+                if platform.upload(now, &to, "a.txt", "text/plain", text).is_none() {
+                    self.hand_files_over(act, &to);
+                }
+            }
         }
     }
 }

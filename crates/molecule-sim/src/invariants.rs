@@ -7,6 +7,7 @@ mod answered;
 mod attempts;
 mod budget;
 mod calls;
+mod credentials;
 mod cursor;
 mod cut_once;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod doubles;
 mod effects;
 mod ends;
 mod exchange;
+mod files;
 mod first;
 mod inbox_backoff;
 mod lanes;
@@ -28,14 +30,18 @@ mod pace;
 mod paused;
 mod peer_replies;
 mod pushed;
+mod pushed_text;
+mod reachable;
 mod reached;
 mod repeats;
 mod replies;
 mod reply_ids;
 mod same_answer;
 mod secrets;
+mod senders;
 mod silent_turns;
 mod steps;
+mod tasks;
 mod tokens;
 mod whereabouts;
 
@@ -211,6 +217,11 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(accepted::AcceptedIsHandled::default()),
         Box::new(peer_replies::RepliesReachTheirPeers::default()),
         Box::new(dead_letters::DeadLettersWaitForARetry::default()),
+        Box::new(pushed_text::PushedCallersGetTheText::default()),
+        Box::new(reachable::PollsOnlyWhileUnreachable::default()),
+        Box::new(senders::SendersAreProven::default()),
+        Box::new(tasks::TasksAreToldTruly::default()),
+        Box::new(files::FilesAreStoredWhole),
     ]
 }
 

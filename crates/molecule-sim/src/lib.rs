@@ -23,12 +23,14 @@ mod acts;
 mod agent;
 mod calls;
 pub mod campaign;
+mod clients;
 mod clock;
 mod creation;
 mod disk;
 mod door;
 mod drive;
 mod finale;
+mod forms;
 mod handler;
 mod handling;
 mod hosted;
@@ -54,6 +56,7 @@ mod world;
 
 pub use agent::{Agent, Program};
 pub use calls::{CallKind, PeerAsk, PeerWay};
+pub use clients::{ClientAsk, ClientCall};
 pub use disk::{Disk, WriteProgress};
 pub use door::{Door, Manner};
 pub use handler::{Handler, HandlerManner};
@@ -66,7 +69,7 @@ pub use scenario::{
     AfterError, AgentSetup, Crash, Moment, Mood, Scenario, ScenarioAction, ServerSetup, Setup, Timed, TokenAt, Writer,
 };
 pub use served::{Delivery, Reaction};
-pub use strategies::{both_ways, life, pushed, scenario};
+pub use strategies::{auto, both_ways, direct, life, pushed, scenario};
 pub use trace::{About, Facts, HandlerSaid, OutcomeRecord, RequestRecord, Says, Sight, Taken, TraceEvent, Who};
 pub use weather::{Gust, RetryAfter, Route, SlowPart, Weather};
 pub use world::{RunResult, run, run_sabotaged, run_traced};

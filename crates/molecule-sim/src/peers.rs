@@ -37,6 +37,8 @@ pub enum By {
     Relayed(Who),
     /// The platform sent it later by itself: from its queue, or for a delegation.
     Platform,
+    /// A client of its own sent it, which has the token of the agent with this index, or the platform's secret.
+    Client(Option<u8>),
 }
 
 /// A message that reached an agent's server.

@@ -17,6 +17,10 @@ use crate::weather::Route;
 pub(crate) fn answer(landing: &mut OutcomeRecord, answer: &Response<Bytes>, clock: Now) {
     let route = landing.ask.as_ref().and_then(|ask| ask.route);
     let is_refusal = !answer.status().is_success();
+    if route == Some(Route::A2a) {
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        landing.is_reached = body["result"]["metadata"]["molecule.reachability"].is_string();
+    }
     if let (Some(Route::Discover | Route::Peers), Some(ask)) = (route, &landing.ask) {
         let of = ask.about.as_ref().and_then(|about| about.target.clone());
         landing.peers = peers(route, of, answer);

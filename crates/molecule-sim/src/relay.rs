@@ -43,6 +43,8 @@ struct Leg {
 pub(crate) enum AgentRequest {
     Flight(u64),
     Leg(DispatchId),
+    /// That of a client.
+    Client(u64),
     /// A copy that a proxy on the way sent, whose answer nobody gets.
     Copy,
 }
@@ -120,8 +122,7 @@ impl World<'_> {
     /// The agent that listens on a URL, or the fault that a request there meets.
     pub(crate) fn door_at(&self, url: &Uri) -> Result<usize, Gust> {
         let text = url.to_string();
-        let Some(agent) = self.agents.iter().position(|agent| agent.reported_url.as_deref() == Some(text.as_str()))
-        else {
+        let Some(agent) = self.agents.iter().position(|agent| agent.is_at(&text)) else {
             return Err(if is_made_up(url) { Gust::Refused } else { Gust::Unresolved });
         };
         let computer = &self.agents[agent];
@@ -162,7 +163,7 @@ impl World<'_> {
         match exchange {
             AgentRequest::Flight(number) => self.peer_says(number, speech),
             AgentRequest::Leg(id) => self.mail.legs.get_mut(&id).map(|leg| leg.said = Some(speech)).is_some(),
-            AgentRequest::Copy => false,
+            AgentRequest::Client(_) | AgentRequest::Copy => false,
         }
     }
 
@@ -173,7 +174,7 @@ impl World<'_> {
         let (reached, speech, thinks) = self.peers.take(agent, secret.as_ref(), request, by);
         let who = match by {
             By::Direct(who) | By::Relayed(who) => who,
-            By::Platform => self.program(agent),
+            By::Platform | By::Client(_) => self.program(agent),
         };
         self.see(who, TraceEvent::Reached(&reached));
         (speech, thinks)
@@ -182,7 +183,7 @@ impl World<'_> {
     /// Sends an agent's answer after its delay.
     pub(crate) fn speaks(&mut self, exchange: AgentRequest) {
         match exchange {
-            AgentRequest::Copy => {}
+            AgentRequest::Client(_) | AgentRequest::Copy => {}
             AgentRequest::Flight(flight) => self.peer_answers(flight),
             AgentRequest::Leg(id) => {
                 let Some(leg) = self.mail.legs.get(&id) else { return };

@@ -1,9 +1,11 @@
 //! Scenarios: the setup of a world and the actions in it, as plain data.
 
+use molecule_core::Plan;
 use molecule_proto::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::CallKind;
+use crate::clients::ClientAsk;
 use crate::door::Door;
 use crate::handler::Handler;
 use crate::weather::{Gust, Route, Weather};
@@ -99,6 +101,19 @@ pub struct ServerSetup {
     /// Whether its answers are tasks.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tasks: bool,
+    /// Whether the agent polls while the platform cannot reach the server.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub auto: bool,
+    /// Whether every other agent has a token of its own for the server.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub peer_tokens: bool,
+}
+
+impl ServerSetup {
+    /// How messages are to reach the server.
+    pub(crate) fn plan(&self) -> Plan {
+        if self.auto { Plan::Auto } else { Plan::Push }
+    }
 }
 
 /// Where an agent's token is when the world begins.
@@ -211,6 +226,8 @@ pub enum ScenarioAction {
         #[serde(default, skip_serializing_if = "is_false")]
         dies: bool,
     },
+    /// A program that speaks A2A asks the agent's own server directly.
+    Client(ClientAsk),
     /// The agent reports this many active tasks.
     Report(u8),
     /// The agent's URL changes to the one with this number; with `None` the agent polls from now on.
@@ -263,7 +280,8 @@ pub enum Writer {
     Schedule,
     /// The agent with this index, to all of its organisation.
     Broadcast(u8),
-    /// A person, who uploads a file without a message.
+    /// A person, who uploads files without a message. The platform keeps one for an agent that polls, and hands them over to one
+    /// with a server.
     Upload,
 }
 

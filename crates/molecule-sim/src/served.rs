@@ -11,8 +11,8 @@ use molecule_core::effect::{EffectId, Outcome};
 use molecule_core::endpoint::ActivityPage;
 use molecule_core::machine::{Cx, MAX_STEPS, Now};
 use molecule_core::machines::{Admission, Answer, Inbound, InboundCall, LookUpId, Refusal, Ticket, Turn};
-use molecule_core::{InboundMessage, Plan, Result, ServerOptions};
-use molecule_proto::Dialect;
+use molecule_core::{InboundMessage, Result, ServerOptions};
+use molecule_proto::{Dialect, WorkspaceId};
 use serde_json::Value;
 
 use crate::job::{self, JobKind};
@@ -57,8 +57,12 @@ pub struct Delivery {
     pub bearer: Option<String>,
     /// How it arrived.
     pub by: By,
-    /// The body.
+    /// The path below the registered URL; `""` for a call.
+    pub path: String,
+    /// The body, if it is JSON.
     pub body: Value,
+    /// Its bytes.
+    pub content: Bytes,
     /// Whether a proxy on the way made it of another one. Nobody gets its answer.
     pub is_copy: bool,
 }
@@ -73,8 +77,8 @@ pub enum Reaction {
 }
 
 impl Serving {
-    /// Starts a server. The options of a scenario are valid.
-    pub(crate) fn new(setup: &ServerSetup, dialect: Dialect, url: &str) -> Self {
+    /// Starts a server. The options of a scenario are valid. `peers` are the tokens of other agents for it.
+    pub(crate) fn new(setup: &ServerSetup, dialect: Dialect, url: &str, peers: &[(WorkspaceId, String)]) -> Self {
         let mut limits = molecule_core::ServerLimits::default();
         (limits.handlers, limits.queue) = (usize::from(setup.handlers.max(1)), setup.queue.into());
         let mut options = ServerOptions::new().url(url).limits(limits).look_up_senders(setup.looks_up);
@@ -83,6 +87,9 @@ impl Serving {
         }
         if setup.tasks {
             options = options.task_mode();
+        }
+        for (peer, token) in peers {
+            options = options.peer_token(peer, token);
         }
         Self {
             inbound: Self::made(&options),
@@ -143,12 +150,13 @@ impl World<'_> {
         let url = self.agents[agent].reported_url.clone();
         let home = crate::agent::url(agent, 0);
         let saboteur = self.saboteurs.and_then(|saboteurs| saboteurs(JobKind::Serve));
+        let peers = self.tokens_of_peers(agent);
         let Some(process) = self.process_mut(number) else { return };
-        let mut serving = Serving::new(&setup, dialect, url.as_deref().unwrap_or(&home));
+        let mut serving = Serving::new(&setup, dialect, url.as_deref().unwrap_or(&home), &peers);
         serving.saboteur = saboteur;
         process.serving = Some(serving);
         if let Some(url) = url {
-            process.session.serve(url, Plan::Push).expect("a scenario's URLs are URLs");
+            process.session.serve(url, setup.plan()).expect("a scenario's URLs are URLs");
         }
         self.see(self.server(agent, number), TraceEvent::Began);
         self.drive_server(number);
@@ -167,6 +175,8 @@ impl World<'_> {
             message: message_id(request.body()),
             bearer: bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
             by,
+            path: self.agents[agent].below(request.uri().path()),
+            content: request.body().clone(),
             body: serde_json::from_slice(request.body()).unwrap_or_default(),
             is_copy: exchange == AgentRequest::Copy,
         });
@@ -193,7 +203,8 @@ impl World<'_> {
         let answer = match serving.inbound.admit(cx, &head, FROM) {
             Admission::Answer(answer) => Answer::Ready(answer),
             Admission::Close => Answer::Cut,
-            Admission::Ingest(_) | Admission::Other(_) => Answer::Ready(Refusal::NOT_FOUND.answer()),
+            Admission::Ingest(_) => return self.form_begins(number, exchange, delivery, &head, &body),
+            Admission::Other(_) => Answer::Ready(Refusal::NOT_FOUND.answer()),
             Admission::Read(caller) => {
                 serving.by.insert(delivery.message.clone(), delivery.by);
                 serving.inbound.handle(cx, caller, InboundCall::read(&head, body))
@@ -207,7 +218,7 @@ impl World<'_> {
     }
 
     /// Sends what the server says.
-    fn replies(&mut self, number: usize, exchange: AgentRequest, delivery: &Delivery, answer: Answer) {
+    pub(crate) fn replies(&mut self, number: usize, exchange: AgentRequest, delivery: &Delivery, answer: Answer) {
         let Some(serving) = self.process_mut(number).and_then(|process| process.serving.as_mut()) else { return };
         let answer = match &mut serving.saboteur {
             Some(saboteur) => saboteur.replies(answer),
@@ -218,6 +229,7 @@ impl World<'_> {
             Answer::Ready(answer) => (said(&answer), Speech::Answers(answer)),
             Answer::Cut | Answer::Later(_) => (Reaction::Cuts, Speech::HangsUp),
         };
+        self.clients.learn(delivery.target, &reaction);
         self.see(self.server(delivery.target, number), TraceEvent::Reacted(delivery, &reaction));
         self.say(exchange, speech);
         if forgets {
@@ -241,6 +253,7 @@ impl World<'_> {
 
     /// Notes that the caller of a request is gone, so that its connection is closed.
     pub(crate) fn caller_left(&mut self, exchange: AgentRequest) {
+        self.leave_forms(|form| form.exchange == exchange);
         for number in 0..self.processes.len() {
             let Some(Process { serving: Some(serving), .. }) = self.process_mut(number) else { continue };
             serving.early.retain(|(of, ..)| *of != exchange);
@@ -322,6 +335,7 @@ impl World<'_> {
 
     /// Closes the port and every connection of a server that has ended.
     fn close_server(&mut self, number: usize) {
+        self.leave_forms(|form| form.process == number);
         let serving = self.process_mut(number).and_then(|process| process.serving.take());
         serving.into_iter().flat_map(Serving::callers).for_each(|exchange| self.say(exchange, Speech::HangsUp));
     }
@@ -334,7 +348,7 @@ impl World<'_> {
         self.peers.handle(who.agent, &id, by);
         let sender = match by {
             By::Direct(who) | By::Relayed(who) => who,
-            By::Platform => self.program(who.agent),
+            By::Platform | By::Client(_) => self.program(who.agent),
         };
         let reached = Reached { target: who.agent, message: id, by, handled: true };
         self.see(sender, TraceEvent::Reached(&reached));

@@ -2,7 +2,7 @@
 
 mod serving;
 
-pub use serving::{both_ways, pushed};
+pub use serving::{auto, both_ways, direct, pushed};
 
 use molecule_proto::Dialect;
 use proptest::prelude::*;

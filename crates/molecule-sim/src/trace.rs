@@ -73,6 +73,8 @@ pub enum TraceEvent<'a> {
     HostAsked(EffectId, &'a HostOp),
     /// The machine offers a message to the application's handler.
     Offered(EffectId, &'a InboundMessage),
+    /// A handler of the machine is about to return. The message says whether it was told to stop.
+    HandlerEnds(EffectId, &'a InboundMessage),
     /// The machine cancels an effect.
     Cancelled(EffectId),
     /// The platform answers a request, perhaps with a token that it minted.
@@ -195,6 +197,8 @@ pub struct OutcomeRecord {
     pub says: Option<Says>,
     /// The peers in the answer, each with its URL if it has one.
     pub peers: Vec<(WorkspaceId, Option<String>)>,
+    /// Whether it is the answer of the agent's own server to a check whether it is reachable.
+    pub is_reached: bool,
     /// What a handler said that did not fail.
     pub said: Option<HandlerSaid>,
     /// The text of the answer's `error` field.
@@ -278,6 +282,7 @@ impl OutcomeRecord {
             peers: Vec::new(),
             error: None,
             said: None,
+            is_reached: false,
             locked: matches!(outcome, Outcome::Host(HostResult::Locked(_))),
             printed: format!("{outcome:?}"),
         };
@@ -326,13 +331,17 @@ impl fmt::Debug for TraceEvent<'_> {
                     message.attempt()
                 )
             }
+            Self::HandlerEnds(id, message) => {
+                let told = if message.is_cancelled() { ", told to stop" } else { "" };
+                write!(f, "has handled {}{told}", id.0)
+            }
             Self::Cancelled(id) => write!(f, "cancels {}", id.0),
             Self::Answered(ask, status, token) => {
                 let minted = if token.is_some() { ", with a token" } else { "" };
                 write!(f, "the server answers {} with {status}{minted}", ask.id.0)
             }
             Self::Delivered(delivery) => {
-                write!(f, "is called with message {} ({:?})", delivery.message, delivery.by)
+                write!(f, "is called{} with message {} ({:?})", delivery.path, delivery.message, delivery.by)
             }
             Self::Reacted(delivery, Reaction::Cuts) => write!(f, "cuts message {}", delivery.message),
             Self::Reacted(delivery, Reaction::Answers(status, body)) => {

@@ -12,7 +12,9 @@ use molecule_platform::{Config, DispatchId, Platform};
 use molecule_proto::{ActivityId, Time, Token};
 
 use crate::agent::{Agent, ORGANISATION};
+use crate::clients::Clients;
 use crate::clock::BEGINNING;
+use crate::forms::FormInFlight;
 use crate::invariants::{BrokenInvariant, InvariantSet};
 use crate::peers::{AgentServers, By};
 use crate::process::Process;
@@ -44,6 +46,9 @@ pub(crate) struct World<'a> {
     pub(crate) flights: BTreeMap<u64, RequestInFlight>,
     /// Open streams, each by the number of its request.
     pub(crate) streams: BTreeMap<u64, StreamInFlight>,
+    /// Forms with files that servers receive.
+    pub(crate) forms: BTreeMap<u64, FormInFlight>,
+    pub(crate) clients: Clients,
     pub(crate) weather: Weather,
     pub(crate) database_up: bool,
     pub(crate) rng: Rng,
@@ -76,6 +81,12 @@ pub(crate) enum Happening {
     Speaks(AgentRequest),
     /// The outcome of a call reaches the platform.
     Returns(DispatchId),
+    /// A client's request reaches an agent's server.
+    ClientAsks(u64),
+    /// A client waits no longer.
+    ClientLeaves(u64),
+    /// A piece of a form reaches an agent's server.
+    FormFlows(u64),
     /// Pieces of a stream reach its process, or its end does.
     StreamFlows(u64),
     /// A stream may have been silent for too long.
@@ -175,6 +186,8 @@ impl<'a> World<'a> {
             processes: Vec::new(),
             flights: BTreeMap::new(),
             streams: BTreeMap::new(),
+            forms: BTreeMap::new(),
+            clients: Clients::default(),
             weather: Weather::fair(),
             database_up: true,
             rng,
@@ -192,6 +205,10 @@ impl<'a> World<'a> {
             for _ in 0..setup.count {
                 world.create(AgentSetup { count: 1, ..setup.clone() });
             }
+        }
+        let tokens = (0..world.agents.len()).flat_map(|agent| world.tokens_for_peers(agent));
+        for (_, token) in tokens.collect::<Vec<_>>() {
+            world.watch().keeps_secret(&token);
         }
         let lasts_ms = u64::from(scenario.lasts_s) * 1000;
         for (number, timed) in scenario.acts.iter().enumerate().filter(|(_, timed)| timed.at_ms <= lasts_ms) {
@@ -262,6 +279,9 @@ impl<'a> World<'a> {
             Happening::Knocks(id) => self.knocks(id),
             Happening::Speaks(exchange) => self.speaks(exchange),
             Happening::Returns(id) => self.returns(id),
+            Happening::ClientAsks(client) => self.client_asks(client),
+            Happening::ClientLeaves(client) => self.caller_left(AgentRequest::Client(client)),
+            Happening::FormFlows(form) => self.form_flows(form),
             Happening::StreamFlows(stream) => self.stream_flows(stream),
             Happening::StreamSilent(stream) => self.stream_silent(stream),
             Happening::HandlerEnds { process, job, id } => self.handler_ends(process, job, id),
@@ -300,6 +320,7 @@ impl<'a> World<'a> {
             | Happening::HandlerEnds { process, .. }
             | Happening::GivesUp { process, .. }
             | Happening::TriesAgain { process, .. } => self.process(*process)?.agent,
+            Happening::FormFlows(form) => self.process(self.forms.get(form)?.process)?.agent,
             Happening::Lands(flight) => self.process(self.flights.get(flight)?.who.process)?.agent,
             Happening::StreamFlows(stream) | Happening::StreamSilent(stream) => {
                 self.process(self.streams.get(stream)?.who.process)?.agent
@@ -311,6 +332,8 @@ impl<'a> World<'a> {
             }
             Happening::Arrives(_)
             | Happening::Knocks(_)
+            | Happening::ClientAsks(_)
+            | Happening::ClientLeaves(_)
             | Happening::Speaks(_)
             | Happening::Returns(_)
             | Happening::PlatformWakes

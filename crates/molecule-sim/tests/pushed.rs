@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use molecule_sim::campaign::explore;
-use molecule_sim::{Scenario, both_ways, pushed};
+use molecule_sim::{Scenario, auto, both_ways, direct, pushed};
 use proptest::strategy::Strategy;
 
 fn holds(what: &str, strategy: &impl Strategy<Value = Scenario>, seed: u64) {
@@ -22,4 +22,14 @@ fn agents_that_the_platform_pushes_to() {
 #[test]
 fn agents_that_are_pushed_to_and_read_their_feeds() {
     holds("both ways", &both_ways(), 1);
+}
+
+#[test]
+fn agents_that_poll_while_they_cannot_be_reached() {
+    holds("auto", &auto(), 1);
+}
+
+#[test]
+fn agents_that_clients_and_direct_peers_ask() {
+    holds("direct", &direct(), 1);
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use molecule_sim::campaign::{Tally, explore};
-use molecule_sim::{both_ways, library, life, pushed, run_traced, scenario};
+use molecule_sim::{auto, both_ways, direct, library, life, pushed, run_traced, scenario};
 
 /// The most scenarios from one seed.
 const BATCH: u64 = 200;
@@ -43,7 +43,9 @@ fn main() -> ExitCode {
             }
             let pushes = explore(&pushed(), seed, |tally| tally.scenarios < BATCH && in_time())?;
             let both = explore(&both_ways(), seed, |tally| tally.scenarios < BATCH && in_time())?;
-            Ok(hours.with(days).with(pushes).with(both))
+            let autos = explore(&auto(), seed, |tally| tally.scenarios < BATCH / 2 && in_time())?;
+            let directs = explore(&direct(), seed, |tally| tally.scenarios < BATCH / 2 && in_time())?;
+            Ok(hours.with(days).with(pushes).with(both).with(autos).with(directs))
         });
         match outcome {
             Ok(tally) => total = total.with(tally),

@@ -44,6 +44,14 @@ impl Invariant for AcceptedIsHandled {
             TraceEvent::Reacted(delivery, reaction) => {
                 let method = &delivery.body["method"];
                 let Some(said) = said(delivery, reaction).filter(|_| method == "message/send") else { return Ok(()) };
+                // A check whether the server is reachable is answered without the handler, a client that does not want to wait before
+                // it, and a message whose task is cancelled without it.
+                let is_early = delivery.body["params"]["configuration"]["blocking"] == false;
+                if said["metadata"]["molecule.reachability"].is_string()
+                    || (said["kind"] == "task" && (is_early || said["status"]["state"] == "canceled"))
+                {
+                    return Ok(());
+                }
                 if is_own(sight, &delivery.message) || said.get("code").is_some() || said.is_string() {
                     return Ok(());
                 }

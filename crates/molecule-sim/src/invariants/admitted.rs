@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use molecule_core::effect::Slot;
-use molecule_proto::{Dialect, InboundSecret};
+use molecule_proto::InboundSecret;
 
+use super::credentials::{direct_peer, is_open};
 use super::{Invariant, KnownSecrets};
 use crate::served::Reaction;
 use crate::trace::{Sight, Taken, TraceEvent};
@@ -27,8 +28,8 @@ impl Invariant for NobodyIsServedWithoutTheCredential {
     }
 
     fn sentence(&self) -> &'static str {
-        "an agent's own server answers 401 to whoever does not bring the platform's secret, once the agent has got one, also after a \
-         restart, and from the beginning unless its owner allows otherwise"
+        "an agent's own server answers 401 to whoever brings neither the platform's secret nor a token of a peer, once the agent has got \
+         a secret, also after a restart, and from the beginning unless its owner allows otherwise; a peer's token is good for calls alone"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
@@ -58,8 +59,16 @@ impl Invariant for NobodyIsServedWithoutTheCredential {
                 let secret = sight.facts.platform.inbound_secret(&agent.workspace);
                 let secret = secret.as_ref().or(self.secrets.get(&delivery.target));
                 let is_platform = secret.is_some_and(|secret| delivery.bearer.as_deref() == Some(secret.expose()));
-                let is_open = agent.setup.server.as_ref().is_some_and(|server| server.open)
-                    || sight.facts.platform.dialect() == Dialect::April;
+                let is_open = is_open(sight, delivery.target);
+                if direct_peer(&sight.facts, delivery).is_some() {
+                    // Files and other calls are the platform's alone.
+                    let is_served = delivery.path.is_empty() || status.as_u16() == 404;
+                    return if is_served {
+                        Ok(())
+                    } else {
+                        Err(format!("a peer's call of {} is answered {status}", delivery.path))
+                    };
+                }
                 if !is_platform && (!is_open || (self.know.contains(&process) && !came_before)) {
                     return Err(format!("message {} is answered {status}", delivery.message));
                 }

@@ -117,10 +117,13 @@ pub(super) fn is_due(sight: &Sight<'_>, row: &ActivityRow, age: Duration) -> boo
 
 /// Returns whether an agent receives every message through its feed, and had all that it needs for that since `time`.
 pub(super) fn receives(sight: &Sight<'_>, known: &KnownSecrets, agent: &Agent, time: Duration) -> bool {
+    agent.setup.handler.is_some() && !agent.was_pushed && is_well(sight, known, agent, time)
+}
+
+/// Returns whether an agent's loop had all that it needs since `time`.
+pub(super) fn is_well(sight: &Sight<'_>, known: &KnownSecrets, agent: &Agent, time: Duration) -> bool {
     let status = sight.facts.platform.status(&agent.workspace);
-    agent.setup.handler.is_some()
-        && !agent.was_pushed
-        && !sight.facts.is_limited
+    !sight.facts.is_limited
         && agent.program == Program::Looping
         && agent.looping_since + time <= sight.at
         && agent.disk.mood() == Mood::Fine

@@ -1,11 +1,11 @@
 //! Invariant: credentials go only to the platform.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 
 use super::secrets::leaked;
 use super::{Invariant, KnownSecrets};
-use crate::agent::{Agent, ORIGIN};
+use crate::agent::{Agent, ORIGIN, PEER_TOKEN, peer_token};
 use crate::job::JobKind;
 use crate::trace::{RequestRecord, Sight, TraceEvent};
 use crate::weather::Route;
@@ -23,7 +23,7 @@ impl Invariant for BearerStaysAtHome {
     fn sentence(&self) -> &'static str {
         "every request goes to the platform's origin and to a route of its contract, and an administrator's credential to the \
          routes that it was given for alone; but for messages to a peer: by POST, over https, to exactly a URL that the peer \
-         has published, and with no header or text that says who sends it or proves it"
+         has published, and with no header or text that says who sends it or proves it, but the token that this agent has for this peer"
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
@@ -32,6 +32,9 @@ impl Invariant for BearerStaysAtHome {
             return self.abroad(sight, known, ask);
         }
         let Some(route) = ask.route else { return Err(format!("no route: {}", ask.printed)) };
+        if ask.bearer.as_ref().is_some_and(|bearer| bearer.starts_with(PEER_TOKEN)) {
+            return Err(format!("the platform is told the token for a peer in {}", ask.printed));
+        }
         let is_admin = ask.bearer.as_deref() == Some(ADMIN);
         let may = sight.who.kind == JobKind::Recover { admin: true } && matches!(route, Route::Rotate | Route::Mint);
         if is_admin && !may {
@@ -55,7 +58,9 @@ impl BearerStaysAtHome {
             return Err(format!("a peer is asked {} {}", request.method(), request.uri()));
         }
         let sender = &sight.facts.agents[sight.who.agent];
-        says_nothing_of(sender, request, known)
+        let takes_token = peer.and_then(|peer| peer.setup.server.as_ref()).is_some_and(|server| server.peer_tokens);
+        let own = takes_token.then(|| peer_token(sight.who.agent, call.to.into()));
+        says_nothing_of(sender, request, own.as_deref(), known)
     }
 }
 
@@ -64,9 +69,18 @@ fn published(peer: &Agent, request: &Request<bytes::Bytes>) -> bool {
     peer.published.contains(&uri)
 }
 
-/// Checks that a request contains no credential and no name of its sender.
-fn says_nothing_of(sender: &Agent, request: &Request<bytes::Bytes>, known: &KnownSecrets) -> Result<(), String> {
+/// Checks that a request contains no credential but `own`, and no name of its sender.
+fn says_nothing_of(
+    sender: &Agent,
+    request: &Request<bytes::Bytes>,
+    own: Option<&str>,
+    known: &KnownSecrets,
+) -> Result<(), String> {
     for (name, value) in request.headers() {
+        let bearer = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+        if name == AUTHORIZATION && own.is_some() && bearer == own {
+            continue;
+        }
         if ![ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name) {
             return Err(format!("a peer is told {name}"));
         }

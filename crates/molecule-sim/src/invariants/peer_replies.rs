@@ -8,6 +8,7 @@ use molecule_core::{Event, ReplyEnd};
 use molecule_proto::{ActivityId, Time, WorkspaceId, WorkspaceStatus};
 
 use super::messages::{Answer, Author, message_id, receives, row};
+use super::pushed::said;
 use super::{Invariant, KnownSecrets};
 use crate::agent::Program;
 use crate::scenario::ScenarioAction;
@@ -21,6 +22,8 @@ pub(crate) struct RepliesReachTheirPeers {
     replies: BTreeMap<(usize, ActivityId), Given>,
     /// Agents that had no budget, or were not allowed to call peers, for a while.
     limited: BTreeSet<usize>,
+    /// By agent: the messages that its own server has taken, or that its inbox has offered.
+    taken: BTreeMap<usize, BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -42,8 +45,8 @@ impl Invariant for RepliesReachTheirPeers {
     }
 
     fn sentence(&self) -> &'static str {
-        "a reply that the handler gave to a peer which polls is in the peer's feed, while both live long enough, unless another \
-         end of it is told"
+        "a reply that the handler gave to a peer is in the feed of one that polls, and with the server of one that has a server, while \
+         both live long enough, unless another end of it is told"
     }
 
     fn see(&mut self, sight: &Sight<'_>, known: &KnownSecrets) -> Result<(), String> {
@@ -53,6 +56,7 @@ impl Invariant for RepliesReachTheirPeers {
                 // The process died before the reply was stored: the handler gives another one.
                 self.replies.remove(&(agent, message.id().clone()));
                 self.running.insert((process, *id), message.id().clone());
+                self.taken.entry(agent).or_default().extend(message.message_id().map(str::to_owned));
             }
             TraceEvent::Landed(landing, taken) => {
                 if let Some(id) = self.running.remove(&(process, landing.id))
@@ -79,6 +83,9 @@ impl Invariant for RepliesReachTheirPeers {
             TraceEvent::Told(Event::ReplyDropped { message, .. } | Event::DeadLetter { message, .. }) => {
                 self.replies.remove(&(agent, message.clone()));
             }
+            TraceEvent::Reacted(delivery, reaction) if said(delivery, reaction).is_some() => {
+                self.taken.entry(agent).or_default().insert(delivery.message.clone());
+            }
             TraceEvent::Acted(ScenarioAction::Broke(true) | ScenarioAction::Muted(true)) => {
                 self.limited.insert(agent);
             }
@@ -99,14 +106,27 @@ impl RepliesReachTheirPeers {
             if given.is_delivered == Some(false) || !self.can_have(sight, &given.to) {
                 continue;
             }
-            let rows = sight.facts.platform.activity(&given.to);
-            let has_it = rows.iter().any(|row| message_id(row).is_some_and(|id| given.ids.contains(id)));
+            let has_it = match self.server_of(sight, &given.to) {
+                Some(taken) => given.ids.iter().any(|id| taken.contains(id)),
+                None => {
+                    let rows = sight.facts.platform.activity(&given.to);
+                    rows.iter().any(|row| message_id(row).is_some_and(|id| given.ids.contains(id)))
+                }
+            };
             if !has_it {
                 let told = if given.is_delivered.is_some() { "it is said to be delivered" } else { "nothing said why" };
-                return Err(format!("the reply to {id} is not in the feed of {}, and {told}", given.to));
+                return Err(format!("the reply to {id} has not reached {}, and {told}", given.to));
             }
         }
         Ok(())
+    }
+
+    /// What an agent with a server has got; `None` for one that polls.
+    fn server_of(&self, sight: &Sight<'_>, to: &WorkspaceId) -> Option<&BTreeSet<String>> {
+        static NOTHING: BTreeSet<String> = BTreeSet::new();
+        let place = sight.facts.agents.iter().position(|agent| agent.workspace == *to)?;
+        sight.facts.agents[place].setup.server.as_ref()?;
+        Some(self.taken.get(&place).unwrap_or(&NOTHING))
     }
 
     /// Returns whether whatever is sent from one agent to this workspace must be in its feed.
@@ -117,7 +137,7 @@ impl RepliesReachTheirPeers {
         let status = sight.facts.platform.status(to);
         !self.limited.contains(&place)
             && !self.limited.contains(&sight.who.agent)
-            && !peer.was_pushed
+            && (!peer.was_pushed || peer.setup.server.is_some())
             && !peer.was_pruned
             && peer.program == Program::Looping
             && peer.looping_since + ENOUGH <= sight.at

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Limits, Outcome, Sent};
 use molecule_core::machine::{Cx, Step};
@@ -223,5 +223,21 @@ impl Saboteur for GivesTheQueueUp {
             ),
             other => other,
         })
+    }
+}
+
+/// Tells the platform the token that it has for a peer.
+pub(crate) struct TellsThePlatform;
+
+impl Saboteur for TellsThePlatform {
+    fn step(&mut self, _: &mut Cx<'_>, step: AStep) -> Verdict {
+        match step {
+            Step::Start(id, Effect::Http(mut request, limits)) if request.headers().contains_key(AUTHORIZATION) => {
+                let token = "Bearer peer-token-of-agent-000-for-agent-001------";
+                request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(token));
+                Verdict::Pass(Step::Start(id, Effect::Http(request, limits)))
+            }
+            step => Verdict::Pass(step),
+        }
     }
 }

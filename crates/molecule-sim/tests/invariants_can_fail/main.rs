@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod both_ways;
 mod careless;
 mod clumsy;
 mod deaf;
+mod direct;
 mod forgetful;
 mod greedy;
 mod mistaken;
@@ -14,7 +16,9 @@ mod talkative;
 use std::io::Write;
 
 use molecule_sim::campaign::made_up;
-use molecule_sim::{JobKind, Saboteur, Scenario, library, pushed, run_sabotaged, scenario};
+use molecule_sim::{
+    JobKind, Saboteur, Scenario, ServerSetup, auto, direct as directly, library, pushed, run_sabotaged, scenario,
+};
 
 /// Runs scenarios, the kept ones first, until one breaks this invariant.
 fn breaks<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
@@ -29,9 +33,25 @@ fn breaks_receiving<S: Saboteur + 'static>(invariant: &str, mistake: &str, sabot
 
 /// Runs scenarios of agents with servers of their own, whose servers make the mistake, until one breaks this invariant.
 fn breaks_serving<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn() -> S) {
-    let serves = |scenario: &Scenario| scenario.setup.agents.iter().any(|agent| agent.server.is_some());
+    let serves = with(|_| true);
     let saboteur = |kind| (kind == JobKind::Serve).then(&saboteur);
     breaks_among(serves, made_up(pushed(), 3).take(400), invariant, mistake, saboteur);
+}
+
+/// Runs scenarios of agents that clients and direct peers ask, whose servers make the mistake, until one breaks this invariant.
+fn breaks_asked<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn() -> S) {
+    let saboteur = |kind| (kind == JobKind::Serve).then(&saboteur);
+    breaks_among(with(|server| server.peer_tokens), made_up(directly(), 3).take(400), invariant, mistake, saboteur);
+}
+
+/// Runs scenarios of agents that poll while they cannot be reached, until one breaks this invariant.
+fn breaks_auto<S: Saboteur + 'static>(invariant: &str, mistake: &str, saboteur: impl Fn(JobKind) -> Option<S>) {
+    breaks_among(with(|server| server.auto), made_up(auto(), 3).take(200), invariant, mistake, saboteur);
+}
+
+/// Chooses the scenarios that have an agent with such a server.
+fn with(is_such: impl Fn(&ServerSetup) -> bool) -> impl Fn(&Scenario) -> bool {
+    move |scenario| scenario.setup.agents.iter().filter_map(|agent| agent.server.as_ref()).any(&is_such)
 }
 
 fn breaks_in<S: Saboteur + 'static>(
@@ -179,6 +199,14 @@ fn the_bearer_stays_at_home() {
     breaks(name, "a peer is told authorization", of_peers(greedy::KeepsItsCredential::default));
     breaks(name, "was never published", of_peers(|| careless::KnocksElsewhere));
     breaks(name, "in the message who sends it", of_peers(careless::TellsItsName::default));
+    let tells_the_platform = |kind| matches!(kind, JobKind::CallPeer(_)).then_some(careless::TellsThePlatform);
+    breaks_among(
+        with(|server| server.peer_tokens),
+        made_up(directly(), 3).take(400),
+        name,
+        "the platform is told",
+        tells_the_platform,
+    );
 }
 
 #[test]
@@ -294,6 +322,8 @@ fn replies_reach_their_peers() {
     let name = "replies reach their peers";
     breaks_receiving(name, "nothing said why", of_the_loop(|| forgetful::TellsNobody { claims: false }));
     breaks_receiving(name, "said to be delivered", of_the_loop(|| forgetful::TellsNobody { claims: true }));
+    let to_a_server = of_the_loop(|| forgetful::TellsNobody { claims: true });
+    breaks_among(with(|_| true), made_up(directly(), 3).take(400), name, "said to be delivered", to_a_server);
 }
 
 #[test]
@@ -331,4 +361,44 @@ fn accepted_is_handled() {
 #[test]
 fn handled_once() {
     breaks_serving("handled once", "is handled again", || serving::Forgets);
+}
+
+#[test]
+fn pushed_callers_get_the_text() {
+    breaks_serving("pushed callers get the text", "gets no text", || both_ways::SaysNothing);
+}
+
+#[test]
+fn polls_only_while_unreachable() {
+    let name = "polls only while unreachable";
+    breaks_auto(name, "no check has failed", of_the_loop(both_ways::MishearsChecks::default));
+    breaks_auto(name, "nothing has shown it", of_the_loop(both_ways::CriesAllClear::default));
+    breaks_auto(name, "the platform reaches the server", of_the_loop(|| both_ways::ChecksWrongly));
+}
+
+#[test]
+fn senders_are_proven() {
+    breaks_asked("senders are proven", "is said to be from", || direct::MixesUpPeers);
+}
+
+#[test]
+fn a_peers_token_is_good_for_calls_alone() {
+    let name = "nobody is served without the credential";
+    breaks_asked(name, "a peer's call of /internal", || direct::TrustsPeersWithFiles);
+}
+
+#[test]
+fn tasks_are_told_truly() {
+    let name = "tasks are told truly";
+    breaks_asked(name, "is not found by whoever began it", || serving::Forgets);
+    breaks_asked(name, "to somebody else than whoever began it", direct::ShowsTasksToAll::default);
+    breaks_asked(name, "is cancelled, and is working", || direct::RevivesTasks);
+    breaks_asked(name, "is handled, and its task was cancelled", direct::CancelsInWordsAlone::default);
+    breaks_asked(name, "was not told that the task is cancelled", direct::CancelsInWordsAlone::default);
+    breaks_asked(name, "messages, and", || direct::TellsAll);
+}
+
+#[test]
+fn files_are_stored_whole() {
+    breaks_asked("files are stored whole", "the disk has not what was sent", || direct::SaysStored);
 }
