@@ -12,6 +12,7 @@ pub mod idle;
 pub mod memory;
 pub mod meter;
 pub mod plugins;
+pub mod program;
 pub mod receiving;
 pub mod server;
 pub mod start;

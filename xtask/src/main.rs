@@ -2,11 +2,12 @@
 //! `cargo xtask house` prints the figures by which two checkouts are compared, `cargo xtask fuzz` runs the fuzz
 //! targets, `cargo xtask soak` runs new random scenarios of the simulator, `cargo xtask systems` compiles for systems
 //! on which the tests do not run, `cargo xtask floors` compiles with the lowest versions of the dependencies,
-//! `cargo xtask interop` runs the official SDK of A2A against this project.
+//! `cargo xtask interop` runs the official SDK of A2A against this project, `cargo xtask dist` packs the program.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
 mod demo;
+mod dist;
 mod floors;
 mod fuzz;
 mod interop;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 type Failure = String;
 
 const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH] | fuzz --seconds N | soak --minutes N | systems | floors | interop DIRECTORY
+       cargo xtask dist [--target TRIPLE] [--check] [--lean]
 
   ci       all that the gate runs besides the tests; where there is no cargo-deny, without licences, sources and bans
   tidy     the checks of the tree alone
@@ -29,7 +31,9 @@ const USAGE: &str = "usage: cargo xtask ci [--without-deny] | tidy | house [PATH
   soak     made-up scenarios in the simulator for so many minutes
   systems  whether the crates compile for Windows, macOS and FreeBSD (needs rustup)
   floors   whether they compile with the lowest versions that their manifests allow (needs rustup and a nightly toolchain)
-  interop  the official SDK of A2A against this project (needs its Python environments, which .ci/run makes)";
+  interop  the official SDK of A2A against this project (needs its Python environments, which .ci/run makes)
+  dist     the program as it is handed out, below target/packages: static, with man pages, completions, licences, SBOM and sums;
+           --check packs twice and compares, --lean only builds it without its default features and looks at its size";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         ["systems"] => systems::run(&root()),
         ["floors"] => floors::run(&root()),
         ["interop", directory] => interop::run(&root(), directory),
+        ["dist", ref options @ ..] => dist::run(&root(), options),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -134,6 +134,11 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Writes the man pages, one for each command, into a directory
+    Man {
+        /// The directory, which is made if it is missing
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Group)]

@@ -3,6 +3,7 @@
 mod ask;
 mod completions;
 mod inbox;
+mod man;
 mod plugins;
 mod secrets;
 mod status;
@@ -24,6 +25,7 @@ use crate::settings::Settings;
 pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
     let command = match args.command {
         Command::Completions { shell } => return completions::write(shell, output),
+        Command::Man { directory } => return man::write(&directory),
         Command::Doctor => return doctor::run(args.place, output).await,
         command => command,
     };
@@ -48,7 +50,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Command::Recover { admin_token_file } => {
             ask::recover(&agent(&settings, output)?, admin_token_file, output).await
         }
-        Command::Doctor | Command::Completions { .. } => Ok(exit::OK), // They need no workspace, and ran above.
+        Command::Doctor | Command::Completions { .. } | Command::Man { .. } => Ok(exit::OK), // They need no workspace, and ran above.
     }
 }
 
