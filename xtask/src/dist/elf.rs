@@ -45,8 +45,10 @@ fn wants(program: &[u8]) -> Result<Vec<String>, Failure> {
 }
 
 #[cfg(test)]
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod tests {
+    use object::elf::PT_DYNAMIC;
+
     use super::*;
 
     /// The program of these tests is linked as every other one.
@@ -56,6 +58,30 @@ mod tests {
         let failure = check_static(&own).unwrap_err();
         assert!(failure.contains("the loader /lib"), "{failure}");
         assert!(failure.contains("the library libc.so"), "{failure}");
+    }
+
+    /// The same program without the segments of these types.
+    fn without(types: &[u32]) -> Vec<u8> {
+        let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let number = |program: &[u8], at: usize| usize::from(u16::from_le_bytes([program[at], program[at + 1]]));
+        let (first, size, count) = (number(&program, 32), number(&program, 54), number(&program, 56));
+        for at in (0..count).map(|which| first + which * size) {
+            let kind = u32::from_le_bytes(program[at..at + 4].try_into().unwrap());
+            if types.contains(&kind) {
+                // A segment of no type is passed over.
+                program[at..at + 4].copy_from_slice(&[0; 4]);
+            }
+        }
+        program
+    }
+
+    #[test]
+    fn a_program_that_needs_nothing_is_static() {
+        assert_eq!(check_static(&without(&[PT_INTERP, PT_DYNAMIC])), Ok(()));
+        let failure = check_static(&without(&[PT_INTERP])).unwrap_err();
+        assert!(!failure.contains("loader") && failure.contains("the library libc.so"), "{failure}");
+        let failure = check_static(&without(&[PT_DYNAMIC])).unwrap_err();
+        assert!(failure.contains("loader") && !failure.contains("library libc"), "{failure}");
     }
 
     #[test]

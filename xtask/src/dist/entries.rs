@@ -106,7 +106,8 @@ impl Entries {
             let mut header = tar::Header::new_ustar();
             header.set_mode(*mode);
             header.set_mtime(epoch.0);
-            (header.set_uid(0), header.set_gid(0));
+            header.set_uid(0);
+            header.set_gid(0);
             header.set_username("root")?;
             header.set_groupname("root")?;
             let (kind, bytes, end) = match content {
