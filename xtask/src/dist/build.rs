@@ -110,11 +110,13 @@ pub(super) fn build(root: &Path, target: Option<&str>, is_lean: bool) -> Result<
         return Err(format!("`cargo {}` ended with {}", arguments.join(" "), output.status));
     }
     let (path, features, crates) = artifacts(&String::from_utf8_lossy(&output.stdout), &target)?;
+    let binary = read(&path)?;
+    check_paths(&binary, &[root, &cargo_home()?])?;
     Ok(Built {
         version: version(root)?,
         why,
         rustc: rustc.lines().next().unwrap_or_default().to_owned(),
-        binary: read(&path)?,
+        binary,
         path,
         features,
         crates,
@@ -122,12 +124,30 @@ pub(super) fn build(root: &Path, target: Option<&str>, is_lean: bool) -> Result<
     })
 }
 
+/// Cargo's own directory, which has the sources of the crates.
+fn cargo_home() -> Result<PathBuf, Failure> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .ok_or_else(|| "there is no CARGO_HOME".to_owned())
+}
+
+/// Refuses a program in which one of these directories stands.
+fn check_paths(program: &[u8], directories: &[&Path]) -> Result<(), Failure> {
+    for directory in directories {
+        let text = directory.to_string_lossy();
+        if program.windows(text.len()).any(|bytes| bytes == text.as_bytes()) {
+            return Err(format!(
+                "dist: the program names {text}, which is of this machine alone; which crate writes it?"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The flags of rustc. Paths of this machine have no place in the program, in whose panics they would stand.
 fn flags(root: &Path) -> Result<Vec<String>, Failure> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).ok_or("there is no CARGO_HOME")?;
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-    let sources = home.join("registry").join("src");
+    let sources = cargo_home()?.join("registry").join("src");
     // Each registry has a directory of its own, whose name depends on how cargo reaches it.
     let registries = std::fs::read_dir(&sources).into_iter().flatten().flatten().map(|entry| (entry.path(), "crates"));
     let mut prefixes: Vec<(PathBuf, &str)> = registries.collect();
@@ -247,6 +267,14 @@ mod tests {
         assert!(check_size(8_000_001, false).unwrap_err().contains("8000001 bytes without `mcp`"));
         assert_eq!(check_size(12_000_000, true), Ok(()));
         assert!(check_size(12_000_001, true).is_err());
+    }
+
+    #[test]
+    fn a_program_that_names_a_directory_of_this_machine_is_refused() {
+        let directories = [Path::new("/home/me/tree"), Path::new("/home/me/.cargo")];
+        assert_eq!(check_paths(b"\0crates/a/src/lib.rs\0/home/you/.cargo\0", &directories), Ok(()));
+        let failure = check_paths(b"\0/home/me/.cargo/registry\0", &directories).unwrap_err();
+        assert!(failure.contains("names /home/me/.cargo,"), "{failure}");
     }
 
     #[test]
