@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(found("molecule-core", "tar", None).len(), 1);
         assert_eq!(found("molecule-plugin", "sha2", None), []);
         assert_eq!(found("molecule-plugin", "bytes", None).len(), 1);
-        assert_eq!(found("molecule-proto", "bytes", None).len(), 1);
+        assert_eq!(found("molecule-proto", "flate2", None).len(), 1);
         assert_eq!(found("molecule-host", "rustix", None), []);
     }
 
