@@ -9,7 +9,7 @@ use std::time::Duration;
 use molecule_core::effect::{HostResult, Outcome};
 use molecule_core::machine::Machine;
 use molecule_core::machines::{Beat, Register};
-use molecule_core::{Event, Result};
+use molecule_core::{Event, Result, ServerOptions};
 use support::*;
 
 /// The secrets that are good now, the current one first.
@@ -117,6 +117,65 @@ fn without_one_it_is_certain_only_once_the_store_was_read_and_has_none() {
     assert_eq!(good(&agent), [""; 0]);
 }
 
+/// Another process of the same agent, whose server has read the store, after this time.
+fn restarted(agent: Agent, after: Duration) -> Agent {
+    let mut next = Agent::stored(&secret("first"));
+    (next.store, next.now) = (agent.store, agent.now);
+    next.advance(after);
+    support::inbound::Server::of(next, ServerOptions::new()).agent
+}
+
+#[test]
+fn a_secret_that_was_replaced_stays_good_for_the_rest_of_its_five_minutes_after_a_restart() {
+    let replaced = || {
+        let mut agent = Agent::stored(&secret("first"));
+        announce(&mut agent, "one");
+        announce(&mut agent, "two");
+        agent.advance(secs(100));
+        announce(&mut agent, "three");
+        agent
+    };
+    for (after, expected) in [
+        (0, vec!["three", "one", "two"]),
+        (199, vec!["three", "one", "two"]),
+        (200, vec!["three", "two"]),
+        (299, vec!["three", "two"]),
+        (300, vec!["three"]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(secret).collect();
+        assert_eq!(good(&restarted(replaced(), secs(after))), expected, "after {after} s");
+        // Two restarts do not make the time longer.
+        let twice = restarted(restarted(replaced(), secs(after / 2)), secs(after - after / 2));
+        assert_eq!(good(&twice), expected, "after {after} s");
+    }
+    // It goes on after the restart, and the next replacement keeps it.
+    let mut agent = restarted(replaced(), secs(150));
+    announce(&mut agent, "four");
+    assert_eq!(good(&restarted(agent, secs(49))), ["four", "one", "two", "three"].map(secret));
+}
+
+#[test]
+fn replaced_secrets_that_cannot_be_read_or_are_of_the_future_are_passed_over() {
+    let now = Agent::new().now.unix.as_secs();
+    for (what, content) in [
+        ("nothing", String::new()),
+        ("no line", "\n\n".to_owned()),
+        ("no time", format!("soon {}\n", secret("old"))),
+        ("no secret", format!("{now} \n")),
+        ("the future", format!("{} {}\n", now + 1, secret("old"))),
+        ("the past", format!("{} {}\n", now - 300, secret("old"))),
+        ("the current one", format!("{now} {}\n", secret("new"))),
+    ] {
+        let mut agent = Agent::stored(&secret("first"));
+        (agent.store.inbound, agent.store.replaced_secrets) = (Some(secret("new")), Some(content));
+        assert_eq!(good(&restarted(agent, secs(0))), [secret("new")], "{what}");
+    }
+    let many: String = (0..50).map(|number| format!("{now} {}\n", secret(&number.to_string()))).collect();
+    let mut agent = Agent::stored(&secret("first"));
+    (agent.store.inbound, agent.store.replaced_secrets) = (Some(secret("new")), Some(many));
+    assert_eq!(good(&restarted(agent, secs(0))).len(), 5);
+}
+
 #[test]
 fn no_secret_is_printed() {
     let mut agent = Agent::stored(&secret("first"));
@@ -157,5 +216,7 @@ fn an_announced_secret_is_good_before_anything_is_stored() {
     assert_eq!(both, [[secret("one")], [secret("one")]]);
     platform.inbound = Some(secret("two"));
     let during = good_during_saves(&mut agent, Beat::new(), &mut platform);
-    assert_eq!(during, [[secret("two"), secret("one")]], "the platform may use either by now");
+    // First the one that was replaced is stored, then the new one.
+    let both = [secret("two"), secret("one")];
+    assert_eq!(during, [both.clone(), both], "the platform may use either by now");
 }

@@ -63,6 +63,9 @@ pub enum Slot {
     Token,
     /// The platform's inbound secret, as raw text: `.platform_inbound_secret`.
     InboundSecret,
+    /// The inbound secrets that were replaced lately, one a line: the second of the replacement since 1970, a blank, and the
+    /// secret: `.replaced_inbound_secrets`.
+    ReplacedSecrets,
     /// The journal of the inbox, to which records are appended: `.inbox`. It may become large, up to
     /// [`max_content`](Self::max_content).
     Inbox,
@@ -75,7 +78,8 @@ pub enum Slot {
 
 impl Slot {
     /// All slots. The checks of privacy, the sweeps and the tests go through this list.
-    pub const ALL: &'static [Self] = &[Self::Token, Self::InboundSecret, Self::Inbox, Self::ReplyKey, Self::Answers];
+    pub const ALL: &'static [Self] =
+        &[Self::Token, Self::InboundSecret, Self::ReplacedSecrets, Self::Inbox, Self::ReplyKey, Self::Answers];
 
     /// Returns the name of the slot's file; those of the credentials are the same as in the Python SDK. Other stores may
     /// use it as a key.
@@ -83,6 +87,7 @@ impl Slot {
         match self {
             Self::Token => ".auth_token",
             Self::InboundSecret => ".platform_inbound_secret",
+            Self::ReplacedSecrets => ".replaced_inbound_secrets",
             Self::Inbox => ".inbox",
             Self::ReplyKey => ".reply_key",
             Self::Answers => ".answers",
@@ -93,7 +98,7 @@ impl Slot {
     /// inbox and the answers, else 64 KiB. A token has 43 bytes, and at most 4096.
     pub fn max_content(self) -> u64 {
         match self {
-            Self::Token | Self::InboundSecret | Self::ReplyKey => 64 * 1024,
+            Self::Token | Self::InboundSecret | Self::ReplacedSecrets | Self::ReplyKey => 64 * 1024,
             Self::Inbox | Self::Answers => 64 * 1024 * 1024,
         }
     }
@@ -200,11 +205,15 @@ mod tests {
     fn every_slot_is_in_the_list_and_has_a_file_of_its_own() {
         // A new slot breaks this match, which reminds its author of the list.
         let listed = |slot| match slot {
-            Slot::Token | Slot::InboundSecret | Slot::Inbox | Slot::ReplyKey | Slot::Answers => {
-                Slot::ALL.contains(&slot)
-            }
+            Slot::Token
+            | Slot::InboundSecret
+            | Slot::ReplacedSecrets
+            | Slot::Inbox
+            | Slot::ReplyKey
+            | Slot::Answers => Slot::ALL.contains(&slot),
         };
-        assert!([Slot::Token, Slot::InboundSecret, Slot::Inbox, Slot::ReplyKey, Slot::Answers].into_iter().all(listed));
+        let all = [Slot::Token, Slot::InboundSecret, Slot::ReplacedSecrets, Slot::Inbox, Slot::ReplyKey, Slot::Answers];
+        assert!(all.into_iter().all(listed));
         let names: BTreeSet<_> = Slot::ALL.iter().map(|slot| slot.file_name()).collect();
         assert_eq!(names.len(), Slot::ALL.len());
     }

@@ -1,4 +1,4 @@
-//! The start of a server: the answers that are kept, and the inbound secret that is known.
+//! The start of a server: the answers that are kept, and the inbound secrets that are known.
 
 use std::io::ErrorKind;
 
@@ -8,7 +8,7 @@ use crate::effect::{FaultKind, HostOp, HostResult, Slot};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::flow::{Flow, Line, machine_of_flow};
-use crate::life::load_inbound::load_inbound;
+use crate::life::load_inbound::{load_inbound, load_replaced};
 
 const OPERATION: &str = "start the A2A server";
 
@@ -22,6 +22,9 @@ impl Open {
             // A server that knew a secret before it was restarted serves nobody without it. If it cannot be read, it stays
             // unknown, and nobody is served without a credential either.
             if let Err(error) = load_inbound(&line).await? {
+                warn(&line, &error);
+            }
+            if let Err(error) = load_replaced(&line).await? {
                 warn(&line, &error);
             }
             load_answers(&line, &limits).await

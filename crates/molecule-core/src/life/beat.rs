@@ -156,6 +156,10 @@ pub(crate) struct SaveInbound {
 #[derive(Debug)]
 enum SaveState {
     Ready(InboundSecret),
+    /// The secrets before it are being stored. A crash between the two writes leaves the one before stored in both slots.
+    SavingReplaced(EffectId, InboundSecret),
+    /// What is left is the secret itself.
+    ReadyForSecret(InboundSecret),
     Saving(EffectId, InboundSecret),
     Done,
 }
@@ -197,8 +201,24 @@ impl Machine for SaveInbound {
             return Step::Event(event);
         }
         match std::mem::replace(&mut self.state, SaveState::Done) {
-            SaveState::Ready(secret) if cx.session.inbound_secret() != Some(&secret) => Step::Done(()),
-            SaveState::Ready(secret) => {
+            SaveState::Ready(secret) | SaveState::ReadyForSecret(secret)
+                if cx.session.inbound_secret() != Some(&secret) =>
+            {
+                Step::Done(())
+            }
+            SaveState::Ready(secret)
+                if self.has_changed
+                    && let Some(replaced) = cx.session.replaced_secrets.content(cx.now) =>
+            {
+                let id = cx.session.next_effect();
+                self.state = SaveState::SavingReplaced(id, secret);
+                Step::Start(id, Effect::Host(HostOp::Replace(Slot::ReplacedSecrets, replaced)))
+            }
+            SaveState::SavingReplaced(id, secret) => {
+                self.state = SaveState::SavingReplaced(id, secret);
+                Step::Idle(None)
+            }
+            SaveState::Ready(secret) | SaveState::ReadyForSecret(secret) => {
                 let id = cx.session.next_effect();
                 let bytes = Zeroizing::new(secret.expose().as_bytes().to_vec());
                 self.state = SaveState::Saving(id, secret);
@@ -214,6 +234,19 @@ impl Machine for SaveInbound {
 
     fn feed(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome) -> Result<(), Outcome> {
         match std::mem::replace(&mut self.state, SaveState::Done) {
+            SaveState::SavingReplaced(expected, secret) if expected == id => {
+                match outcome {
+                    // The next write tells of a store that refuses.
+                    Outcome::Host(HostResult::Replaced) | Outcome::Failed(_) => {
+                        self.state = SaveState::ReadyForSecret(secret);
+                    }
+                    other => {
+                        self.state = SaveState::SavingReplaced(expected, secret);
+                        return Err(other);
+                    }
+                }
+                Ok(())
+            }
             SaveState::Saving(expected, secret) if expected == id => {
                 match outcome {
                     Outcome::Host(HostResult::Replaced) => self.settle(cx, secret, true),

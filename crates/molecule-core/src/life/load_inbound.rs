@@ -1,4 +1,4 @@
-//! Loads the inbound secret from the store, once for each session.
+//! Loads the inbound secret from the store, once for each session, and those that it has replaced.
 
 use molecule_proto::InboundSecret;
 
@@ -36,6 +36,21 @@ pub(crate) async fn load_inbound(line: &Line) -> Result<Result<()>, Cancelled> {
             };
         }
     });
+    Ok(Ok(()))
+}
+
+/// Loads the secrets that an earlier process has replaced, of which some may still be good.
+///
+/// # Errors
+/// The outer one if the flow was cancelled; the inner one if the store cannot be read.
+pub(crate) async fn load_replaced(line: &Line) -> Result<Result<()>, Cancelled> {
+    let stored = match line.load("load the replaced inbound secrets", Slot::ReplacedSecrets).await? {
+        Ok(stored) => stored,
+        Err(fault) => return Ok(Err(Error::from_fault(OPERATION, fault))),
+    };
+    if let Some(stored) = stored {
+        line.with(|cx| cx.session.restore_replaced(cx.now, &stored.bytes));
+    }
     Ok(Ok(()))
 }
 

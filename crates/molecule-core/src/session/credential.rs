@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use molecule_proto::{InboundSecret, Now, Token};
+use molecule_proto::{InboundSecret, Now, Token, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::effect::Stored;
@@ -72,6 +72,40 @@ impl ReplacedSecrets {
     pub(super) fn good(&self, now: Now) -> impl Iterator<Item = &InboundSecret> {
         self.0.iter().filter(move |(_, at)| now.since(*at) < REPLACED_GOOD).map(|(secret, _)| secret)
     }
+
+    /// Returns the content of their slot: those that are still good, each with the second of its replacement. `None` if there
+    /// is none.
+    pub(crate) fn content(&self, now: Now) -> Option<Zeroizing<Vec<u8>>> {
+        let mut content = Zeroizing::new(Vec::with_capacity(4096));
+        for (secret, at) in self.0.iter().filter(|(_, at)| now.since(*at) < REPLACED_GOOD) {
+            content.extend_from_slice(at.unix.as_secs().to_string().as_bytes());
+            content.push(b' ');
+            content.extend_from_slice(secret.expose().as_bytes());
+            content.push(b'\n');
+        }
+        (!content.is_empty()).then_some(content)
+    }
+
+    /// Adds what an earlier process has stored, beside the secret that is current now. What cannot be read of it is passed
+    /// over: it would soon be good no longer. So is a time that lies in the future, since the clock was wrong then or is now.
+    pub(crate) fn restore(&mut self, now: Now, content: &[u8], current: Option<&InboundSecret>) {
+        let lines = str::from_utf8(content).unwrap_or_default().lines();
+        let stored: Vec<_> = lines.filter_map(|line| read_replaced(now, line)).collect();
+        for (secret, at) in stored {
+            let is_known = current == Some(&secret) || self.0.iter().any(|(other, _)| *other == secret);
+            if !is_known && now.since(at) < REPLACED_GOOD && self.0.len() < MOST_REPLACED {
+                self.0.push((secret, at));
+            }
+        }
+    }
+}
+
+/// Reads a line of the slot. By the monotonic clock the five minutes begin anew, so that a clock that is set back does not
+/// make them longer than that.
+fn read_replaced(now: Now, line: &str) -> Option<(InboundSecret, Now)> {
+    let (secs, secret) = line.split_once(' ')?;
+    let unix = UnixTime::from_secs(secs.parse().ok()?);
+    (unix <= now.unix).then_some((InboundSecret::new(secret)?, Now { mono: now.mono, unix }))
 }
 
 /// Parses the content of the token's slot: raw text, as the Python SDK writes it or as a person wrote it. A byte order

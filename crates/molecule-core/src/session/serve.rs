@@ -49,6 +49,11 @@ impl Session {
         registered.is_some() && registered == self.delivery.served_url()
     }
 
+    /// Returns whether the URL of the agent's own server is still to be registered, or its register is not answered.
+    pub(crate) fn is_server_being_registered(&self) -> bool {
+        self.delivery.served_url().is_some() && !self.delivery.polls() && !self.is_served_url_registered()
+    }
+
     /// Holds an inbound secret that the platform announced. The one before it stays good for five minutes. Returns whether it has
     /// changed.
     pub(crate) fn hold_inbound(&mut self, now: Now, secret: InboundSecret, saved: bool) -> bool {
@@ -59,6 +64,12 @@ impl Session {
         }
         self.inbound_secret = InboundState::Held { secret, saved };
         changed
+    }
+
+    /// Adds the replaced secrets that an earlier process has stored.
+    pub(crate) fn restore_replaced(&mut self, now: Now, content: &[u8]) {
+        let current = self.inbound_secret().cloned();
+        self.replaced_secrets.restore(now, content, current.as_ref());
     }
 
     /// Returns what the agent knows now of the secret with which the platform authenticates to it (contract section 2.3).

@@ -13,6 +13,8 @@ use molecule_core::effect::{Fault, FaultKind, HostOp, HostResult, LockId, Outcom
 pub struct Store {
     pub token: Option<String>,
     pub inbound: Option<String>,
+    /// The inbound secrets that were replaced lately.
+    pub replaced_secrets: Option<String>,
     /// The journal of the inbox.
     pub inbox: Option<Vec<u8>>,
     pub reply_key: Option<Vec<u8>>,
@@ -128,6 +130,7 @@ impl Store {
         match slot {
             Slot::Token => self.raw_token.clone().or_else(|| self.token.clone().map(String::into_bytes)),
             Slot::InboundSecret => self.inbound.clone().map(String::into_bytes),
+            Slot::ReplacedSecrets => self.replaced_secrets.clone().map(String::into_bytes),
             Slot::Inbox => self.inbox.clone(),
             Slot::ReplyKey => self.reply_key.clone(),
             Slot::Answers => self.answers.clone(),
@@ -140,6 +143,7 @@ impl Store {
         match slot {
             Slot::Token => self.token = text(content),
             Slot::InboundSecret => self.inbound = text(content),
+            Slot::ReplacedSecrets => self.replaced_secrets = text(content),
             Slot::Inbox => self.inbox = content,
             Slot::ReplyKey => self.reply_key = content,
             Slot::Answers => self.answers = content,
