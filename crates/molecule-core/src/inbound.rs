@@ -90,6 +90,7 @@ impl Inbound {
             peers: options.peers()?,
             allow_unauthenticated: options.allow_unauthenticated,
             body_bytes: options.limits.body_bytes,
+            waits_until: None,
         };
         let state = State::Opening(Open::new(options.limits.clone()));
         Ok(Self {

@@ -32,6 +32,7 @@ impl<F: Facade> Service for Arc<Driver<F>> {
             machines::Admission::Ingest(_) => Admission::Ingest,
             machines::Admission::Other(_) if self.hook.is_some() => Admission::Other,
             machines::Admission::Other(_) => Admission::Answer(Refusal::NOT_FOUND.answer()),
+            machines::Admission::Later(wait) => Admission::Later(wait),
             machines::Admission::Close => Admission::Cut,
         }
     }

@@ -9,13 +9,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use molecule_core::machines::Refusal;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::{AnswerBody, close_after};
 use crate::body::Pieces;
@@ -101,9 +102,9 @@ async fn answer<S: Service>(
     let (head, body) = request.into_parts();
     let service = &serving.service;
     // The memory of the body is taken until it is answered: until then somebody holds what was read of it.
-    let (answer, memory) = match service.admit(&head, from) {
+    let (answer, memory) = match admit(service, &head, from).await {
         Admission::Answer(answer) => (Answer::Ready(answer), Taken::default()),
-        Admission::Cut => (Answer::Cut, Taken::default()),
+        Admission::Cut | Admission::Later(_) => (Answer::Cut, Taken::default()),
         Admission::Call(caller) => match read(serving, body).await {
             Ok((body, memory)) => (service.call(caller, head, body).await, memory),
             Err(refusal) => (Answer::Ready(refusal.answer()), Taken::default()),
@@ -127,6 +128,16 @@ async fn answer<S: Service>(
     }
     let (head, body) = answer.into_parts();
     Ok(Response::from_parts(head, AnswerBody::new(body, course)))
+}
+
+/// Judges a head, again and again while the service cannot. Nothing of its body is read meanwhile.
+async fn admit<S: Service>(service: &S, head: &Parts, from: IpAddr) -> Admission<S::Caller> {
+    loop {
+        match service.admit(head, from) {
+            Admission::Later(wait) => sleep(wait).await,
+            admission => return admission,
+        }
+    }
 }
 
 async fn read<S: Service>(serving: &Serving<S>, body: Incoming) -> Result<(Bytes, Taken), Refusal> {

@@ -1,6 +1,7 @@
 //! What the connections need of whoever answers requests.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -36,6 +37,8 @@ pub(crate) enum Admission<C> {
     Ingest,
     /// It is for the application's hook, with its body.
     Other,
+    /// Its head is judged again after this time.
+    Later(Duration),
     /// The connection is closed without an answer.
     Cut,
 }

@@ -39,6 +39,8 @@ pub(crate) struct Serving {
     waiting: BTreeMap<Ticket, (AgentRequest, Rc<Delivery>)>,
     /// The requests that came before it was open.
     early: Vec<(AgentRequest, Rc<Delivery>, Request<Bytes>)>,
+    /// The requests whose heads it judges again.
+    unjudged: Vec<(AgentRequest, Rc<Delivery>, Request<Bytes>)>,
     /// How the latest request with each message arrived.
     by: BTreeMap<String, By>,
     in_flight: BTreeSet<EffectId>,
@@ -97,6 +99,7 @@ impl Serving {
             saboteur: None,
             waiting: BTreeMap::new(),
             early: Vec::new(),
+            unjudged: Vec::new(),
             by: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             wake: 0,
@@ -119,7 +122,7 @@ impl Serving {
 
     /// Everybody whose connection it holds.
     pub(crate) fn callers(self) -> impl Iterator<Item = AgentRequest> {
-        let early = self.early.into_iter().map(|(exchange, ..)| exchange);
+        let early = self.early.into_iter().chain(self.unjudged).map(|(exchange, ..)| exchange);
         self.waiting.into_values().map(|(exchange, _)| exchange).chain(early)
     }
 }
@@ -203,6 +206,10 @@ impl World<'_> {
         let answer = match serving.inbound.admit(cx, &head, FROM) {
             Admission::Answer(answer) => Answer::Ready(answer),
             Admission::Close => Answer::Cut,
+            Admission::Later(wait) => {
+                serving.unjudged.push((exchange, delivery, Request::from_parts(head, body)));
+                return self.plan(self.now + wait, Happening::JudgedAgain(number));
+            }
             Admission::Ingest(_) => return self.form_begins(number, exchange, delivery, &head, &body),
             Admission::Other(_) => Answer::Ready(Refusal::NOT_FOUND.answer()),
             Admission::Read(caller) => {
@@ -215,6 +222,14 @@ impl World<'_> {
             answer => self.replies(number, exchange, &delivery, answer),
         }
         self.drive_server(number);
+    }
+
+    /// Has a server judge the heads again that it could not judge before.
+    pub(crate) fn judge_again(&mut self, number: usize) {
+        let Some(Process { serving: Some(serving), .. }) = self.process_mut(number) else { return };
+        for (exchange, delivery, request) in std::mem::take(&mut serving.unjudged) {
+            self.take(number, exchange, delivery, request);
+        }
     }
 
     /// Sends what the server says.
@@ -257,6 +272,7 @@ impl World<'_> {
         for number in 0..self.processes.len() {
             let Some(Process { serving: Some(serving), .. }) = self.process_mut(number) else { continue };
             serving.early.retain(|(of, ..)| *of != exchange);
+            serving.unjudged.retain(|(of, ..)| *of != exchange);
             let ticket = serving.waiting.iter().find(|(_, (of, _))| *of == exchange).map(|(ticket, _)| *ticket);
             let Some(ticket) = ticket else { continue };
             serving.waiting.remove(&ticket);

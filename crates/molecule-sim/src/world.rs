@@ -77,6 +77,8 @@ pub(crate) enum Happening {
     Lands(u64),
     /// A call of the platform reaches an agent's server.
     Knocks(DispatchId),
+    /// The server of a process judges heads again.
+    JudgedAgain(usize),
     /// An agent's server sends its answer.
     Speaks(AgentRequest),
     /// The outcome of a call reaches the platform.
@@ -277,6 +279,7 @@ impl<'a> World<'a> {
             Happening::Arrives(flight) => self.arrives(flight),
             Happening::Lands(flight) => self.lands(flight),
             Happening::Knocks(id) => self.knocks(id),
+            Happening::JudgedAgain(process) => self.judge_again(process),
             Happening::Speaks(exchange) => self.speaks(exchange),
             Happening::Returns(id) => self.returns(id),
             Happening::ClientAsks(client) => self.client_asks(client),
@@ -319,7 +322,8 @@ impl<'a> World<'a> {
             | Happening::Performed { process, .. }
             | Happening::HandlerEnds { process, .. }
             | Happening::GivesUp { process, .. }
-            | Happening::TriesAgain { process, .. } => self.process(*process)?.agent,
+            | Happening::TriesAgain { process, .. }
+            | Happening::JudgedAgain(process) => self.process(*process)?.agent,
             Happening::FormFlows(form) => self.process(self.forms.get(form)?.process)?.agent,
             Happening::Lands(flight) => self.process(self.flights.get(flight)?.who.process)?.agent,
             Happening::StreamFlows(stream) | Happening::StreamSilent(stream) => {

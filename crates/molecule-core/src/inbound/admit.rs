@@ -1,12 +1,13 @@
 //! The judgement of a head, before a byte of the body is read: framing, path, method, credential, length.
 
 use core::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use molecule_proto::{Token, WorkspaceId};
+use molecule_proto::{Time, Token, WorkspaceId};
 
 use super::answer::{Refusal, close, error_answer, json_answer, unauthorized, wrong_method};
 use crate::config::http_url::HttpUrl;
@@ -27,6 +28,9 @@ pub enum Admission {
     /// Another call of the platform to a path below the registered one (contract section 10.4). A hook of the application
     /// takes it, or it is [`Refusal::NOT_FOUND`].
     Other(Caller),
+    /// Nobody knows yet whether its credential is good: the answer to a register that is under way may bring the secret. Judge
+    /// the same head again after this time.
+    Later(Duration),
     /// The connection is closed without an answer.
     Close,
 }
@@ -104,12 +108,20 @@ pub(super) struct Gate {
     pub(super) peers: Vec<(WorkspaceId, Token)>,
     pub(super) allow_unauthenticated: bool,
     pub(super) body_bytes: usize,
+    /// Until when heads wait for the answer of the register that is under way.
+    pub(super) waits_until: Option<Time>,
 }
+
+/// How long the platform's calls wait for the answer to the register by which it learned the URL. That answer brings the secret
+/// that the calls carry.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The interval at which it is looked whether the answer has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 impl Gate {
     /// Judges a head. `card` makes the answer with the agent's card.
     pub(super) fn admit(
-        &self,
+        &mut self,
         cx: &mut Cx<'_>,
         head: &Parts,
         _from: IpAddr,
@@ -129,7 +141,10 @@ impl Gate {
             Place::Calls | Place::Ingest if head.method != Method::POST => return early(wrong_method("POST")),
             Place::Calls | Place::Ingest | Place::Internal => {}
         }
-        let Some(who) = self.caller(cx, &head.headers) else { return early(unauthorized()) };
+        let Some(who) = self.caller(cx, &head.headers) else {
+            let wait = self.wait_for_register(cx).filter(|_| bearer(&head.headers).is_some());
+            return wait.map_or_else(|| early(unauthorized()), Admission::Later);
+        };
         if who == Who::Platform {
             cx.session.pushed(cx.now);
         }
@@ -151,6 +166,17 @@ impl Gate {
             && cx.session.dialect == Some(Dialect::April)
             && !self.allow_unauthenticated
             && !head.headers.contains_key(AUTHORIZATION)
+    }
+
+    /// Returns after which time a head with an unknown credential is judged again; `None` if it is to be refused now.
+    fn wait_for_register(&mut self, cx: &Cx<'_>) -> Option<Duration> {
+        if !cx.session.is_server_being_registered() {
+            self.waits_until = None;
+            return None;
+        }
+        let until = *self.waits_until.get_or_insert(cx.now.mono + LONGEST_WAIT);
+        let left = until.since(cx.now.mono);
+        (!left.is_zero()).then(|| left.min(LOOK))
     }
 
     /// Returns who calls; `None` for whoever must not. Once a secret is known nobody is served without a credential.

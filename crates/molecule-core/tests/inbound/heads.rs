@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
-use molecule_core::machines::{Admission, Beat, Refusal};
+use molecule_core::machines::{Admission, Beat, Refusal, Register};
 use molecule_core::{ServerLimits, ServerOptions};
 
 use crate::support::inbound::{PEER, PEER_TOKEN, SECRET, Server, get, post, text};
-use crate::support::{Agent, Platform, run, secret};
+use crate::support::{Agent, Duration, Platform, run, secret};
 
 fn answered(admission: Admission) -> Response<Bytes> {
     match admission {
@@ -213,4 +213,39 @@ fn the_application_is_told_once_why_aprils_platform_cannot_call() {
     assert_eq!(answered(server.admit(&bare)).status(), 401);
     server.turn();
     assert!(server.events.is_empty(), "{:?}", server.events);
+}
+
+#[test]
+fn a_call_that_comes_before_the_answer_to_the_register_waits_for_the_secret_that_it_brings() {
+    let new = || {
+        let mut server = Server::of(Agent::new(), ServerOptions::new());
+        server.agent.session.serve("http://localhost:8080/", molecule_core::Plan::Push).unwrap();
+        server
+    };
+    let is_later = |server: &mut Server, bearer| matches!(server.admit(&post(bearer)), Admission::Later(_));
+    let mut server = new();
+    assert!(is_later(&mut server, Some(SECRET)));
+    // Without a credential nobody is served, whatever the answer brings.
+    assert_eq!(answered(server.admit(&post(None))).status(), 401);
+    let mut platform = Platform::current();
+    platform.inbound = Some(SECRET.to_owned());
+    server.agent.store.token = Some(secret("first"));
+    run(&mut server.agent, Register::new(), |seen| platform.serve(seen)).unwrap();
+    assert!(matches!(server.admit(&post(Some(SECRET))), Admission::Read(_)));
+    let refused = answered(server.admit(&post(Some("guessed"))));
+    let without = answered(server.admit(&post(None)));
+    assert_eq!((refused.status().as_u16(), refused.body()), (401, without.body()));
+    assert_eq!(refused.headers(), without.headers());
+    // A platform that does not answer makes nobody wait for long, however many come.
+    let mut server = new();
+    for _ in 0..20 {
+        assert!(is_later(&mut server, Some("guessed")));
+        server.advance(Duration::from_millis(490));
+    }
+    server.advance(Duration::from_secs(1));
+    assert_eq!(answered(server.admit(&post(Some("guessed")))).status(), 401);
+    assert_eq!(answered(server.admit(&post(Some(SECRET)))).status(), 401);
+    // A server of an agent that registers nothing refuses at once.
+    let mut server = Server::of(Agent::new(), ServerOptions::new());
+    assert_eq!(answered(server.admit(&post(Some(SECRET)))).status(), 401);
 }
