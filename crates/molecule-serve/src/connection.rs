@@ -23,6 +23,10 @@ use crate::wire::{SharedWire, Wire};
 /// How long a connection whose end was announced is read from, so that the other side sees the last answer and no reset.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The most bytes that are read from such a connection: what a client has on the way before it sees the answer. One that sends
+/// more is cut, for example in a body without end.
+const LINGER_BYTES: usize = 1024 * 1024;
+
 /// How long a connection that waits keeps hyper and its buffers.
 const KEPT: Duration = Duration::from_secs(1);
 
@@ -144,7 +148,7 @@ async fn close(slot: &Slot, mut wire: Wire, last_words: &[u8]) {
     slot.over();
     let closing = async {
         if wire.finish(last_words).await.is_ok() {
-            wire.drain().await;
+            wire.drain(LINGER_BYTES).await;
         }
     };
     let _ = timeout(LINGER, race(closing, slot.told_to_leave())).await;

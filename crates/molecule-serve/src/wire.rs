@@ -240,11 +240,15 @@ impl Wire {
         self.stream.shutdown().await
     }
 
-    /// Reads what still comes, and drops it, until the other side has closed.
-    pub(crate) async fn drain(&mut self) {
+    /// Reads what still comes, and drops it, until the other side has closed or has sent this many bytes.
+    pub(crate) async fn drain(&mut self, most: usize) {
         self.received = BytesMut::new();
-        while let Ok(1..) = poll_fn(|cx| self.poll_receive(cx)).await {
+        let mut drained = 0;
+        while drained < most
+            && let Ok(length @ 1..) = poll_fn(|cx| self.poll_receive(cx)).await
+        {
             self.received.clear();
+            drained += length;
         }
     }
 

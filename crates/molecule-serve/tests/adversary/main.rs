@@ -11,6 +11,7 @@ mod raw;
 
 mod burst_that_ends_at_once;
 mod early_close;
+mod endless_bodies;
 mod equal_message_ids;
 mod garbage;
 mod pipelined_requests;
