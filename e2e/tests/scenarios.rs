@@ -52,6 +52,7 @@ mod push_busy;
 mod push_files;
 mod push_platform_turns;
 mod push_two_agents;
+mod push_waited_in_feed;
 mod read_only_root;
 mod register_dropped_after_mint;
 mod removed_push_agent;

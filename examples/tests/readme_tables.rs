@@ -150,6 +150,14 @@ fn the_defaults_are_those_of_the_code() {
         ),
         ("an inbound secret that was replaced", vec![seconds(figures::SECRET_GOOD)]),
         (
+            "the feed beside a server",
+            vec![
+                seconds(InboxOptions::new().trail),
+                seconds(figures::LEFT_TO_PUSH.1),
+                seconds(figures::LEFT_TO_PUSH.0),
+            ],
+        ),
+        (
             "answers to pushed messages",
             vec![thousands(server.kept_answers.try_into().unwrap()), size(server.kept_bytes.try_into().unwrap())],
         ),

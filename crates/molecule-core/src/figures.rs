@@ -59,6 +59,9 @@ pub const REACH_CHECKS: (Duration, Duration, Duration) =
 /// How long an inbound secret stays good that was replaced.
 pub const SECRET_GOOD: Duration = crate::session::credential::REPLACED_GOOD;
 
+/// How long a row of the feed is left to its push, and the time between two reads of the feed beside a server.
+pub const LEFT_TO_PUSH: (Duration, Duration) = (crate::inbox::PUSHED_WITHIN, crate::inbox::READ_BESIDE_PUSHES);
+
 /// Returns the time without a good heartbeat after which the loop registers again.
 pub fn absence(dialect: Dialect) -> Duration {
     crate::run::absence(Some(dialect))

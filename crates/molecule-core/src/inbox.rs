@@ -49,7 +49,7 @@ pub(crate) use send_files::MAX_INLINE;
 pub use sender::{PlatformKind, Sender};
 pub(crate) use stored_reply::MOST_HOPS;
 pub use try_again::TryAgain;
-pub(crate) use work::{MAX_BACKOFF, MAX_WAITING, PUT_OFF_AT_MOST};
+pub(crate) use work::{MAX_BACKOFF, MAX_WAITING, PUSHED_WITHIN, PUT_OFF_AT_MOST, READ_BESIDE_PUSHES};
 
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ use crate::effect::{EffectId, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::{Cx, Machine, Step, Wake, pass};
+use crate::session::delivery::PushMode;
 use crate::session::handling::HandlingCount;
 use open::Open;
 use work::Work;
@@ -151,10 +152,10 @@ impl Inbox {
     }
 
     /// Says since when the platform sends the messages to the agent's own server, if it does. The feed is then read until it has
-    /// shown what came before, and not again.
-    pub(crate) fn leave_to_push(&mut self, since: Option<Time>) {
+    /// shown what came before, and seldom after that, for what no push has brought.
+    pub(crate) fn leave_to_push(&mut self, mode: Option<PushMode>) {
         if let State::Working(work) = &mut self.state {
-            work.leave_to_push(since);
+            work.leave_to_push(mode);
         }
     }
 

@@ -138,6 +138,8 @@ pub(crate) struct Vitals {
     pub(crate) registered: Option<Option<String>>,
     /// When that register was answered. A state that was asked for before is out of date.
     pub(crate) registered_at: Option<Now>,
+    /// When that register was sent for the first time: the platform took it between the two.
+    pub(crate) register_sent_at: Option<Time>,
 }
 
 impl Vitals {
@@ -163,10 +165,11 @@ impl Vitals {
         };
     }
 
-    /// Records that the platform accepted a register with this reported URL.
-    pub(crate) fn registered(&mut self, at: Now, reported_url: Option<String>) {
+    /// Records that the platform accepted a register with this reported URL, which was sent at `sent_at`.
+    pub(crate) fn registered(&mut self, at: Now, sent_at: Time, reported_url: Option<String>) {
         self.registered = Some(reported_url);
         self.registered_at = Some(at);
+        self.register_sent_at = Some(sent_at);
     }
 }
 

@@ -337,14 +337,15 @@ fn a_call_before_an_outage_proves_nothing_afterwards() {
 }
 
 #[test]
-fn while_the_server_gets_the_messages_the_feed_is_read_to_the_end_of_what_came_before_and_not_again() {
+fn while_the_server_gets_the_messages_the_feed_is_read_to_the_end_of_what_came_before_and_then_seldom() {
     for plan in [Plan::Push, Plan::Auto] {
         let mut world = World::new(plan, Run::with_inbox(), echo);
         let start = world.run.agent.now;
-        let row = world.run.platform.feed.user(start_unix(), "from before the register");
+        let before = start_unix() - secs(10);
+        let row = world.run.platform.feed.user(before, "from before the register");
         world.run.on(secs(20));
         // A row of a time before the register, which the platform shows late.
-        let late = world.run.platform.feed.user(start_unix(), "shown late");
+        let late = world.run.platform.feed.user(before, "shown late");
         world.run.on(secs(60));
         let reads = world.reads();
         assert_eq!(
@@ -354,7 +355,8 @@ fn while_the_server_gets_the_messages_the_feed_is_read_to_the_end_of_what_came_b
         );
         assert!(world.run.agent.since(start.mono) < secs(100));
         world.run.on(secs(3600));
-        assert_eq!(world.reads(), reads, "{plan:?}: the feed is read in push mode");
+        // For what no push has brought: not every five seconds, as in poll mode.
+        assert!((11..=13).contains(&(world.reads() - reads)), "{plan:?}: {} reads in an hour", world.reads() - reads);
     }
 }
 

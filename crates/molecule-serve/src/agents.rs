@@ -74,7 +74,8 @@ impl<F> OtherCalls for F where F: Fn(Request<Bytes>) -> Option<Response<Bytes>> 
 pub enum Delivery {
     /// The agent asks for them. It needs no port.
     Poll,
-    /// The platform sends them to the agent's server. Every message is answered in the same exchange.
+    /// The platform sends them to the agent's server, and each is answered in the same exchange. What no push has brought, since
+    /// the agent was stopped or out of reach, is read from the feed: at the start, and every five minutes.
     Push(ServerOptions),
     /// The platform sends them to the agent's server while it reaches it; while it does not, the agent asks for them.
     Auto(ServerOptions),

@@ -119,10 +119,7 @@ impl<H: Handler> A2aServe<H> for Agent {
                 return agent.run_agent_loop(shared(handler)).await;
             };
             let server = start(agent.clone(), options, Arc::clone(&handler), None, plan).await?;
-            let ended = match plan {
-                Plan::Auto => agent.run_agent_loop(shared(handler)).await,
-                _ => agent.run_heartbeat_loop().await,
-            };
+            let ended = agent.run_agent_loop(shared(handler)).await;
             stop_after(server, &ended).await;
             ended
         })

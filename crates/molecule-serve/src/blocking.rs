@@ -129,10 +129,7 @@ impl<H: Handler> A2aServe<H> for Agent {
             return self.run_agent_loop(shared(handler));
         };
         let server = start(self, options, Arc::clone(&handler), None, plan)?;
-        let ended = match plan {
-            Plan::Auto => self.run_agent_loop(shared(handler)),
-            _ => self.run_heartbeat_loop(),
-        };
+        let ended = self.run_agent_loop(shared(handler));
         stop_after(server, &ended);
         ended
     }

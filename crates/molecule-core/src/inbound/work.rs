@@ -61,6 +61,7 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn new(cx: &mut Cx<'_>, options: ServerOptions, answers: Answers) -> Self {
         answers.keys().for_each(|key| cx.session.claims.push_handled(key));
+        cx.session.delivery.opened(cx.now.mono);
         Self {
             saves: Saves::new(Slot::Answers, cx.session.config().inbox.durable),
             runs: BTreeMap::new(),

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use http::StatusCode;
-use molecule_proto::{ActivityId, ActivityRow, Time, Wake};
+use molecule_proto::{ActivityId, ActivityRow, Time, UnixTime, Wake};
 
 use crate::call::Call;
 use crate::config::inbox::InboxOptions;
@@ -49,6 +49,8 @@ pub(crate) struct Feed {
     /// When the pass began, and when the last one began that came to its end.
     pass_began: Time,
     read_at: Option<Time>,
+    /// A time that the server's clock had passed, and when.
+    clock: Option<(UnixTime, Time)>,
     failures: u32,
     steps: VecDeque<FeedStep>,
 }
@@ -98,6 +100,7 @@ impl Feed {
             has_found: false,
             pass_began: Time::ZERO,
             read_at: None,
+            clock: None,
             failures: 0,
             steps: VecDeque::new(),
         }
@@ -118,6 +121,18 @@ impl Feed {
     /// Returns when the last read of the feed began that came to its end.
     pub(crate) fn read_at(&self) -> Option<Time> {
         self.read_at
+    }
+
+    /// Returns how old a row is at least, by the server's clock, of which the header `Date` tells the second.
+    pub(crate) fn age(&self, now: Time, created_at: UnixTime) -> Duration {
+        self.clock.map_or(Duration::ZERO, |(unix, at)| (unix + now.since(at)).since(created_at))
+    }
+
+    /// Notes what a page tells of the server's clock: it has passed the answer's date, and the times of all rows.
+    fn note_clock(&mut self, now: Time, page: &ActivityPage) {
+        let known = self.clock.map(|(unix, at)| unix + now.since(at));
+        let told = page.rows.iter().map(|row| row.created_at).chain(page.date).chain(known).max();
+        self.clock = told.map(|unix| (unix, now));
     }
 
     /// Says whether an event stream is open, which wakes the reader. It then reads seldom on its own account, and less
@@ -247,6 +262,7 @@ impl Feed {
         });
         match page {
             Ok(page) => {
+                self.note_clock(cx.now.mono, &page);
                 let rows = self.reader.answered(page, is_done);
                 self.has_found |= !rows.is_empty();
                 if self.failures > 0 {

@@ -1,6 +1,7 @@
 //! The open inbox: it reads the feed, offers messages to the handler, and sends the replies.
 
 mod attempts;
+mod left_to_push;
 mod receiving;
 mod saving;
 
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use molecule_proto::{ActivityId, Time, Wake};
 
+use self::left_to_push::LeftToPush;
+pub(crate) use self::left_to_push::{PUSHED_WITHIN, READ_BESIDE_PUSHES};
 use self::receiving::Received;
 use super::Wishes;
 use super::failures::{Failures, Repeated};
@@ -27,6 +30,7 @@ use crate::effect::{EffectId, Fault, Outcome, Slot};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::{Cx, Step, pass};
+use crate::session::key::Key;
 
 /// The number of waiting messages at which the feed is read no further.
 pub(crate) const MAX_WAITING: usize = 1_000;
@@ -80,8 +84,7 @@ pub(super) struct Work {
     failures: Failures,
     /// Whether the workspace is paused.
     is_held: bool,
-    /// Since when the messages are sent to the agent's own server.
-    pushed_since: Option<Time>,
+    left_to_push: LeftToPush,
     /// The store cannot hold a journal.
     unfit: Option<Error>,
     events: VecDeque<Event>,
@@ -98,8 +101,8 @@ struct Attempt {
 enum AfterSave {
     /// Offer the message to the handler: a process that dies in it has counted the attempt.
     Offer(InboundMessage, u32),
-    /// The row needs nothing more; its reply goes out, if there is one.
-    Finished(ActivityId, Option<Box<OutgoingReply>>),
+    /// The row needs nothing more; its reply goes out, if there is one. Whoever pushed the same message is answered.
+    Finished(ActivityId, Option<Key>, Option<Box<OutgoingReply>>),
     /// The application is told: that the message is a dead letter, which it can list, or that it is done.
     Told(Event),
     /// The notice may be sent.
@@ -147,7 +150,7 @@ impl Work {
             wishes: Wishes::default(),
             failures: Failures::new(cx),
             is_held: false,
-            pushed_since: None,
+            left_to_push: LeftToPush::default(),
             unfit: None,
             events: VecDeque::new(),
             options,
@@ -202,10 +205,6 @@ impl Work {
 
     pub(super) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
-    }
-
-    pub(super) fn leave_to_push(&mut self, since: Option<Time>) {
-        self.pushed_since = since;
     }
 
     /// Returns the number of attempts under way, as work of the agent: a message that is handed on waits for somebody else.
@@ -311,6 +310,7 @@ impl Work {
                 Some(error.remedy("use another store for an agent that receives messages, or give this one `append`"));
             return;
         }
+        self.release_pushes(cx);
         self.events.push_back(self.failures.failed(cx, Repeated::Save, failures, &error));
     }
 }

@@ -1,7 +1,7 @@
 //! The register machine: it asks the view first, registers only a workspace that may be registered, and stores a minted
 //! token before anything else.
 
-use molecule_proto::{DeliveryMode, RegisterAnswer, RegisterRequest, Token, WorkspaceStatus, WorkspaceView};
+use molecule_proto::{DeliveryMode, RegisterAnswer, RegisterRequest, Time, Token, WorkspaceStatus, WorkspaceView};
 use serde::Serialize;
 
 use crate::call::Call;
@@ -105,6 +105,8 @@ struct Attempt {
     /// The URL that it named; `None` in poll mode.
     reported_url: Option<String>,
     placeholder: bool,
+    /// When it was sent for the first time.
+    sent_at: Time,
 }
 
 /// The platform's answer to a register that it accepted.
@@ -218,12 +220,13 @@ impl Sequence {
     /// minted token.
     async fn send(&self, placeholder: bool) -> Result<(Attempt, Result<(RegisterAnswer, Option<Token>)>)> {
         self.line.check()?;
-        let (request, reported_url) = self.line.with(|cx| request(cx.session, placeholder))?;
+        let (sent_at, request) = self.line.with(|cx| (cx.now.mono, request(cx.session, placeholder)));
+        let (request, reported_url) = request?;
         let call = if self.retries { Call::new(RegisterOnce(request)) } else { Call::once(RegisterOnce(request)) };
         // The view was asked just before.
         let call = call.asking_the_view(false);
         let (call, end) = self.line.run_and_keep("send the register", call, Call::wait_if_sent()).await;
-        Ok((Attempt { reported_url, placeholder }, end.map(|answer| (answer, call.accepted_with().cloned()))))
+        Ok((Attempt { reported_url, placeholder, sent_at }, end.map(|answer| (answer, call.accepted_with().cloned()))))
     }
 
     /// Stores the token, if it is to be stored, before anything else. `tried` says that a save of an earlier token
@@ -246,7 +249,7 @@ impl Sequence {
         {
             if is_minted {
                 // The platform accepted the register; only the save failed.
-                self.line.with(|cx| cx.session.vitals.registered(cx.now, attempt.reported_url));
+                self.line.with(|cx| cx.session.vitals.registered(cx.now, attempt.sent_at, attempt.reported_url));
                 return Err(error);
             }
             // An unwritable store was already reported by `prepare`.
@@ -272,7 +275,7 @@ impl Sequence {
             self.line.tell(Event::PollUnsupported { placeholder: PLACEHOLDER.to_owned() });
         }
         let dialect = self.line.with(|cx| {
-            cx.session.vitals.registered(cx.now, attempt.reported_url);
+            cx.session.vitals.registered(cx.now, attempt.sent_at, attempt.reported_url);
             // A heartbeat that was answered while the token was stored has shown the newer one.
             cx.session.dialect.unwrap_or(shown)
         });

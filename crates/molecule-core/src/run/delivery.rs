@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use molecule_proto::{Time, Wake};
+use molecule_proto::Wake;
 
 use super::deliveries::pushed_at;
 use super::lane::{LaneStep, Polled};
@@ -13,18 +13,20 @@ use crate::error::{ErrorKind, Result};
 use crate::event::{Event, Lane};
 use crate::machine::Cx;
 use crate::peer::{CheckReachable, ReachFailure, Reachability};
-use crate::session::delivery::PushState;
+use crate::session::delivery::{PushMode, PushState};
 
 /// The wait before a failure is believed that may pass, or of a server that was reachable.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl Run {
-    /// Returns since when the platform sends the agent's messages to its server, so that the feed needs no reading; `None` while
-    /// the agent polls.
-    pub(super) fn pushed_since(cx: &Cx<'_>) -> Option<Time> {
+    /// Returns since when the platform sends the agent's messages to its server; `None` while the agent polls.
+    pub(super) fn push_mode(cx: &Cx<'_>) -> Option<PushMode> {
+        let session = &cx.session;
         let is_pushed =
-            cx.session.is_served_url_registered() && cx.session.url_to_register() == cx.session.delivery.served_url();
-        cx.session.vitals.registered_at.filter(|_| is_pushed).map(|at| at.mono)
+            session.is_served_url_registered() && session.url_to_register() == session.delivery.served_url();
+        let registered_at = session.vitals.registered_at.filter(|_| is_pushed)?.mono;
+        let sent_at = session.vitals.register_sent_at.unwrap_or(registered_at);
+        Some(PushMode { sent_at, registered_at, opened_at: session.delivery.opened_at() })
     }
 
     pub(super) fn check_delivery(&mut self, cx: &mut Cx<'_>) -> LaneStep {

@@ -30,7 +30,7 @@ impl Run {
         }
         let Some(inbox) = &mut self.inbox else { return LaneStep::Idle(None) };
         inbox.hold(self.paused);
-        inbox.leave_to_push(Self::pushed_since(cx));
+        inbox.leave_to_push(Self::push_mode(cx));
         let step = match inbox.poll(cx) {
             Step::Done(Ok(())) => LaneStep::Idle(None),
             Step::Done(Err(error)) => {

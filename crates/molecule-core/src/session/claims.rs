@@ -16,7 +16,8 @@ pub(crate) struct Claims {
     running: BTreeSet<Key>,
     /// The messages that a push has handled.
     pushed: Recent<()>,
-    /// The messages that wait in the running inbox, or are handled by it.
+    /// The messages that the running inbox has begun with, until their ends are saved. What only waits there is a push's, if
+    /// one comes.
     held: BTreeSet<Key>,
     /// The messages that the inbox has handled in this process.
     handled: Recent<()>,
@@ -57,7 +58,7 @@ impl Claims {
         true
     }
 
-    /// Returns whether a message waits in the inbox, or is handled by it.
+    /// Returns whether the inbox has begun with a message, and its end is not saved.
     pub(crate) fn is_held(&self, key: Key) -> bool {
         self.held.contains(&key)
     }
@@ -101,15 +102,19 @@ impl Claims {
         }
     }
 
-    /// Claims a message for the inbox.
+    /// Claims a message for the inbox, whose handler is about to get it.
     pub(crate) fn inbox_holds(&mut self, key: Key) {
         self.held.insert(key);
     }
 
-    /// Records that the inbox has handled a message.
+    /// Records that the inbox has handled a message. A push of it still waits, until its record is saved.
     pub(crate) fn inbox_handled(&mut self, key: Key) {
-        self.held.remove(&key);
         self.handled.insert(key, ());
+    }
+
+    /// Records that the next process will know that the inbox has handled a message.
+    pub(crate) fn inbox_saved(&mut self, key: Key) {
+        self.held.remove(&key);
     }
 }
 
@@ -142,6 +147,9 @@ mod tests {
         let mut claims = Claims::default();
         claims.inbox_holds(key("a"));
         claims.inbox_handled(key("a"));
+        assert!(claims.is_held(key("a")), "its end is not saved");
+        claims.inbox_saved(key("a"));
+        assert!(!claims.is_held(key("a")));
         claims.inbox_begins(std::iter::empty());
         assert!(!claims.push(key("a"), false));
         claims.inbox_holds(key("b"));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use molecule_proto::Now;
+use molecule_proto::{Now, Time};
 use serde::Serialize;
 
 use crate::error::{Error, printable};
@@ -37,6 +37,19 @@ pub enum PushState {
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
     server: Option<Server>,
+    /// When a server of this process last began to take calls.
+    opened_at: Option<Time>,
+}
+
+/// Since when the platform sends the agent's messages to its own server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PushMode {
+    /// When the register in push mode was sent, and when it was answered.
+    pub(crate) sent_at: Time,
+    pub(crate) registered_at: Time,
+    /// When the server began to take calls. An earlier process may have registered the same URL, so that the platform calls it
+    /// from then on.
+    pub(crate) opened_at: Option<Time>,
 }
 
 /// The server that the platform is to send messages to.
@@ -63,6 +76,16 @@ impl Delivery {
     /// Forgets the server.
     pub(super) fn unserve(&mut self) {
         self.server = None;
+    }
+
+    /// Records that a server takes calls from now on.
+    pub(crate) fn opened(&mut self, now: Time) {
+        self.opened_at = Some(now);
+    }
+
+    /// Returns when a server last began to take calls.
+    pub(crate) fn opened_at(&self) -> Option<Time> {
+        self.opened_at
     }
 
     /// Records that the platform called the server.

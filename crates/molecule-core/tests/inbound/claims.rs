@@ -1,60 +1,11 @@
 //! One message that comes by a push and by the feed is handled once, whichever comes first.
 
-use std::time::Duration;
-
 use molecule_core::ServerOptions;
 use serde_json::json;
 
-use crate::support::inbound::{SECRET, Server, text};
-use crate::support::{Agent, Received, Reply, replied, secs};
-
-/// An agent with a loop that receives messages and a server, which share one session.
-struct Both {
-    received: Received,
-    server: Server,
-}
-
-impl Both {
-    fn new() -> Self {
-        Self::of(Received::usual())
-    }
-
-    /// A loop that begins now, with a server beside it.
-    fn of(received: Received) -> Self {
-        Self::with(received, ServerOptions::new().look_up_senders(false))
-    }
-
-    fn with(mut received: Received, options: ServerOptions) -> Self {
-        received.agent.store.inbound = Some(SECRET.to_owned());
-        let agent = std::mem::replace(&mut received.agent, Agent::new());
-        let mut server = Server::of(agent, options);
-        std::mem::swap(&mut server.agent, &mut received.agent);
-        Self { received, server }
-    }
-
-    /// Lets the loop run for this time.
-    fn on(&mut self, time: Duration) {
-        self.received.on(time);
-    }
-
-    /// Does something with the server.
-    fn serve<R>(&mut self, act: impl FnOnce(&mut Server) -> R) -> R {
-        std::mem::swap(&mut self.server.agent, &mut self.received.agent);
-        let result = act(&mut self.server);
-        std::mem::swap(&mut self.server.agent, &mut self.received.agent);
-        result
-    }
-
-    /// The platform shows a message in the feed.
-    fn show(&mut self, id: &str) {
-        let now = self.received.agent.now.unix;
-        self.received.platform.feed.message(now, json!(null), "hello", id);
-    }
-
-    fn offered(&mut self) -> usize {
-        self.received.offers().len()
-    }
-}
+use crate::both::Both;
+use crate::support::inbound::{Server, text};
+use crate::support::{Received, Reply, replied, secs};
 
 #[test]
 fn a_push_whose_sender_is_looked_up_is_not_the_inboxs() {
@@ -187,5 +138,70 @@ fn what_the_inbox_handled_before_a_restart_is_not_handled_by_a_push() {
             server.push(&text(id, "hello")).later();
             assert_eq!(server.handlers.len(), usize::from(is_new), "{id}");
         }
+    });
+}
+
+#[test]
+fn a_message_that_only_waits_in_the_inbox_is_handled_by_its_push() {
+    let mut both = Both::new();
+    both.received.handler(|_| Reply::After(secs(20), replied("done")));
+    both.on(secs(1));
+    both.show("m");
+    both.show("n");
+    both.on(secs(10));
+    assert_eq!(both.offered(), 1, "n waits for m");
+    let ticket = both.serve(|server| server.push(&text("n", "hello")).later());
+    both.serve(|server| {
+        let (id, _) = server.handler();
+        server.reply(id, "in the exchange");
+        assert_eq!(server.answer_to(ticket).json()["result"]["parts"][0]["text"], "in the exchange");
+    });
+    both.on(secs(120));
+    assert_eq!(both.offered(), 0, "it was handled");
+}
+
+#[test]
+fn the_push_of_what_the_inbox_handled_is_answered_once_the_next_process_would_know_it() {
+    let mut both = Both::new();
+    both.received.agent.store.append_takes = secs(5);
+    both.on(secs(1));
+    both.show("m");
+    both.on(secs(12));
+    assert_eq!(both.offered(), 1);
+    let ticket = both.serve(|server| server.push(&text("m", "hello")).later());
+    both.serve(|server| server.advance(secs(1)));
+    assert!(both.serve(|server| !server.is_answered(ticket)), "a crash now would have it handled once more");
+    both.on(secs(5));
+    both.serve(|server| server.advance(secs(1)));
+    assert!(both.serve(|server| server.is_answered(ticket)));
+}
+
+#[test]
+fn the_push_of_what_the_inbox_handled_does_not_wait_for_a_full_disk() {
+    let mut both = Both::new();
+    both.received.handler(|_| Reply::After(secs(20), replied("done")));
+    both.on(secs(1));
+    both.show("m");
+    both.on(secs(10));
+    both.received.agent.store.fail("Append");
+    let ticket = both.serve(|server| server.push(&text("m", "hello")).later());
+    both.on(secs(30));
+    both.serve(|server| server.advance(secs(1)));
+    assert!(both.serve(|server| server.is_answered(ticket)));
+    assert_eq!(both.offered(), 1, "and it is handled once");
+}
+
+#[test]
+fn a_second_row_of_what_was_handled_keeps_no_push_waiting() {
+    let mut both = Both::of(Received::usual());
+    both.received.handler(|_| Reply::After(secs(20), replied("done")));
+    both.on(secs(1));
+    both.show("m");
+    both.show("m");
+    both.on(secs(60));
+    assert_eq!(both.offered(), 1);
+    both.serve(|server| {
+        let ticket = server.push(&text("m", "hello")).later();
+        assert_eq!(server.answer_to(ticket).json()["result"]["parts"], json!([]));
     });
 }

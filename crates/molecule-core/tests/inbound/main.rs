@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod both;
 mod busy;
 mod card;
 mod claims;
@@ -19,3 +20,4 @@ mod send;
 mod senders;
 mod shapes;
 mod tasks;
+mod waited_in_feed;

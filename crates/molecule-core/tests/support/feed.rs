@@ -40,6 +40,11 @@ impl Feed {
         id
     }
 
+    /// Sets a field of the row that was added last.
+    pub fn set(&mut self, field: &str, value: Value) {
+        self.rows.last_mut().unwrap().value[field] = value;
+    }
+
     /// Adds a message of a user.
     pub fn user(&mut self, created_at: UnixTime, text: &str) -> String {
         self.message(created_at, json!(null), text, &format!("m-{}", self.rows.len() + 1))
@@ -63,20 +68,22 @@ impl Feed {
             let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
             Some(value.replace("%3A", ":").replace("%2B", "+"))
         };
+        let now = start_unix() + at.since(START);
+        let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.as_secs().unsigned_abs());
+        let date = httpdate::fmt_http_date(date);
         let limit: usize = part("limit").map_or(100, |limit| limit.parse().unwrap());
         if let Some(since) = part("since_id") {
             let Some(place) = self.rows.iter().find(|row| row.id == since) else {
                 return Answer::error(410, "since_id cursor not found (rotated out)");
             };
             let newer = self.rows.iter().filter(|row| (row.created_at, &row.id) > (place.created_at, &place.id));
-            return Answer::json(200, newer.take(limit).map(|row| row.value.clone()).collect());
+            return Answer::json(200, newer.take(limit).map(|row| row.value.clone()).collect()).header("date", &date);
         }
-        let now = start_unix() + at.since(START);
         let age = part("since_secs").map(|secs| secs.parse().unwrap());
         let before: Option<UnixTime> = part("before_ts").map(|time| time.parse().unwrap());
         let rows = self.rows.iter().rev();
         let rows = rows.filter(|row| age.is_none_or(|age| now.since(row.created_at).as_secs() <= age));
         let rows = rows.filter(|row| before.is_none_or(|before| row.created_at < before));
-        Answer::json(200, rows.take(limit).map(|row| row.value.clone()).collect())
+        Answer::json(200, rows.take(limit).map(|row| row.value.clone()).collect()).header("date", &date)
     }
 }

@@ -50,17 +50,28 @@ impl Work {
             && self.running.len() + self.beginning + self.offers.len() < self.options.concurrency
             && let Some(message) = self.schedule.take(cx.now.mono)
         {
-            let pushed = self.pushed(cx, &message);
+            self.left_to_push.waits_no_longer(message.id());
+            let key = message.delivery_key();
+            let pushed = key.and_then(|key| cx.session.claims.pushed(key));
             if pushed == Some(Pushed::Running) {
                 self.schedule.put_off(message.id(), cx.now.mono + PUSHED);
                 continue;
             }
             is_begun = true;
-            if pushed == Some(Pushed::Handled) || self.is_repeated(&message) {
+            let was_pushed = pushed == Some(Pushed::Handled);
+            if was_pushed || self.is_repeated(&message) {
                 self.schedule.remove(message.id());
-                self.feed.finished(message.id());
                 self.finish_files(message.id());
+                if was_pushed {
+                    self.done(message.id().clone());
+                } else {
+                    self.feed.finished(message.id());
+                }
                 continue;
+            }
+            // Until here a push could take it, and its caller would get the handler's answer.
+            if let Some(key) = key {
+                cx.session.claims.inbox_holds(key);
             }
             let Attempts { begun, failed, .. } = self.journal.attempts(message.id());
             let begun = if self.options.hand_over { failed } else { begun };
@@ -123,13 +134,14 @@ impl Work {
     /// Records that a message needs no further attempt. The next one of its conversation may begin: its first record is
     /// saved together with this one, or after it.
     fn finish(&mut self, cx: &mut Cx<'_>, message: &InboundMessage, record: Record, reply: Option<OutgoingReply>) {
-        if let Some(key) = message.delivery_key() {
+        let key = message.delivery_key();
+        if let Some(key) = key {
             cx.session.claims.inbox_handled(key);
         }
         self.schedule.remove(message.id());
         self.answered.remove(message.id());
         self.finish_files(message.id());
-        self.record(record, AfterSave::Finished(message.id().clone(), reply.map(Box::new)));
+        self.record(record, AfterSave::Finished(message.id().clone(), key, reply.map(Box::new)));
     }
 
     /// Finishes the files of a message: after a restart they would be messages of their own, since nobody would name
@@ -140,7 +152,7 @@ impl Work {
 
     /// Records that a row needs nothing more which was no message of its own.
     pub(super) fn done(&mut self, row: ActivityId) {
-        self.record(Record::done(std::slice::from_ref(&row)), AfterSave::Finished(row, None));
+        self.record(Record::done(std::slice::from_ref(&row)), AfterSave::Finished(row, None, None));
     }
 
     pub(super) fn failed(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, fault: Fault) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use molecule_proto::{ActivityRow, Time, Wake};
+use molecule_proto::{ActivityRow, Wake};
 
 use super::{AfterSave, MAX_WAITING, Work};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,29 +71,13 @@ impl Work {
         let waits = [
             (self.uploads.wake(), "a file without a message"),
             (self.ready_at(cx), "offer a message"),
-            (self.last_read_at(), "read the feed for the last time"),
+            (self.read_due(), "read the feed beside the pushes"),
         ];
         for (at, why) in waits {
             let at = at.filter(|at| *at > cx.now.mono);
             wake = Wake::earliest(wake, at.map(|at| Wake { at, why }));
         }
         Received::Idle(wake)
-    }
-
-    /// Returns whether the messages go to the agent's own server, and the feed has shown what came before. The platform shows
-    /// rows late, so that the last read begins once all of them must be visible.
-    fn is_left_to_push(&mut self, cx: &Cx<'_>) -> bool {
-        let Some(last) = self.last_read_at() else { return false };
-        let is_read = self.feed.read_at().is_some_and(|at| at >= last);
-        if !is_read && last <= cx.now.mono {
-            self.feed.wake_at_rest(cx.now.mono);
-        }
-        is_read
-    }
-
-    /// Returns when the last read of the feed is due, if messages go to the agent's own server.
-    fn last_read_at(&self) -> Option<Time> {
-        self.pushed_since.map(|since| since + self.options.trail)
     }
 
     fn take_row(&mut self, cx: &mut Cx<'_>, row: ActivityRow) {
@@ -111,14 +95,22 @@ impl Work {
         match form::read(row, own, &|file| self.journal.is_own_file(file)) {
             Form::Message(mut message) => {
                 let is_known = message.duplicate_key().is_some_and(|key| self.journal.is_known_message(key));
-                if is_known || self.pushed(cx, &message) == Some(Pushed::Handled) {
+                if is_known {
                     return self.feed.finished(&id);
+                }
+                if message.delivery_key().and_then(|key| cx.session.claims.pushed(key)) == Some(Pushed::Handled) {
+                    // It may never show an answer, and the answer is not kept for ever.
+                    return self.done(id);
                 }
                 let files = self.uploads.join(&mut message);
                 if !files.is_empty() {
-                    self.joined.insert(id, files);
+                    self.joined.insert(id.clone(), files);
                 }
+                let ready_at = self.ready_for_inbox(cx, &message);
                 self.wait_for_turn(message);
+                if let Some(at) = ready_at {
+                    self.schedule.put_off(&id, at);
+                }
             }
             Form::Upload(attachment, alone) => {
                 if let Some(row) = self.uploads.add(cx.now.mono, attachment, alone) {
@@ -127,16 +119,6 @@ impl Work {
             }
             Form::Notice | Form::Skipped(_) => self.feed.finished(&id),
         }
-    }
-
-    /// Returns what a push has made of a message. One that no push has is the inbox's from then on.
-    pub(super) fn pushed(&self, cx: &mut Cx<'_>, message: &InboundMessage) -> Option<Pushed> {
-        let key = message.delivery_key()?;
-        let pushed = cx.session.claims.pushed(key);
-        if pushed.is_none() {
-            cx.session.claims.inbox_holds(key);
-        }
-        pushed
     }
 
     /// Has a message wait for its turn with the handler.

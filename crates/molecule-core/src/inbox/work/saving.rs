@@ -31,15 +31,18 @@ impl Work {
     }
 
     /// Does what waited for the saved batches.
-    pub(super) fn follow_saves(&mut self, cx: &Cx<'_>) {
+    pub(super) fn follow_saves(&mut self, cx: &mut Cx<'_>) {
         while self.after_save.front().is_some_and(|(batch, _)| self.saves.is_saved(*batch)) {
             match self.after_save.pop_front() {
                 Some((_, AfterSave::Offer(message, number))) => {
                     self.beginning -= 1;
                     self.offers.push_back((message, number));
                 }
-                Some((_, AfterSave::Finished(row, reply))) => {
+                Some((_, AfterSave::Finished(row, key, reply))) => {
                     self.feed.finished(&row);
+                    if let Some(key) = key {
+                        cx.session.claims.inbox_saved(key);
+                    }
                     if let Some(reply) = reply {
                         self.outbox.push(cx, *reply);
                     }
@@ -48,6 +51,16 @@ impl Work {
                 Some((_, AfterSave::Marked(key))) => self.outbox.recorded(cx, &key),
                 Some((_, AfterSave::Cursor(position))) => self.feed.saved(&position),
                 None => {}
+            }
+        }
+    }
+
+    /// Has the pushes of handled messages answered, although the disk refuses the records: a caller must not wait for a full
+    /// disk.
+    pub(super) fn release_pushes(&mut self, cx: &mut Cx<'_>) {
+        for (_, then) in &self.after_save {
+            if let AfterSave::Finished(_, Some(key), _) = then {
+                cx.session.claims.inbox_saved(*key);
             }
         }
     }
