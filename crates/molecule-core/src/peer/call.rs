@@ -99,7 +99,11 @@ impl Sequence {
         let found = discover(&self.line, &self.target, terms).await;
         self.line.check()?;
         self.left()?;
-        let is_direct = |url: &PeerUrl| self.line.with(|cx| url.is_direct(cx.session.config().base_url()));
+        // Another call may have been refused while this one waited for the URL.
+        let is_direct = |url: &PeerUrl| {
+            (self.route == Route::Direct || !self.line.with(is_refused))
+                && self.line.with(|cx| url.is_direct(cx.session.config().base_url()))
+        };
         match (found.map(|url| url.filter(is_direct)), self.route) {
             (Ok(Some(url)), _) => self.call_directly(&url).await,
             (Err(error), Route::Direct) => Err(error),
