@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use molecule_async::{Agent, AgentBuilder, Ended, ErrorKind, Event, InboundMessage, Reply, WorkspaceId};
+use molecule_async::{ActivityId, Agent, AgentBuilder, Ended, ErrorKind, Event, InboundMessage, Reply, WorkspaceId};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::inbox::{Inbox, Standing};
+use super::inbox::{Finished, Inbox, Standing};
 use super::options::Duties;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -47,6 +47,15 @@ impl Member {
 
     pub(super) fn id(&self) -> &WorkspaceId {
         &self.id
+    }
+
+    /// Says that a message is done, as [`Inbox::finish`] does. Its files are kept for a while.
+    pub(super) async fn finish(&self, id: &ActivityId, reply: Option<Reply>) -> Option<Finished> {
+        let finished = self.inbox.finish(id, reply).await;
+        if finished.as_ref().is_some_and(|finished| finished.is_saved) {
+            self.incoming.done(id);
+        }
+        finished
     }
 
     pub(super) fn agent(&self) -> &Agent {

@@ -2,13 +2,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "mcp")]
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "mcp")]
+use molecule_async::ActivityId;
 use molecule_async::{Agent, Attachment, DownloadTo, ErrorKind, InboundMessage};
 use molecule_serve::HandedOver;
 
-/// How long files are kept whose message nobody handled, or that a coding agent may still read.
+/// How long the files of a message that is done are kept for a coding agent, which may read them later.
+#[cfg(feature = "mcp")]
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The name of the file that says since when a message is done. No attachment lies beside it.
+#[cfg(feature = "mcp")]
+const DONE: &str = "done";
 
 /// The directory of the files that came with messages: `<agent's directory>/incoming/<message>/<number>/<name>`. The files
 /// of a message are kept until it is handled, since the platform gives each of them out once.
@@ -64,13 +72,24 @@ impl Incoming {
         Ok(Some(path.display().to_string()))
     }
 
-    /// Removes the files that came long ago.
+    /// Says that a message is done, whose files are kept for a while.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn done(&self, message: &ActivityId) {
+        let directory = self.0.join(message.as_str());
+        if directory.exists() {
+            // Without it the files are kept for ever, which costs room alone.
+            let _ = std::fs::write(directory.join(DONE), "");
+        }
+    }
+
+    /// Removes the files of messages that were done long ago.
+    #[cfg(feature = "mcp")]
     pub(crate) fn remove_old(&self) {
         let Ok(messages) = std::fs::read_dir(&self.0) else { return };
         for message in messages.flatten() {
-            let written = message.metadata().and_then(|about| about.modified());
+            let done = std::fs::metadata(message.path().join(DONE)).and_then(|about| about.modified());
             let is_old = |at: SystemTime| at.elapsed().is_ok_and(|age| age > KEPT);
-            if written.is_ok_and(is_old) {
+            if done.is_ok_and(is_old) {
                 // What cannot be removed harms nothing but the room on the disk.
                 let _ = std::fs::remove_dir_all(message.path());
             }

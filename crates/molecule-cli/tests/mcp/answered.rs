@@ -76,8 +76,17 @@ fn a_file_of_a_person_is_a_path_and_stays_after_the_message_is_done() {
     let message = client.wait_for_message();
     let path = message["attachments"][0]["path"].as_str().unwrap_or_else(|| panic!("{message}")).to_owned();
     client.call("inbox_pop", json!({ "activity_id": message["activity_id"] })).json();
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "the plan");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "the plan");
     assert_eq!(client.end().0, 0);
+    // It is kept for a week, and a start removes what is older.
+    let file = std::path::Path::new(&path);
+    let done = file.ancestors().nth(2).unwrap().join("done");
+    assert_eq!(Client::new(&world).end().0, 0);
+    assert!(file.exists());
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 3600);
+    std::fs::File::options().write(true).open(done).unwrap().set_modified(old).unwrap();
+    assert_eq!(Client::new(&world).end().0, 0);
+    assert!(!file.exists());
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn held_elsewhere(member: &Member, limit: usize) -> Result<Vec<InboundMess
 pub(super) async fn pop(server: &Server, params: &Params) -> Result<String, String> {
     let id = params.activity("activity_id")?;
     for member in &server.members {
-        match member.inbox.finish(&id, None).await {
+        match member.finish(&id, None).await {
             Some(Finished { is_saved: true, .. }) => return Ok(text(&json!({ "removed": true, "activity_id": id }))),
             Some(Finished { is_saved: false, .. }) => {
                 let note = "it could not be saved; the message may come again";

@@ -77,7 +77,7 @@ async fn await_reply(server: &Server, member: &Member, peer: &WorkspaceId, id: &
         answer = timeout_at(until, answer) => answer.ok().flatten()?,
         _ = closing.wait_for(|is_closing| *is_closing) => return None,
     };
-    member.inbox.finish(answer.id(), None).await;
+    member.finish(answer.id(), None).await;
     Some(answer.text().into_owned())
 }
 

@@ -112,7 +112,7 @@ async fn answer(member: &Member, message: &InboundMessage, reply: Reply) -> Resu
     }
     reply.check().map_err(why)?;
     // The coding agent decides whether an exchange goes on.
-    let finished = member.inbox.finish(message.id(), Some(reply.and_continue())).await;
+    let finished = member.finish(message.id(), Some(reply.and_continue())).await;
     let Finished { is_saved, reply } = finished.ok_or_else(|| not_held(member))?;
     let id = message.id();
     if !is_saved {
