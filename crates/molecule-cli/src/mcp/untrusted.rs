@@ -61,7 +61,7 @@ mod tests {
     fn a_name_has_no_character_that_could_mislead() {
         for (text, expected) in [
             ("Research (EU) v1.2", "Research (EU) v1.2"),
-            ("a\n]\u{202e}b<c>\"", "a    b c"),
+            ("a\n]\u{202e}b<c>\"", "a   b c"),
             ("\u{7}", ""),
             (&"x".repeat(70), &"x".repeat(64)),
         ] {

@@ -1,6 +1,7 @@
 //! The list of what is in the inbox.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use molecule_proto::{ActivityId, ActivityRow, UnixTime, WorkspaceId};
 use serde::Serialize;
@@ -176,8 +177,13 @@ impl List<'_> {
     fn add(&mut self, id: ActivityId, state: InboxState, attempts: u32) -> &mut InboxEntry {
         let entry =
             InboxEntry { id: id.clone(), state, sender: None, received_at: None, message: None, attempts, why: None };
-        let entry = self.entries.entry(id).insert_entry(entry);
-        entry.into_mut()
+        match self.entries.entry(id) {
+            Entry::Vacant(place) => place.insert(entry),
+            Entry::Occupied(mut place) => {
+                place.insert(entry);
+                place.into_mut()
+            }
+        }
     }
 
     fn of_journal(&mut self, journal: &Journal) {
