@@ -43,6 +43,9 @@ pub(crate) struct Place {
     /// The directory of the agents' files, `:memory:` for none [default: ~/.molecule; variable: MOLECULE_HOME]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// The agent's card, a file of JSON; the variables MOLECULE_AGENT_NAME, _DESCRIPTION and _SKILLS count before it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) card: Option<PathBuf>,
     /// The organisation's id [variable: MOLECULE_ORG_ID]
     #[arg(long, global = true, value_name = "ID")]
     pub(crate) org: Option<String>,
@@ -115,10 +118,10 @@ pub(crate) enum Command {
         #[arg(long)]
         key: Option<String>,
     },
-    /// Lists messages that could not be handled, and offers them again
+    /// Shows what waits, runs or failed, and offers failed messages again
     #[command(subcommand)]
     Inbox(Inbox),
-    /// Installs plugins, and looks after those that are installed
+    /// Installs plugins and looks after them; makes, checks and packs one's own
     #[command(subcommand)]
     Plugins(Plugins),
     /// Gets a new token, in exchange for the agent's own or with an administrator's credential
@@ -129,6 +132,8 @@ pub(crate) enum Command {
     },
     /// Checks everything that can be wrong, and names the remedies
     Doctor,
+    /// Shows the shapes of what --json writes
+    Shapes,
     /// Writes the completions for a shell
     Completions {
         /// The shell
@@ -182,12 +187,21 @@ pub(crate) struct Run {
     /// The old messages that a first start takes: `none`, `all`, or those of so many seconds
     #[arg(long, value_name = "WHICH", default_value = "86400")]
     pub(crate) backlog: String,
+    /// How late the platform may show a message, in seconds; with less, a message is missed that it shows later
+    #[arg(long, value_name = "SECONDS", default_value = "35", value_parser = seconds)]
+    pub(crate) trail: Duration,
     /// Waits for the end of a pause instead of ending
     #[arg(long)]
     pub(crate) wait_on_pause: bool,
     /// Gives the workspace's secrets to the program as variables
     #[arg(long, requires = "command")]
     pub(crate) with_secrets: bool,
+    /// What the program gets once the workspace's secrets have changed: it is started again with them, or gets SIGHUP
+    #[arg(long, value_name = "HOW", value_enum, requires = "command")]
+    pub(crate) reload_on_secrets: Option<OnSecrets>,
+    /// How often --reload-on-secrets asks for the secrets; SIGHUP asks at once
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = some_seconds, requires = "reload_on_secrets")]
+    pub(crate) secrets_every: Duration,
     /// The agent's name, as others see it [variable: MOLECULE_AGENT_NAME]
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -228,14 +242,16 @@ pub(crate) enum Secrets {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Inbox {
+    /// Lists the messages that wait, are being handled, are offered again, wait for a reply, or failed
+    List,
     /// Lists the messages that could not be handled
     Dead,
-    /// Shows one of them
+    /// Shows one message of the list
     Show {
         /// The message's id
         id: String,
     },
-    /// Offers one of them again
+    /// Offers one again that could not be handled
     Retry {
         /// The message's id
         id: String,
@@ -272,6 +288,48 @@ pub(crate) enum Plugins {
         /// The plugin's name
         name: String,
     },
+    #[command(flatten)]
+    Author(Author),
+}
+
+/// The commands for those who write plugins.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Author {
+    /// Makes the skeleton of a plugin
+    New {
+        /// The new directory
+        directory: PathBuf,
+        /// The plugin's name [default: the directory's]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Checks a plugin as an installer does, and shows its size and its digests
+    Check {
+        /// The plugin's directory
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+        /// Has plugin.yaml declare the digest of the content
+        #[arg(long)]
+        declare: bool,
+    },
+    /// Checks a plugin, and writes its archive; the same content makes the same bytes
+    Pack {
+        /// The plugin's directory
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+        /// The archive, `-` for standard output [default: NAME.tar.gz beside the directory]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// What a program gets once the workspace's secrets have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnSecrets {
+    /// It is started again, once it has answered what it has
+    Restart,
+    /// It gets SIGHUP
+    Hup,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -323,6 +381,14 @@ fn with_command(args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// Reads a number of seconds that is an interval.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(|time| match time.is_zero() {
+        true => Err("give a number of seconds above 0".to_owned()),
+        false => Ok(time),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -358,7 +424,8 @@ mod tests {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
                 let may_be = !["token", "secret", "password"].iter().any(|word| name.contains(word));
-                assert!(may_be || name.ends_with("_file") || name == "with_secrets", "{} {name}", command.get_name());
+                let is_known = ["with_secrets", "reload_on_secrets", "secrets_every"].contains(&name);
+                assert!(may_be || name.ends_with("_file") || is_known, "{} {name}", command.get_name());
             }
             commands.extend(command.get_subcommands().cloned());
         }

@@ -6,13 +6,14 @@ mod inbox;
 mod man;
 mod plugins;
 mod secrets;
+mod shapes;
 mod status;
 mod talk;
 
 use molecule_async::{Agent, Event};
 use serde_json::json;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Plugins};
 use crate::doctor;
 use crate::exit::{self, Failure};
 #[cfg(feature = "mcp")]
@@ -26,12 +27,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
     let command = match args.command {
         Command::Completions { shell } => return completions::write(shell, output),
         Command::Man { directory } => return man::write(&directory),
+        Command::Shapes => return shapes::show(output),
+        Command::Plugins(Plugins::Author(command)) => return plugins::author(&command, output),
         Command::Doctor => return doctor::run(args.place, output).await,
         command => command,
     };
     let settings = Settings::read(args.place)?;
     match command {
-        Command::Run(run) => run::run(&settings, &run, output).await,
+        Command::Run(run) => run::run(settings, &run, output).await,
         #[cfg(feature = "mcp")]
         Command::Mcp(args) => mcp::run(&settings, &args, output).await,
         Command::Register => register(&agent(&settings, output)?, output).await,
@@ -50,7 +53,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Command::Recover { admin_token_file } => {
             ask::recover(&agent(&settings, output)?, admin_token_file, output).await
         }
-        Command::Doctor | Command::Completions { .. } | Command::Man { .. } => Ok(exit::OK), // They need no workspace, and ran above.
+        // They need no workspace, and ran above.
+        Command::Doctor | Command::Shapes | Command::Completions { .. } | Command::Man { .. } => Ok(exit::OK),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::args::Place;
 use crate::exit::{self, Failure};
-use crate::output::Output;
+use crate::output::{Output, Paint, Shade};
 use crate::settings::Settings;
 
 /// How a check ended.
@@ -96,7 +96,9 @@ pub(crate) async fn run(place: Place, output: &Output) -> Result<u8, Failure> {
         }
         Err(failure) => report.fail("settings", failure),
     }
-    output.result(&report.findings, || report.findings.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+    output.result(&report.findings, || {
+        report.findings.iter().map(|finding| line(finding, output.paint())).collect::<Vec<_>>().join("\n")
+    })?;
     Ok(report.code)
 }
 
@@ -108,13 +110,14 @@ fn patience() -> Timeouts {
     timeouts
 }
 
-fn line(finding: &Finding) -> String {
-    let level = match finding.level {
-        Level::Ok => "ok     ",
-        Level::Note => "note   ",
-        Level::Warning => "warning",
-        Level::Fault => "FAULT  ",
+fn line(finding: &Finding, paint: Paint) -> String {
+    let (level, shade) = match finding.level {
+        Level::Ok => ("ok     ", Shade::Good),
+        Level::Note => ("note   ", Shade::Dim),
+        Level::Warning => ("warning", Shade::Warning),
+        Level::Fault => ("FAULT  ", Shade::Fault),
     };
     let remedy = finding.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    molecule_async::core::proto::printable::line(&format!("{level} {:<10} {}{remedy}", finding.check, finding.message))
+    let rest = format!("{:<10} {}{remedy}", finding.check, finding.message);
+    format!("{} {}", paint.shade(shade, level), molecule_async::core::proto::printable::line(&rest))
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use molecule_async::{Ended, Error, ErrorKind};
 use serde_json::{Value, json};
 
+use crate::remedy;
+
 /// Everything went well.
 pub(crate) const OK: u8 = 0;
 /// Something failed that another try does not mend.
@@ -68,7 +70,7 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { code: of_error(&error), message: error.to_string(), error: Some(error) }
+        Self { code: of_error(&error), message: remedy::sentence(&error), error: Some(error) }
     }
 }
 

@@ -10,6 +10,7 @@ mod exit;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod output;
+mod remedy;
 mod run;
 mod settings;
 

@@ -1,13 +1,22 @@
 //! What the program says: results on stdout, everything else on stderr.
 
+mod background;
+mod bar;
+mod paint;
+
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 
 use molecule_async::Event;
 use serde::Serialize;
 use serde_json::json;
 
+use self::background::Background;
+use self::bar::Bar;
+pub(crate) use self::paint::{Paint, Shade};
 use crate::args::Look;
 use crate::exit::{self, Failure};
+use crate::remedy::words::spoken;
 
 /// The two outputs, and how they look.
 #[derive(Debug, Clone)]
@@ -15,11 +24,15 @@ pub(crate) struct Output {
     is_json: bool,
     is_quiet: bool,
     verbosity: u8,
+    bar: Arc<Bar>,
+    /// What writes to stderr, for those who must not wait for its reader.
+    background: Arc<OnceLock<Background>>,
 }
 
 impl Output {
     pub(crate) fn new(look: &Look) -> Self {
-        Self { is_json: look.json, is_quiet: look.quiet, verbosity: look.verbose }
+        let bar = Arc::new(Bar::new(!look.json && !look.quiet));
+        Self { is_json: look.json, is_quiet: look.quiet, verbosity: look.verbose, bar, background: Arc::default() }
     }
 
     /// The same output, which says at least what `-v` says.
@@ -45,10 +58,18 @@ impl Output {
         self.raw(written.as_bytes())
     }
 
+    /// How the text of a result is coloured.
+    pub(crate) fn paint(&self) -> Paint {
+        if self.is_json { Paint::none() } else { Paint::of_stdout() }
+    }
+
     /// Writes bytes to stdout. A reader that has gone, such as `head`, ends the program quietly.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        let written = self.bar.aside(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        });
+        match written {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(exit::OK)),
             Err(error) => Err(Failure::new(exit::ERROR, format!("stdout cannot be written: {error}"))),
@@ -64,21 +85,53 @@ impl Output {
 
     /// Tells of an event of a workspace's agent: warnings always, the others as asked for.
     pub(crate) fn event(&self, workspace: &str, event: &Event) {
+        self.bar.follow(event);
         let is_news =
             !matches!(event, Event::Retrying { .. } | Event::ReplyEnded { .. } | Event::PluginProgress { .. });
         if self.is_quiet && !event.is_warning() || !event.is_warning() && !is_news && self.verbosity == 0 {
             return;
         }
         if self.is_json {
-            self.say(&json!({ "workspace": workspace, "event": event }).to_string());
+            self.say(&spoken(&json!({ "workspace": workspace, "event": event }).to_string()));
         } else {
-            self.say(&format!("[{workspace}] {event}"));
+            let paint = Paint::of_stderr();
+            let shade = if event.is_warning() { Shade::Warning } else { Shade::Plain };
+            let sentence = paint.shade(shade, &spoken(&event.to_string()));
+            self.say(&format!("{} {sentence}", paint.shade(Shade::Dim, &format!("[{workspace}]"))));
         }
     }
 
-    /// Passes on a line that a workspace's program wrote to its stderr.
-    pub(crate) fn of_program(&self, workspace: &str, line: &str) {
-        self.say(&format!("[{workspace}] | {line}"));
+    /// Removes the progress of what has ended.
+    pub(crate) fn progress_ended(&self) {
+        self.bar.end();
+    }
+
+    /// Has a thread write to stderr from now on: whoever reads it slowly does not hold the agents up.
+    pub(crate) fn in_background(&self) -> Result<(), Failure> {
+        let failed = |error| Failure::new(exit::ERROR, format!("a thread cannot be started: {error}"));
+        // It is started once, by the one command that runs agents.
+        let _ = self.background.set(Background::start(background::write).map_err(failed)?);
+        Ok(())
+    }
+
+    /// Waits until everything is written to stderr, or nobody reads it.
+    pub(crate) async fn finish(&self) {
+        if let Some(background) = self.background.get() {
+            background.finish().await;
+        }
+    }
+
+    /// The mark of a line that a workspace's program wrote to its stderr.
+    pub(crate) fn tag(&self, workspace: &str) -> String {
+        Paint::of_stderr().shade(Shade::Dim, &format!("[{workspace}] |"))
+    }
+
+    /// Passes on lines of a program. It waits for their reader.
+    pub(crate) async fn of_program(&self, lines: String) {
+        match self.background.get() {
+            Some(background) => background.pass_on(lines).await,
+            None => self.bar.aside(|| background::write(&lines)),
+        }
     }
 
     /// Warns of something that the program does not stop for.
@@ -86,21 +139,25 @@ impl Output {
         if self.is_json {
             self.say(&json!({ "warning": text }).to_string());
         } else {
-            self.say(&format!("warning: {text}"));
+            self.say(&format!("{} {text}", Paint::of_stderr().shade(Shade::Warning, "warning:")));
         }
     }
 
     pub(crate) fn failed(&self, failure: &Failure) {
+        self.bar.end();
         if self.is_json {
             self.say(&failure.json().to_string());
         } else {
-            self.say(&format!("error: {failure}"));
+            self.say(&format!("{} {failure}", Paint::of_stderr().shade(Shade::Fault, "error:")));
         }
     }
 
-    /// Writes one line to stderr. A line that nobody can read harms nothing.
+    /// Writes one line to stderr.
     fn say(&self, line: &str) {
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "{line}");
+        let line = format!("{line}\n");
+        match self.background.get() {
+            Some(background) => background.say(line),
+            None => self.bar.aside(|| background::write(&line)),
+        }
     }
 }

@@ -16,6 +16,7 @@ use molecule_async::{Agent, AgentBuilder, OriginHeader, Proxy, Storage, Store, W
 
 use crate::args::Place;
 use crate::exit::Failure;
+use sha2::{Digest as _, Sha256};
 use token::GivenToken;
 use vars::Vars;
 use zeroize::Zeroizing;
@@ -78,7 +79,7 @@ impl Settings {
         if let Some(token) = &workspace.token {
             builder = builder.token(token.expose());
         }
-        if let Some(card) = self.card(name) {
+        if let Some(card) = self.card(name)? {
             builder = builder.card(card);
         }
         if let Some(org) = self.place.org.clone().or_else(|| self.vars.get(&ORG)) {
@@ -101,20 +102,50 @@ impl Settings {
         Ok(builder.storage(self.storage()))
     }
 
-    /// The agent's card, if anything is said of it.
-    fn card(&self, name: Option<&str>) -> Option<AgentCard> {
+    /// The agent's card, if anything says what it holds: the file that `--card` names, and over it the name, the
+    /// description and the skills that variables give.
+    pub(crate) fn card(&self, name: Option<&str>) -> Result<Option<AgentCard>, Failure> {
+        let file = self.place.card.as_deref().map(card_from_file).transpose()?;
         let name = name.map(str::to_owned).or_else(|| self.vars.get(&["MOLECULE_AGENT_NAME"]));
         let description = self.vars.get(&DESCRIPTION);
-        let skills = self.vars.get(&["MOLECULE_AGENT_SKILLS"]).unwrap_or_default();
-        let skills: Vec<_> = skills.split(',').map(str::trim).filter(|skill| !skill.is_empty()).collect();
-        if name.is_none() && description.is_none() && skills.is_empty() {
-            return None;
+        let skills = self.vars.get(&["MOLECULE_AGENT_SKILLS"]);
+        if file.is_none() && name.is_none() && description.is_none() && skills.is_none() {
+            return Ok(None);
         }
-        let mut card = name.map(AgentCard::new).unwrap_or_default();
-        if let Some(description) = description {
-            card = card.description(description);
+        let mut card = file.unwrap_or_default();
+        card.name = name.or(card.name);
+        card.description = description.or(card.description);
+        if let Some(skills) = skills {
+            card.extra.remove("skills");
+            let skills = skills.split(',').map(str::trim).filter(|skill| !skill.is_empty()).map(str::to_owned);
+            card = skills.fold(card, AgentCard::skill);
         }
-        Some(skills.into_iter().fold(card, AgentCard::skill))
+        Ok(Some(card))
+    }
+
+    /// Everything that says how a workspace is reached. Where that changes, its agent has to be another one.
+    pub(crate) fn way_to(&self, workspace: &Workspace) -> String {
+        let var = |names: &[&str]| self.vars.get(names).unwrap_or_default();
+        let org = self.place.org.clone().unwrap_or_else(|| var(&ORG));
+        // The token itself is compared, and does not stay in memory in another place.
+        let token = workspace.token.as_ref().map(|token| Sha256::digest(token.expose().as_bytes()).to_vec());
+        let (origin, ca) = (var(&["MOLECULE_ORIGIN"]), var(&["MOLECULE_CA_FILE"]));
+        format!("{} {} {org} {origin} {ca} {token:?}", workspace.id, workspace.platform)
+    }
+
+    /// Reads everything again, but for what standard input gave.
+    pub(crate) fn read_again(&self) -> Result<Self, Failure> {
+        let mut place = self.place.clone();
+        let was_stdin = place.token_file.as_deref().is_some_and(|file| file.as_os_str() == "-");
+        if was_stdin {
+            place.token_file = None;
+        }
+        let mut read = Self::read(place)?;
+        if let (true, [now], [before]) = (was_stdin, &mut *read.workspaces, &*self.workspaces) {
+            now.token.clone_from(&before.token);
+        }
+        read.place = self.place.clone();
+        Ok(read)
     }
 
     /// The value of a variable, if it is set.
@@ -175,7 +206,20 @@ fn workspaces(place: &Place, vars: &Vars) -> Result<Vec<Workspace>, Failure> {
         };
         one.token = Some(GivenToken::from_file(file)?);
     }
-    Ok(found)
+    let twice = found.iter().enumerate().find(|(at, one)| found[..*at].iter().any(|other| other.label == one.label));
+    match twice {
+        Some((_, twice)) => Err(Failure::usage(format!("workspace {} is listed twice", twice.label))),
+        None => Ok(found),
+    }
+}
+
+/// Reads a card: an object of JSON.
+fn card_from_file(file: &Path) -> Result<AgentCard, Failure> {
+    let failed = |why: String| Failure::usage(format!("--card {}: {why}", file.display()));
+    let content = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_slice(&content).map_err(|error| {
+        failed(format!("it is no card, an object of JSON: line {}, column {}", error.line(), error.column()))
+    })
 }
 
 fn from_file_or_single(place: &Place, vars: &Vars) -> Result<Vec<Workspace>, Failure> {

@@ -58,5 +58,5 @@ fn the_readmes_commands_do_what_it_says() {
             assert_eq!(code, 0, "{command}: {out}{err}");
         }
     }
-    assert!((run, ran) == (3, 9 + usize::from(cfg!(feature = "mcp"))), "{run} runs, {ran} others");
+    assert!((run, ran) == (3, 13 + usize::from(cfg!(feature = "mcp"))), "{run} runs, {ran} others");
 }

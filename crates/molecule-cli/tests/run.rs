@@ -102,25 +102,6 @@ fn a_program_that_dies_is_started_again_and_gets_its_messages_again() {
 }
 
 #[test]
-fn junk_on_stdout_and_a_flood_on_stderr_hold_nothing_up() {
-    let world = World::new(CURRENT, "junk");
-    let script =
-        format!("head -c 20000000 /dev/zero | tr '\\0' x >&2; yes junk | head -n 5000; printf '\\377\\n'\n{ECHO}");
-    let mut child = world.molecule(&["run", "--", "sh", "-c", &script]).spawn().unwrap();
-    let (mut err, mut bytes) = (child.stderr.take().unwrap(), Vec::new());
-    let reader = std::thread::spawn(move || {
-        err.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    world.write("hello");
-    world.wait_for_words(&["you wrote: hello"]);
-    assert_eq!(world.paused(child).0, 4);
-    let err = reader.join().unwrap();
-    assert_eq!(err.matches("is no JSON object").count(), 10, "the others are not shown");
-    assert_eq!(err.matches("more of this is not shown").count(), 1);
-}
-
-#[test]
 fn a_stop_finishes_what_is_being_handled_and_ends_a_program_that_ignores_it() {
     let world = World::new(CURRENT, "stop");
     // It answers after SIGTERM has reached its agent, and then ignores the end of its stdin, and SIGTERM; so does what it
@@ -231,28 +212,6 @@ fn several_workspaces_run_in_one_process() {
     let (code, out, err) = told(child.wait_with_output().unwrap());
     assert_eq!(code, 5, "{out}{err}");
     assert!(out.contains("one: paused\n") && out.contains("two: deleted\n"), "{out}");
-}
-
-#[test]
-fn nothing_is_lost_or_answered_twice_by_an_agent_that_is_killed() {
-    let world = World::new(CURRENT, "killed");
-    let rounds = 2;
-    for round in 0..rounds {
-        let mut child = world.start(&["--", "sh", "-c", ECHO]);
-        (0..4).for_each(|number| world.write(&format!("number {round}.{number}")));
-        // It dies at another moment each time: before it has read, between two answers, after all of them.
-        world.wait_until_said(|text| round == 0 || text.ends_with(&format!("number {}.3", round - 1)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    let child = world.start(&["--", "sh", "-c", ECHO]);
-    let all = (0..rounds).flat_map(|round| (0..4).map(move |number| format!("you wrote: number {round}.{number}")));
-    let all: Vec<_> = all.collect();
-    all.iter().for_each(|text| world.wait_for_words(&[text]));
-    assert_eq!(world.paused(child).0, 4);
-    let said = world.said();
-    // A notice to a person has no id on the wire: one may stand there twice for each kill, and none may be missing.
-    assert!(said.len() <= all.len() + rounds, "{said:?}");
 }
 
 #[test]

@@ -1,4 +1,8 @@
-//! The plugins of the workspace on this machine.
+//! The plugins of the workspace on this machine, and those that an author writes.
+
+mod archive;
+mod author;
+mod tree;
 
 use molecule_async::core::proto::printable;
 use molecule_async::{Agent, AvailablePlugin, InstalledPlugin, Plugin, Setup, Verification};
@@ -27,6 +31,7 @@ pub(super) async fn run(agent: &Agent, command: args::Plugins, output: &Output) 
             install(agent, tree_sha256.into_iter().fold(plugin, Plugin::tree_sha256), output).await
         }
         args::Plugins::Verify { name } => verify(agent, name, output).await,
+        args::Plugins::Author(command) => author(&command, output),
         args::Plugins::Uninstall { name } => match agent.uninstall_plugin(&name).await? {
             true => done(output, "removed", "removed"),
             false => Err(Failure::new(exit::ERROR, format!("no plugin {name} is installed"))),
@@ -34,9 +39,16 @@ pub(super) async fn run(agent: &Agent, command: args::Plugins, output: &Output) 
     }
 }
 
+/// What needs no workspace.
+pub(super) fn author(command: &args::Author, output: &Output) -> Result<u8, Failure> {
+    author::run(command, output)
+}
+
 /// The result is an [`Installed`](molecule_async::Installed).
 async fn install(agent: &Agent, plugin: Plugin, output: &Output) -> Result<u8, Failure> {
-    let installed = agent.install_plugin(plugin).await?;
+    let installed = agent.install_plugin(plugin).await;
+    output.progress_ended();
+    let installed = installed?;
     output.result(&installed, || {
         let version = installed.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         let verb = if installed.replaced { "replaced" } else { "installed" };

@@ -84,7 +84,7 @@ async fn files(member: &Member, message: &InboundMessage) -> Value {
         match member.incoming.fetch_one(member.agent(), message, number, attachment).await {
             Ok(Some(path)) => drop(file.insert("path".to_owned(), json!(path))),
             Ok(None) => {}
-            Err(why) => drop(file.insert("error".to_owned(), json!(why))),
+            Err(why) => drop(file.insert("error".to_owned(), json!(why.to_string()))),
         }
     }
     json!(files)

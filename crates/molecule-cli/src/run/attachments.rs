@@ -10,6 +10,8 @@ use molecule_async::ActivityId;
 use molecule_async::{Agent, Attachment, DownloadTo, ErrorKind, InboundMessage};
 use molecule_serve::HandedOver;
 
+use super::unhandled::Unhandled;
+
 /// How long the files of a message that is done are kept for a coding agent, which may read them later.
 #[cfg(feature = "mcp")]
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -31,8 +33,8 @@ impl Incoming {
     /// Fetches the files of a message that the platform holds, and returns their paths.
     ///
     /// # Errors
-    /// A sentence, if a file may come with another try. A file that has expired is left out.
-    pub(super) async fn fetch(&self, agent: &Agent, message: &InboundMessage) -> Result<Vec<String>, String> {
+    /// If a file may come with another try. A file that has expired is left out.
+    pub(super) async fn fetch(&self, agent: &Agent, message: &InboundMessage) -> Result<Vec<String>, Unhandled> {
         let mut paths = Vec::new();
         for (number, attachment) in message.attachments().iter().enumerate() {
             paths.extend(self.fetch_one(agent, message, number, attachment).await?);
@@ -43,14 +45,14 @@ impl Incoming {
     /// Fetches one file of a message; `None` if it has expired, or is nowhere that this machine opens by itself.
     ///
     /// # Errors
-    /// A sentence, if it may come with another try.
+    /// If it may come with another try.
     pub(crate) async fn fetch_one(
         &self,
         agent: &Agent,
         message: &InboundMessage,
         number: usize,
         attachment: &Attachment,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<String>, Unhandled> {
         if let Some(path) = agent.uploaded(attachment) {
             // The platform has handed it over to the agent's own server.
             return Ok(Some(path.display().to_string()));
@@ -66,7 +68,7 @@ impl Incoming {
             match agent.download(attachment, DownloadTo::new(&path)).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Expired => return Ok(None),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(Some(path.display().to_string()))

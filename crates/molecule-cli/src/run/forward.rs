@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::unhandled::Unhandled;
 use super::wire;
 use crate::exit::{self, Failure};
 
@@ -78,19 +79,24 @@ impl Forward {
         &self.told
     }
 
-    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, String> {
-        let (status, body) = self.post(request(&message)).await?;
+    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, Unhandled> {
+        let Answer { status, wait, body } = self.post(request(&message)).await?;
         match status {
             StatusCode::ACCEPTED => Ok(None),
-            status if status.is_success() => answer(&body),
-            status => Err(format!("{} answered {status}", self.url)),
+            status if status.is_success() => Ok(answer(&body)?),
+            status => {
+                let why = format!("{} answered {status}", self.url);
+                Err(if may_pass(status) { Unhandled::again_after(why, wait) } else { Unhandled::Failed(why) })
+            }
         }
     }
 
-    async fn post(&self, body: Vec<u8>) -> Result<(StatusCode, Bytes), String> {
+    async fn post(&self, body: Vec<u8>) -> Result<Answer, Unhandled> {
         let failed = |error: &dyn std::fmt::Display| format!("{} cannot be reached: {error}", self.url);
+        // A program that is not there has got no message.
+        let absent = |error: &dyn std::fmt::Display| Unhandled::again(failed(error));
         let connect = timeout(CONNECT, TcpStream::connect((&*self.host, self.port))).await;
-        let stream = connect.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let stream = connect.map_err(|error| absent(&error))?.map_err(|error| absent(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         // It ends with the sender.
         tokio::spawn(connection);
@@ -106,11 +112,14 @@ impl Forward {
         let answered = async {
             let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
             let status = answer.status();
+            let wait = answer.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+            let wait = Duration::from_secs(wait.unwrap_or_default());
             let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
             let body = body.map_err(|error| format!("the answer of {} cannot be read: {error}", self.url))?;
-            Ok((status, body.to_bytes()))
+            Ok::<_, String>(Answer { status, wait, body: body.to_bytes() })
         };
-        timeout(ANSWER, answered).await.map_err(|_| format!("{} did not answer", self.url))?
+        let answered = timeout(ANSWER, answered).await.map_err(|_| format!("{} did not answer", self.url))?;
+        Ok(answered?)
     }
 
     fn signature(&self, at: u64, body: &[u8]) -> String {
@@ -124,6 +133,19 @@ impl Forward {
         });
         format!("t={at},v1={hex}")
     }
+}
+
+/// What the program answered.
+struct Answer {
+    status: StatusCode,
+    /// `Retry-After` in seconds.
+    wait: Duration,
+    body: Bytes,
+}
+
+/// Returns whether a status says that the program could do nothing with the message now.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 502..=504)
 }
 
 fn now() -> u64 {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Full;
@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use molecule_async::extend::Bytes;
-use molecule_async::{Health, RateLimit};
+use molecule_async::{Agent, Health, RateLimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -30,8 +30,23 @@ const MOST: usize = 32;
 /// How old the last good heartbeat of an agent may be that is ready, in seconds: two intervals.
 const FRESH: i64 = 60;
 
-/// The agents of this process, by their workspaces' names.
-pub(super) type Agents = Arc<Vec<(String, Alive)>>;
+/// The agents that run in this process, by their workspaces' names.
+#[derive(Clone, Default)]
+pub(super) struct Agents(Arc<Mutex<Vec<(String, Alive)>>>);
+
+impl Agents {
+    pub(super) fn add(&self, workspace: &str, agent: Agent) {
+        self.all().push((workspace.to_owned(), Alive::new(agent)));
+    }
+
+    pub(super) fn remove(&self, workspace: &str) {
+        self.all().retain(|(name, _)| name != workspace);
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<(String, Alive)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Serves until the process ends.
 pub(super) async fn serve(address: &str, agents: Agents, output: &Output) -> Result<(), Failure> {
@@ -96,12 +111,13 @@ fn response(status: StatusCode, content_type: &str, body: String) -> Response<Fu
 }
 
 fn dead(agents: &Agents) -> String {
+    let agents = agents.all();
     let hanging = agents.iter().filter(|(_, alive)| !alive.is_alive());
     hanging.map(|(workspace, _)| format!("{workspace}: the loop does not turn\n")).collect()
 }
 
 fn unready(agents: &Agents) -> String {
-    agents.iter().flat_map(|(workspace, alive)| reasons(workspace, &alive.agent().health(), now())).collect()
+    agents.all().iter().flat_map(|(workspace, alive)| reasons(workspace, &alive.agent().health(), now())).collect()
 }
 
 fn now() -> i64 {
@@ -169,6 +185,7 @@ fn number(count: u64) -> f64 {
 }
 
 fn metrics(agents: &Agents) -> String {
+    let agents = agents.all();
     let health: Vec<_> = agents.iter().map(|(name, alive)| (name.as_str(), alive.agent().health())).collect();
     let build = format!("molecule_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
     let head = "# HELP molecule_build_info The program's version.\n# TYPE molecule_build_info gauge\n";

@@ -16,7 +16,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::bounded::{Lines as BoundedLines, Piece};
 use super::attachments::Incoming;
+use super::exits::judge;
 use super::program::{Program, Started, not_started};
+use super::unhandled::Unhandled;
 use super::wire::{self, Said};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -31,13 +33,19 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// A program that ran for this long is started again at once.
 const LONG: Duration = Duration::from_secs(60);
 
+/// How long a program may take to answer what it has before it is started again.
+const RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+/// A time that does not come.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+
 /// How long lines are still read that an ended program has written.
 const REST: Duration = Duration::from_secs(1);
 
 /// The most warnings about lines that make no sense, of one start of the program.
 const MAX_WARNINGS: u32 = 10;
 
-type Answer = oneshot::Sender<Result<Option<Reply>, String>>;
+type Answer = oneshot::Sender<Result<Option<Reply>, Unhandled>>;
 
 /// The program, as its agent sees it.
 pub(super) struct Lines {
@@ -51,6 +59,10 @@ enum Order {
     Offer { id: String, line: Vec<u8>, answer: Answer },
     /// Nobody waits for the answer any more.
     Forget(String),
+    /// Start the program again, once it has answered what it has.
+    Restart,
+    /// Send SIGHUP to the program.
+    HangUp,
     /// End the program, and say so.
     End(oneshot::Sender<()>),
 }
@@ -76,24 +88,35 @@ impl Lines {
             waiting: Vec::new(),
             pending: BTreeMap::new(),
             warnings: 0,
+            renewal: None,
         };
         tokio::spawn(keeper.keep(started));
         Ok(Self { agent, incoming, orders })
     }
 
-    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, String> {
+    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, Unhandled> {
         let files = self.incoming.fetch(&self.agent, &message).await?;
         let id = message.id().to_string();
         let (answer, answered) = oneshot::channel();
         let line = wire::offer(&message, &files);
         let _ = self.orders.send(Order::Offer { id: id.clone(), line, answer });
         let waiting = Waiting(&self.orders, id);
-        let handled = answered.await.unwrap_or_else(|_| Err("the program is ended".to_owned()));
+        let handled = answered.await.unwrap_or_else(|_| Err(Unhandled::again("the program is ended")));
         drop(waiting);
         if handled.is_ok() {
             self.incoming.remove(&message);
         }
         handled
+    }
+
+    /// Starts the program again, once it has answered the messages that it has.
+    pub(super) fn restart(&self) {
+        let _ = self.orders.send(Order::Restart);
+    }
+
+    /// Sends SIGHUP to the program.
+    pub(super) fn hang_up(&self) {
+        let _ = self.orders.send(Order::HangUp);
     }
 
     /// Ends the program.
@@ -115,12 +138,16 @@ struct Keeper {
     pending: BTreeMap<String, Answer>,
     /// How many lines of this start made no sense.
     warnings: u32,
+    /// Until when the program may answer what it has, before it is started again.
+    renewal: Option<Instant>,
 }
 
 /// Why a program is not read any further.
 enum Over {
-    /// It ended, or has to be ended.
-    Program(String),
+    /// It ended, or has to be ended. That is what is said, and what it means for the messages that it had.
+    Program(String, Unhandled),
+    /// It is to be started again.
+    Renewed,
     /// The agent needs it no more.
     Agent(Option<oneshot::Sender<()>>),
 }
@@ -130,13 +157,19 @@ impl Keeper {
         let mut failures = 0_u32;
         loop {
             let since = Instant::now();
-            let why = match self.serve(&mut started).await {
+            match self.serve(&mut started).await {
                 Over::Agent(end) => return ended(end),
-                Over::Program(why) => why,
-            };
-            failures = if since.elapsed() >= LONG { 0 } else { failures.saturating_add(1) };
-            self.output().warning(&format!("[{}] {why}; it is started again", self.program.workspace));
-            self.fail_all(&why);
+                Over::Renewed => {
+                    failures = 0;
+                    self.output().note(&format!("[{}] the program is started again", self.program.workspace));
+                    self.fail_all(|| Unhandled::again("the program was started again"));
+                }
+                Over::Program(why, unhandled) => {
+                    failures = if since.elapsed() >= LONG { 0 } else { failures.saturating_add(1) };
+                    self.output().warning(&format!("[{}] {why}; it is started again", self.program.workspace));
+                    self.fail_all(|| unhandled.clone());
+                }
+            }
             started = loop {
                 if let Some(end) = self.wait_until(Instant::now() + wait_after(failures)).await {
                     return ended(end);
@@ -156,9 +189,9 @@ impl Keeper {
         &self.program.output
     }
 
-    fn fail_all(&mut self, why: &str) {
+    fn fail_all(&mut self, why: impl Fn() -> Unhandled) {
         for (_, answer) in std::mem::take(&mut self.pending) {
-            let _ = answer.send(Err(why.to_owned()));
+            let _ = answer.send(Err(why()));
         }
     }
 
@@ -171,6 +204,8 @@ impl Keeper {
                 order = self.orders.recv() => match order {
                     Some(Order::Offer { id, line, answer }) => self.waiting.push((id, line, answer)),
                     Some(Order::Forget(id)) => self.waiting.retain(|(waiting, ..)| *waiting != id),
+                    // It is started anyway.
+                    Some(Order::Restart | Order::HangUp) => {}
                     Some(Order::End(end)) => return Some(Some(end)),
                     None => return Some(None),
                 },
@@ -180,9 +215,9 @@ impl Keeper {
 
     /// Gives messages to the program and takes its answers, until it ends or is to end. The program has ended then.
     async fn serve(&mut self, started: &mut Started) -> Over {
-        self.warnings = 0;
+        (self.warnings, self.renewal) = (0, None);
         let (Some(stdin), Some(stdout)) = (started.child.stdin.take(), started.child.stdout.take()) else {
-            return Over::Program("the program has no pipes".to_owned());
+            return broken("the program has no pipes".to_owned());
         };
         let (lines, written) = mpsc::unbounded_channel();
         let writer = tokio::spawn(write(stdin, written));
@@ -196,11 +231,15 @@ impl Keeper {
         drop(lines);
         writer.abort();
         match &over {
-            Over::Program(_) => started.kill().await,
-            Over::Agent(_) => {
+            Over::Program(..) => started.kill().await,
+            Over::Agent(_) | Over::Renewed => {
                 // A program that still writes is not to fail at that.
                 let read_on = async {
-                    while let Ok(Some(_)) = said.next().await {}
+                    while let Ok(Some(piece)) = said.next().await {
+                        if let Piece::Line(line) = piece {
+                            self.said(&line);
+                        }
+                    }
                     std::future::pending::<()>().await;
                 };
                 tokio::select! {
@@ -219,33 +258,46 @@ impl Keeper {
         lines: &mpsc::UnboundedSender<Vec<u8>>,
     ) -> Over {
         loop {
+            if self.renewal.is_some() && self.pending.is_empty() {
+                return Over::Renewed;
+            }
+            let renewal = self.renewal.unwrap_or_else(|| Instant::now() + FAR);
             tokio::select! {
+                () = sleep_until(renewal), if self.renewal.is_some() => return Over::Renewed,
                 order = self.orders.recv() => match order {
+                    Some(Order::Offer { id, line, answer }) if self.renewal.is_some() => {
+                        self.waiting.push((id, line, answer));
+                    }
                     Some(Order::Offer { id, line, answer }) => {
                         self.pending.insert(id, answer);
                         // If it cannot be written the program has ended, which the other arms see.
                         let _ = lines.send(line);
                     }
-                    Some(Order::Forget(id)) => drop(self.pending.remove(&id)),
+                    Some(Order::Forget(id)) => {
+                        self.pending.remove(&id);
+                        self.waiting.retain(|(waiting, ..)| *waiting != id);
+                    }
+                    Some(Order::Restart) => self.renewal = Some(Instant::now() + RENEWAL),
+                    Some(Order::HangUp) => started.hang_up(),
                     Some(Order::End(end)) => return Over::Agent(Some(end)),
                     None => return Over::Agent(None),
                 },
                 piece = said.next() => match piece {
                     Ok(Some(Piece::Line(line))) => self.said(&line),
                     Ok(Some(Piece::TooLong(_))) => {
-                        return Over::Program(format!("the program wrote a line of more than {MAX_LINE} bytes"));
+                        return broken(format!("the program wrote a line of more than {MAX_LINE} bytes"));
                     }
-                    Ok(None) | Err(_) => return Over::Program(closed(started).await),
+                    Ok(None) | Err(_) => return closed(started).await,
                 },
                 ended = started.ended() => {
                     // What it has written before is still in the pipe.
                     while let Ok(Ok(Some(Piece::Line(line)))) = timeout(REST, said.next()).await {
                         self.said(&line);
                     }
-                    return Over::Program(match ended {
-                        Ok(status) => format!("the program ended: {status}"),
-                        Err(error) => format!("the program's end is unknown: {error}"),
-                    });
+                    return match ended {
+                        Ok(status) => Over::Program(format!("the program ended: {status}"), judge(status)),
+                        Err(error) => broken(format!("the program's end is unknown: {error}")),
+                    };
                 }
             }
         }
@@ -257,7 +309,9 @@ impl Keeper {
         }
         match wire::read(line) {
             Ok(Said::Handled(id, reply)) => self.answered(&id, Ok(reply)),
-            Ok(Said::Retry(id)) => self.answered(&id, Err("the program asks for another try".to_owned())),
+            Ok(Said::Retry(id, wait)) => {
+                self.answered(&id, Err(Unhandled::again_after("the program asks for another try", wait)));
+            }
             Ok(Said::Notify(text)) => self.notify(text),
             Ok(Said::Progress(text)) => {
                 if let Err(error) = self.agent.report(Report::new().current_task(text)) {
@@ -268,7 +322,7 @@ impl Keeper {
         }
     }
 
-    fn answered(&mut self, id: &str, answer: Result<Option<Reply>, String>) {
+    fn answered(&mut self, id: &str, answer: Result<Option<Reply>, Unhandled>) {
         match self.pending.remove(id) {
             Some(waiting) => drop(waiting.send(answer)),
             None => self.complain("an answer of the program names a message that it does not have"),
@@ -305,11 +359,16 @@ fn ended(end: Option<oneshot::Sender<()>>) {
     }
 }
 
+/// The program is at fault, and the messages that it had failed with it.
+fn broken(why: String) -> Over {
+    Over::Program(why.clone(), Unhandled::Failed(why))
+}
+
 /// Says why a program's stdout is at its end: it closed it, or it has ended.
-async fn closed(started: &mut Started) -> String {
+async fn closed(started: &mut Started) -> Over {
     match timeout(REST, started.ended()).await {
-        Ok(Ok(status)) => format!("the program ended: {status}"),
-        _ => "the program closed its stdout".to_owned(),
+        Ok(Ok(status)) => Over::Program(format!("the program ended: {status}"), judge(status)),
+        _ => broken("the program closed its stdout".to_owned()),
     }
 }
 

@@ -4,9 +4,10 @@ use molecule_async::{Agent, InboundMessage, Reply, Sender};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::attachments::Incoming;
+use super::exits::judge;
 use super::program::{Program, Started};
+use super::unhandled::Unhandled;
 use super::wire;
-use crate::exit::TRY_AGAIN;
 
 /// The most bytes of a reply.
 const MAX_REPLY: u64 = 1024 * 1024;
@@ -23,7 +24,7 @@ impl PerMessage {
         Self { agent, program, incoming }
     }
 
-    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, String> {
+    pub(super) async fn handle(&self, message: InboundMessage) -> Result<Option<Reply>, Unhandled> {
         let files = self.incoming.fetch(&self.agent, &message).await?;
         let (id, files) = (message.id().to_string(), files.join("\n"));
         let sender = match message.sender() {
@@ -42,7 +43,9 @@ impl PerMessage {
         // A variable cannot hold U+0000, and a stranger may have written one.
         let vars = vars.map(|(name, value)| (name, value.split('\0').next().unwrap_or_default()));
         let name = self.program.name();
-        let started = self.program.start(&vars).map_err(|error| format!("{name} cannot be started: {error}"))?;
+        // That is the fault of no message.
+        let not_started = |error| Unhandled::again(format!("{name} cannot be started: {error}"));
+        let started = self.program.start(&vars).map_err(not_started)?;
         let mut running = Running(Some(started));
         let reply = running.handle(&message.text()).await?;
         self.incoming.remove(&message);
@@ -54,8 +57,8 @@ impl PerMessage {
 struct Running(Option<Started>);
 
 impl Running {
-    async fn handle(&mut self, text: &str) -> Result<String, String> {
-        let started = self.0.as_mut().ok_or("the program has ended")?;
+    async fn handle(&mut self, text: &str) -> Result<String, Unhandled> {
+        let started = self.0.as_mut().ok_or_else(|| "the program has ended".to_owned())?;
         let (stdin, stdout) = (started.child.stdin.take(), started.child.stdout.take());
         let write = async {
             if let Some(mut stdin) = stdin {
@@ -76,14 +79,13 @@ impl Running {
         let status = ended.map_err(|error| format!("the program's end is unknown: {error}"))?;
         match status.code() {
             Some(0) if reply.len() as u64 > MAX_REPLY => {
-                Err(format!("the program's reply is longer than {MAX_REPLY} bytes"))
+                Err(format!("the program's reply is longer than {MAX_REPLY} bytes").into())
             }
             Some(0) => {
                 let reply = String::from_utf8(reply).map_err(|_| "the program's reply is not UTF-8".to_owned())?;
                 Ok(reply.trim_end_matches(['\n', '\r']).to_owned())
             }
-            Some(code) if code == i32::from(TRY_AGAIN) => Err("the program asks for another try".to_owned()),
-            _ => Err(format!("the program failed: {status}")),
+            _ => Err(judge(status)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use molecule_async::Secrets;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::lines::bounded::{Lines, Piece};
+use super::reaper;
 use crate::exit::{self, Failure};
 use crate::output::Output;
 
@@ -22,6 +24,9 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// The most bytes of a line on stderr; a longer one is passed on in pieces.
 const MAX_STDERR_LINE: usize = 8 * 1024;
+
+/// The bytes of lines that are passed on together.
+const TOGETHER: usize = 32 * 1024;
 
 /// The variables that hold the agent's own credentials. No child gets them.
 const CREDENTIALS: [&str; 6] = [
@@ -55,27 +60,33 @@ pub(crate) fn not_started(name: &str, error: &io::Error) -> Failure {
     Failure::new(exit::ERROR, format!("{name} cannot be started: {error}"))
 }
 
-/// What is started.
+/// Variables of a program whose values are secret.
+type Variables = Vec<(String, Zeroizing<String>)>;
+
+/// What is started. Clones have the same secrets.
 #[derive(Clone)]
 pub(super) struct Program {
     pub(super) workspace: String,
     line: Vec<String>,
-    secrets: Vec<(String, Zeroizing<String>)>,
+    secrets: Arc<Mutex<Variables>>,
     pub(super) output: Output,
 }
 
 impl Program {
     pub(super) fn new(workspace: &str, line: &[String], output: &Output) -> Self {
-        Self { workspace: workspace.to_owned(), line: line.to_vec(), secrets: Vec::new(), output: output.clone() }
+        Self { workspace: workspace.to_owned(), line: line.to_vec(), secrets: Arc::default(), output: output.clone() }
     }
 
-    /// Gives the secrets to the program as variables.
-    pub(super) fn give(&mut self, secrets: &Secrets) -> Result<(), Failure> {
-        for (name, value) in secrets {
-            check_variable(name, value)?;
-            self.secrets.push((name.to_owned(), Zeroizing::new(value.to_owned())));
-        }
+    /// Gives these secrets, and no others, to the program as variables, from its next start on.
+    pub(super) fn give(&self, secrets: &Secrets) -> Result<(), Failure> {
+        secrets.iter().try_for_each(|(name, value)| check_variable(name, value))?;
+        let given = secrets.iter().map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
+        *self.secrets() = given.collect();
         Ok(())
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, Variables> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -90,12 +101,12 @@ impl Program {
         kept_from_children().for_each(|name| {
             command.env_remove(name);
         });
-        command.envs(self.secrets.iter().map(|(name, value)| (name, value.as_str())));
+        command.envs(self.secrets().iter().map(|(name, value)| (name, value.as_str())));
         command.envs(vars.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         command.process_group(0);
-        let mut child = command.spawn()?;
+        let mut child = reaper::start(|| command.spawn(), Child::id)?;
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(pass_on(stderr, self.workspace.clone(), self.output.clone()));
         }
@@ -132,7 +143,17 @@ impl Started {
                 group::signal(id, group::KILL);
             }
         }
-        self.child.wait().await
+        let status = self.child.wait().await;
+        self.id.iter().copied().for_each(reaper::ended);
+        status
+    }
+
+    /// Sends SIGHUP to the program, unless it was waited for already.
+    pub(super) fn hang_up(&self) {
+        #[cfg(unix)]
+        if let (Some(id), Some(_)) = (self.id, &self.exit) {
+            group::hang_up(id);
+        }
     }
 
     /// Ends the program, whose stdin is closed: it may end by itself, is asked to, and is killed at last.
@@ -172,7 +193,7 @@ impl Started {
 mod group {
     use std::io;
 
-    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
     pub(super) const TERM: Signal = Signal::TERM;
     pub(super) const KILL: Signal = Signal::KILL;
@@ -193,6 +214,13 @@ mod group {
         }
     }
 
+    /// Sends SIGHUP to the program alone. One that is gone needs none.
+    pub(super) fn hang_up(id: u32) {
+        if let Some(pid) = pid(id) {
+            let _ = kill_process(pid, Signal::HUP);
+        }
+    }
+
     /// Signals a group. One that is gone needs none.
     pub(super) fn signal(id: u32, signal: Signal) {
         if let Some(pid) = pid(id) {
@@ -201,11 +229,31 @@ mod group {
     }
 }
 
-/// Passes on what a program writes to stderr, with the workspace's name and without control characters.
+/// Passes on what a program writes to stderr, with the workspace's name and without control characters. Lines that are there
+/// already go together.
 async fn pass_on(stderr: impl AsyncRead + Unpin, workspace: String, output: Output) {
     let mut lines = Lines::new(BufReader::new(stderr), MAX_STDERR_LINE);
-    while let Ok(Some(piece)) = lines.next().await {
-        let (Piece::Line(line) | Piece::TooLong(line)) = piece;
-        output.of_program(&workspace, &printable::line(&String::from_utf8_lossy(&line)));
+    let (tag, mut waiting) = (output.tag(&workspace), String::new());
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = lines.next() => Some(next),
+            () = std::future::ready(()), if !waiting.is_empty() => None,
+        };
+        if next.is_none() || waiting.len() >= TOGETHER {
+            output.of_program(std::mem::take(&mut waiting)).await;
+        }
+        match next {
+            None => {}
+            Some(Ok(Some(Piece::Line(line) | Piece::TooLong(line)))) => {
+                for part in [&*tag, " ", &printable::line(&String::from_utf8_lossy(&line)), "\n"] {
+                    waiting.push_str(part);
+                }
+            }
+            Some(Ok(None) | Err(_)) => break,
+        }
+    }
+    if !waiting.is_empty() {
+        output.of_program(waiting).await;
     }
 }

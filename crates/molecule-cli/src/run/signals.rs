@@ -1,25 +1,6 @@
-//! Signals that end the program: the first one drains, the second one ends at once.
+//! Signals: SIGINT and SIGTERM end the program, SIGHUP has it read its configuration again.
 
-use molecule_async::Stopper;
-
-use crate::exit::{self, Failure};
-use crate::output::Output;
-
-/// Stops the agents at SIGINT and SIGTERM.
-pub(super) fn stop(stoppers: Vec<Stopper>, output: Output) -> Result<(), Failure> {
-    let mut signals =
-        Signals::new().map_err(|error| Failure::new(exit::ERROR, format!("signals cannot be received: {error}")))?;
-    tokio::spawn(async move {
-        signals.next().await;
-        output.note("stopping: messages that are being handled are finished; another signal ends at once");
-        super::systemd::say("STOPPING=1");
-        stoppers.iter().for_each(Stopper::stop);
-        signals.next().await;
-        stoppers.iter().for_each(Stopper::stop_now);
-    });
-    Ok(())
-}
-
+/// What ends the program: the first one drains, the second one ends at once.
 #[cfg(unix)]
 pub(crate) struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
@@ -53,5 +34,35 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// What asks for another look at the configuration. Without one of these, SIGHUP ends the program.
+#[cfg(unix)]
+pub(super) struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    pub(super) fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    pub(super) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) async fn next(&mut self) {
+        std::future::pending().await
     }
 }

@@ -20,6 +20,17 @@ pub(super) fn say(text: &str) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn say(_: &str) {}
 
+/// Says that the configuration is read again (`Type=notify-reload`). `READY=1` is to follow.
+#[cfg(target_os = "linux")]
+pub(super) fn reloading() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
+    say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reloading() {}
+
 /// How often a service manager wants to hear of this process, if it does (`WATCHDOG_USEC`, `WATCHDOG_PID`).
 pub(super) fn watchdog() -> Option<std::time::Duration> {
     let var = |name: &str| std::env::var(name).ok();

@@ -1,5 +1,7 @@
 //! The lines between `molecule run` and the program that handles messages: one JSON object each, in UTF-8.
 
+use std::time::Duration;
+
 use molecule_async::{InboundMessage, OutgoingFile, Reply, Sender};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -23,7 +25,7 @@ pub(super) struct Offered<'a> {
 
 /// Who wrote a message: `kind` is `user`, `peer` (with `id`, `name`, `role`), `channel` or `platform` (with `name`), or
 /// `unknown`.
-fn from(sender: &Sender) -> Value {
+pub(crate) fn from(sender: &Sender) -> Value {
     match sender {
         Sender::User => json!({ "kind": "user" }),
         Sender::Peer { id, name, role, .. } => json!({ "kind": "peer", "id": id, "name": name, "role": role }),
@@ -67,8 +69,8 @@ pub(super) fn offer(message: &InboundMessage, attachments: &[String]) -> Vec<u8>
 pub(super) enum Said {
     /// The message is handled.
     Handled(String, Option<Reply>),
-    /// The message is to be offered again.
-    Retry(String),
+    /// The message is to be offered again, not before this time has passed.
+    Retry(String, Duration),
     /// The user is to be told this.
     Notify(String),
     /// The agent does this.
@@ -120,7 +122,11 @@ pub(super) fn read(line: &[u8]) -> Result<Said, String> {
     match (line.reply, line.ack, line.retry) {
         (Some(answer), _, _) => Ok(Said::Handled(id, Some(answer.into()))),
         (None, Some(true), _) => Ok(Said::Handled(id, None)),
-        (None, _, Some(retry)) if retry != Value::Bool(false) && !retry.is_null() => Ok(Said::Retry(id)),
+        (None, _, Some(retry)) if retry != Value::Bool(false) && !retry.is_null() => {
+            // `true`, or a number of seconds.
+            let wait = retry.as_f64().and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+            Ok(Said::Retry(id, wait.unwrap_or_default()))
+        }
         _ => Err("an answer of the program has neither `reply`, nor `ack`, nor `retry`".to_owned()),
     }
 }
@@ -158,7 +164,9 @@ mod tests {
                 Said::Handled(id(), Some(Reply::text("see").attach(OutgoingFile::at("/tmp/a")).with_metadata("k", 1))),
             ),
             (r#"{"id":"m-1","ack":true}"#, Said::Handled(id(), None)),
-            (r#"{"id":"m-1","retry":true}"#, Said::Retry(id())),
+            (r#"{"id":"m-1","retry":true}"#, Said::Retry(id(), Duration::ZERO)),
+            (r#"{"id":"m-1","retry":30}"#, Said::Retry(id(), Duration::from_secs(30))),
+            (r#"{"id":"m-1","retry":-1}"#, Said::Retry(id(), Duration::ZERO)),
             (r#"{"notify":"done"}"#, Said::Notify("done".to_owned())),
             (r#"{"id":"m-1","progress":"reading"}"#, Said::Progress("reading".to_owned())),
         ] {

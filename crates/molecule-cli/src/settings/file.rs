@@ -58,10 +58,5 @@ pub(super) fn read(place: &Place, vars: &Vars) -> Result<Option<Vec<Workspace>>,
         let token = entry.token_file.as_ref().map(|file| GivenToken::from_file(&beside.join(file))).transpose()?;
         Workspace::new(entry.name.as_deref(), &entry.id, platform.ok_or_else(|| no_platform(&entry.id))?, token)
     };
-    let listed = config.workspaces.iter().map(workspace).collect::<Result<Vec<_>, _>>()?;
-    let twice = listed.iter().enumerate().find(|(at, one)| listed[..*at].iter().any(|other| other.label == one.label));
-    match twice {
-        Some((_, twice)) => Err(Failure::usage(format!("{} lists {} twice", file.display(), twice.label))),
-        None => Ok(Some(listed)),
-    }
+    config.workspaces.iter().map(workspace).collect::<Result<_, _>>().map(Some)
 }

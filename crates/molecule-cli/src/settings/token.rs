@@ -16,6 +16,7 @@ const PLACEHOLDER: &str = "ROTATE_TO_REVEAL_TOKEN";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A token that was given. `Debug` does not show it.
+#[derive(Clone)]
 pub(super) struct GivenToken {
     text: Zeroizing<String>,
     /// Where it comes from, for people.

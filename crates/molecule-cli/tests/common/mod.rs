@@ -87,6 +87,11 @@ impl World {
         child
     }
 
+    /// The token that the platform showed.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     pub(crate) fn write(&self, text: &str) {
         self.server.with(|platform, now| platform.send_user_message(now, &self.id, text)).unwrap();
     }
@@ -129,7 +134,17 @@ fn said(platform: &Platform, id: &WorkspaceId) -> Vec<String> {
         let body = row.response_body.as_ref().filter(|_| row.is_notice())?;
         body.get("result")?.as_str().map(str::to_owned)
     };
-    platform.activity(id).into_iter().filter_map(text).collect()
+    // The newest row is the first.
+    platform.activity(id).into_iter().rev().filter_map(text).collect()
+}
+
+/// Waits until something is so that tells nobody when it is.
+pub(crate) fn wait_for(what: &str, is_it: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + LONG;
+    while !is_it() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The program with these arguments, and without variables that somebody's own agent needs.
@@ -153,6 +168,38 @@ pub(crate) fn told(output: Output) -> (i32, String, String) {
 
 /// Sends SIGTERM to the program.
 pub(crate) fn terminate(child: &Child) {
-    let status = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
+    signal(child, "TERM");
+}
+
+/// Returns a call or a path of the Rust API that a text names.
+pub(crate) fn rust_word(text: &str) -> Option<&str> {
+    let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let calls = text.match_indices('(').filter(|(at, _)| text[at + 1..].starts_with(['…', ')']));
+    let paths = text.match_indices("::").filter(|(at, _)| text[at + 2..].starts_with(is_name));
+    let before = |at: usize| text[..at].rfind(|char| !is_name(char)).map_or(0, |before| before + 1);
+    let mut found = calls
+        .chain(paths)
+        .filter(|(at, _)| text[before(*at)..*at].starts_with(|char: char| char.is_ascii_alphabetic()));
+    found.next().map(|(at, _)| &text[before(at)..at])
+}
+
+/// Reads lines until one is it, and then goes on reading, so that the writer is never held up. Returns the lines up to it.
+pub(crate) fn read_until(stream: impl std::io::Read + Send + 'static, is_it: impl Fn(&str) -> bool) -> Vec<String> {
+    use std::io::BufRead as _;
+
+    let mut reader = std::io::BufReader::new(stream);
+    let mut lines: Vec<String> = Vec::new();
+    while !lines.last().is_some_and(|line| is_it(line)) {
+        let mut line = Vec::new();
+        assert!(reader.read_until(b'\n', &mut line).unwrap() > 0, "{lines:?}");
+        lines.push(String::from_utf8_lossy(&line).into_owned());
+    }
+    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    lines
+}
+
+/// Sends a signal to the program, by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
     assert!(status.success());
 }
