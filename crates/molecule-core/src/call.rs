@@ -283,7 +283,7 @@ impl<E: Endpoint> Call<E> {
     fn judged(&mut self, cx: &mut Cx<'_>, credential: Option<Token>, judged: Judged<E::Answer>) {
         let Judged { status, headers, body, is_relayed, is_doubtful, verdict } = judged;
         let wait = retry::retry_after(&headers, body.as_ref(), cx.now.unix);
-        cx.session.notices.begin(|| server_time(&headers));
+        cx.session.notices.begin(cx.now.mono, || server_time(&headers));
         if !is_relayed {
             cx.session.rate.learn(cx.now.mono, status, &headers, wait);
         }

@@ -87,11 +87,6 @@ impl World {
         child
     }
 
-    /// The token that the platform showed.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
     pub(crate) fn write(&self, text: &str) {
         self.server.with(|platform, now| platform.send_user_message(now, &self.id, text)).unwrap();
     }

@@ -197,7 +197,7 @@ impl Outbox {
             if self.lines.is_empty() && self.looks.is_free() {
                 return OutboxStep::Empty;
             }
-            return OutboxStep::Idle(Wake::earliest(wake, self.next_due(cx.now.mono)));
+            return OutboxStep::Idle(Wake::earliest(wake, self.next_due(cx)));
         }
     }
 
@@ -243,6 +243,9 @@ impl Outbox {
 
     /// Marks the next notices.
     fn mark_ahead(&mut self, cx: &mut Cx<'_>) -> bool {
+        if cx.session.notices.ready_at() > cx.now.mono {
+            return false;
+        }
         let Some(line) = self.lines.get_mut(&Recipient::People) else { return false };
         for at in 0..line.len().min(MARKED_AHEAD) {
             let (before, rest) = line.make_contiguous().split_at_mut(at);
@@ -311,7 +314,8 @@ impl Outbox {
         self.looks.start_due(cx.now.mono, from, since.unwrap_or_default())
     }
 
-    fn next_due(&self, now: Time) -> Option<Wake> {
+    fn next_due(&self, cx: &Cx<'_>) -> Option<Wake> {
+        let now = cx.now.mono;
         let is_full = self.flights.len() >= MAX_FLIGHTS;
         let due =
             self.due.first().filter(|_| !is_full).map(|(at, _)| self.held_until.map_or(*at, |held| held.max(*at)));
@@ -319,6 +323,10 @@ impl Outbox {
         let first = self.lines.get(&Recipient::People).and_then(VecDeque::front).map(|first| first.state);
         let look = match first {
             Some(State::Doubt(from)) => self.looks.next(from),
+            Some(State::Unmarked) => Some(Wake {
+                at: cx.session.notices.ready_at(),
+                why: "a notice can be told from those of earlier processes",
+            }),
             _ => None,
         };
         Wake::earliest(due, look.filter(|wake| wake.at > now))

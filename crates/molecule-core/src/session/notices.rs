@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use molecule_proto::{ActivityId, ActivityRow, NotifyRequest, UnixTime};
+use molecule_proto::{ActivityId, ActivityRow, NotifyRequest, Time, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,6 +81,8 @@ pub(crate) struct Notices {
     newest: UnixTime,
     /// A time by the server's clock before which all notices of earlier processes were sent.
     began: Option<UnixTime>,
+    /// When the server's clock has passed that time, so that a row of this process's is newer.
+    ready_at: Time,
     /// The notices that were sent, or may have been, and have shown no row yet.
     unseen: VecDeque<(Words, Mark)>,
 }
@@ -91,10 +93,17 @@ const DATE_STEP: Duration = Duration::from_secs(1);
 impl Notices {
     /// Takes the `Date` of an answer; the first one of a process counts. The rows of an earlier process's notices may
     /// become visible later, and prove nothing for those of this process.
-    pub(crate) fn begin(&mut self, date: impl FnOnce() -> Option<UnixTime>) {
+    pub(crate) fn begin(&mut self, now: Time, date: impl FnOnce() -> Option<UnixTime>) {
         if self.began.is_none() {
             self.began = date().map(|date| date + DATE_STEP);
+            self.ready_at = now + DATE_STEP;
         }
+    }
+
+    /// Returns from when on a notice may be sent. The row of an earlier one would prove nothing: if its process died, or
+    /// its answer were lost, it would be sent again.
+    pub(crate) fn ready_at(&self) -> Time {
+        self.ready_at
     }
 
     /// No earlier process has answered people. Every row with a notice's words is then one of this process.
@@ -245,8 +254,8 @@ mod tests {
     #[test]
     fn rows_from_before_the_process_prove_nothing_for_its_own_notices() {
         let mut notices = Notices::default();
-        notices.begin(|| Some(UnixTime::from_secs(20)));
-        notices.begin(|| panic!("the first date counts"));
+        notices.begin(Time::ZERO, || Some(UnixTime::from_secs(20)));
+        notices.begin(Time::ZERO, || panic!("the first date counts"));
         let mark = notices.mark(words("ok"), Some(UnixTime::from_secs(10)), 0);
         assert_eq!(mark, Mark { since: UnixTime::from_secs(21), before: 0 });
         notices.see(shown(1, 20, "ok"));

@@ -26,7 +26,7 @@ fn attached(uri: &str) -> Value {
 
 #[test]
 fn a_file_is_uploaded_before_the_notice_is_marked_and_its_uri_is_recorded_with_the_mark() {
-    let mut world = World::new();
+    let mut world = World::begun();
     world.holds_records = true;
     let reply = world.to_user(1, Reply::text("see").attach(plan()));
     world.push(reply);
@@ -46,19 +46,19 @@ fn a_file_is_uploaded_before_the_notice_is_marked_and_its_uri_is_recorded_with_t
 
 #[test]
 fn a_process_that_dies_uploads_again_at_most_and_says_what_was_said_once() {
-    let mut first = World::new();
+    let mut first = World::begun();
     let reply = first.to_user(1, Reply::text("see").attach(plan()));
     first.push(reply);
     first.settle();
     // It dies before the answer comes: the next one uploads again.
-    let mut second = World::new();
+    let mut second = World::begun();
     first.left().into_iter().for_each(|reply| second.push(reply));
     second.settle();
     second.answer(UPLOAD, held(URI));
     second.settle();
     assert_eq!(second.count(NOTIFY), 1);
     // It dies while the notice is on its way: the next one knows its URI, and looks for its row.
-    let mut third = World::new();
+    let mut third = World::begun();
     second.left().into_iter().for_each(|reply| third.push(reply));
     third.settle();
     assert_eq!((third.count(UPLOAD), third.count(NOTIFY)), (0, 0));
@@ -72,7 +72,7 @@ fn a_process_that_dies_uploads_again_at_most_and_says_what_was_said_once() {
 
 #[test]
 fn an_upload_whose_answer_is_lost_is_repeated_and_the_notice_is_sent_once() {
-    let mut world = World::new();
+    let mut world = World::begun();
     let reply = world.to_user(1, Reply::none().attach(plan()));
     world.push(reply);
     world.settle();
@@ -85,7 +85,7 @@ fn an_upload_whose_answer_is_lost_is_repeated_and_the_notice_is_sent_once() {
 
 #[test]
 fn a_file_that_cannot_be_sent_ends_the_reply_with_the_reason() {
-    let mut world = World::new();
+    let mut world = World::begun();
     let replies = [
         world.to_user(1, Reply::text("see").attach(plan())),
         world.to_peer(2, Reply::text("see").attach(plan())),
@@ -110,7 +110,7 @@ fn a_file_that_cannot_be_sent_ends_the_reply_with_the_reason() {
 
 #[test]
 fn a_peer_gets_the_bytes_of_the_files_in_its_message_under_the_same_id() {
-    let mut world = World::new();
+    let mut world = World::begun();
     let reply = world.to_peer(1, Reply::text("see").attach(plan()).attach(OutgoingFile::uri("https://h/f")));
     world.push(reply.clone());
     world.settle();
@@ -129,7 +129,7 @@ fn a_peer_gets_the_bytes_of_the_files_in_its_message_under_the_same_id() {
 
 #[test]
 fn aprils_server_is_not_asked_to_take_a_file() {
-    let mut world = World::new();
+    let mut world = World::begun();
     world.session.dialect = Some(Dialect::April);
     let reply = world.to_user(1, Reply::text("see").attach(plan()));
     world.push(reply);

@@ -161,10 +161,10 @@ impl Case {
             }
         }
         let mut world = World::new();
-        // The new process starts later, and learns the server's time before it sends anything.
-        self.world.advance(Duration::from_secs(2));
+        // The new process starts at once, and learns the server's time, in whole seconds, before it sends anything.
+        self.world.advance(Duration::from_millis(1));
         (world.now, world.ended) = (self.world.now, std::mem::take(&mut self.world.ended));
-        world.session.notices.begin(|| Some(UnixTime::from_secs(world.now.unix.as_secs() - 1)));
+        world.session.notices.begin(world.now.mono, || Some(UnixTime::from_secs(world.now.unix.as_secs())));
         world.outbox = Outbox::new(super::world::TRAIL);
         let left: Vec<_> = self.world.journal.values().cloned().collect();
         left.into_iter().for_each(|reply| world.push(reply));

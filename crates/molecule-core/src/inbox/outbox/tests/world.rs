@@ -114,6 +114,13 @@ impl World {
         }
     }
 
+    /// A process that learned the server's time long before it sends anything.
+    pub(super) fn begun() -> Self {
+        let mut world = Self::new();
+        world.session.notices.begin(Time::ZERO, || Some(UnixTime::from_secs(RECEIVED - 60)));
+        world
+    }
+
     pub(super) fn id(&self) -> &'static str {
         ID
     }
