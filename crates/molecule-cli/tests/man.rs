@@ -69,11 +69,14 @@ fn the_page_of_the_program_has_the_readmes_variables_and_exit_codes() {
     let codes = README.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()?.parse::<u8>().ok());
     let shown = status.lines().filter_map(|line| line.strip_prefix("\\fB")?.strip_suffix("\\fR")?.parse().ok());
     assert_eq!(shown.collect::<Vec<u8>>(), codes.collect::<Vec<u8>>());
-    let (_, place) = README.split_once("\n## Which workspace\n").unwrap();
-    let (place, _) = place.split_once("\n```toml").unwrap();
-    let variables =
-        place.split('`').skip(1).step_by(2).filter(|code| code.starts_with(|first: char| first.is_ascii_uppercase()));
-    let variables: Vec<&str> = variables.filter(|code| code.contains('_')).collect();
+    let is_variable = |code: &&str| {
+        let is_name = code.chars().all(|each| each.is_ascii_uppercase() || each == '_');
+        // Those of a message are for the program that handles it, and two are a service manager's.
+        let is_others = ["MOLECULE_MESSAGE_", "NOTIFY_", "WATCHDOG_"].iter().any(|begin| code.starts_with(begin));
+        is_name && code.contains('_') && !is_others
+    };
+    let prose = README.split("\n```").step_by(2).collect::<String>();
+    let variables: Vec<&str> = prose.split('`').skip(1).step_by(2).filter(is_variable).collect();
     assert!(variables.len() > 12, "{variables:?}");
     for variable in variables {
         assert!(environment.contains(variable), "{variable} is missing: {environment}");

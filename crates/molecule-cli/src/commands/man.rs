@@ -22,7 +22,7 @@ const EXIT_STATUS: [(u8, &str); 7] = [
 ];
 
 /// Of several names for one thing, the first that is set counts.
-const ENVIRONMENT: [(&str, &str); 10] = [
+const ENVIRONMENT: [(&str, &str); 13] = [
     ("WORKSPACE_ID, MOLECULE_WORKSPACE_ID", "The workspace's id, unless --workspace names it."),
     ("PLATFORM_URL, MOLECULE_PLATFORM_URL", "The platform's base URL, unless --platform names it."),
     ("MOLECULE_WORKSPACE_TOKEN, MOLECULE_WORKSPACE_TOKEN_FILE", "The workspace's token, or a file with it."),
@@ -37,6 +37,18 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ("MOLECULE_ORG_ID, MOLECULE_ORGANIZATION_ID, MOLECULE_ORG", "The organisation's id, unless --org names it."),
     ("MOLECULE_HOME", "The directory of the agents' files, unless --home names it."),
     ("MOLECULE_AGENT_NAME", "The agent's name, unless run --name gives it."),
+    (
+        "MOLECULE_AGENT_DESCRIPTION, MOLECULE_AGENT_SKILLS",
+        "The agent's card: what it does, and its skills with commas between them.",
+    ),
+    (
+        "MOLECULE_MCP_DISABLE_HEARTBEAT, MOLECULE_MCP_DISABLE_INBOX, MOLECULE_MCP_VERBOSE",
+        "1 leaves all of the loop or the inbox of mcp to another program, or is -v.",
+    ),
+    (
+        "MOLECULE_MCP_POLL_TIMEOUT_SECS",
+        "For how many seconds mcp tells its client to look for messages at the beginning of each turn.",
+    ),
     ("MOLECULE_CA_FILE", "A PEM file of certificate authorities that are trusted besides Mozilla's."),
     ("MOLECULE_ORIGIN", "The header Origin of requests; off sends none."),
 ];
