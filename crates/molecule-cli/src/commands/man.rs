@@ -22,7 +22,7 @@ const EXIT_STATUS: [(u8, &str); 7] = [
 ];
 
 /// Of several names for one thing, the first that is set counts.
-const ENVIRONMENT: [(&str, &str); 13] = [
+const ENVIRONMENT: [(&str, &str); 14] = [
     ("WORKSPACE_ID, MOLECULE_WORKSPACE_ID", "The workspace's id, unless --workspace names it."),
     ("PLATFORM_URL, MOLECULE_PLATFORM_URL", "The platform's base URL, unless --platform names it."),
     ("MOLECULE_WORKSPACE_TOKEN, MOLECULE_WORKSPACE_TOKEN_FILE", "The workspace's token, or a file with it."),
@@ -51,6 +51,7 @@ const ENVIRONMENT: [(&str, &str); 13] = [
     ),
     ("MOLECULE_CA_FILE", "A PEM file of certificate authorities that are trusted besides Mozilla's."),
     ("MOLECULE_ORIGIN", "The header Origin of requests; off sends none."),
+    ("NO_COLOR, CLICOLOR_FORCE", "Whether there are colours, against what the terminal says."),
 ];
 
 const FILES: [(&str, &str); 2] = [
