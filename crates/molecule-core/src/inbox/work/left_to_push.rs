@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use molecule_proto::{ActivityId, Time};
 
-use super::Work;
-use crate::inbox::message::InboundMessage;
-use crate::machine::Cx;
 use crate::session::delivery::PushMode;
 
 /// How long after its row a message can still be pushed for the first time: the server's limit for the insert of the row is 30 s
@@ -42,7 +39,7 @@ pub(super) struct LeftToPush {
 
 impl LeftToPush {
     /// Takes the mode. Returns the messages that are left to no push any more.
-    fn set(&mut self, mode: Option<PushMode>) -> BTreeSet<ActivityId> {
+    pub(super) fn set(&mut self, mode: Option<PushMode>) -> BTreeSet<ActivityId> {
         let before = std::mem::replace(&mut self.mode, mode);
         let Some(mode) = mode else {
             self.has_polled = true;
@@ -55,55 +52,22 @@ impl LeftToPush {
         BTreeSet::new()
     }
 
-    /// Returns how long a row that is at least so old is left to its push; `None` if it is the inbox's at once.
-    fn wait(&self, now: Time, age: Duration) -> Option<Duration> {
+    /// Leaves a row that is at least so old to its push. Returns until when; `None` if it is the inbox's at once.
+    pub(super) fn leave(&mut self, now: Time, age: Duration, row: &ActivityId) -> Option<Time> {
         let since = self.since.filter(|_| self.mode.is_some())?;
         let is_older = age > now.since(since) + OPENING;
-        PUSHED_WITHIN.checked_sub(age).filter(|wait| !is_older && !wait.is_zero())
+        let wait = PUSHED_WITHIN.checked_sub(age).filter(|wait| !is_older && !wait.is_zero())?;
+        self.rows.insert(row.clone());
+        Some(now + wait)
     }
 
     /// Returns when the feed shows everything from before the register, while messages are pushed.
-    fn shown_by(&self, trail: Duration) -> Option<Time> {
+    pub(super) fn shown_by(&self, trail: Duration) -> Option<Time> {
         self.mode.map(|mode| mode.registered_at + trail)
     }
 
     /// Notes that a message is looked at again.
     pub(super) fn waits_no_longer(&mut self, row: &ActivityId) {
         self.rows.remove(row);
-    }
-}
-
-impl Work {
-    pub(in crate::inbox) fn leave_to_push(&mut self, mode: Option<PushMode>) {
-        for row in self.left_to_push.set(mode) {
-            self.schedule.put_off(&row, Time::ZERO);
-        }
-    }
-
-    /// Returns when the inbox may have a message that no push has brought so far; `None` if that is now. What has no id is never
-    /// pushed.
-    pub(super) fn ready_for_inbox(&mut self, cx: &Cx<'_>, message: &InboundMessage) -> Option<Time> {
-        message.delivery_key()?;
-        let now = cx.now.mono;
-        let wait = self.left_to_push.wait(now, self.feed.age(now, message.received_at()))?;
-        self.left_to_push.rows.insert(message.id().clone());
-        Some(now + wait)
-    }
-
-    /// Returns whether the feed need not be read now, since messages are pushed.
-    pub(super) fn is_left_to_push(&mut self, cx: &Cx<'_>) -> bool {
-        let Some(due) = self.read_due() else { return false };
-        if due <= cx.now.mono {
-            self.feed.wake_at_rest(cx.now.mono);
-            return false;
-        }
-        self.left_to_push.shown_by(self.options.trail).is_some_and(|shown| self.feed.read_at() >= Some(shown))
-    }
-
-    /// Returns when the feed is to be read, while messages are pushed: once all rows from before the register are visible, which
-    /// the platform shows late, and then at intervals.
-    pub(super) fn read_due(&self) -> Option<Time> {
-        let shown = self.left_to_push.shown_by(self.options.trail)?;
-        Some(self.feed.read_at().filter(|at| *at >= shown).map_or(shown, |at| at + READ_BESIDE_PUSHES))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use molecule_proto::{ActivityRow, Wake};
+use molecule_proto::{ActivityRow, Time, Wake};
 
+use super::left_to_push::READ_BESIDE_PUSHES;
 use super::{AfterSave, MAX_WAITING, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::failures::Repeated;
@@ -14,6 +15,7 @@ use crate::inbox::message::InboundMessage;
 use crate::inbox::watch::{WatchStep, Woke};
 use crate::machine::{Cx, Step, pass};
 use crate::session::claims::Pushed;
+use crate::session::delivery::PushMode;
 
 /// How often the cursor is saved at most.
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
@@ -78,6 +80,37 @@ impl Work {
             wake = Wake::earliest(wake, at.map(|at| Wake { at, why }));
         }
         Received::Idle(wake)
+    }
+
+    pub(in crate::inbox) fn leave_to_push(&mut self, mode: Option<PushMode>) {
+        for row in self.left_to_push.set(mode) {
+            self.schedule.put_off(&row, Time::ZERO);
+        }
+    }
+
+    /// Leaves a message to its push. Returns when the inbox may have it if none has brought it; `None` if that is now. What
+    /// has no id is never pushed.
+    fn ready_for_inbox(&mut self, cx: &Cx<'_>, message: &InboundMessage) -> Option<Time> {
+        message.delivery_key()?;
+        let now = cx.now.mono;
+        self.left_to_push.leave(now, self.feed.age(now, message.received_at()), message.id())
+    }
+
+    /// Returns whether the feed need not be read now, since messages are pushed.
+    fn is_left_to_push(&mut self, cx: &Cx<'_>) -> bool {
+        let Some(due) = self.read_due() else { return false };
+        if due <= cx.now.mono {
+            self.feed.wake_at_rest(cx.now.mono);
+            return false;
+        }
+        self.left_to_push.shown_by(self.options.trail).is_some_and(|shown| self.feed.read_at() >= Some(shown))
+    }
+
+    /// Returns when the feed is to be read, while messages are pushed: once all rows from before the register are visible, which
+    /// the platform shows late, and then at intervals.
+    fn read_due(&self) -> Option<Time> {
+        let shown = self.left_to_push.shown_by(self.options.trail)?;
+        Some(self.feed.read_at().filter(|at| *at >= shown).map_or(shown, |at| at + READ_BESIDE_PUSHES))
     }
 
     fn take_row(&mut self, cx: &mut Cx<'_>, row: ActivityRow) {
