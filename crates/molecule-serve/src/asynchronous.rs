@@ -98,6 +98,8 @@ impl fmt::Debug for A2aServer {
     }
 }
 
+/// A handler that is ready at its first poll is polled by the task of its caller's connection, and else goes on in a task of its own. As
+/// anywhere on tokio, it must not block its thread: use `spawn_blocking`.
 impl<H: Handler> A2aServe<H> for Agent {
     type Starting = Boxed<Result<A2aServer>>;
     type Running = Boxed<Result<Ended>>;

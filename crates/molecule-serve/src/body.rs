@@ -1,50 +1,70 @@
 //! The body of a request, within its limits.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use molecule_core::machines::Refusal;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::ServerLimits;
+use crate::alarm::{Alarm, after};
 use crate::budget::{Budget, Taken};
-use crate::head::bad;
+use crate::head::Framing;
+use crate::wire::Wire;
 
 /// The body of a request while it arrives.
-pub(crate) struct Pieces {
-    body: Incoming,
+pub(crate) struct Pieces<'c> {
+    wire: &'c mut Wire,
+    alarm: &'c mut Alarm,
     /// The most bytes of all.
     most: u64,
     gap: Duration,
-    end: Instant,
+    time: Duration,
+    /// The end of `time`, which begins with the first wait.
+    end: Option<Instant>,
     received: u64,
 }
 
-impl Pieces {
+impl<'c> Pieces<'c> {
     /// The body of a call.
     ///
     /// # Errors
     /// If its stated length is above the limit.
-    pub(crate) fn of_call(body: Incoming, limits: &ServerLimits) -> Result<Self, Refusal> {
-        Self::new(body, limits.body_bytes as u64, limits.body_gap, limits.body_time)
+    pub(crate) fn of_call(
+        wire: &'c mut Wire,
+        alarm: &'c mut Alarm,
+        framing: Framing,
+        limits: &ServerLimits,
+    ) -> Result<Self, Refusal> {
+        Self::new(wire, alarm, framing, limits.body_bytes as u64, (limits.body_gap, limits.body_time))
     }
 
     /// The body of a form with files.
     ///
     /// # Errors
     /// If its stated length is above the limit.
-    pub(crate) fn of_form(body: Incoming, limits: &ServerLimits) -> Result<Self, Refusal> {
-        Self::new(body, limits.upload_bytes as u64, limits.body_gap, limits.upload_time)
+    pub(crate) fn of_form(
+        wire: &'c mut Wire,
+        alarm: &'c mut Alarm,
+        framing: Framing,
+        limits: &ServerLimits,
+    ) -> Result<Self, Refusal> {
+        Self::new(wire, alarm, framing, limits.upload_bytes as u64, (limits.body_gap, limits.upload_time))
     }
 
-    fn new(body: Incoming, most: u64, gap: Duration, time: Duration) -> Result<Self, Refusal> {
-        if body.size_hint().lower() > most {
-            return Err(Refusal::BODY_TOO_LARGE);
+    fn new(
+        wire: &'c mut Wire,
+        alarm: &'c mut Alarm,
+        framing: Framing,
+        most: u64,
+        (gap, time): (Duration, Duration),
+    ) -> Result<Self, Refusal> {
+        match framing {
+            Framing::Length(length) if length > most => Err(Refusal::BODY_TOO_LARGE),
+            Framing::Length(_) | Framing::Chunked => Ok(Self { wire, alarm, most, gap, time, end: None, received: 0 }),
         }
-        Ok(Self { body, most, gap, end: Instant::now() + time, received: 0 })
     }
 
     /// The next bytes; `None` after the last ones.
@@ -52,24 +72,14 @@ impl Pieces {
     /// # Errors
     /// If they come too late, are too many, or never come.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        loop {
-            let end = self.end.min(Instant::now() + self.gap);
-            let frame = match timeout_at(end, self.body.frame()).await {
-                Err(_) => return Err(TOO_SLOW),
-                Ok(None) => return Ok(None),
-                Ok(Some(Err(_))) => return Err(bad("the body is cut, or no chunks")),
-                Ok(Some(Ok(frame))) => frame,
-            };
-            // Trailers are refused before hyper sees them.
-            let Ok(bytes) = frame.into_data() else { continue };
-            self.received += bytes.len() as u64;
-            if self.received > self.most {
-                return Err(Refusal::BODY_TOO_LARGE);
-            }
-            if !bytes.is_empty() {
-                return Ok(Some(bytes));
-            }
+        let Self { wire, alarm, gap, time, end, .. } = self;
+        let piece = alarm.until(due(*gap, *time, end), poll_fn(|cx| wire.poll_piece(cx)));
+        let piece = piece.await.unwrap_or(Err(TOO_SLOW))?;
+        self.received += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        if self.received > self.most {
+            return Err(Refusal::BODY_TOO_LARGE);
         }
+        Ok(piece)
     }
 
     /// Reads the whole body. Its memory is taken while it arrives, and belongs to the caller then.
@@ -82,8 +92,8 @@ impl Pieces {
         let mut all = BytesMut::new();
         while let Some(piece) = self.next().await? {
             let length = first.len() + all.len() + piece.len();
-            let end = self.end.min(Instant::now() + self.gap);
-            timeout_at(end, budget.grow(&mut taken, length)).await.map_err(|_| NO_ROOM)?;
+            let Self { alarm, gap, time, end, .. } = &mut self;
+            alarm.until(due(*gap, *time, end), budget.grow(&mut taken, length)).await.ok_or(NO_ROOM)?;
             // A body in one piece is not copied.
             if all.is_empty() && first.is_empty() {
                 first = piece;
@@ -96,6 +106,11 @@ impl Pieces {
         }
         Ok((if all.is_empty() { first } else { all.freeze() }, taken))
     }
+}
+
+/// When a wait for a piece ends.
+fn due(gap: Duration, time: Duration, end: &mut Option<Instant>) -> impl FnOnce(Instant) -> Instant {
+    move |now| after(now, gap).min(*end.get_or_insert(after(now, time)))
 }
 
 const TOO_SLOW: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body of the request came too slowly");

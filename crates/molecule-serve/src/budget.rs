@@ -21,7 +21,8 @@ pub(crate) struct Budget {
 #[derive(Default)]
 pub(crate) struct Taken {
     bytes: usize,
-    permits: Vec<OwnedSemaphorePermit>,
+    first: Option<OwnedSemaphorePermit>,
+    more: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
@@ -42,22 +43,21 @@ impl Budget {
         if length <= FIRST
             && let Ok(permit) = Arc::clone(&self.first).try_acquire_many_owned(units)
         {
-            return taken.add(permit);
+            return add(&mut taken.first, permit);
         }
         match Arc::clone(&self.more).acquire_many_owned(units).await {
-            Ok(permit) => taken.add(permit),
+            Ok(permit) => add(&mut taken.more, permit),
             // Nobody closes it.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-impl Taken {
-    fn add(&mut self, permit: OwnedSemaphorePermit) {
-        match self.permits.iter_mut().find(|other| Arc::ptr_eq(other.semaphore(), permit.semaphore())) {
-            Some(other) => other.merge(permit),
-            None => self.permits.push(permit),
-        }
+/// Adds a permit to those of the same semaphore.
+fn add(all: &mut Option<OwnedSemaphorePermit>, permit: OwnedSemaphorePermit) {
+    match all {
+        Some(all) => all.merge(permit),
+        None => *all = Some(permit),
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use molecule_core::machines::{self, Caller, InboundCall, Refusal, Ticket};
-use tokio::sync::oneshot;
 
 use crate::body::Pieces;
 use crate::driver::Driver;
@@ -44,31 +43,26 @@ impl<F: Facade> Service for Arc<Driver<F>> {
         } else {
             InboundCall::read(&head, body)
         };
-        let (sender, later) = oneshot::channel();
-        let answer = self.decide(|state, cx| {
-            let answer = state.inbound.handle(cx, caller, call);
-            if let machines::Answer::Later(ticket) = answer {
-                state.waiting.insert(ticket, sender);
+        let answer = match Driver::call(self, caller, call) {
+            machines::Answer::Later(ticket) => {
+                let answer = self.lock().answer(ticket);
+                match answer {
+                    Ok(answer) => answer,
+                    Err(later) => {
+                        let _hangs_up = HangsUp { driver: self, ticket };
+                        later.await.unwrap_or(machines::Answer::Cut)
+                    }
+                }
             }
-            answer
-        });
-        let waiting = match answer {
-            machines::Answer::Later(ticket) => Some(Waiting { driver: self, ticket }),
-            machines::Answer::Ready(_) | machines::Answer::Cut => None,
+            answer => answer,
         };
-        self.advance();
-        let answer = match waiting {
-            Some(_) => later.await.unwrap_or(machines::Answer::Cut),
-            None => answer,
-        };
-        drop(waiting);
         match answer {
             machines::Answer::Ready(answer) => Answer::Ready(answer),
             machines::Answer::Cut | machines::Answer::Later(_) => Answer::Cut,
         }
     }
 
-    async fn ingest(&self, head: Parts, body: Pieces) -> Answer {
+    async fn ingest(&self, head: Parts, body: Pieces<'_>) -> Answer {
         Answer::Ready(ingest(&self.host, &head, body, self.upload_bytes).await)
     }
 
@@ -84,21 +78,14 @@ impl<F: Facade> Service for Arc<Driver<F>> {
 }
 
 /// A caller that waits. It hangs up when this is dropped before the answer.
-struct Waiting<'a, F: Facade> {
+struct HangsUp<'a, F: Facade> {
     driver: &'a Arc<Driver<F>>,
     ticket: Ticket,
 }
 
-impl<F: Facade> Drop for Waiting<'_, F> {
+impl<F: Facade> Drop for HangsUp<'_, F> {
     fn drop(&mut self) {
-        let is_gone = {
-            let mut state = self.driver.lock();
-            let is_gone = state.waiting.remove(&self.ticket).is_some();
-            if is_gone {
-                state.inbound.hang_up(self.ticket);
-            }
-            is_gone
-        };
+        let is_gone = self.driver.lock().hang_up(self.ticket);
         if is_gone {
             self.driver.advance();
         }

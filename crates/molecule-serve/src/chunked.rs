@@ -1,7 +1,6 @@
 //! The chunks of a body, as they are on the wire.
 //!
-//! hyper decodes them. This reader only finds their end, so that hyper gets no byte of the next request, and refuses what
-//! others may read in another way: extensions, trailers, blanks, bare line feeds.
+//! What others may read in another way is refused: extensions, trailers, blanks, bare line feeds.
 
 use molecule_core::machines::Refusal;
 
@@ -60,22 +59,15 @@ impl Chunked {
         }
     }
 
-    /// Goes on over these bytes. Returns how many of them belong to the body: all, or those up to its end.
+    /// Goes on over these bytes up to the next data, or to the end of the body. Returns how many that are.
     ///
     /// # Errors
     /// If they are no chunks, or more than sizes and data.
     pub(crate) fn walk(self, bytes: &[u8]) -> Result<(usize, Self), Refusal> {
         let (mut at, mut place) = (0, self);
-        while at < bytes.len() && place != Self::Done {
-            if place.data() > 0 {
-                let here = place.data().min((bytes.len() - at) as u64);
-                place = place.skip(here);
-                // It is at most the length of a slice.
-                at += here as usize;
-            } else {
-                place = place.step(bytes[at])?;
-                at += 1;
-            }
+        while at < bytes.len() && place.data() == 0 && place != Self::Done {
+            place = place.step(bytes[at])?;
+            at += 1;
         }
         Ok((at, place))
     }
@@ -109,13 +101,24 @@ impl Chunked {
 mod tests {
     use super::*;
 
+    /// Goes on over these bytes, data as well. Returns how many of them belong to the body.
+    fn read(mut place: Chunked, bytes: &[u8]) -> Result<(usize, Chunked), Refusal> {
+        let mut at = 0;
+        while at < bytes.len() && place != Chunked::Done {
+            let data = usize::try_from(place.data()).unwrap().min(bytes.len() - at);
+            let (length, next) = if data > 0 { (data, place.skip(data as u64)) } else { place.walk(&bytes[at..])? };
+            (at, place) = (at + length, next);
+        }
+        Ok((at, place))
+    }
+
     /// The length of a body as it is found in pieces of any size, which must be the same.
     fn length(bytes: &[u8]) -> Result<(usize, Chunked), Refusal> {
-        let whole = Chunked::new().walk(bytes);
+        let whole = read(Chunked::new(), bytes);
         for size in 1..=bytes.len() {
             let (mut at, mut place) = (0, Chunked::new());
             for piece in bytes.chunks(size) {
-                match place.walk(piece) {
+                match read(place, piece) {
                     Ok((here, next)) => (at, place) = (at + here, next),
                     Err(refusal) => {
                         assert_eq!(whole, Err(refusal));

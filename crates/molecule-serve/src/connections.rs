@@ -7,12 +7,18 @@
 //! idle, the next answer says that its connection is closed.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+
+use crate::place::{Place, State};
 
 /// How long a new connection may say nothing, or a request take to come to the end of its head, before it has to make room for
 /// another one.
@@ -29,6 +35,8 @@ struct Shared {
     most: usize,
     most_of_an_address: usize,
     table: Mutex<Table>,
+    /// Connections may have to leave after their answers, since others wait. While nobody does, no answer looks into the table.
+    is_pressed: AtomicBool,
     /// Says that a connection has left.
     left: Notify,
 }
@@ -48,30 +56,14 @@ struct Table {
 
 struct Entry {
     address: IpAddr,
-    state: State,
-    since: Instant,
-    told: Arc<Notify>,
-}
-
-/// In the order in which they make room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    /// It has its last answer, and the other side has not closed it yet.
-    Over,
-    /// It waits until another connection of its address leaves.
-    Waiting,
-    /// It is new, or has begun a request.
-    Fresh,
-    Idle,
-    Busy,
-    /// It is closed as soon as its task runs.
-    Leaving,
+    place: Arc<Place>,
 }
 
 impl Connections {
     pub(crate) fn new(most: usize, most_of_an_address: usize) -> Self {
         let (most, most_of_an_address) = (most.max(1), most_of_an_address.max(1));
-        Self(Arc::new(Shared { most, most_of_an_address, table: Mutex::default(), left: Notify::new() }))
+        let (table, is_pressed, left) = (Mutex::default(), AtomicBool::new(false), Notify::new());
+        Self(Arc::new(Shared { most, most_of_an_address, table, is_pressed, left }))
     }
 
     /// Waits until there is room for one more, and makes it if that is possible.
@@ -104,7 +96,7 @@ impl Connections {
         let mut table = self.lock();
         let is_over = table.of(address) >= self.0.most_of_an_address;
         if is_over {
-            table.make_room(|entry| entry.address == address && entry.state != State::Waiting);
+            table.make_room(|entry| entry.address == address && entry.place.state() != State::Waiting);
         }
         let state = if is_over { State::Waiting } else { State::Fresh };
         if is_over {
@@ -112,19 +104,19 @@ impl Connections {
         } else {
             *table.places.entry(address).or_default() += 1;
         }
-        let told = Arc::new(Notify::new());
+        let place = Arc::new(Place::new(state));
         table.entered += 1;
         let id = table.entered;
-        table.entries.insert(id, Entry { address, state, since: Instant::now(), told: Arc::clone(&told) });
-        Slot { connections: self.clone(), id, told }
+        table.entries.insert(id, Entry { address, place: Arc::clone(&place) });
+        Slot { connections: self.clone(), id, place }
     }
 
     /// Closes what is idle now, and the others after their answer.
     pub(crate) fn close(&self) {
         let mut table = self.lock();
         table.is_closing = true;
-        let idle: Vec<u64> =
-            table.entries.iter().filter(|(_, entry)| entry.state < State::Busy).map(|(id, _)| *id).collect();
+        let idle = table.entries.iter().filter(|(_, entry)| entry.place.state() < State::Busy);
+        let idle: Vec<u64> = idle.map(|(id, _)| *id).collect();
         idle.into_iter().for_each(|id| table.tell_to_leave(id));
     }
 
@@ -144,8 +136,36 @@ impl Connections {
         self.lock().entries.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let table = self.0.table.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { table, is_pressed: &self.0.is_pressed }
+    }
+}
+
+/// The table while it is locked. Its end says whether others wait.
+struct Locked<'a> {
+    table: MutexGuard<'a, Table>,
+    is_pressed: &'a AtomicBool,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.table
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Table { is_short, is_closing, waiting, .. } = *self.table;
+        self.is_pressed.store(is_short || is_closing || waiting > 0, Ordering::SeqCst);
     }
 }
 
@@ -157,7 +177,7 @@ impl Table {
 
     /// Whether a newcomer waits for room, and nobody leaves.
     fn lacks_room(&self) -> bool {
-        self.is_short && !self.entries.values().any(|entry| entry.state == State::Leaving)
+        self.is_short && !self.entries.values().any(|entry| entry.place.state() == State::Leaving)
     }
 
     /// Whether more of an address wait for a place than leave.
@@ -167,7 +187,7 @@ impl Table {
         }
         let in_state = |state| {
             let entries = self.entries.values();
-            entries.filter(|entry| entry.state == state && entry.address == address).count()
+            entries.filter(|entry| entry.place.state() == state && entry.address == address).count()
         };
         in_state(State::Waiting) > in_state(State::Leaving)
     }
@@ -175,25 +195,23 @@ impl Table {
     /// Has the first of the idle connections leave, if there is one among these.
     fn make_room(&mut self, among: impl Fn(&Entry) -> bool) {
         let idle = self.entries.iter().filter(|(_, entry)| entry.is_idle() && among(entry));
-        if let Some(id) = idle.min_by_key(|(_, entry)| (entry.state, entry.since)).map(|(id, _)| *id) {
+        if let Some(id) = idle.min_by_key(|(_, entry)| entry.place.in_order()).map(|(id, _)| *id) {
             self.tell_to_leave(id);
         }
     }
 
     fn tell_to_leave(&mut self, id: u64) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.state == State::Waiting {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.place.tell(State::Leaving) == State::Waiting {
             // From here on it counts as one that has a place, and leaves it.
             self.waiting -= 1;
             *self.places.entry(entry.address).or_default() += 1;
         }
-        entry.state = State::Leaving;
-        entry.told.notify_one();
     }
 
     fn remove(&mut self, id: u64) -> Option<IpAddr> {
         let entry = self.entries.remove(&id)?;
-        if entry.state == State::Waiting {
+        if entry.place.state() == State::Waiting {
             self.waiting -= 1;
         } else if let Some(places) = self.places.get_mut(&entry.address) {
             *places -= 1;
@@ -209,10 +227,9 @@ impl Table {
         if self.waiting == 0 || self.of(address) >= most_of_an_address {
             return;
         }
-        let mut waiting = self.entries.values_mut().filter(|entry| entry.state == State::Waiting);
+        let mut waiting = self.entries.values().filter(|entry| entry.place.state() == State::Waiting);
         if let Some(entry) = waiting.find(|entry| entry.address == address) {
-            (entry.state, entry.since) = (State::Fresh, Instant::now());
-            entry.told.notify_one();
+            entry.place.tell(State::Fresh);
             self.waiting -= 1;
             *self.places.entry(address).or_default() += 1;
         }
@@ -221,9 +238,9 @@ impl Table {
 
 impl Entry {
     fn is_idle(&self) -> bool {
-        match self.state {
+        match self.place.state() {
             State::Over | State::Waiting | State::Idle => true,
-            State::Fresh => self.since.elapsed() >= FRESH,
+            State::Fresh => self.place.lasted() >= FRESH,
             State::Busy | State::Leaving => false,
         }
     }
@@ -233,80 +250,79 @@ impl Entry {
 pub(crate) struct Slot {
     connections: Connections,
     id: u64,
-    told: Arc<Notify>,
+    place: Arc<Place>,
 }
 
 impl Slot {
     /// Waits until the connection has a place, and returns whether it got one.
     pub(crate) async fn is_let_in(&self, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
-        loop {
-            match self.state() {
-                State::Waiting => {}
-                State::Over | State::Fresh | State::Idle | State::Busy => return true,
-                State::Leaving => return false,
-            }
-            if tokio::time::timeout_at(end, self.told.notified()).await.is_err() {
-                return false;
-            }
-        }
+        let told = poll_fn(|cx| match self.place.poll_state(cx) {
+            State::Waiting => Poll::Pending,
+            State::Over | State::Fresh | State::Idle | State::Busy => Poll::Ready(true),
+            State::Leaving => Poll::Ready(false),
+        });
+        timeout(patience, told).await.unwrap_or(false)
     }
 
     /// Says that a request has begun.
     pub(crate) fn begins(&self) {
-        self.change(State::Fresh);
+        self.place.change(State::Fresh);
     }
 
     /// Says that the head of a request is here.
     pub(crate) fn busy(&self) {
-        self.change(State::Busy);
+        self.place.change(State::Busy);
     }
 
     /// Says that the connection has its last answer.
     pub(crate) fn over(&self) {
-        self.change(State::Over);
+        self.place.change(State::Over);
     }
 
     /// Says that the request is answered. Returns whether the connection stays open.
     pub(crate) fn idle(&self) -> bool {
         let stays = !self.leaves_after_answer();
         if stays {
-            self.change(State::Idle);
+            self.place.change(State::Idle);
         }
         stays
     }
 
     /// Whether the connection is closed after the answer, because it has to or because others wait.
     pub(crate) fn leaves_after_answer(&self) -> bool {
-        let mut table = self.connections.lock();
+        if self.place.state() == State::Leaving {
+            return true;
+        }
+        if !self.connections.0.is_pressed.load(Ordering::SeqCst) {
+            return false;
+        }
+        let table = self.connections.lock();
         let Some(entry) = table.entries.get(&self.id) else { return true };
-        if entry.state == State::Leaving || table.is_closing {
+        if entry.place.state() == State::Leaving || table.is_closing {
             return true;
         }
         let is_wanted = table.lacks_room() || table.lacks_places(entry.address);
-        if is_wanted && let Some(entry) = table.entries.get_mut(&self.id) {
-            entry.state = State::Leaving;
+        if is_wanted {
+            entry.place.change(State::Leaving);
         }
         is_wanted
     }
 
     /// Waits until the connection has to leave.
     pub(crate) async fn told_to_leave(&self) {
-        while self.state() != State::Leaving {
-            self.told.notified().await;
+        poll_fn(|cx| self.poll_told_to_leave(cx)).await;
+    }
+
+    pub(crate) fn poll_told_to_leave(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.place.poll_state(cx) {
+            State::Leaving => Poll::Ready(()),
+            State::Over | State::Waiting | State::Fresh | State::Idle | State::Busy => Poll::Pending,
         }
     }
 
+    #[cfg(test)]
     fn state(&self) -> State {
-        self.connections.lock().entries.get(&self.id).map_or(State::Leaving, |entry| entry.state)
-    }
-
-    fn change(&self, state: State) {
-        if let Some(entry) = self.connections.lock().entries.get_mut(&self.id)
-            && entry.state != State::Leaving
-        {
-            (entry.state, entry.since) = (state, Instant::now());
-        }
+        self.place.state()
     }
 }
 

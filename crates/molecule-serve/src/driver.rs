@@ -1,20 +1,20 @@
 //! Drives [`Inbound`]: a clock, a `match` on its turns, and who waits for which answer.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use molecule_core::effect::{Effect, EffectId, Fault, FaultKind, Handle, Outcome, Sent};
-use molecule_core::machine::{Cx, Wake};
-use molecule_core::machines::{Answer, Inbound, Ticket, Turn};
-use molecule_core::proto::Time;
+use molecule_core::machine::Cx;
+use molecule_core::machines::{Answer, Caller, Inbound, InboundCall, Turn};
 use molecule_host::trace::Span;
 use molecule_host::{Cancel, Host};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::facade::{Facade, Hook};
 use crate::race::race;
+use crate::state::{Batch, State};
 use crate::threads::begin;
 
 /// The state of one server, and what performs its effects.
@@ -31,45 +31,95 @@ pub(crate) struct Driver<F> {
     changed: Notify,
 }
 
-pub(crate) struct State {
-    pub(crate) inbound: Inbound,
-    /// The callers that wait for their answers.
-    pub(crate) waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
-    wake: Option<Wake>,
-    /// When whoever keeps the time wakes up; `None` if nothing is set.
-    timer: Option<Time>,
-    was_open: bool,
-}
-
 impl<F: Facade> Driver<F> {
     pub(crate) fn new(facade: F, host: Host, inbound: Inbound, hook: Option<Hook>, upload_bytes: u64) -> Arc<Self> {
         let span = facade.session().span("serve");
-        let state = State { inbound, waiting: BTreeMap::new(), wake: None, timer: None, was_open: false };
         Arc::new(Self {
             facade,
             host,
             hook,
             upload_bytes,
             span,
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(inbound)),
             tasks: Mutex::default(),
             changed: Notify::new(),
         })
     }
 
+    /// Takes a call, and performs what it asks for. Whoever gets a ticket asks the state for the answer afterwards.
+    pub(crate) fn call(self: &Arc<Self>, caller: Caller, call: InboundCall) -> Answer {
+        let (answer, mut batch) = self.decide(|state, cx| (state.handle(cx, caller, call), state.poll(cx)));
+        // A handler that is ready at once needs no task. It is polled last, so that nothing else waits for it.
+        let last = batch.turns.pop_if(|turn| matches!(turn, Turn::Start(_, Effect::Handle(_))));
+        let is_due = self.perform_all(&mut batch);
+        let ended = last.and_then(|turn| self.begin_handler(turn));
+        self.go_on(batch, ended, is_due);
+        answer
+    }
+
     /// Polls and performs until there is nothing to do.
     pub(crate) fn advance(self: &Arc<Self>) {
-        let mut is_due = true;
-        while is_due {
-            let batch = self.decide(|state, cx| state.poll(cx));
-            if batch.is_awaited {
-                self.changed.notify_one();
+        let mut batch = self.decide(|state, cx| state.poll(cx));
+        let is_due = self.perform_all(&mut batch);
+        self.go_on(batch, None, is_due);
+    }
+
+    /// Feeds an outcome, and polls and performs while something is due.
+    fn go_on(self: &Arc<Self>, mut batch: Batch, mut ended: Option<(EffectId, Outcome)>, mut is_due: bool) {
+        while is_due || ended.is_some() {
+            let lost = self.decide(|state, cx| {
+                state.recycle(&mut batch);
+                let lost = ended.take().and_then(|(id, outcome)| state.inbound.feed(cx, id, outcome).err());
+                batch = state.poll(cx);
+                lost
+            });
+            if let Some(outcome) = lost {
+                self.host.dispose(outcome);
             }
-            is_due = !batch.is_last;
-            for turn in batch.turns {
-                is_due |= self.perform(turn);
+            is_due = self.perform_all(&mut batch);
+        }
+        self.lock().recycle(&mut batch);
+    }
+
+    /// Performs all turns of a batch, and returns whether more is to be done.
+    fn perform_all(self: &Arc<Self>, batch: &mut Batch) -> bool {
+        if batch.is_awaited {
+            self.changed.notify_one();
+        }
+        let mut is_due = !batch.is_last;
+        for turn in batch.turns.drain(..) {
+            is_due |= self.perform(turn);
+        }
+        for (waiting, answer) in batch.answers.drain(..) {
+            // The caller may have hung up in this moment.
+            let _ = waiting.send(answer);
+        }
+        is_due
+    }
+
+    /// Polls a handler for the first time. Returns its outcome if it is ready; else it goes on in a task of its own.
+    fn begin_handler(self: &Arc<Self>, turn: Turn) -> Option<(EffectId, Outcome)> {
+        let Turn::Start(id, effect) = turn else { return None };
+        let span = self.span.effect(&effect);
+        let Effect::Handle(handle) = effect else { return None };
+        let mut handling = Box::pin(Arc::clone(self).handling(handle, span));
+        // A future is told of its progress by the waker of its last poll, which is the task's.
+        match handling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Some((id, outcome)),
+            Poll::Pending => {
+                self.go_on_handling(id, handling);
+                None
             }
         }
+    }
+
+    fn go_on_handling(self: &Arc<Self>, id: EffectId, handling: impl Future<Output = Outcome> + Send + 'static) {
+        let driver = Arc::clone(self);
+        self.spawn(async move {
+            let outcome = handling.await;
+            driver.feed(id, outcome);
+            driver.advance();
+        });
     }
 
     /// Locks the server's state, and then the session.
@@ -82,8 +132,8 @@ impl<F: Facade> Driver<F> {
     fn perform(self: &Arc<Self>, turn: Turn) -> bool {
         match turn {
             Turn::Start(id, effect) => return self.start(id, effect),
-            // A handler sees it on its message.
-            Turn::Cancel(_) | Turn::Idle(_) => {}
+            // A handler sees it on its message; answers are the state's.
+            Turn::Cancel(_) | Turn::Idle(_) | Turn::Answer(..) => {}
             Turn::LookUp(id, feed) => {
                 let driver = Arc::clone(self);
                 self.spawn(async move {
@@ -93,13 +143,6 @@ impl<F: Facade> Driver<F> {
                 });
             }
             Turn::Event(event) => self.facade.session().tell(&event),
-            Turn::Answer(ticket, answer) => {
-                let waiting = self.lock().waiting.remove(&ticket);
-                if let Some(waiting) = waiting {
-                    // The caller may have hung up in this moment.
-                    let _ = waiting.send(answer);
-                }
-            }
         }
         false
     }
@@ -107,10 +150,7 @@ impl<F: Facade> Driver<F> {
     fn start(self: &Arc<Self>, id: EffectId, effect: Effect) -> bool {
         let span = self.span.effect(&effect);
         match effect {
-            Effect::Handle(handle) => {
-                self.spawn(Arc::clone(self).handle(id, handle, span));
-                false
-            }
+            Effect::Handle(handle) => self.go_on_handling(id, Arc::clone(self).handling(handle, span)),
             Effect::Host(op) => {
                 let (driver, act) = (Arc::clone(self), self.host.begin(op));
                 let perform = move || {
@@ -126,21 +166,20 @@ impl<F: Facade> Driver<F> {
                 let begun = begin(move || perform().advance());
                 if begun.is_none() {
                     self.feed(id, failed());
+                    return true;
                 }
-                begun.is_none()
             }
             // Nothing else is asked for.
             Effect::Http(..) | Effect::Fetch(..) | Effect::Upload(..) | Effect::Watch(..) | Effect::Decode(_) => {
                 self.feed(id, failed());
-                true
+                return true;
             }
         }
+        false
     }
 
-    async fn handle(self: Arc<Self>, id: EffectId, handle: Handle, span: Span) {
-        let outcome = self.facade.handle(handle, span).await;
-        self.feed(id, outcome);
-        self.advance();
+    async fn handling(self: Arc<Self>, handle: Handle, span: Span) -> Outcome {
+        self.facade.handle(handle, span).await
     }
 
     fn feed(&self, id: EffectId, outcome: Outcome) {
@@ -201,42 +240,6 @@ impl<F: Facade> Driver<F> {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The turns of one poll.
-struct Batch {
-    turns: Vec<Turn>,
-    /// After these turns there is nothing to do.
-    is_last: bool,
-    /// Somebody waits for the state that is reached now, or has to wake up earlier.
-    is_awaited: bool,
-}
-
-/// The most turns that are taken before they are performed.
-const MOST_TURNS: usize = 64;
-
-impl State {
-    /// Takes turns until there are no more, under one lock.
-    fn poll(&mut self, cx: &mut Cx<'_>) -> Batch {
-        let mut turns = Vec::new();
-        while turns.len() < MOST_TURNS {
-            match self.inbound.poll(cx) {
-                Turn::Idle(wake) => {
-                    let is_awaited = self.is_awaited(wake.as_ref());
-                    self.wake = wake;
-                    return Batch { turns, is_last: true, is_awaited };
-                }
-                turn => turns.push(turn),
-            }
-        }
-        Batch { turns, is_last: false, is_awaited: false }
-    }
-
-    fn is_awaited(&mut self, wake: Option<&Wake>) -> bool {
-        let is_earlier = wake.is_some_and(|wake| self.timer.is_none_or(|timer| wake.at < timer));
-        let was_open = std::mem::replace(&mut self.was_open, self.inbound.is_open());
-        is_earlier || was_open != self.was_open || self.inbound.is_drained()
     }
 }
 

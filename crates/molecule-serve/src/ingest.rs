@@ -15,7 +15,7 @@ use crate::threads::begin;
 const AHEAD: usize = 4;
 
 /// Stores the files of a form in the agent's directory. Either all are stored or none.
-pub(crate) async fn ingest(host: &Host, head: &Parts, mut body: Pieces, most: u64) -> Response<Bytes> {
+pub(crate) async fn ingest(host: &Host, head: &Parts, mut body: Pieces<'_>, most: u64) -> Response<Bytes> {
     let Some(uploads) = host.uploads() else { return Ingest::NO_DIRECTORY.answer() };
     let mut form = match Ingest::of(&head.headers) {
         Ok(form) => form,
@@ -40,7 +40,7 @@ enum Fault {
     Disk,
 }
 
-async fn read(form: &mut Ingest, body: &mut Pieces, sender: &mpsc::Sender<IngestStep>) -> Result<(), Fault> {
+async fn read(form: &mut Ingest, body: &mut Pieces<'_>, sender: &mpsc::Sender<IngestStep>) -> Result<(), Fault> {
     loop {
         let step = form.poll().map_err(Fault::Refused)?;
         let is_complete = step == IngestStep::Complete;

@@ -23,6 +23,7 @@
 #![cfg_attr(not(any(feature = "async", feature = "blocking")), allow(dead_code, unused_imports))]
 
 mod agents;
+mod alarm;
 mod answer;
 #[cfg(feature = "async")]
 mod asynchronous;
@@ -34,15 +35,18 @@ mod calls;
 mod chunked;
 mod connection;
 mod connections;
+mod date;
 mod driver;
 mod exchange;
 mod facade;
 mod head;
 mod ingest;
 mod listen;
+mod place;
 mod race;
 mod server;
 mod service;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn call(&self, caller: Self::Caller, head: Parts, body: Bytes) -> impl Future<Output = Answer> + Send;
 
     /// Takes the files of a form.
-    fn ingest(&self, head: Parts, body: Pieces) -> impl Future<Output = Answer> + Send;
+    fn ingest(&self, head: Parts, body: Pieces<'_>) -> impl Future<Output = Answer> + Send;
 
     /// Answers another request of the platform.
     fn other(&self, head: Parts, body: Bytes) -> impl Future<Output = Answer> + Send;

@@ -1,6 +1,7 @@
 //! The connections, with a service that echoes.
 
 mod limits;
+mod protocol;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Service for Echo {
         Answer::Ready(Response::new(body))
     }
 
-    async fn ingest(&self, _: Parts, _: Pieces) -> Answer {
+    async fn ingest(&self, _: Parts, _: Pieces<'_>) -> Answer {
         Answer::Cut
     }
 

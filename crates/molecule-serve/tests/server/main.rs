@@ -8,6 +8,7 @@ mod world;
 
 mod delivery;
 mod files;
+mod handlers;
 mod serves;
 mod stops;
 #[cfg(feature = "rustls")]
