@@ -15,6 +15,7 @@ mod notify;
 mod open;
 mod orders;
 mod outbox;
+pub(crate) mod plain;
 mod reply;
 mod reply_handle;
 mod reply_id;

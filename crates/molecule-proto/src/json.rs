@@ -20,6 +20,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::rows::Rows;
@@ -28,6 +29,7 @@ mod object;
 mod repair;
 
 use object::from_text;
+pub use object::object;
 use repair::{Scanned, scan};
 
 /// The most levels of objects and lists that are read. A value below them is kept as its JSON text, which the caller
@@ -83,8 +85,23 @@ impl From<serde_json::Error> for Unreadable {
 /// # Errors
 /// [`Unreadable`].
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
-    let Scanned { text, .. } = scan(body, MAX_MEMORY)?;
-    Ok(from_text(&text)?)
+    read_repaired(&repair(body)?)
+}
+
+/// Repairs a body, for [`read_repaired`]: a reader that does not know the body's type may try one after the other.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn repair(body: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
+    Ok(scan(body, MAX_MEMORY)?.text)
+}
+
+/// Reads a text that [`repair`] returned as JSON of this type, as [`read`] does. The type may borrow from it.
+///
+/// # Errors
+/// [`Unreadable::Mismatch`].
+pub fn read_repaired<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Unreadable> {
+    Ok(from_text(text)?)
 }
 
 /// Reads a body as a type that skips the keys that it does not know. Skipped values are not built, so that there may be

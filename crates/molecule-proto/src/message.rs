@@ -154,6 +154,21 @@ impl From<Part> for Message {
 #[error("expected a message: a JSON object with parts")]
 pub struct NotAMessage;
 
+impl Message {
+    /// Reads the parts of a message alone, in all forms in which [`Message`] reads them. Its fields stay as they are.
+    pub fn parts_in(fields: &Map<String, Value>) -> Vec<Part> {
+        let parts = match fields.get("parts") {
+            None | Some(Value::Null) => fields.get("content"),
+            parts => parts,
+        };
+        match parts {
+            Some(Value::Array(parts)) if parts.len() <= MOST_PARTS => parts.iter().map(Part::read).collect(),
+            Some(Value::Null) | None => Vec::new(),
+            Some(part) => vec![Part::read(part)],
+        }
+    }
+}
+
 impl TryFrom<Value> for Message {
     type Error = NotAMessage;
 

@@ -161,6 +161,17 @@ impl From<FileContent> for Part {
     }
 }
 
+impl Part {
+    /// Reads a part by reference. A text, which most parts are, is copied, and nothing else of it.
+    pub(crate) fn read(value: &Value) -> Self {
+        let text = value.as_object().filter(|fields| fields.len() == 2).and_then(|fields| {
+            let kind = fields.get("kind").or_else(|| fields.get("type"))?;
+            (kind == "text").then(|| fields.get("text"))?.and_then(Value::as_str)
+        });
+        text.map_or_else(|| Self::from(value.clone()), Self::text)
+    }
+}
+
 impl From<Value> for Part {
     fn from(value: Value) -> Self {
         let mut fields = match value {

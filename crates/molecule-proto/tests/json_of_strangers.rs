@@ -292,3 +292,26 @@ fn sound() -> impl Strategy<Value = String> {
     })
     .prop_map(|value| value.to_string())
 }
+
+#[test]
+fn a_reader_may_try_one_type_after_another_and_borrow_from_the_text() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Outer<'a> {
+        #[serde(borrow, deserialize_with = "json::object")]
+        inner: Inner<'a>,
+    }
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Inner<'a> {
+        text: &'a str,
+    }
+    let read = |body: &'static [u8]| {
+        let text = json::repair(body).unwrap();
+        json::read_repaired::<Outer<'_>>(&text).map(|outer| outer.inner.text.to_owned())
+    };
+    assert_eq!(read(b"\xef\xbb\xbf{\"inner\":{\"text\":\"a\x01\"}}").ok(), None, "it has an escape now");
+    assert_eq!(read(b"\xef\xbb\xbf{\"inner\":{\"text\":\"a\",\"x\":1}}"), Ok("a".to_owned()));
+    for list in [&br#"[{"text":"a"}]"#[..], br#"{"inner":["a"]}"#] {
+        assert!(matches!(read(list), Err(Unreadable::Mismatch { .. })), "a struct is no list");
+    }
+    assert_eq!(json::repair(&[b"[".as_slice(), &b"{},".repeat(100_000)].concat()), Err(Unreadable::TooManyValues));
+}

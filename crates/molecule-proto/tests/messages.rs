@@ -209,3 +209,25 @@ fn envelopes_keep_ids_as_they_are() {
     let legacy: RpcAnswer = serde_json::from_value(json!({"status": "ok", "result": {"parts": ["x"]}})).unwrap();
     assert_eq!(legacy.reply().unwrap().texts(), ["x"]);
 }
+
+#[test]
+fn the_parts_of_a_message_are_read_alone_as_with_it() {
+    for fields in [
+        json!({}),
+        json!({"parts": null}),
+        json!({"parts": null, "content": "a"}),
+        json!({"parts": [], "content": "a"}),
+        json!({"content": [{"type": "text", "text": "a"}]}),
+        json!({"parts": {"text": "a"}}),
+        json!({"parts": [
+            {"kind": "text", "text": "a"}, {"type": "text", "text": ""}, {"text": "b"}, "c", 7, null, [],
+            {"kind": "text", "text": 7}, {"kind": "text", "type": "text", "text": "d"}, {"kind": "text", "type": "data"},
+            {"kind": "text", "text": "e", "metadata": {"k": 1}}, {"kind": 7, "text": "f"}, {"kind": "data", "data": 1},
+            {"kind": "data", "text": "g"}, {"kind": "file", "file": {"uri": "https://h/f"}}, {"url": "https://h/f"},
+        ]}),
+    ] {
+        let fields = fields.as_object().unwrap();
+        let whole = Message::try_from(Value::Object(fields.clone())).unwrap();
+        assert_eq!(Message::parts_in(fields), whole.parts, "{fields:?}");
+    }
+}

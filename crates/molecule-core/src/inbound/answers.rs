@@ -4,6 +4,8 @@
 //! The lines have the form of the inbox's journal, and a record is a line of words. A record that this version does not know is skipped. What is kept is
 //! bounded by number and by bytes: the oldest answers go first.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::StatusCode;
 use molecule_proto::RpcError;
@@ -35,7 +37,7 @@ const MAX_GROWTH: u64 = 8 * 1024 * 1024;
 /// The answers that are kept.
 #[derive(Debug)]
 pub(super) struct Answers {
-    kept: Recent<Settled>,
+    kept: Recent<Kept>,
     /// The bytes of these answers.
     bytes: usize,
     most: usize,
@@ -49,6 +51,41 @@ pub(super) struct Answers {
     /// The length after the last compaction.
     compacted: u64,
 }
+
+/// An answer that is kept, as its line in the journal: it is written there at once, and again whenever the journal is
+/// compacted.
+struct Kept {
+    status: StatusCode,
+    is_rpc: bool,
+    line: Bytes,
+    /// Where the body begins in it.
+    body: usize,
+}
+
+impl Kept {
+    fn new(key: Key, settled: &Settled) -> Self {
+        let Settled { status, is_rpc, ref body } = *settled;
+        let mut line = Vec::with_capacity(body.len() + LONGEST_HEAD);
+        write_record(&mut line, &Record::Answered { key, status, is_rpc, body });
+        let body = line.len() - body.len();
+        Self { status, is_rpc, line: line.into(), body }
+    }
+
+    /// The bytes of the answer.
+    fn length(&self) -> usize {
+        self.line.len() - self.body
+    }
+}
+
+impl fmt::Debug for Kept {
+    /// Without the content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({}, {} bytes)", self.status, self.length())
+    }
+}
+
+/// More bytes than a line has before the body of an answer.
+const LONGEST_HEAD: usize = 96;
 
 /// What the journal holds.
 enum Record<'a> {
@@ -118,22 +155,22 @@ impl Answers {
     fn apply(&mut self, record: Record<'_>) {
         match record {
             Record::Answered { key, status, is_rpc, body } => {
-                self.insert(key, Settled { status, is_rpc, body: Bytes::copy_from_slice(body) });
+                self.insert(key, Kept::new(key, &Settled { status, is_rpc, body: Bytes::copy_from_slice(body) }));
             }
             Record::Cut { key } => self.cut.insert(key, ()),
         }
     }
 
-    fn insert(&mut self, key: Key, settled: Settled) {
-        self.bytes += settled.body.len();
+    fn insert(&mut self, key: Key, answer: Kept) {
+        self.bytes += answer.length();
         self.cut.remove(key);
-        if let Some(before) = self.kept.replace(key, settled) {
-            self.bytes -= before.body.len();
+        if let Some(before) = self.kept.replace(key, answer) {
+            self.bytes -= before.length();
         }
         while (self.kept.len() > self.most || self.bytes > self.most_bytes)
             && let Some(oldest) = self.kept.remove_oldest()
         {
-            self.bytes -= oldest.body.len();
+            self.bytes -= oldest.length();
         }
     }
 
@@ -141,16 +178,23 @@ impl Answers {
     /// run a second time.
     pub(super) fn keep(&mut self, key: Key, settled: &Settled) {
         let too_large = || Settled::error(&RpcError::new(RpcError::INTERNAL, NOT_KEPT));
-        let settled = if settled.body.len() > self.most_bytes / 2 { too_large() } else { settled.clone() };
-        let Settled { status, is_rpc, ref body } = settled;
-        self.record(&Record::Answered { key, status, is_rpc, body });
+        let is_too_large = settled.body.len() > self.most_bytes / 2;
+        let answer = if is_too_large { Kept::new(key, &too_large()) } else { Kept::new(key, settled) };
+        self.begin();
+        self.waiting.extend_from_slice(&answer.line);
         self.durability = Durability::Sync;
-        self.insert(key, settled);
+        self.insert(key, answer);
     }
 
     /// Returns the answer to a message that was handled.
-    pub(super) fn get(&self, key: Key) -> Option<&Settled> {
-        self.kept.get(key)
+    pub(super) fn get(&self, key: Key) -> Option<Settled> {
+        let Kept { status, is_rpc, line, body } = self.kept.get(key)?;
+        Some(Settled { status: *status, is_rpc: *is_rpc, body: line.slice(*body..) })
+    }
+
+    /// Returns whether the answer to a message is kept.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.kept.contains(key)
     }
 
     /// Records that a message is cut without an answer. Returns whether it was cut before.
@@ -169,20 +213,22 @@ impl Answers {
     }
 
     fn record(&mut self, record: &Record<'_>) {
+        self.begin();
+        write_record(&mut self.waiting, record);
+    }
+
+    /// Has the journal begin with its header.
+    fn begin(&mut self) {
         if self.length == 0 && self.waiting.is_empty() {
             write_header(&mut self.waiting);
         }
-        write_record(&mut self.waiting, record);
     }
 
     /// The whole state as the content of a slot.
     fn whole(&self) -> Vec<u8> {
-        let mut content = Vec::new();
+        let mut content = Vec::with_capacity(self.kept.iter().map(|(_, answer)| answer.line.len()).sum());
         write_header(&mut content);
-        for (key, settled) in self.kept.iter() {
-            let Settled { status, is_rpc, ref body } = *settled;
-            write_record(&mut content, &Record::Answered { key, status, is_rpc, body });
-        }
+        self.kept.iter().for_each(|(_, answer)| content.extend_from_slice(&answer.line));
         self.cut.iter().for_each(|(key, ())| write_record(&mut content, &Record::Cut { key }));
         content
     }
@@ -219,15 +265,14 @@ fn write_header(buffer: &mut Vec<u8>) {
 /// Writes a record: `answered <key> <status> <rpc or whole> <body>` or `cut <key>`. A body is JSON, which has no line feed,
 /// so that it stands as it is.
 fn write_record(buffer: &mut Vec<u8>, record: &Record<'_>) {
-    let text = match record {
+    match record {
         Record::Answered { key, status, is_rpc, body } => {
             let form = if *is_rpc { RPC } else { WHOLE };
             let head = format!("{ANSWERED} {key} {} {form} ", status.as_u16());
-            [head.as_bytes(), body].concat()
+            line::write_pieces(buffer, &[head.as_bytes(), body]);
         }
-        Record::Cut { key } => format!("{CUT} {key}").into_bytes(),
-    };
-    line::write(buffer, &text);
+        Record::Cut { key } => line::write(buffer, format!("{CUT} {key}").as_bytes()),
+    }
 }
 
 const ANSWERED: &str = "answered";

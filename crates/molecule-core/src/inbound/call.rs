@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::legacy;
 use super::shape::{part_fault, role_fault};
-use crate::inbox::message::delivery_key;
+use crate::inbox::form::PushedRequest;
+use crate::inbox::message::{delivery_key, key_of_delivery};
+use crate::inbox::plain::{Envelope, PlainRequest};
 use crate::peer::REACHABILITY;
 use crate::session::key::Key;
 
@@ -49,7 +51,7 @@ pub(super) enum Kind {
 /// A `message/send`.
 pub(super) struct SendCall {
     /// The whole request.
-    pub(super) request: Value,
+    pub(super) request: PushedRequest,
     /// The key of the message; `None` for a legacy body without one, which is never a duplicate.
     pub(super) key: Option<Key>,
     pub(super) history_length: Option<usize>,
@@ -69,34 +71,67 @@ impl InboundCall {
     /// Reads the body of a request: bounded in memory and depth, whatever it is. It needs no lock and takes as long as the
     /// body is large.
     pub fn read(head: &Parts, body: Bytes) -> Self {
-        let request = match json::read::<Value>(&body) {
-            Ok(Value::Object(request)) => request,
-            Ok(Value::Array(_)) => return Self::refused(RpcError::INVALID_REQUEST, "A2A takes no batches"),
-            Ok(_) => return Self::refused(RpcError::INVALID_REQUEST, "the body is no request object"),
+        let text = match json::repair(&body) {
+            Ok(text) => text,
             Err(Unreadable::TooManyValues) => {
                 return Self::refused(RpcError::INVALID_REQUEST, "the body has too many values");
             }
             Err(_) => return Self::refused(RpcError::PARSE, "the body is not JSON"),
         };
-        let bytes = body.len();
-        drop(body);
+        if let Some((request, envelope)) = PlainRequest::read(&text) {
+            return Self::of_plain(head, request, envelope, body.len());
+        }
+        Self::of_values(head, &text, body.len())
+    }
+
+    /// Reads a request of any form by its values.
+    fn of_values(head: &Parts, text: &str, bytes: usize) -> Self {
+        let request = match json::read_repaired::<Value>(text) {
+            Ok(Value::Object(request)) => request,
+            Ok(Value::Array(_)) => return Self::refused(RpcError::INVALID_REQUEST, "A2A takes no batches"),
+            Ok(_) => return Self::refused(RpcError::INVALID_REQUEST, "the body is no request object"),
+            Err(_) => return Self::refused(RpcError::PARSE, "the body is not JSON"),
+        };
         if legacy::is_legacy(&request) {
             return Self { id: Value::Null, kind: legacy::read(request, bytes) };
         }
-        let id = match request.get("id") {
-            None | Some(Value::Null) => Value::Null,
-            Some(Value::String(id)) if id.len() > LONGEST_ID => {
+        let id = request.get("id").cloned().unwrap_or_default();
+        Self::of(head, id, || Kind::read(request, bytes))
+    }
+
+    fn of_plain(head: &Parts, request: PlainRequest, envelope: Envelope, bytes: usize) -> Self {
+        let Envelope { id, configuration } = envelope;
+        Self::of(head, id, || {
+            let key = key_of_delivery(Some(&request.message_id), Some(&request.metadata));
+            let call = Asked::read(configuration.as_ref()).map(|asked| SendCall {
+                key,
+                history_length: asked.history_length,
+                is_blocking: asked.is_blocking,
+                accepted: asked.accepted,
+                bytes,
+                fault_of_strangers: None,
+                is_legacy: false,
+                request: PushedRequest::Plain(Box::new(request)),
+            });
+            call.map_or_else(Kind::Fault, |call| Kind::Send(Box::new(call)))
+        })
+    }
+
+    /// The call with this id, which is of this kind if the caller's version is served.
+    fn of(head: &Parts, id: Value, kind: impl FnOnce() -> Kind) -> Self {
+        match &id {
+            Value::String(text) if text.len() > LONGEST_ID => {
                 return Self::refused(RpcError::INVALID_REQUEST, "the id is too long");
             }
-            Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
-            Some(_) => return Self::refused(RpcError::INVALID_REQUEST, "the id is neither a string nor a number"),
-        };
+            Value::Null | Value::String(_) | Value::Number(_) => {}
+            _ => return Self::refused(RpcError::INVALID_REQUEST, "the id is neither a string nor a number"),
+        }
         let kind = match wrong_version(head) {
             Some(version) => Kind::Fault(
                 RpcError::new(RpcError::VERSION_NOT_SUPPORTED, format!("A2A {version} is not served"))
                     .with_data(json!(VERSIONS)),
             ),
-            None => Kind::read(request, bytes),
+            None => kind(),
         };
         Self { id, kind }
     }
@@ -228,35 +263,44 @@ impl SendCall {
             Some(Value::Object(configuration)) => Some(configuration),
             Some(_) => return Err(invalid("params.configuration is no object")),
         };
-        let asked = |key: &str| configuration.and_then(|configuration| configuration.get(key));
-        if asked("pushNotificationConfig").is_some_and(|config| !config.is_null()) {
-            return Err(no_push());
-        }
-        let accepted = asked("acceptedOutputModes").and_then(Value::as_array);
-        let accepted = accepted.into_iter().flatten().filter_map(Value::as_str).take(MOST_MODES).map(str::to_owned);
+        let asked = Asked::read(configuration)?;
         Ok(Self {
             key: delivery_key(params),
-            history_length: configuration.map(history_length).transpose()?.flatten(),
-            is_blocking: asked("blocking").and_then(Value::as_bool),
-            accepted: accepted.collect(),
+            history_length: asked.history_length,
+            is_blocking: asked.is_blocking,
+            accepted: asked.accepted,
             bytes,
             fault_of_strangers,
             is_legacy: false,
-            request: Value::Object(request),
+            request: PushedRequest::Values(Value::Object(request)),
         })
     }
 
-    pub(super) fn message(&self) -> Option<&Map<String, Value>> {
-        self.request.get("params")?.get("message")?.as_object()
+    /// The id of the conversation, if the sender named one.
+    pub(super) fn context_id(&self) -> Option<&str> {
+        match &self.request {
+            PushedRequest::Plain(request) => request.context_id.as_deref(),
+            PushedRequest::Values(request) => {
+                request.get("params")?.get("message")?.get("contextId")?.as_str().filter(|text| !text.is_empty())
+            }
+        }
     }
 
-    /// A text of the message that is not empty.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.message()?.get(key)?.as_str().filter(|text| !text.is_empty())
-    }
-
+    /// The metadata of the message.
     fn metadata(&self) -> Option<&Map<String, Value>> {
-        self.message()?.get("metadata")?.as_object()
+        match &self.request {
+            PushedRequest::Plain(request) => Some(&request.message_metadata),
+            PushedRequest::Values(request) => request.get("params")?.get("message")?.get("metadata")?.as_object(),
+        }
+    }
+
+    /// The request as values, to be changed.
+    pub(super) fn values(&mut self) -> &mut Value {
+        if let PushedRequest::Plain(request) = &self.request {
+            self.request = PushedRequest::Values(request.values());
+        }
+        let PushedRequest::Values(request) = &mut self.request else { unreachable!("it was made of values") };
+        request
     }
 
     /// The nonce, if the message only asks whether it arrives.
@@ -266,6 +310,29 @@ impl SendCall {
 
     pub(super) fn is_delegation(&self) -> bool {
         self.metadata().and_then(|metadata| metadata.get("delegation_id")).is_some_and(Value::is_string)
+    }
+}
+
+/// What a caller asks for in `params.configuration`.
+struct Asked {
+    history_length: Option<usize>,
+    is_blocking: Option<bool>,
+    accepted: Vec<String>,
+}
+
+impl Asked {
+    fn read(configuration: Option<&Map<String, Value>>) -> Result<Self, RpcError> {
+        let asked = |key: &str| configuration.and_then(|configuration| configuration.get(key));
+        if asked("pushNotificationConfig").is_some_and(|config| !config.is_null()) {
+            return Err(no_push());
+        }
+        let accepted = asked("acceptedOutputModes").and_then(Value::as_array);
+        let accepted = accepted.into_iter().flatten().filter_map(Value::as_str).take(MOST_MODES).map(str::to_owned);
+        Ok(Self {
+            history_length: configuration.map(history_length).transpose()?.flatten(),
+            is_blocking: asked("blocking").and_then(Value::as_bool),
+            accepted: accepted.collect(),
+        })
     }
 }
 
@@ -289,5 +356,160 @@ impl fmt::Debug for SendCall {
     /// Without the content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendCall").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use molecule_proto::{ActivityRow, ActivityType, UnixTime, WorkspaceId};
+
+    use super::*;
+    use crate::inbox::Sender;
+    use crate::inbox::form::{self, Origin};
+
+    /// Everything that is asked of a call, as text.
+    fn told(call: InboundCall) -> String {
+        let send = match call.kind {
+            Kind::Send(send) => send,
+            Kind::Fault(fault) => return format!("{} {fault:?}", call.id),
+            Kind::GetTask { .. } | Kind::CancelTask { .. } => return "a task".to_owned(),
+        };
+        let own: WorkspaceId = "9f39ce87-2726-40d6-bb91-05eb57b17ef2".parse().unwrap();
+        let asked = (send.history_length, send.is_blocking, &send.accepted, send.bytes, send.is_legacy);
+        let said = (send.key, send.context_id(), send.metadata().cloned().unwrap_or_default());
+        let said = format!("{} {asked:?} {said:?} {:?} {:?}", call.id, send.nonce(), send.fault_of_strangers);
+        let id = Key::of_text("id").id();
+        let message = form::pushed(send.request, Origin::Nowhere, &own, id, UnixTime::from_secs(7)).unwrap();
+        let ids = (message.message_id(), message.context_id(), message.task_id(), message.delegation_id());
+        let metadata = (message.metadata(), message.message_metadata(), message.trace_parent(), message.hops());
+        let content = (message.parts(), message.text(), message.attachments(), message.sender());
+        let row = (serde_json::to_string(message.raw()).unwrap(), message.json().to_owned());
+        assert_eq!(row.0, row.1);
+        let keys = (message.read_duplicate_key(), message.conversation());
+        format!("{said} {ids:?} {metadata:?} {content:?} {} {keys:?} {:?}", row.0, message.received_at())
+    }
+
+    /// Reads a body in both ways, and returns whether it is plain.
+    fn is_plain(head: &Parts, body: &str) -> bool {
+        let text = json::repair(body.as_bytes()).unwrap();
+        let is_plain = PlainRequest::read(&text).is_some();
+        let quick = told(InboundCall::read(head, Bytes::copy_from_slice(body.as_bytes())));
+        assert_eq!(quick, told(InboundCall::of_values(head, &text, body.len())), "{body}");
+        is_plain
+    }
+
+    #[test]
+    fn a_request_of_texts_alone_is_read_as_any_other() {
+        let head = http::Request::new(()).into_parts().0;
+        let of = |message: &str, rest: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":"1","method":"message/send","params":{{"message":{message}{rest}}}}}"#)
+        };
+        let text = r#""parts":[{"kind":"text","text":"hello"}]"#;
+        for (message, rest) in [
+            (r#"{"messageId":"m","role":"user",T}"#, ""),
+            (r#"{"kind":"message","messageId":"m\n\u00e9","role":"agent","x":{"y":[1]},T}"#, r#","z":1"#),
+            (r#"{"messageId":"m","role":"user","parts":[]}"#, ""),
+            (
+                r#"{"messageId":"m","role":"user","parts":[{"type":"text","text":"a\"b"},{"text":"","kind":"text"}]}"#,
+                "",
+            ),
+            (r#"{"messageId":"m","role":"user","contextId":"c","taskId":"t",T}"#, ""),
+            (r#"{"messageId":"m","role":"user","contextId":"","taskId":null,"content":null,T}"#, ""),
+            (r#"{"messageId":"m","role":"user","metadata":{"delegation_id":"d","molecule.hops":3},T}"#, ""),
+            (r#"{"messageId":"m","role":"user","metadata":null,T}"#, r#","metadata":null"#),
+            (r#"{"messageId":"channel-x-1","role":"user",T}"#, r#","metadata":{"source":"telegram","chat_id":"7"}"#),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","metadata":{"source":"github","delivery_id":"d"}"#),
+            (r#"{"messageId":"cron-12345678-abcdef01","role":"user",T}"#, ""),
+            (r#"{"messageId":"m","role":"user","metadata":{"source":"platform","kind":"stall_probe"},T}"#, ""),
+            (r#"{"messageId":"m","role":"user","metadata":{"molecule.reachability":"nonce"},T}"#, ""),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","configuration":{"blocking":false,"historyLength":2}"#),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","configuration":{"acceptedOutputModes":["text/plain",7]}"#),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","configuration":{"historyLength":-1}"#),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","configuration":{"pushNotificationConfig":{}}"#),
+            (r#"{"messageId":"m","role":"user",T}"#, r#","configuration":null"#),
+        ] {
+            assert!(is_plain(&head, &of(&message.replace('T', text), rest)), "{message} {rest}");
+        }
+        for id in ["7", "null", "-1.5", "\"\"", "[1]", "{}", "true", &format!("\"{}\"", "x".repeat(LONGEST_ID + 1))] {
+            let body = of(&format!(r#"{{"messageId":"m","role":"user",{text}}}"#), "").replace("\"1\"", id);
+            assert!(is_plain(&head, &body), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_another_form_is_read_by_its_values() {
+        let head = http::Request::new(()).into_parts().0;
+        let good = r#"{"jsonrpc":"2.0","id":"1","method":"message/send","params":{"message":{"messageId":"m","role":"user","parts":[{"kind":"text","text":"hello"}]}}}"#;
+        assert!(is_plain(&head, good));
+        for (from, to) in [
+            (r#""2.0""#, r#""1.0""#),
+            (r#""jsonrpc":"2.0","#, ""),
+            ("message/send", "message/stream"),
+            ("message/send", "tasks/get"),
+            (r#""messageId":"m""#, r#""messageId":"""#),
+            (r#""messageId":"m""#, r#""messageId":7"#),
+            (r#""messageId":"m""#, r#""message_id":"m""#),
+            (r#""messageId":"m""#, r#""messageId":"m","messageId":"n""#),
+            (r#""messageId":"m""#, r#""messageId":"m","message_id":"n""#),
+            (r#""messageId":"m""#, r#""messageId":"m","context_id":"n""#),
+            (r#""messageId":"m""#, r#""messageId":"m","content":"n""#),
+            (r#""messageId":"m""#, r#""messageId":"m","contextId":7"#),
+            (r#""messageId":"m""#, r#""messageId":"m","metadata":[]"#),
+            (r#""role":"user","#, ""),
+            (r#""user""#, r#""nobody""#),
+            (r#""user""#, "null"),
+            (r#""kind":"text""#, r#""kind":"data""#),
+            (r#""kind":"text","#, ""),
+            (r#""kind":"text""#, r#""kind":"text","type":"text""#),
+            (r#""kind":"text""#, r#""kind":"text","metadata":{"a":1}"#),
+            (r#"{"kind":"text","text":"hello"}"#, r#"["text","hello"]"#),
+            (r#"{"kind":"text","text":"hello"}"#, r#""hello""#),
+            (r#"{"kind":"text","text":"hello"}"#, r#"{"kind":"file","file":{"uri":"https://h/f"}}"#),
+            (r#"[{"kind":"text","text":"hello"}]"#, "{}"),
+            (r#"{"message":"#, r#"{"metadata":7,"message":"#),
+            (r#"{"message":"#, r#"{"configuration":7,"message":"#),
+        ] {
+            let body = good.replacen(from, to, 1);
+            assert_ne!(body, good);
+            assert!(!is_plain(&head, &body), "{body}");
+        }
+        let said = r#"{"messageId":"m","role":"user","parts":[]}"#;
+        for body in [
+            format!(r#"["2.0","1","message/send",{{"message":{said}}}]"#),
+            format!(r#"{{"jsonrpc":"2.0","method":"message/send","params":[{said}]}}"#),
+            r#"{"jsonrpc":"2.0","method":"message/send","params":{"message":["m","user"]}}"#.to_owned(),
+            r#"{"message":"legacy"}"#.to_owned(),
+            "7".to_owned(),
+        ] {
+            assert!(!is_plain(&head, &body), "{body}");
+        }
+        let many = vec![r#"{"kind":"text","text":""}"#; Message::MAX_PARTS + 1].join(",");
+        assert!(!is_plain(&head, &good.replace(r#"{"kind":"text","text":"hello"}"#, &many)));
+    }
+
+    #[test]
+    fn a_message_that_was_read_quickly_is_made_of_the_same_row() {
+        let head = http::Request::new(()).into_parts().0;
+        let body = r#"{"jsonrpc":"2.0","method":"message/send","params":{"message":{"messageId":"m","role":"user","parts":[{"kind":"text","text":"hi"}]}}}"#;
+        let own: WorkspaceId = "9f39ce87-2726-40d6-bb91-05eb57b17ef2".parse().unwrap();
+        let peer: WorkspaceId = "7fda77bf-a467-441c-9fab-7d8aba8e6040".parse().unwrap();
+        let id = || Key::of_text("id").id();
+        let mut row = ActivityRow::new(id(), own.clone(), ActivityType::A2aReceive, UnixTime::from_secs(9));
+        (row.source_id, row.peer_name, row.seq) = (Some(peer.clone()), Some("Ada".to_owned()), Some(4));
+        let of = |call: InboundCall, origin| {
+            let Kind::Send(send) = call.kind else { panic!("no message") };
+            form::pushed(send.request, origin, &own, id(), UnixTime::from_secs(7))
+        };
+        let quick = || InboundCall::read(&head, Bytes::from_static(body.as_bytes()));
+        let long = || InboundCall::of_values(&head, body, body.len());
+        let origins = || [Origin::Row(Box::new(row.clone())), Origin::Peer(peer.clone())];
+        for (one, same) in origins().into_iter().zip(origins()) {
+            let (quick, long) = (of(quick(), one).unwrap(), of(long(), same).unwrap());
+            assert_eq!(quick.json(), long.json());
+            assert_eq!((quick.sender(), quick.received_at()), (long.sender(), long.received_at()));
+            assert!(matches!(quick.sender(), Sender::Peer { id, .. } if *id == peer));
+        }
+        assert!(of(quick(), Origin::Peer(own.clone())).is_none(), "the agent's own");
     }
 }

@@ -5,6 +5,7 @@ use molecule_proto::RpcError;
 use serde_json::{Map, Value, json};
 
 use super::call::{Kind, SendCall};
+use crate::inbox::form::PushedRequest;
 use crate::session::key::Key;
 
 /// The keys of such a body; it needs none of them but the message.
@@ -48,7 +49,9 @@ pub(super) fn read(mut body: Map<String, Value>, bytes: usize) -> Kind {
     }
     Kind::Send(Box::new(SendCall {
         key: key.map(|key| Key::of_text(&format!("legacy/{key}"))),
-        request: json!({"jsonrpc": "2.0", "method": "message/send", "params": {"message": message}}),
+        request: PushedRequest::Values(
+            json!({"jsonrpc": "2.0", "method": "message/send", "params": {"message": message}}),
+        ),
         history_length: None,
         bytes,
         is_blocking: None,

@@ -1,6 +1,7 @@
 //! What is answered for a reply of the handler.
 
 use molecule_proto::{FileContent, Part};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::inbox::attachment::{OutgoingFile, Place};
@@ -9,41 +10,38 @@ use crate::inbox::attachment::{OutgoingFile, Place};
 ///
 /// It is written at once, and not built as values first: most answers are one text, and this is what each call waits for.
 pub(super) fn message(id: &str, context: Option<&str>, parts: Vec<Part>, metadata: &Map<String, Value>) -> String {
-    let mut text = String::with_capacity(160 + parts.iter().filter_map(Part::as_text).map(str::len).sum::<usize>());
-    text.push('{');
+    let texts = parts.iter().filter_map(Part::as_text).map(str::len).sum::<usize>();
+    let mut json = Vec::with_capacity(192 + texts + texts / 8);
+    json.push(b'{');
     if let Some(context) = context {
-        text.push_str("\"contextId\":");
-        push_text(&mut text, context);
-        text.push(',');
+        push(&mut json, "\"contextId\":", context);
+        json.push(b',');
     }
-    text.push_str("\"kind\":\"message\",\"messageId\":");
-    push_text(&mut text, id);
+    push(&mut json, "\"kind\":\"message\",\"messageId\":", id);
     if !metadata.is_empty() {
-        text.push_str(",\"metadata\":");
-        text.push_str(&serde_json::to_string(metadata).expect(KEYS));
+        push(&mut json, ",\"metadata\":", metadata);
     }
-    text.push_str(",\"parts\":[");
+    json.extend_from_slice(b",\"parts\":[");
     for (at, part) in parts.into_iter().enumerate() {
         if at > 0 {
-            text.push(',');
+            json.push(b',');
         }
         match part.as_text() {
             Some(said) if part.metadata.is_empty() && part.extra.is_empty() => {
-                text.push_str("{\"kind\":\"text\",\"text\":");
-                push_text(&mut text, said);
-                text.push('}');
+                push(&mut json, "{\"kind\":\"text\",\"text\":", said);
+                json.push(b'}');
             }
-            _ => text.push_str(&serde_json::to_string(&Value::from(part)).expect(KEYS)),
+            _ => push(&mut json, "", &Value::from(part)),
         }
     }
-    text.push_str("],\"role\":\"agent\"}");
-    text
+    json.extend_from_slice(b"],\"role\":\"agent\"}");
+    String::from_utf8(json).expect("JSON is written in UTF-8")
 }
 
-const KEYS: &str = "all keys are strings";
-
-fn push_text(json: &mut String, text: &str) {
-    json.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+/// Writes a value behind what stands before it.
+fn push(json: &mut Vec<u8>, before: &str, value: &(impl Serialize + ?Sized)) {
+    json.extend_from_slice(before.as_bytes());
+    serde_json::to_writer(json, value).expect("all keys are strings, and a vector takes everything");
 }
 
 /// The part of a file with a URI, which whoever gets it fetches by itself; `None` for a file of this machine.

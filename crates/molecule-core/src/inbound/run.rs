@@ -93,15 +93,15 @@ pub(super) struct Running {
 }
 
 impl Run {
-    pub(super) fn new(who: Who, task: Option<String>, call: SendCall) -> Self {
+    pub(super) fn new(who: Who, task: Option<String>, call: Box<SendCall>) -> Self {
         let facts = Facts {
-            context_id: call.text("contextId").map(str::to_owned),
+            context_id: call.context_id().map(str::to_owned),
             is_delegation: call.is_delegation(),
             is_legacy: call.is_legacy,
             ..Facts::default()
         };
         let (history_length, bytes, is_kept) = (call.history_length, call.bytes, call.key.is_some());
-        let phase = Phase::Received(Box::new(call));
+        let phase = Phase::Received(call);
         Self { who, task, history_length, facts, phase, settled: None, is_kept, bytes, waiters: Vec::new() }
     }
 

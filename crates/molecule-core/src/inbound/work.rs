@@ -87,7 +87,7 @@ impl Work {
     pub(super) fn handle(&mut self, cx: &mut Cx<'_>, Caller(who): Caller, call: InboundCall) -> Answer {
         let id = call.id;
         let told = match call.kind {
-            Kind::Send(send) => return self.send(cx, who, &id, *send),
+            Kind::Send(send) => return self.send(cx, who, id, send),
             Kind::Fault(fault) => Err(fault),
             Kind::GetTask { id, history_length } => self.tasks.get(cx.now, &who, &id, history_length),
             Kind::CancelTask { id } => self.cancel_task(cx, &who, &id),
@@ -97,8 +97,8 @@ impl Work {
         )
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, who: Who, id: &Value, mut call: SendCall) -> Answer {
-        let refused = |error: &RpcError| Answer::Ready(Settled::error(error).answer(id));
+    fn send(&mut self, cx: &mut Cx<'_>, who: Who, id: Value, mut call: Box<SendCall>) -> Answer {
+        let refused = |error: &RpcError| Answer::Ready(Settled::error(error).answer(&id));
         // April's platform sends no credential, and passes on what callers write. In task mode, which is for other clients, it has
         // no privilege: they are told what is missing.
         let is_april = cx.session.dialect == Some(Dialect::April) && !self.options.task_mode;
@@ -112,8 +112,8 @@ impl Work {
         }
         if let Some(nonce) = call.nonce() {
             let metadata = Map::from_iter([(REACHABILITY.to_owned(), nonce.into())]);
-            let answer = reply::message(&cx.session.uuid(), call.text("contextId"), Vec::new(), &metadata);
-            return Answer::Ready(Settled::result(&answer).answer(id));
+            let answer = reply::message(&cx.session.uuid(), call.context_id(), Vec::new(), &metadata);
+            return Answer::Ready(Settled::result(&answer).answer(&id));
         }
         let known = call.key;
         let key = match (known, &who) {
@@ -126,26 +126,26 @@ impl Work {
             return Answer::Later(self.wait_for(key, id));
         }
         if let Some(settled) = self.answers.get(key) {
-            return Answer::Ready(settled.answer(id));
+            return Answer::Ready(settled.answer(&id));
         }
         if self.is_busy(call.bytes) {
             let is_told_by_id = known.is_some() && !call.is_legacy;
-            return self.busy(&who, is_told_by_id.then_some(key), id);
+            return self.busy(&who, is_told_by_id.then_some(key), &id);
         }
         self.begin(cx, who, key, id, call)
     }
 
     /// Begins the run of a message that is seen for the first time.
-    fn begin(&mut self, cx: &mut Cx<'_>, who: Who, key: Key, id: &Value, mut call: SendCall) -> Answer {
+    fn begin(&mut self, cx: &mut Cx<'_>, who: Who, key: Key, id: Value, mut call: Box<SendCall>) -> Answer {
         let is_later = call.is_blocking == Some(false);
         let mut task = None;
         if self.options.task_mode && !call.is_legacy {
-            let message = call.request.pointer_mut("/params/message").and_then(Value::as_object_mut);
+            let message = call.values().pointer_mut("/params/message").and_then(Value::as_object_mut);
             let Some(message) = message else { return Answer::Cut };
             let session = &mut *cx.session;
             match self.tasks.receive(cx.now, &who, message, key, || session.uuid()) {
                 Ok(id) => task = Some(id),
-                Err(error) => return Answer::Ready(Settled::error(&error).answer(id)),
+                Err(error) => return Answer::Ready(Settled::error(&error).answer(&id)),
             }
         }
         let is_looked_up =
@@ -154,7 +154,7 @@ impl Work {
         self.bytes += call.bytes;
         self.runs.insert(key, Box::new(Run::new(who.clone(), task, call)));
         let answer = match working {
-            Some(task) => Answer::Ready(Settled::result(&task.to_string()).answer(id)),
+            Some(task) => Answer::Ready(Settled::result(&task.to_string()).answer(&id)),
             None => Answer::Later(self.wait_for(key, id)),
         };
         if is_looked_up {
@@ -170,12 +170,12 @@ impl Work {
         answer
     }
 
-    fn wait_for(&mut self, key: Key, id: &Value) -> Ticket {
+    fn wait_for(&mut self, key: Key, id: Value) -> Ticket {
         self.made += 1;
         let ticket = Ticket(self.made);
         self.tickets.insert(ticket, key);
         if let Some(run) = self.runs.get_mut(&key) {
-            run.wait(ticket, id.clone());
+            run.wait(ticket, id);
         }
         ticket
     }
@@ -303,7 +303,7 @@ impl Work {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.hang_up(ticket);
         let is_told_by_id = run.is_kept && !run.facts.is_legacy && !matches!(run.who, Who::Peer(_));
-        if is_told_by_id && self.answers.get(key).is_none() {
+        if is_told_by_id && !self.answers.has(key) {
             self.answers.cut(key);
         }
     }

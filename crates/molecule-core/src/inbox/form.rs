@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
 use super::message::InboundMessage;
-use super::row::{message, message_id, message_metadata, request_metadata};
+use super::plain::PlainRequest;
+use super::row::{MESSAGE_ID, message, message_id, message_metadata, request_metadata, text_of};
 use super::sender::{GITHUB, PlatformKind, Sender, short};
 
 /// What a row of the feed is to the agent.
@@ -63,37 +64,86 @@ pub(crate) enum Origin {
     Nowhere,
 }
 
+/// The request of a message that was pushed.
+pub(crate) enum PushedRequest {
+    Plain(Box<PlainRequest>),
+    /// Any other.
+    Values(Value),
+}
+
 /// Makes a message of the request that was pushed to the workspace `own`; `None` if the agent sent it itself.
 ///
 /// A pushed body names no sender, and everything in it is a claim of whoever wrote it (contract section 10.1). So a
 /// person is known by the feed's row alone, and so is a peer that does not call directly.
 pub(crate) fn pushed(
-    request: Value,
+    request: PushedRequest,
     origin: Origin,
     own: &WorkspaceId,
     id: ActivityId,
     at: UnixTime,
 ) -> Option<InboundMessage> {
-    let (mut row, peer, has_row) = match origin {
-        Origin::Row(row) => (*row, None, true),
-        Origin::Peer(peer) => (ActivityRow::new(id, own.clone(), ActivityType::A2aReceive, at), Some(peer), false),
-        Origin::Nowhere => (ActivityRow::new(id, own.clone(), ActivityType::A2aReceive, at), None, false),
+    let (row, peer) = match origin {
+        Origin::Row(row) => (Some(row), None),
+        Origin::Peer(peer) => (None, Some(peer)),
+        Origin::Nowhere => (None, None),
     };
-    row.method = Some(MESSAGE_SEND.to_owned());
-    row.target_id = Some(own.clone());
-    (row.request_body, row.response_body) = (Some(request), None);
-    let sender = match peer.or_else(|| row.source_id.clone()) {
-        Some(id) if id == *own => return None,
-        Some(id) => {
-            row.source_id = Some(id.clone());
-            Sender::Peer { id, name: row.peer_name.as_deref().map(short), role: row.peer_role.as_deref().map(short) }
-        }
-        None => match without_source(&row) {
-            Sender::User if !has_row => Sender::Unknown,
+    let source = peer.or_else(|| row.as_ref()?.source_id.clone());
+    let of_row = |text: fn(&ActivityRow) -> Option<&str>| row.as_deref().and_then(text).map(short);
+    let sender = match &source {
+        Some(id) if id == own => return None,
+        Some(id) => Sender::Peer {
+            id: id.clone(),
+            name: of_row(|row| row.peer_name.as_deref()),
+            role: of_row(|row| row.peer_role.as_deref()),
+        },
+        None => match request.without_source() {
+            Sender::User if row.is_none() => Sender::Unknown,
             sender => sender,
         },
     };
-    Some(InboundMessage::from_push(row, sender))
+    let (id, at) = row.as_ref().map_or((id, at), |row| (row.id.clone(), row.created_at));
+    let pushed = Pushed { row, source, own: own.clone() };
+    Some(match request {
+        PushedRequest::Plain(request) => InboundMessage::from_plain_push(*request, pushed, id, at, sender),
+        PushedRequest::Values(request) => InboundMessage::from_push(pushed.row(id, at, request), sender),
+    })
+}
+
+/// Where a message was pushed to, and what is known of its sender.
+#[derive(Clone)]
+pub(crate) struct Pushed {
+    row: Option<Box<ActivityRow>>,
+    source: Option<WorkspaceId>,
+    own: WorkspaceId,
+}
+
+impl Pushed {
+    /// The row of the message with this request.
+    pub(super) fn row(&self, id: ActivityId, at: UnixTime, request: Value) -> ActivityRow {
+        let row = self.row.as_deref().cloned();
+        let mut row = row.unwrap_or_else(|| ActivityRow::new(id, self.own.clone(), ActivityType::A2aReceive, at));
+        (row.method, row.target_id) = (Some(MESSAGE_SEND.to_owned()), Some(self.own.clone()));
+        (row.source_id, row.request_body, row.response_body) = (self.source.clone(), Some(request), None);
+        row
+    }
+}
+
+impl PushedRequest {
+    fn without_source(&self) -> Sender {
+        match self {
+            Self::Plain(request) => {
+                without_source(Some(&request.metadata), Some(&request.message_metadata), &request.message_id)
+            }
+            Self::Values(request) => {
+                let params = request.get("params").and_then(Value::as_object);
+                let message = params.and_then(|params| params.get("message")?.as_object());
+                let around = params.and_then(|params| params.get("metadata")?.as_object());
+                let inside = message.and_then(|message| message.get("metadata")?.as_object());
+                let id = message.and_then(|message| text_of(message, MESSAGE_ID));
+                without_source(around, inside, id.unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Methods whose request is a message: those of A2A 0.3 and 1.0, and none at all.
@@ -141,7 +191,7 @@ pub(crate) fn read(mut row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn
         Some(id) => {
             Sender::Peer { id, name: row.peer_name.as_deref().map(short), role: row.peer_role.as_deref().map(short) }
         }
-        None => without_source(&row),
+        None => without_source(request_metadata(&row), message_metadata(&row), message_id(&row).unwrap_or_default()),
     };
     Form::Message(InboundMessage::from_row(row, sender, Vec::new()))
 }
@@ -186,11 +236,10 @@ fn upload(row: ActivityRow, own: &WorkspaceId, is_own_file: &dyn Fn(&str) -> boo
 }
 
 /// The sender of a message to which the platform set none: a person, a channel, or the platform itself.
-fn without_source(row: &ActivityRow) -> Sender {
+fn without_source(around: Option<&Map<String, Value>>, inside: Option<&Map<String, Value>>, id: &str) -> Sender {
     let text = |fields: Option<&Map<String, Value>>, key: &str| {
         fields.and_then(|fields| fields.get(key)).and_then(Value::as_str).map(str::to_owned)
     };
-    let (around, inside) = (request_metadata(row), message_metadata(row));
     let source = text(around, "source");
     // The platform writes this itself, over what was sent.
     if source.as_deref() == Some("canvas_user") {
@@ -205,7 +254,6 @@ fn without_source(row: &ActivityRow) -> Sender {
     if source.is_none() && around.and_then(|around| around.get("source")).is_some_and(|source| !source.is_null()) {
         return Sender::Unknown;
     }
-    let id = message_id(row).unwrap_or_default();
     let channel = id.strip_prefix("channel-").and_then(|rest| rest.split_once('-')).map(|(kind, _)| kind);
     match (source, channel) {
         (Some(source), Some(_)) => return Sender::Channel(short(&source)),

@@ -9,6 +9,8 @@ use molecule_proto::{ActivityId, ActivityRow, ActivityType, Message, Part, Trace
 use serde_json::{Map, Value};
 
 use super::attachment::Attachment;
+use super::form::Pushed;
+use super::plain::PlainRequest;
 use super::row::{message, message_id, message_metadata, params as request_params, request_metadata, text_of};
 use super::sender::{Conversation, GITHUB, Sender};
 use crate::session::key::Key;
@@ -41,8 +43,10 @@ struct Inner {
     /// The row, as JSON. A thousand messages may wait for their handler, and as values each would need 4 KiB more. One
     /// that was pushed has it from when somebody asks.
     json: OnceLock<Box<str>>,
-    /// The row as values, from when somebody looks into it; one that was pushed has it at once.
+    /// The row as values, from when somebody looks into it; one that was pushed and has more than texts has it at once.
     row: OnceLock<Box<ActivityRow>>,
+    /// What was pushed, if it has texts alone.
+    plain: Option<(PlainRequest, Pushed)>,
     /// Files that came in rows of their own.
     uploads: Vec<Attachment>,
     parts: OnceLock<Vec<Part>>,
@@ -63,6 +67,7 @@ impl InboundMessage {
             delivery: row_delivery_key(&row),
             json: to_json(&row).into(),
             row: OnceLock::new(),
+            plain: None,
             parts: OnceLock::new(),
             // The inbox looks for files in every message that waits.
             attachments: read_attachments(&row, &uploads).into(),
@@ -83,8 +88,34 @@ impl InboundMessage {
             sender,
             json: OnceLock::new(),
             row: Box::new(row).into(),
+            plain: None,
             parts: OnceLock::new(),
             attachments: OnceLock::new(),
+            uploads: Vec::new(),
+        };
+        Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
+    }
+
+    /// Makes the message of a request that was pushed and has texts alone. Its row is built when somebody looks into it.
+    pub(crate) fn from_plain_push(
+        mut request: PlainRequest,
+        pushed: Pushed,
+        id: ActivityId,
+        received_at: UnixTime,
+        sender: Sender,
+    ) -> Self {
+        let inner = Inner {
+            id,
+            received_at,
+            conversation: sender.conversation(&request.metadata),
+            duplicate_key: None,
+            delivery: None,
+            sender,
+            json: OnceLock::new(),
+            row: OnceLock::new(),
+            parts: std::mem::take(&mut request.parts).into(),
+            plain: Some((request, pushed)),
+            attachments: Vec::new().into(),
             uploads: Vec::new(),
         };
         Self { inner: Arc::new(inner), attempt: 1, cancelled: CancelFlag::default() }
@@ -98,7 +129,10 @@ impl InboundMessage {
 
     /// The id that the sender gave the message (`params.message.messageId`).
     pub fn message_id(&self) -> Option<&str> {
-        message_id(self.raw())
+        match self.plain() {
+            Some(request) => Some(&request.message_id),
+            None => message_id(self.raw()),
+        }
     }
 
     /// Who wrote it.
@@ -132,12 +166,18 @@ impl InboundMessage {
     /// The id of the conversation, if the sender named one. Messages of people to one agent all have the same fixed text
     /// here, unless their client chose another.
     pub fn context_id(&self) -> Option<&str> {
-        text_of(message(self.raw())?, &["contextId", "context_id"])
+        match self.plain() {
+            Some(request) => request.context_id.as_deref(),
+            None => text_of(message(self.raw())?, &["contextId", "context_id"]),
+        }
     }
 
     /// The id of the task that it belongs to, if the sender named one.
     pub fn task_id(&self) -> Option<&str> {
-        text_of(message(self.raw())?, &["taskId", "task_id"])
+        match self.plain() {
+            Some(request) => request.task_id.as_deref(),
+            None => text_of(message(self.raw())?, &["taskId", "task_id"]),
+        }
     }
 
     /// The id of the delegation that it is, or whose result it is.
@@ -167,12 +207,18 @@ impl InboundMessage {
     /// The metadata of the request (`params.metadata`). The platform writes there which person or channel sent it;
     /// peers write there what they like.
     pub fn metadata(&self) -> &Map<String, Value> {
-        request_metadata(self.raw()).unwrap_or(&NO_METADATA)
+        match self.plain() {
+            Some(request) => &request.metadata,
+            None => request_metadata(self.raw()).unwrap_or(&NO_METADATA),
+        }
     }
 
     /// The metadata of the message itself (`params.message.metadata`).
     pub fn message_metadata(&self) -> &Map<String, Value> {
-        message_metadata(self.raw()).unwrap_or(&NO_METADATA)
+        match self.plain() {
+            Some(request) => &request.message_metadata,
+            None => message_metadata(self.raw()).unwrap_or(&NO_METADATA),
+        }
     }
 
     /// When the platform received it, by the platform's clock.
@@ -198,6 +244,9 @@ impl InboundMessage {
     /// The row of the feed, with everything that the other methods leave out.
     pub fn raw(&self) -> &ActivityRow {
         self.inner.row.get_or_init(|| {
+            if let Some((request, pushed)) = &self.inner.plain {
+                return Box::new(pushed.row(self.inner.id.clone(), self.inner.received_at, request.values()));
+            }
             // Only a row that the application made itself can be nested so deeply that the strict reader refuses it.
             let row = serde_json::from_str(self.json()).ok().or_else(|| json::read(self.json().as_bytes()).ok());
             row.expect("the row was written by this crate")
@@ -206,8 +255,12 @@ impl InboundMessage {
 
     /// The row as JSON.
     pub(crate) fn json(&self) -> &str {
-        // One of both is there from the start, so that neither waits for the other.
-        self.inner.json.get_or_init(|| self.inner.row.get().map(|row| to_json(row)).unwrap_or_default())
+        // A row that is not pushed has it from the start.
+        self.inner.json.get_or_init(|| to_json(self.raw()))
+    }
+
+    fn plain(&self) -> Option<&PlainRequest> {
+        self.inner.plain.as_ref().map(|(request, _)| request)
     }
 
     /// The same message for an attempt of the handler, with a flag of its own.
@@ -259,16 +312,20 @@ pub(crate) fn row_delivery_key(row: &ActivityRow) -> Option<Key> {
 /// chat, and a redelivery of a webhook gets a new message id (contract section 12.5).
 pub(crate) fn delivery_key(params: &Map<String, Value>) -> Option<Key> {
     let id = text_of(params.get("message")?.as_object()?, &["messageId", "message_id"]);
-    let around = params.get("metadata").and_then(Value::as_object);
+    key_of_delivery(id, params.get("metadata").and_then(Value::as_object))
+}
+
+/// The same by the message's id and the request's metadata.
+pub(crate) fn key_of_delivery(id: Option<&str>, around: Option<&Map<String, Value>>) -> Option<Key> {
     let text = |key: &str| around.and_then(|around| around.get(key)).and_then(Value::as_str);
     if text("source") == Some(GITHUB)
         && let Some(delivery) = text("delivery_id")
     {
-        return Some(Key::of_text(&format!("delivery/{delivery}")));
+        return Some(Key::of_pieces(&["delivery/", delivery]));
     }
     match (text("chat_id"), id?) {
-        (Some(chat), id) if id.starts_with("channel-") => Some(Key::of_text(&format!("chat/{chat}/{id}"))),
-        (_, id) => Some(Key::of_text(&format!("message/{id}"))),
+        (Some(chat), id) if id.starts_with("channel-") => Some(Key::of_pieces(&["chat/", chat, "/", id])),
+        (_, id) => Some(Key::of_pieces(&["message/", id])),
     }
 }
 
@@ -325,8 +382,7 @@ impl CancelFlag {
 
 fn read_parts(row: &ActivityRow) -> Vec<Part> {
     if let Some(message) = message(row) {
-        let message = Message::try_from(Value::Object(message.clone()));
-        return message.map(|message| message.parts).unwrap_or_default();
+        return Message::parts_in(message);
     }
     let text = if row.activity_type == ActivityType::BroadcastReceive {
         row.summary.as_deref()

@@ -25,8 +25,11 @@ pub(super) fn message_metadata(row: &ActivityRow) -> Option<&Map<String, Value>>
 
 /// `params.message.messageId` of the row's request.
 pub(super) fn message_id(row: &ActivityRow) -> Option<&str> {
-    text_of(message(row)?, &["messageId", "message_id"])
+    text_of(message(row)?, MESSAGE_ID)
 }
+
+/// The keys of a message's id.
+pub(super) const MESSAGE_ID: &[&str] = &["messageId", "message_id"];
 
 /// The first of these keys that has a text which is not empty.
 pub(super) fn text_of<'a>(fields: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {

@@ -20,7 +20,12 @@ impl Key {
 
     /// The key of any text: the first half of its SHA-256.
     pub(crate) fn of_text(text: &str) -> Self {
-        let digest = Sha256::digest(text);
+        Self::of_pieces(&[text])
+    }
+
+    /// The key of the text that these pieces make.
+    pub(crate) fn of_pieces(pieces: &[&str]) -> Self {
+        let digest = pieces.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
         let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
         Self(u128::from_be_bytes(*half))
     }
@@ -97,5 +102,6 @@ mod tests {
         // The SHA-256 of "abc", from FIPS 180-4.
         assert_eq!(Key::of_text("abc").to_string(), "ba7816bf8f01cfea414140de5dae2223");
         assert_ne!(Key::of_text("abc"), Key::of_text("abd"));
+        assert_eq!(Key::of_pieces(&["a", "", "bc"]), Key::of_text("abc"));
     }
 }

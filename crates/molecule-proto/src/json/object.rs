@@ -1,14 +1,23 @@
 //! A deserializer that reads structs only from objects.
 
-use serde::Deserializer;
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 
 /// Reads a text as JSON of this type.
-pub(super) fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+pub(super) fn from_text<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = T::deserialize(Object(&mut deserializer))?;
     deserializer.end()?;
     Ok(read)
+}
+
+/// Reads a struct from an object alone, for `#[serde(deserialize_with)]` on a field: [`read`](super::read) sees to that for
+/// the whole body, and not for what is in it.
+///
+/// # Errors
+/// If there is something else.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(Object(deserializer))
 }
 
 /// Refuses lists where a struct is expected: `serde_json` also reads a struct from a list of its values, so that

@@ -505,13 +505,14 @@ fn a_pushed_message_is_from_whom_its_row_says_and_without_one_from_whom_the_plat
         let request = row.request_body.clone().unwrap();
         let at = UnixTime::from_secs(7);
         let id = ActivityId::from_random([7; 16]);
-        let of = |origin| pushed(request.clone(), origin, &own, id.clone(), at).unwrap();
+        let of = |origin| pushed(PushedRequest::Values(request.clone()), origin, &own, id.clone(), at).unwrap();
         let known = of(Origin::Row(Box::new(row.clone())));
         assert_eq!((known.sender().to_string(), known.id()), (with_row, &row.id), "{what}");
         let alone = of(Origin::Nowhere);
         assert_eq!((alone.sender().to_string(), alone.id(), alone.received_at()), (without, &id, at), "{what}");
         let direct = of(Origin::Peer(PEER.parse().unwrap()));
         assert_eq!(direct.sender().to_string(), peer, "{what}");
-        assert!(pushed(request.clone(), Origin::Peer(own.clone()), &own, id.clone(), at).is_none(), "{what}");
+        let request = PushedRequest::Values(request.clone());
+        assert!(pushed(request, Origin::Peer(own.clone()), &own, id.clone(), at).is_none(), "{what}");
     }
 }

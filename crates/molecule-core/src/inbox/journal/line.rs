@@ -10,8 +10,14 @@ use sha2::{Digest, Sha256};
 
 /// Adds a line to the buffer.
 pub(crate) fn write(buffer: &mut Vec<u8>, record: &[u8]) {
-    write!(buffer, "\n{:x} {} ", record.len(), checksum(record)).expect("a vector takes everything");
-    buffer.extend_from_slice(record);
+    write_pieces(buffer, &[record]);
+}
+
+/// Adds a line with the record that these pieces make.
+pub(crate) fn write_pieces(buffer: &mut Vec<u8>, record: &[&[u8]]) {
+    let length: usize = record.iter().map(|piece| piece.len()).sum();
+    write!(buffer, "\n{length:x} {:08x} ", checksum(record)).expect("a vector takes everything");
+    record.iter().for_each(|piece| buffer.extend_from_slice(piece));
 }
 
 /// What a line holds.
@@ -37,7 +43,11 @@ pub(crate) fn read(line: &[u8]) -> Line<'_> {
     let declared = std::str::from_utf8(length).ok().and_then(|length| usize::from_str_radix(length, 16).ok());
     match declared {
         Some(declared) if record.len() < declared && sum.is_some_and(|sum| sum.len() == 8) => Line::Torn,
-        Some(declared) if record.len() == declared && sum == Some(checksum(record).as_bytes()) => Line::Whole(record),
+        Some(declared)
+            if record.len() == declared && sum == Some(format!("{:08x}", checksum(&[record])).as_bytes()) =>
+        {
+            Line::Whole(record)
+        }
         _ => Line::Damaged,
     }
 }
@@ -48,10 +58,10 @@ pub(crate) fn without_zeros(line: &[u8]) -> &[u8] {
     &line[..line.len() - zeros]
 }
 
-fn checksum(record: &[u8]) -> String {
-    let digest = Sha256::digest(record);
+fn checksum(record: &[&[u8]]) -> u32 {
+    let digest = record.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     let first = digest.first_chunk().expect("a SHA-256 has 32 bytes");
-    format!("{:08x}", u32::from_be_bytes(*first))
+    u32::from_be_bytes(*first)
 }
 
 #[cfg(test)]
@@ -62,6 +72,9 @@ mod tests {
     fn a_line_is_whole_torn_or_damaged() {
         let mut buffer = Vec::new();
         write(&mut buffer, br#"{"begun":{}}"#);
+        let mut in_pieces = Vec::new();
+        write_pieces(&mut in_pieces, &[b"", br#"{"begun""#, b":{}}"]);
+        assert_eq!(in_pieces, buffer);
         let line = &buffer[1..];
         assert_eq!(line, br#"c d4d2e529 {"begun":{}}"#);
         assert_eq!(read(line), Line::Whole(br#"{"begun":{}}"#));
