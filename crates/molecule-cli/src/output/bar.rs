@@ -34,7 +34,7 @@ impl Bar {
             Event::PluginProgress { plugin, progress, .. } => {
                 let mut shown = self.shown();
                 let bar = shown.get_or_insert_with(|| {
-                    let style = "{spinner} {msg}  {bytes} ({bytes_per_sec})";
+                    let style = "{spinner} {wide_msg}  {bytes} ({bytes_per_sec})";
                     let style =
                         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_spinner());
                     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
