@@ -86,9 +86,9 @@ fn language(name: &str, page: &str, runtime: &str, ending: &str) {
     talk(&mut reader, &line("", "echo"), "hello", "you wrote: hello");
 
     let prices = |reader: &Reader<'_>| std::fs::write(reader.desk().join("prices.json"), r#"{"tea": "2.50"}"#).unwrap();
-    talk_again(&mut reader, &line("--jobs 8 --attempts 20 ", "prices"), "tea", ("attempt 1: ", prices), "tea: 2.50");
+    talk_again(&mut reader, &line("--jobs 8 ", "prices"), "tea", ("not now: ", prices), "tea: 2.50");
     std::fs::write(reader.desk().join("prices.json"), "not JSON").unwrap();
-    let command = line("--jobs 8 --attempts 20 ", "prices");
+    let command = line("--jobs 8 ", "prices");
     let agent = reader.starts_agent(&command);
     reader.world.write("tea");
     reader.world.wait_until_said(|text| text.starts_with("that does not work: "));
@@ -113,7 +113,7 @@ fn language(name: &str, page: &str, runtime: &str, ending: &str) {
 
     std::fs::write(reader.desk().join("busy"), "").unwrap();
     let free = |reader: &Reader<'_>| std::fs::remove_file(reader.desk().join("busy")).unwrap();
-    let shout = line("--per-message --attempts 20 ", "shout");
+    let shout = line("--per-message ", "shout");
     talk_again(&mut reader, &shout, "hey", ("asks for another try", free), "user: HEY");
 
     let hook = format!("FORWARD_SECRET_FILE=~/.molecule/$WORKSPACE_ID/.forward_secret {runtime} hook.{ending} 8000");
@@ -198,9 +198,10 @@ fn the_scripts_of_the_shell_answer() {
     assert_eq!(agent.ends(), 0);
 
     let mounted = |reader: &Reader<'_>| std::fs::create_dir(reader.desk().join("tickets")).unwrap();
-    let ticket = "molecule run --per-message --attempts 20 -- sh ticket.sh";
+    let ticket = "molecule run --per-message -- sh ticket.sh";
     talk_again(&mut reader, ticket, "a leak", ("asks for another try", mounted), "noted, 1 in all");
     assert_eq!(reader.runs("molecule inbox dead"), "");
+    reader.runs("molecule inbox list");
 
     let agent = reader.starts_agent("molecule run --per-message -- sh count.sh");
     send_file(&reader.world, "look");

@@ -87,6 +87,18 @@ fn probes_answer_and_each_metric_is_there() {
 }
 
 #[test]
+fn an_agent_with_secrets_answers() {
+    if !is_here("python3") {
+        return;
+    }
+    let mut reader = reader("service-secrets");
+    let agent = reader.starts_agent("molecule run --with-secrets --reload-on-secrets restart -- python3 handler.py");
+    reader.world.write("hello");
+    reader.world.wait_for_words(&["you wrote: hello"]);
+    assert_eq!(agent.ends(), 0);
+}
+
+#[test]
 fn an_agent_polls_while_the_platform_does_not_reach_it() {
     if !is_here("python3") {
         return;
