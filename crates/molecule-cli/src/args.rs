@@ -24,6 +24,7 @@ pub(crate) struct Args {
 
 /// Which workspace it is, and where its platform and its files are.
 #[derive(Debug, Clone, Default, Group)]
+#[command(next_help_heading = "The agent")]
 pub(crate) struct Place {
     /// The workspace: its id, or its name in molecule.toml [variable: WORKSPACE_ID]
     #[arg(short, long, global = true, value_name = "ID")]
@@ -56,6 +57,7 @@ pub(crate) struct Place {
 
 /// How the output looks.
 #[derive(Debug, Clone, Default, Group)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct Look {
     /// Writes results, events and errors as JSON, one object a line
     #[arg(long, global = true)]
