@@ -118,6 +118,6 @@ fn line(finding: &Finding, paint: Paint) -> String {
         Level::Fault => ("FAULT  ", Shade::Fault),
     };
     let remedy = finding.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    let rest = format!("{:<10} {}{remedy}", finding.check, finding.message);
+    let rest = format!("{:<11} {}{remedy}", finding.check, finding.message);
     format!("{} {}", paint.shade(shade, level), molecule_async::core::proto::printable::line(&rest))
 }
