@@ -28,7 +28,8 @@ pub(crate) use self::guard::{Kind as Wanted, judge, judge_above};
 
 use self::append::Appends;
 use self::guard::{failed, judge_all, judge_file, open_private};
-pub(crate) use self::saving::Saving;
+pub(crate) use self::saving::{Saving, TOUCHED_EVERY, sweep as sweep_unfinished};
+pub(crate) use self::temporary::sync as sync_directory;
 use crate::store::{Store, StoreError};
 
 /// The file on which the agent's lock is taken.

@@ -220,6 +220,9 @@ impl Host {
             HostOp::Prepare => {
                 let said = survived("made private", || Ok(store.make_private()))?;
                 survived("prepared", || store.prepare())?;
+                if let Some(uploads) = &self.0.uploads {
+                    uploads.sweep();
+                }
                 if said.is_empty() { HostResult::Prepared } else { HostResult::SetRight(said) }
             }
             HostOp::Load(slot) => HostResult::Loaded(survived("read", || store.load(slot))?),

@@ -17,6 +17,7 @@
 //! | `….tmp` | an unfinished write; one that a crash left is removed after ten minutes |
 //! | `….damaged-<seconds>` | the damaged content of a slot: no credential, or no journal |
 //! | `uploads/<16 digits>-<name>` | a file that the platform handed over to the agent's server |
+//! | `uploads/.molecule-<16 digits>.part` | one of a form that has not come to its end |
 //! | `plugins/<name>` | a complete plugin; a new version replaces the old one as a whole |
 //! | `plugins/.lock-<name>` | nothing; an install or removal of the plugin holds an advisory lock on it |
 //! | `plugins/.receipts/<name>.json` | the plugin's receipt: what was installed, and from which source |

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use molecule_core::effect::FileDest;
 
 use crate::environment::seed;
-use crate::file::{Saving, ensure_directory};
+use crate::file::{Saving, TOUCHED_EVERY, ensure_directory, sweep_unfinished, sync_directory};
 use crate::store::StoreError;
 
 /// The directory of files that were handed over. It is made for the first of them.
@@ -16,13 +17,19 @@ pub struct Uploads {
     directory: PathBuf,
 }
 
-/// Files that are handed over together. They are removed when this is dropped, unless they are [kept](Self::keep).
+/// Files that are handed over together. They get their names when they are [kept](Self::keep), and are removed when this is
+/// dropped before. What a process that is killed leaves has no name of a file either, and is removed by the next one.
 ///
 /// Every call may block on the disk.
 pub struct Batch {
     directory: PathBuf,
     current: Option<(Saving, u64)>,
-    complete: Vec<PathBuf>,
+    /// Files that the disk has, without their names.
+    complete: Vec<Saving>,
+    /// Files that have their names, while the others get theirs.
+    named: Vec<PathBuf>,
+    touched: Instant,
+    touched_every: Duration,
 }
 
 impl Uploads {
@@ -36,7 +43,19 @@ impl Uploads {
     /// If the directory cannot be made, or is not private.
     pub fn begin(&self) -> Result<Batch, StoreError> {
         ensure_directory(&self.directory)?;
-        Ok(Batch { directory: self.directory.clone(), current: None, complete: Vec::new() })
+        Ok(Batch {
+            directory: self.directory.clone(),
+            current: None,
+            complete: Vec::new(),
+            named: Vec::new(),
+            touched: Instant::now(),
+            touched_every: TOUCHED_EVERY,
+        })
+    }
+
+    /// Removes what processes left that were killed in the middle of files.
+    pub(crate) fn sweep(&self) {
+        sweep_unfinished(&self.directory);
     }
 
     /// The URI of a file in the directory: `file://` and its path, percent-encoded.
@@ -85,6 +104,7 @@ impl Batch {
     /// # Errors
     /// If it cannot be created.
     pub fn create(&mut self, name: &str, max_bytes: u64) -> Result<(), StoreError> {
+        self.touch();
         let name = format!("{:016x}-{name}", seed());
         let dest = FileDest { path: self.directory.join(&name), name, max_bytes, replace: false };
         self.current = Some((Saving::start(&dest)?, max_bytes));
@@ -100,30 +120,49 @@ impl Batch {
         if file.bytes() + bytes.len() as u64 > *max_bytes {
             return Err(StoreError::new(io::ErrorKind::FileTooLarge, "the file is too large"));
         }
-        file.write(bytes)
+        file.write(bytes)?;
+        self.touch();
+        Ok(())
     }
 
-    /// Completes the file. Returns its path and its length in bytes.
+    /// The files that are complete wait for the others, perhaps for longer than what a crash left is let alone.
+    fn touch(&mut self) {
+        if self.touched.elapsed() >= self.touched_every {
+            self.complete.iter().for_each(Saving::touch);
+            self.touched = Instant::now();
+        }
+    }
+
+    /// Completes the file. Returns the path that it has once it is kept, and its length in bytes.
     ///
     /// # Errors
     /// If the disk failed.
     pub fn complete(&mut self) -> Result<(PathBuf, u64), StoreError> {
-        let Some((file, _)) = self.current.take() else { return Err(none_begun()) };
-        let bytes = file.bytes();
-        let path = file.finish()?;
-        self.complete.push(path.clone());
+        let Some((mut file, _)) = self.current.take() else { return Err(none_begun()) };
+        file.close()?;
+        let (path, bytes) = (file.path().to_owned(), file.bytes());
+        self.complete.push(file);
         Ok((path, bytes))
     }
 
-    /// Keeps all files that are complete.
-    pub fn keep(mut self) {
-        self.complete.clear();
+    /// Keeps all files that are complete: they get their names, and the disk has these.
+    ///
+    /// # Errors
+    /// If the disk failed: none of them is kept.
+    pub fn keep(mut self) -> Result<(), StoreError> {
+        for mut file in std::mem::take(&mut self.complete) {
+            file.name()?;
+            self.named.push(file.path().to_owned());
+        }
+        sync_directory(&self.directory)?;
+        self.named.clear();
+        Ok(())
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        for path in &self.complete {
+        for path in &self.named {
             let _ = fs::remove_file(path);
         }
     }
@@ -136,7 +175,13 @@ fn none_begun() -> StoreError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
+    use molecule_core::effect::HostOp;
+
     use super::*;
+    use crate::host::Host;
+    use crate::memory::MemoryStore;
 
     fn uploads() -> Uploads {
         let home = std::env::temp_dir().join(format!("molecule-uploads-{:016x}", seed()));
@@ -149,7 +194,7 @@ mod tests {
         batch.write(content).unwrap();
         let (path, size) = batch.complete().unwrap();
         assert_eq!(size, content.len() as u64);
-        batch.keep();
+        batch.keep().unwrap();
         path
     }
 
@@ -201,6 +246,76 @@ mod tests {
         assert_eq!(batch.write(b"two").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         drop(batch);
         assert_eq!(fs::read_dir(&uploads.directory).unwrap().count(), 0);
+        remove(&uploads);
+    }
+
+    /// Begins two files, of which one is complete.
+    fn half_a_form(uploads: &Uploads) -> (Batch, PathBuf) {
+        let mut batch = uploads.begin().unwrap();
+        batch.create("a", 100).unwrap();
+        batch.write(b"one").unwrap();
+        let (path, _) = batch.complete().unwrap();
+        batch.create("b", 100).unwrap();
+        (batch, path)
+    }
+
+    /// Makes everything in the directory look so old that a crash may have left it.
+    fn age(uploads: &Uploads) {
+        let old = std::time::SystemTime::now() - Duration::from_secs(3600);
+        for entry in fs::read_dir(&uploads.directory).unwrap() {
+            let file = fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
+            file.set_modified(old).unwrap();
+        }
+    }
+
+    fn count(uploads: &Uploads) -> usize {
+        fs::read_dir(&uploads.directory).unwrap().count()
+    }
+
+    #[test]
+    fn a_process_that_is_killed_in_the_middle_leaves_no_file_that_is_complete_and_the_next_one_removes_the_rest() {
+        let uploads = uploads();
+        let kept = store(&uploads, "kept", b"content");
+        let (batch, path) = half_a_form(&uploads);
+        // As if it were killed: nothing is removed.
+        std::mem::forget(batch);
+        assert!(!path.exists(), "it has its name before all files are there");
+        assert_eq!(uploads.path(&uploads.uri(&path)), None);
+        assert_eq!(count(&uploads), 3);
+        let host = Host::new(Arc::new(MemoryStore::default())).with_uploads(uploads.directory.clone());
+        host.perform(HostOp::Prepare);
+        assert_eq!(count(&uploads), 3, "another process may be writing what is young");
+        age(&uploads);
+        host.perform(HostOp::Prepare);
+        assert_eq!(fs::read(&kept).unwrap(), b"content");
+        assert_eq!(count(&uploads), 1, "the unfinished ones are removed");
+        remove(&uploads);
+    }
+
+    #[test]
+    fn files_that_wait_long_for_the_others_are_not_taken_for_what_a_crash_left() {
+        let uploads = uploads();
+        let (mut batch, path) = half_a_form(&uploads);
+        batch.touched_every = Duration::ZERO;
+        age(&uploads);
+        batch.write(b"two").unwrap();
+        uploads.sweep();
+        let (other, _) = batch.complete().unwrap();
+        batch.keep().unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&other).unwrap()), (b"one".to_vec(), b"two".to_vec()));
+        remove(&uploads);
+    }
+
+    #[test]
+    fn files_of_which_one_cannot_get_its_name_are_not_kept() {
+        let uploads = uploads();
+        let (mut batch, first) = half_a_form(&uploads);
+        batch.write(b"two").unwrap();
+        let (second, _) = batch.complete().unwrap();
+        fs::write(&second, b"in the way").unwrap();
+        assert_eq!(batch.keep().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!first.exists(), "a form is stored as a whole or not at all");
+        assert_eq!((count(&uploads), fs::read(&second).unwrap()), (1, b"in the way".to_vec()));
         remove(&uploads);
     }
 }

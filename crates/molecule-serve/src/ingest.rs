@@ -88,7 +88,7 @@ fn write(
                 }
             }
             IngestStep::Complete => {
-                batch.keep();
+                batch.keep()?;
                 return Ok(Some(files));
             }
         }

@@ -17,8 +17,7 @@ use crate::relay::AgentRequest;
 use crate::served::Delivery;
 use crate::world::{ADMIN, Happening, World};
 
-/// A form with files that a server receives. The files that are complete are on the disk, and are removed if the form does not
-/// come to its end.
+/// A form with files that a server receives. They are on the disk as files once the form has come to its end.
 pub(crate) struct FormInFlight {
     pub(crate) process: usize,
     pub(crate) exchange: AgentRequest,
@@ -28,7 +27,7 @@ pub(crate) struct FormInFlight {
     rest: std::vec::IntoIter<Bytes>,
     /// The file that arrives.
     current: Option<(UploadedFile, Vec<u8>)>,
-    files: Vec<UploadedFile>,
+    complete: Vec<(UploadedFile, Vec<u8>)>,
 }
 
 /// The body of a form with this many files, whose contents name the action.
@@ -77,7 +76,7 @@ impl World<'_> {
             pieces.push(rest.split_to(length));
         }
         let rest = pieces.into_iter();
-        let form = FormInFlight { process, exchange, delivery, ingest, rest, current: None, files: Vec::new() };
+        let form = FormInFlight { process, exchange, delivery, ingest, rest, current: None, complete: Vec::new() };
         self.requests += 1;
         let number = self.requests;
         self.forms.insert(number, form);
@@ -95,7 +94,6 @@ impl World<'_> {
             }
             Some(Ok(answer)) => self.replies(form.process, form.exchange, &form.delivery, Answer::Ready(answer)),
             Some(Err(refusal)) => {
-                self.remove_files(&form);
                 self.replies(form.process, form.exchange, &form.delivery, Answer::Ready(refusal.answer()));
             }
         }
@@ -125,29 +123,28 @@ impl World<'_> {
                 Ok(IngestStep::End) => {
                     let Some((mut file, content)) = form.current.take() else { continue };
                     file.size = content.len() as u64;
-                    match disk.put_file(&file.uri, content) {
-                        Ok(uri) => file.uri = uri,
-                        Err(_) => return Some(Err(Ingest::NOT_STORED)),
-                    }
-                    form.files.push(file);
+                    form.complete.push((file, content));
                 }
-                Ok(IngestStep::Complete) => return Some(Ok(Ingest::stored(std::mem::take(&mut form.files)))),
+                Ok(IngestStep::Complete) => {
+                    let mut files = Vec::new();
+                    for (mut file, content) in std::mem::take(&mut form.complete) {
+                        match disk.put_file(&file.uri, content) {
+                            Ok(uri) => file.uri = uri,
+                            Err(_) => {
+                                files.iter().for_each(|file: &UploadedFile| disk.remove_file(&file.uri));
+                                return Some(Err(Ingest::NOT_STORED));
+                            }
+                        }
+                        files.push(file);
+                    }
+                    return Some(Ok(Ingest::stored(files)));
+                }
             }
         }
     }
 
-    /// Gives up the forms whose callers or whose server are gone. A process that dies removes nothing.
+    /// Gives up the forms whose callers or whose server are gone.
     pub(crate) fn leave_forms(&mut self, is_left: impl Fn(&FormInFlight) -> bool) {
-        let left: Vec<u64> = self.forms.iter().filter(|(_, form)| is_left(form)).map(|(number, _)| *number).collect();
-        for form in left.into_iter().filter_map(|number| self.forms.remove(&number)).collect::<Vec<_>>() {
-            if self.process(form.process).is_some() {
-                self.remove_files(&form);
-            }
-        }
-    }
-
-    fn remove_files(&self, form: &FormInFlight) {
-        let disk = &self.agents[form.delivery.target].disk;
-        form.files.iter().for_each(|file| disk.remove_file(&file.uri));
+        self.forms.retain(|_, form| !is_left(form));
     }
 }

@@ -3,16 +3,20 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use molecule_core::effect::FileDest;
 
 use super::system;
-use super::temporary::is_left_over;
+use super::temporary::{LEFT_OVER, is_left_over};
 use crate::environment::seed;
 use crate::store::StoreError;
 
 /// The beginning and the end of an unfinished file's name, with 16 hexadecimal digits between them.
 const UNFINISHED: (&str, &str) = (".molecule-", ".part");
+
+/// How often an unfinished file that waits for others is [touched](Saving::touch).
+pub(crate) const TOUCHED_EVERY: Duration = Duration::from_secs(LEFT_OVER.as_secs() / 10);
 
 /// A file that is written piece by piece. It has another name until all of it is on the disk, and is removed when this
 /// is dropped before.
@@ -56,26 +60,46 @@ impl Saving {
         self.bytes
     }
 
+    /// The path that the file has once it is [named](Self::name).
+    pub(crate) fn path(&self) -> &Path {
+        &self.target
+    }
+
     /// Gives the file its name, once the disk has all of it. Returns its path.
     pub(crate) fn finish(mut self) -> Result<PathBuf, StoreError> {
-        let target = self.target.clone();
-        // The file is closed first, because not every system can rename an open file.
+        self.close()?;
+        self.name()?;
+        system::sync_directory(parent(&self.target)).map_err(|error| failed(&self.target, "written", error))?;
+        Ok(std::mem::take(&mut self.target))
+    }
+
+    /// Ends the writing, and waits until the disk has the content.
+    pub(crate) fn close(&mut self) -> Result<(), StoreError> {
+        // Not every system can rename an open file.
         let file = self.file.take();
         let synced = file.as_ref().map_or(Err(io::ErrorKind::NotFound.into()), File::sync_all);
-        drop(file);
-        synced.map_err(|error| failed(&target, "written", error))?;
+        synced.map_err(|error| failed(&self.target, "written", error))
+    }
+
+    /// Gives a [closed](Self::close) file its name. The disk has the name once the directory is synced.
+    pub(crate) fn name(&mut self) -> Result<(), StoreError> {
         let named = if self.replace {
-            fs::rename(&self.unfinished, &target)
+            fs::rename(&self.unfinished, &self.target)
         } else {
-            system::rename_new(&self.unfinished, &target)
+            system::rename_new(&self.unfinished, &self.target)
         };
         match named {
             Ok(()) => self.unfinished = PathBuf::new(),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&target)),
-            Err(error) => return Err(failed(&target, "created", error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&self.target)),
+            Err(error) => return Err(failed(&self.target, "created", error)),
         }
-        system::sync_directory(parent(&target)).map_err(|error| failed(&target, "written", error))?;
-        Ok(target)
+        Ok(())
+    }
+
+    /// Makes a closed file without its name young again, so that nobody takes it for one that a crash left.
+    pub(crate) fn touch(&self) {
+        let opened = File::options().write(true).open(&self.unfinished);
+        let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 
@@ -110,7 +134,7 @@ fn parent(target: &Path) -> &Path {
 }
 
 /// Removes the unfinished files that crashes left in a directory.
-fn sweep(directory: &Path) {
+pub(crate) fn sweep(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(is_unfinished);

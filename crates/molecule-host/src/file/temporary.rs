@@ -19,7 +19,7 @@ const PROBE: &str = ".probe";
 const PROBE_BYTES: [u8; 8 * 1024] = [b'#'; 8 * 1024];
 
 /// The age at which a temporary file counts as left over by a crash: a write takes moments.
-const LEFT_OVER: Duration = Duration::from_secs(10 * 60);
+pub(super) const LEFT_OVER: Duration = Duration::from_secs(10 * 60);
 
 /// Replaces the file `target` in the directory as a whole, with mode 0600, and waits until the disk has it.
 pub(super) fn replace(directory: &Path, target: &str, content: &[u8]) -> Result<(), StoreError> {
@@ -41,7 +41,7 @@ fn replace_with(
 }
 
 /// Waits until the disk has the directory's entries.
-pub(super) fn sync(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync(directory: &Path) -> Result<(), StoreError> {
     sync_with(directory, system::sync_directory)
 }
 
