@@ -213,14 +213,18 @@ fn request(row: &ActivityRow) -> Option<&Map<String, Value>> {
 }
 
 /// Returns whether a push agent answered the message. A row that came through the platform's queue has the queue's own
-/// answer from birth. April's server writes `null` for an empty answer.
+/// answer from birth. April's server writes `null` for an empty answer. On the current server an error that is no JSON-RPC, as of an
+/// agent that was busy, answers nothing: a person's message that came out of the queue has it in its row, whose status stays `ok`.
 fn is_answered(row: &ActivityRow) -> bool {
     let is_queued = |answer: &Value| answer.get("status").and_then(Value::as_str) == Some("queued");
+    let is_error =
+        |answer: &Value| answer.get("error").is_some_and(Value::is_string) && answer.get("jsonrpc").is_none();
+    let is_refusal = |answer: &Value| row.seq.is_some() && is_error(answer);
     row.status != "error"
         && match &row.response_body {
             None => false,
             Some(Value::Null) => row.seq.is_none(),
-            Some(answer) => !is_queued(answer),
+            Some(answer) => !is_queued(answer) && !is_refusal(answer),
         }
 }
 

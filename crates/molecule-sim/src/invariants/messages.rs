@@ -47,8 +47,10 @@ impl Author {
         let is_busy = row.summary.as_deref().is_some_and(|summary| summary.ends_with("(queued: target busy)"));
         // An agent's own server says nothing in the answer if its inbox has the message.
         let says_nothing = |answer: &Value| answer["result"]["parts"].as_array().is_some_and(Vec::is_empty);
-        let answer = row.response_body.as_ref();
-        let answer = answer.filter(|answer| answer["status"] != "queued" && !says_nothing(answer));
+        let is_refusal =
+            |answer: &Value| row.seq.is_some() && answer["error"].is_string() && answer["jsonrpc"].is_null();
+        let is_answer = |answer: &&Value| answer["status"] != "queued" && !says_nothing(answer) && !is_refusal(answer);
+        let answer = row.response_body.as_ref().filter(is_answer);
         if row.method.as_deref() != Some("message/send") || is_busy || (answer.is_some() && row.status != "error") {
             return None;
         }

@@ -425,6 +425,21 @@ fn every_form_of_row_is_told_apart() {
         ("a2a_send", note("a2a_send", "message/send"), OTHER_TYPE),
         ("memory_write_global", note("memory_write_global", ""), OTHER_TYPE),
         ("unknown type", with(from_peer(json!(null)), "activity_type", json!("hologram_receive")), OTHER_TYPE),
+        // A push out of the platform's queue that failed leaves the status as it was.
+        (
+            "refused out of the queue",
+            with(message(UUID, canvas_user(), json!(null)), "response_body", json!({"error": "the agent is busy"})),
+            "user, answer: hello",
+        ),
+        (
+            "failed out of the queue, by JSON-RPC",
+            with(
+                message(UUID, canvas_user(), json!(null)),
+                "response_body",
+                json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603}}),
+            ),
+            ANSWERED,
+        ),
         // April: only what failed is a message.
         ("April, failed", of_april("activity epsilon after the queue", "ef840631"), "user, answer: closed person"),
         ("April, refused", of_april("activity beta push rows", "bc443051"), "peer, answer: mode busy-503"),
