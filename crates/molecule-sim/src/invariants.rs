@@ -5,6 +5,7 @@ mod admitted;
 mod alive;
 mod answered;
 mod attempts;
+mod both_ways;
 mod budget;
 mod calls;
 mod credentials;
@@ -222,6 +223,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(senders::SendersAreProven::default()),
         Box::new(tasks::TasksAreToldTruly::default()),
         Box::new(files::FilesAreStoredWhole),
+        Box::new(both_ways::NothingIsLostBetween::default()),
     ]
 }
 

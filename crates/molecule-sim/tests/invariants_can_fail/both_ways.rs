@@ -66,16 +66,16 @@ impl Saboteur for CriesAllClear {
     }
 }
 
-/// Checks with a message that the server does not know for a check.
-pub(super) struct ChecksWrongly;
+/// Registers to poll, whatever the loop wants.
+pub(super) struct NeverComesBack;
 
-impl Saboteur for ChecksWrongly {
+impl Saboteur for NeverComesBack {
     fn step(&mut self, _: &mut Cx<'_>, step: Step<Ending>) -> Verdict {
         match step {
-            Step::Start(id, Effect::Http(request, limits)) if request.uri().path().ends_with("/a2a") => {
+            Step::Start(id, Effect::Http(request, limits)) if request.uri().path() == "/registry/register" => {
                 let request = request.map(|body| {
-                    let body = String::from_utf8_lossy(&body).replace("molecule.reachability", "molecule.reachable");
-                    Bytes::from(body)
+                    let body = String::from_utf8_lossy(&body);
+                    Bytes::from(body.replace(r#""delivery_mode":"push""#, r#""delivery_mode":"poll""#))
                 });
                 Verdict::Pass(Step::Start(id, Effect::Http(request, limits)))
             }

@@ -373,7 +373,13 @@ fn polls_only_while_unreachable() {
     let name = "polls only while unreachable";
     breaks_auto(name, "no check has failed", of_the_loop(both_ways::MishearsChecks::default));
     breaks_auto(name, "nothing has shown it", of_the_loop(both_ways::CriesAllClear::default));
-    breaks_auto(name, "the platform reaches the server", of_the_loop(|| both_ways::ChecksWrongly));
+    breaks_auto(name, "the platform reaches the server", of_all(|| both_ways::NeverComesBack));
+}
+
+#[test]
+fn nothing_is_lost_between_push_and_feed() {
+    let name = "nothing is lost between push and feed";
+    breaks_auto(name, "was never offered", of_the_loop(forgetful::OverlooksTheFirst::default));
 }
 
 #[test]
