@@ -24,6 +24,13 @@ impl World<'_> {
             agent.poison = (0, false);
             agent.handler = Handler::default();
         }
+        // A crash may wait for the end of an effect that lasts until the stop, such as a stream.
+        let running: Vec<usize> = self.agents.iter().filter_map(|agent| agent.process).collect();
+        for number in running {
+            if let Some(process) = self.process_mut(number) {
+                process.fatal = None;
+            }
+        }
         self.see_all(|_| TraceEvent::Finale);
         for agent in 0..self.agents.len() {
             if !matches!(self.agents[agent].program, Program::Finished(_)) {
