@@ -33,7 +33,7 @@ fn an_answer_without_an_id_is_for_the_oldest_message_of_its_sender_that_was_show
     // Without a message it is one of its own.
     assert_eq!(client.call("reply_to_workspace", json!({ "text": "by the way" })).json(), json!({ "status": "sent" }));
     assert_eq!(client.end().0, 0);
-    assert_eq!(world.said(), ["by the way", "answer two", "answer one"], "the newest first");
+    assert_eq!(world.said(), ["answer one", "answer two", "by the way"]);
     let requests = world.server.requests();
     let to_peer = requests.iter().filter(|request| String::from_utf8_lossy(&request.body).contains("to the peer"));
     assert_eq!(to_peer.count(), 1);
