@@ -201,7 +201,9 @@ impl ServerOptions {
     }
 
     /// Sets whether the sender of a pushed message is looked up in the agent's own feed; yes by default. Without it every
-    /// sender is [`Unknown`](crate::Sender::Unknown) that is neither a direct peer nor told by a marker of the platform.
+    /// sender is [`Unknown`](crate::Sender::Unknown) that is neither a direct peer nor told by a marker of the platform. Then
+    /// a peer's message that the inbox handled before a restart is handled once more if it is pushed after that: the
+    /// journal knows it by its sender.
     pub fn look_up_senders(mut self, look_up: bool) -> Self {
         self.look_up_senders = look_up;
         self

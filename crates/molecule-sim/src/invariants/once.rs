@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use molecule_core::Sender;
 use molecule_core::effect::{EffectId, FaultKind, HostOp, Sent, Slot};
 
 use super::{Invariant, KnownSecrets, is_dead};
@@ -40,7 +41,8 @@ impl Invariant for HandledOnce {
 
     fn sentence(&self) -> &'static str {
         "the handler of an agent with a server of its own runs once for a message, however often it comes and whether it is pushed, \
-         polled or both, unless the process died in it or before its end was stored, or a disk hides what is stored"
+         polled or both, unless the process died in it or before its end was stored, or a disk hides what is stored, or the inbox of \
+         an earlier process had it and this one's server asks for no senders"
     }
 
     fn see(&mut self, sight: &Sight<'_>, _: &KnownSecrets) -> Result<(), String> {
@@ -56,8 +58,16 @@ impl Invariant for HandledOnce {
                 if self.running.iter().any(|((of, _), running)| *of == process && *running == named) {
                     return Err(format!("two handlers of one process have message {name}"));
                 }
+                // The inbox's journal knows a message by its sender.
+                let is_untold = |run: &Run| {
+                    run.process != process
+                        && run.slot == Slot::Inbox
+                        && sight.who.kind == JobKind::Serve
+                        && *message.sender() == Sender::Unknown
+                };
                 if let Some(run) = self.ended.get(&named)
                     && (run.process == process || run.is_saved)
+                    && !is_untold(run)
                 {
                     return Err(format!("message {name} was handled, and is handled again"));
                 }
