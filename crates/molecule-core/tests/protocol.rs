@@ -226,10 +226,13 @@ impl Check for EndsWhenCancelled {
                         assert!(fed <= most, "{name}: goes on after it was cancelled:\n{}", agent.take_trace());
                     }
                     Next::Done => {}
+                    // In the first second of a process a notice waits until its row can be told from those before it.
+                    Next::Wake if name == DRAINS && agent.now.mono <= at + secs(1) => {}
                     next => panic!("{name}: waits after it was cancelled: {next:?}"),
                 }
             }
-            assert_eq!(agent.now.mono, at, "{name}: cancelled, it waited for something else than an outcome");
+            let is_in_time = agent.now.mono == at || (name == DRAINS && agent.now.mono <= at + secs(1));
+            assert!(is_in_time, "{name}: cancelled, it waited for something else than an outcome");
             let sent = &platform.seen[requests..];
             let is_of_drain = |seen: &Seen| name == DRAINS && (seen.is(HEARTBEAT) || seen.is(NOTIFY));
             assert!(
