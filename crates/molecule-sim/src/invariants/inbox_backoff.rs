@@ -111,7 +111,12 @@ impl InboxBackoff {
             wait.refused = Some((ask.bearer.clone(), now, asked(landing)));
             return;
         }
-        let is_gone = asks == Asks::Read && matches!(status, Some(404 | 410));
+        // A stranger's 404 says nothing of the row.
+        let is_strange = matches!(
+            ask.gust,
+            Some(Gust::Page { .. } | Gust::LongPage { .. } | Gust::Framework { .. } | Gust::Gateway { .. })
+        );
+        let is_gone = asks == Asks::Read && matches!(status, Some(404 | 410)) && !is_strange;
         let is_too_large = landing.fault.is_some_and(|(_, kind)| kind == FaultKind::TooLarge)
             && status.is_none_or(|status| status < 300)
             && matches!(asks, Asks::Read | Asks::Look);
