@@ -4,9 +4,11 @@
 use std::io::ErrorKind::ReadOnlyFilesystem;
 use std::sync::Arc;
 
+use http::StatusCode;
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane};
 use molecule_e2e::host::{Slot, Storage, Store, StoreError, Stored};
 use molecule_e2e::{route, scenario};
+use molecule_platform::serve::Seen;
 
 use crate::assert_told;
 
@@ -80,10 +82,15 @@ scenario!(an_inbox_in_memory_says_at_its_start_what_it_will_forget, [April, Curr
     let (id, token) = world.workspace();
     let agent = world.setup(&id).storage(Storage::Memory).token(&token).build().unwrap();
     let is_told = |event: &Event| matches!(event, Event::Warning(said) if said.contains("each start of the agent"));
-    for _ in 0..2 {
+    for turn in 1..=2 {
         let running = agent.start_with(|_| Ok(None));
         agent.events().wait_for("the warning", is_told);
-        agent.events().wait_for("Online", |event| *event == Event::Online);
+        agent.events().wait_for_count("Online", turn, |event| *event == Event::Online);
+        // April lets a register end a pause, so the pause below has to come after this turn's register.
+        world.wait_for_requests("this turn's register", |requests| {
+            let ok = |seen: &&Seen| seen.path.ends_with(route::REGISTER) && seen.status == Some(StatusCode::OK);
+            requests.iter().filter(ok).count() >= turn
+        });
         world.wait_for_more(route::FEED, 2);
         // A stop is a latch of the agent, but a pause is none.
         world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();
