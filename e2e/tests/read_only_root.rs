@@ -4,11 +4,9 @@
 use std::io::ErrorKind::ReadOnlyFilesystem;
 use std::sync::Arc;
 
-use http::StatusCode;
 use molecule_e2e::core::{Ended, ErrorKind, Event, Lane};
 use molecule_e2e::host::{Slot, Storage, Store, StoreError, Stored};
 use molecule_e2e::{route, scenario};
-use molecule_platform::serve::Seen;
 
 use crate::assert_told;
 
@@ -77,7 +75,8 @@ scenario!(a_loop_runs_on_a_root_that_can_only_be_read, [April, Current], |stage|
     assert_eq!(world.count(route::REGISTER), registers);
 });
 
-scenario!(an_inbox_in_memory_says_at_its_start_what_it_will_forget, [April, Current], |stage| {
+// Not on April's server, where a register that is under way ends a pause, and with it this test's way to end a loop.
+scenario!(an_inbox_in_memory_says_at_its_start_what_it_will_forget, [Current], |stage| {
     let world = stage.world_with(|config| config.provisioner = true);
     let (id, token) = world.workspace();
     let agent = world.setup(&id).storage(Storage::Memory).token(&token).build().unwrap();
@@ -86,11 +85,6 @@ scenario!(an_inbox_in_memory_says_at_its_start_what_it_will_forget, [April, Curr
         let running = agent.start_with(|_| Ok(None));
         agent.events().wait_for("the warning", is_told);
         agent.events().wait_for_count("Online", turn, |event| *event == Event::Online);
-        // April lets a register end a pause, so the pause below has to come after this turn's register.
-        world.wait_for_requests("this turn's register", |requests| {
-            let ok = |seen: &&Seen| seen.path.ends_with(route::REGISTER) && seen.status == Some(StatusCode::OK);
-            requests.iter().filter(ok).count() >= turn
-        });
         world.wait_for_more(route::FEED, 2);
         // A stop is a latch of the agent, but a pause is none.
         world.platform(|platform, now| platform.pause(now, &id, false)).unwrap();
