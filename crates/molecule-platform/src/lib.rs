@@ -199,6 +199,7 @@ mod workspace;
 pub use answer::{Answer, DispatchId, Ticket, Turn};
 pub use config::{Config, Resolver};
 pub use dispatch::DispatchFault;
+pub use inspect::{Queued, Uploaded};
 pub use outside::{ChannelMessage, Webhook};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use molecule_proto::{AcceptedAnswer, AcceptedMode, Dialect, Now, RateLimit, Time};
+use molecule_proto::{AcceptedAnswer, AcceptedMode, Dialect, Now, RateLimit, Time, WorkspaceId};
 
 use crate::a2a::forward::Forward;
 use crate::a2a::outcome::Landing;
 use crate::a2a::queue::Queue;
-use crate::a2a::{Delivery, Purpose, SenderClass};
+use crate::a2a::{Delivery, Envelope, Purpose, SenderClass};
 use crate::answer::{DispatchId, Ticket, Turn};
 use crate::delegation::Delegations;
 use crate::dispatch::DispatchFault;
@@ -66,6 +66,12 @@ impl Mail {
         let id = DispatchId(self.counter);
         self.turns.push_back(Turn::Dispatch(id, request));
         id
+    }
+
+    /// The messages with which an agent is being called.
+    pub(crate) fn calls_to(&self, target: &WorkspaceId) -> impl Iterator<Item = &Envelope> {
+        let flights = self.flights.values().map(|flight| &flight.delivery);
+        flights.filter(move |delivery| delivery.target == *target).map(|delivery| &delivery.envelope)
     }
 
     /// Adds an instruction for the driver.

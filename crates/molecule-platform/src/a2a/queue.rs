@@ -16,6 +16,7 @@ use molecule_proto::{
 
 use crate::a2a::deliver::{UNREACHABLE, with_retry_after};
 use crate::a2a::{Delivery, Envelope, Purpose, Sender, SenderClass};
+use crate::inspect::Queued;
 use crate::platform::Platform;
 use crate::reply::{self, Refusal, Response};
 
@@ -81,6 +82,19 @@ impl Queue {
             entry.waits_for(target) && entry.not_before <= now && alive
         });
         due.min_by_key(|entry| (-entry.item.priority, entry.place)).map(|entry| entry.item.queue_id.clone())
+    }
+
+    /// The items of an agent, oldest first.
+    pub(crate) fn of(&self, target: &WorkspaceId) -> Vec<Queued<'_>> {
+        let mut entries: Vec<&Entry> =
+            self.entries.values().filter(|entry| entry.item.workspace_id == *target).collect();
+        entries.sort_by_key(|entry| entry.place);
+        let shown = entries.into_iter().map(|entry| Queued {
+            item: &entry.item,
+            message_id: entry.envelope.message_id(),
+            source: entry.sender.source.as_ref(),
+        });
+        shown.collect()
     }
 
     /// An item, and the sender of its message.
