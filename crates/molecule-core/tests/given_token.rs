@@ -116,6 +116,28 @@ fn a_loop_stores_a_given_token_when_the_store_can_take_it() {
     assert_eq!(platform.count(REGISTER), 1, "no register was needed");
 }
 
+/// The store could not be read before the register, so the token that is found in it afterwards may be newer: it is tried,
+/// and replaced once it was refused.
+#[test]
+fn a_given_token_replaces_one_that_was_found_after_the_register_and_refused() {
+    let mut agent = given();
+    agent.store.token = Some(secret("stale"));
+    agent.store.fail("Prepare");
+    agent.store.fail("Load");
+    let mut platform = Platform::current();
+    let mut looped = Driven::new(Run::new());
+    let mut held = |seen: &Seen| if seen.is(REGISTER) { Reply::Never } else { platform.serve(seen) };
+    looped.drive_for(&mut agent, secs(1), &mut held);
+    agent.store.mend();
+    let sent = *looped.in_flight.keys().next().expect("the register is under way");
+    looped.perform(&mut agent, sent, &mut |seen| platform.serve(seen));
+    looped.drive_for(&mut agent, secs(120), &mut |seen| platform.serve(seen));
+    let changes = looped.events.iter().filter(|event| **event == Event::TokenChanged).count();
+    assert_eq!(changes, 2, "it tries the token that it found, and goes back: {:?}", looped.events);
+    assert_eq!(agent.store.token, Some(secret("first")));
+    assert_eq!(looped.events.iter().filter(|event| **event == Event::TokenStored).count(), 1);
+}
+
 #[test]
 fn what_the_store_held_and_is_no_token_is_kept_aside() {
     let mut agent = given();

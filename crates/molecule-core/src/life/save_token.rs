@@ -101,6 +101,9 @@ impl SaveToken {
             // current one again, and a later save replaces the stored one.
             Some(stored) if cx.session.store_before.as_ref() != Some(&Some(stored.clone())) => {
                 cx.session.store_before = Some(Some(stored.clone()));
+                if self.origin == Origin::Given {
+                    cx.session.set_persistence(&token, Persistence::Accepted);
+                }
                 if cx.session.bearer() == Some(&token) && cx.session.replace_refused(Some(stored)) {
                     self.events.push_back(Event::TokenChanged);
                 }

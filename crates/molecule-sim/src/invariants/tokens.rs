@@ -26,6 +26,11 @@ pub(crate) struct NoTokenIsLost {
     warned: BTreeSet<usize>,
     /// By process: the owner's token, after a successful register with it.
     accepted: BTreeMap<usize, String>,
+    /// Processes that found another token in the store since the last answer to a register: it may be newer, and is tried
+    /// before it is replaced.
+    found: BTreeSet<usize>,
+    /// By process: since when the owner's token, which a register accepted, is used again while the store holds another one.
+    is_back: BTreeMap<usize, Time>,
     /// Processes that were stopped at once, and need not finish anything.
     hurried: BTreeSet<usize>,
     /// By agent: the time since which the disk has its present condition.
@@ -36,6 +41,9 @@ pub(crate) struct NoTokenIsLost {
 
 /// The longest that the host operations before a register take.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// The longest time until a loop tries again to store its token: 300 s, and some for a slow network.
+const SAVES_AGAIN: Duration = Duration::from_secs(400);
 
 impl Invariant for NoTokenIsLost {
     fn name(&self) -> &'static str {
@@ -68,6 +76,10 @@ impl Invariant for NoTokenIsLost {
             TraceEvent::Told(Event::Warning(text)) if text.contains("could not be stored") => {
                 self.untold.remove(&who);
                 says_how(text)
+            }
+            TraceEvent::Told(Event::TokenChanged) => {
+                self.found.insert(who.process);
+                Ok(())
             }
             TraceEvent::Told(Event::Registered { minted: false, .. }) => self.registered(sight),
             TraceEvent::Ended(ending) => {
@@ -159,6 +171,7 @@ impl NoTokenIsLost {
             (Some(_) | None, _) => {}
         }
         self.answered(sight, landing);
+        self.comes_back(sight, landing)?;
         let Some((who, token)) = self.storing.remove(&(process, landing.id)) else { return Ok(()) };
         if landing.fault.is_none() {
             self.unsaved.remove(&process);
@@ -180,6 +193,7 @@ impl NoTokenIsLost {
     /// Records whether a register succeeded with the owner's token.
     fn answered(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord) {
         let Some(ask) = landing.ask.as_ref().filter(|ask| ask.route == Some(Route::Register)) else { return };
+        self.found.remove(&sight.who.process);
         if !landing.is_good() {
             return;
         }
@@ -190,6 +204,30 @@ impl NoTokenIsLost {
         };
     }
 
+    /// Checks that the owner's token is stored some time after the one that was found in the store was refused.
+    fn comes_back(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord) -> Result<(), String> {
+        let process = sight.who.process;
+        let agent = &sight.facts.agents[sight.who.agent];
+        let Some(bearer) = landing.ask.as_ref().and_then(|ask| ask.bearer.as_ref()).filter(|_| landing.is_good())
+        else {
+            return Ok(());
+        };
+        let is_accepted = self.accepted.get(&process) == Some(bearer);
+        let is_stored = agent.disk.content(Slot::Token, true).as_ref() == Some(bearer);
+        if !is_accepted || is_stored || agent.disk.mood() != Mood::Fine || self.warned.contains(&process) {
+            self.is_back.remove(&process);
+            return Ok(());
+        }
+        let since = *self.is_back.entry(process).or_insert(sight.at);
+        let disk_since = self.disk_since.get(&sight.who.agent).copied().unwrap_or_default();
+        if sight.at.since(since.max(disk_since)) > SAVES_AGAIN {
+            return Err(
+                "the owner's token is accepted and used, the disk works, and the token is not stored".to_owned()
+            );
+        }
+        Ok(())
+    }
+
     /// Checks that a register stored an unsaved token or the owner's token, if the disk works.
     fn registered(&self, sight: &Sight<'_>) -> Result<(), String> {
         let process = sight.who.process;
@@ -197,7 +235,7 @@ impl NoTokenIsLost {
         let agent = &sight.facts.agents[sight.who.agent];
         let looked = self.looked.get(&sight.who).copied().unwrap_or_default();
         let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| looked.since(*since) > MOMENT);
-        let worked = agent.disk.mood() == Mood::Fine && mended;
+        let worked = agent.disk.mood() == Mood::Fine && mended && !self.found.contains(&process);
         let live =
             molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token));
         let stored = agent.disk.content(Slot::Token, true).as_deref() == Some(token);
@@ -215,6 +253,8 @@ impl NoTokenIsLost {
         self.unsaved.remove(&process);
         self.accepted.remove(&process);
         self.warned.remove(&process);
+        self.found.remove(&process);
+        self.is_back.remove(&process);
         self.hurried.remove(&process);
     }
 }
