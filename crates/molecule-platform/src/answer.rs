@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use molecule_proto::Wake;
+use serde::{Deserialize, Serialize};
 
 /// The answer to a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
 pub enum Answer {
@@ -29,15 +30,17 @@ impl Answer {
 }
 
 /// The id of a request whose answer comes later or is a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Ticket(pub(crate) u64);
 
 /// The id of a call to an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct DispatchId(pub(crate) u64);
 
 /// An instruction of [`Platform::poll`](crate::Platform::poll) to its driver.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
 pub enum Turn {

@@ -20,9 +20,10 @@ const RETRY: Duration = Duration::from_secs(8);
 const SUMMARY: usize = 80;
 
 /// All delegations that the platform executes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Delegations(BTreeMap<DelegationId, Delegation>);
 
+#[derive(Clone)]
 pub(crate) struct Delegation {
     pub(crate) source: WorkspaceId,
     pub(crate) target: WorkspaceId,

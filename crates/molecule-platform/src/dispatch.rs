@@ -3,9 +3,13 @@
 use std::net::SocketAddr;
 
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::wire;
 
 /// Why a call to an agent brought no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DispatchFault {
     /// The host name in the URL has no address.
@@ -17,7 +21,7 @@ pub enum DispatchFault {
     /// The connection was closed before an answer came. The agent may have received the request.
     Closed,
     /// The body of the answer was cut off. The value is the answer's status.
-    Cut(StatusCode),
+    Cut(#[serde(with = "wire::status")] StatusCode),
     /// The agent's answer is not HTTP.
     Protocol,
 }

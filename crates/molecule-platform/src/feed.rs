@@ -10,7 +10,7 @@ use crate::json::holds_nul;
 use crate::platform::Platform;
 
 /// The rows of each workspace, in the order of the feed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Feed {
     rows: BTreeMap<WorkspaceId, Rows>,
     /// The row of each message on the current server, by the message id of its sender.
@@ -25,7 +25,7 @@ pub(crate) struct Feed {
 }
 
 /// The rows of one workspace.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rows {
     /// The rows by their time and number, which is the order in which both servers list them.
     listed: BTreeMap<Place, ActivityRow>,

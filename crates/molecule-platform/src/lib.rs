@@ -166,6 +166,7 @@
 
 mod a2a;
 mod access;
+mod act;
 mod answer;
 mod auth;
 mod config;
@@ -173,6 +174,7 @@ mod delegation;
 mod dispatch;
 mod feed;
 mod gate;
+mod input;
 mod inspect;
 mod json;
 mod multipart;
@@ -183,6 +185,7 @@ mod platform_turns;
 mod plugin;
 mod random;
 mod rate;
+mod record;
 mod reply;
 mod requests;
 mod router;
@@ -194,18 +197,22 @@ mod tokens;
 mod uploads;
 mod url_rules;
 mod urls;
+mod wire;
 mod workspace;
 
+pub use act::{Act, Acted};
 pub use answer::{Answer, DispatchId, Ticket, Turn};
 pub use config::{Config, Resolver};
 pub use dispatch::DispatchFault;
+pub use input::{Input, Step};
 pub use inspect::{Queued, Uploaded};
 pub use outside::{ChannelMessage, Webhook};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
+pub use record::{Digest, Recorded};
 pub use requests::RequestKind;
-pub use serve::{Server, serve};
+pub use serve::{Server, serve, serve_with};
 pub use streams::STREAM_ROOM;
 pub use tokens::TokenKind;
 

@@ -1,6 +1,7 @@
 //! Messages as acts of the owner: a person's, another agent's, a channel's and a webhook's (contract section 12.6).
 
 use molecule_proto::{Dialect, Message, Now, WorkspaceId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::a2a::{Delivery, Envelope, Purpose, Sender, SenderClass};
@@ -13,7 +14,7 @@ use crate::platform::Platform;
 /// let message = ChannelMessage::new("telegram", "42", "hello").chat("111").user("9", "joe");
 /// # let _ = message;
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChannelMessage {
     kind: String,
     id: String,
@@ -83,7 +84,7 @@ impl ChannelMessage {
 }
 
 /// An event that comes through GitHub's webhook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Webhook {
     text: String,
     metadata: Map<String, Value>,

@@ -37,6 +37,7 @@ const MADE_UP_LIFETIME: Duration = Duration::from_secs(300);
 /// Requests come in through [`handle`](Self::handle). Every call also passes the current time; if nothing else happens,
 /// [`poll`](Self::poll) does. `poll` also returns the calls that the driver makes to agents, and their outcomes go to
 /// [`dispatched`](Self::dispatched). The owner's acts have methods of their own, so that tests need no administrator.
+#[derive(Clone)]
 pub struct Platform {
     pub(crate) config: Config,
     pub(crate) random: Random,

@@ -5,6 +5,7 @@ mod archive;
 mod integrity;
 mod manifest;
 mod registry;
+mod serial;
 mod source;
 mod tree;
 mod yaml;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use molecule_proto::{ActivityId, DelegationId, InboundSecret, QueueId, Token, TokenId, WorkspaceId};
 
 /// The platform's only source of randomness.
+#[derive(Clone)]
 pub(crate) struct Random(fastrand::Rng);
 
 impl Random {

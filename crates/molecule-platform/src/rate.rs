@@ -21,19 +21,21 @@ const ORG_TOKENS: u32 = 10;
 const MOST_WINDOWS: usize = 1024;
 
 /// The key by which requests share a window.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Bucket {
     Organisation(Vec<u8>),
     Bearer(String),
     Address(Option<IpAddr>),
 }
 
+#[derive(Clone)]
 struct Window {
     ends: Time,
     used: u32,
 }
 
 /// Counts the requests of each bucket.
+#[derive(Clone)]
 pub(crate) struct Limiter {
     /// Whether the bucket is always chosen by the address.
     by_address: bool,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use molecule_proto::{Dialect, Now, UnixTime, WorkspaceId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::a2a::SenderClass;
@@ -15,7 +15,8 @@ use crate::platform_turns::{NUDGE, PlatformTurn};
 const MOST_LISTED: usize = 50;
 
 /// The kind of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequestKind {
     /// A task, which ends `done` or `rejected`.
@@ -82,6 +83,7 @@ impl Party {
 }
 
 /// A new request.
+#[derive(Clone)]
 pub(crate) struct NewRequest {
     pub(crate) kind: RequestKind,
     pub(crate) requester: Party,
@@ -92,6 +94,7 @@ pub(crate) struct NewRequest {
 }
 
 /// A request, and the messages in its thread.
+#[derive(Clone)]
 pub(crate) struct Request {
     id: String,
     place: u64,
@@ -104,7 +107,7 @@ pub(crate) struct Request {
     messages: Vec<ThreadMessage>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct ThreadMessage {
     id: String,
     request_id: String,
@@ -150,7 +153,7 @@ impl Request {
 }
 
 /// All requests.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Requests {
     by_id: BTreeMap<String, Request>,
 }

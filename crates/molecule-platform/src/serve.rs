@@ -6,9 +6,12 @@
 //! ([`Server::wait_for`]), and delay or drop answers ([`Server::inject`]). The server calls agents on loopback
 //! addresses only, over plain HTTP.
 
+mod body;
 mod call;
 mod connection;
 mod events;
+mod front;
+mod handle;
 mod log;
 mod plugins;
 mod pool;
@@ -22,13 +25,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
 
 use bytes::Bytes;
-use molecule_proto::{Now, Time, UnixTime};
+use molecule_proto::{Now, Time, UnixTime, Wake};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use crate::act::{Act, Acted};
 use crate::answer::{DispatchId, Ticket, Turn};
+use crate::input::{Input, Step};
 use crate::platform::Platform;
 use crate::reply::Response;
+pub use front::{Admission, Conditions, Deciding, Decision, Fate, Front};
+pub use handle::Handle;
 use log::Log;
 pub use log::Seen;
 pub use plugins::load_plugins;
@@ -55,15 +62,33 @@ pub use rule::{Action, Rule, RuleId};
 pub fn serve(platform: impl Into<Platform>, address: impl ToSocketAddrs) -> io::Result<Server> {
     let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
     if !addresses.iter().all(|address| address.ip().is_loopback()) {
-        let message = "the platform model is served on loopback addresses alone, such as 127.0.0.1:0";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_LOOPBACK));
     }
-    let listener = TcpListener::bind(addresses.as_slice())?;
+    start(platform.into(), TcpListener::bind(addresses.as_slice())?, None)
+}
+
+/// Serves a platform on a listener that is already bound, behind a [`Front`].
+///
+/// The platform's whole history is the sequence of inputs that the front hears of, unless [`Server::with`] changes it.
+/// The server stores no requests then, and [`Server::requests`] is empty.
+///
+/// # Errors
+/// Those of [`serve`].
+pub fn serve_with(platform: impl Into<Platform>, listener: TcpListener, front: Arc<dyn Front>) -> io::Result<Server> {
+    if !listener.local_addr()?.ip().is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_LOOPBACK));
+    }
+    start(platform.into(), listener, Some(front))
+}
+
+const NOT_LOOPBACK: &str = "the platform model is served on loopback addresses alone, such as 127.0.0.1:0";
+
+fn start(platform: Platform, listener: TcpListener, front: Option<Arc<dyn Front>>) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let shared = Arc::new(Shared::new(platform.into()));
-    let (stop, stopped) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let shared = Arc::new(Shared::new(platform, front, runtime.handle().clone()));
+    let (stop, stopped) = oneshot::channel();
     let thread = {
         let shared = Arc::clone(&shared);
         std::thread::Builder::new().name("molecule-platform".to_owned()).spawn(move || {
@@ -97,12 +122,20 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Inspects or changes the platform between two requests.
+    /// Inspects or changes the platform between two requests. A [`Front`] does not hear of it.
     pub fn with<T>(&self, act: impl FnOnce(&mut Platform, Now) -> T) -> T {
+        let mut state = self.shared.lock();
         let now = self.shared.now();
-        let result = act(&mut self.shared.lock().platform, now);
+        let result = act(&mut state.platform, now);
+        state.changed = true;
+        drop(state);
         self.shared.changed();
         result
+    }
+
+    /// A handle that acts on the platform and does not keep the server running.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
     }
 
     /// The requests received so far, oldest first. At least the last 4096 are stored.
@@ -186,10 +219,19 @@ struct Shared {
     /// The idle connections to agents.
     pool: Arc<Pool>,
     start: Instant,
+    front: Option<Arc<dyn Front>>,
+    /// Where calls to agents run.
+    runtime: tokio::runtime::Handle,
 }
 
 struct State {
     platform: Platform,
+    /// The next time at which time alone changes the platform, as of the last step.
+    wake: Option<Wake>,
+    /// Whether the platform was changed without a step.
+    changed: bool,
+    /// The calls to agents that are in flight.
+    calls: BTreeMap<DispatchId, AbortHandle>,
     rules: Rules,
     log: Log,
     /// The requests whose answer depends on a call to an agent.
@@ -199,19 +241,94 @@ struct State {
 }
 
 impl Shared {
-    fn new(platform: Platform) -> Self {
-        let (rules, log) = (Rules::default(), Log::default());
+    fn new(platform: Platform, front: Option<Arc<dyn Front>>, runtime: tokio::runtime::Handle) -> Self {
         let pool = Arc::new(Pool::new(platform.idle_connection_timeout()));
-        let state = State { platform, rules, log, waiting: BTreeMap::new(), streams: BTreeMap::new() };
+        let state = State {
+            platform,
+            wake: None,
+            changed: true,
+            calls: BTreeMap::new(),
+            rules: Rules::default(),
+            log: Log::default(),
+            waiting: BTreeMap::new(),
+            streams: BTreeMap::new(),
+        };
         let (state, change, timer) = (Mutex::new(state), Condvar::new(), Notify::new());
-        Self { state, change, timer, released: watch::Sender::new(()), pool, start: Instant::now() }
+        let (released, start) = (watch::Sender::new(()), Instant::now());
+        Self { state, change, timer, released, pool, start, front, runtime }
     }
 
     fn now(&self) -> Now {
+        if let Some(front) = &self.front {
+            return front.now();
+        }
         let mono = Time::ZERO + self.start.elapsed();
         // A calendar before 1970 reads as 1970.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono, unix: UnixTime::default() + unix }
+    }
+
+    /// Applies an input and executes its turns. Returns the outcome of an act.
+    fn run(self: &Arc<Self>, input: Input) -> Option<Acted> {
+        let mut state = self.lock();
+        let step = self.step(&mut state, input);
+        self.execute(&mut state, &step.turns);
+        drop(state);
+        self.changed();
+        step.acted
+    }
+
+    /// Applies an input. Its turns are still to be executed, under the same lock.
+    fn step(&self, state: &mut State, input: Input) -> Step {
+        // The time is read under the lock, so that times never go backwards from one input to the next.
+        let now = self.now();
+        let step = match &self.front {
+            None => state.platform.step(now, input),
+            Some(front) => {
+                let step = state.platform.step(now, input.clone());
+                front.stepped(now, &input, &step);
+                step
+            }
+        };
+        state.wake = step.wake;
+        state.changed = false;
+        step
+    }
+
+    fn execute(self: &Arc<Self>, state: &mut State, turns: &[Turn]) {
+        for turn in turns {
+            match turn {
+                Turn::Dispatch(id, request) => {
+                    let task = self.runtime.spawn(dispatch(Arc::clone(self), *id, request.clone()));
+                    state.calls.insert(*id, task.abort_handle());
+                }
+                Turn::Cancel(id) => {
+                    if let Some(call) = state.calls.remove(id) {
+                        call.abort();
+                    }
+                }
+                Turn::Answer(ticket, response) => {
+                    if let Some(waiting) = state.waiting.remove(ticket) {
+                        // The client may have closed its connection.
+                        let _ = waiting.send(response.clone());
+                    }
+                }
+                Turn::Chunk(ticket, event) => {
+                    if let Some(stream) = state.streams.get(ticket) {
+                        // A client that does not read loses the event, as on the real servers.
+                        let _ = stream.try_send(event.clone());
+                    }
+                }
+                // A step ends where the platform is idle.
+                Turn::Idle(_) => {}
+            }
+        }
+    }
+
+    /// Sets the database's state for one request, if it is to be unreachable for it alone.
+    fn set_database_down(self: &Arc<Self>, state: &mut State, down: bool) {
+        let step = self.step(state, Input::Act(Act::SetDatabaseDown { down }));
+        self.execute(state, &step.turns);
     }
 
     /// Ignores a poisoned lock: a test that panicked inside `with` must not stop the server.
@@ -232,45 +349,25 @@ impl Shared {
     }
 }
 
-/// Polls the platform and executes its instructions, for as long as the server runs.
+/// Steps the platform when its wake is due or somebody changed it, for as long as the server runs.
 async fn turn(shared: Arc<Shared>) {
-    let mut calls: BTreeMap<DispatchId, AbortHandle> = BTreeMap::new();
     loop {
-        let now = shared.now();
-        let turn = shared.lock().platform.poll(now);
-        match turn {
-            Turn::Dispatch(id, request) => {
-                calls.retain(|_, call| !call.is_finished());
-                let task = tokio::spawn(dispatch(Arc::clone(&shared), id, request));
-                calls.insert(id, task.abort_handle());
-            }
-            Turn::Cancel(id) => {
-                if let Some(call) = calls.remove(&id) {
-                    call.abort();
-                }
-            }
-            Turn::Answer(ticket, response) => {
-                if let Some(waiting) = shared.lock().waiting.remove(&ticket) {
-                    // The client may have closed its connection.
-                    let _ = waiting.send(response);
-                }
-            }
-            Turn::Chunk(ticket, event) => {
-                if let Some(stream) = shared.lock().streams.get(&ticket) {
-                    // A client that does not read loses the event, as on the real servers.
-                    let _ = stream.try_send(event);
-                }
-            }
-            Turn::Idle(wake) => {
+        let (now, wake) = {
+            let mut state = shared.lock();
+            let now = shared.now();
+            if state.changed || state.wake.is_some_and(|wake| wake.at <= now.mono) {
+                let step = shared.step(&mut state, Input::Wake);
+                shared.execute(&mut state, &step.turns);
                 shared.change.notify_all();
-                match wake {
-                    Some(wake) => {
-                        // It waits for the wake, or for a change that may move the wake forward.
-                        let _ = tokio::time::timeout(wake.at.since(now.mono), shared.timer.notified()).await;
-                    }
-                    None => shared.timer.notified().await,
-                }
             }
+            (now, state.wake)
+        };
+        match wake {
+            Some(wake) => {
+                // It waits for the wake, or for a change that may move the wake forward.
+                let _ = tokio::time::timeout(wake.at.since(now.mono), shared.timer.notified()).await;
+            }
+            None => shared.timer.notified().await,
         }
     }
 }
@@ -278,9 +375,8 @@ async fn turn(shared: Arc<Shared>) {
 /// Calls an agent, and passes the outcome to the platform.
 async fn dispatch(shared: Arc<Shared>, id: DispatchId, request: http::Request<Bytes>) {
     let most = shared.lock().platform.most_reply();
-    let head = |status| shared.lock().platform.dispatch_head(id, status);
+    let head = |status| drop(shared.run(Input::DispatchHead { id, status }));
     let outcome = call::call(&shared.pool, request, most, head).await;
-    let now = shared.now();
-    shared.lock().platform.dispatched(now, id, outcome);
-    shared.changed();
+    shared.lock().calls.remove(&id);
+    shared.run(Input::Dispatched { id, outcome });
 }

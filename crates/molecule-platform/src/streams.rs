@@ -27,7 +27,7 @@ pub const STREAM_ROOM: usize = 64;
 const PING: &str = ": ping\n\n";
 
 /// The open streams.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Streams {
     workspaces: BTreeMap<Ticket, WorkspaceId>,
     tickets: BTreeMap<WorkspaceId, BTreeSet<Ticket>>,
@@ -91,6 +91,11 @@ impl Platform {
     /// The number of open event streams of a workspace.
     pub fn open_streams(&self, id: &WorkspaceId) -> usize {
         self.streams.tickets.get(id).map_or(0, BTreeSet::len)
+    }
+
+    /// The open event streams of all workspaces.
+    pub fn streams(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.streams.workspaces.keys().copied()
     }
 
     /// Makes the event streams silent, or lets them speak again. A silent stream stays open and loses every event, like

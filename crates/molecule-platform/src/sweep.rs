@@ -13,12 +13,14 @@ use crate::workspace::Workspace;
 pub(crate) const LIVENESS: Duration = Duration::from_secs(180);
 
 /// The sweeps, at fixed intervals from the first time that the platform sees.
+#[derive(Clone)]
 pub(crate) struct Sweeps {
     silence: Option<Silence>,
     unborn: Option<Unborn>,
 }
 
 /// The sweep for external agents that were online and are silent.
+#[derive(Clone)]
 struct Silence {
     stale_after: Duration,
     becomes: WorkspaceStatus,
@@ -26,11 +28,13 @@ struct Silence {
 }
 
 /// The sweep for April's pre-registered workspaces for which no agent ever registered.
+#[derive(Clone)]
 struct Unborn {
     after: Duration,
     ticks: Ticks,
 }
 
+#[derive(Clone)]
 struct Ticks {
     period: Duration,
     next: Option<Time>,

@@ -2,11 +2,14 @@
 
 use molecule_proto::{Token, TokenId, TokenRow, UnixTime, WorkspaceId};
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::Random;
 
 /// The two kinds of tokens on the current server. April's server has one kind, and any live token makes it require a
 /// bearer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenKind {
     /// Minted by register, creation and rotation. While one is live, register and heartbeat require a bearer.
@@ -16,6 +19,7 @@ pub enum TokenKind {
 }
 
 /// A live token. A revoked one is removed, so that it cannot be distinguished from an unknown one.
+#[derive(Clone)]
 struct Row {
     id: TokenId,
     workspace: WorkspaceId,
@@ -26,7 +30,7 @@ struct Row {
 }
 
 /// All live tokens, oldest first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tokens(Vec<Row>);
 
 impl Tokens {

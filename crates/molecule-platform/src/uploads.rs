@@ -17,10 +17,11 @@ const AFTER_ACK: Duration = Duration::from_secs(3600);
 const LONGEST_NAME: usize = 100;
 
 /// The files of all workspaces, by their ids.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Uploads(BTreeMap<String, Upload>);
 
 /// A file that waits for its agent.
+#[derive(Clone)]
 pub(crate) struct Upload {
     pub(crate) owner: WorkspaceId,
     pub(crate) name: String,

@@ -9,7 +9,7 @@ use molecule_proto::{Time, WorkspaceId};
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// The URLs that were registered in the last 5 minutes, whatever happened to the rows since.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Urls(BTreeMap<WorkspaceId, (String, Time)>);
 
 impl Urls {

@@ -13,6 +13,7 @@ use serde_json::Value;
 const FAILURE_WINDOW: Duration = Duration::from_secs(300);
 
 /// The row of a workspace.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     pub(crate) id: WorkspaceId,
     pub(crate) name: String,
@@ -56,6 +57,7 @@ pub(crate) struct Workspace {
 }
 
 /// The abilities that its owner grants a workspace (contract section 16.6).
+#[derive(Clone)]
 pub(crate) struct Abilities {
     pub(crate) broadcast: bool,
     pub(crate) talk_to_user: bool,
@@ -69,7 +71,7 @@ impl Default for Abilities {
 }
 
 /// The values of the last heartbeat.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reported {
     pub(crate) active_tasks: i64,
     pub(crate) error_rate: f64,
@@ -81,6 +83,7 @@ pub(crate) struct Reported {
     pub(crate) wedged: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct StoredSecret {
     pub(crate) value: String,
     pub(crate) created: UnixTime,
@@ -88,6 +91,7 @@ pub(crate) struct StoredSecret {
 }
 
 /// The values of a heartbeat that decide the status.
+#[derive(Clone)]
 pub(crate) struct Pulse {
     pub(crate) error_rate: f64,
     pub(crate) wedged: bool,

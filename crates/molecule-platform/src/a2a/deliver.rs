@@ -19,6 +19,7 @@ use crate::url_rules;
 const WAKING: u64 = 15;
 
 /// A message that is to be delivered to a workspace.
+#[derive(Clone)]
 pub(crate) struct Delivery {
     pub(crate) target: WorkspaceId,
     pub(crate) sender: Sender,

@@ -21,7 +21,7 @@ use crate::reply::{self, Response};
 const CEILING: Duration = Duration::from_secs(30 * 60);
 
 /// The calls in flight, the requests that wait for them, the queue and the delegations.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Mail {
     counter: u64,
     /// The requests that wait for an answer, each with the limit for its rate-limit headers.
@@ -35,6 +35,7 @@ pub(crate) struct Mail {
 }
 
 /// A call that is in flight.
+#[derive(Clone)]
 pub(super) struct Flight {
     pub(super) delivery: Delivery,
     pub(super) url: String,
@@ -114,6 +115,12 @@ impl Platform {
         if let Some(flight) = self.mail.flights.get_mut(&id) {
             flight.head = Some(status);
         }
+    }
+
+    /// The calls to agents that have no outcome yet. A driver that lost them, because its process ended, passes
+    /// [`DispatchFault::Closed`] for each.
+    pub fn calls_in_flight(&self) -> Vec<DispatchId> {
+        self.mail.flights.keys().chain(self.mail.forwards.keys()).copied().collect()
     }
 
     /// The longest body of an agent's answer that the platform accepts, in bytes. A driver needs to read at most one

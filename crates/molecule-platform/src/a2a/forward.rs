@@ -14,6 +14,7 @@ use crate::platform::Platform;
 use crate::reply::{self, Handled, Refusal, Response};
 
 /// A request that an agent is answering.
+#[derive(Clone)]
 pub(crate) struct Forward {
     ticket: Ticket,
     /// The time at which it is cut off. The server's own limit was never recorded; the model takes that of messages.

@@ -32,12 +32,13 @@ const SETTLING: Duration = Duration::from_secs(180);
 const BUSY: u64 = 30;
 
 /// The queued messages, and those that were delivered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<QueueId, Entry>,
     counter: u64,
 }
 
+#[derive(Clone)]
 struct Entry {
     item: QueueItem,
     /// Its position among the entries of the same priority.

@@ -14,7 +14,7 @@ use crate::platform::Platform;
 const MOST_BYTES: u64 = 100 << 20;
 
 /// The server's own folders by name, and the repositories that it can reach.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Plugins {
     local: BTreeMap<String, PluginTree>,
     elsewhere: BTreeMap<Source, PluginTree>,

@@ -63,9 +63,18 @@ impl PluginTree {
     /// Panics if no folder can have this name.
     #[track_caller]
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
-        assert!(is_component(&name), "no folder can be named {name:?}");
-        Self { name, entries: BTreeMap::new() }
+        match Self::named(name.into()) {
+            Ok(tree) => tree,
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+
+    /// Creates an empty folder of this name, or returns the reason why no folder can have it.
+    pub(crate) fn named(name: String) -> Result<Self, String> {
+        if !is_component(&name) {
+            return Err(format!("no folder can be named {name:?}"));
+        }
+        Ok(Self { name, entries: BTreeMap::new() })
     }
 
     /// The folder's name.

@@ -17,7 +17,7 @@ use crate::router;
 const MOST: usize = 50;
 
 /// A note of a workspace.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Note {
     id: String,
     writer: WorkspaceId,

@@ -1,13 +1,12 @@
 //! The connections of a server: it reads a request, applies the rules, asks the platform, and writes the answer.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,9 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::body::{Body, Closed, half, whole};
 use super::events::Events;
+use super::front::{Admission, Decision, Fate};
 use super::rule::{Action, RuleId};
 use crate::answer::Answer;
+use crate::input::Input;
 
 /// The pause after an error of the listener, such as too many open files.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
@@ -44,30 +46,23 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The body of an answer: whole, or a stream of events.
-type Body = Either<Full<Bytes>, Events>;
-
-/// The error of a connection that is closed on purpose: by a rule, or in the middle of an event stream.
-#[derive(Debug)]
-pub(super) struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed on purpose")
-    }
-}
-
-impl std::error::Error for Closed {}
-
 async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Response<Body>, Closed> {
     let (head, body) = request.into_parts();
-    let most = shared.lock().platform.most_body(head.uri.path());
+    let admission = shared.front.as_ref().map_or(Admission::Admit, |front| front.admit(&head, peer));
+    let most = match admission {
+        Admission::Admit => shared.lock().platform.most_body(head.uri.path()),
+        Admission::AtMost(most) => most,
+        Admission::Refuse(response) => return Ok(whole(response)),
+    };
     let body = match Limited::new(body, most).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Ok(whole(too_large(most))),
         Err(_) => return Err(Closed),
     };
     let request = Request::from_parts(head, body);
+    if let Some(front) = &shared.front {
+        return decided(front.decide(request, peer).await, peer, shared).await;
+    }
     let (number, rule) = {
         let now = shared.now();
         let mut state = shared.lock();
@@ -80,8 +75,26 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Arc<Share
     Ok(response)
 }
 
-fn whole(response: Response<Bytes>) -> Response<Body> {
-    response.map(|body| Either::Left(Full::new(body)))
+/// Does what the front decided.
+async fn decided(decision: Decision, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Response<Body>, Closed> {
+    match decision {
+        Decision::Answer(response) => Ok(whole(response)),
+        Decision::Stream(head, body) => Ok(head.map(|()| Body::Stream(body))),
+        Decision::Platform(request, conditions) => {
+            if !conditions.delay.is_zero() {
+                tokio::time::sleep(conditions.delay).await;
+            }
+            let begun = platform(request, peer, shared, conditions.database_down);
+            match conditions.fate {
+                Fate::Whole => begun.end().await,
+                Fate::Half => begun.end_halved().await,
+                Fate::Lost => {
+                    drop(begun);
+                    Err(Closed)
+                }
+            }
+        }
+    }
 }
 
 /// Applies the rule, or lets the platform answer.
@@ -91,7 +104,7 @@ async fn ruled(
     shared: &Arc<Shared>,
     rule: Option<(RuleId, Action)>,
 ) -> Result<Response<Body>, Closed> {
-    let begin = |request| platform(request, peer, shared);
+    let begin = |request| platform(request, peer, shared, false);
     match rule {
         None => begin(request).end().await,
         Some((id, Action::Stall)) => {
@@ -122,41 +135,57 @@ async fn ruled(
 }
 
 /// A request that the platform has received.
-enum Begun {
+pub(super) enum Begun {
     Answered(Response<Bytes>),
     Waiting(oneshot::Receiver<Response<Bytes>>),
     Streaming(Response<Events>),
 }
 
 impl Begun {
+    /// An event stream is not halved: it has no length.
+    async fn end_halved(self) -> Result<Response<Body>, Closed> {
+        match self {
+            Self::Answered(response) => Ok(half(response)),
+            Self::Waiting(answer) => answer.await.map(half).map_err(|_| Closed),
+            Self::Streaming(response) => Ok(response.map(Body::Events)),
+        }
+    }
+
     async fn end(self) -> Result<Response<Body>, Closed> {
         match self {
             Self::Answered(response) => Ok(whole(response)),
             // The sender is dropped without an answer only when the server stops.
             Self::Waiting(answer) => answer.await.map(whole).map_err(|_| Closed),
-            Self::Streaming(response) => Ok(response.map(Either::Right)),
+            Self::Streaming(response) => Ok(response.map(Body::Events)),
         }
     }
 }
 
-fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Arc<Shared>) -> Begun {
-    let now = shared.now();
-    let begun = {
-        let mut state = shared.lock();
-        match state.platform.handle(now, Some(peer.ip()), request) {
-            Answer::Ready(response) => Begun::Answered(response),
-            Answer::Later(ticket) => {
-                let (sender, answer) = oneshot::channel();
-                state.waiting.insert(ticket, sender);
-                Begun::Waiting(answer)
-            }
-            Answer::Stream(ticket, head) => {
-                let (sender, events) = Events::new(ticket, Arc::clone(shared));
-                state.streams.insert(ticket, sender);
-                Begun::Streaming(head.map(|()| events))
-            }
+/// Passes a request to the platform, whose database may be unreachable for it.
+pub(super) fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Arc<Shared>, database_down: bool) -> Begun {
+    let mut state = shared.lock();
+    if database_down {
+        shared.set_database_down(&mut state, true);
+    }
+    let step = shared.step(&mut state, Input::Request { peer: Some(peer.ip()), request });
+    let begun = match step.answer.expect("a request has an answer") {
+        Answer::Ready(response) => Begun::Answered(response),
+        Answer::Later(ticket) => {
+            let (sender, answer) = oneshot::channel();
+            state.waiting.insert(ticket, sender);
+            Begun::Waiting(answer)
+        }
+        Answer::Stream(ticket, head) => {
+            let (sender, events) = Events::new(ticket, Arc::clone(shared));
+            state.streams.insert(ticket, sender);
+            Begun::Streaming(head.map(|()| events))
         }
     };
+    shared.execute(&mut state, &step.turns);
+    if database_down {
+        shared.set_database_down(&mut state, false);
+    }
+    drop(state);
     shared.changed();
     begun
 }

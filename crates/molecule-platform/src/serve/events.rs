@@ -10,8 +10,9 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::connection::Closed;
+use super::body::Closed;
 use crate::answer::Ticket;
+use crate::input::Input;
 use crate::streams::STREAM_ROOM;
 
 /// The events of a stream, from the room that the server has for them. It ends when its client closes the connection;
@@ -41,11 +42,8 @@ impl Body for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.streams.remove(&self.ticket);
-        state.platform.close_stream(self.ticket);
-        drop(state);
-        self.shared.changed();
+        self.shared.lock().streams.remove(&self.ticket);
+        self.shared.run(Input::CloseStream { ticket: self.ticket });
     }
 }
 

@@ -1,0 +1,103 @@
+//! Everything that happens to a platform, as one kind of value: what a driver passes in, and what came of it.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use molecule_proto::{Now, Wake};
+use serde::{Deserialize, Serialize};
+
+use crate::act::{Act, Acted};
+use crate::answer::{Answer, DispatchId, Ticket, Turn};
+use crate::dispatch::DispatchFault;
+use crate::platform::Platform;
+use crate::wire;
+
+/// One thing that happens to a platform. The same configuration and the same inputs at the same times give the same
+/// [`Step`]s, byte for byte.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Input {
+    /// A request arrived: [`Platform::handle`].
+    Request {
+        /// The address of its sender, by which the rate limit counts.
+        peer: Option<IpAddr>,
+        /// The request with its whole body.
+        #[serde(with = "wire::request")]
+        request: Request<Bytes>,
+    },
+    /// The head of an agent's answer arrived: [`Platform::dispatch_head`].
+    DispatchHead {
+        /// The call.
+        id: DispatchId,
+        /// The status of the answer.
+        #[serde(with = "wire::status")]
+        status: StatusCode,
+    },
+    /// A call to an agent ended: [`Platform::dispatched`].
+    Dispatched {
+        /// The call.
+        id: DispatchId,
+        /// The agent's answer, or why there is none.
+        #[serde(with = "wire::outcome")]
+        outcome: Result<Response<Bytes>, DispatchFault>,
+    },
+    /// The client of an event stream closed its connection: [`Platform::close_stream`].
+    CloseStream {
+        /// The stream.
+        ticket: Ticket,
+    },
+    /// An owner acted: [`Platform::act`].
+    Act(Act),
+    /// Time passed and nothing else happened: [`Platform::poll`].
+    Wake,
+}
+
+/// What came of an [`Input`].
+#[derive(Debug, Clone)]
+#[must_use = "the turns must be executed, or agents and clients wait for ever"]
+#[non_exhaustive]
+pub struct Step {
+    /// The answer to a request; `None` for any other input.
+    pub answer: Option<Answer>,
+    /// The outcome of an act; `None` for any other input.
+    pub acted: Option<Acted>,
+    /// The instructions to the driver, in order, without [`Turn::Idle`].
+    pub turns: Vec<Turn>,
+    /// The time of the next [`Input::Wake`], if nothing else happens before.
+    pub wake: Option<Wake>,
+}
+
+impl Platform {
+    /// Applies one input, and polls until nothing is left to do at this time.
+    ///
+    /// ```
+    /// use molecule_platform::{Act, Acted, Config, Dialect, Input, Now, Platform};
+    ///
+    /// let mut platform = Platform::new(Config::new(Dialect::Current));
+    /// let act = Act::CreateWorkspace { name: "my-agent".to_owned(), url: None, parent: None };
+    /// let step = platform.step(Now::default(), Input::Act(act));
+    /// assert!(matches!(step.acted, Some(Acted::Created { .. })));
+    /// assert!(step.turns.is_empty());
+    /// ```
+    pub fn step(&mut self, now: Now, input: Input) -> Step {
+        let (mut answer, mut acted) = (None, None);
+        match input {
+            Input::Request { peer, request } => answer = Some(self.handle(now, peer, request)),
+            Input::DispatchHead { id, status } => self.dispatch_head(id, status),
+            Input::Dispatched { id, outcome } => self.dispatched(now, id, outcome),
+            Input::CloseStream { ticket } => self.close_stream(ticket),
+            Input::Act(act) => acted = Some(self.act(now, act)),
+            Input::Wake => {}
+        }
+        let mut turns = Vec::new();
+        let wake = loop {
+            match self.poll(now) {
+                Turn::Idle(wake) => break wake,
+                turn => turns.push(turn),
+            }
+        };
+        Step { answer, acted, turns, wake }
+    }
+}
