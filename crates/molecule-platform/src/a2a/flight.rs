@@ -119,7 +119,7 @@ impl Platform {
 
     /// The calls to agents that have no outcome yet. A driver that lost them, because its process ended, passes
     /// [`DispatchFault::Closed`] for each.
-    pub fn calls_in_flight(&self) -> Vec<DispatchId> {
+    pub fn open_calls(&self) -> Vec<DispatchId> {
         self.mail.flights.keys().chain(self.mail.forwards.keys()).copied().collect()
     }
 
