@@ -33,6 +33,9 @@ pub struct Config {
     pub provisioner: bool,
     /// The seed of ids, tokens and secrets: the same seed and the same requests give the same answers.
     pub seed: u64,
+    /// The seed of tokens and secrets alone, which are then worthless to somebody who knows [`seed`](Self::seed). With
+    /// `None` they come from that one.
+    pub credential_seed: Option<u64>,
     /// The base URL in connection blocks, without a slash at its end. With `None` it is built from the request's
     /// `Host`.
     pub public_url: Option<String>,
@@ -74,6 +77,7 @@ impl Config {
             organisation: None,
             provisioner: false,
             seed: 0,
+            credential_seed: None,
             public_url: None,
             resolver: Resolver::default(),
             idle_timeout: Duration::from_secs(if dialect == Dialect::April { 300 } else { 1800 }),
@@ -126,6 +130,13 @@ impl Config {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets the seed of tokens and secrets alone.
+    #[must_use]
+    pub fn credential_seed(mut self, credential_seed: impl Into<Option<u64>>) -> Self {
+        self.credential_seed = credential_seed.into();
         self
     }
 

@@ -210,7 +210,7 @@ pub use outside::{ChannelMessage, Webhook};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
-pub use record::{Digest, Recorded};
+pub use record::{Digest, Recorded, at};
 pub use requests::RequestKind;
 pub use serve::{Server, serve, serve_with};
 pub use streams::STREAM_ROOM;

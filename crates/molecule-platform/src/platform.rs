@@ -77,7 +77,7 @@ impl Platform {
     /// Creates a server that has just started, without workspaces.
     pub fn new(config: Config) -> Self {
         let mut platform = Self {
-            random: Random::new(config.seed),
+            random: Random::new(config.seed, config.credential_seed),
             workspaces: BTreeMap::new(),
             tokens: Tokens::default(),
             org_tokens: Vec::new(),

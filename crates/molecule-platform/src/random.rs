@@ -6,16 +6,21 @@ use molecule_proto::{ActivityId, DelegationId, InboundSecret, QueueId, Token, To
 
 /// The platform's only source of randomness.
 #[derive(Clone)]
-pub(crate) struct Random(fastrand::Rng);
+pub(crate) struct Random {
+    ids: fastrand::Rng,
+    /// The generator of tokens and secrets; `None` if ids and they share one.
+    credentials: Option<fastrand::Rng>,
+}
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(fastrand::Rng::with_seed(seed))
+    pub(crate) fn new(seed: u64, credential_seed: Option<u64>) -> Self {
+        let credentials = credential_seed.map(fastrand::Rng::with_seed);
+        Self { ids: fastrand::Rng::with_seed(seed), credentials }
     }
 
     /// A random duration between zero and `most`.
     pub(crate) fn within(&mut self, most: Duration) -> Duration {
-        most.mul_f64(self.0.f64())
+        most.mul_f64(self.ids.f64())
     }
 
     pub(crate) fn workspace_id(&mut self) -> WorkspaceId {
@@ -54,7 +59,8 @@ impl Random {
     /// 32 bytes in base64url without padding: 43 characters.
     fn text(&mut self) -> String {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let bytes: [u8; 32] = self.bytes();
+        let mut bytes = [0; 32];
+        self.credentials.as_mut().unwrap_or(&mut self.ids).fill(&mut bytes);
         let mut text = String::with_capacity(43);
         for chunk in bytes.chunks(3) {
             let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
@@ -67,7 +73,7 @@ impl Random {
 
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.fill(&mut bytes);
+        self.ids.fill(&mut bytes);
         bytes
     }
 }
@@ -78,11 +84,22 @@ mod tests {
 
     #[test]
     fn tokens_have_43_characters_of_base64url() {
-        let mut random = Random::new(7);
+        let mut random = Random::new(7, None);
         let token = random.token();
         assert_eq!(token.expose().len(), 43);
         assert!(token.expose().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
         assert_ne!(random.token(), token);
-        assert_eq!(Random::new(7).token(), token);
+        assert_eq!(Random::new(7, None).token(), token);
+    }
+
+    #[test]
+    fn a_seed_of_credentials_changes_credentials_alone() {
+        let ids = |credentials| {
+            let mut random = Random::new(7, Some(credentials));
+            (random.uuid(), random.token(), random.uuid())
+        };
+        let (one, other) = (ids(1), ids(2));
+        assert_eq!((&one.0, &one.2), (&other.0, &other.2));
+        assert_ne!(one.1, other.1);
     }
 }

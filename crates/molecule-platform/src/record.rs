@@ -265,8 +265,8 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     ((read as u64) < MOST_UNPACKED).then_some(plain)
 }
 
-/// A time as the milliseconds of both clocks.
-mod at {
+/// A time as the milliseconds of both clocks, for `#[serde(with = "molecule_platform::at")]`.
+pub mod at {
     use super::*;
 
     pub(super) fn write(now: Now) -> (u64, i64) {
@@ -280,11 +280,19 @@ mod at {
         Now { mono: Time::ZERO + Duration::from_millis(mono), unix: UnixTime::new(unix.div_euclid(1000), nanos) }
     }
 
-    pub(super) fn serialize<S: Serializer>(now: &Now, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Writes a time as `[mono, unix]`, in milliseconds.
+    ///
+    /// # Errors
+    /// The serializer's errors.
+    pub fn serialize<S: Serializer>(now: &Now, serializer: S) -> Result<S::Ok, S::Error> {
         write(*now).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Now, D::Error> {
+    /// Reads a time from `[mono, unix]`, in milliseconds.
+    ///
+    /// # Errors
+    /// The deserializer's errors.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Now, D::Error> {
         <(u64, i64)>::deserialize(deserializer).map(read)
     }
 }

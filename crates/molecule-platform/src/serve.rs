@@ -64,30 +64,42 @@ pub fn serve(platform: impl Into<Platform>, address: impl ToSocketAddrs) -> io::
     if !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_LOOPBACK));
     }
-    start(platform.into(), TcpListener::bind(addresses.as_slice())?, None)
+    start(platform.into(), TcpListener::bind(addresses.as_slice())?, None, |_| {})
 }
 
-/// Serves a platform on a listener that is already bound, behind a [`Front`].
+/// Serves a platform on a listener that is already bound, behind a [`Front`]. `begin` gets the handle before the first
+/// connection is accepted.
 ///
 /// The platform's whole history is the sequence of inputs that the front hears of, unless [`Server::with`] changes it.
 /// The server stores no requests then, and [`Server::requests`] is empty.
 ///
 /// # Errors
 /// Those of [`serve`].
-pub fn serve_with(platform: impl Into<Platform>, listener: TcpListener, front: Arc<dyn Front>) -> io::Result<Server> {
+pub fn serve_with(
+    platform: impl Into<Platform>,
+    listener: TcpListener,
+    front: Arc<dyn Front>,
+    begin: impl FnOnce(Handle),
+) -> io::Result<Server> {
     if !listener.local_addr()?.ip().is_loopback() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_LOOPBACK));
     }
-    start(platform.into(), listener, Some(front))
+    start(platform.into(), listener, Some(front), begin)
 }
 
 const NOT_LOOPBACK: &str = "the platform model is served on loopback addresses alone, such as 127.0.0.1:0";
 
-fn start(platform: Platform, listener: TcpListener, front: Option<Arc<dyn Front>>) -> io::Result<Server> {
+fn start(
+    platform: Platform,
+    listener: TcpListener,
+    front: Option<Arc<dyn Front>>,
+    begin: impl FnOnce(Handle),
+) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let shared = Arc::new(Shared::new(platform, front, runtime.handle().clone()));
+    begin(Handle(Arc::clone(&shared)));
     let (stop, stopped) = oneshot::channel();
     let thread = {
         let shared = Arc::clone(&shared);
@@ -131,11 +143,6 @@ impl Server {
         drop(state);
         self.shared.changed();
         result
-    }
-
-    /// A handle that acts on the platform and does not keep the server running.
-    pub fn handle(&self) -> Handle {
-        Handle(Arc::clone(&self.shared))
     }
 
     /// The requests received so far, oldest first. At least the last 4096 are stored.

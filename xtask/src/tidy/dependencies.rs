@@ -10,7 +10,7 @@ use super::{Finding, finding};
 use crate::{Failure, cargo_says};
 
 /// Each crate of the workspace, with the workspace's crates that it may depend on.
-const HOUSE: [(&str, &[&str]); 11] = [
+const HOUSE: [(&str, &[&str]); 12] = [
     ("molecule-proto", &[]),
     ("molecule-plugin", &["molecule-proto"]),
     ("molecule-core", &["molecule-plugin", "molecule-proto"]),
@@ -19,6 +19,7 @@ const HOUSE: [(&str, &[&str]); 11] = [
     ("molecule-async", &["molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-serve", &["molecule-async", "molecule-blocking", "molecule-core", "molecule-host", "molecule-proto"]),
     ("molecule-platform", &["molecule-proto"]),
+    ("molecule-dev", &["molecule-platform", "molecule-proto"]),
     ("molecule-conformance", &["molecule-core", "molecule-host"]),
     ("molecule-sim", &["molecule-core", "molecule-host", "molecule-platform", "molecule-proto"]),
     ("molecule-cli", &["molecule-async", "molecule-core", "molecule-host", "molecule-proto", "molecule-serve"]),

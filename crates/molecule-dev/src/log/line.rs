@@ -1,0 +1,70 @@
+//! A line of the log.
+
+use bytes::Bytes;
+use http::Request;
+use molecule_platform::{Digest, Input, Now, Recorded};
+use serde::{Deserialize, Serialize};
+
+use super::delta::Like;
+
+/// A line of the log as a value.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    /// An input of the model.
+    Input(Recorded),
+    /// Something that the model does not see.
+    Note(Now, Note),
+}
+
+/// What happened beside the model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Note {
+    /// The program started, with this version of the model. `mismatches` lines before did not replay as they were
+    /// recorded, and were told.
+    Started {
+        model: String,
+        #[serde(default)]
+        mismatches: u64,
+    },
+    /// The clock was moved forward.
+    Forward { ms: u64 },
+}
+
+impl Entry {
+    pub(crate) fn at(&self) -> Now {
+        match self {
+            Self::Input(recorded) => recorded.at,
+            Self::Note(at, _) => *at,
+        }
+    }
+}
+
+/// A line as it is written: exactly one of `input`, `like` and `note`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Raw {
+    #[serde(with = "molecule_platform::at")]
+    pub(super) at: Now,
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub(super) input: Option<Input>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) like: Option<Like>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<Note>,
+    #[serde(default, rename = "out", skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<Digest>,
+}
+
+impl Raw {
+    /// The request that the line has in full.
+    pub(super) fn request(self) -> Option<Request<Bytes>> {
+        match self.input {
+            Some(Input::Request { request, .. }) => Some(request),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn parse(text: &[u8]) -> Result<Raw, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
