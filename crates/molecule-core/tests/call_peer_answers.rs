@@ -57,6 +57,7 @@ fn every_row_is_its_outcome_by_its_body() {
         "artifacts": [{"artifactId": "a", "parts": [{"kind": "text", "text": "done"}]}],
     });
     let rpc_error = json!({"code": -32603, "message": "boom", "data": {"x": 1}});
+    let page = r#"peer error: None None "a web page was answered, as by a website and no agent" None"#.to_owned();
     let no_url = |status: &str| json!({"error": "workspace has no URL", "status": status});
     let hierarchy = "access denied: workspaces cannot communicate per hierarchy rules";
     let rows: Vec<(Answer, String)> = vec![
@@ -68,6 +69,13 @@ fn every_row_is_its_outcome_by_its_body() {
         (json(200, json!({"x": 1})), r#"other: {"x":1}"#.into()),
         (json(200, json!({"kind": "message", "role": "agent", "parts": ["bare"]})), "message: bare".into()),
         (Answer::text(200, "plain words"), "text: plain words".into()),
+        (Answer::text(200, "<answer>plain markup</answer>"), "text: <answer>plain markup</answer>".into()),
+        // A website at the peer's URL, which the platform relays as it relays an agent.
+        (
+            Answer::text(200, " <!DOCTYPE html><title>Welcome</title>").header("content-type", "application/json"),
+            page.clone(),
+        ),
+        (Answer::text(200, "<HTML><body>Welcome</body></HTML>"), page),
         (json(200, later), "answer later".into()),
         (json(200, json!({"status": "queued"})), "answer later".into()),
         (json(202, queued.clone()), format!("queued: {:?} {:?}", Some(&id), Some(2))),

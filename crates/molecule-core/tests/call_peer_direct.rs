@@ -128,12 +128,13 @@ fn what_the_peer_may_have_handled_is_never_sent_another_way() {
             assert!(error.to_string().contains("the peer may have the message"), "{error}");
         }
     }
-    let rows: [(End, &str); 16] = [
+    let rows: [(End, &str); 17] = [
         (|| Answer::json(200, json!({})).above_cap(), "delivered, without a reply"),
         (|| Answer::empty(200).outcome(), "delivered, without a reply"),
         (|| Answer::empty(204).outcome(), "delivered, without a reply"),
         (|| Answer::html(200).outcome(), PAGE),
         (|| Answer::text(200, "<html>").outcome(), PAGE),
+        (|| Answer::text(200, "<!doctype html>").header("content-type", "application/json").outcome(), PAGE),
         (|| Answer::html(200).above_cap(), PAGE),
         (|| Answer::text(200, "plain words").outcome(), "replied: plain words"),
         (|| Answer::text(200, "<b>").header("content-type", "text/plain").outcome(), "replied: <b>"),

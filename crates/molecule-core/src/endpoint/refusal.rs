@@ -154,6 +154,13 @@ pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(is_html)
 }
 
+/// Returns whether a body begins as a web page does, however it is labelled. Other markup may be an agent's text.
+pub(crate) fn begins_as_html(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    let begins = |word: &[u8]| body.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+    begins(b"<!doctype html") || begins(b"<html")
+}
+
 /// Returns whether the answer is labelled as JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };

@@ -11,7 +11,7 @@ use super::proxy::{A2a, is_reply};
 use crate::call::retry::retry_after;
 use crate::effect::{Fault, FaultKind, Sent};
 use crate::endpoint::Endpoint;
-use crate::endpoint::refusal::{is_web_page, too_large};
+use crate::endpoint::refusal::{begins_as_html, is_web_page, too_large};
 use crate::error::{Error, ErrorKind};
 
 /// The result of a direct call.
@@ -81,7 +81,7 @@ fn failed_with(status: StatusCode, headers: &HeaderMap, now: UnixTime, error: im
 
 /// Returns the result of a call that a website answered.
 fn page() -> Direct {
-    Direct::Outcome(CallOutcome::failed(None, "a web page was answered, as by a website and no agent"), Fit::No)
+    Direct::Outcome(CallOutcome::web_page(), Fit::No)
 }
 
 /// Returns the result of a 2xx answer. If it uses the words of a platform's notice, they are the peer's own here.
@@ -93,6 +93,7 @@ fn accepted(answer: &Response<Bytes>) -> Direct {
         A2aAnswer::Refused(refusal) => Direct::Outcome(CallOutcome::failed(None, refusal.error), Fit::Yes),
         A2aAnswer::NotJson if is_web_page(answer.headers()) => page(),
         A2aAnswer::NotJson if !has_type && body.trim_ascii_start().starts_with(b"<") => page(),
+        A2aAnswer::NotJson if begins_as_html(body) => page(),
         A2aAnswer::NotJson => Direct::Outcome(CallOutcome::plain_text(answer), Fit::Yes),
         A2aAnswer::Empty | A2aAnswer::TooManyValues => Direct::Outcome(CallOutcome::DeliveredReplyLost, Fit::Yes),
         A2aAnswer::Other(value) => Direct::Outcome(CallOutcome::Replied(Reply::from(value)), Fit::Yes),

@@ -205,6 +205,11 @@ impl CallOutcome {
         Self::Replied(Reply::Text(text))
     }
 
+    /// Makes the outcome of a web page, which no agent wrote.
+    pub(super) fn web_page() -> Self {
+        Self::failed(None, "a web page was answered, as by a website and no agent")
+    }
+
     /// Makes the outcome of the peer's own error.
     pub(super) fn failed(status: Option<StatusCode>, message: impl Into<String>) -> Self {
         Self::PeerError { code: None, status, message: message.into(), data: None }

@@ -10,7 +10,7 @@ use super::outcome::CallOutcome;
 use crate::call::retry;
 use crate::config::Timeouts;
 use crate::effect::Limits;
-use crate::endpoint::refusal::{is_json, is_web_page};
+use crate::endpoint::refusal::{begins_as_html, is_json, is_web_page};
 use crate::endpoint::{Endpoint, Mismatch, Repeat};
 use crate::error::Result;
 use crate::session::{Auth, Draft};
@@ -102,6 +102,8 @@ fn outcome(answer: &Response<Bytes>) -> Option<CallOutcome> {
         A2aAnswer::Other(value) if status.is_success() => CallOutcome::Replied(Reply::from(value)),
         // The platform labels every reply as JSON, so this page comes from a gateway.
         A2aAnswer::NotJson if is_web_page(answer.headers()) => return None,
+        // The platform relays what a website at the peer's URL answered, and labels it as JSON as well.
+        A2aAnswer::NotJson if status.is_success() && begins_as_html(answer.body()) => CallOutcome::web_page(),
         A2aAnswer::NotJson if status.is_success() => CallOutcome::plain_text(answer),
         A2aAnswer::Empty | A2aAnswer::TooManyValues if status.is_success() => CallOutcome::DeliveredReplyLost,
         // The platform's own errors, and those that it relays, have a text. This one comes from a gateway or a sign-in
