@@ -57,6 +57,11 @@ impl Platform {
         self.workspaces.get(id).map(|row| row.view(self.config.dialect))
     }
 
+    /// The newest live token of a workspace; `None` if it has none. A real platform shows a token once, and never again.
+    pub fn newest_token(&self, id: &WorkspaceId) -> Option<Token> {
+        self.tokens.newest(id)
+    }
+
     /// Every workspace, the current server's own root included.
     pub fn workspaces(&self) -> impl Iterator<Item = &WorkspaceId> {
         self.workspaces.keys()

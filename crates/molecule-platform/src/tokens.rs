@@ -53,6 +53,11 @@ impl Tokens {
         self.of(workspace).count()
     }
 
+    /// The newest live token of a workspace.
+    pub(crate) fn newest(&self, workspace: &WorkspaceId) -> Option<Token> {
+        self.of(workspace).next_back().map(|row| row.token.clone())
+    }
+
     pub(crate) fn any_instance(&self, workspace: &WorkspaceId) -> bool {
         self.of(workspace).any(|row| row.kind == TokenKind::Instance)
     }

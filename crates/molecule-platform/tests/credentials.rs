@@ -158,3 +158,16 @@ fn the_block_that_is_shown_again_holds_the_marker_and_no_token() {
     assert!(rotated["connection"]["python_snippet"].as_str().unwrap().contains(minted));
     assert_eq!((bench.state(&id, &token).0, bench.platform.live_tokens(&id)), (401, 1));
 }
+
+#[test]
+fn the_owner_of_a_model_can_read_the_newest_live_token() {
+    let mut platform = Platform::new(Config::new(Dialect::Current));
+    let now = Now::default();
+    let (id, first) = platform.create_workspace(now, "a");
+    assert_eq!(platform.newest_token(&id), Some(first));
+    let rotated = platform.rotate(now, &id);
+    assert!(rotated.is_some());
+    assert_eq!(platform.newest_token(&id), rotated);
+    platform.revoke_tokens(&id);
+    assert_eq!(platform.newest_token(&id), None);
+}
