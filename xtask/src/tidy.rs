@@ -21,6 +21,7 @@ mod sizes;
 mod source;
 mod tree;
 mod twins;
+mod vendored;
 mod words;
 
 use std::fmt;
@@ -85,6 +86,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         mentions::check(&tree),
         mentions::check_invariants(&tree),
         twins::check(&tree),
+        vendored::check(&tree),
         rooms.check(),
     ]
     .concat();

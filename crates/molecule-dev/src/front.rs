@@ -11,9 +11,6 @@ use molecule_platform::{Input, Now, Step};
 use crate::page::{self, Reply};
 use crate::{World, guard};
 
-/// The longest body of a request to the page, in bytes.
-const MOST_BODY: usize = 32 << 20;
-
 /// The front of a world's server.
 pub(crate) struct DevFront(pub(crate) World);
 
@@ -23,11 +20,11 @@ impl Front for DevFront {
     }
 
     fn admit(&self, head: &Parts, _peer: SocketAddr) -> Admission {
-        if let Some(refusal) = guard::refusal(head, self.0.port()) {
-            return Admission::Refuse(refusal);
+        if let Err(refusal) = self.0.guard().check_host(head) {
+            return Admission::Refuse(refusal.response());
         }
         if page::is_its_path(head.uri.path()) {
-            return Admission::AtMost(MOST_BODY);
+            return page::admit(&self.0, head);
         }
         match self.0.trouble() {
             Some(why) => {

@@ -1,12 +1,39 @@
-//! The page, and everything else below `/dev/`.
+//! The page, and everything else below `/dev/`: who may ask, what is answered, and the headers that keep it safe.
+//!
+//! The frame (`/`) and its files need no token and hold nothing of the platform. Every view is a fragment of HTML that the
+//! page's script asks for with the admin token. No `GET` changes anything.
+
+mod act;
+mod assets;
+mod chat;
+mod events;
+mod form;
+mod html;
+mod json;
+mod plugins;
+mod scene;
+mod shell;
+mod snippets;
+mod workspace;
+mod workspaces;
+
+use std::io;
 
 use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
+use maud::Markup;
+use molecule_platform::serve::Admission;
+use molecule_platform::{Act, Acted};
+use molecule_proto::{DeliveryMode, Now, WorkspaceId};
 use tokio::sync::mpsc;
 
 use crate::World;
-use crate::guard;
+use crate::guard::{Refusal, text};
+use act::Owner;
+use form::Form;
+use scene::Scene;
 
 /// An answer of the page.
 pub(crate) enum Reply {
@@ -16,16 +43,205 @@ pub(crate) enum Reply {
     Stream(Response<()>, mpsc::Receiver<Bytes>),
 }
 
+/// The longest body of an act with files, in bytes.
+const MOST_WITH_FILES: usize = 32 << 20;
+/// The longest body of any other act, in bytes: a message of a form of text has at most a mebibyte, three times that encoded.
+const MOST: usize = 4 << 20;
+
+/// What keeps the page to itself: nothing is loaded from elsewhere, nothing inline runs, nobody frames it, nothing is kept.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
 /// Returns whether the page answers a path. Every other path is the platform's.
 pub(crate) fn is_its_path(path: &str) -> bool {
     path == "/" || path == "/dev" || path.starts_with("/dev/")
 }
 
-/// Answers a request. It runs on a thread that may wait, inside the server's runtime.
-pub(crate) fn answer(world: &World, head: &Parts, _body: Bytes) -> Reply {
-    let line = world.line();
-    Reply::Whole(match (head.method.as_str(), head.uri.path()) {
-        ("GET", "/") => guard::text(StatusCode::OK, &format!("molecule dev: the log has {line} lines")),
-        _ => guard::text(StatusCode::NOT_FOUND, "there is no such page"),
+/// Decides by its head whether a request of the page is read at all, and up to which length.
+pub(crate) fn admit(world: &World, head: &Parts) -> Admission {
+    let checked = allowed(world, head);
+    match checked {
+        Ok(()) if matches!(head.uri.path(), "/dev/act/message" | "/dev/act/add-plugin" | "/dev/api/act") => {
+            Admission::AtMost(MOST_WITH_FILES)
+        }
+        Ok(()) => Admission::AtMost(MOST),
+        Err(refusal) => Admission::Refuse(secured(refusal.response())),
+    }
+}
+
+fn allowed(world: &World, head: &Parts) -> Result<(), Refusal> {
+    let guard = world.guard();
+    guard.check_origin(&head.method, &head.headers)?;
+    if needs_token(head.uri.path()) { guard.check_token(&head.headers) } else { Ok(()) }
+}
+
+/// Whether a path shows or changes anything. The frame and its files are the same for everybody.
+fn needs_token(path: &str) -> bool {
+    path != "/" && !path.starts_with("/dev/assets/")
+}
+
+fn secured<B>(mut response: Response<B>) -> Response<B> {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Answers a request that [`admit`] let in. It runs on a thread that may wait, inside the server's runtime.
+pub(crate) fn answer(world: &World, head: &Parts, body: Bytes) -> Reply {
+    match answered(world, head, &body) {
+        Reply::Whole(response) => Reply::Whole(secured(response)),
+        Reply::Stream(head, body) => Reply::Stream(secured(head), body),
+    }
+}
+
+fn answered(world: &World, head: &Parts, body: &Bytes) -> Reply {
+    let path = head.uri.path();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let whole = match (&head.method, segments.as_slice()) {
+        (&Method::GET, ["dev", "events"]) => match events::open(world) {
+            Some((head, stream)) => return Reply::Stream(head, stream),
+            None => text(StatusCode::SERVICE_UNAVAILABLE, "too many tabs are open: close some of them"),
+        },
+        (&Method::GET, [""]) => fragment(StatusCode::OK, shell::page()),
+        (&Method::GET, ["dev", "assets", _]) => file(path),
+        (&Method::GET, ["dev", "file", id]) => held(world, id),
+        (&Method::GET, ["dev", view @ ..]) => seen(world, view, head.uri.query()),
+        (&Method::POST, ["dev", "act", name]) => match Form::read(&head.headers, body) {
+            Some(form) => {
+                let (status, markup) = act::perform(world, name, &form);
+                fragment(status, markup)
+            }
+            None => fragment(StatusCode::BAD_REQUEST, html::refused("The form cannot be read.")),
+        },
+        (&Method::GET | &Method::POST, _) => text(StatusCode::NOT_FOUND, "there is no such page"),
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, "the page answers GET and POST alone"),
+    };
+    Reply::Whole(whole)
+}
+
+fn fragment(status: StatusCode, markup: Markup) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(markup.into_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn file(path: &str) -> Response<Bytes> {
+    let Some(asset) = assets::at(path) else { return text(StatusCode::NOT_FOUND, "there is no such file") };
+    let mut response = Response::new(asset.content.clone());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    response
+}
+
+/// Bytes to be saved: a browser that opens them itself shows nothing.
+fn saved(content: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(content);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    response
+}
+
+/// A file that the platform holds for an agent.
+fn held(world: &World, id: &str) -> Response<Bytes> {
+    match world.read(None, |platform, _| platform.uploaded(id).map(|uploaded| uploaded.content.clone())) {
+        Ok(Some(content)) => saved(content),
+        Ok(None) => text(StatusCode::NOT_FOUND, "the platform does not hold this file any more"),
+        Err(error) => trouble(&error),
+    }
+}
+
+fn trouble(error: &io::Error) -> Response<Bytes> {
+    let status = match error.kind() {
+        io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    fragment(status, html::refused(&format!("{error}.")))
+}
+
+/// Shows a view, now or as of the line that the query names.
+fn seen(world: &World, view: &[&str], query: Option<&str>) -> Response<Bytes> {
+    let Some(form) = Form::of_query(query.unwrap_or_default()) else {
+        return text(StatusCode::BAD_REQUEST, "the query cannot be read");
+    };
+    let at = match form.text("at") {
+        None => None,
+        Some(at) => match at.parse() {
+            Ok(line) => Some(line),
+            Err(_) => return text(StatusCode::BAD_REQUEST, "`at` is the number of a line of the log"),
+        },
+    };
+    let url = world.url();
+    let drawn = world.read(at, |platform, now| drawn(Scene { platform, now, at, url: &url }, view, &form));
+    match drawn {
+        Ok(Some(markup)) => fragment(StatusCode::OK, markup),
+        Ok(None) => fragment(
+            StatusCode::NOT_FOUND,
+            html::empty("There is no such view.", "The views are in the bar at the top."),
+        ),
+        Err(error) => trouble(&error),
+    }
+}
+
+/// Draws a view; `None` if there is none of this name.
+fn drawn(scene: Scene<'_>, view: &[&str], form: &Form) -> Option<Markup> {
+    let id = |text: &str| text.parse::<WorkspaceId>().ok();
+    let of = |text: &str| scene.platform.workspace(&id(text)?);
+    Some(match view {
+        ["about"] => about(scene),
+        ["workspaces"] => workspaces::page(scene),
+        ["workspaces", "list"] => workspaces::list(scene),
+        ["workspace", one] => workspace::page(scene, &id(one)?),
+        ["workspace", one, "state"] => workspace::state(scene, &of(one)?),
+        ["workspace", one, "secrets"] => workspace::secrets(scene, &id(one)?),
+        ["workspace", one, "requests"] => workspace::requests(scene, &id(one)?),
+        ["chat"] => chat::page(scene, None),
+        ["chat", "people"] => chat::people(scene, form.workspace("chosen").as_ref()),
+        ["chat", one] => chat::page(scene, Some(&id(one)?)),
+        ["chat", one, "talk"] => chat::talk(scene, &of(one)?),
+        ["plugins"] => plugins::page(scene),
+        ["plugins", "list"] => plugins::list(scene),
+        ["moment"] => moment(scene),
+        _ => return None,
     })
+}
+
+fn about(scene: Scene<'_>) -> Markup {
+    maud::html! { (scene.platform.dialect()) " server at " span class="mono" { (scene.url) } }
+}
+
+fn moment(scene: Scene<'_>) -> Markup {
+    maud::html! {
+        @if let Some(line) = scene.at { "line " (line) ", " (html::time_of_day(scene.now.unix)) } @else { "now" }
+    }
+}
+
+impl Owner for World {
+    fn act(&self, act: Act) -> Acted {
+        World::act(self, act)
+    }
+
+    fn url(&self) -> String {
+        World::url(self)
+    }
+
+    fn about(&self, id: &WorkspaceId) -> Option<(String, Option<DeliveryMode>)> {
+        let look = |platform: &molecule_platform::Platform, _: Now| {
+            platform.workspace(id).map(|view| (view.name, platform.delivery_mode(id)))
+        };
+        self.read(None, look).ok().flatten()
+    }
 }

@@ -9,6 +9,7 @@ use molecule_platform::{Act, Acted, Input, Now, Platform, Recorded, Step};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::guard::Guard;
 use crate::log::{Entry, Log, Note};
 
 /// A platform that runs, with its log. Clones are handles to the same one.
@@ -47,8 +48,24 @@ impl World {
         *self.0.handle.write().unwrap_or_else(PoisonError::into_inner) = handle;
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port
+    /// The checks of requests.
+    pub(crate) fn guard(&self) -> Guard {
+        Guard::new(self.0.port, self.admin_token())
+    }
+
+    /// The base URL for agents and for the page, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port)
+    }
+
+    /// The platform's time.
+    pub fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    /// The number of receivers of [`changes`](Self::changes).
+    pub(crate) fn watchers(&self) -> usize {
+        self.0.newest.receiver_count()
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -1,0 +1,195 @@
+//! What the views show: hostile names as text, ids and labels that scripts and people find, the past without its acts.
+
+use molecule_dev::{Act, Dev};
+use molecule_proto::WorkspaceId;
+
+use crate::client::{create, get, post, start};
+
+/// Names as somebody would write them who wants the page to do something else.
+const HOSTILE: [&str; 6] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' hx-get='/dev/act' x='",
+    "javascript:alert(1)",
+    "evil\u{202e}txt.exe\u{2066}",
+    "nul\0bell\u{7}",
+];
+
+fn hostile() -> (Dev, WorkspaceId) {
+    let dev = start();
+    let ids: Vec<WorkspaceId> = HOSTILE.iter().map(|name| create(&dev, name).0).collect();
+    create(&dev, &"n".repeat(10_000));
+    for id in &ids {
+        for name in HOSTILE {
+            dev.world().act(Act::SetSecret { id: id.clone(), key: name.to_owned(), value: "v".to_owned() });
+            dev.world().act(Act::SendUserMessage { to: id.clone(), message: name.into() });
+        }
+    }
+    (dev, ids[0].clone())
+}
+
+/// The tags of a page, each with its attributes, as a browser reads them.
+fn tags(body: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let mut tags = Vec::new();
+    let mut rest = body;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let end_of_name = rest.find([' ', '>', '/']).unwrap_or(rest.len());
+        let name = rest[..end_of_name].to_owned();
+        rest = &rest[end_of_name..];
+        let mut attributes = Vec::new();
+        loop {
+            rest = rest.trim_start();
+            if rest.is_empty() || rest.starts_with('>') {
+                break;
+            }
+            let end = rest.find(['=', ' ', '>']).unwrap();
+            let attribute = rest[..end].to_owned();
+            rest = &rest[end..];
+            let mut value = String::new();
+            if let Some(quoted) = rest.strip_prefix("=\"") {
+                let (inside, after) = quoted.split_once('"').unwrap();
+                value = inside.to_owned();
+                rest = after;
+            } else {
+                assert!(!rest.starts_with('='), "a value without quotes in <{name} {attribute}");
+            }
+            attributes.push((attribute, value));
+        }
+        tags.push((name, attributes));
+    }
+    tags
+}
+
+/// What no view of ours has, whatever others write.
+fn check(view: &str, body: &str) {
+    for (name, attributes) in tags(body) {
+        assert!(
+            !["script", "style", "img", "iframe", "base", "link", "object"].contains(&name.as_str()),
+            "{view}: <{name}>"
+        );
+        for (attribute, value) in attributes {
+            assert!(!attribute.starts_with("on") && attribute != "style", "{view}: <{name} {attribute}>");
+            assert!(attribute != "href" || value.starts_with('#'), "{view}: <{name} href=\"{value}\">");
+            assert!(
+                !attribute.starts_with("hx-on") && !value.starts_with("js:"),
+                "{view}: <{name} {attribute}=\"{value}\">"
+            );
+            let asks = matches!(attribute.as_str(), "hx-get" | "hx-post" | "data-fetch");
+            assert!(!asks || value.starts_with("/dev/"), "{view}: <{name} {attribute}=\"{value}\">");
+        }
+    }
+    for char in ['\u{202e}', '\u{2066}', '\0', '\u{7}'] {
+        assert!(!body.contains(char), "{view}: {char:?}");
+    }
+    assert!(!body.contains(&"n".repeat(1000)), "{view}: a name of ten thousand characters");
+}
+
+#[test]
+fn hostile_names_are_text_in_every_view() {
+    let (dev, id) = hostile();
+    let paths = [
+        "/dev/workspaces".to_owned(),
+        "/dev/chat".to_owned(),
+        format!("/dev/chat/{id}"),
+        format!("/dev/workspace/{id}"),
+        "/dev/plugins".to_owned(),
+    ];
+    for path in paths {
+        let answer = get(&dev, &path);
+        assert_eq!(answer.status, 200, "{path}");
+        check(&path, &answer.body);
+        // Each id stands once, or a morph takes the wrong part.
+        let mut ids: Vec<&str> =
+            answer.body.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{path}: an id stands twice");
+    }
+    let shown = get(&dev, "/dev/workspaces").body;
+    assert!(shown.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && shown.contains("evil\\u{202e}txt.exe"));
+}
+
+#[test]
+fn each_control_of_each_view_has_a_label() {
+    let (dev, id) = hostile();
+    for path in [
+        "/dev/workspaces".to_owned(),
+        format!("/dev/chat/{id}"),
+        format!("/dev/workspace/{id}"),
+        "/dev/plugins".to_owned(),
+    ] {
+        let body = get(&dev, &path).body;
+        for tag in ["<input", "<select", "<textarea"] {
+            let mut rest = body.as_str();
+            while let Some(at) = rest.find(tag) {
+                let attributes = rest[at..].split('>').next().unwrap();
+                let before = &rest[..at];
+                let in_label = before.rfind("<label") > before.rfind("</label");
+                assert!(
+                    attributes.contains("type=\"hidden\"") || in_label || attributes.contains("aria-label="),
+                    "{path}: {attributes}"
+                );
+                rest = &rest[at + tag.len()..];
+                // What was looked at is cut off, so that the label of a later control is found behind it.
+                rest = rest.split_once('>').map_or("", |(_, rest)| rest);
+            }
+        }
+        for button in body.split("<button").skip(1) {
+            let (attributes, rest) = button.split_once('>').unwrap();
+            let words = rest.split("</button").next().unwrap();
+            assert!(
+                words.chars().any(char::is_alphabetic) || attributes.contains("aria-label="),
+                "{path}: {attributes}"
+            );
+        }
+        assert_eq!(body.matches("<h1").count(), 1, "{path}");
+    }
+}
+
+#[test]
+fn a_workspace_is_created_and_used_through_forms() {
+    let dev = start();
+    assert!(get(&dev, "/dev/workspaces").body.contains("No workspace yet."));
+    let created = post(&dev, "/dev/act/create", "name=mine&parent=&url=");
+    assert_eq!(created.status, 200, "{}", created.body);
+    let id = created.body.split("id=\"token-").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(created.body.contains("export PLATFORM_URL=http://127.0.0.1:"));
+    assert!(created.body.contains("MOLECULE_WORKSPACE_TOKEN="));
+    let listed = get(&dev, "/dev/workspaces/list").body;
+    assert!(listed.contains("mine") && listed.contains("awaiting agent") && listed.contains("never seen"));
+
+    assert_eq!(post(&dev, "/dev/act/set-secret", &format!("workspace={id}&key=KEY&value=s3cr3t")).status, 200);
+    let secrets = get(&dev, &format!("/dev/workspace/{id}/secrets")).body;
+    assert!(secrets.contains("KEY") && !secrets.contains("s3cr3t"));
+
+    assert_eq!(post(&dev, "/dev/act/message", &format!("workspace={id}&text=hello+there")).status, 200);
+    let talk = get(&dev, &format!("/dev/chat/{id}/talk")).body;
+    assert!(talk.contains("hello there"), "{talk}");
+
+    let paused = post(&dev, "/dev/act/pause", &format!("workspace={id}"));
+    assert_eq!((paused.status, paused.body.as_str()), (200, "<p class=\"good\">Paused mine.</p>"));
+    assert!(get(&dev, "/dev/workspaces/list").body.contains("Resume mine"));
+    let refused = post(&dev, "/dev/act/pause", &format!("workspace={id}"));
+    assert!(refused.status == 409 && refused.body.contains("already paused"), "{}", refused.body);
+}
+
+#[test]
+fn the_past_is_shown_as_it_was_and_cannot_be_changed() {
+    let dev = start();
+    create(&dev, "first");
+    let line = dev.world().line();
+    create(&dev, "second");
+    let now = get(&dev, "/dev/workspaces").body;
+    assert!(now.contains("first") && now.contains("second") && !now.contains(" disabled"));
+    let then = get(&dev, &format!("/dev/workspaces?at={line}"));
+    assert_eq!(then.status, 200, "{}", then.body);
+    assert!(then.body.contains("first") && !then.body.contains("second"));
+    let buttons = then.body.matches("<button type=\"submit\"").count()
+        + then.body.matches("<button class=\"main\" type=\"submit\"").count();
+    assert!(buttons > 0);
+    assert_eq!(then.body.matches(" disabled").count(), buttons, "no act is possible in the past");
+    assert_eq!(get(&dev, "/dev/workspaces?at=100000").status, 404);
+    assert_eq!(get(&dev, "/dev/workspaces?at=-1").status, 400);
+}
