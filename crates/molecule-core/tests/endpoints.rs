@@ -228,3 +228,46 @@ fn secrets_are_pulled_and_print_no_value() {
     assert_eq!(secrets.get("OPENAI_API_KEY"), Some(&*secret("openai")));
     assert!(agent.take_trace().ends_with("done {\"OPENAI_API_KEY\": \"[redacted]\"}"));
 }
+
+#[test]
+fn an_entry_of_the_memory_is_read_and_written_with_a_version_alone() {
+    let own = Some(secret("first"));
+    let read = asked(ReadMemory("molecule.fleet.lease".parse().unwrap()));
+    let path = "GET /workspaces/:id/memory/molecule.fleet.lease";
+    assert_eq!(read, (path.into(), own.clone(), Value::Null, 1024 * 1024));
+    let set = asked(SetMemory::new("k".parse().unwrap(), json!({"a": 1}), 0));
+    let body = json!({"key": "k", "value": {"a": 1}, "if_match_version": 0});
+    assert_eq!(set, ("POST /workspaces/:id/memory".into(), own, body, 64 * 1024));
+    for (value, kind) in [(json!("a\0b"), ErrorKind::Config), (json!("x".repeat(300_000)), ErrorKind::TooLarge)] {
+        let refused = SetMemory::new("k".parse().unwrap(), value, 1).draft(&ID.parse().unwrap()).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{refused}");
+    }
+}
+
+#[test]
+fn the_answers_of_the_memory_are_values_where_the_platform_itself_gives_them() {
+    let answer = |status: u16, body: Value| {
+        http::Response::builder().status(status).body(Bytes::from(body.to_string())).unwrap()
+    };
+    let read = ReadMemory("k".parse().unwrap());
+    let missing = answer(404, json!({"error": "key not found"}));
+    assert!(read.accepts(&missing));
+    assert_eq!(read.decode(&missing).unwrap(), None);
+    assert!(!read.accepts(&answer(404, json!({"error": "workspace not found"}))));
+    let entry =
+        answer(200, json!({"key": "k", "value": [1], "version": 3, "updated_at": "2026-11-22T22:24:19.25758Z"}));
+    assert_eq!(read.decode(&entry).unwrap().unwrap().version, 3);
+
+    let set = SetMemory::new("k".parse().unwrap(), json!(2), 99);
+    for current in [Some(1), None] {
+        let body = json!({"error": "if_match_version mismatch: …", "expected_version": 99, "current_version": current});
+        let conflict = answer(409, body);
+        assert!(set.accepts(&conflict));
+        assert_eq!(set.decode(&conflict).unwrap(), MemoryWrite::Conflict(current));
+    }
+    assert!(!set.accepts(&answer(409, json!({"error": "conflict"}))), "a proxy's");
+    assert!(!set.accepts(&answer(500, json!({"error": "failed to set memory"}))), "an outcome that nobody knows");
+    let done = answer(200, json!({"status": "ok", "key": "k", "version": 100}));
+    assert_eq!(set.decode(&done).unwrap(), MemoryWrite::Done(100));
+    assert!(set.decode(&answer(200, json!({"status": "ok", "key": "other", "version": 100}))).is_err());
+}

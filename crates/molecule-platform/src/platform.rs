@@ -61,6 +61,8 @@ pub struct Platform {
     /// The ids of the workspaces' channels, by the kind of the channel.
     pub(crate) channels: BTreeMap<(WorkspaceId, String), String>,
     pub(crate) database_down: bool,
+    /// Whether the loser of a race to create an entry of a memory is told 500 instead of 409.
+    pub(crate) memory_create_race: bool,
     limiter: Limiter,
     pub(crate) org_token_limiter: Limiter,
 }
@@ -94,6 +96,7 @@ impl Platform {
             uploads: Uploads::default(),
             channels: BTreeMap::new(),
             database_down: false,
+            memory_create_race: false,
             limiter: Limiter::new(&config),
             org_token_limiter: Limiter::of_org_tokens(),
             config,
@@ -180,6 +183,14 @@ impl Platform {
         self.database_down = down;
     }
 
+    /// Makes creates of entries that a workspace's memory already has answer 500 instead of 409, or stop it.
+    ///
+    /// Of creates at the same moment, both servers refuse now and then one so: the client cannot tell from the answer whether
+    /// its own write is stored. Here no two requests are handled at the same moment.
+    pub fn set_memory_create_race(&mut self, is_on: bool) {
+        self.memory_create_race = is_on;
+    }
+
     fn route(&mut self, call: &Call<'_>, route: Route, body: &Bytes) -> Result<Handled, Refusal> {
         let answer = match route {
             // These routes may wait for an agent.
@@ -226,6 +237,10 @@ impl Platform {
             Route::Budget(id) => self.budget(call, &id),
             Route::ListMemories(id) => self.list_memories(call, &id),
             Route::CommitMemory(id) => self.post_memory(call, &id, body),
+            Route::ListMemory(id) => self.list_memory(call, &id),
+            Route::SetMemory(id) => self.set_memory(call, &id, body),
+            Route::ReadMemory(id, key) => self.read_memory(call, &id, &key),
+            Route::DeleteMemory(id, key) => self.delete_memory(call, &id, &key),
             Route::Broadcast(id) => self.broadcast(call, &id, body),
             Route::View(id) => self.view(call, &id),
             Route::State(id) => self.state(call, &id),

@@ -13,6 +13,7 @@ mod heartbeat;
 mod history;
 mod lifecycle;
 mod memories;
+mod memory;
 mod messages;
 mod notify;
 mod plugins;
@@ -26,3 +27,4 @@ mod uploads;
 mod view;
 
 pub(crate) use memories::Note;
+pub(crate) use memory::Entry;

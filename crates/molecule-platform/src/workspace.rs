@@ -9,6 +9,8 @@ use molecule_proto::{
 };
 use serde_json::Value;
 
+use crate::routes::Entry;
+
 /// The time for which a refused register of an authenticated agent degrades its workspace.
 const FAILURE_WINDOW: Duration = Duration::from_secs(300);
 
@@ -54,6 +56,7 @@ pub(crate) struct Workspace {
     pub(crate) fails_at: Option<Time>,
     pub(crate) inbound_secret: Option<InboundSecret>,
     pub(crate) secrets: BTreeMap<String, StoredSecret>,
+    pub(crate) memory: BTreeMap<String, Entry>,
 }
 
 /// The abilities that its owner grants a workspace (contract section 16.6).
@@ -130,6 +133,7 @@ impl Workspace {
             fails_at: None,
             inbound_secret: None,
             secrets: BTreeMap::new(),
+            memory: BTreeMap::new(),
         }
     }
 

@@ -198,7 +198,7 @@ text_newtype!(ActivityId);
 text_newtype!(FileId);
 text_newtype!(PluginName);
 
-/// The error for a text that is not an id or not a plugin name. The message describes the valid form.
+/// The error for a text that is not an id, not a plugin name or not a memory key. The message describes the valid form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {text:?} is not valid: {rule}")]
 pub struct IdError {
@@ -217,6 +217,11 @@ impl IdError {
         let rule = "expected a letter or digit followed by at most 127 letters, digits, '.', '_' or '-', \
                     without a dot at the end, and no Windows device name";
         Self { what: "plugin name", text: excerpt(text), rule }
+    }
+
+    pub(crate) fn memory_key(text: &str) -> Self {
+        let rule = "expected a letter or digit followed by at most 127 letters, digits, '.', '_' or '-'";
+        Self { what: "memory key", text: excerpt(text), rule }
     }
 }
 

@@ -34,6 +34,7 @@ mod id;
 pub mod json;
 mod lenient;
 mod memory;
+mod memory_entry;
 mod message;
 mod now;
 mod part;
@@ -87,6 +88,7 @@ pub use id::{
     ActivityId, DelegationId, FileId, IdError, PluginName, QueueId, TokenId, WorkspaceId, is_device_name, random_uuid,
 };
 pub use memory::{CommitMemoryRequest, CommittedMemory, Memory, MemoryScope};
+pub use memory_entry::{MemoryConflict, MemoryEntry, MemoryKey, SetMemoryAnswer, SetMemoryRequest};
 pub use message::{Message, NotAMessage, Role};
 pub use now::{Now, Wake};
 pub use part::{FileContent, Part, PartContent};

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::id::{DelegationId, FileId, PluginName, QueueId, TokenId, WorkspaceId};
+use crate::memory_entry::MemoryKey;
 
 /// `POST`: register (contract section 4).
 pub const REGISTER: &str = "/registry/register";
@@ -197,6 +198,16 @@ pub fn activity_page(id: &WorkspaceId, query: &[(&'static str, &str)]) -> String
 /// `GET`: list an agent's notes; `POST`: keep one (contract section 18.1). The values are percent-encoded.
 pub fn memories(id: &WorkspaceId, query: &[(&'static str, &str)]) -> String {
     with_query(format!("/workspaces/{id}/memories"), query)
+}
+
+/// `GET`: list the entries of the workspace's memory; `POST`: set one (contract section 18.1).
+pub fn memory(id: &WorkspaceId) -> String {
+    format!("/workspaces/{id}/memory")
+}
+
+/// `GET`: read an entry of the workspace's memory; `DELETE`: remove it (contract section 18.1).
+pub fn memory_entry(id: &WorkspaceId, key: &MemoryKey) -> String {
+    format!("/workspaces/{id}/memory/{key}")
 }
 
 fn with_query(mut path: String, query: &[(&'static str, &str)]) -> String {

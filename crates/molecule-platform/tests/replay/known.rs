@@ -39,10 +39,6 @@ const fn current(pattern: &'static str) -> Route {
 /// The routes that are not built.
 pub(crate) const UNBUILT: &[Route] = &[
     both("POST /workspaces/:id/restart"),
-    both("GET /workspaces/:id/memory"),
-    both("POST /workspaces/:id/memory"),
-    both("GET /workspaces/:id/memory/:key"),
-    both("DELETE /workspaces/:id/memory/:key"),
     both("GET /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals"),
     both("POST /workspaces/:id/approvals/:approval/decide"),
