@@ -251,6 +251,11 @@ pub enum Act {
         /// The plugin's name.
         name: String,
     },
+    /// [`Platform::set_memory_create_race`].
+    SetMemoryCreateRace {
+        /// Whether a create that lost is told 500.
+        is_on: bool,
+    },
     /// [`Platform::set_database_down`].
     SetDatabaseDown {
         /// Whether the database is unreachable.
@@ -416,6 +421,10 @@ impl Platform {
                 Err(refused) => Acted::refused(source_refused(&refused)),
             },
             Act::RemovePlugin { name } => Acted::done_if(self.remove_plugin(&name), "there is no such plugin"),
+            Act::SetMemoryCreateRace { is_on } => {
+                self.set_memory_create_race(is_on);
+                Acted::Done
+            }
             Act::SetDatabaseDown { down } => {
                 self.set_database_down(down);
                 Acted::Done

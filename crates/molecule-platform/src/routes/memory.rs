@@ -15,7 +15,7 @@ use crate::platform::{Call, Platform};
 use crate::reply::{self, Refusal, Response};
 
 /// A value of a workspace's memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     value: Value,
     version: u64,
