@@ -1,6 +1,6 @@
 //! The activity feeds of all workspaces (contract section 12; April 6.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(crate) struct Feed {
     /// The counter of the whole server. A failed attempt to write counts too.
     last_seq: i64,
     acked: BTreeMap<WorkspaceId, i64>,
+    /// The rows that a page for their workspace had.
+    read: BTreeSet<i64>,
     /// The rows that readers see only from this time on.
     late: BTreeMap<i64, Time>,
     /// The longest time between a row's `created_at` and its visibility.
@@ -85,6 +87,7 @@ impl Feed {
             rows.remove(seq);
         }
         self.late.remove(&seq);
+        self.read.remove(&seq);
     }
 
     /// Removes the rows that were created before a time; returns how many there were.
@@ -96,6 +99,7 @@ impl Feed {
             rows.by_seq.remove(seq);
             rows.by_id.remove(&row.id);
             self.late.remove(seq);
+            self.read.remove(seq);
         }
         self.messages.retain(|(owner, _), seq| owner != workspace || rows.by_seq.contains_key(seq));
         old.len()
@@ -148,9 +152,21 @@ impl Feed {
         self.acked.get(workspace).copied()
     }
 
+    /// Notes that a page had these rows.
+    pub(crate) fn note_read(&mut self, rows: impl IntoIterator<Item = i64>) {
+        self.read.extend(rows);
+    }
+
+    /// Returns whether a page had a row.
+    pub(crate) fn was_read(&self, seq: i64) -> bool {
+        self.read.contains(&seq)
+    }
+
     /// Removes the rows of a purged workspace.
     pub(crate) fn forget(&mut self, workspace: &WorkspaceId) {
-        self.rows.remove(workspace);
+        for seq in self.rows.remove(workspace).into_iter().flat_map(|rows| rows.by_seq.into_keys()) {
+            self.read.remove(&seq);
+        }
         self.acked.remove(workspace);
         self.messages.retain(|(owner, _), _| owner != workspace);
     }

@@ -93,6 +93,11 @@ impl Platform {
         self.feed.acked(id)
     }
 
+    /// Returns whether a page of the feed had a row, so that whoever reads the feed can know it.
+    pub fn was_read(&self, row: &ActivityRow) -> bool {
+        row.seq.is_some_and(|seq| self.feed.was_read(seq))
+    }
+
     /// The state of a message that is or was queued for its agent.
     pub fn queue_item(&self, id: &QueueId) -> Option<&QueueItem> {
         self.mail.queue.get(id).map(|(item, _)| item)

@@ -64,6 +64,25 @@ fn the_requests_of_a_workspace_with_their_thread() {
 }
 
 #[test]
+fn a_row_was_read_once_a_page_had_it() {
+    let mut bench = Bench::new(Dialect::Current);
+    let agent = bench.poll_agent("a");
+    let was_read = |bench: &Bench| {
+        let rows = bench.platform.activity(&agent.0);
+        rows.into_iter().map(|row| bench.platform.was_read(row)).collect::<Vec<_>>()
+    };
+    bench.platform.send_user_message(bench.now, &agent.0, "one");
+    bench.wait(1);
+    bench.platform.send_user_message(bench.now, &agent.0, "two");
+    assert_eq!(was_read(&bench), [false, false]);
+    let path = format!("/workspaces/{}/activity?limit=1", agent.0);
+    assert_eq!(bench.get(&path, Some("wrong")).0, 401);
+    assert_eq!(was_read(&bench), [false, false]);
+    assert_eq!(bench.get(&path, Some(agent.1.expose())).0, 200);
+    assert_eq!(was_read(&bench), [true, false], "the newest first");
+}
+
+#[test]
 fn a_file_that_waits() {
     let mut bench = Bench::new(Dialect::Current);
     let (id, _token) = bench.poll_agent("a");

@@ -79,8 +79,8 @@ fn conversation(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
             input type="hidden" name="workspace" value=(id);
             fieldset disabled[!scene.is_live()] {
                 label { "Message, as the workspace's user" textarea name="text" rows="3" placeholder="Write to the agent. Ctrl+Enter sends." {} }
-                div class="line acts" {
-                    label { "Files" input type="file" name="files" multiple; }
+                div class="acts" {
+                    label class="file" { "Files" input type="file" name="files" multiple; }
                     button class="main" type="submit" { "Send" }
                 }
             }
@@ -146,13 +146,13 @@ struct File {
 /// What became of a message.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
-    /// It is in the feed, and the agent has not acknowledged it.
+    /// It is in the feed, and the agent has not read it.
     Waiting,
     /// It is in the feed, and readers do not see it yet.
     NotVisible,
-    /// The agent acknowledged it.
+    /// The agent read it.
     Taken,
-    /// The agent acknowledged it, and said something afterwards.
+    /// The agent read it, and said something afterwards.
     Answered,
     /// The platform is calling the agent with it.
     Calling,
@@ -191,8 +191,7 @@ impl Fate {
 /// The number of messages that wait for an agent.
 pub(crate) fn waiting(scene: Scene<'_>, id: &WorkspaceId) -> usize {
     let rows = workspaces::feed(scene, id);
-    let mailbox = Mailbox::of(scene, id);
-    let fates = rows.iter().filter(|row| is_message(row)).filter_map(|row| mailbox.fate(row, false));
+    let fates = read(scene, id, &rows).into_iter().filter_map(|said| said.fate);
     fates.filter(Fate::is_open).count()
 }
 
@@ -248,7 +247,7 @@ impl<'a> Mailbox<'a> {
             return Some(Fate::NotVisible);
         }
         let is_acked = self.acked.zip(row.seq).is_some_and(|(acked, seq)| seq <= acked);
-        Some(match (is_acked, was_answered) {
+        Some(match (is_acked || platform.was_read(row), was_answered) {
             (true, true) => Fate::Answered,
             (true, false) => Fate::Taken,
             (false, _) => Fate::Waiting,
@@ -440,12 +439,31 @@ mod tests {
         platform.send_user_message(Now::default(), &id, "hello");
         assert_eq!(fates(&platform, &id), [Some(Fate::Waiting)]);
 
-        let seq = platform.activity(&id)[0].seq.unwrap();
-        post(&mut platform, &format!("/workspaces/{id}/activity/ack"), &token, &json!({"acked_seq": seq}));
+        let request = http::Request::get(format!("/workspaces/{id}/activity")).header("authorization", token.bearer());
+        let page = platform.handle(Now::default(), None, request.body(Bytes::new()).unwrap());
+        assert_eq!(page.ready().unwrap().status(), 200);
         assert_eq!(fates(&platform, &id), [Some(Fate::Taken)]);
 
         post(&mut platform, &format!("/workspaces/{id}/notify"), &token, &json!({"message": "hi"}));
         assert_eq!(fates(&platform, &id), [Some(Fate::Answered), None]);
+    }
+
+    #[test]
+    fn a_message_that_was_acknowledged_is_taken() {
+        let (mut platform, id, token) = polled();
+        platform.send_user_message(Now::default(), &id, "hello");
+        let seq = platform.activity(&id)[0].seq.unwrap();
+        post(&mut platform, &format!("/workspaces/{id}/activity/ack"), &token, &json!({"acked_seq": seq}));
+        assert_eq!(fates(&platform, &id), [Some(Fate::Taken)]);
+    }
+
+    #[test]
+    fn a_message_to_an_agent_that_never_came_waits_once() {
+        let mut platform = Platform::new(Config::new(Dialect::Current));
+        let (id, _token) = platform.create_workspace(Now::default(), "a");
+        platform.send_user_message(Now::default(), &id, "hello");
+        let scene = Scene { platform: &platform, now: Now::default(), at: None, url: "" };
+        assert_eq!((fates(&platform, &id).len(), waiting(scene, &id)), (1, 1), "{:?}", platform.activity(&id));
     }
 
     #[test]

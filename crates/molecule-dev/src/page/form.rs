@@ -86,6 +86,10 @@ impl Form {
     pub(crate) fn workspace(&self, name: &str) -> Option<WorkspaceId> {
         self.text(name)?.trim().parse().ok()
     }
+
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.trim().parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +108,7 @@ mod tests {
         let form = read("application/x-www-form-urlencoded; charset=UTF-8", "a=x+y%26z&b=&c=true&n=12&d").unwrap();
         assert_eq!((form.text("a"), form.text("b"), form.text("d"), form.text("e")), (Some("x y&z"), None, None, None));
         assert!(form.is_set("c") && !form.is_set("a"));
+        assert_eq!(form.number("n"), Some(12));
         assert_eq!(read("application/x-www-form-urlencoded", "a=%ff"), None);
         assert_eq!(read("application/json", "{}"), None);
     }

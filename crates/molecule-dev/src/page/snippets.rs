@@ -13,7 +13,7 @@ const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";
 /// What stands in place of a token that is no longer known.
 const NO_TOKEN: &str = "the-token-that-the-platform-showed";
 
-/// All snippets of a workspace. `token` is given once, right after it was made.
+/// All snippets of a workspace; `token` is its newest one, if it has one.
 pub(crate) fn all(url: &str, id: &WorkspaceId, token: Option<&Token>) -> Markup {
     let variables = variables(url, id, token);
     let fitted = |program: &str| program.replace(URL, url).replace(ID, id.as_str());
@@ -22,7 +22,7 @@ pub(crate) fn all(url: &str, id: &WorkspaceId, token: Option<&Token>) -> Markup 
     html! {
         p class="small muted" {
             "Give these two lines to a shell first. "
-            @if token.is_none() { "The token was shown when it was made; Rotate makes a new one." }
+            @if token.is_some() { "A real platform shows the token once, when it is made." } @else { "Its agent's first register makes the token." }
         }
         (html::copied(&of("variables"), &variables))
         details open { summary { "Shell" }

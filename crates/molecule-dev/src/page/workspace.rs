@@ -24,7 +24,7 @@ pub(crate) fn page(scene: Scene<'_>, id: &WorkspaceId) -> Markup {
             @if is_there {
                 section class="panel" {
                     h2 { "Connect an agent" }
-                    (snippets::all(scene.url, id, None))
+                    (snippets::all(scene.url, id, scene.platform.newest_token(id).as_ref()))
                 }
             }
             section class="panel" { h2 { "Secrets" } (secrets(scene, id)) @if is_there { (secret_form(scene, id)) } }

@@ -88,6 +88,8 @@ pub(crate) fn beat(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
 pub(crate) fn mode(scene: Scene<'_>, view: &WorkspaceView) -> &'static str {
     match scene.platform.delivery_mode(&view.id) {
         Some(DeliveryMode::Poll) => "poll",
+        // A workspace is one of a push agent until its agent says otherwise.
+        Some(DeliveryMode::Push) if view.url.is_empty() && scene.platform.last_heartbeat(&view.id).is_none() => "",
         Some(DeliveryMode::Push) if view.url.is_empty() => "no URL",
         Some(DeliveryMode::Push) => "push",
         Some(_) | None => "",

@@ -66,7 +66,9 @@ impl Platform {
                 wanted.pick(call.now.unix, after.ok_or(Refusal::new(StatusCode::GONE, error))?)
             }
         };
+        let seqs: Vec<i64> = picked.iter().filter_map(|row| row.seq).collect();
         let rows: Vec<ActivityRow> = picked.into_iter().map(|row| self.shown(call, row, wanted.with_peers)).collect();
+        self.feed.note_read(seqs);
         Ok(reply::ok(&rows))
     }
 
