@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::front::DevFront;
 use crate::log::{self, Header, Held, Log, Note, Opened, Start, Store};
 use crate::options::Options;
+use crate::world::Folded;
 use crate::{World, setup};
 
 /// A platform that runs on this machine. It stops when it is dropped.
@@ -44,9 +45,12 @@ impl Dev {
         };
         let store = match &options.file {
             Some(path) => Store::open(path)?,
-            None => Store::Memory(Vec::new()),
+            None => Store::memory(),
         };
-        let (log, platform, clock, opened) = match log::replay(store, |_, _, _, _| {})? {
+        let mut folded = Folded::default();
+        let (log, platform, clock, opened) = match log::replay(store, |line, entry, step, platform| {
+            folded.see(line, entry, step, Some(platform));
+        })? {
             Start::Empty(store) => {
                 let clock = Clock::after(None, Duration::ZERO);
                 let header = Header::new(options.dialect.unwrap_or(Dialect::Current), clock.now().unix);
@@ -59,7 +63,7 @@ impl Dev {
                 (replayed.log, replayed.platform, clock, Some(replayed.opened))
             }
         };
-        let world = World::new(log, clock, address.port());
+        let world = World::new(log, folded, clock, address.port());
         let mismatches = opened.as_ref().map_or(0, |opened| opened.mismatched);
         world.note(Note::Started { model: env!("CARGO_PKG_VERSION").to_owned(), mismatches });
         let (calls, streams) = (platform.open_calls(), platform.streams().collect::<Vec<_>>());
@@ -74,7 +78,7 @@ impl Dev {
         }
         let url = server.url();
         let held = Held { pid: std::process::id(), url: url.clone(), token: world.admin_token() };
-        world.with_log(|log| log.store().hold(&held))?;
+        world.with_store(|store| store.hold(&held))?;
         if opened.is_none() && !options.empty {
             setup::examples(&world);
         }
@@ -124,7 +128,7 @@ impl Dev {
         server.stop();
         self.world.serve_at(None);
         self.world.sync()?;
-        self.world.with_log(|log| log.store().release());
+        self.world.with_store(Store::release);
         Ok(())
     }
 }

@@ -21,9 +21,17 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod api;
+mod blank;
+mod chaos;
 mod clock;
+mod contract;
+mod curl;
 mod dev;
+mod exchange;
+mod export;
 mod front;
+mod graph;
 mod guard;
 mod log;
 mod options;
@@ -31,7 +39,10 @@ mod page;
 mod setup;
 mod world;
 
+pub use chaos::{Chaos, ChaosRule, Fault};
 pub use dev::Dev;
+pub use exchange::{Exchange, ExchangeKind, Filter};
+pub use graph::Edge;
 pub use log::{Mismatch, Opened};
 pub use options::Options;
 pub use world::World;

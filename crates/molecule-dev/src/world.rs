@@ -1,16 +1,28 @@
 //! What happens on a platform, and what happened: the one entry of the page, the API and tests.
 
-use std::collections::BTreeMap;
-use std::io;
+mod again;
+mod folded;
+mod past;
+
+pub(crate) use folded::Folded;
+
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use molecule_platform::serve::Handle;
 use molecule_platform::{Act, Acted, Input, Now, Platform, Recorded, Step};
+use molecule_proto::WorkspaceId;
 use tokio::sync::watch;
 
+use crate::chaos::{Chaos, Fault};
 use crate::clock::Clock;
+use crate::exchange::ExchangeKind;
+use crate::graph::Edge;
 use crate::guard::Guard;
-use crate::log::{Entry, Log, Note};
+use crate::log::{Entry, Log, Note, Reader, Store};
+use crate::{curl, export};
 
 /// A platform that runs, with its log. Clones are handles to the same one.
 #[derive(Debug, Clone)]
@@ -30,16 +42,15 @@ struct Inner {
 #[derive(Debug)]
 struct Book {
     log: Log,
-    /// States as of some lines, from which later ones are replayed.
-    checkpoints: BTreeMap<u64, Platform>,
+    folded: Folded,
     /// Why the log can no longer be written.
     broken: Option<String>,
 }
 
 impl World {
-    pub(crate) fn new(log: Log, clock: Clock, port: u16) -> Self {
+    pub(crate) fn new(log: Log, folded: Folded, clock: Clock, port: u16) -> Self {
         let newest = watch::Sender::new(log.line());
-        let book = Mutex::new(Book { log, checkpoints: BTreeMap::new(), broken: None });
+        let book = Mutex::new(Book { log, folded, broken: None });
         Self(Arc::new(Inner { clock, handle: RwLock::new(None), port, newest, book }))
     }
 
@@ -68,10 +79,6 @@ impl World {
         self.0.newest.receiver_count()
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
     fn handle(&self) -> io::Result<Handle> {
         let handle = self.0.handle.read().unwrap_or_else(PoisonError::into_inner).clone();
         handle.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the platform has stopped"))
@@ -79,6 +86,10 @@ impl World {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self) -> io::Result<Reader> {
+        self.book().log.reader()
     }
 
     /// The newest line of the log.
@@ -96,6 +107,11 @@ impl World {
         self.book().log.header.admin_token.expose().to_owned()
     }
 
+    /// The file of the log; `None` if it is in memory.
+    pub fn file(&self) -> Option<std::path::PathBuf> {
+        self.book().log.store().path().map(Path::to_owned)
+    }
+
     /// Performs an act of an owner. A platform that has stopped refuses it.
     pub fn act(&self, act: Act) -> Acted {
         match self.handle() {
@@ -111,64 +127,106 @@ impl World {
         }
     }
 
-    /// Inspects the platform: now, or as it was after a line of the log.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::NotFound`] for a line that the log does not have, [`io::ErrorKind::NotConnected`] for the state
-    /// now after the stop, and the errors of reading the log.
-    pub fn read<T>(&self, at: Option<u64>, look: impl FnOnce(&Platform, Now) -> T) -> io::Result<T> {
-        let Some(line) = at else { return Ok(self.handle()?.read(look)) };
-        let (platform, now) = self.as_of(line)?;
-        Ok(look(&platform, now))
+    /// Moves the clock of the platform forward, so that what time changes happens now.
+    pub fn forward(&self, by: Duration) {
+        // The clock has whole milliseconds, and an hour too many is no reason to overflow.
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX).min(MOST_FORWARD_MS);
+        // Nothing is recorded between the note and the wake with an earlier time: the note changes no state.
+        self.note(Note::Forward { ms });
+        self.0.clock.forward(Duration::from_millis(ms));
+        self.apply(Input::Wake);
     }
 
-    /// The state after a line, and the line's time.
-    fn as_of(&self, line: u64) -> io::Result<(Platform, Now)> {
-        let mut book = self.book();
-        if line == 0 || line > book.log.line() {
-            let text = format!("the log has lines 1 to {}, not {line}", book.log.line());
-            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    /// The faults that are provoked now.
+    pub fn chaos(&self) -> Chaos {
+        self.book().folded.chaos().clone()
+    }
+
+    /// Sets the faults that are provoked from now on.
+    pub fn set_chaos(&self, chaos: Chaos) {
+        self.note(Note::Chaos(chaos));
+    }
+
+    /// The fault that a request meets. It is one of an agent if it has the agent's bearer or the agent's path.
+    pub(crate) fn fault(&self, path: &str, bearer: Option<&str>) -> Option<Fault> {
+        let chaos = self.chaos();
+        if chaos.rules.is_empty() {
+            return None;
         }
-        let checkpoint = book.checkpoints.range(..=line).next_back();
-        let (from, mut platform) = match checkpoint {
-            Some((from, platform)) => (*from, platform.clone()),
-            None => (1, Platform::new(book.log.header.config())),
-        };
-        let mut now = Now::default();
-        book.log.each(from..=line, |number, entry| {
-            now = entry.at();
-            if let Entry::Input(recorded) = entry
-                && number > from
-            {
-                let _ = recorded.replay(&mut platform);
-            }
-            true
-        })?;
-        book.checkpoints.insert(line, platform.clone());
-        while book.checkpoints.len() > MOST_CHECKPOINTS {
-            book.checkpoints.pop_first();
+        let sender = bearer.and_then(|bearer| {
+            let handle = self.handle().ok()?;
+            handle.read(|platform, _| platform.bearer_of(bearer).cloned())
+        });
+        let named: Vec<WorkspaceId> = path.split('/').filter_map(|segment| segment.parse().ok()).collect();
+        chaos.find(path, |id| sender.as_ref() == Some(id) || named.contains(id))
+    }
+
+    /// Who calls whom, with counts.
+    pub fn graph(&self) -> Vec<Edge> {
+        self.book().folded.graph()
+    }
+
+    /// Writes the log up to a line into a new file, which `molecule dev --file` then opens.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if there is such a file, and the errors of reading and writing.
+    pub fn fork(&self, line: u64, path: &Path) -> io::Result<()> {
+        let mut reader = self.reader()?;
+        check(line, &reader)?;
+        reader.copy_to(Some(line), &mut Store::create(path)?)
+    }
+
+    /// Writes the log, with its credentials, or with placeholders in their place. Either replays.
+    ///
+    /// # Errors
+    /// The errors of reading and writing.
+    pub fn export(&self, writer: &mut dyn Write, blank: bool) -> io::Result<()> {
+        export::copy(&mut self.reader()?, writer, blank)
+    }
+
+    /// A Rust test that repeats what happened, up to a line. It needs `molecule-platform` and `serde_json`; the
+    /// credentials in it are placeholders.
+    ///
+    /// # Errors
+    /// The errors of reading the log.
+    pub fn export_test(&self, to: Option<u64>) -> io::Result<String> {
+        export::test(&mut self.reader()?, to)
+    }
+
+    /// The `curl` command that sends a line's request again; the bearer is `$TOKEN`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if the line is no request, and the errors of reading the log.
+    pub fn curl(&self, line: u64) -> io::Result<String> {
+        match self.plain_exchange(line)?.kind {
+            ExchangeKind::Request { request, .. } => Ok(curl::command(&self.url(), &request)),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("line {line} is no client's request"))),
         }
-        Ok((platform, now))
     }
 
     /// Writes an input to the log.
-    pub(crate) fn record(&self, now: Now, input: &Input, step: &Step) {
-        let recorded = Recorded { at: now, input: input.clone(), digest: Some(step.digest()) };
-        self.append(&Entry::Input(recorded));
+    pub(crate) fn record(&self, now: Now, input: &Input, step: &Step, platform: &Platform) {
+        let recorded = Recorded::new(now, input.clone()).digest(step.digest());
+        let mut book = self.book();
+        let about = book.folded.about(input);
+        self.append(&mut book, Entry::Input(recorded, about), Some(step), Some(platform));
     }
 
     /// Writes a note to the log.
     pub(crate) fn note(&self, note: Note) {
-        self.append(&Entry::Note(self.0.clock.now(), note));
+        let mut book = self.book();
+        self.append(&mut book, Entry::Note(self.now(), note), None, None);
     }
 
-    fn append(&self, entry: &Entry) {
-        let mut book = self.book();
+    fn append(&self, book: &mut Book, entry: Entry, step: Option<&Step>, platform: Option<&Platform>) {
         if book.broken.is_some() {
             return;
         }
-        match book.log.append(entry) {
-            Ok(line) => drop(self.0.newest.send_replace(line)),
+        match book.log.append(&entry) {
+            Ok(line) => {
+                book.folded.see(line, &entry, step, platform);
+                self.0.newest.send_replace(line);
+            }
             Err(error) => book.broken = Some(error.to_string()),
         }
     }
@@ -183,10 +241,18 @@ impl World {
         self.book().log.sync()
     }
 
-    pub(crate) fn with_log<T>(&self, act: impl FnOnce(&mut Log) -> T) -> T {
-        act(&mut self.book().log)
+    pub(crate) fn with_store<T>(&self, act: impl FnOnce(&Store) -> T) -> T {
+        act(self.book().log.store())
     }
 }
 
-/// The most states that are kept.
-const MOST_CHECKPOINTS: usize = 8;
+/// The farthest that the clock is moved at once: a year.
+const MOST_FORWARD_MS: u64 = 366 * 24 * 3600 * 1000;
+
+fn check(line: u64, reader: &Reader) -> io::Result<()> {
+    if (1..=reader.last()).contains(&line) {
+        return Ok(());
+    }
+    let text = format!("the log has lines 1 to {}, not {line}", reader.last());
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
+}

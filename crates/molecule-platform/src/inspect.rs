@@ -47,6 +47,11 @@ impl Platform {
         self.tokens.owner(token.expose()) == Some(id) && self.workspaces.get(id).is_some_and(|row| !row.is_removed())
     }
 
+    /// The workspace that a live bearer authenticates.
+    pub fn bearer_of(&self, bearer: &str) -> Option<&WorkspaceId> {
+        self.tokens.owner(bearer)
+    }
+
     /// The status of a workspace at the time of the last call that passed one; `None` if there is no such workspace.
     pub fn status(&self, id: &WorkspaceId) -> Option<WorkspaceStatus> {
         self.workspaces.get(id).map(|row| row.status.clone())

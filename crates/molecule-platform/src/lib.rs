@@ -188,6 +188,7 @@ mod rate;
 mod record;
 mod reply;
 mod requests;
+mod route_name;
 mod router;
 mod routes;
 pub mod serve;
@@ -210,13 +211,15 @@ pub use outside::{ChannelMessage, Webhook};
 pub use owner::{CreateRefused, PauseRefused, ResumeRefused};
 pub use platform::Platform;
 pub use plugin::{Entry, PluginTree, SourceRefused};
+pub use random::credentials;
 pub use record::{Digest, Recorded, at};
 pub use requests::RequestKind;
+pub use route_name::RouteName;
 pub use serve::{Server, serve, serve_with};
 pub use streams::STREAM_ROOM;
 pub use tokens::TokenKind;
 
-pub use molecule_proto::{Dialect, Now, Wake};
+pub use molecule_proto::{Dialect, Now, Token, Wake};
 
 /// The programs of the crate's README.
 #[cfg(doctest)]

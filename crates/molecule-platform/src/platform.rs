@@ -191,6 +191,11 @@ impl Platform {
         self.memory_create_race = is_on;
     }
 
+    /// Returns whether the database is unreachable.
+    pub fn is_database_down(&self) -> bool {
+        self.database_down
+    }
+
     fn route(&mut self, call: &Call<'_>, route: Route, body: &Bytes) -> Result<Handled, Refusal> {
         let answer = match route {
             // These routes may wait for an agent.

@@ -4,18 +4,45 @@ use std::time::Duration;
 
 use molecule_proto::{ActivityId, DelegationId, InboundSecret, QueueId, Token, TokenId, WorkspaceId};
 
+use crate::platform::Platform;
+
 /// The platform's only source of randomness.
 #[derive(Clone)]
 pub(crate) struct Random {
     ids: fastrand::Rng,
     /// The generator of tokens and secrets; `None` if ids and they share one.
     credentials: Option<fastrand::Rng>,
+    /// The number of tokens and secrets so far.
+    minted: usize,
+}
+
+/// The tokens and secrets that a platform with this [`credential_seed`](crate::Config::credential_seed) mints, in their
+/// order: 43 characters each.
+///
+/// ```
+/// use molecule_platform::{Config, Dialect, Now, Platform, credentials};
+///
+/// let mut platform = Platform::new(Config::new(Dialect::Current).credential_seed(7));
+/// let (_id, token) = platform.create_workspace(Now::default(), "mine");
+/// assert_eq!(platform.credentials_minted(), 1);
+/// assert_eq!(credentials(7).next().as_deref(), Some(token.expose()));
+/// ```
+pub fn credentials(credential_seed: u64) -> impl Iterator<Item = String> {
+    let mut random = Random::new(0, Some(credential_seed));
+    std::iter::repeat_with(move || random.text())
+}
+
+impl Platform {
+    /// The number of tokens and secrets that the platform has minted, those that were revoked meanwhile included.
+    pub fn credentials_minted(&self) -> usize {
+        self.random.minted
+    }
 }
 
 impl Random {
     pub(crate) fn new(seed: u64, credential_seed: Option<u64>) -> Self {
         let credentials = credential_seed.map(fastrand::Rng::with_seed);
-        Self { ids: fastrand::Rng::with_seed(seed), credentials }
+        Self { ids: fastrand::Rng::with_seed(seed), credentials, minted: 0 }
     }
 
     /// A random duration between zero and `most`.
@@ -59,6 +86,7 @@ impl Random {
     /// 32 bytes in base64url without padding: 43 characters.
     fn text(&mut self) -> String {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        self.minted += 1;
         let mut bytes = [0; 32];
         self.credentials.as_mut().unwrap_or(&mut self.ids).fill(&mut bytes);
         let mut text = String::with_capacity(43);

@@ -31,6 +31,7 @@ use crate::platform::Platform;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Recorded {
     /// The time at which the platform took it, in whole milliseconds.
     #[serde(with = "at")]
@@ -44,6 +45,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// A record of an input, without a digest.
+    pub fn new(at: Now, input: Input) -> Self {
+        Self { at, input, digest: None }
+    }
+
+    /// Sets the digest of what came out.
+    #[must_use]
+    pub fn digest(mut self, digest: impl Into<Option<Digest>>) -> Self {
+        self.digest = digest.into();
+        self
+    }
+
     /// The time in whole milliseconds, as records have it: a platform that is recorded must see no finer one.
     pub fn rounded(now: Now) -> Now {
         at::read(at::write(now))

@@ -293,7 +293,7 @@ impl Shared {
             None => state.platform.step(now, input),
             Some(front) => {
                 let step = state.platform.step(now, input.clone());
-                front.stepped(now, &input, &step);
+                front.stepped(now, &input, &step, &state.platform);
                 step
             }
         };

@@ -9,6 +9,7 @@ use std::io;
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{Request, Uri};
 use molecule_platform::{Input, Recorded};
 use serde::{Deserialize, Serialize};
@@ -65,64 +66,34 @@ fn changed(change: Option<&Change>, old: &str) -> Result<String, String> {
     }
 }
 
-/// The bases of a log that is written.
+/// The bases of a log, up to a line.
 #[derive(Debug, Default)]
-pub(super) struct Bases(BTreeMap<String, (u64, Request<Bytes>)>);
+pub(super) struct Bases {
+    by_key: BTreeMap<String, (u64, Request<Bytes>)>,
+    keys: BTreeMap<u64, String>,
+}
 
 impl Bases {
     /// The text of an entry, without the line's end.
     pub(super) fn write(&mut self, line: u64, entry: &Entry) -> io::Result<String> {
         let raw = match entry {
-            Entry::Note(at, note) => Raw { at: *at, input: None, like: None, note: Some(note.clone()), digest: None },
-            Entry::Input(Recorded { at, input, digest, .. }) => {
-                let like = self.like(input);
-                let input = if like.is_some() { None } else { Some(input.clone()) };
-                Raw { at: *at, input, like, note: None, digest: digest.clone() }
+            Entry::Note(at, note) => {
+                Raw { at: *at, input: None, like: None, note: Some(note.clone()), about: None, digest: None }
+            }
+            Entry::Input(recorded, about) => {
+                let like = self.like(&recorded.input);
+                let input = if like.is_some() { None } else { Some(recorded.input.clone()) };
+                let (about, digest) = (about.clone(), recorded.digest.clone());
+                Raw { at: recorded.at, input, like, note: None, about, digest }
             }
         };
+        let text = serde_json::to_string(&raw).map_err(io::Error::from)?;
         if let Some(Input::Request { request, .. }) = &raw.input {
             self.learn(line, request);
         }
-        serde_json::to_string(&raw).map_err(io::Error::from)
+        Ok(text)
     }
 
-    /// Takes a request that was written in full for a base.
-    pub(super) fn learn(&mut self, line: u64, request: &Request<Bytes>) {
-        if request.body().len() > LONGEST || std::str::from_utf8(request.body()).is_err() {
-            return;
-        }
-        if self.0.len() >= MOST {
-            self.0.clear();
-        }
-        self.0.insert(key(request), (line, request.clone()));
-    }
-
-    fn like(&self, input: &Input) -> Option<Like> {
-        let Input::Request { peer, request } = input else { return None };
-        let (line, base) = self.0.get(&key(request))?;
-        if base.headers() != request.headers() {
-            return None;
-        }
-        let body = Change::between(std::str::from_utf8(base.body()).ok()?, std::str::from_utf8(request.body()).ok()?);
-        let uri = Change::between(&base.uri().to_string(), &request.uri().to_string());
-        // A body that is mostly another one is easier to read in full.
-        let is_short = body.as_ref().is_none_or(|change| change.1.len() <= 64 + request.body().len() / 4);
-        is_short.then_some(Like { line: *line, peer: *peer, uri, body })
-    }
-}
-
-fn key(request: &Request<Bytes>) -> String {
-    let bearer = request.headers().get(http::header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
-    let length = request.headers().get(http::header::CONTENT_LENGTH).map_or(&b""[..], |value| value.as_bytes());
-    let (bearer, length) = (String::from_utf8_lossy(bearer), String::from_utf8_lossy(length));
-    format!("{} {} {length} {bearer}", request.method(), request.uri().path())
-}
-
-/// The bases that a reader has seen.
-#[derive(Debug, Default)]
-pub(super) struct Cache(BTreeMap<u64, Request<Bytes>>);
-
-impl Cache {
     /// The entry of a line. `full` reads a base that was not seen yet.
     pub(super) fn entry(
         &mut self,
@@ -130,46 +101,111 @@ impl Cache {
         raw: Raw,
         full: impl FnOnce(u64) -> Result<Request<Bytes>, String>,
     ) -> Result<Entry, String> {
-        let Raw { at, input, like, note, digest } = raw;
+        let Raw { at, input, like, note, about, digest } = raw;
         let input = match (input, like, note) {
-            (Some(input), None, None) => input,
             (None, None, Some(note)) => return Ok(Entry::Note(at, note)),
+            (Some(input), None, None) => {
+                if let Input::Request { request, .. } = &input {
+                    self.learn(line, request);
+                }
+                input
+            }
             (None, Some(like), None) => {
-                if like.line >= line {
-                    return Err("it is like a later line".to_owned());
+                if like.line >= line || like.line < 2 {
+                    return Err("it is like a line that is not before it".to_owned());
                 }
-                if !self.0.contains_key(&like.line) {
-                    let base = full(like.line)?;
-                    self.keep(like.line, base);
+                match self.keys.get(&like.line).and_then(|key| self.by_key.get(key)) {
+                    Some((_, base)) => like.request(base)?,
+                    None => {
+                        let base = full(like.line)?;
+                        let input = like.request(&base)?;
+                        self.learn(like.line, &base);
+                        input
+                    }
                 }
-                let base = &self.0[&like.line];
-                self.rebuilt(base, &like)?
             }
             _ => return Err("it has no input, or more than one".to_owned()),
         };
-        if let Input::Request { request, .. } = &input
-            && request.body().len() <= LONGEST
-        {
-            self.keep(line, request.clone());
-        }
-        Ok(Entry::Input(Recorded { at, input, digest }))
+        Ok(Entry::Input(Recorded::new(at, input).digest(digest), about))
     }
 
-    fn keep(&mut self, line: u64, request: Request<Bytes>) {
-        while self.0.len() >= MOST {
-            self.0.pop_first();
+    /// Takes a request that is written in full for the base of its kind.
+    fn learn(&mut self, line: u64, request: &Request<Bytes>) {
+        if request.body().len() > LONGEST || std::str::from_utf8(request.body()).is_err() {
+            return;
         }
-        self.0.insert(line, request);
+        if self.by_key.len() >= MOST {
+            self.by_key.clear();
+            self.keys.clear();
+        }
+        let key = key(request);
+        if let Some((old, _)) = self.by_key.insert(key.clone(), (line, request.clone())) {
+            self.keys.remove(&old);
+        }
+        self.keys.insert(line, key);
     }
 
-    fn rebuilt(&self, base: &Request<Bytes>, like: &Like) -> Result<Input, String> {
+    fn like(&self, input: &Input) -> Option<Like> {
+        let Input::Request { peer, request } = input else { return None };
+        let (line, base) = self.by_key.get(&key(request))?;
+        if base.headers() != request.headers() {
+            return None;
+        }
+        let body = Change::between(std::str::from_utf8(base.body()).ok()?, std::str::from_utf8(request.body()).ok()?);
+        let uri = Change::between(&base.uri().to_string(), &request.uri().to_string());
+        // A body that has little of another one is easier to read in full.
+        let is_short = body.as_ref().is_none_or(|change| change.1.len() <= 64 + request.body().len() / 4);
+        is_short.then_some(Like { line: *line, peer: *peer, uri, body })
+    }
+}
+
+impl Like {
+    fn request(&self, base: &Request<Bytes>) -> Result<Input, String> {
         let old = std::str::from_utf8(base.body()).map_err(|error| error.to_string())?;
-        let body = Bytes::from(changed(like.body.as_ref(), old)?);
-        let uri = changed(like.uri.as_ref(), &base.uri().to_string())?;
+        let body = Bytes::from(changed(self.body.as_ref(), old)?);
+        let uri = changed(self.uri.as_ref(), &base.uri().to_string())?;
         let uri: Uri = uri.parse().map_err(|_| "its URI is none".to_owned())?;
         let mut request = base.clone();
         *request.uri_mut() = uri;
         *request.body_mut() = body;
-        Ok(Input::Request { peer: like.peer, request })
+        Ok(Input::Request { peer: self.peer, request })
+    }
+}
+
+/// Requests with the same key differ in their URI's query and their body alone, if their other headers are the same.
+fn key(request: &Request<Bytes>) -> String {
+    let header = |name| request.headers().get(name).map_or(&b""[..], |value| value.as_bytes());
+    let bearer = String::from_utf8_lossy(header(AUTHORIZATION));
+    let length = String::from_utf8_lossy(header(CONTENT_LENGTH));
+    format!("{} {} {length} {bearer}", request.method(), request.uri().path())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_change_leads_from_one_text_to_the_other(old in "[aż🦀]{0,8}", new in "[aż🦀]{0,8}") {
+            match Change::between(&old, &new) {
+                None => prop_assert_eq!(old, new),
+                Some(change) => prop_assert_eq!(change.apply(&old), Some(new)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_that_does_not_fit_is_none() {
+        for change in [
+            Change(5, String::new(), 0),
+            Change(0, String::new(), 5),
+            Change(3, String::new(), 3),
+            Change(1, String::new(), 0),
+        ] {
+            assert_eq!(change.apply("żab"), None, "{change:?}");
+        }
     }
 }

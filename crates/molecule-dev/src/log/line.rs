@@ -6,14 +6,29 @@ use molecule_platform::{Digest, Input, Now, Recorded};
 use serde::{Deserialize, Serialize};
 
 use super::delta::Like;
+use crate::chaos::{Chaos, Fault};
 
 /// A line of the log as a value.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
     /// An input of the model.
-    Input(Recorded),
+    Input(Recorded, Option<About>),
     /// Something that the model does not see.
     Note(Now, Note),
+}
+
+/// What people want to know of an input, and the model does not need.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// The method and URL of the call that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) call: Option<String>,
+    /// The line at which the call began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) began: Option<u64>,
+    /// The fault that the request met on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chaos: Option<Fault>,
 }
 
 /// What happened beside the model.
@@ -29,12 +44,16 @@ pub(crate) enum Note {
     },
     /// The clock was moved forward.
     Forward { ms: u64 },
+    /// The faults on purpose were changed.
+    Chaos(Chaos),
+    /// A request was answered by a fault on purpose; the model did not see it.
+    Hit { input: Box<Input>, fault: Fault },
 }
 
 impl Entry {
     pub(crate) fn at(&self) -> Now {
         match self {
-            Self::Input(recorded) => recorded.at,
+            Self::Input(recorded, _) => recorded.at,
             Self::Note(at, _) => *at,
         }
     }
@@ -51,6 +70,8 @@ pub(super) struct Raw {
     pub(super) like: Option<Like>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<Note>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<About>,
     #[serde(default, rename = "out", skip_serializing_if = "Option::is_none")]
     pub(super) digest: Option<Digest>,
 }

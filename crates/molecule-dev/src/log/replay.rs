@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use molecule_platform::{Input, Now, Platform, Step};
 
-use super::delta::{Bases, Cache};
+use crate::exchange::act_name;
+
+use super::delta::Bases;
+use super::reader::Index;
 use super::{Entry, Header, Log, Note, Store, line, unreadable};
 
 /// What a log was like when it was opened.
@@ -72,32 +75,32 @@ pub(crate) fn replay(
     mut store: Store,
     mut seen: impl FnMut(u64, &Entry, Option<&Step>, &Platform),
 ) -> io::Result<Start> {
-    let first = store.line_at(0)?;
+    let mut source = store.source()?;
+    let first = source.line_at(0)?;
     if !first.ends_with(b"\n") {
         store.cut(0)?;
         return Ok(Start::Empty(store));
     }
     let header = Header::read(first.trim_ascii_end()).map_err(|why| unreadable(1, &why))?;
     let mut platform = Platform::new(header.config());
-    let mut log = Log { header, store, bases: Bases::default(), line: 1, blocks: vec![0] };
+    let (mut bases, mut index) = (Bases::default(), Index::default());
     let (mut opened, mut last, mut forward) = (Opened::default(), None, Duration::ZERO);
-    let (mut cache, mut at, mut told) = (Cache::default(), first.len() as u64, 0);
+    let (mut at, mut told) = (first.len() as u64, 0);
     loop {
-        let text = log.store.line_at(at)?;
+        let text = source.line_at(at)?;
         if !text.ends_with(b"\n") {
             opened.cut = text.len() as u64;
-            log.store.cut(at)?;
+            store.cut(at)?;
             break;
         }
-        let number = log.line + 1;
+        let number = index.last() + 1;
         let raw = line::parse(text.trim_ascii_end()).map_err(|why| unreadable(number, &why))?;
-        if let Some(Input::Request { request, .. }) = &raw.input {
-            log.bases.learn(number, request);
-        }
-        let entry = cache.entry(number, raw, |base| log.full(base)).map_err(|why| unreadable(number, &why))?;
+        // A reader from the first line on has every base that the writer had.
+        let entry = bases.entry(number, raw, |base| Err(format!("it is like line {base}, which is no base")));
+        let entry = entry.map_err(|why| unreadable(number, &why))?;
         last = Some(entry.at());
         match &entry {
-            Entry::Input(recorded) => {
+            Entry::Input(recorded, _) => {
                 let step = recorded.clone().replay(&mut platform);
                 let replayed = step.digest();
                 if let Some(difference) = recorded.digest.as_ref().and_then(|digest| digest.difference(&replayed)) {
@@ -113,30 +116,29 @@ pub(crate) fn replay(
                 match note {
                     Note::Started { mismatches, .. } => told = *mismatches,
                     Note::Forward { ms } => forward += Duration::from_millis(*ms),
+                    Note::Chaos(_) | Note::Hit { .. } => {}
                 }
                 seen(number, &entry, None, &platform);
             }
         }
-        log.note_line(at);
+        index.add(at);
         at += text.len() as u64;
     }
-    opened.lines = log.line - 1;
+    opened.lines = index.last() - 1;
     opened.is_known = opened.mismatched > 0 && opened.mismatched == told;
+    let log = Log { header, store, bases, index };
     Ok(Start::Replayed(Box::new(Replayed { log, platform, opened, last, forward })))
 }
 
 /// An input in a few words.
-pub(crate) fn named(input: &Input) -> String {
+fn named(input: &Input) -> String {
     match input {
         Input::Request { request, .. } => format!("{} {}", request.method(), request.uri().path()),
         Input::DispatchHead { .. } => "the head of an agent's answer".to_owned(),
         Input::Dispatched { outcome: Ok(_), .. } => "an agent's answer".to_owned(),
         Input::Dispatched { outcome: Err(_), .. } => "a failed call to an agent".to_owned(),
         Input::CloseStream { .. } => "the end of an event stream".to_owned(),
-        Input::Act(act) => {
-            let name = serde_json::to_value(act).ok().and_then(|act| act["act"].as_str().map(str::to_owned));
-            format!("the act {}", name.unwrap_or_default())
-        }
+        Input::Act(act) => format!("the act {}", act_name(act)),
         Input::Wake => "a wake".to_owned(),
         _ => "another input".to_owned(),
     }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SYNC: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum Store {
     /// In memory, lost at the end.
-    Memory(Vec<u8>),
+    Memory(Arc<RwLock<Vec<u8>>>),
     /// In a file.
     File(LogFile),
 }
@@ -26,7 +26,6 @@ pub(crate) enum Store {
 pub(crate) struct LogFile {
     path: PathBuf,
     file: File,
-    reader: Mutex<BufReader<File>>,
     len: u64,
     syncer: Syncer,
 }
@@ -59,6 +58,11 @@ impl Held {
 }
 
 impl Store {
+    /// No bytes, in memory.
+    pub(crate) fn memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+
     /// Opens a file for this process alone, and creates it if there is none.
     ///
     /// # Errors
@@ -78,23 +82,31 @@ impl Store {
         // It has credentials, also if somebody made it readable.
         #[cfg(unix)]
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(named)?;
-        let reader = Mutex::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(named)?));
         let len = file.metadata().map_err(named)?.len();
         let syncer = Syncer::new(file.try_clone().map_err(named)?)?;
-        Ok(Self::File(LogFile { path: path.to_owned(), file, reader, len, syncer }))
+        Ok(Self::File(LogFile { path: path.to_owned(), file, len, syncer }))
+    }
+
+    /// A new file for its owner alone, for a copy.
+    pub(crate) fn create(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     /// The number of bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Memory(bytes) => read(bytes).len() as u64,
             Self::File(file) => file.len,
         }
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Memory(all) => all.extend_from_slice(bytes),
+            Self::Memory(all) => all.write().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes),
             Self::File(file) => {
                 if let Err(error) = file.file.write_all(bytes) {
                     // Half a line is worse than none.
@@ -111,7 +123,10 @@ impl Store {
     /// Cuts everything after a number of bytes.
     pub(crate) fn cut(&mut self, len: u64) -> io::Result<()> {
         match self {
-            Self::Memory(bytes) => bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX)),
+            Self::Memory(bytes) => {
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                bytes.write().unwrap_or_else(PoisonError::into_inner).truncate(len);
+            }
             Self::File(file) => {
                 file.file.set_len(len)?;
                 file.len = len;
@@ -120,38 +135,15 @@ impl Store {
         Ok(())
     }
 
-    /// The line that starts at a byte, with its end.
-    pub(crate) fn line_at(&self, at: u64) -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        match self {
-            Self::Memory(bytes) => {
-                let rest = bytes.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
-                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-                line.extend_from_slice(&rest[..end]);
-            }
+    /// A reader of the bytes so far, with a position of its own.
+    pub(super) fn source(&self) -> io::Result<Source> {
+        Ok(match self {
+            Self::Memory(bytes) => Source::Memory(Arc::clone(bytes), self.len()),
             Self::File(file) => {
-                let mut reader = file.reader.lock().unwrap_or_else(PoisonError::into_inner);
-                let here = reader.stream_position()?;
-                // A move within the buffer keeps it.
-                reader.seek_relative(at.cast_signed().wrapping_sub(here.cast_signed()))?;
-                reader.read_until(b'\n', &mut line)?;
+                let reader = BufReader::with_capacity(1 << 16, File::open(&file.path)?);
+                Source::File { reader, at: 0, len: file.len }
             }
-        }
-        Ok(line)
-    }
-
-    /// Copies all bytes.
-    pub(crate) fn copy_to(&self, writer: &mut dyn Write, len: u64) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => {
-                writer.write_all(&bytes[..usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len())])
-            }
-            Self::File(file) => {
-                let mut from = File::open(&file.path)?;
-                from.seek(SeekFrom::Start(0))?;
-                io::copy(&mut from.take(len), writer).map(drop)
-            }
-        }
+        })
     }
 
     /// Writes what the operating system still holds to the disk.
@@ -176,11 +168,7 @@ impl Store {
         let path = Held::path(path);
         // A file that exists keeps its permissions.
         let _ = std::fs::remove_file(&path);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)?.write_all(&serde_json::to_vec(held)?)
+        Self::create(&path)?.write_all(&serde_json::to_vec(held)?)
     }
 
     /// Lets others have the log. It is not written any more.
@@ -190,6 +178,74 @@ impl Store {
             // It is unlocked at the latest when it is closed.
             let _ = file.file.unlock();
         }
+    }
+}
+
+fn read(bytes: &RwLock<Vec<u8>>) -> RwLockReadGuard<'_, Vec<u8>> {
+    bytes.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of a log, as many as it had when the source was made.
+#[derive(Debug)]
+pub(super) enum Source {
+    Memory(Arc<RwLock<Vec<u8>>>, u64),
+    File { reader: BufReader<File>, at: u64, len: u64 },
+}
+
+impl Source {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Memory(_, len) | Self::File { len, .. } => *len,
+        }
+    }
+
+    /// The line that starts at a byte, with its end.
+    pub(super) fn line_at(&mut self, from: u64) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        match self {
+            Self::Memory(bytes, _) => {
+                let bytes = read(bytes);
+                let rest = bytes.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
+                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                line.extend_from_slice(&rest[..end]);
+            }
+            Self::File { reader, at, .. } => {
+                // A move within the buffer keeps it.
+                reader.seek_relative(from.cast_signed().wrapping_sub(at.cast_signed()))?;
+                *at = from;
+                *at += reader.read_until(b'\n', &mut line)? as u64;
+            }
+        }
+        Ok(line)
+    }
+
+    /// All bytes from the first one on.
+    pub(super) fn from_start(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::Memory(bytes, _) => Box::new(io::Cursor::new(read(bytes).clone())),
+            Self::File { reader, at, .. } => {
+                reader.seek(SeekFrom::Start(0))?;
+                // The position is unknown afterwards; the next line is looked for from the start.
+                *at = 0;
+                Box::new(Rewound(reader))
+            }
+        })
+    }
+}
+
+/// A reader that stands at the start again when it is dropped.
+struct Rewound<'a>(&'a mut BufReader<File>);
+
+impl Read for Rewound<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Drop for Rewound<'_> {
+    fn drop(&mut self) {
+        // A reader that cannot be rewound fails at its next line.
+        let _ = self.0.seek(SeekFrom::Start(0));
     }
 }
 

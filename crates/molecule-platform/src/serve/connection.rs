@@ -164,6 +164,7 @@ impl Begun {
 /// Passes a request to the platform, whose database may be unreachable for it.
 pub(super) fn platform(request: Request<Bytes>, peer: SocketAddr, shared: &Arc<Shared>, database_down: bool) -> Begun {
     let mut state = shared.lock();
+    let database_down = database_down && !state.platform.is_database_down();
     if database_down {
         shared.set_database_down(&mut state, true);
     }

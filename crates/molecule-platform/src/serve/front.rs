@@ -13,6 +13,7 @@ use molecule_proto::Now;
 use tokio::sync::mpsc;
 
 use crate::input::{Input, Step};
+use crate::platform::Platform;
 
 /// Stands before a platform that [`serve_with`](super::serve_with) serves. It may answer requests itself or disturb
 /// them, it sets the clock, and it hears of every input, in order.
@@ -26,9 +27,9 @@ pub trait Front: Send + Sync + 'static {
     /// Decides who answers a request.
     fn decide(&self, request: Request<Bytes>, peer: SocketAddr) -> Deciding<'_>;
 
-    /// Hears of an input that the platform has taken, before its turns are executed. No other input is taken
+    /// Hears of an input that the platform has taken, before its turns are executed, and sees the platform after it. No other input is taken
     /// meanwhile, so that it must not wait, and must not call the server.
-    fn stepped(&self, now: Now, input: &Input, step: &Step);
+    fn stepped(&self, now: Now, input: &Input, step: &Step, platform: &Platform);
 }
 
 /// The future of [`Front::decide`].
@@ -69,6 +70,7 @@ impl fmt::Debug for Decision {
 
 /// The conditions under which the platform answers a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Conditions {
     /// How long the request is delayed before the platform sees it.
     pub delay: Duration,
@@ -76,6 +78,34 @@ pub struct Conditions {
     pub database_down: bool,
     /// What becomes of the answer.
     pub fate: Fate,
+}
+
+impl Conditions {
+    /// Nothing is disturbed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how long the request is delayed.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Sets whether the database is unreachable meanwhile.
+    #[must_use]
+    pub fn database_down(mut self, database_down: bool) -> Self {
+        self.database_down = database_down;
+        self
+    }
+
+    /// Sets what becomes of the answer.
+    #[must_use]
+    pub fn fate(mut self, fate: Fate) -> Self {
+        self.fate = fate;
+        self
+    }
 }
 
 /// What becomes of an answer on its way to the client.
