@@ -88,15 +88,20 @@
         return PLACE.test(hash) ? hash : '/workspaces';
     }
 
+    let shown = null;
     function show() {
         if (!token()) return askForToken(false);
         const here = place();
         const name = here.split(/[/?]/)[1];
         for (const link of findAll('#views a')) {
-            if (link.dataset.view === name) link.setAttribute('aria-current', 'page');
+            const of = {exchange: 'inspector', workspace: 'workspaces', fork: 'inspector'}[name] || name;
+            if (link.dataset.view === of) link.setAttribute('aria-current', 'page');
             else link.removeAttribute('aria-current');
         }
-        return htmx.ajax('GET', '/dev' + here, {source: '#view', target: '#view', swap: 'innerHTML'});
+        // Another exchange beside the same list: what is the same stays where it is.
+        const isNear = ['inspector', 'exchange'].includes(name) && ['inspector', 'exchange'].includes(shown);
+        shown = name;
+        return htmx.ajax('GET', '/dev' + here, {source: '#view', target: '#view', swap: isNear ? 'innerMorph' : 'innerHTML'});
     }
 
     addEventListener('hashchange', () => {
@@ -221,6 +226,7 @@
         document.body.classList.toggle('past', at !== null);
         find('#slider').value = at ?? newest;
         find('#live').hidden = at === null;
+        find('#fork').hidden = at === null;
         find('#moment').textContent = at === null ? 'now' : 'line ' + at.toLocaleString('en');
         if (at !== null) htmx.ajax('GET', '/dev/moment', {source: '#moment', target: '#moment', swap: 'innerHTML'});
         return show();
@@ -236,6 +242,9 @@
         find('#live').addEventListener('click', () => moveTo(null));
         find('#earlier').addEventListener('click', () => moveTo((at ?? newest) - 1));
         find('#later').addEventListener('click', () => moveTo((at ?? newest) + 1));
+        find('#fork').addEventListener('click', () => {
+            if (at !== null) location.hash = '/fork?line=' + at;
+        });
     }
 
     document.addEventListener('click', async event => {

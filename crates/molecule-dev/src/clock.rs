@@ -33,6 +33,11 @@ impl Clock {
         Recorded::rounded(Now { mono, unix: unix() + forward })
     }
 
+    /// By how much it was moved forward, also in earlier runs.
+    pub(crate) fn ahead(&self) -> Duration {
+        Duration::from_millis(self.forward.load(Ordering::SeqCst))
+    }
+
     /// Moves the clock forward.
     pub(crate) fn forward(&self, by: Duration) {
         self.forward.fetch_add(millis(by), Ordering::SeqCst);

@@ -5,10 +5,15 @@
 
 mod act;
 mod assets;
+mod chaos;
 mod chat;
+mod clock;
+mod contract;
 mod events;
 mod form;
+mod graph;
 mod html;
+mod inspector;
 mod json;
 mod plugins;
 mod scene;
@@ -18,6 +23,8 @@ mod workspace;
 mod workspaces;
 
 use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -29,8 +36,8 @@ use molecule_platform::{Act, Acted};
 use molecule_proto::{DeliveryMode, Now, WorkspaceId};
 use tokio::sync::mpsc;
 
-use crate::World;
 use crate::guard::{Refusal, text};
+use crate::{Chaos, Edge, Exchange, World};
 use act::Owner;
 use form::Form;
 use scene::Scene;
@@ -116,12 +123,15 @@ fn answered(world: &World, head: &Parts, body: &Bytes) -> Reply {
         (&Method::GET, [""]) => fragment(StatusCode::OK, shell::page()),
         (&Method::GET, ["dev", "assets", _]) => file(path),
         (&Method::GET, ["dev", "file", id]) => held(world, id),
+        (&Method::GET, ["dev", "body", line, which]) => body_of(world, line, which),
+        (&Method::GET, ["dev", "save", "test", line]) => match line.parse().map(|line| world.export_test(Some(line))) {
+            Ok(Ok(test)) => saved(Bytes::from(test)),
+            Ok(Err(error)) => trouble(&error),
+            Err(_) => text(StatusCode::NOT_FOUND, "there is no such line"),
+        },
         (&Method::GET, ["dev", view @ ..]) => seen(world, view, head.uri.query()),
-        (&Method::POST, ["dev", "act", name]) => match Form::read(&head.headers, body) {
-            Some(form) => {
-                let (status, markup) = act::perform(world, name, &form);
-                fragment(status, markup)
-            }
+        (&Method::POST, ["dev", act @ ..]) => match Form::read(&head.headers, body) {
+            Some(form) => done(world, act, &form),
             None => fragment(StatusCode::BAD_REQUEST, html::refused("The form cannot be read.")),
         },
         (&Method::GET | &Method::POST, _) => text(StatusCode::NOT_FOUND, "there is no such page"),
@@ -164,9 +174,61 @@ fn held(world: &World, id: &str) -> Response<Bytes> {
     }
 }
 
+/// The body of an exchange's request or answer.
+fn body_of(world: &World, line: &str, which: &str) -> Response<Bytes> {
+    let Ok(line) = line.parse() else { return text(StatusCode::NOT_FOUND, "there is no such line") };
+    match world.exchange(line).map(|exchange| inspector::body_of(&exchange, which)) {
+        Ok(Some(body)) => saved(body),
+        Ok(None) => text(StatusCode::NOT_FOUND, "the line has no such body"),
+        Err(error) => trouble(&error),
+    }
+}
+
+/// Does what a form asks for.
+fn done(world: &World, act: &[&str], form: &Form) -> Response<Bytes> {
+    let bad = |why: &str| fragment(StatusCode::BAD_REQUEST, html::refused(why));
+    let good = |what: &str| fragment(StatusCode::OK, html::done(what));
+    match act {
+        ["act", name] => {
+            let (status, markup) = act::perform(world, name, form);
+            fragment(status, markup)
+        }
+        ["clock"] => match form.number("seconds").filter(|seconds| (1..=clock::LONGEST).contains(seconds)) {
+            Some(seconds) => {
+                let span = Duration::from_secs(seconds);
+                world.forward(span);
+                good(&format!("The platform's clock went forward by {}.", clock::span(span)))
+            }
+            None => bad("The clock goes forward by whole seconds, at most 30 days at once."),
+        },
+        ["chaos", act] => match chaos::changed(world.chaos(), act, form) {
+            Ok((chaos, what)) => {
+                world.set_chaos(chaos);
+                good(what)
+            }
+            Err(why) => bad(why),
+        },
+        ["again"] => match form.number("line").map(|line| world.send_again(line, form.text("id") == Some("same"))) {
+            Some(Ok(line)) => good(&format!("Sent again: line {line}.")),
+            Some(Err(error)) => trouble(&error),
+            None => bad("The line is missing."),
+        },
+        ["fork"] => match (form.number("line"), form.text("path")) {
+            (Some(line), Some(path)) => match world.fork(line, Path::new(path.trim())) {
+                Ok(()) => good(&format!("Forked: molecule dev --file {} --port 0", html::short(path.trim(), 1000))),
+                Err(error) => trouble(&error),
+            },
+            _ => bad("The line or the file is missing."),
+        },
+        _ => fragment(StatusCode::NOT_FOUND, html::refused("There is no such act.")),
+    }
+}
+
 fn trouble(error: &io::Error) -> Response<Bytes> {
     let status = match error.kind() {
         io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        io::ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
+        io::ErrorKind::AlreadyExists | io::ErrorKind::PermissionDenied => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     fragment(status, html::refused(&format!("{error}.")))
@@ -184,8 +246,10 @@ fn seen(world: &World, view: &[&str], query: Option<&str>) -> Response<Bytes> {
             Err(_) => return text(StatusCode::BAD_REQUEST, "`at` is the number of a line of the log"),
         },
     };
-    let url = world.url();
-    let drawn = world.read(at, |platform, now| drawn(Scene { platform, now, at, url: &url }, view, &form));
+    let drawn = Beside::of(world, view, &form, at).and_then(|beside| {
+        let url = world.url();
+        world.read(at, |platform, now| drawn(Scene { platform, now, at, url: &url }, &beside, view, &form))
+    });
     match drawn {
         Ok(Some(markup)) => fragment(StatusCode::OK, markup),
         Ok(None) => fragment(
@@ -196,12 +260,57 @@ fn seen(world: &World, view: &[&str], query: Option<&str>) -> Response<Bytes> {
     }
 }
 
+/// What a view needs beside the platform. It is read before, so that agents are not kept waiting while the log is.
+#[derive(Default)]
+struct Beside {
+    filter: inspector::Filter,
+    exchanges: Vec<Exchange>,
+    exchange: Option<Exchange>,
+    text: String,
+    edges: Vec<Edge>,
+    chaos: Chaos,
+    forward: Duration,
+    file: Option<PathBuf>,
+    trouble: Option<String>,
+}
+
+impl Beside {
+    fn of(world: &World, view: &[&str], form: &Form, at: Option<u64>) -> io::Result<Self> {
+        let mut beside = Self { filter: inspector::Filter::of(form), ..Self::default() };
+        let number = |text: &str| {
+            let nothing = || io::Error::new(io::ErrorKind::NotFound, format!("{text:?} is no line of the log"));
+            text.parse::<u64>().map_err(|_| nothing())
+        };
+        match view {
+            ["inspector", ..] => beside.exchanges = world.exchanges(&beside.filter.wanted(at))?,
+            ["exchange", line] => {
+                let line = number(line)?;
+                beside.filter.open = Some(line);
+                beside.exchange = Some(world.exchange(line)?);
+                beside.exchanges = world.exchanges(&beside.filter.wanted(at))?;
+            }
+            ["curl", line] => beside.text = world.curl(number(line)?)?,
+            ["test", line] => beside.text = world.export_test(Some(number(line)?))?,
+            ["graph", ..] => beside.edges = world.graph(),
+            ["chaos", ..] => beside.chaos = world.chaos(),
+            ["clock", ..] => beside.forward = world.ahead(),
+            ["fork"] => beside.file = world.file(),
+            ["about"] => {
+                beside.file = world.file();
+                beside.trouble = world.trouble();
+            }
+            _ => {}
+        }
+        Ok(beside)
+    }
+}
+
 /// Draws a view; `None` if there is none of this name.
-fn drawn(scene: Scene<'_>, view: &[&str], form: &Form) -> Option<Markup> {
+fn drawn(scene: Scene<'_>, beside: &Beside, view: &[&str], form: &Form) -> Option<Markup> {
     let id = |text: &str| text.parse::<WorkspaceId>().ok();
     let of = |text: &str| scene.platform.workspace(&id(text)?);
     Some(match view {
-        ["about"] => about(scene),
+        ["about"] => about(scene, beside),
         ["workspaces"] => workspaces::page(scene),
         ["workspaces", "list"] => workspaces::list(scene),
         ["workspace", one] => workspace::page(scene, &id(one)?),
@@ -214,13 +323,37 @@ fn drawn(scene: Scene<'_>, view: &[&str], form: &Form) -> Option<Markup> {
         ["chat", one, "talk"] => chat::talk(scene, &of(one)?),
         ["plugins"] => plugins::page(scene),
         ["plugins", "list"] => plugins::list(scene),
+        ["inspector"] => inspector::page(scene, &beside.filter, &beside.exchanges, None),
+        ["inspector", "list"] => inspector::list(scene, &beside.filter, &beside.exchanges),
+        ["exchange", _] => {
+            let detail = inspector::detail(scene, &beside.filter, beside.exchange.as_ref()?);
+            inspector::page(scene, &beside.filter, &beside.exchanges, Some(detail))
+        }
+        ["curl", line] => inspector::curl(line.parse().ok()?, &beside.text),
+        ["test", line] => inspector::test(line.parse().ok()?, &beside.text),
+        ["fork"] => inspector::fork(scene, form.number("line")?, beside.file.as_deref()),
+        ["graph"] => graph::page(scene, &beside.edges),
+        ["graph", "drawing"] => graph::drawing(scene, &beside.edges),
+        ["chaos"] => chaos::page(scene, &beside.chaos),
+        ["chaos", "list"] => chaos::list(scene, &beside.chaos),
+        ["clock"] => clock::page(scene, beside.forward),
+        ["clock", "face"] => clock::face(scene, beside.forward),
         ["moment"] => moment(scene),
         _ => return None,
     })
 }
 
-fn about(scene: Scene<'_>) -> Markup {
-    maud::html! { (scene.platform.dialect()) " server at " span class="mono" { (scene.url) } }
+fn about(scene: Scene<'_>, beside: &Beside) -> Markup {
+    let kept = match &beside.file {
+        Some(file) => format!("Everything is kept in {}", file.display()),
+        None => "Everything is in memory, and lost at the end".to_owned(),
+    };
+    maud::html! {
+        span title=(html::short(&kept, 1000)) { (scene.platform.dialect()) " server at " span class="mono" { (scene.url) } }
+        @if let Some(trouble) = &beside.trouble {
+            " " span class="bad" { "The log cannot be written, so that nothing is accepted: " (html::short(trouble, 300)) }
+        }
+    }
 }
 
 fn moment(scene: Scene<'_>) -> Markup {

@@ -74,6 +74,11 @@ impl World {
         self.0.clock.now()
     }
 
+    /// By how much the platform's time is ahead of this machine's.
+    pub fn ahead(&self) -> Duration {
+        self.0.clock.ahead()
+    }
+
     /// The number of receivers of [`changes`](Self::changes).
     pub(crate) fn watchers(&self) -> usize {
         self.0.newest.receiver_count()

@@ -9,7 +9,15 @@ const HTMX: &str =
     r#"{"history":false,"includeIndicatorCSS":false,"mode":"same-origin","extensions":"sse","defaultTimeout":30000}"#;
 
 /// The views, with their names in the address's fragment.
-const VIEWS: [(&str, &str); 3] = [("workspaces", "Workspaces"), ("chat", "Chat"), ("plugins", "Plugins")];
+const VIEWS: [(&str, &str); 7] = [
+    ("workspaces", "Workspaces"),
+    ("chat", "Chat"),
+    ("inspector", "Inspector"),
+    ("graph", "Graph"),
+    ("plugins", "Plugins"),
+    ("chaos", "Chaos"),
+    ("clock", "Clock"),
+];
 
 pub(crate) fn page() -> Markup {
     html! {
@@ -58,6 +66,7 @@ pub(crate) fn page() -> Markup {
                     output id="moment" for="slider" { "now" }
                     span class="muted" { "of " span id="newest" { "0" } " lines" }
                     button type="button" id="live" class="main" hidden { "Back to now" }
+                    button type="button" id="fork" hidden { "Fork from here" }
                 }
             }
         }

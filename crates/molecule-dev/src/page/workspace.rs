@@ -104,6 +104,7 @@ fn acts(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
                 button type="submit" { "Rotate the token" }
             }
             a class="button" href={ "#/chat/" (id) } { "Chat" }
+            a class="button" href={ "#/inspector?workspace=" (id) } { "Its exchanges" }
             details {
                 summary { "Delete…" }
                 form hx-post="/dev/act/delete" hx-target="#notice" class="acts" {

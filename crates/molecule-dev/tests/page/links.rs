@@ -33,7 +33,7 @@ fn every_link_and_every_live_part_leads_somewhere() {
             .into_iter()
             .filter_map(|href| Some(format!("/dev/{}", href.strip_prefix("#/")?)));
         let asked = values(&answer.body, "hx-get").into_iter().map(str::to_owned);
-        waiting.extend(places.chain(asked).filter(|path| !path.contains("/curl/") && !path.contains("/test/")));
+        waiting.extend(places.chain(asked));
         assert!(seen.len() < 300, "the views lead to ever more places");
     }
     assert!(seen.len() > 10, "{seen:?}");

@@ -93,7 +93,12 @@ fn hostile_names_are_text_in_every_view() {
         "/dev/chat".to_owned(),
         format!("/dev/chat/{id}"),
         format!("/dev/workspace/{id}"),
+        "/dev/inspector?all=true".to_owned(),
+        "/dev/exchange/3".to_owned(),
+        "/dev/graph".to_owned(),
         "/dev/plugins".to_owned(),
+        "/dev/chaos".to_owned(),
+        "/dev/clock".to_owned(),
     ];
     for path in paths {
         let answer = get(&dev, &path);
