@@ -8,6 +8,8 @@ mod line;
 mod reader;
 mod replay;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use header::Header;
 pub(crate) use line::{About, Entry, Note};
