@@ -10,27 +10,31 @@ use molecule_proto::{Time, UnixTime};
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// The monotonic time at the start.
+    /// The monotonic time at the start, of which the log knows.
     base: Duration,
-    /// By how many milliseconds it was moved forward, also in earlier runs.
+    /// By how much earlier runs moved the clock forward: the calendar of this machine does not know of it.
+    earlier: Duration,
+    /// By how many milliseconds this run moved it forward.
     forward: AtomicU64,
 }
 
 impl Clock {
     /// A clock that goes on after `last`. The time between then and now has passed, unless the calendar was set back.
-    pub(crate) fn after(last: Option<Now>, forward: Duration) -> Self {
+    ///
+    /// `earlier` is by how much it was moved forward until then.
+    pub(crate) fn after(last: Option<Now>, earlier: Duration) -> Self {
         let base = last.map_or(Duration::ZERO, |last| {
-            let passed = (unix() + forward).since(last.unix);
+            let passed = (unix() + earlier).since(last.unix);
             last.mono.since(Time::ZERO) + passed
         });
-        Self { start: Instant::now(), base, forward: AtomicU64::new(millis(forward)) }
+        Self { start: Instant::now(), base, earlier, forward: AtomicU64::new(0) }
     }
 
     /// The time in whole milliseconds.
     pub(crate) fn now(&self) -> Now {
         let forward = Duration::from_millis(self.forward.load(Ordering::SeqCst));
         let mono = Time::ZERO + self.base + self.start.elapsed() + forward;
-        Recorded::rounded(Now { mono, unix: unix() + forward })
+        Recorded::rounded(Now { mono, unix: unix() + self.earlier + forward })
     }
 
     /// By how much it was moved forward, also in earlier runs.

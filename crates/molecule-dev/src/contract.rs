@@ -13,7 +13,7 @@ pub(crate) fn section(dialect: Dialect, route: &str) -> Option<&'static str> {
 }
 
 /// Each route with its section in both contracts; empty where the server has no such route.
-const SECTIONS: [(&str, &str, &str); 71] = [
+const SECTIONS: [(&str, &str, &str); 75] = [
     ("Health", "1.5", "1.1"),
     ("BuildInfo", "1.5", ""),
     ("OrgIdentity", "1.5", ""),
@@ -54,6 +54,10 @@ const SECTIONS: [(&str, &str, &str); 71] = [
     ("Budget", "18.7", "11"),
     ("ListMemories", "18.1", "11"),
     ("CommitMemory", "18.1", "11"),
+    ("ListMemory", "18.1", "11"),
+    ("SetMemory", "18.1", "11"),
+    ("ReadMemory", "18.1", "11"),
+    ("DeleteMemory", "18.1", "11"),
     ("Broadcast", "18.5", ""),
     ("Discover", "6.2", "4.4"),
     ("Peers", "6.3", "4.5"),

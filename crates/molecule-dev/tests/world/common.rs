@@ -1,7 +1,5 @@
 //! A client of one's own for what a dev platform answers, and folders that go away.
 
-#![allow(dead_code, clippy::unwrap_used)] // Each test file uses a different part of it.
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -87,4 +85,18 @@ pub(crate) fn get(dev: &Dev, path: &str, bearer: &str) -> (u16, Value) {
 pub(crate) fn beat(dev: &Dev, id: &WorkspaceId, token: &Token, uptime: u64) -> u16 {
     let body = serde_json::json!({"workspace_id": id, "uptime_seconds": uptime});
     post(dev, molecule_proto::path::HEARTBEAT, token.expose(), &body).0
+}
+
+/// Registers a poll agent.
+pub(crate) fn register(dev: &Dev, id: &WorkspaceId, token: &Token) {
+    let body = serde_json::json!({"id": id, "delivery_mode": "poll", "agent_card": {"name": "a"}});
+    let (status, body) = post(dev, molecule_proto::path::REGISTER, token.expose(), &body);
+    assert_eq!(status, 200, "{body}");
+}
+
+/// The texts that wait in an agent's feed, as the agent reads them.
+pub(crate) fn feed(dev: &Dev, id: &WorkspaceId, token: &Token) -> Vec<Value> {
+    let (status, rows) = get(dev, &format!("/workspaces/{id}/activity?type=a2a_receive"), token.expose());
+    assert_eq!(status, 200, "{rows}");
+    rows.as_array().unwrap().clone()
 }

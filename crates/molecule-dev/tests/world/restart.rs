@@ -1,10 +1,6 @@
 //! A start goes on where the last one stopped, wherever that was.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{Folder, beat, create, get, send};
+use crate::common::{Folder, beat, create, get, send};
 use molecule_dev::{Dev, Options};
 use molecule_platform::Dialect;
 use molecule_proto::{WorkspaceStatus, path};
@@ -109,9 +105,9 @@ fn a_request_for_another_host_is_refused_before_everything_else() {
     let address = dev.url().strip_prefix("http://").unwrap().to_owned();
     for path in ["/", "/health", "/dev/events"] {
         let text = format!("GET {path} HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n");
-        assert_eq!(common::exchange(&address, &text).0, 403, "{path}");
+        assert_eq!(crate::common::exchange(&address, &text).0, 403, "{path}");
         let twice = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        assert_eq!(common::exchange(&address, &twice).0, 400, "{path}");
+        assert_eq!(crate::common::exchange(&address, &twice).0, 400, "{path}");
     }
     assert_eq!(send(&dev, "GET", "/health", None, "").0, 200);
 }
