@@ -47,6 +47,8 @@ impl Header {
             .credential_seed(self.credential_seed)
             .admin_token(self.admin_token.clone())
             .memory_plugin(true)
+            // Without one no paused workspace could be resumed.
+            .provisioner(true)
     }
 
     pub(crate) fn line(&self) -> String {

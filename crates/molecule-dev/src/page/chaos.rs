@@ -30,7 +30,7 @@ pub(crate) fn page(scene: Scene<'_>, chaos: &Chaos) -> Markup {
             p class="muted small" { "It meets the requests of one agent, or of all, whose path has this end. The first rule that fits counts. Each change is a line of the log." }
             form class="line" hx-post="/dev/chaos/add" hx-target="#notice" {
                 label { "Fault" select name="fault" { @for (name, label) in FAULTS { option value=(name) { (label) } } } }
-                label class="narrow" { "Seconds, for 429 and slow" input type="number" name="seconds" min="0" max=(LONGEST) step="any" value="5"; }
+                label class="narrow" { "Seconds (429, slow)" input type="number" name="seconds" min="0" max=(LONGEST) step="any" value="5"; }
                 label { "End of the path" input name="path" type="text" autocomplete="off" placeholder="all, or /registry/heartbeat" list="paths"; }
                 datalist id="paths" { @for path in ["/registry/heartbeat", "/registry/register", "/activity", "/activity/ack", "/state", "/notify", "/a2a", "/secrets/values"] { option value=(path) {} } }
                 label { "Agent"

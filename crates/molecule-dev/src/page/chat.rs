@@ -269,7 +269,7 @@ fn read(scene: Scene<'_>, id: &WorkspaceId, rows: &[&ActivityRow]) -> Vec<Said> 
             let files = body.map(|body| files(&body["parts"])).unwrap_or_default();
             said.push(Said { seq, at, by: By::Agent, text, files, fate: None });
         } else if row.method.as_deref() == Some("chat_upload_receive") {
-            let about = row.request_body.as_ref().map(|body| file(body)).into_iter().collect();
+            let about = row.request_body.as_ref().map(file).into_iter().collect();
             let by = By::Other("a file was uploaded".to_owned());
             said.push(Said { seq, at, by, text: String::new(), files: about, fate: None });
         } else if is_message(row) {

@@ -12,9 +12,8 @@ use crate::Edge;
 
 /// The most nodes that are drawn; the table has all.
 const MOST_DRAWN: usize = 40;
-/// The drawing's width, and its height.
+/// The drawing's width.
 const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 560.0;
 /// A node's radius.
 const RADIUS: f64 = 9.0;
 
@@ -39,7 +38,7 @@ pub(crate) fn drawing(scene: Scene<'_>, edges: &[Edge]) -> Markup {
             } @else {
                 @let parties = parties(edges);
                 @if parties.len() > MOST_DRAWN {
-                    p class="muted small" { "The busiest " (MOST_DRAWN) " of " (count(parties.len(), "party").replace("partys", "parties")) " are drawn; the table has all." }
+                    p class="muted small" { "The busiest " (MOST_DRAWN) " of " (count(parties.len(), "party")) " are drawn; the table has all." }
                 }
                 (svg(scene, edges, &parties[..parties.len().min(MOST_DRAWN)]))
                 details open[edges.len() <= 12] {
@@ -77,13 +76,19 @@ fn svg(scene: Scene<'_>, edges: &[Edge], parties: &[Party<'_>]) -> Markup {
     let mut placed: Vec<Party<'_>> = parties.to_vec();
     placed.sort_unstable();
     let total = placed.len().max(1) as f64;
+    let height = match placed.len() {
+        0..=2 => 160.0,
+        3..=6 => 360.0,
+        _ => 560.0,
+    };
+    // The first one is on the left, so that two stand side by side.
     let place = |index: usize| {
-        let angle = TAU * (index as f64) / total - TAU / 4.0;
-        (WIDTH / 2.0 + angle.cos() * (WIDTH / 2.0 - 170.0), HEIGHT / 2.0 + angle.sin() * (HEIGHT / 2.0 - 50.0))
+        let angle = TAU * (index as f64) / total - TAU / 2.0;
+        (WIDTH / 2.0 + angle.cos() * (WIDTH / 2.0 - 170.0), height / 2.0 + angle.sin() * (height / 2.0 - 50.0))
     };
     let at = |party: Party<'_>| placed.iter().position(|other| *other == party).map(place);
     html! {
-        svg class="graph" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (count(edges.len(), "connection")) " between " (placed.len()) " parties; the table below says the same" } {
+        svg class="graph" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label={ (count(edges.len(), "connection")) " between " (placed.len()) " parties; the table below says the same" } {
             defs {
                 marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto" { path class="arrow" d="M0 0 8 4 0 8z" {} }
             }

@@ -76,9 +76,13 @@ pub(crate) fn time_of_day(time: UnixTime) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A count with its noun: `1 message`, `2 messages`.
+/// A count with its noun: `1 message`, `2 messages`, `3 entries`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// A part of a view that asks for itself again when the log has a newer line.
@@ -137,12 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn a_span_of_time_in_words() {
+    fn spans_of_time_and_counts_in_words() {
         let words = |seconds| words(Duration::from_secs(seconds));
         assert_eq!(
             [words(0), words(59), words(60), words(7200), words(172_800)],
             ["now", "59 s ago", "1 min ago", "2 h ago", "2 days ago"]
         );
+        assert_eq!([count(1, "entry"), count(2, "entry"), count(0, "row")], ["1 entry", "2 entries", "0 rows"]);
         assert_eq!(time_of_day(UnixTime::from_secs(86_400 + 3723)), "01:02:03");
     }
 }

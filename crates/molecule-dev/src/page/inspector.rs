@@ -143,13 +143,22 @@ fn shown(scene: Scene<'_>, filter: &Filter, row: &Exchange) -> Markup {
                 span class="time muted" { (html::time_of_day(row.at.unix)) }
                 span class={ "status " (class(row.status)) } { (row.status.map_or_else(|| "–".to_owned(), |status| status.to_string())) }
                 span class="what" {
-                    (html::short(&what, 10)) " " (html::short(&target, 160))
+                    (html::short(&what, 10)) " " (html::short(&without_ids(&target), 160))
                     @if row.chaos.is_some() { " " span class="chip wait" { "on purpose" } }
                 }
                 span class="who muted" { (who.map(|who| html::short(&who, 40)).unwrap_or_default()) }
             }
         }
     }
+}
+
+/// A path with the beginnings of its ids alone, for the list.
+fn without_ids(path: &str) -> String {
+    let shortened = |segment: &str| {
+        let is_id = segment.len() == 36 && segment.parse::<WorkspaceId>().is_ok();
+        if is_id { format!("{}…", &segment[..4]) } else { segment.to_owned() }
+    };
+    path.split('/').map(shortened).collect::<Vec<_>>().join("/")
 }
 
 /// What a line is in one word, and what it is about.
@@ -178,7 +187,7 @@ pub(crate) fn detail(scene: Scene<'_>, filter: &Filter, row: &Exchange) -> Marku
     html! {
         div class="acts" {
             h2 { "Line " (line) }
-            a data-close href={ "#/inspector" (filter.place(None)) } { "Close" }
+            a class="button" data-close href={ "#/inspector" (filter.place(None)) } { "Close" }
         }
         p class="mono" { strong { (html::short(&what, 10)) } " " (html::short(&target, 4000)) }
         p class="small muted" {
@@ -393,6 +402,14 @@ mod tests {
         assert_eq!(filter.wanted(Some(5)).until, Some(5));
         assert_eq!(Filter::default().wanted(None).until, None);
         assert!(Filter::default().wanted(None).quiet && !filter.wanted(None).quiet);
+    }
+
+    #[test]
+    fn a_path_in_the_list_has_the_beginnings_of_its_ids() {
+        let path =
+            "/workspaces/7fda77bf-a467-441c-9fab-7d8aba8e6040/activity?since_id=7fda77bf-a467-441c-9fab-7d8aba8e6040";
+        assert_eq!(without_ids(path), "/workspaces/7fda…/activity?since_id=7fda77bf-a467-441c-9fab-7d8aba8e6040");
+        assert_eq!(without_ids("/żółw-żółw-żółw-żółw-żółw-ż"), "/żółw-żółw-żółw-żółw-żółw-ż");
     }
 
     #[test]

@@ -12,10 +12,10 @@ pub(crate) fn body(bytes: &[u8]) -> Markup {
     if bytes.is_empty() {
         return html! { p class="muted" { "No body." } };
     }
-    if bytes.len() <= MOST {
-        if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-            return self::value(&value);
-        }
+    if bytes.len() <= MOST
+        && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+    {
+        return self::value(&value);
     }
     match std::str::from_utf8(&bytes[..bytes.len().min(MOST)]) {
         Ok(text) => plain(text, bytes.len()),

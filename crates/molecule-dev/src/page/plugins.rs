@@ -24,16 +24,16 @@ pub(crate) fn page(scene: Scene<'_>) -> Markup {
             h2 { "Add a plugin" }
             p class="muted small" { "A folder, or an archive (" code { ".tar.gz" } "). It replaces a plugin of the same name. Nothing is refused here: as on the server, a broken plugin is
                 listed, and its download says what is wrong." }
-            div class="columns" {
+            div class="columns two" {
                 form hx-post="/dev/act/add-plugin" hx-encoding="multipart/form-data" hx-target="#notice" data-reset {
                     fieldset disabled[!scene.is_live()] class="acts" {
-                        label { "Folder" input type="file" name="folder" webkitdirectory multiple required; }
+                        label class="file" { "Folder" input type="file" name="folder" webkitdirectory multiple required; }
                         button type="submit" { "Add the folder" }
                     }
                 }
                 form hx-post="/dev/act/add-plugin" hx-encoding="multipart/form-data" hx-target="#notice" data-reset {
                     fieldset disabled[!scene.is_live()] class="acts" {
-                        label { "Archive" input type="file" name="archive" accept=".gz,.tgz" required; }
+                        label class="file" { "Archive" input type="file" name="archive" accept=".gz,.tgz" required; }
                         button type="submit" { "Add the archive" }
                     }
                 }
@@ -68,7 +68,7 @@ fn shown(scene: Scene<'_>, plugin: &PluginTree) -> Markup {
                     Ok(()) => { span class="chip good" { "can be installed" } }
                     Err(_) => { span class="chip bad" { "breaks a rule" } }
                 }
-                " " span class="muted small" { (count(entries.len(), "entry").replace("entrys", "entries")) }
+                " " span class="muted small" { (count(entries.len(), "entry")) }
             }
             @if let Err(refusal) = &checked {
                 p class="bad small" { (html::short(&refusal.error, 400)) }

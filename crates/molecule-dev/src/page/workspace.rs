@@ -121,7 +121,7 @@ fn acts(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
 pub(crate) fn issued(url: &str, id: &WorkspaceId, token: &Token, what: &str) -> Markup {
     html! {
         h3 { (what) }
-        p class="small" { "Its token is shown this once:" }
+        p class="small" { "Its token:" }
         code class="token" id={ "token-" (id) } tabindex="0" { (token.expose()) }
         (snippets::all(url, id, Some(token)))
         p { a href={ "#/workspace/" (id) } { "Open the workspace" } " · " a href={ "#/chat/" (id) } { "Chat with it" } }

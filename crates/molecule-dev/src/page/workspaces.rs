@@ -11,7 +11,7 @@ pub(crate) fn page(scene: Scene<'_>) -> Markup {
     html! {
         h1 { "Workspaces" }
         section class="panel" aria-label="All workspaces" { (list(scene)) }
-        div class="columns" {
+        div class="columns two" {
             section class="panel" {
                 h2 { "Create a workspace" }
                 (create(scene))

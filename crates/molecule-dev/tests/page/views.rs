@@ -3,7 +3,7 @@
 use molecule_dev::{Act, Dev};
 use molecule_proto::WorkspaceId;
 
-use crate::client::{create, get, post, start};
+use crate::client::{create, get, head, post, send, start};
 
 /// Names as somebody would write them who wants the page to do something else.
 const HOSTILE: [&str; 6] = [
@@ -178,6 +178,8 @@ fn a_workspace_is_created_and_used_through_forms() {
     assert!(get(&dev, "/dev/workspaces/list").body.contains("Resume mine"));
     let refused = post(&dev, "/dev/act/pause", &format!("workspace={id}"));
     assert!(refused.status == 409 && refused.body.contains("already paused"), "{}", refused.body);
+    let resumed = post(&dev, "/dev/act/resume", &format!("workspace={id}"));
+    assert_eq!((resumed.status, resumed.body.as_str()), (200, "<p class=\"good\">Resumed mine.</p>"));
 }
 
 #[test]
@@ -197,4 +199,121 @@ fn the_past_is_shown_as_it_was_and_cannot_be_changed() {
     assert_eq!(then.body.matches(" disabled").count(), buttons, "no act is possible in the past");
     assert_eq!(get(&dev, "/dev/workspaces?at=100000").status, 404);
     assert_eq!(get(&dev, "/dev/workspaces?at=-1").status, 400);
+}
+
+#[test]
+fn an_exchange_is_shown_whole_and_becomes_a_command_and_a_test() {
+    let dev = start();
+    let (id, token) = create(&dev, "mine");
+    let body = format!("{{\"id\":\"{id}\",\"delivery_mode\":\"poll\",\"agent_card\":{{\"name\":\"<b>\"}}}}");
+    let about = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", token.expose());
+    let request =
+        format!("{}{about}Content-Length: {}\r\n\r\n{body}", head(&dev, "POST", "/registry/register"), body.len());
+    assert_eq!(send(&dev, request.as_bytes()).unwrap().status, 200);
+    let line = dev.world().line();
+
+    let list = get(&dev, "/dev/inspector?text=REGISTER").body;
+    assert!(list.contains(&format!("id=\"line-{line}\"")) && list.matches("<li id=\"line-").count() == 1, "{list}");
+    let none = get(&dev, "/dev/inspector?text=nonsense").body;
+    assert!(none.contains("No exchange is like that."));
+
+    let whole = get(&dev, &format!("/dev/exchange/{line}")).body;
+    for part in [
+        "POST",
+        "/registry/register",
+        ">200<",
+        "Contract section 4",
+        "&lt;b&gt;",
+        "Bearer …",
+        "platform_inbound_secret",
+    ] {
+        assert!(whole.contains(part), "{part} in {whole}");
+    }
+    assert!(!whole.contains(token.expose()), "the bearer is not shown");
+    let saved = get(&dev, &format!("/dev/body/{line}/request"));
+    assert_eq!((saved.body.as_str(), saved.header("content-disposition")), (body.as_str(), Some("attachment")));
+    assert_eq!(saved.header("content-type"), Some("application/octet-stream"));
+
+    let curl = get(&dev, &format!("/dev/curl/{line}")).body;
+    assert!(curl.contains("Bearer $TOKEN") && !curl.contains(token.expose()), "{curl}");
+    let test = get(&dev, &format!("/dev/save/test/{line}")).body;
+    assert!(test.contains("#[test]") && !test.contains(token.expose()));
+    let again = post(&dev, "/dev/again", &format!("line={line}&id=same"));
+    assert!(again.status == 200 && again.body.contains("Sent again: line"), "{}", again.body);
+    assert!(dev.world().line() > line);
+    assert_eq!(get(&dev, "/dev/exchange/99999").status, 404);
+    assert_eq!(get(&dev, "/dev/exchange/x").status, 404);
+    let acted = post(&dev, "/dev/again", "line=3&id=same");
+    assert!(acted.status == 400 && acted.body.contains("cannot be sent again"), "{}", acted.body);
+}
+
+#[test]
+fn the_clock_goes_forward_and_a_silent_agent_is_awaited_again() {
+    let dev = start();
+    let (id, token) = create(&dev, "mine");
+    let body = format!("{{\"workspace_id\":\"{id}\"}}");
+    let about = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", token.expose());
+    let request =
+        format!("{}{about}Content-Length: {}\r\n\r\n{body}", head(&dev, "POST", "/registry/heartbeat"), body.len());
+    assert_eq!(send(&dev, request.as_bytes()).unwrap().status, 200);
+    assert!(get(&dev, "/dev/workspaces/list").body.contains(">online<"));
+    let moved = post(&dev, "/dev/clock", "seconds=180");
+    assert!(moved.status == 200 && moved.body.contains("3 min 0 s"), "{}", moved.body);
+    assert!(get(&dev, "/dev/workspaces/list").body.contains(">awaiting agent<"));
+    assert!(get(&dev, "/dev/clock/face").body.contains("3 min 0 s"));
+    for seconds in ["0", "-1", "x", "99999999999"] {
+        assert_eq!(post(&dev, "/dev/clock", &format!("seconds={seconds}")).status, 400, "{seconds}");
+    }
+}
+
+#[test]
+fn a_fault_meets_the_requests_of_its_path_until_it_is_ended() {
+    let dev = start();
+    let (_, token) = create(&dev, "mine");
+    let ask = || {
+        let about = format!("Authorization: Bearer {}\r\n", token.expose());
+        send(&dev, format!("{}{about}\r\n", head(&dev, "GET", "/plugins")).as_bytes()).unwrap()
+    };
+    assert_eq!(ask().status, 200);
+    let added = post(&dev, "/dev/chaos/add", "fault=rate_limited&seconds=7&path=%2Fplugins&workspace=");
+    assert_eq!(added.status, 200, "{}", added.body);
+    let limited = ask();
+    assert_eq!((limited.status, limited.header("retry-after")), (429, Some("7")));
+    let view = get(&dev, "/dev/chaos").body;
+    assert!(view.contains("429, Retry-After: 7") && view.contains("/plugins"));
+    assert!(get(&dev, "/dev/inspector").body.contains("on purpose"));
+    assert_eq!(post(&dev, "/dev/chaos/remove", "index=0&of=1").status, 200);
+    assert_eq!(ask().status, 200);
+    assert!(get(&dev, "/dev/chaos/list").body.contains("All is well."));
+}
+
+#[test]
+fn the_graph_counts_messages() {
+    let dev = start();
+    assert!(get(&dev, "/dev/graph").body.contains("Nobody has called anybody"));
+    let ((one, _), (other, _)) = (create(&dev, "one"), create(&dev, "<script>"));
+    for _ in 0..3 {
+        dev.world().act(Act::SendAgentMessage { from: one.clone(), to: other.clone(), message: "hello".into() });
+    }
+    dev.world().act(Act::SendUserMessage { to: one, message: "hello".into() });
+    let graph = get(&dev, "/dev/graph").body;
+    check("graph", &graph);
+    assert!(graph.contains("class=\"num\">3<") && graph.contains("&lt;script&gt;"), "{graph}");
+    assert_eq!(graph.matches("class=\"edge").count(), 2);
+}
+
+#[test]
+fn a_fork_is_a_file_of_its_own_and_overwrites_none() {
+    let dev = start();
+    create(&dev, "mine");
+    let folder = std::env::temp_dir().join(format!("molecule-dev-page-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("fork.jsonl");
+    let form = format!("line=3&path={}", path.display().to_string().replace('\\', "%5C").replace(':', "%3A"));
+    let forked = post(&dev, "/dev/fork", &form);
+    assert_eq!(forked.status, 200, "{}", forked.body);
+    assert!(path.exists());
+    assert_eq!(post(&dev, "/dev/fork", &form).status, 409);
+    assert!(get(&dev, "/dev/fork?line=3").body.contains("molecule-dev-3.jsonl"));
+    std::fs::remove_dir_all(&folder).unwrap();
 }
