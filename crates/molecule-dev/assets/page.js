@@ -89,6 +89,7 @@
     }
 
     let shown = null;
+    let moved = false;
     function show() {
         if (!token()) return askForToken(false);
         const here = place();
@@ -109,11 +110,16 @@
         takeToken();
         if (token() !== before) return start();
         find('#notice').replaceChildren();
+        moved = true;
         show();
     });
 
     document.addEventListener('htmx:after:swap', event => {
-        if (event.detail.ctx.target?.id === 'view') {
+        const target = event.detail.ctx.target?.id;
+        if (target === 'notice') forgetLater();
+        if (target === 'view') {
+            // The link that led here is gone.
+            if (document.activeElement === document.body && moved) find('#view').focus({preventScroll: true});
             const heading = find('#view h1');
             document.title = (heading ? heading.textContent + ' · ' : '') + 'molecule dev';
             toEnd();
@@ -121,6 +127,15 @@
         tick();
         beat();
     });
+
+    // Good news goes by itself, bad news stays until the next.
+    let forgetting = null;
+    function forgetLater() {
+        clearTimeout(forgetting);
+        forgetting = setTimeout(() => {
+            if (!find('#notice .bad')) find('#notice').replaceChildren();
+        }, 8000);
+    }
 
     // Chats are read from their end.
     function toEnd() {
@@ -248,7 +263,7 @@
     }
 
     document.addEventListener('click', async event => {
-        const element = event.target.closest?.('[data-copy], [data-fetch], [data-moment], #skip, #theme');
+        const element = event.target.closest?.('[data-copy], [data-fetch], [data-focus], [data-moment], #skip, #theme');
         if (!element) return;
         if (element.id === 'skip') {
             event.preventDefault();
@@ -257,6 +272,8 @@
             nextTheme();
         } else if (element.dataset.copy) {
             await copy(element, find(element.dataset.copy).textContent);
+        } else if (element.dataset.focus) {
+            find(element.dataset.focus).focus();
         } else if (element.dataset.moment) {
             moveTo(Number(element.dataset.moment));
         } else {

@@ -85,6 +85,8 @@ pub struct Filter {
     pub until: Option<u64>,
     /// At most so many; 0 is 50.
     pub limit: usize,
+    /// At most so many lines are read in search of them; 0 is all.
+    pub depth: u64,
 }
 
 impl Filter {
@@ -133,6 +135,19 @@ impl Filter {
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// Sets how many lines are read at most. A filter that lets little pass would read the whole log.
+    #[must_use]
+    pub fn depth(mut self, depth: u64) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// The first line that is read, if `newest` is the newest.
+    pub(crate) fn floor(&self, newest: u64) -> u64 {
+        let last = self.until.unwrap_or(newest).min(newest);
+        if self.depth == 0 { 1 } else { (last + 1).saturating_sub(self.depth).max(1) }
     }
 
     pub(crate) fn passes(&self, exchange: &Exchange) -> bool {

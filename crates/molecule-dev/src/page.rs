@@ -265,6 +265,8 @@ fn seen(world: &World, view: &[&str], query: Option<&str>) -> Response<Bytes> {
 struct Beside {
     filter: inspector::Filter,
     exchanges: Vec<Exchange>,
+    /// The line before which the list goes on.
+    older: Option<u64>,
     exchange: Option<Exchange>,
     text: String,
     edges: Vec<Edge>,
@@ -282,12 +284,12 @@ impl Beside {
             text.parse::<u64>().map_err(|_| nothing())
         };
         match view {
-            ["inspector", ..] => beside.exchanges = world.exchanges(&beside.filter.wanted(at))?,
+            ["inspector", ..] => beside.list(world, at)?,
             ["exchange", line] => {
                 let line = number(line)?;
                 beside.filter.open = Some(line);
                 beside.exchange = Some(world.exchange(line)?);
-                beside.exchanges = world.exchanges(&beside.filter.wanted(at))?;
+                beside.list(world, at)?;
             }
             ["curl", line] => beside.text = world.curl(number(line)?)?,
             ["test", line] => beside.text = world.export_test(Some(number(line)?))?,
@@ -302,6 +304,12 @@ impl Beside {
             _ => {}
         }
         Ok(beside)
+    }
+
+    fn list(&mut self, world: &World, at: Option<u64>) -> io::Result<()> {
+        self.exchanges = world.exchanges(&self.filter.wanted(at))?;
+        self.older = self.filter.older(at, world.line(), &self.exchanges);
+        Ok(())
     }
 }
 
@@ -323,11 +331,11 @@ fn drawn(scene: Scene<'_>, beside: &Beside, view: &[&str], form: &Form) -> Optio
         ["chat", one, "talk"] => chat::talk(scene, &of(one)?),
         ["plugins"] => plugins::page(scene),
         ["plugins", "list"] => plugins::list(scene),
-        ["inspector"] => inspector::page(scene, &beside.filter, &beside.exchanges, None),
-        ["inspector", "list"] => inspector::list(scene, &beside.filter, &beside.exchanges),
+        ["inspector"] => inspector::page(scene, &beside.filter, &beside.exchanges, beside.older, None),
+        ["inspector", "list"] => inspector::list(scene, &beside.filter, &beside.exchanges, beside.older),
         ["exchange", _] => {
             let detail = inspector::detail(scene, &beside.filter, beside.exchange.as_ref()?);
-            inspector::page(scene, &beside.filter, &beside.exchanges, Some(detail))
+            inspector::page(scene, &beside.filter, &beside.exchanges, beside.older, Some(detail))
         }
         ["curl", line] => inspector::curl(line.parse().ok()?, &beside.text),
         ["test", line] => inspector::test(line.parse().ok()?, &beside.text),

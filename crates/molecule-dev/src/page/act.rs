@@ -118,11 +118,6 @@ fn performed(owner: &dyn Owner, name: &str, form: &Form) -> Result<Markup, Troub
             accepted(owner.act(Act::Nudge { id: workspace()? }))?;
             Ok(html::done("The nudge comes with the agent's next idle heartbeat."))
         }
-        "database" => {
-            let down = form.is_set("down");
-            accepted(owner.act(Act::SetDatabaseDown { down }))?;
-            Ok(html::done(if down { "The database is down." } else { "The database is back." }))
-        }
         "add-plugin" => {
             let plugin = plugins::read(form).map_err(Trouble::Refused)?;
             let name = html::name(plugin.name());

@@ -11,7 +11,7 @@ use super::scene::Scene;
 const STEPS: [(u64, &str, &str); 5] = [
     (10, "10 seconds", "a beat or two"),
     (60, "1 minute", "April's liveness limit"),
-    (180, "3 minutes", "a silent agent is awaited again"),
+    (195, "3 min 15 s", "a silent agent is awaited again: the sweep looks every 15 seconds, for 3 minutes of silence"),
     (3600, "1 hour", "a nudge may come again"),
     (86_400, "1 day", "files that wait expire"),
 ];

@@ -17,6 +17,8 @@ use crate::exchange::{self, Exchange, ExchangeKind};
 
 /// The most rows of a list.
 pub(crate) const MOST_ROWS: usize = 200;
+/// The most lines of the log that are read for a list.
+pub(crate) const MOST_LINES: u64 = 5000;
 /// The length of a body from which on it can be saved, in bytes.
 const LONG: usize = 100_000;
 
@@ -69,16 +71,30 @@ impl Filter {
             .quiet(!self.all)
             .until(before.into_iter().chain(at).min())
             .limit(MOST_ROWS)
+            .depth(MOST_LINES)
+    }
+
+    /// The line before which older exchanges are, which a list of these rows does not have.
+    pub(crate) fn older(&self, at: Option<u64>, newest: u64, rows: &[Exchange]) -> Option<u64> {
+        let floor = self.wanted(at).floor(newest);
+        let next = if rows.len() >= MOST_ROWS { rows.last()?.line } else { floor };
+        (next > 1).then_some(next)
     }
 }
 
-pub(crate) fn page(scene: Scene<'_>, filter: &Filter, rows: &[Exchange], opened: Option<Markup>) -> Markup {
+pub(crate) fn page(
+    scene: Scene<'_>,
+    filter: &Filter,
+    rows: &[Exchange],
+    older: Option<u64>,
+    opened: Option<Markup>,
+) -> Markup {
     html! {
         h1 { "Inspector" }
         div class={ "inspect" @if opened.is_some() { " open" } } {
             section class="panel" aria-label="Exchanges" {
                 (form(scene, filter))
-                (list(scene, filter, rows))
+                (list(scene, filter, rows, older))
             }
             section id="detail" class="panel" aria-label="One exchange" data-open[opened.is_some()] hidden[opened.is_none()] {
                 @if let Some(opened) = opened { (opened) }
@@ -107,7 +123,7 @@ fn form(scene: Scene<'_>, filter: &Filter) -> Markup {
 }
 
 /// The list, live while it shows the newest exchanges.
-pub(crate) fn list(scene: Scene<'_>, filter: &Filter, rows: &[Exchange]) -> Markup {
+pub(crate) fn list(scene: Scene<'_>, filter: &Filter, rows: &[Exchange], older: Option<u64>) -> Markup {
     let href = format!("/dev/inspector/list{}", filter.place(filter.open));
     let is_filtered = *filter != Filter { open: filter.open, ..Filter::default() };
     html::live(
@@ -115,15 +131,13 @@ pub(crate) fn list(scene: Scene<'_>, filter: &Filter, rows: &[Exchange]) -> Mark
         &href,
         html! {
             @if rows.is_empty() {
-                @if is_filtered { (html::empty("No exchange is like that.", "Take something out of the filter.")) }
+                @if is_filtered || older.is_some() { (html::empty("No exchange here is like that.", "Take something out of the filter, or look further back.")) }
                 @else { (html::empty("Nothing was exchanged yet.", "Requests of agents and acts of yours appear here as they come. Heartbeats and reads are left out until you ask for them.")) }
             }
             ul class="exchanges" { @for row in rows { (shown(scene, filter, row)) } }
-            @if rows.len() >= MOST_ROWS {
-                @if let Some(last) = rows.last() {
-                    @let older = Filter { before: Some(last.line), ..filter.clone() };
-                    p class="small" { a href={ "#/inspector" (older.place(None)) } { "Older ones, before line " (last.line) } }
-                }
+            @if let Some(line) = older {
+                @let older = Filter { before: Some(line), ..filter.clone() };
+                p class="small" { a href={ "#/inspector" (older.place(None)) } { "Look before line " (line) } }
             }
             @if filter.before.is_some() {
                 @let newest = Filter { before: None, ..filter.clone() };

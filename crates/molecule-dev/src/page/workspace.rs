@@ -19,7 +19,7 @@ pub(crate) fn page(scene: Scene<'_>, id: &WorkspaceId) -> Markup {
             section class="panel" aria-label="State" {
                 (state(scene, &view))
                 @if is_there { (acts(scene, &view)) }
-                div id="issued" {}
+                div id="issued" aria-live="polite" {}
             }
             @if is_there {
                 section class="panel" {
@@ -230,6 +230,10 @@ fn request_form(scene: Scene<'_>, id: &WorkspaceId) -> Markup {
             label class="narrow" { "Kind" select name="kind" { option value="task" { "task" } option value="approval" { "approval" } } }
             label { "Ask the agent" input name="title" required maxlength="300" autocomplete="off"; }
             button type="submit" disabled[!scene.is_live()] { "Ask" }
+        }
+        form hx-post="/dev/act/nudge" hx-target="#notice" {
+            input type="hidden" name="workspace" value=(id);
+            button type="submit" disabled[!scene.is_live()] title="The real platform does it after ten minutes" { "Remind the agent of its open requests" }
         }
     }
 }

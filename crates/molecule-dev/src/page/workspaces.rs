@@ -9,13 +9,16 @@ use super::scene::Scene;
 
 pub(crate) fn page(scene: Scene<'_>) -> Markup {
     html! {
-        h1 { "Workspaces" }
+        div class="title" {
+            h1 { "Workspaces" }
+            button type="button" data-focus="#name" { "Create a workspace…" }
+        }
         section class="panel" aria-label="All workspaces" { (list(scene)) }
         div class="columns two" {
             section class="panel" {
                 h2 { "Create a workspace" }
                 (create(scene))
-                div id="created" {}
+                div id="created" aria-live="polite" {}
             }
             section class="panel" {
                 h2 { "Connect an agent" }
@@ -113,7 +116,7 @@ fn create(scene: Scene<'_>) -> Markup {
     let parents = scene.workspaces();
     html! {
         form class="line" hx-post="/dev/act/create" hx-target="#created" hx-status:4xx="target:#notice" data-reset {
-            label { "Name" input name="name" required maxlength="200" autocomplete="off" placeholder="my-agent"; }
+            label { "Name" input id="name" name="name" required maxlength="200" autocomplete="off" placeholder="my-agent"; }
             label { "Below"
                 select name="parent" {
                     option value="" { "the organisation" }

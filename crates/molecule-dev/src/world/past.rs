@@ -56,7 +56,11 @@ impl World {
         let limit = if filter.limit == 0 { LISTED } else { filter.limit };
         let mut found = Vec::new();
         let last = filter.until.unwrap_or(u64::MAX);
+        let floor = filter.floor(self.line());
         reader.each_back(last, |line, entry| {
+            if line < floor {
+                return false;
+            }
             let exchange = Exchange::of(line, entry, dialect).map(|exchange| self.with_later_answer(exchange));
             found.extend(exchange.filter(|exchange| filter.passes(exchange)));
             found.len() < limit

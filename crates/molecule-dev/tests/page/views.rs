@@ -28,6 +28,12 @@ fn hostile() -> (Dev, WorkspaceId) {
     (dev, ids[0].clone())
 }
 
+/// The newest line that is an exchange.
+fn a_line(dev: &Dev) -> String {
+    let list = get(dev, "/dev/inspector").body;
+    list.split("id=\"line-").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
 /// The tags of a page, each with its attributes, as a browser reads them.
 fn tags(body: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut tags = Vec::new();
@@ -94,7 +100,7 @@ fn hostile_names_are_text_in_every_view() {
         format!("/dev/chat/{id}"),
         format!("/dev/workspace/{id}"),
         "/dev/inspector?all=true".to_owned(),
-        "/dev/exchange/3".to_owned(),
+        format!("/dev/exchange/{}", a_line(&dev)),
         "/dev/graph".to_owned(),
         "/dev/plugins".to_owned(),
         "/dev/chaos".to_owned(),
@@ -215,7 +221,7 @@ fn an_exchange_is_shown_whole_and_becomes_a_command_and_a_test() {
     let list = get(&dev, "/dev/inspector?text=REGISTER").body;
     assert!(list.contains(&format!("id=\"line-{line}\"")) && list.matches("<li id=\"line-").count() == 1, "{list}");
     let none = get(&dev, "/dev/inspector?text=nonsense").body;
-    assert!(none.contains("No exchange is like that."));
+    assert!(none.contains("No exchange here is like that."));
 
     let whole = get(&dev, &format!("/dev/exchange/{line}")).body;
     for part in [
@@ -243,7 +249,9 @@ fn an_exchange_is_shown_whole_and_becomes_a_command_and_a_test() {
     assert!(dev.world().line() > line);
     assert_eq!(get(&dev, "/dev/exchange/99999").status, 404);
     assert_eq!(get(&dev, "/dev/exchange/x").status, 404);
-    let acted = post(&dev, "/dev/again", "line=3&id=same");
+    let list = get(&dev, "/dev/inspector?text=create").body;
+    let created = list.split("id=\"line-").nth(1).unwrap().split('"').next().unwrap();
+    let acted = post(&dev, "/dev/again", &format!("line={created}&id=same"));
     assert!(acted.status == 400 && acted.body.contains("cannot be sent again"), "{}", acted.body);
 }
 
@@ -257,10 +265,10 @@ fn the_clock_goes_forward_and_a_silent_agent_is_awaited_again() {
         format!("{}{about}Content-Length: {}\r\n\r\n{body}", head(&dev, "POST", "/registry/heartbeat"), body.len());
     assert_eq!(send(&dev, request.as_bytes()).unwrap().status, 200);
     assert!(get(&dev, "/dev/workspaces/list").body.contains(">online<"));
-    let moved = post(&dev, "/dev/clock", "seconds=180");
-    assert!(moved.status == 200 && moved.body.contains("3 min 0 s"), "{}", moved.body);
+    let moved = post(&dev, "/dev/clock", "seconds=195");
+    assert!(moved.status == 200 && moved.body.contains("3 min 15 s"), "{}", moved.body);
     assert!(get(&dev, "/dev/workspaces/list").body.contains(">awaiting agent<"));
-    assert!(get(&dev, "/dev/clock/face").body.contains("3 min 0 s"));
+    assert!(get(&dev, "/dev/clock/face").body.contains("3 min 15 s"));
     for seconds in ["0", "-1", "x", "99999999999"] {
         assert_eq!(post(&dev, "/dev/clock", &format!("seconds={seconds}")).status, 400, "{seconds}");
     }
@@ -316,4 +324,21 @@ fn a_fork_is_a_file_of_its_own_and_overwrites_none() {
     assert_eq!(post(&dev, "/dev/fork", &form).status, 409);
     assert!(get(&dev, "/dev/fork?line=3").body.contains("molecule-dev-3.jsonl"));
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_list_looks_at_so_many_lines_and_leads_further_back() {
+    let dev = start();
+    let (id, _token) = create(&dev, "mine");
+    for number in 0..5100 {
+        dev.world().act(Act::SetSecret { id: id.clone(), key: format!("K{number}"), value: "v".to_owned() });
+    }
+    let first = get(&dev, "/dev/inspector?text=create_workspace").body;
+    assert!(first.contains("No exchange here is like that."), "the beginning was not looked at");
+    let further =
+        first.split("href=\"#/inspector?text=").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let second = get(&dev, &format!("/dev/inspector?text={further}")).body;
+    assert!(second.contains("create workspace") && !second.contains("Look before"), "{second}");
+    assert!(second.contains("The newest ones"));
+    assert_eq!(get(&dev, "/dev/inspector").body.matches("<li id=\"line-").count(), 200);
 }
