@@ -1,7 +1,6 @@
 //! A platform with its page and its log, from its start to its stop.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +12,9 @@ use crate::clock::Clock;
 use crate::front::DevFront;
 use crate::log::{self, Header, Held, Log, Note, Opened, Start, Store};
 use crate::options::Options;
+use crate::setup::Scenario;
 use crate::world::Folded;
-use crate::{World, setup};
+use crate::{World, port, setup};
 
 /// A platform that runs on this machine. It stops when it is dropped.
 #[derive(Debug)]
@@ -35,9 +35,8 @@ impl Dev {
     /// another dialect than the options ask for, and the errors of files and sockets.
     pub fn start(options: Options) -> io::Result<Self> {
         // The port first: a start that fails leaves no file.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(|error| {
-            io::Error::new(error.kind(), format!("127.0.0.1:{}: {error}; choose another with --port", options.port))
-        })?;
+        let listener = port::bind(options.port)?;
+        let scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
         let address = listener.local_addr()?;
         let set_aside = match &options.file {
             Some(path) if options.fresh => set_aside(path)?,
@@ -79,10 +78,29 @@ impl Dev {
         let url = server.url();
         let held = Held { pid: std::process::id(), url: url.clone(), token: world.admin_token() };
         world.with_store(|store| store.hold(&held))?;
-        if opened.is_none() && !options.empty {
-            setup::examples(&world);
+        let dev = Self { world, server: Some(server), url, opened, set_aside };
+        if dev.opened.is_none() {
+            dev.set_up(scenario.as_ref(), &options)?;
         }
-        Ok(Self { world, server: Some(server), url, opened, set_aside })
+        Ok(dev)
+    }
+
+    /// Performs the acts of the first start. If a scenario cannot be performed, nothing is left of it.
+    fn set_up(&self, scenario: Option<&Scenario>, options: &Options) -> io::Result<()> {
+        match scenario {
+            Some(scenario) => scenario.perform(&self.world).inspect_err(|_| {
+                if let Some(path) = &options.file {
+                    // What is left is a log with a part of the scenario, and its error is told anyway.
+                    let _ = std::fs::remove_file(path);
+                }
+            }),
+            None => {
+                if !options.empty {
+                    setup::examples(&self.world);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// The base URL for agents and for the page, without a slash at its end.

@@ -36,6 +36,7 @@ mod guard;
 mod log;
 mod options;
 mod page;
+mod port;
 mod setup;
 mod world;
 

@@ -30,7 +30,7 @@ impl Default for Index {
 impl Index {
     /// Adds a line that starts at a byte.
     pub(super) fn add(&mut self, at: u64) {
-        if self.last % BLOCK == 0 {
+        if self.last.is_multiple_of(BLOCK) {
             self.blocks.push(at);
         }
         self.last += 1;
@@ -156,6 +156,6 @@ impl Reader {
                 at
             }
         };
-        io::copy(&mut self.source.from_start()?.take(end), writer).map(drop)
+        io::copy(&mut self.source.rewound()?.take(end), writer).map(drop)
     }
 }

@@ -220,7 +220,7 @@ impl Source {
     }
 
     /// All bytes from the first one on.
-    pub(super) fn from_start(&mut self) -> io::Result<Box<dyn Read + '_>> {
+    pub(super) fn rewound(&mut self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
             Self::Memory(bytes, _) => Box::new(io::Cursor::new(read(bytes).clone())),
             Self::File { reader, at, .. } => {

@@ -63,7 +63,7 @@ fn check_cut(history: &History, bytes: &[u8], cut: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_inputs_cut_anywhere_restarts_to_the_same_state(
@@ -120,12 +120,7 @@ fn ten_thousand_recorded_inputs_replay_byte_equal() {
     let Start::Replayed(opened) = start.unwrap() else { panic!("the log has a header") };
     assert!(replayed >= 10_000);
     assert_eq!(opened.opened.mismatched, 0);
-    println!("{replayed} inputs compared in {:?}", started.elapsed());
-    let mut store = Store::memory();
-    store.append(&bytes).unwrap();
-    let started = Instant::now();
-    let _ = replay(store, |_, _, _, _| {}).unwrap();
-    println!("{replayed} inputs, {} KiB: replayed in {:?}", bytes.len() >> 10, started.elapsed());
+    println!("{replayed} inputs, {} KiB: replayed and compared in {:?}", bytes.len() >> 10, started.elapsed());
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Folded {
                 _ => {}
             }
         }
-        if line % SPACING == 0 {
+        if line.is_multiple_of(SPACING) {
             self.keep_state(line, platform.clone());
         }
     }

@@ -12,7 +12,8 @@ use crate::log::{Entry, Reader};
 const LISTED: usize = 50;
 
 impl World {
-    /// Inspects the platform: now, or as it was after a line of the log.
+    /// Inspects the platform: now, or as it was after a line of the log. Nothing happens on the platform while the
+    /// function looks at its state now: it must neither wait nor act.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] for a line that the log does not have, [`io::ErrorKind::NotConnected`] for the state

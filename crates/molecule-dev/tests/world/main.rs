@@ -12,4 +12,5 @@ mod exports;
 mod first_format;
 mod mismatch;
 mod restart;
+mod scenario;
 mod slider;

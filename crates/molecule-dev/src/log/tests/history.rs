@@ -194,7 +194,7 @@ impl History {
             }
             Op::Poll(who) => {
                 let Some((id, token)) = agent(who) else { return };
-                let path = format!("/workspaces/{id}/activity?type=a2a_receive&limit={}", 10 + number % 5);
+                let path = format!("/workspaces/{id}/activity?type=a2a_receive&limit={}", 1 + number % 3);
                 self.request("GET", &path, &token, &Value::Null);
             }
             Op::Stream(who) => {
