@@ -497,3 +497,108 @@ fn source_refused(refused: &SourceRefused) -> &'static str {
         SourceRefused::Repository => "the source names no repository",
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Dialect, PluginTree};
+
+    const ID: &str = "00000000-0000-4000-8000-000000000001";
+
+    /// An act of every kind, on a workspace that does not exist, and on no plugin.
+    fn every_kind() -> Vec<Value> {
+        let message = json!({"kind": "message", "role": "user", "parts": [{"kind": "text", "text": "hi"}]});
+        let channel = serde_json::to_value(ChannelMessage::new("telegram", "42", "hello").chat("7")).unwrap();
+        let webhook = serde_json::to_value(Webhook::github("issues", "opened", "look").delivery("d")).unwrap();
+        let plugin = serde_json::to_value(PluginTree::new("x").file("a", "b")).unwrap();
+        vec![
+            json!({"act": "create_workspace", "name": "a", "parent": ID}),
+            json!({"act": "pause", "id": ID, "cascade": true}),
+            json!({"act": "resume", "id": ID, "cascade": false}),
+            json!({"act": "delete", "id": ID, "purge": true}),
+            json!({"act": "hibernate", "id": ID}),
+            json!({"act": "rotate", "id": ID}),
+            json!({"act": "mint_token", "id": ID, "kind": "api"}),
+            json!({"act": "revoke_token", "id": ID, "row": ID}),
+            json!({"act": "revoke_tokens", "id": ID}),
+            json!({"act": "set_secret", "id": ID, "key": "K", "value": "v"}),
+            json!({"act": "remove_secret", "id": ID, "key": "K"}),
+            json!({"act": "set_budget", "id": ID, "limit": 5}),
+            json!({"act": "set_abilities", "id": ID, "delegate": true}),
+            json!({"act": "send_user_message", "to": ID, "message": message}),
+            json!({"act": "send_agent_message", "from": ID, "to": ID, "message": message}),
+            json!({"act": "send_broadcast", "from": ID, "text": "t"}),
+            json!({"act": "send_channel_message", "to": ID, "message": channel}),
+            json!({"act": "send_webhook", "to": ID, "webhook": webhook}),
+            json!({"act": "upload", "to": ID, "name": "n", "mime_type": "", "content": "/wA="}),
+            json!({"act": "raise_request", "to": ID, "kind": "approval", "title": "t"}),
+            json!({"act": "respond_to_request", "request": "r", "action": "approved"}),
+            json!({"act": "add_request_message", "request": "r", "text": "t"}),
+            json!({"act": "nudge", "id": ID}),
+            json!({"act": "probe_for_stall", "id": ID}),
+            json!({"act": "greet", "id": ID}),
+            json!({"act": "send_restart_context", "id": ID}),
+            json!({"act": "run_schedule", "id": ID, "prompt": "p"}),
+            json!({"act": "add_plugin", "plugin": plugin}),
+            json!({"act": "add_plugin_at", "source": "ftp://x", "plugin": plugin}),
+            json!({"act": "remove_plugin", "name": "none"}),
+            json!({"act": "set_memory_create_race", "is_on": true}),
+            json!({"act": "set_database_down", "down": true}),
+            json!({"act": "set_streams_silent", "silent": true}),
+            json!({"act": "set_rows_late", "most_ms": 7}),
+            json!({"act": "prune_activity", "id": ID, "before": "2026-11-22T21:39:47Z"}),
+        ]
+    }
+
+    #[test]
+    fn an_act_of_every_kind_comes_back_from_json_as_it_was() {
+        for json in every_kind() {
+            let act: Act = serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("{json}: {error}"));
+            assert_eq!(serde_json::to_value(&act).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn an_act_on_nobody_is_refused_and_changes_nothing() {
+        // These need no workspace, or count how many they changed.
+        let passes =
+            ["add_plugin", "set_memory_create_race", "set_database_down", "set_streams_silent", "set_rows_late"];
+        let counts = ["revoke_tokens", "prune_activity"];
+        for dialect in [Dialect::April, Dialect::Current] {
+            for json in every_kind() {
+                let mut platform = Platform::new(Config::new(dialect));
+                let before = platform.workspaces().count();
+                let name = json["act"].as_str().unwrap().to_owned();
+                let acted = platform.act(Now::default(), serde_json::from_value(json).unwrap());
+                match acted {
+                    Acted::Done => assert!(passes.contains(&name.as_str()), "{name}"),
+                    Acted::Count { count: 0 } => assert!(counts.contains(&name.as_str()), "{name}"),
+                    Acted::Refused { why } => assert!(!why.is_empty() && !passes.contains(&name.as_str()), "{name}"),
+                    other => panic!("{name}: {other:?}"),
+                }
+                assert_eq!(platform.workspaces().count(), before, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_outcome_comes_back_from_json_with_its_token() {
+        let mut platform = Platform::new(Config::default());
+        let create: Act = serde_json::from_value(json!({"act": "create_workspace", "name": "a"})).unwrap();
+        let acted = platform.act(Now::default(), create);
+        let Acted::Created { id, token: Some(token) } = &acted else { panic!("{acted:?}") };
+        let json = serde_json::to_value(&acted).unwrap();
+        assert_eq!(json, json!({"acted": "created", "id": id, "token": token.expose()}));
+        assert_eq!(serde_json::from_value::<Acted>(json).unwrap(), acted);
+        // The test's list of acts is whole: each variant is in it once.
+        let names: std::collections::BTreeSet<String> =
+            every_kind().iter().map(|json| json["act"].as_str().unwrap().to_owned()).collect();
+        let error = serde_json::from_value::<Act>(json!({"act": "?"})).unwrap_err().to_string();
+        for variant in error.split('`').skip(3).step_by(2) {
+            assert!(names.contains(variant), "{variant} is missing");
+        }
+    }
+}
