@@ -72,7 +72,7 @@ fn two_hundred_streams_are_not_all_opened_and_the_page_still_answers() {
     let begun = std::time::Instant::now();
     while Stream::open(&dev).0 != 200 {
         assert!(begun.elapsed() < crate::client::PATIENCE, "closed streams still count");
-        create(&dev, "b");
+        std::thread::yield_now();
     }
 }
 
