@@ -145,7 +145,7 @@ impl Dev {
         let Some(server) = self.server.take() else { return Ok(()) };
         server.stop();
         self.world.serve_at(None);
-        self.world.sync()?;
+        self.world.finish()?;
         self.world.with_store(Store::release);
         Ok(())
     }

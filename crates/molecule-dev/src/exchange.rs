@@ -7,7 +7,7 @@ use molecule_proto::WorkspaceId;
 
 use crate::chaos::Fault;
 use crate::contract;
-use crate::log::{About, Entry, Note};
+use crate::log::{About, Entry, Note, Reads};
 
 /// One line of the log, as people read it.
 #[derive(Debug, Clone)]
@@ -60,6 +60,17 @@ pub enum ExchangeKind {
         act: Act,
         /// Its outcome.
         acted: Option<Acted>,
+    },
+    /// A client's reads that repeated an earlier line, and got the same answer each time.
+    Reads {
+        /// The line of the request that was repeated.
+        line: u64,
+        /// How often it was.
+        count: u64,
+        /// When the first repetition came; the last one came at the exchange's own time.
+        first: Now,
+        /// The method and the target.
+        call: String,
     },
     /// The clock was moved forward by so many milliseconds.
     Forward(u64),
@@ -168,7 +179,7 @@ impl Exchange {
             Entry::Input(recorded, about) => (recorded.input, about, recorded.digest),
         };
         let status = digest.and_then(|digest| digest.status());
-        let About { call, chaos, .. } = about.unwrap_or_default();
+        let About { call, chaos, reads, .. } = about.unwrap_or_default();
         let mut exchange = Self { status, chaos, ..Self::blank(line, at) };
         exchange.kind = match input {
             Input::Request { request, .. } => {
@@ -178,6 +189,10 @@ impl Exchange {
             Input::Dispatched { outcome, .. } => {
                 exchange.status = outcome.as_ref().ok().map(|response| response.status().as_u16());
                 ExchangeKind::Call { call: call.unwrap_or_default(), request: None, outcome }
+            }
+            Input::TokenUsed { .. } => {
+                exchange.of_reads(reads?);
+                return Some(exchange);
             }
             Input::Act(act) => {
                 exchange.workspace = exchange.workspace.or_else(|| act_workspace(&act));
@@ -200,6 +215,10 @@ impl Exchange {
             Note::Started { .. } => ExchangeKind::Started,
             Note::Forward { ms } => ExchangeKind::Forward(ms),
             Note::Chaos(chaos) => ExchangeKind::Chaos(chaos),
+            Note::Reads(reads) => {
+                exchange.of_reads(reads);
+                return Some(exchange);
+            }
             Note::Hit { input, fault } => {
                 let Input::Request { request, .. } = *input else { return None };
                 exchange.find_route(&request, dialect);
@@ -213,6 +232,14 @@ impl Exchange {
             }
         };
         Some(exchange)
+    }
+
+    fn of_reads(&mut self, reads: Reads) {
+        let Reads { line, count, first, last, call } = reads;
+        self.at = last;
+        self.status = Some(200);
+        self.workspace = call.split('/').find_map(|segment| segment.parse().ok());
+        self.kind = ExchangeKind::Reads { line, count, first, call };
     }
 
     fn find_route(&mut self, request: &Request<Bytes>, dialect: Dialect) {
@@ -237,6 +264,7 @@ impl Exchange {
             }
             ExchangeKind::Call { call, .. } => call.clone(),
             ExchangeKind::Act { act, .. } => act_name(act),
+            ExchangeKind::Reads { call, count, .. } => format!("{count} × {call}"),
             ExchangeKind::Forward(ms) => format!("clock forward {ms} ms"),
             ExchangeKind::Chaos(_) => "chaos".to_owned(),
             ExchangeKind::Started => "started".to_owned(),
@@ -250,7 +278,7 @@ impl Exchange {
 
     fn repeats(&self) -> bool {
         let route = matches!(self.route.as_deref(), Some("Heartbeat" | "State" | "ListActivity" | "View"));
-        route && !self.has_failed()
+        (route || matches!(self.kind, ExchangeKind::Reads { .. })) && !self.has_failed()
     }
 }
 

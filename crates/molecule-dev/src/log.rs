@@ -6,14 +6,16 @@ mod delta;
 mod header;
 mod line;
 mod reader;
+mod repeats;
 mod replay;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use header::Header;
-pub(crate) use line::{About, Entry, Note};
+pub(crate) use line::{About, Entry, Note, Reads};
 pub(crate) use reader::Reader;
+pub(crate) use repeats::{Repeats, Verdict};
 pub use replay::{Mismatch, Opened};
 pub(crate) use replay::{Start, replay};
 pub(crate) use store::{Held, Store};

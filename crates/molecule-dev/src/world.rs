@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::exchange::ExchangeKind;
 use crate::graph::Edge;
 use crate::guard::Guard;
-use crate::log::{Entry, Log, Note, Reader, Store};
+use crate::log::{Entry, Log, Note, Reader, Repeats, Store, Verdict};
 use crate::{curl, export};
 
 /// A platform that runs, with its log. Clones are handles to the same one.
@@ -43,6 +43,7 @@ struct Inner {
 struct Book {
     log: Log,
     folded: Folded,
+    repeats: Repeats,
     /// Why the log can no longer be written.
     broken: Option<String>,
 }
@@ -50,7 +51,7 @@ struct Book {
 impl World {
     pub(crate) fn new(log: Log, folded: Folded, clock: Clock, port: u16) -> Self {
         let newest = watch::Sender::new(log.line());
-        let book = Mutex::new(Book { log, folded, broken: None });
+        let book = Mutex::new(Book { log, folded, repeats: Repeats::default(), broken: None });
         Self(Arc::new(Inner { clock, handle: RwLock::new(None), port, newest, book }))
     }
 
@@ -211,16 +212,41 @@ impl World {
 
     /// Writes an input to the log.
     pub(crate) fn record(&self, now: Now, input: &Input, step: &Step, platform: &Platform) {
-        let recorded = Recorded::new(now, input.clone()).digest(step.digest());
+        let digest = step.digest();
         let mut book = self.book();
+        match book.repeats.judge(now, input, step, &digest, platform) {
+            Verdict::Count => return,
+            Verdict::FlushAndWrite => self.flush(&mut book, now),
+            Verdict::Write => {}
+        }
         let about = book.folded.about(input);
+        let recorded = Recorded::new(now, input.clone()).digest(digest);
+        let line = book.log.line() + 1;
+        book.repeats.wrote(line, &recorded);
         self.append(&mut book, Entry::Input(recorded, about), Some(step), Some(platform));
+    }
+
+    /// Writes the lines of the reads that were counted.
+    fn flush(&self, book: &mut Book, now: Now) {
+        for entry in book.repeats.flush(now) {
+            self.append(book, entry, None, None);
+        }
+    }
+
+    /// Writes what is still to be written to the log, and the log to the disk.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let mut book = self.book();
+        let now = self.now();
+        self.flush(&mut book, now);
+        book.log.sync()
     }
 
     /// Writes a note to the log.
     pub(crate) fn note(&self, note: Note) {
         let mut book = self.book();
-        self.append(&mut book, Entry::Note(self.now(), note), None, None);
+        let now = self.now();
+        self.flush(&mut book, now);
+        self.append(&mut book, Entry::Note(now, note), None, None);
     }
 
     fn append(&self, book: &mut Book, entry: Entry, step: Option<&Step>, platform: Option<&Platform>) {
@@ -239,11 +265,6 @@ impl World {
     /// Why the log can no longer be written; the platform takes no requests then.
     pub fn trouble(&self) -> Option<String> {
         self.book().broken.clone()
-    }
-
-    /// Writes the log to the disk.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.book().log.sync()
     }
 
     pub(crate) fn with_store<T>(&self, act: impl FnOnce(&Store) -> T) -> T {

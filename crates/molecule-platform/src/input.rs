@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use molecule_proto::{Now, Wake};
+use molecule_proto::{Now, TokenId, UnixTime, Wake};
 use serde::{Deserialize, Serialize};
 
 use crate::act::{Act, Acted};
@@ -50,6 +50,14 @@ pub enum Input {
     },
     /// An owner acted: [`Platform::act`].
     Act(Act),
+    /// Requests authenticated with this token and changed nothing else: a record of them in place of the requests. It
+    /// lets no time pass, and the platform is not polled.
+    TokenUsed {
+        /// The id of the token's row.
+        row: TokenId,
+        /// When the last one came.
+        last: UnixTime,
+    },
     /// Time passed and nothing else happened: [`Platform::poll`].
     Wake,
 }
@@ -84,6 +92,10 @@ impl Platform {
     pub fn step(&mut self, now: Now, input: Input) -> Step {
         let (mut answer, mut acted) = (None, None);
         match input {
+            Input::TokenUsed { row, last } => {
+                self.tokens.used(&row, last);
+                return Step { answer, acted, turns: Vec::new(), wake: self.next_wake(now.mono) };
+            }
             Input::Request { peer, request } => answer = Some(self.handle(now, peer, request)),
             Input::DispatchHead { id, status } => self.dispatch_head(id, status),
             Input::Dispatched { id, outcome } => self.dispatched(now, id, outcome),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use molecule_proto::{
-    ActivityRow, DeliveryMode, InboundSecret, Now, PluginRefusal, QueueId, QueueItem, Time, Token, UnixTime,
+    ActivityRow, DeliveryMode, InboundSecret, Now, PluginRefusal, QueueId, QueueItem, Time, Token, TokenId, UnixTime,
     WorkspaceId, WorkspaceStatus, WorkspaceView,
 };
 use serde_json::Value;
@@ -50,6 +50,11 @@ impl Platform {
     /// The workspace that a live bearer authenticates.
     pub fn bearer_of(&self, bearer: &str) -> Option<&WorkspaceId> {
         self.tokens.owner(bearer)
+    }
+
+    /// The row of a live bearer, and when it was last used.
+    pub fn token_row(&self, bearer: &str) -> Option<(&TokenId, Option<UnixTime>)> {
+        self.tokens.row_of(bearer)
     }
 
     /// The status of a workspace at the time of the last call that passed one; `None` if there is no such workspace.

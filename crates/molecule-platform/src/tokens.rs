@@ -77,6 +77,18 @@ impl Tokens {
         }
     }
 
+    /// The row of a live bearer, and when it was last used.
+    pub(crate) fn row_of(&self, bearer: &str) -> Option<(&TokenId, Option<UnixTime>)> {
+        self.0.iter().find(|row| row.token.expose() == bearer).map(|row| (&row.id, row.last_used))
+    }
+
+    /// Marks a token as used at a time, unless it was used later.
+    pub(crate) fn used(&mut self, id: &TokenId, at: UnixTime) {
+        if let Some(row) = self.0.iter_mut().find(|row| row.id == *id) {
+            row.last_used = row.last_used.max(Some(at));
+        }
+    }
+
     /// A page of a workspace's tokens, newest first.
     pub(crate) fn page(&self, workspace: &WorkspaceId, offset: usize, limit: usize) -> Vec<TokenRow> {
         let prefix = |row: &Row| row.token.expose().chars().take(8).collect::<String>();

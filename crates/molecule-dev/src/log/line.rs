@@ -26,6 +26,9 @@ pub(crate) struct About {
     /// The line at which the call began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) began: Option<u64>,
+    /// The reads that the line stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reads: Option<Reads>,
     /// The fault that the request met on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chaos: Option<Fault>,
@@ -46,8 +49,24 @@ pub(crate) enum Note {
     Forward { ms: u64 },
     /// The faults on purpose were changed.
     Chaos(Chaos),
+    /// Reads without a token were repeated.
+    Reads(Reads),
     /// A request was answered by a fault on purpose; the model did not see it.
     Hit { input: Box<Input>, fault: Fault },
+}
+
+/// Reads that were repeated, and gave the same answer each time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reads {
+    /// The line of the last one that was written.
+    pub(crate) line: u64,
+    pub(crate) count: u64,
+    #[serde(with = "molecule_platform::at")]
+    pub(crate) first: Now,
+    #[serde(with = "molecule_platform::at")]
+    pub(crate) last: Now,
+    /// The method and the target.
+    pub(crate) call: String,
 }
 
 impl Entry {

@@ -116,7 +116,7 @@ pub(crate) fn replay(
                 match note {
                     Note::Started { mismatches, .. } => told = *mismatches,
                     Note::Forward { ms } => forward += Duration::from_millis(*ms),
-                    Note::Chaos(_) | Note::Hit { .. } => {}
+                    Note::Chaos(_) | Note::Hit { .. } | Note::Reads(_) => {}
                 }
                 seen(number, &entry, None, &platform);
             }
@@ -139,6 +139,7 @@ fn named(input: &Input) -> String {
         Input::Dispatched { outcome: Err(_), .. } => "a failed call to an agent".to_owned(),
         Input::CloseStream { .. } => "the end of an event stream".to_owned(),
         Input::Act(act) => format!("the act {}", act_name(act)),
+        Input::TokenUsed { .. } => "reads that were repeated".to_owned(),
         Input::Wake => "a wake".to_owned(),
         _ => "another input".to_owned(),
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use molecule_platform::{Now, Platform};
 use proptest::prelude::*;
 
-use super::{Entry, Log, Start, Store, replay};
+use super::{Entry, Log, Repeats, Start, Store, replay};
 use history::{History, Op, fingerprint};
 
 /// What is left of a history after a restart.
@@ -81,6 +81,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn reads_that_are_counted_leave_the_same_state_as_if_each_had_been_written(
+        april in any::<bool>(),
+        ops in prop::collection::vec(history::ops(), 1..60),
+    ) {
+        let mut history = History::new(april, 7);
+        history.repeats = Some(Repeats::default());
+        ops.iter().for_each(|op| history.perform(op));
+        history.flush();
+        let restarted = restart(&history.bytes()).unwrap();
+        prop_assert_eq!(fingerprint(&restarted.platform, history.now), fingerprint(&history.platform, history.now));
+        prop_assert!(history.log.line() <= 1 + history.inputs.len() as u64);
+    }
+}
+
+#[test]
+fn an_idle_agent_leaves_a_line_every_five_minutes() {
+    let mut history = History::new(false, 7);
+    history.repeats = Some(Repeats::default());
+    [Op::Create, Op::Register(0, false), Op::Beat(0), Op::Polls(0, 10)].iter().for_each(|op| history.perform(op));
+    let before = (history.log.line(), history.inputs.len());
+    // 700 ms between two reads of both kinds, for 35 minutes, with a heartbeat each half a minute.
+    for _ in 0..70 {
+        history.perform(&Op::Polls(0, 43));
+        history.perform(&Op::Beat(0));
+    }
+    let inputs = history.inputs.len() - before.1;
+    let lines = history.log.line() - before.0;
+    assert!(inputs > 6000 && lines < 70 + 2 * 8, "{lines} lines for {inputs} inputs");
+    history.flush();
+    let restarted = restart(&history.bytes()).unwrap();
+    assert_eq!(fingerprint(&restarted.platform, history.now), fingerprint(&history.platform, history.now));
+}
+
 #[test]
 fn a_log_that_was_cut_at_any_byte_starts_again() {
     let mut history = History::new(false, 7);
@@ -132,16 +169,17 @@ fn a_week_of_ten_agents_opens() {
         history.perform(&Op::Register(agent, false));
     }
     history.keeps_steps = false;
+    history.repeats = Some(Repeats::default());
     let rounds = 7 * 24 * 3600 / 30;
     for round in 0..rounds {
         for agent in 0..10 {
             history.perform(&Op::Beat(agent));
-            history.perform(&Op::Poll(agent));
+            // Every five seconds or so.
+            history.perform(&Op::Polls(agent, 6));
         }
         if round % 20 == 0 {
             history.perform(&Op::UserMessage(round % 10));
         }
-        history.perform(&Op::Wait(30));
     }
     let bytes = history.bytes();
     let (lines, mib) = (history.log.line(), bytes.len() >> 20);

@@ -184,6 +184,7 @@ fn said(row: &Exchange) -> (String, String) {
         }
         ExchangeKind::Call { call, .. } => ("call".to_owned(), call.clone()),
         ExchangeKind::Act { act, .. } => ("act".to_owned(), exchange::act_name(act).replace('_', " ")),
+        ExchangeKind::Reads { call, count, .. } => (format!("{count} ×"), call.clone()),
         ExchangeKind::Forward(ms) => ("clock".to_owned(), format!("forward {ms} ms")),
         ExchangeKind::Chaos(chaos) => ("chaos".to_owned(), count(chaos.rules.len(), "rule")),
         ExchangeKind::Started => ("start".to_owned(), "the program started".to_owned()),
@@ -233,7 +234,7 @@ pub(crate) fn detail(scene: Scene<'_>, filter: &Filter, row: &Exchange) -> Marku
                 @if let Some(acted) = acted { h3 { "Outcome" } (json::value(&json!(acted))) }
             }
             ExchangeKind::Chaos(chaos) => { (json::value(&json!(chaos))) }
-            ExchangeKind::Forward(_) | ExchangeKind::Started => {}
+            ExchangeKind::Reads { .. } | ExchangeKind::Forward(_) | ExchangeKind::Started => {}
         }
     }
 }

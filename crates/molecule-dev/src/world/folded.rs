@@ -72,7 +72,7 @@ impl Folded {
         match input {
             Input::Dispatched { id, .. } => {
                 let (began, call) = self.calls.get(id)?.clone();
-                Some(About { call: Some(call), began: Some(began), chaos: None })
+                Some(About { call: Some(call), began: Some(began), ..About::default() })
             }
             Input::Request { request, .. } => {
                 let chaos = request.extensions().get().copied()?;

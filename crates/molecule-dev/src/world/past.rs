@@ -143,7 +143,7 @@ impl World {
                     })
                 });
             }
-            ExchangeKind::Forward(_) | ExchangeKind::Chaos(_) | ExchangeKind::Started => {}
+            ExchangeKind::Reads { .. } | ExchangeKind::Forward(_) | ExchangeKind::Chaos(_) | ExchangeKind::Started => {}
         }
         Ok(exchange)
     }

@@ -14,3 +14,4 @@ mod mismatch;
 mod restart;
 mod scenario;
 mod slider;
+mod tails;

@@ -12,7 +12,7 @@ use molecule_proto::{Message, Time, Token, UnixTime, WorkspaceId, path};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::log::{Entry, Header, Log, Store};
+use crate::log::{Entry, Header, Log, Repeats, Store, Verdict};
 
 /// Something that happens; numbers choose a workspace, in a circle.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(super) enum Op {
     Beat(usize),
     State(usize),
     Poll(usize),
+    /// Polls that ask for the same, so many times, with some milliseconds between them.
+    Polls(usize, u32),
     Stream(usize),
     CloseStream,
     UserMessage(usize),
@@ -53,6 +55,7 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         6 => who().prop_map(Op::Beat),
         2 => who().prop_map(Op::State),
         3 => who().prop_map(Op::Poll),
+        3 => (who(), 1..12u32).prop_map(|(who, times)| Op::Polls(who, times)),
         2 => who().prop_map(Op::Stream),
         1 => Just(Op::CloseStream),
         4 => who().prop_map(Op::UserMessage),
@@ -102,6 +105,8 @@ pub(super) struct History {
     /// Each step with all of its bytes.
     pub(super) steps: Vec<String>,
     pub(super) keeps_steps: bool,
+    /// Counts reads that repeat, as a running platform does.
+    pub(super) repeats: Option<Repeats>,
     pub(super) tokens: Vec<(WorkspaceId, Token)>,
     calls: BTreeMap<DispatchId, ()>,
     streams: Vec<Ticket>,
@@ -120,7 +125,7 @@ impl History {
 
     pub(super) fn on(log: Log, platform: Platform, now: Now, tokens: Vec<(WorkspaceId, Token)>) -> Self {
         let (inputs, steps, calls, streams) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        Self { log, platform, now, inputs, steps, keeps_steps: true, tokens, calls, streams, counter: 0 }
+        Self { log, platform, now, inputs, steps, keeps_steps: true, repeats: None, tokens, calls, streams, counter: 0 }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -131,8 +136,21 @@ impl History {
 
     fn input(&mut self, input: Input) -> (Option<Answer>, Option<Acted>) {
         let step = self.platform.step(self.now, input.clone());
-        let recorded = Recorded::new(self.now, input.clone()).digest(step.digest());
-        self.log.append(&Entry::Input(recorded, None)).unwrap();
+        let digest = step.digest();
+        let verdict = match &mut self.repeats {
+            Some(repeats) => repeats.judge(self.now, &input, &step, &digest, &self.platform),
+            None => Verdict::Write,
+        };
+        if verdict == Verdict::FlushAndWrite {
+            self.flush();
+        }
+        if verdict != Verdict::Count {
+            let recorded = Recorded::new(self.now, input.clone()).digest(digest);
+            if let Some(repeats) = &mut self.repeats {
+                repeats.wrote(self.log.line() + 1, &recorded);
+            }
+            self.log.append(&Entry::Input(recorded, None)).unwrap();
+        }
         if self.keeps_steps {
             self.steps.push(format!("{step:?}"));
             self.inputs.push((self.now, input));
@@ -148,6 +166,12 @@ impl History {
             self.streams.push(*ticket);
         }
         (step.answer, step.acted)
+    }
+
+    /// Writes what was counted.
+    pub(super) fn flush(&mut self) {
+        let entries = self.repeats.as_mut().map(|repeats| repeats.flush(self.now)).unwrap_or_default();
+        entries.iter().for_each(|entry| drop(self.log.append(entry).unwrap()));
     }
 
     fn act(&mut self, act: Act) -> Acted {
@@ -196,6 +220,16 @@ impl History {
                 let Some((id, token)) = agent(who) else { return };
                 let path = format!("/workspaces/{id}/activity?type=a2a_receive&limit={}", 1 + number % 3);
                 self.request("GET", &path, &token, &Value::Null);
+            }
+            Op::Polls(who, times) => {
+                let Some((id, token)) = agent(who) else { return };
+                for _ in 0..*times {
+                    let by = Duration::from_millis(700);
+                    self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
+                    let path = format!("/workspaces/{id}/activity?type=a2a_receive");
+                    self.request("GET", &path, &token, &Value::Null);
+                    self.request("GET", &path::state(&id), &token, &Value::Null);
+                }
             }
             Op::Stream(who) => {
                 let Some((id, token)) = agent(who) else { return };
