@@ -96,8 +96,10 @@
         const name = here.split(/[/?]/)[1];
         for (const link of findAll('#views a')) {
             const of = {exchange: 'inspector', workspace: 'workspaces', fork: 'inspector'}[name] || name;
-            if (link.dataset.view === of) link.setAttribute('aria-current', 'page');
-            else link.removeAttribute('aria-current');
+            if (link.dataset.view === of) {
+                link.setAttribute('aria-current', 'page');
+                link.scrollIntoView({block: 'nearest', inline: 'nearest'});
+            } else link.removeAttribute('aria-current');
         }
         // Another exchange beside the same list: what is the same stays where it is.
         const isNear = ['inspector', 'exchange'].includes(name) && ['inspector', 'exchange'].includes(shown);

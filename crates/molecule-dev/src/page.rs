@@ -9,6 +9,7 @@ mod chaos;
 mod chat;
 mod clock;
 mod contract;
+mod differences;
 mod events;
 mod form;
 mod graph;
@@ -339,7 +340,7 @@ fn drawn(scene: Scene<'_>, beside: &Beside, view: &[&str], form: &Form) -> Optio
         }
         ["curl", line] => inspector::curl(line.parse().ok()?, &beside.text),
         ["test", line] => inspector::test(line.parse().ok()?, &beside.text),
-        ["fork"] => inspector::fork(scene, form.number("line")?, beside.file.as_deref()),
+        ["fork"] => inspector::fork(form.number("line")?, beside.file.as_deref()),
         ["graph"] => graph::page(scene, &beside.edges),
         ["graph", "drawing"] => graph::drawing(scene, &beside.edges),
         ["chaos"] => chaos::page(scene, &beside.chaos),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::html::{self, count};
 use super::scene::Scene;
-use super::{contract, json};
+use super::{contract, differences, json};
 use crate::exchange::{self, Exchange, ExchangeKind};
 
 /// The most rows of a list.
@@ -187,7 +187,7 @@ fn said(row: &Exchange) -> (String, String) {
         ExchangeKind::Reads { call, count, .. } => (format!("{count} ×"), call.clone()),
         ExchangeKind::Forward(ms) => ("clock".to_owned(), format!("forward {ms} ms")),
         ExchangeKind::Chaos(chaos) => ("chaos".to_owned(), count(chaos.rules.len(), "rule")),
-        ExchangeKind::Started => ("start".to_owned(), "the program started".to_owned()),
+        ExchangeKind::Started => ("start".to_owned(), "of molecule dev".to_owned()),
     }
 }
 
@@ -214,6 +214,7 @@ pub(crate) fn detail(scene: Scene<'_>, filter: &Filter, row: &Exchange) -> Marku
         }
         @if row.chaos.is_some() { p { span class="chip wait" { "It met a fault on purpose." } } }
         @if let Some(section) = row.section { (contract::beside(scene.platform.dialect(), section)) }
+        @if let ExchangeKind::Request { request, .. } = &row.kind { (differences(row, request.body())) }
         (acts(scene, row))
         div id="made" {}
         @match &row.kind {
@@ -235,6 +236,21 @@ pub(crate) fn detail(scene: Scene<'_>, filter: &Filter, row: &Exchange) -> Marku
             }
             ExchangeKind::Chaos(chaos) => { (json::value(&json!(chaos))) }
             ExchangeKind::Reads { .. } | ExchangeKind::Forward(_) | ExchangeKind::Started => {}
+        }
+    }
+}
+
+/// How the body differs from the contract's form of it.
+fn differences(row: &Exchange, body: &[u8]) -> Markup {
+    let found = row.route.as_deref().and_then(|route| differences::of(route, body));
+    html! {
+        @if let Some(found) = found {
+            @if found.is_empty() {
+                p { span class="chip good" { "The body is as the contract has it." } }
+            } @else {
+                p { span class="chip wait" { "The body differs from the contract:" } }
+                ul { @for difference in &found { li class="small" { (html::short(difference, 400)) } } }
+            }
         }
     }
 }
@@ -300,7 +316,7 @@ pub(crate) fn test(line: u64, test: &str) -> Markup {
 }
 
 /// The form that forks the log.
-pub(crate) fn fork(scene: Scene<'_>, line: u64, file: Option<&Path>) -> Markup {
+pub(crate) fn fork(line: u64, file: Option<&Path>) -> Markup {
     let name = format!("molecule-dev-{line}.jsonl");
     let path = file.map_or_else(|| Path::new(&name).to_owned(), |file| file.with_file_name(&name));
     html! {
@@ -312,7 +328,11 @@ pub(crate) fn fork(scene: Scene<'_>, line: u64, file: Option<&Path>) -> Markup {
                 label { "File" input name="path" required autocomplete="off" value=(html::short(&path.display().to_string(), 1000)); }
                 button class="main" type="submit" { "Fork" }
             }
-            @if !scene.is_live() { p class="muted small" { "The page stays at its moment." } }
+            p class="small" {
+                "Or save the whole log "
+                a href="#" data-fetch="/dev/api/export?blank" data-name="molecule-dev.jsonl" { "with placeholders for its credentials" }
+                ", for somebody else."
+            }
         }
     }
 }

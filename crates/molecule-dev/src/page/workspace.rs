@@ -92,7 +92,7 @@ fn acts(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
         _ => ("pause", "Pause"),
     };
     html! {
-        h3 { "Acts of its owner" }
+        h2 { "Acts of its owner" }
         fieldset class="acts" disabled[!scene.is_live()] {
             form hx-post={ "/dev/act/" (act) } hx-target="#notice" class="acts" {
                 input type="hidden" name="workspace" value=(id);

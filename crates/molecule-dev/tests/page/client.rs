@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use molecule_dev::{Act, Acted, Dev, Options};
+use molecule_dev::{Act, Acted, Dev, Dialect, Options};
 use molecule_proto::{Token, WorkspaceId};
 
 /// The longest time that a test waits for bytes.
@@ -26,6 +26,11 @@ impl Answer {
 /// A platform in memory without workspaces.
 pub(crate) fn start() -> Dev {
     Dev::start(Options::in_memory().empty(true)).unwrap()
+}
+
+/// The same with the server of April 2026.
+pub(crate) fn start_april() -> Dev {
+    Dev::start(Options::in_memory().dialect(Dialect::April).empty(true)).unwrap()
 }
 
 pub(crate) fn create(dev: &Dev, name: &str) -> (WorkspaceId, Token) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::client::{create, get, start};
+use molecule_dev::Dev;
+
+use crate::client::{create, get, start, start_april};
 
 /// The values of an attribute.
 fn values<'a>(body: &'a str, attribute: &str) -> Vec<&'a str> {
@@ -12,10 +14,15 @@ fn values<'a>(body: &'a str, attribute: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_link_and_every_live_part_leads_somewhere() {
-    let dev = start();
-    let (id, _token) = create(&dev, "a");
-    create(&dev, "b");
-    let mut waiting: Vec<String> = values(&get(&dev, "/").body, "href")
+    for dev in [start(), start_april()] {
+        follow_all(&dev);
+    }
+}
+
+fn follow_all(dev: &Dev) {
+    let (id, _token) = create(dev, "a");
+    create(dev, "b");
+    let mut waiting: Vec<String> = values(&get(dev, "/").body, "href")
         .into_iter()
         .filter_map(|href| href.strip_prefix("#/"))
         .map(|place| format!("/dev/{place}"))
@@ -26,9 +33,12 @@ fn every_link_and_every_live_part_leads_somewhere() {
         if !seen.insert(path.clone()) {
             continue;
         }
-        let answer = get(&dev, &path.replace("&amp;", "&"));
+        let answer = get(dev, &path.replace("&amp;", "&"));
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{path}");
+        for file in values(&answer.body, "data-fetch") {
+            assert_eq!(get(dev, file).status, 200, "{file} in {path}");
+        }
         let places = values(&answer.body, "href")
             .into_iter()
             .filter_map(|href| Some(format!("/dev/{}", href.strip_prefix("#/")?)));
