@@ -8,7 +8,12 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use molecule_async::Backlog;
 
+#[cfg(feature = "dev")]
+mod dev;
+
 use crate::exit::Failure;
+#[cfg(feature = "dev")]
+pub(crate) use dev::{Answer, Asked, Dev, DevLog, ServeDev, Server, Trigger, TriggerAct};
 
 /// Makes any program a remote agent of the Molecule AI platform.
 #[derive(Debug, Parser)]
@@ -132,6 +137,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         admin_token_file: Option<PathBuf>,
     },
+    /// Serves a platform on this machine, with a page to watch it
+    #[cfg(feature = "dev")]
+    Dev(Dev),
+    /// Does on the running `molecule dev` what owners, users and others do
+    #[cfg(feature = "dev")]
+    Trigger(Trigger),
     /// Checks everything that can be wrong, and names the remedies
     Doctor,
     /// Shows the shapes of what --json writes

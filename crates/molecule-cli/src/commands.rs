@@ -14,6 +14,8 @@ use molecule_async::{Agent, Event};
 use serde_json::json;
 
 use crate::args::{Args, Command, Plugins};
+#[cfg(feature = "dev")]
+use crate::dev;
 use crate::doctor;
 use crate::exit::{self, Failure};
 #[cfg(feature = "mcp")]
@@ -29,6 +31,10 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Command::Man { directory } => return man::write(&directory),
         Command::Shapes => return shapes::show(output),
         Command::Plugins(Plugins::Author(command)) => return plugins::author(&command, output),
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => return dev::run(command, output).await,
+        #[cfg(feature = "dev")]
+        Command::Trigger(trigger) => return dev::trigger(trigger, Settings::named(&args.place)?, output).await,
         Command::Doctor => return doctor::run(args.place, output).await,
         command => command,
     };
@@ -53,6 +59,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Command::Recover { admin_token_file } => {
             ask::recover(&agent(&settings, output)?, admin_token_file, output).await
         }
+        #[cfg(feature = "dev")]
+        Command::Dev(_) | Command::Trigger(_) => Ok(exit::OK),
         // They need no workspace, and ran above.
         Command::Doctor | Command::Shapes | Command::Completions { .. } | Command::Man { .. } => Ok(exit::OK),
     }
@@ -80,7 +88,7 @@ async fn register(agent: &Agent, output: &Output) -> Result<u8, Failure> {
 }
 
 /// The text of an argument, or else all of standard input.
-fn text_or_stdin(text: Option<String>, what: &str) -> Result<String, Failure> {
+pub(crate) fn text_or_stdin(text: Option<String>, what: &str) -> Result<String, Failure> {
     /// The platform takes no longer message.
     const MAX_BYTES: u64 = 1024 * 1024;
     let text = match text {

@@ -5,6 +5,8 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "dev")]
+mod dev;
 mod doctor;
 mod exit;
 #[cfg(feature = "mcp")]

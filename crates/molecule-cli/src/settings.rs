@@ -57,6 +57,13 @@ impl Settings {
         Ok(Self { place, vars, workspaces })
     }
 
+    /// What names a workspace, where it is not one of these settings: `--workspace`, or its variable.
+    #[cfg(feature = "dev")]
+    pub(crate) fn named(place: &Place) -> Result<Option<String>, Failure> {
+        let vars = Vars::read(place.env_file.as_deref())?;
+        Ok(place.workspace.clone().or_else(|| vars.get(&WORKSPACE)))
+    }
+
     /// The workspaces, of which there is at least one.
     pub(crate) fn workspaces(&self) -> &[Workspace] {
         &self.workspaces

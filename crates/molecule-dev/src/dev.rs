@@ -32,7 +32,7 @@ impl Dev {
     /// # Errors
     /// [`io::ErrorKind::AddrInUse`] if the port is taken, [`io::ErrorKind::ResourceBusy`] if another process holds the
     /// log, [`io::ErrorKind::InvalidData`] if a line of it is not readable, [`io::ErrorKind::InvalidInput`] if it has
-    /// another dialect than the options ask for, and the errors of files and sockets.
+    /// another dialect than the options ask for, if a scenario makes no sense, or if browsers refuse the port, and the errors of files and sockets.
     pub fn start(options: Options) -> io::Result<Self> {
         // The port first: a start that fails leaves no file.
         let listener = port::bind(options.port)?;
@@ -110,7 +110,7 @@ impl Dev {
 
     /// The URL to open in a browser. Its fragment is the administrator's bearer, which no request line carries.
     pub fn page_url(&self) -> String {
-        format!("{}/#{}", self.url, self.admin_token())
+        format!("{}/#token={}", self.url, self.admin_token())
     }
 
     /// The administrator's bearer, for the platform's own routes and for the page.

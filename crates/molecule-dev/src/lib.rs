@@ -22,6 +22,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
+mod archive;
 mod blank;
 mod chaos;
 mod clock;
@@ -37,18 +38,21 @@ mod log;
 mod options;
 mod page;
 mod port;
+mod running;
 mod setup;
 mod world;
 
+pub use archive::Archive;
 pub use chaos::{Chaos, ChaosRule, Fault};
 pub use dev::Dev;
 pub use exchange::{Exchange, ExchangeKind, Filter};
 pub use graph::Edge;
 pub use log::{Mismatch, Opened};
 pub use options::Options;
+pub use running::Running;
 pub use world::World;
 
-pub use molecule_platform::{Act, Acted, Dialect};
+pub use molecule_platform::{Act, Acted, Dialect, RequestKind};
 
 /// The program of the crate's README.
 #[cfg(doctest)]

@@ -101,7 +101,7 @@ impl Scenario {
     }
 
     fn wrong(&self, line: usize, why: &str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: {why}", self.name))
+        io::Error::new(io::ErrorKind::InvalidInput, format!("{}, line {line}: {why}", self.name))
     }
 }
 

@@ -275,7 +275,8 @@ impl World {
 /// The farthest that the clock is moved at once: a year.
 const MOST_FORWARD_MS: u64 = 366 * 24 * 3600 * 1000;
 
-fn check(line: u64, reader: &Reader) -> io::Result<()> {
+/// Refuses a line that a log does not have.
+pub(crate) fn check(line: u64, reader: &Reader) -> io::Result<()> {
     if (1..=reader.last()).contains(&line) {
         return Ok(());
     }

@@ -49,5 +49,5 @@ fn the_watch_sees_each_fault() {
     );
     watched.open_another(&good);
     watched.look("judges");
-    watched.is_clean();
+    watched.was_clean();
 }

@@ -149,7 +149,7 @@ impl Watched {
     }
 
     /// Ends the watch: nothing was wrong.
-    pub(crate) fn is_clean(mut self) {
+    pub(crate) fn was_clean(mut self) {
         let found = self.found();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
