@@ -114,6 +114,16 @@ fn performed(owner: &dyn Owner, name: &str, form: &Form) -> Result<Markup, Troub
             accepted(owner.act(Act::RespondToRequest { request, action: action.clone() }))?;
             Ok(html::done(&format!("The request is {}.", html::short(&action, 40))))
         }
+        "ability" => {
+            let (id, can) = (workspace()?, Some(form.is_set("can")));
+            let (broadcast, talk_to_user) = match form.text("ability") {
+                Some("broadcast") => (can, None),
+                Some("talk_to_user") => (None, can),
+                _ => return Err(Trouble::Missing("The ability")),
+            };
+            accepted(owner.act(Act::SetAbilities { id, delegate: None, broadcast, talk_to_user }))?;
+            Ok(html::done(if can == Some(true) { "Allowed." } else { "Forbidden." }))
+        }
         "nudge" => {
             accepted(owner.act(Act::Nudge { id: workspace()? }))?;
             Ok(html::done("The nudge comes with the agent's next idle heartbeat."))
@@ -164,7 +174,8 @@ fn create(owner: &dyn Owner, form: &Form) -> Result<Markup, Trouble> {
     }
 }
 
-/// Sends a message of the user with its files. A poll agent fetches them from the platform; a push agent gets their bytes.
+/// Sends a message of the user, or of another agent, with its files. A poll agent fetches the user's files from the platform; every
+/// other file goes with its bytes in the message.
 fn message(owner: &dyn Owner, form: &Form, to: WorkspaceId) -> Result<Markup, Trouble> {
     let text = match form.text("text") {
         Some(_) => Some(field(form, "text", "The message")?),
@@ -172,9 +183,13 @@ fn message(owner: &dyn Owner, form: &Form, to: WorkspaceId) -> Result<Markup, Tr
         None => None,
     };
     let (_, mode) = owner.about(&to).ok_or_else(|| Trouble::Refused("there is no such workspace".to_owned()))?;
+    let from = match form.text("from") {
+        Some(from) => Some(from.parse::<WorkspaceId>().map_err(|_| Trouble::Missing("The sender"))?),
+        None => None,
+    };
     let mut parts: Vec<Part> = text.map(Part::text).into_iter().collect();
     for file in &form.files {
-        let content = if mode == Some(DeliveryMode::Poll) {
+        let content = if mode == Some(DeliveryMode::Poll) && from.is_none() {
             let (name, mime_type) = (file.name.clone(), file.content_type.clone());
             let upload = Act::Upload { to: to.clone(), name, mime_type, content: file.content.clone() };
             match accepted(owner.act(upload))? {
@@ -186,7 +201,11 @@ fn message(owner: &dyn Owner, form: &Form, to: WorkspaceId) -> Result<Markup, Tr
         };
         parts.push(Part::file(content.name(&file.name).mime_type(&file.content_type)));
     }
-    accepted(owner.act(Act::SendUserMessage { to, message: Message::new(parts) }))?;
+    let message = Message::new(parts);
+    accepted(owner.act(match from {
+        Some(from) => Act::SendAgentMessage { from, to, message },
+        None => Act::SendUserMessage { to, message },
+    }))?;
     let files =
         if form.files.is_empty() { String::new() } else { format!(", with {}", count(form.files.len(), "file")) };
     Ok(html::done(&format!("Sent{files}.")))
@@ -274,6 +293,14 @@ mod tests {
             ("create", "name=a&parent=nonsense", 400, "The workspace above it"),
             ("pause", "workspace=nonsense", 400, "The workspace"),
             ("message", &format!("workspace={id}&text="), 400, "The message"),
+            ("message", &format!("workspace={id}&text=a&from=nobody"), 400, "The sender"),
+            (
+                "message",
+                &format!("workspace={id}&text=a&from=7fda77bf-a467-441c-9fab-7d8aba8e6040"),
+                409,
+                "does not exist",
+            ),
+            ("ability", &format!("workspace={id}&ability=fly&can=true"), 400, "The ability"),
             ("set-secret", &format!("workspace={id}&key=K"), 400, "The secret&#39;s value"),
             ("request", &format!("workspace={id}&kind=wish&title=t"), 400, "The kind"),
             ("pause", "workspace=7fda77bf-a467-441c-9fab-7d8aba8e6040", 409, "unknown"),
@@ -283,6 +310,24 @@ mod tests {
             assert!(found == status && said.replace("'", "&#39;").contains(word), "{name} {fields}: {found} {said}");
         }
         assert_eq!(format!("{:?}", house.0.borrow()), before);
+    }
+
+    #[test]
+    fn another_agent_writes_and_an_ability_is_given_and_taken() {
+        let (house, id) = house();
+        let (other, _token) = house.0.borrow_mut().create_workspace(Now::default(), "b");
+        assert_eq!(act(&house, "message", &format!("workspace={id}&from={other}&text=hi")).0, 200);
+        assert_eq!(house.0.borrow().activity(&id)[0].source_id.as_ref(), Some(&other));
+
+        let talks = || house.0.borrow().workspace(&id).unwrap().talk_to_user_enabled;
+        assert_eq!(talks(), Some(true));
+        assert_eq!(
+            act(&house, "ability", &format!("workspace={id}&ability=talk_to_user&can=false")).1,
+            "<p class=\"good\">Forbidden.</p>"
+        );
+        assert_eq!(talks(), Some(false));
+        assert_eq!(act(&house, "ability", &format!("workspace={id}&ability=talk_to_user&can=true")).0, 200);
+        assert_eq!(talks(), Some(true));
     }
 
     #[test]

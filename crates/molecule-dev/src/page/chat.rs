@@ -78,8 +78,16 @@ fn conversation(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
         form hx-post="/dev/act/message" hx-encoding="multipart/form-data" hx-target="#notice" data-reset data-send {
             input type="hidden" name="workspace" value=(id);
             fieldset disabled[!scene.is_live()] {
-                label { "Message, as the workspace's user" textarea name="text" rows="3" placeholder="Write to the agent. Ctrl+Enter sends." {} }
+                label { "Message" textarea name="text" rows="3" placeholder="Write to the agent. Ctrl+Enter sends." {} }
                 div class="acts" {
+                    label class="file" { "Written by"
+                        select name="from" {
+                            option value="" { "the workspace's user" }
+                            @for other in scene.workspaces().iter().filter(|other| other.id != *id && other.status != WorkspaceStatus::Removed) {
+                                option value=(other.id) { (html::name(&other.name)) }
+                            }
+                        }
+                    }
                     label class="file" { "Files" input type="file" name="files" multiple; }
                     button class="main" type="submit" { "Send" }
                 }

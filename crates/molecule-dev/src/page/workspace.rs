@@ -50,11 +50,18 @@ pub(crate) fn state(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
                 dt { "Status" } dd { (workspaces::pulse(scene, view)) " " (html::status(&view.status)) " " (workspaces::beat(scene, view)) }
                 dt { "Id" } dd class="mono" { (id) }
                 dt { "Delivery" } dd {
-                    (workspaces::mode(scene, view))
+                    @let mode = workspaces::mode(scene, view);
+                    @if mode.is_empty() { span class="muted" { "its agent says so when it registers" } } @else { (mode) }
                     @if !view.url.is_empty() { " at " span class="mono" { (html::short(&view.url, 200)) } }
                 }
                 @if let Some(parent) = &view.parent_id { dt { "Below" } dd { (scene.name_of(parent)) } }
                 dt { "Live tokens" } dd { (platform.live_tokens(id)) }
+                @if let (Some(talks), Some(broadcasts)) = (view.talk_to_user_enabled, view.broadcast_enabled) {
+                    dt { "May" } dd class="acts" {
+                        (ability(scene, id, "talk_to_user", talks, "talk to its user"))
+                        (ability(scene, id, "broadcast", broadcasts, "broadcast"))
+                    }
+                }
                 dt { "Feed" } dd {
                     (count(rows.len(), "row"))
                     @let waiting = chat::waiting(scene, id);
@@ -79,6 +86,20 @@ pub(crate) fn state(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
             }
         },
     )
+}
+
+/// What the workspace may do or not, with the act that changes it.
+fn ability(scene: Scene<'_>, id: &WorkspaceId, name: &str, can: bool, words: &str) -> Markup {
+    let act = if can { "Forbid" } else { "Allow" };
+    html! {
+        form class="acts" hx-post="/dev/act/ability" hx-target="#notice" {
+            input type="hidden" name="workspace" value=(id);
+            input type="hidden" name="ability" value=(name);
+            input type="hidden" name="can" value=(!can);
+            span { @if !can { "not " } (words) }
+            button type="submit" class="plain" disabled[!scene.is_live()] aria-label={ (act) " it to " (words) } { (act) }
+        }
+    }
 }
 
 fn acts(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
