@@ -90,3 +90,47 @@ const SECTIONS: [(&str, &str, &str); 75] = [
     ("UninstallPlugin", "15", "9"),
     ("OrgToken", "", "12"),
 ];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).unwrap()
+    }
+
+    #[test]
+    fn every_route_of_the_model_has_its_section() {
+        let router = read("crates/molecule-platform/src/router.rs");
+        let routes = router.split_once("pub(crate) enum Route {").unwrap().1.split_once('}').unwrap().0;
+        let routes = routes.lines().map(|line| line.trim().trim_end_matches(',')).filter(|line| !line.is_empty());
+        let names: Vec<&str> = routes.map(|route| route.split('(').next().unwrap()).collect();
+        assert!(names.len() > 50, "{names:?}");
+        for name in &names {
+            let found = [Dialect::Current, Dialect::April].iter().any(|dialect| section(*dialect, name).is_some());
+            assert!(found, "{name} has no section: add it to the table");
+        }
+        for (name, ..) in SECTIONS {
+            assert!(names.contains(&name), "there is no route {name}");
+        }
+    }
+
+    #[test]
+    fn every_section_is_one_of_the_contract() {
+        for (dialect, file) in [(Dialect::Current, "current.md"), (Dialect::April, "april.md")] {
+            let contract = read(&format!("docs/contract/{file}"));
+            let headings: Vec<&str> = contract.lines().filter(|line| line.starts_with('#')).collect();
+            for (name, ..) in SECTIONS {
+                let Some(section) = section(dialect, name) else { continue };
+                let is_it = |heading: &&&str| {
+                    let number = heading.trim_start_matches('#').trim_start().split(' ').next().unwrap_or_default();
+                    number.trim_end_matches('.') == section
+                };
+                assert!(headings.iter().any(|heading| is_it(&heading)), "{file} has no section {section} of {name}");
+            }
+        }
+    }
+}

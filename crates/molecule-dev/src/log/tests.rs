@@ -1,6 +1,6 @@
 //! The log under any history, and cut at any byte.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // Times are printed, and judged by people.
 
 mod history;
 

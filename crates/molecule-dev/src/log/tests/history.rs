@@ -171,7 +171,7 @@ impl History {
     /// Writes what was counted.
     pub(super) fn flush(&mut self) {
         let entries = self.repeats.as_mut().map(|repeats| repeats.flush(self.now)).unwrap_or_default();
-        entries.iter().for_each(|entry| drop(self.log.append(entry).unwrap()));
+        entries.iter().for_each(|entry| assert!(self.log.append(entry).is_ok()));
     }
 
     fn act(&mut self, act: Act) -> Acted {
@@ -242,7 +242,7 @@ impl History {
             }
             Op::UserMessage(who) => {
                 let Some((to, _)) = agent(who) else { return };
-                let message = Message::text(&format!("hello {number} \u{1f980}"));
+                let message = Message::text(format!("hello {number} \u{1f980}"));
                 self.act(Act::SendUserMessage { to, message });
             }
             Op::Call(from, to) => {
@@ -312,7 +312,7 @@ impl History {
             }
             Op::Delete(who) => {
                 let Some((id, _)) = agent(who) else { return };
-                self.act(Act::Delete { id, purge: number % 2 == 0 });
+                self.act(Act::Delete { id, purge: number.is_multiple_of(2) });
             }
             Op::Database(down) => drop(self.act(Act::SetDatabaseDown { down: *down })),
             Op::RowsLate => drop(self.act(Act::SetRowsLate { most_ms: 3000 })),
