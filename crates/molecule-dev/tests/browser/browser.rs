@@ -1,6 +1,6 @@
 //! One browser with one window, by the protocol WebDriver: <https://www.w3.org/TR/webdriver2/>.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub(crate) struct Browser {
     driver: Arc<Driver>,
     session: String,
+    profile: PathBuf,
 }
 
 impl Browser {
@@ -29,6 +30,7 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--no-first-run",
             "--hide-scrollbars",
+            "--window-size=1280,900",
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
@@ -49,7 +51,12 @@ impl Browser {
         }}});
         let session = driver.post("session", &capabilities).unwrap();
         let session = session["sessionId"].as_str().expect("a session has an id").to_owned();
-        Some(Self { driver, session })
+        Some(Self { driver, session, profile })
+    }
+
+    /// The directory of its files, which is removed with it.
+    pub(crate) fn profile(&self) -> &Path {
+        &self.profile
     }
 
     fn post(&self, command: &str, body: &Value) -> Result<Value, String> {
@@ -98,6 +105,29 @@ impl Browser {
     pub(crate) fn text(&self, selector: &str) -> String {
         let text = self.script("return document.querySelector(arguments[0])?.innerText ?? ''", &[json!(selector)]);
         text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// An attribute of the first element that this selector finds.
+    pub(crate) fn attribute(&self, selector: &str, name: &str) -> String {
+        let body = "return document.querySelector(arguments[0]).getAttribute(arguments[1])";
+        self.script(body, &[json!(selector), json!(name)]).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Goes to a place of the page, which is in the fragment of its address.
+    pub(crate) fn go(&self, place: &str) {
+        self.script("location.hash = arguments[0]", &[json!(place)]);
+    }
+
+    /// Chooses a value of a list.
+    pub(crate) fn choose(&self, selector: &str, value: &str) {
+        self.click(&format!("{selector} option[value='{value}']"));
+    }
+
+    /// Moves the slider of the time, as a hand does.
+    pub(crate) fn move_slider(&self, line: u64) {
+        let body = "const s = document.querySelector('#slider'); s.value = arguments[0]; \
+                    s.dispatchEvent(new Event('input', { bubbles: true })); s.dispatchEvent(new Event('change', { bubbles: true }))";
+        self.script(body, &[json!(line)]);
     }
 
     /// How many elements this selector finds.

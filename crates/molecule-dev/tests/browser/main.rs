@@ -6,8 +6,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod agent;
 mod browser;
 mod driver;
 mod judges;
 mod story;
+mod views;
 mod watched;
