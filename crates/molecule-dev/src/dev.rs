@@ -66,19 +66,21 @@ impl Dev {
         let mismatches = opened.as_ref().map_or(0, |opened| opened.mismatched);
         world.note(Note::Started { model: env!("CARGO_PKG_VERSION").to_owned(), mismatches });
         let (calls, streams) = (platform.open_calls(), platform.streams().collect::<Vec<_>>());
-        let server =
-            serve_with(platform, listener, Arc::new(DevFront(world.clone())), |handle| world.serve_at(Some(handle)))?;
+        let front = Arc::new(DevFront(world.clone()));
+        // The front, the server and the world have each other: whoever stops takes the server from the world.
+        let server = serve_with(platform, listener, front, |handle| world.serve_at(Some(handle)))
+            .inspect_err(|_| world.serve_at(None))?;
+        let url = server.url();
+        let dev = Self { world, server: Some(server), url, opened, set_aside };
         // Whoever waited at the last run's end is gone.
         for id in calls {
-            world.apply(Input::Dispatched { id, outcome: Err(DispatchFault::Closed) });
+            dev.world.apply(Input::Dispatched { id, outcome: Err(DispatchFault::Closed) });
         }
         for ticket in streams {
-            world.apply(Input::CloseStream { ticket });
+            dev.world.apply(Input::CloseStream { ticket });
         }
-        let url = server.url();
-        let held = Held { pid: std::process::id(), url: url.clone(), token: world.admin_token() };
-        world.with_store(|store| store.hold(&held))?;
-        let dev = Self { world, server: Some(server), url, opened, set_aside };
+        let held = Held { pid: std::process::id(), url: dev.url.clone(), token: dev.admin_token() };
+        dev.world.with_store(|store| store.hold(&held))?;
         if dev.opened.is_none() {
             dev.set_up(scenario.as_ref(), &options)?;
         }

@@ -26,6 +26,7 @@ pub(crate) enum Store {
 pub(crate) struct LogFile {
     path: PathBuf,
     file: File,
+    lock: File,
     len: u64,
     syncer: Syncer,
 }
@@ -41,20 +42,28 @@ pub(crate) struct Held {
 
 impl Held {
     fn path(log: &Path) -> PathBuf {
-        let mut name = log.file_name().unwrap_or_default().to_owned();
-        name.push(".server");
-        log.with_file_name(name)
+        beside(log, ".server")
     }
 
     /// Who runs on a log; `None` if nobody does, or if it cannot be read.
     pub(crate) fn read(log: &Path) -> Option<Self> {
-        let file = File::open(log).ok()?;
-        match file.try_lock_shared() {
-            Ok(()) => None,
+        match File::open(lock_path(log)).ok()?.try_lock_shared() {
             Err(TryLockError::WouldBlock) => serde_json::from_slice(&std::fs::read(Self::path(log)).ok()?).ok(),
-            Err(TryLockError::Error(_)) => None,
+            Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
+}
+
+/// The file whose lock says that somebody runs on a log. A lock of Unix keeps no reader out, so that it is the log itself.
+/// One of Windows does, so that it is a file of its own.
+fn lock_path(log: &Path) -> PathBuf {
+    if cfg!(windows) { beside(log, ".lock") } else { log.to_owned() }
+}
+
+fn beside(log: &Path, end: &str) -> PathBuf {
+    let mut name = log.file_name().unwrap_or_default().to_owned();
+    name.push(end);
+    log.with_file_name(name)
 }
 
 impl Store {
@@ -70,21 +79,23 @@ impl Store {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
+        options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(named)?;
-        match file.try_lock() {
+        let lock = options.open(lock_path(path)).map_err(named)?;
+        match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(path)),
             Err(TryLockError::Error(error)) => return Err(named(error)),
         }
+        let mut file =
+            if cfg!(windows) { options.open(path).map_err(named)? } else { lock.try_clone().map_err(named)? };
         // It has credentials, also if somebody made it readable.
         #[cfg(unix)]
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(named)?;
-        let len = file.metadata().map_err(named)?.len();
+        let len = file.seek(SeekFrom::End(0)).map_err(named)?;
         let syncer = Syncer::new(file.try_clone().map_err(named)?)?;
-        Ok(Self::File(LogFile { path: path.to_owned(), file, len, syncer }))
+        Ok(Self::File(LogFile { path: path.to_owned(), file, lock, len, syncer }))
     }
 
     /// A new file for its owner alone, for a copy.
@@ -109,7 +120,7 @@ impl Store {
             Self::Memory(all) => all.write().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes),
             Self::File(file) => {
                 if let Err(error) = file.file.write_all(bytes) {
-                    // Half a line is worse than none.
+                    // Half a line is worse than none; a start would cut it as well.
                     let _ = file.file.set_len(file.len);
                     return Err(error);
                 }
@@ -129,6 +140,7 @@ impl Store {
             }
             Self::File(file) => {
                 file.file.set_len(len)?;
+                file.file.seek(SeekFrom::End(0))?;
                 file.len = len;
             }
         }
@@ -176,7 +188,7 @@ impl Store {
         if let Self::File(file) = self {
             let _ = std::fs::remove_file(Held::path(&file.path));
             // It is unlocked at the latest when it is closed.
-            let _ = file.file.unlock();
+            let _ = file.lock.unlock();
         }
     }
 }

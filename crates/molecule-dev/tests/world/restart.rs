@@ -111,3 +111,40 @@ fn a_request_for_another_host_is_refused_before_everything_else() {
     }
     assert_eq!(send(&dev, "GET", "/health", None, "").0, 200);
 }
+
+#[test]
+fn who_waited_when_the_last_run_ended_is_gone_and_a_call_in_flight_was_cut_off() {
+    use std::io::{Read, Write};
+    let folder = Folder::new();
+    let dev = Dev::start(Options::at(folder.log()).empty(true)).unwrap();
+    let (id, token) = create(dev.world(), "mine");
+    // It takes calls, and never answers.
+    let agent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/a2a", agent.local_addr().unwrap());
+    let body = serde_json::json!({"id": id, "url": url, "delivery_mode": "push", "agent_card": {"name": "a"}});
+    assert_eq!(crate::common::post(&dev, path::REGISTER, token.expose(), &body).0, 200);
+    let address = dev.url().strip_prefix("http://").unwrap().to_owned();
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    let open = format!(
+        "GET /workspaces/{id}/events/stream HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.expose()
+    );
+    stream.write_all(open.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    let message = molecule_proto::Message::text("hello");
+    dev.world().act(molecule_dev::Act::SendUserMessage { to: id.clone(), message });
+    let (call, _) = agent.accept().unwrap();
+    let open = |dev: &Dev| dev.world().read(None, |p, _| (p.open_calls().len(), p.streams().count())).unwrap();
+    assert_eq!(open(&dev), (1, 1));
+    // As if it had been killed now: what it writes later is not there.
+    let killed = std::fs::read(folder.log()).unwrap();
+    dev.stop().unwrap();
+    drop((call, stream));
+    std::fs::write(folder.log(), killed).unwrap();
+
+    let dev = Dev::start(Options::at(folder.log())).unwrap();
+    assert_eq!(dev.opened().unwrap().mismatched, 0);
+    assert_eq!(open(&dev), (0, 0));
+    // A call that was cut off before its answer's head counts as one to a busy agent: the message waits in the queue.
+    assert_eq!(dev.world().read(None, |platform, _| platform.queued(&id).len()).unwrap(), 1);
+}

@@ -226,7 +226,7 @@ impl History {
                 for _ in 0..*times {
                     let by = Duration::from_millis(700);
                     self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
-                    let path = format!("/workspaces/{id}/activity?type=a2a_receive");
+                    let path = format!("/workspaces/{id}/activity?type=a2a_receive&limit=1");
                     self.request("GET", &path, &token, &Value::Null);
                     self.request("GET", &path::state(&id), &token, &Value::Null);
                 }
