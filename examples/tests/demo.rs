@@ -160,6 +160,33 @@ fn the_older_names_of_the_variables_count_too() {
     assert_ended(&child.wait_with_output().unwrap(), "ended: paused", 0);
 }
 
+#[test]
+fn molecule_dev_is_a_platform_like_another() {
+    use molecule_dev::{Act, Acted, Dev, Options};
+
+    for name in DEMOS {
+        let dev = Dev::start(Options::in_memory().empty(true)).unwrap();
+        let act = |act| dev.world().act(act);
+        let Acted::Created { id, token: Some(token) } =
+            act(Act::CreateWorkspace { name: "demo".to_owned(), url: None, parent: None })
+        else {
+            panic!("it is never refused")
+        };
+        let mut command = demo(name);
+        // The two lines that the program prints.
+        command.env("PLATFORM_URL", dev.url()).env("WORKSPACE_ID", id.as_str());
+        command.env("MOLECULE_WORKSPACE_TOKEN", token.expose()).env("MOLECULE_HOME", ":memory:");
+        let child = command.env("HEARTBEAT_SECS", "0.05").env("STATE_SECS", "0.05").spawn().unwrap();
+        let deadline = std::time::Instant::now() + LONG;
+        while dev.world().read(None, |platform, _| platform.last_heartbeat(&id).is_none()).unwrap() {
+            assert!(std::time::Instant::now() < deadline, "no heartbeat came");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(act(Act::Pause { id, cascade: false }), Acted::Count { count: 1 });
+        assert_ended(&child.wait_with_output().unwrap(), "ended: paused", 0);
+    }
+}
+
 /// Sends SIGTERM with the system's `kill`, which needs no unsafe code here.
 #[cfg(unix)]
 fn terminate(child: &Child) {

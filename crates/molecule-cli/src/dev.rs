@@ -168,7 +168,8 @@ impl Banner {
         let state = match (&self.file, self.replayed) {
             (None, _) => "in memory, lost at the end".to_owned(),
             (Some(file), 0) => format!("{file}, new"),
-            (Some(file), lines) => format!("{file}, {lines} lines"),
+            // Its header is a line as well.
+            (Some(file), lines) => format!("{file}, {} lines", lines + 1),
         };
         let mut text = format!(
             "Page:         {}\nAdmin token:  {}\nServer:       {} ({})\nState:        {state}\n",

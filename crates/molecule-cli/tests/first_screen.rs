@@ -1,18 +1,16 @@
 //! The first screen of the project's README, as a newcomer follows it: its handler, its commands, and the platform that it
 //! offers to whoever has none.
 
-#![cfg(unix)]
+#![cfg(all(unix, feature = "dev"))]
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 
 use common::pages::{commands, files, is_here};
-use common::{LONG, terminate, told};
+use common::{terminate, told};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -20,44 +18,42 @@ fn first_screen() -> &'static str {
     README.split("\n## ").find_map(|section| section.strip_prefix("One command\n")).unwrap()
 }
 
-/// The platform of the example, which lives as long as its input.
+/// The platform that the screen offers, with its log in a directory.
 struct LocalPlatform {
     child: Child,
-    lines: Receiver<String>,
+    desk: PathBuf,
     exports: [String; 2],
 }
 
 impl LocalPlatform {
-    fn start() -> Self {
-        // It is beside this test's own program, …/target/<profile>/deps/first_screen-<hash>.
-        let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-        let example = profile.join("examples/local-platform");
-        assert!(example.exists(), "run `cargo test -p molecule-cli`, which builds the example as well");
-        let mut child =
-            Command::new(example).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || out.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
-        let exports = [(); 2].map(|()| lines.recv_timeout(LONG).unwrap());
-        Self { child, lines, exports }
+    fn start(desk: &Path) -> Self {
+        // Another one may run on this machine.
+        let mut child = common::bare(&["dev", "--port", "0"]).current_dir(desk).spawn().unwrap();
+        let lines = common::read_until(child.stdout.take().unwrap(), |line| line == "Ctrl-C stops it.\n");
+        let exports: Vec<String> = lines.into_iter().filter(|line| line.starts_with("export ")).collect();
+        Self { child, desk: desk.to_owned(), exports: exports.try_into().unwrap() }
     }
 
-    /// Types a message, and waits for the agent's answer.
-    fn asks(&mut self, text: &str) -> String {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{text}").unwrap();
-        self.lines.recv_timeout(LONG).expect("the agent answers")
+    /// Says something to the agent, and waits for its answer.
+    fn asks(&self, text: &str, answer: &str) {
+        let id = self.exports[0].trim_end().rsplit("WORKSPACE_ID=").next().unwrap();
+        let sent = common::bare(&["trigger", "-w", id, "message", text]).current_dir(&self.desk).output().unwrap();
+        let (code, out, err) = told(sent);
+        assert_eq!(code, 0, "{out}{err}");
+        let log =
+            || String::from_utf8_lossy(&std::fs::read(self.desk.join("molecule-dev.jsonl")).unwrap()).into_owned();
+        common::wait_for(answer, || log().contains(answer));
     }
 
-    /// Ends its input, and with it the platform.
     fn ends(mut self) {
-        drop(self.child.stdin.take());
+        terminate(&self.child);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 
 impl Drop for LocalPlatform {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -68,7 +64,6 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
         return;
     }
     let screen = first_screen();
-    let mut platform = LocalPlatform::start();
     let mut followed = Vec::new();
     let desk = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("first-screen-{}", std::process::id()));
     std::fs::create_dir_all(&desk).unwrap();
@@ -76,12 +71,17 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
         std::fs::write(desk.join(name), text).unwrap();
     }
     common::pages::claude_stands_in(&desk);
+    let platform = LocalPlatform::start(&desk);
     let program = Path::new(env!("CARGO_BIN_EXE_molecule")).parent().unwrap();
     for command in commands(screen) {
         followed.push(command.split([' ', '=']).take(2).collect::<Vec<_>>().join(" "));
+        if command == "molecule dev" {
+            // It runs already.
+            continue;
+        }
         if command.starts_with("cargo ") {
-            // Cargo has built both, for this test; the first one installs the package of this directory.
-            assert!(command.ends_with("--example local-platform") || command.ends_with(" --path crates/molecule-cli"));
+            // Cargo has built it, for this test.
+            assert!(command.ends_with(" --path crates/molecule-cli"));
             continue;
         }
         if let Some(given) = command.strip_prefix("export ") {
@@ -91,7 +91,7 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
             continue;
         }
         let typed = format!(
-            "{}\n{}\nPATH='{}':'{}':$PATH exec {command}",
+            "{}{}PATH='{}':'{}':$PATH exec {command}",
             platform.exports[0],
             platform.exports[1],
             desk.display(),
@@ -104,6 +104,7 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
         shell
             .args(["-c", &typed])
             .current_dir(&desk)
+            .env("HOME", &desk)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -119,16 +120,13 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
             assert_eq!(code, 0, "{err}");
             continue;
         }
-        assert_eq!(platform.asks("hello"), "agent: you wrote: hello");
-        assert_eq!(platform.asks("how are you?"), "agent: you wrote: how are you?");
+        platform.asks("hello", "you wrote: hello");
+        platform.asks("how are you?", "you wrote: how are you?");
         terminate(&agent);
         let (code, out, err) = told(agent.wait_with_output().unwrap());
         assert_eq!(code, 0, "{command}: {out}{err}");
     }
-    let home = platform.exports[1].split("MOLECULE_HOME='").nth(1).unwrap().trim_end_matches('\'').to_owned();
-    assert!(Path::new(&home).exists(), "{home} has the agent's files");
     platform.ends();
-    assert!(!Path::new(&home).exists(), "{home} is removed with the platform");
     let expected = [
         "cargo install",
         "export PLATFORM_URL",
@@ -136,7 +134,7 @@ fn a_newcomer_has_an_agent_with_the_first_commands() {
         "molecule run",
         "molecule register",
         "claude mcp",
-        "cargo run",
+        "molecule dev",
     ];
     assert_eq!(followed, expected);
     std::fs::remove_dir_all(desk).unwrap();

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod export;
+mod guide;
 mod server;
 mod start;
 mod trigger;
