@@ -22,7 +22,10 @@ const HOUSE: [(&str, &[&str]); 12] = [
     ("molecule-dev", &["molecule-platform", "molecule-proto"]),
     ("molecule-conformance", &["molecule-core", "molecule-host"]),
     ("molecule-sim", &["molecule-core", "molecule-host", "molecule-platform", "molecule-proto"]),
-    ("molecule-cli", &["molecule-async", "molecule-core", "molecule-dev", "molecule-host", "molecule-proto", "molecule-serve"]),
+    (
+        "molecule-cli",
+        &["molecule-async", "molecule-core", "molecule-dev", "molecule-host", "molecule-proto", "molecule-serve"],
+    ),
 ];
 
 /// All dependencies that the crates for any target may have. The list replaces a build for `wasm32-unknown-unknown`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use molecule_core::effect::Sent;
 use molecule_core::machine::peer_cache::CAPACITY;
-use molecule_proto::{Time, WorkspaceId};
+use molecule_proto::{Now, WorkspaceId};
 
 use super::{Invariant, KnownSecrets, is_dead};
 use crate::calls::{PeerAsk, PeerWay};
@@ -25,12 +25,12 @@ pub(crate) struct PeersAreWhereTheyWereSaidToBe {
 #[derive(Debug)]
 struct KnownUrl {
     url: String,
-    at: Time,
+    at: Now,
     /// The time at which a direct call to this URL was refused.
-    refused: Option<Time>,
+    refused: Option<Now>,
 }
 
-/// The validity of a URL, and of a refusal.
+/// The validity of a URL, and of a refusal, by the clock that advanced more.
 const TTL: Duration = Duration::from_secs(300);
 
 impl Invariant for PeersAreWhereTheyWereSaidToBe {
@@ -73,7 +73,7 @@ impl Invariant for PeersAreWhereTheyWereSaidToBe {
 
 impl PeersAreWhereTheyWereSaidToBe {
     fn calls(&self, sight: &Sight<'_>, ask: &RequestRecord, call: PeerAsk) -> Result<(), String> {
-        let now = sight.clock.mono;
+        let now = sight.clock;
         let Some(peer) = sight.facts.agents.get(usize::from(call.to)) else {
             return Err("a workspace that does not exist is called directly".to_owned());
         };
@@ -97,7 +97,7 @@ impl PeersAreWhereTheyWereSaidToBe {
     }
 
     fn landed(&mut self, sight: &Sight<'_>, landing: &OutcomeRecord) {
-        let (process, now) = (sight.who.process, sight.clock.mono);
+        let (process, now) = (sight.who.process, sight.clock);
         let route = landing.ask.as_ref().and_then(|ask| ask.route);
         for (peer, url) in &landing.peers {
             let key = (process, peer.clone());
