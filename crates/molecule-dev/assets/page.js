@@ -28,6 +28,9 @@
 
     function askForToken(refused) {
         connected = false;
+        status('', 'Not signed in');
+        // Without it the stream would be tried, and refused, again and again.
+        stream();
         document.body.classList.add('signed-out');
         find('#signin').hidden = false;
         find('#refused').hidden = !refused;
@@ -328,18 +331,23 @@
         applyTheme();
     }
 
+    /** Ends the stream, and opens one at this address. */
+    function stream(address) {
+        const made = document.createElement('div');
+        made.id = 'stream';
+        made.hidden = true;
+        find('#stream').replaceWith(made);
+        if (!address) return;
+        made.setAttribute('hx-sse:connect', address);
+        made.setAttribute('hx-swap', 'none');
+        htmx.process(made);
+    }
+
     function start() {
         if (!token()) return askForToken(false);
         document.body.classList.remove('signed-out');
         find('#signin').hidden = true;
-        const old = find('#stream');
-        const stream = document.createElement('div');
-        stream.id = 'stream';
-        stream.hidden = true;
-        stream.setAttribute('hx-sse:connect', '/dev/events');
-        stream.setAttribute('hx-swap', 'none');
-        old.replaceWith(stream);
-        htmx.process(stream);
+        stream('/dev/events');
         htmx.ajax('GET', '/dev/about', {source: '#about', target: '#about', swap: 'innerHTML'});
         show();
     }

@@ -40,7 +40,7 @@ pub(crate) fn drawing(scene: Scene<'_>, edges: &[Edge]) -> Markup {
                 @if parties.len() > MOST_DRAWN {
                     p class="muted small" { "The busiest " (MOST_DRAWN) " of " (count(parties.len(), "party")) " are drawn; the table has all." }
                 }
-                (svg(scene, edges, &parties[..parties.len().min(MOST_DRAWN)]))
+                div class="scroll" tabindex="0" { (svg(scene, edges, &parties[..parties.len().min(MOST_DRAWN)])) }
                 details open[edges.len() <= 12] {
                     summary { "As a table" }
                     (table(scene, edges))
