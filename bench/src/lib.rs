@@ -17,6 +17,7 @@ pub mod receiving;
 pub mod server;
 pub mod start;
 pub mod waiting;
+pub mod watched;
 
 /// The workspace of every benchmark; the server answers for any workspace.
 pub const ID: &str = "7fda77bf-a467-441c-9fab-7d8aba8e6040";

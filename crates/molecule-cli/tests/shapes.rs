@@ -135,8 +135,34 @@ fn each_command_writes_what_is_documented() {
         checked.stderr(err.lines().last().unwrap());
     }
     checked.stderr(r#"{"warning":"x"}"#);
-    let all: BTreeSet<String> = checked.shapes.keys().cloned().collect();
+    let mut all: BTreeSet<String> = checked.shapes.keys().cloned().collect();
+    match cfg!(feature = "dev") {
+        true => a_platform_of_its_own(&mut checked, &world.home),
+        false => all.retain(|name| !["molecule dev", "molecule trigger"].iter().any(|dev| name.starts_with(dev))),
+    }
     assert_eq!(checked.seen, all, "each documented shape is compared with an output");
+}
+
+/// What `molecule dev` and `molecule trigger` write.
+fn a_platform_of_its_own(checked: &mut Checked, home: &std::path::Path) {
+    let run = |args: &[&str]| {
+        let mut command = bare(&[&["--json"], args].concat());
+        command.current_dir(home);
+        command
+    };
+    let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let mut child = run(&["dev", "--port", "0"]).spawn().unwrap();
+    let shown = common::read_until(child.stdout.take().unwrap(), |_| true);
+    for args in [&["trigger", "create", "carol"][..], &["trigger", "-w", "bob", "message", "hello"]] {
+        let (code, out, err) = told(run(args).output().unwrap());
+        assert_eq!(code, 0, "{err}");
+        checked.value("molecule trigger", &value(&out));
+    }
+    terminate(&child);
+    child.wait().unwrap();
+    checked.value("molecule dev", &value(&shown[0]));
+    let (_, out, _) = told(run(&["dev", "fork", "3", "fork.jsonl"]).output().unwrap());
+    checked.value("molecule dev fork", &value(&out));
 }
 
 #[test]

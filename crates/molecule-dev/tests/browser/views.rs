@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::agent::Running;
 use crate::browser::Browser;
+use crate::driver::LONG;
 use crate::watched::Watched;
 
 /// A platform on which something has happened.
@@ -18,6 +19,11 @@ fn lively() -> (Dev, Running, String) {
     let (id, token) = created("<script>alert(1)</script>");
     let (from, _) = created("a name that is rather long, \u{202e}and turns around, of somebody who likes names");
     let agent = Running::start(dev.url(), id.as_str(), token.expose());
+    let deadline = std::time::Instant::now() + LONG;
+    while dev.world().read(None, |platform, _| platform.last_heartbeat(&id).is_none()).unwrap() {
+        assert!(std::time::Instant::now() < deadline, "the agent comes online");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     for text in ["hello", "a second message, which has some more words, so that a line has to be broken somewhere"] {
         let act = json!({ "act": "send_user_message", "to": id, "message": { "messageId": text, "role": "user", "parts": [{ "kind": "text", "text": text }] } });
         dev.world().act(serde_json::from_value(act).unwrap());
