@@ -119,6 +119,26 @@ fn an_idle_agent_leaves_a_line_every_five_minutes() {
 }
 
 #[test]
+fn a_read_that_notices_what_was_due_is_written() {
+    let mut history = History::new(false, 7);
+    history.repeats = Some(Repeats::default());
+    let ops = [
+        Op::Create,
+        Op::Register(0, false),
+        Op::Beat(0),
+        Op::Polls(0, 6),
+        Op::Late(300),
+        Op::Polls(0, 1),
+        Op::Late(50),
+    ];
+    ops.iter().for_each(|op| history.perform(op));
+    history.perform(&Op::Create);
+    let restarted = restart(&history.bytes()).unwrap();
+    // The workspace was changed when the read came, not when the next line was written.
+    assert_eq!(fingerprint(&restarted.platform, history.now), fingerprint(&history.platform, history.now));
+}
+
+#[test]
 fn a_log_that_was_cut_at_any_byte_starts_again() {
     let mut history = History::new(false, 7);
     let ops =

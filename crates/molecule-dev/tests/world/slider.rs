@@ -2,6 +2,7 @@
 
 use crate::common::{Folder, beat, create, feed, get, register};
 use molecule_dev::{Act, Acted, Dev, Options};
+use molecule_platform::TokenKind;
 use molecule_proto::{Message, WorkspaceStatus, path};
 
 #[test]
@@ -38,17 +39,22 @@ fn a_long_log_is_read_from_the_states_that_are_kept() {
     let world = dev.world();
     let (id, _) = create(world, "mine");
     let first = world.line();
-    let set = |number: u64| Act::SetSecret { id: id.clone(), key: format!("K{number}"), value: "v".to_owned() };
+    // Not one of these can be done twice, or left out, without being seen.
     let lines: Vec<u64> = (0..2500)
-        .map(|number| {
-            assert_eq!(world.act(set(number)), Acted::Done);
+        .map(|_| {
+            let minted = world.act(Act::MintToken { id: id.clone(), kind: TokenKind::Api });
+            assert!(matches!(minted, Acted::Token { .. }), "{minted:?}");
             world.line()
         })
         .collect();
     assert!(lines[0] > first);
+    let count = |line: u64| world.read(Some(line), |platform, _| platform.live_tokens(&id)).unwrap();
     for place in [0, 7, 998, 999, 1000, 1001, 1999, 2000, 2499, 1500] {
-        let count = world.read(Some(lines[place]), |platform, _| platform.secret_names(&id).len()).unwrap();
-        assert_eq!(count, place + 1, "after line {}", lines[place]);
+        assert_eq!(count(lines[place]), place + 2, "after line {}", lines[place]);
+    }
+    // States are kept at each thousandth line, and at those that were read.
+    for line in [1000, 1001, 2000, 2001, lines[1500], lines[1500] + 1] {
+        assert_eq!(count(line), usize::try_from(line - lines[0]).unwrap() + 2, "after line {line}");
     }
 }
 

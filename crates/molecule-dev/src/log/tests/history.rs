@@ -44,6 +44,8 @@ pub(super) enum Op {
     Database(bool),
     RowsLate,
     Wait(u64),
+    /// Time passes, and only the next input notices.
+    Late(u64),
     Odd(Vec<u8>),
 }
 
@@ -74,6 +76,7 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::Database),
         1 => Just(Op::RowsLate),
         3 => (0..400u64).prop_map(Op::Wait),
+        2 => (0..400u64).prop_map(Op::Late),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Op::Odd),
     ]
 }
@@ -111,6 +114,8 @@ pub(super) struct History {
     calls: BTreeMap<DispatchId, ()>,
     streams: Vec<Ticket>,
     counter: u64,
+    /// A header of the next request alone.
+    extra: Option<String>,
 }
 
 impl History {
@@ -125,7 +130,20 @@ impl History {
 
     pub(super) fn on(log: Log, platform: Platform, now: Now, tokens: Vec<(WorkspaceId, Token)>) -> Self {
         let (inputs, steps, calls, streams) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        Self { log, platform, now, inputs, steps, keeps_steps: true, repeats: None, tokens, calls, streams, counter: 0 }
+        Self {
+            log,
+            platform,
+            now,
+            inputs,
+            steps,
+            keeps_steps: true,
+            repeats: None,
+            tokens,
+            calls,
+            streams,
+            counter: 0,
+            extra: None,
+        }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -182,7 +200,11 @@ impl History {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:1");
         let request = request.header("authorization", format!("Bearer {}", bearer.expose()));
-        let request = request.header("content-length", body.len()).body(Bytes::from(body)).unwrap();
+        let mut request = request.header("content-length", body.len());
+        if let Some(extra) = self.extra.take() {
+            request = request.header("x-request-id", extra);
+        }
+        let request = request.body(Bytes::from(body)).unwrap();
         self.input(Input::Request { peer: Some([127, 0, 0, 1].into()), request });
     }
 
@@ -214,6 +236,7 @@ impl History {
             }
             Op::State(who) => {
                 let Some((id, token)) = agent(who) else { return };
+                self.extra = Some((number % 3).to_string());
                 self.request("GET", &path::state(&id), &token, &Value::Null);
             }
             Op::Poll(who) => {
@@ -228,6 +251,8 @@ impl History {
                     self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
                     let path = format!("/workspaces/{id}/activity?type=a2a_receive&limit=1");
                     self.request("GET", &path, &token, &Value::Null);
+                    let by = Duration::from_millis(1);
+                    self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
                     self.request("GET", &path::state(&id), &token, &Value::Null);
                 }
             }
@@ -320,6 +345,10 @@ impl History {
                 let by = Duration::from_secs(*seconds);
                 self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
                 self.input(Input::Wake);
+            }
+            Op::Late(seconds) => {
+                let by = Duration::from_secs(*seconds);
+                self.now = Now { mono: self.now.mono + by, unix: self.now.unix + by };
             }
             Op::Odd(body) => {
                 let request =
