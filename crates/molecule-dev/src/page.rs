@@ -9,6 +9,7 @@ mod chaos;
 mod chat;
 mod clock;
 mod contract;
+mod detail;
 mod differences;
 mod events;
 mod form;
@@ -17,14 +18,16 @@ mod html;
 mod inspector;
 mod json;
 mod plugins;
+mod said;
 mod scene;
 mod shell;
 mod snippets;
+mod views;
 mod workspace;
 mod workspaces;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,11 +40,10 @@ use molecule_platform::{Act, Acted};
 use molecule_proto::{DeliveryMode, Now, WorkspaceId};
 use tokio::sync::mpsc;
 
+use crate::World;
 use crate::guard::{Refusal, text};
-use crate::{Chaos, Edge, Exchange, World};
 use act::Owner;
 use form::Form;
-use scene::Scene;
 
 /// An answer of the page.
 pub(crate) enum Reply {
@@ -130,7 +132,7 @@ fn answered(world: &World, head: &Parts, body: &Bytes) -> Reply {
             Ok(Err(error)) => trouble(&error),
             Err(_) => text(StatusCode::NOT_FOUND, "there is no such line"),
         },
-        (&Method::GET, ["dev", view @ ..]) => seen(world, view, head.uri.query()),
+        (&Method::GET, ["dev", view @ ..]) => views::seen(world, view, head.uri.query()),
         (&Method::POST, ["dev", act @ ..]) => match Form::read(&head.headers, body) {
             Some(form) => done(world, act, &form),
             None => fragment(StatusCode::BAD_REQUEST, html::refused("The form cannot be read.")),
@@ -178,7 +180,7 @@ fn held(world: &World, id: &str) -> Response<Bytes> {
 /// The body of an exchange's request or answer.
 fn body_of(world: &World, line: &str, which: &str) -> Response<Bytes> {
     let Ok(line) = line.parse() else { return text(StatusCode::NOT_FOUND, "there is no such line") };
-    match world.exchange(line).map(|exchange| inspector::body_of(&exchange, which)) {
+    match world.exchange(line).map(|exchange| detail::body_of(&exchange, which)) {
         Ok(Some(body)) => saved(body),
         Ok(None) => text(StatusCode::NOT_FOUND, "the line has no such body"),
         Err(error) => trouble(&error),
@@ -189,6 +191,10 @@ fn body_of(world: &World, line: &str, which: &str) -> Response<Bytes> {
 fn done(world: &World, act: &[&str], form: &Form) -> Response<Bytes> {
     let bad = |why: &str| fragment(StatusCode::BAD_REQUEST, html::refused(why));
     let good = |what: &str| fragment(StatusCode::OK, html::done(what));
+    if let Some(why) = world.trouble() {
+        let why = format!("The log cannot be written, so that nothing is accepted: {}", html::short(&why, 300));
+        return fragment(StatusCode::SERVICE_UNAVAILABLE, html::refused(&why));
+    }
     match act {
         ["act", name] => {
             let (status, markup) = act::perform(world, name, form);
@@ -235,142 +241,6 @@ fn trouble(error: &io::Error) -> Response<Bytes> {
     fragment(status, html::refused(&format!("{error}.")))
 }
 
-/// Shows a view, now or as of the line that the query names.
-fn seen(world: &World, view: &[&str], query: Option<&str>) -> Response<Bytes> {
-    let Some(form) = Form::of_query(query.unwrap_or_default()) else {
-        return text(StatusCode::BAD_REQUEST, "the query cannot be read");
-    };
-    let at = match form.text("at") {
-        None => None,
-        Some(at) => match at.parse() {
-            Ok(line) => Some(line),
-            Err(_) => return text(StatusCode::BAD_REQUEST, "`at` is the number of a line of the log"),
-        },
-    };
-    let drawn = Beside::of(world, view, &form, at).and_then(|beside| {
-        let url = world.url();
-        world.read(at, |platform, now| drawn(Scene { platform, now, at, url: &url }, &beside, view, &form))
-    });
-    match drawn {
-        Ok(Some(markup)) => fragment(StatusCode::OK, markup),
-        Ok(None) => fragment(
-            StatusCode::NOT_FOUND,
-            html::empty("There is no such view.", "The views are in the bar at the top."),
-        ),
-        Err(error) => trouble(&error),
-    }
-}
-
-/// What a view needs beside the platform. It is read before, so that agents are not kept waiting while the log is.
-#[derive(Default)]
-struct Beside {
-    filter: inspector::Filter,
-    exchanges: Vec<Exchange>,
-    /// The line before which the list goes on.
-    older: Option<u64>,
-    exchange: Option<Exchange>,
-    text: String,
-    edges: Vec<Edge>,
-    chaos: Chaos,
-    forward: Duration,
-    file: Option<PathBuf>,
-    trouble: Option<String>,
-}
-
-impl Beside {
-    fn of(world: &World, view: &[&str], form: &Form, at: Option<u64>) -> io::Result<Self> {
-        let mut beside = Self { filter: inspector::Filter::of(form), ..Self::default() };
-        let number = |text: &str| {
-            let nothing = || io::Error::new(io::ErrorKind::NotFound, format!("{text:?} is no line of the log"));
-            text.parse::<u64>().map_err(|_| nothing())
-        };
-        match view {
-            ["inspector", ..] => beside.list(world, at)?,
-            ["exchange", line] => {
-                let line = number(line)?;
-                beside.filter.open = Some(line);
-                beside.exchange = Some(world.exchange(line)?);
-                beside.list(world, at)?;
-            }
-            ["curl", line] => beside.text = world.curl(number(line)?)?,
-            ["test", line] => beside.text = world.export_test(Some(number(line)?))?,
-            ["graph", ..] => beside.edges = world.graph(),
-            ["chaos", ..] => beside.chaos = world.chaos(),
-            ["clock", ..] => beside.forward = world.ahead(),
-            ["fork"] => beside.file = world.file(),
-            ["about"] => {
-                beside.file = world.file();
-                beside.trouble = world.trouble();
-            }
-            _ => {}
-        }
-        Ok(beside)
-    }
-
-    fn list(&mut self, world: &World, at: Option<u64>) -> io::Result<()> {
-        self.exchanges = world.exchanges(&self.filter.wanted(at))?;
-        self.older = self.filter.older(at, world.line(), &self.exchanges);
-        Ok(())
-    }
-}
-
-/// Draws a view; `None` if there is none of this name.
-fn drawn(scene: Scene<'_>, beside: &Beside, view: &[&str], form: &Form) -> Option<Markup> {
-    let id = |text: &str| text.parse::<WorkspaceId>().ok();
-    let of = |text: &str| scene.platform.workspace(&id(text)?);
-    Some(match view {
-        ["about"] => about(scene, beside),
-        ["workspaces"] => workspaces::page(scene),
-        ["workspaces", "list"] => workspaces::list(scene),
-        ["workspace", one] => workspace::page(scene, &id(one)?),
-        ["workspace", one, "state"] => workspace::state(scene, &of(one)?),
-        ["workspace", one, "secrets"] => workspace::secrets(scene, &id(one)?),
-        ["workspace", one, "requests"] => workspace::requests(scene, &id(one)?),
-        ["chat"] => chat::page(scene, None),
-        ["chat", "people"] => chat::people(scene, form.workspace("chosen").as_ref()),
-        ["chat", one] => chat::page(scene, Some(&id(one)?)),
-        ["chat", one, "talk"] => chat::talk(scene, &of(one)?),
-        ["plugins"] => plugins::page(scene),
-        ["plugins", "list"] => plugins::list(scene),
-        ["inspector"] => inspector::page(scene, &beside.filter, &beside.exchanges, beside.older, None),
-        ["inspector", "list"] => inspector::list(scene, &beside.filter, &beside.exchanges, beside.older),
-        ["exchange", _] => {
-            let detail = inspector::detail(scene, &beside.filter, beside.exchange.as_ref()?);
-            inspector::page(scene, &beside.filter, &beside.exchanges, beside.older, Some(detail))
-        }
-        ["curl", line] => inspector::curl(line.parse().ok()?, &beside.text),
-        ["test", line] => inspector::test(line.parse().ok()?, &beside.text),
-        ["fork"] => inspector::fork(form.number("line")?, beside.file.as_deref()),
-        ["graph"] => graph::page(scene, &beside.edges),
-        ["graph", "drawing"] => graph::drawing(scene, &beside.edges),
-        ["chaos"] => chaos::page(scene, &beside.chaos),
-        ["chaos", "list"] => chaos::list(scene, &beside.chaos),
-        ["clock"] => clock::page(scene, beside.forward),
-        ["clock", "face"] => clock::face(scene, beside.forward),
-        ["moment"] => moment(scene),
-        _ => return None,
-    })
-}
-
-fn about(scene: Scene<'_>, beside: &Beside) -> Markup {
-    let kept = match &beside.file {
-        Some(file) => format!("Everything is kept in {}", file.display()),
-        None => "Everything is in memory, and lost at the end".to_owned(),
-    };
-    maud::html! {
-        span title=(html::short(&kept, 1000)) { (scene.platform.dialect()) " server at " span class="mono" { (scene.url) } }
-        @if let Some(trouble) = &beside.trouble {
-            " " span class="bad" { "The log cannot be written, so that nothing is accepted: " (html::short(trouble, 300)) }
-        }
-    }
-}
-
-fn moment(scene: Scene<'_>) -> Markup {
-    maud::html! {
-        @if let Some(line) = scene.at { "line " (line) ", " (html::time_of_day(scene.now.unix)) } @else { "now" }
-    }
-}
-
 impl Owner for World {
     fn act(&self, act: Act) -> Acted {
         World::act(self, act)
@@ -385,5 +255,27 @@ impl Owner for World {
             platform.workspace(id).map(|view| (view.name, platform.delivery_mode(id)))
         };
         self.read(None, look).ok().flatten()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Dev, Options};
+
+    #[test]
+    fn nothing_is_done_that_the_log_cannot_keep_and_the_page_says_so() {
+        let dev = Dev::start(Options::in_memory().empty(true)).unwrap();
+        let form = Form::of_query("name=a").unwrap();
+        assert_eq!(done(dev.world(), &["act", "create"], &form).status(), 200);
+        let before = dev.world().read(None, |platform, _| platform.workspaces().count()).unwrap();
+        dev.world().break_log("no space left");
+        let refused = done(dev.world(), &["act", "create"], &form);
+        assert_eq!(refused.status(), 503);
+        assert!(String::from_utf8_lossy(refused.body()).contains("no space left"));
+        assert_eq!(dev.world().read(None, |platform, _| platform.workspaces().count()).unwrap(), before);
+        let about = views::seen(dev.world(), &["about"], None);
+        assert!(String::from_utf8_lossy(about.body()).contains("no space left"));
     }
 }

@@ -44,6 +44,12 @@ struct Book {
     log: Log,
     folded: Folded,
     repeats: Repeats,
+    /// Lets the log be one that can no longer be written.
+    #[cfg(test)]
+    pub(crate) fn break_log(&self, why: &str) {
+        self.book().broken = Some(why.to_owned());
+    }
+
     /// Why the log can no longer be written.
     broken: Option<String>,
 }

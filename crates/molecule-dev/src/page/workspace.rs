@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::html::{self, count};
 use super::scene::Scene;
-use super::{chat, json, snippets, workspaces};
+use super::{chat, json, said, snippets, workspaces};
 
 pub(crate) fn page(scene: Scene<'_>, id: &WorkspaceId) -> Markup {
     let Some(view) = scene.platform.workspace(id) else {
@@ -64,7 +64,7 @@ pub(crate) fn state(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
                 }
                 dt { "Feed" } dd {
                     (count(rows.len(), "row"))
-                    @let waiting = chat::waiting(scene, id);
+                    @let waiting = said::waiting(scene, id);
                     @if waiting > 0 { ", " span class="chip wait" { (count(waiting, "message")) " waiting" } }
                     @if let Some(acked) = platform.last_acked(id) { span class="muted" { ", acknowledged up to " (acked) } }
                 }

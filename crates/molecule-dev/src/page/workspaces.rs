@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use molecule_proto::{ActivityRow, DeliveryMode, WorkspaceStatus, WorkspaceView};
 
-use super::chat;
 use super::html::{self, count};
+use super::said;
 use super::scene::Scene;
 
 pub(crate) fn page(scene: Scene<'_>) -> Markup {
@@ -50,7 +50,7 @@ pub(crate) fn list(scene: Scene<'_>) -> Markup {
 
 fn row(scene: Scene<'_>, view: &WorkspaceView) -> Markup {
     let id = &view.id;
-    let waiting = chat::waiting(scene, id);
+    let waiting = said::waiting(scene, id);
     let doing = scene.platform.reported_work(id).map(|(task, _)| task).unwrap_or_default();
     html! {
         li id={ "ws-" (id) } {
