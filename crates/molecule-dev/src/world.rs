@@ -44,12 +44,6 @@ struct Book {
     log: Log,
     folded: Folded,
     repeats: Repeats,
-    /// Lets the log be one that can no longer be written.
-    #[cfg(test)]
-    pub(crate) fn break_log(&self, why: &str) {
-        self.book().broken = Some(why.to_owned());
-    }
-
     /// Why the log can no longer be written.
     broken: Option<String>,
 }
@@ -266,6 +260,12 @@ impl World {
             }
             Err(error) => book.broken = Some(error.to_string()),
         }
+    }
+
+    /// Lets the log be one that can no longer be written.
+    #[cfg(test)]
+    pub(crate) fn break_log(&self, why: &str) {
+        self.book().broken = Some(why.to_owned());
     }
 
     /// Why the log can no longer be written; the platform takes no requests then.
