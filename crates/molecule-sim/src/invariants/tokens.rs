@@ -31,6 +31,8 @@ pub(crate) struct NoTokenIsLost {
     found: BTreeSet<usize>,
     /// By process: since when the owner's token, which a register accepted, is used again while the store holds another one.
     is_back: BTreeMap<usize, Time>,
+    /// Processes that stored a token, or in whose store the owner put one: what the store holds now may be newer than theirs.
+    kept: BTreeSet<usize>,
     /// Processes that were stopped at once, and need not finish anything.
     hurried: BTreeSet<usize>,
     /// By agent: the time since which the disk has its present condition.
@@ -116,6 +118,10 @@ impl Invariant for NoTokenIsLost {
                 self.disk_since.insert(who.agent, sight.at);
                 Ok(())
             }
+            TraceEvent::Handed(_) => {
+                self.kept.insert(who.process);
+                Ok(())
+            }
             TraceEvent::Tick => store_holds_a_token(sight, known),
             seen if is_dead(seen) => {
                 self.forget(who.process);
@@ -175,6 +181,7 @@ impl NoTokenIsLost {
         let Some((who, token)) = self.storing.remove(&(process, landing.id)) else { return Ok(()) };
         if landing.fault.is_none() {
             self.unsaved.remove(&process);
+            self.kept.insert(process);
             let kept = sight.facts.agents[who.agent].disk.content(Slot::Token, true);
             return if kept == Some(token) { Ok(()) } else { Err("a token was stored and is not there".to_owned()) };
         }
@@ -214,7 +221,12 @@ impl NoTokenIsLost {
         };
         let is_accepted = self.accepted.get(&process) == Some(bearer);
         let is_stored = agent.disk.content(Slot::Token, true).as_ref() == Some(bearer);
-        if !is_accepted || is_stored || agent.disk.mood() != Mood::Fine || self.warned.contains(&process) {
+        if !is_accepted
+            || is_stored
+            || self.kept.contains(&process)
+            || agent.disk.mood() != Mood::Fine
+            || self.warned.contains(&process)
+        {
             self.is_back.remove(&process);
             return Ok(());
         }
@@ -255,6 +267,7 @@ impl NoTokenIsLost {
         self.warned.remove(&process);
         self.found.remove(&process);
         self.is_back.remove(&process);
+        self.kept.remove(&process);
         self.hurried.remove(&process);
     }
 }
