@@ -14,3 +14,8 @@ pub use settings::Settings;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The program that the page of `molecule dev` gives to authors on tokio; the one for threads is the README's.
+#[cfg(doctest)]
+#[doc = concat!("```no_run\n", include_str!("../../crates/molecule-dev/assets/snippets/async.rs"), "```")]
+struct Snippet;
