@@ -263,7 +263,7 @@ impl Exchange {
                 format!("{} {uri} {route}", request.method()).trim_end().to_owned()
             }
             ExchangeKind::Call { call, .. } => call.clone(),
-            ExchangeKind::Act { act, .. } => act_name(act),
+            ExchangeKind::Act { act, .. } => act.name().to_owned(),
             ExchangeKind::Reads { call, count, .. } => format!("{count} × {call}"),
             ExchangeKind::Forward(ms) => format!("clock forward {ms} ms"),
             ExchangeKind::Chaos(_) => "chaos".to_owned(),
@@ -285,12 +285,6 @@ impl Exchange {
 fn id_in(body: &Bytes, key: &str) -> Option<WorkspaceId> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     body.get(key)?.as_str()?.parse().ok()
-}
-
-/// The act's name in JSON, such as `create_workspace`.
-pub(crate) fn act_name(act: &Act) -> String {
-    let act = serde_json::to_value(act).unwrap_or_default();
-    act["act"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The workspace that an act names.

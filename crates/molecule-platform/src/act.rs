@@ -1,5 +1,6 @@
 //! The acts of a workspace's owner as data, so that they can be sent, stored and repeated.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +29,7 @@ use crate::wire;
 /// assert!(token.is_some_and(|token| platform.is_live(&id, &token)));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Act {
@@ -278,6 +279,56 @@ pub enum Act {
         /// The rows that were created before this time are removed.
         before: UnixTime,
     },
+}
+
+impl Act {
+    /// The act's name in JSON, such as `create_workspace`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateWorkspace { .. } => "create_workspace",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Delete { .. } => "delete",
+            Self::Hibernate { .. } => "hibernate",
+            Self::Rotate { .. } => "rotate",
+            Self::MintToken { .. } => "mint_token",
+            Self::RevokeToken { .. } => "revoke_token",
+            Self::RevokeTokens { .. } => "revoke_tokens",
+            Self::SetSecret { .. } => "set_secret",
+            Self::RemoveSecret { .. } => "remove_secret",
+            Self::SetBudget { .. } => "set_budget",
+            Self::SetAbilities { .. } => "set_abilities",
+            Self::SendUserMessage { .. } => "send_user_message",
+            Self::SendAgentMessage { .. } => "send_agent_message",
+            Self::SendBroadcast { .. } => "send_broadcast",
+            Self::SendChannelMessage { .. } => "send_channel_message",
+            Self::SendWebhook { .. } => "send_webhook",
+            Self::Upload { .. } => "upload",
+            Self::RaiseRequest { .. } => "raise_request",
+            Self::RespondToRequest { .. } => "respond_to_request",
+            Self::AddRequestMessage { .. } => "add_request_message",
+            Self::Nudge { .. } => "nudge",
+            Self::ProbeForStall { .. } => "probe_for_stall",
+            Self::Greet { .. } => "greet",
+            Self::SendRestartContext { .. } => "send_restart_context",
+            Self::RunSchedule { .. } => "run_schedule",
+            Self::AddPlugin { .. } => "add_plugin",
+            Self::AddPluginAt { .. } => "add_plugin_at",
+            Self::RemovePlugin { .. } => "remove_plugin",
+            Self::SetMemoryCreateRace { .. } => "set_memory_create_race",
+            Self::SetDatabaseDown { .. } => "set_database_down",
+            Self::SetStreamsSilent { .. } => "set_streams_silent",
+            Self::SetRowsLate { .. } => "set_rows_late",
+            Self::PruneActivity { .. } => "prune_activity",
+        }
+    }
+}
+
+impl fmt::Debug for Act {
+    /// Writes the name alone: some acts have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Act").field(&self.name()).finish()
+    }
 }
 
 /// What an [`Act`] gave. As JSON it is an object with the outcome's name under `acted`.
@@ -558,6 +609,9 @@ mod tests {
         for json in every_kind() {
             let act: Act = serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("{json}: {error}"));
             assert_eq!(serde_json::to_value(&act).unwrap(), json);
+            assert_eq!(act.name(), json["act"]);
+            // No secret is in it.
+            assert_eq!(format!("{act:?}"), format!("Act({})", json["act"]));
         }
     }
 

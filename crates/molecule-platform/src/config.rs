@@ -13,7 +13,7 @@ use molecule_proto::{Dialect, Token};
 /// use molecule_platform::{Config, Dialect};
 /// let config = Config::new(Dialect::April).rate_limit(60).development(false);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The dialect that the server speaks.
@@ -214,6 +214,20 @@ impl Config {
     /// (April contract section 2.4).
     pub(crate) fn open_development(&self) -> bool {
         self.dialect == Dialect::April && self.development && self.admin_token.is_none()
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves out the administrator's bearer and the seed of credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("dialect", &self.dialect)
+            .field("development", &self.development)
+            .field("rate_limit", &self.rate_limit)
+            .field("organisation", &self.organisation)
+            .field("provisioner", &self.provisioner)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 

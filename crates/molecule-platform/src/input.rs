@@ -1,5 +1,6 @@
 //! Everything that happens to a platform, as one kind of value: what a driver passes in, and what came of it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::wire;
 
 /// One thing that happens to a platform. The same configuration and the same inputs at the same times give the same
 /// [`Step`]s, byte for byte.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Input {
@@ -60,6 +61,22 @@ pub enum Input {
     },
     /// Time passed and nothing else happened: [`Platform::poll`].
     Wake,
+}
+
+impl fmt::Debug for Input {
+    /// Writes neither headers nor bodies: they may have credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request { request, .. } => write!(f, "Request({} {})", request.method(), request.uri().path()),
+            Self::DispatchHead { id, status } => write!(f, "DispatchHead({}, {status})", id.0),
+            Self::Dispatched { id, outcome: Ok(response) } => write!(f, "Dispatched({}, {})", id.0, response.status()),
+            Self::Dispatched { id, outcome: Err(fault) } => write!(f, "Dispatched({}, {fault:?})", id.0),
+            Self::CloseStream { ticket } => write!(f, "CloseStream({})", ticket.0),
+            Self::Act(act) => act.fmt(f),
+            Self::TokenUsed { row, .. } => write!(f, "TokenUsed({row})"),
+            Self::Wake => f.write_str("Wake"),
+        }
+    }
 }
 
 /// What came of an [`Input`].

@@ -130,6 +130,27 @@
 //! platform.nudge(now, &agent); // comes with the next idle heartbeat
 //! ```
 //!
+//! # A history that can be repeated
+//!
+//! Everything that happens to a platform is an [`Input`], and [`Platform::step`] applies one. [`serve_with`] tells a
+//! [`Front`](serve::Front) of each, with its time and the [`Step`] that came of it. A [`Recorded`] is an input as a line of
+//! JSON, with a [`Digest`] of the step: the lines are a history that another platform of the same [`Config`] repeats.
+//!
+//! ```
+//! use molecule_platform::{Act, Config, Dialect, Input, Now, Platform, Recorded};
+//!
+//! let config = Config::new(Dialect::Current).seed(7);
+//! let mut platform = Platform::new(config.clone());
+//! let input = Input::Act(Act::CreateWorkspace { name: "mine".to_owned(), url: None, parent: None });
+//! let step = platform.step(Now::default(), input.clone());
+//! let line = serde_json::to_string(&Recorded::new(Now::default(), input).digest(step.digest()))?;
+//!
+//! let recorded: Recorded = serde_json::from_str(&line)?;
+//! let digest = recorded.digest.clone();
+//! assert_eq!(Some(recorded.replay(&mut Platform::new(config)).digest()), digest);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
 //! # Driving it yourself
 //!
 //! The platform answers a message to a push agent later. Until then it asks its driver to call the agent:

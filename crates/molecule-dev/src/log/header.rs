@@ -1,5 +1,7 @@
 //! The first line of a log.
 
+use std::fmt;
+
 use molecule_platform::{Config, Dialect};
 use molecule_proto::{Token, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const FORMAT: u32 = 1;
 
 /// The first line of a log: the configuration of the model, and who may act on it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// The number of the format.
     #[serde(rename = "molecule_dev")]
@@ -61,6 +63,13 @@ impl Header {
             return Err(format!("its format is {}, and this version reads up to {FORMAT}", header.format));
         }
         Ok(header)
+    }
+}
+
+impl fmt::Debug for Header {
+    /// Leaves out what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header").field("format", &self.format).field("dialect", &self.dialect).finish_non_exhaustive()
     }
 }
 

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use molecule_platform::{Input, Now, Platform, Step};
 
-use crate::exchange::act_name;
-
 use super::delta::Bases;
 use super::reader::Index;
 use super::{Entry, Header, Log, Note, Store, line, unreadable};
@@ -138,7 +136,7 @@ fn named(input: &Input) -> String {
         Input::Dispatched { outcome: Ok(_), .. } => "an agent's answer".to_owned(),
         Input::Dispatched { outcome: Err(_), .. } => "a failed call to an agent".to_owned(),
         Input::CloseStream { .. } => "the end of an event stream".to_owned(),
-        Input::Act(act) => format!("the act {}", act_name(act)),
+        Input::Act(act) => format!("the act {}", act.name()),
         Input::TokenUsed { .. } => "reads that were repeated".to_owned(),
         Input::Wake => "a wake".to_owned(),
         _ => "another input".to_owned(),

@@ -32,7 +32,7 @@ pub(crate) struct LogFile {
 }
 
 /// Who holds a log, in a file beside it. It is of use only while the log is locked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) pid: u32,
     pub(crate) url: String,

@@ -13,7 +13,7 @@ use super::html::{self, count};
 use super::inspector::{Filter, class, said};
 use super::scene::Scene;
 use super::{contract, differences, json};
-use crate::exchange::{self, Exchange, ExchangeKind};
+use crate::exchange::{Exchange, ExchangeKind};
 
 /// The length of a body from which on it can be saved, in bytes.
 const LONG: usize = 100_000;
@@ -82,8 +82,7 @@ fn differences(row: &Exchange, body: &[u8]) -> Markup {
 fn acts(scene: Scene<'_>, row: &Exchange) -> Markup {
     let line = row.line;
     let is_request = matches!(row.kind, ExchangeKind::Request { .. });
-    let can_repeat = is_request
-        || matches!(&row.kind, ExchangeKind::Act { act, .. } if REPEATED.contains(&&*exchange::act_name(act)));
+    let can_repeat = is_request || matches!(&row.kind, ExchangeKind::Act { act, .. } if REPEATED.contains(&act.name()));
     html! {
         @if can_repeat {
             form class="acts" hx-post="/dev/again" hx-target="#notice" {

@@ -174,7 +174,7 @@ pub(super) fn said(row: &Exchange) -> (String, String) {
             (request.method().to_string(), uri.path_and_query().map_or_else(|| uri.to_string(), ToString::to_string))
         }
         ExchangeKind::Call { call, .. } => ("call".to_owned(), call.clone()),
-        ExchangeKind::Act { act, .. } => ("act".to_owned(), exchange::act_name(act).replace('_', " ")),
+        ExchangeKind::Act { act, .. } => ("act".to_owned(), act.name().replace('_', " ")),
         ExchangeKind::Reads { call, count, .. } => (format!("{count} ×"), call.clone()),
         ExchangeKind::Forward(ms) => ("clock".to_owned(), format!("forward {ms} ms")),
         ExchangeKind::Chaos(chaos) => ("chaos".to_owned(), count(chaos.rules.len(), "rule")),
