@@ -303,11 +303,16 @@ fn the_graph_counts_messages() {
     for _ in 0..3 {
         dev.world().act(Act::SendAgentMessage { from: one.clone(), to: other.clone(), message: "hello".into() });
     }
-    dev.world().act(Act::SendUserMessage { to: one, message: "hello".into() });
+    dev.world().act(Act::SendUserMessage { to: one.clone(), message: "hello".into() });
     let graph = get(&dev, "/dev/graph").body;
     check("graph", &graph);
     assert!(graph.contains("class=\"num\">3<") && graph.contains("&lt;script&gt;"), "{graph}");
     assert_eq!(graph.matches("class=\"edge").count(), 2);
+    assert!(!graph.contains("edge fails"));
+    dev.world().act(Act::Delete { id: other.clone(), purge: false });
+    dev.world().act(Act::SendAgentMessage { from: one.clone(), to: other.clone(), message: "hello".into() });
+    let graph = get(&dev, "/dev/graph/drawing").body;
+    assert!(graph.contains("edge fails") && graph.contains("4 (1 failed)"), "{graph}");
 }
 
 #[test]
