@@ -117,6 +117,7 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod figures;
+pub mod fleet;
 mod flow;
 mod inbound;
 mod inbox;

@@ -30,6 +30,7 @@ mod disk;
 mod door;
 mod drive;
 mod finale;
+pub mod fleet;
 mod forms;
 mod handler;
 mod handling;

@@ -22,9 +22,10 @@ const ROOMS: [&str; 7] = [
 
 /// Files there that only drivers use, outside semver: drivers match these types without a wildcard, so that the
 /// compiler finds every place to change.
-const DRIVERS: [&str; 6] = [
+const DRIVERS: [&str; 7] = [
     "crates/molecule-core/src/effect",
     "crates/molecule-core/src/error/fault.rs",
+    "crates/molecule-core/src/fleet",
     "crates/molecule-core/src/inbound",
     "crates/molecule-core/src/machine.rs",
     "crates/molecule-core/src/session/peer_cache.rs",

@@ -11,6 +11,8 @@ const SRC: &str = "crates/molecule-core/src";
 const ORDER: &[&[&str]] = &[
     // Used by every room: texts that are safe to show, remedies, errors.
     &["text"],
+    // Who runs which workspace, over many machines: it knows no agent, and is used by no room.
+    &["fleet"],
     &["error"],
     &["config"],
     &["effect"],
