@@ -13,7 +13,7 @@ mod dev;
 
 use crate::exit::Failure;
 #[cfg(feature = "dev")]
-pub(crate) use dev::{Answer, Asked, Dev, DevLog, ServeDev, Server, Trigger, TriggerAct};
+pub(crate) use dev::{Answer, Asked, Dev, DevLog, FaultName, ServeDev, Server, Trigger, TriggerAct};
 
 /// Makes any program a remote agent of the Molecule AI platform.
 #[derive(Debug, Parser)]

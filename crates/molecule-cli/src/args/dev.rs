@@ -162,8 +162,46 @@ pub(crate) enum TriggerAct {
         #[arg(value_parser = some_seconds)]
         seconds: Duration,
     },
+    /// Provokes a fault from now on, or ends all of them
+    Chaos {
+        /// What happens to requests
+        #[arg(value_enum)]
+        fault: FaultName,
+        /// The end of their paths, such as /registry/heartbeat [default: any]
+        #[arg(long, value_name = "END")]
+        path: Option<String>,
+        /// The delay, or what Retry-After says
+        #[arg(long, value_name = "SECONDS", value_parser = some_seconds, default_value = "5")]
+        seconds: Duration,
+        /// Those of every agent, and not of the workspace alone
+        #[arg(long)]
+        all: bool,
+    },
     /// Does any act, given as JSON on standard input
     Act,
+}
+
+/// A fault on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FaultName {
+    /// Too many requests, with Retry-After
+    #[value(name = "429")]
+    RateLimited,
+    /// Service unavailable
+    #[value(name = "503")]
+    Unavailable,
+    /// A proxy's page in place of the answer
+    Html,
+    /// The platform sees them late
+    Slow,
+    /// The answer ends at its half
+    Half,
+    /// The platform acts, and the answer is lost
+    Lost,
+    /// The platform's database is unreachable
+    DatabaseDown,
+    /// No fault any more, for anybody
+    None,
 }
 
 /// What an agent is asked for.

@@ -9,7 +9,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use molecule_async::core::proto::{WorkspaceView, printable};
 use molecule_async::extend::Bytes;
-use molecule_dev::{Act, Acted, Running};
+use molecule_dev::{Act, Acted, Chaos, Running};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -48,6 +48,17 @@ impl Client {
     /// Has an act done.
     pub(super) async fn act(&self, act: &Act) -> Result<Acted, Failure> {
         self.call(Method::POST, "act", Some(act)).await
+    }
+
+    /// The faults that are provoked now.
+    pub(super) async fn chaos(&self) -> Result<Chaos, Failure> {
+        self.call(Method::GET, "chaos", None::<&()>).await
+    }
+
+    /// Sets the faults that are provoked from now on.
+    pub(super) async fn set_chaos(&self, chaos: &Chaos) -> Result<(), Failure> {
+        let _: Value = self.call(Method::POST, "chaos", Some(chaos)).await?;
+        Ok(())
     }
 
     /// Moves the clock forward.

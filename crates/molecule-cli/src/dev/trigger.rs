@@ -1,13 +1,14 @@
 //! `molecule trigger`: what the workspace's owner, its user and the world outside do, on a `molecule dev` that runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use molecule_async::core::proto::{FileContent, Message, Part, WorkspaceId, printable};
-use molecule_dev::{Act, Acted, RequestKind};
+use molecule_dev::{Act, Acted, Chaos, ChaosRule, Fault, RequestKind};
 use zeroize::Zeroizing;
 
 use super::client::Client;
-use crate::args::{Answer, Asked, Trigger, TriggerAct};
+use crate::args::{Answer, Asked, FaultName, Trigger, TriggerAct};
 use crate::commands::text_or_stdin;
 use crate::exit::{self, Failure};
 use crate::output::Output;
@@ -57,12 +58,46 @@ pub(crate) async fn run(trigger: Trigger, workspace: Option<String>, output: &Ou
             client.forward(seconds).await?;
             return tell(&Acted::Done, output);
         }
+        TriggerAct::Chaos { fault, path, seconds, all } => {
+            let chaos = match wanted(fault, seconds) {
+                None => Chaos::none(),
+                Some(fault) => {
+                    let mut rule = ChaosRule::new(fault);
+                    if !all {
+                        rule = rule.workspace(of.workspace().await?);
+                    }
+                    if let Some(path) = path {
+                        rule = rule.path(path);
+                    }
+                    client.chaos().await?.rule(rule)
+                }
+            };
+            client.set_chaos(&chaos).await?;
+            return tell(&Acted::Done, output);
+        }
         TriggerAct::Act => {
             let act = text_or_stdin(None, "the act")?;
             serde_json::from_str(&act).map_err(|error| Failure::usage(format!("the act is none: {error}")))?
         }
     };
     tell(&client.act(&act).await?, output)
+}
+
+/// The fault of a name; `None` for none.
+fn wanted(name: FaultName, time: Duration) -> Option<Fault> {
+    Some(match name {
+        // `Retry-After` has whole seconds.
+        FaultName::RateLimited => {
+            Fault::RateLimited { retry_after_s: u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX) }
+        }
+        FaultName::Unavailable => Fault::Unavailable,
+        FaultName::Html => Fault::Html,
+        FaultName::Slow => Fault::Slow { ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX) },
+        FaultName::Half => Fault::Half,
+        FaultName::Lost => Fault::Lost,
+        FaultName::DatabaseDown => Fault::DatabaseDown,
+        FaultName::None => return None,
+    })
 }
 
 fn tell(acted: &Acted, output: &Output) -> Result<u8, Failure> {

@@ -75,6 +75,25 @@ fn each_act_says_what_came_of_it() {
 }
 
 #[test]
+fn a_fault_meets_the_agent_that_it_is_for_until_it_is_ended() {
+    let desk = Desk::new("chaos");
+    let server = desk.serve(&[]);
+    let register = |name: &str| {
+        let workspace = server.workspace(name);
+        let mut command = desk.molecule(&["peers"]);
+        command.env("PLATFORM_URL", server.text("url")).env("WORKSPACE_ID", workspace["id"].as_str().unwrap());
+        command.env("MOLECULE_WORKSPACE_TOKEN", workspace["token"].as_str().unwrap()).env("MOLECULE_HOME", ":memory:");
+        common::told(command.output().unwrap())
+    };
+    desk.json(&["trigger", "-w", "alice", "chaos", "503", "--path", "/peers"]);
+    assert_eq!((register("alice").0, register("bob").0), (75, 0), "{:?}", register("alice"));
+    desk.json(&["trigger", "chaos", "html", "--all"]);
+    assert_ne!(register("bob").0, 0);
+    desk.json(&["trigger", "chaos", "none"]);
+    assert_eq!((register("alice").0, register("bob").0), (0, 0));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_its_remedy() {
     let desk = Desk::new("refusals");
     let (code, _, err) = desk.run(&["trigger", "-w", "alice", "pause"]);
