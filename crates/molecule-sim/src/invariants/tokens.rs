@@ -29,7 +29,9 @@ pub(crate) struct NoTokenIsLost {
     /// Processes that found another token in the store since the last answer to a register: it may be newer, and is tried
     /// before it is replaced.
     found: BTreeSet<usize>,
-    /// By process: since when the owner's token, which a register accepted, is used again while the store holds another one.
+    /// Processes that registered with the owner's token and then tried another one, which they had found in the store.
+    tries: BTreeSet<usize>,
+    /// By process: since when the owner's token is used again while the store holds the other one.
     is_back: BTreeMap<usize, Time>,
     /// Processes that stored a token, or in whose store the owner put one: what the store holds now may be newer than theirs.
     kept: BTreeSet<usize>,
@@ -221,12 +223,8 @@ impl NoTokenIsLost {
         };
         let is_accepted = self.accepted.get(&process) == Some(bearer);
         let is_stored = agent.disk.content(Slot::Token, true).as_ref() == Some(bearer);
-        if !is_accepted
-            || is_stored
-            || self.kept.contains(&process)
-            || agent.disk.mood() != Mood::Fine
-            || self.warned.contains(&process)
-        {
+        let is_due = self.tries.contains(&process) && !self.kept.contains(&process) && !self.warned.contains(&process);
+        if !is_due || !is_accepted || is_stored || agent.disk.mood() != Mood::Fine {
             self.is_back.remove(&process);
             return Ok(());
         }
@@ -241,13 +239,17 @@ impl NoTokenIsLost {
     }
 
     /// Checks that a register stored an unsaved token or the owner's token, if the disk works.
-    fn registered(&self, sight: &Sight<'_>) -> Result<(), String> {
+    fn registered(&mut self, sight: &Sight<'_>) -> Result<(), String> {
         let process = sight.who.process;
         let Some(token) = self.unsaved.get(&process).or_else(|| self.accepted.get(&process)) else { return Ok(()) };
+        if self.found.contains(&process) {
+            self.tries.insert(process);
+            return Ok(());
+        }
         let agent = &sight.facts.agents[sight.who.agent];
         let looked = self.looked.get(&sight.who).copied().unwrap_or_default();
         let mended = self.disk_since.get(&sight.who.agent).is_none_or(|since| looked.since(*since) > MOMENT);
-        let worked = agent.disk.mood() == Mood::Fine && mended && !self.found.contains(&process);
+        let worked = agent.disk.mood() == Mood::Fine && mended;
         let live =
             molecule_proto::Token::new(token).is_ok_and(|token| sight.facts.platform.is_live(&agent.workspace, &token));
         let stored = agent.disk.content(Slot::Token, true).as_deref() == Some(token);
@@ -268,6 +270,7 @@ impl NoTokenIsLost {
         self.found.remove(&process);
         self.is_back.remove(&process);
         self.kept.remove(&process);
+        self.tries.remove(&process);
         self.hurried.remove(&process);
     }
 }
