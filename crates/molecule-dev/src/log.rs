@@ -68,6 +68,11 @@ impl Log {
         self.store.sync()
     }
 
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self) {
+        self.store.fill();
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

@@ -118,8 +118,11 @@ impl World {
         self.book().log.store().path().map(Path::to_owned)
     }
 
-    /// Performs an act of an owner. A platform that has stopped refuses it.
+    /// Performs an act of an owner. A platform that has stopped, or whose log cannot be written, refuses it.
     pub fn act(&self, act: Act) -> Acted {
+        if let Some(why) = self.trouble() {
+            return Acted::Refused { why: format!("the log cannot be written: {why}") };
+        }
         match self.handle() {
             Ok(handle) => handle.act(act),
             Err(error) => Acted::Refused { why: error.to_string() },
@@ -288,4 +291,48 @@ pub(crate) fn check(line: u64, reader: &Reader) -> io::Result<()> {
     }
     let text = format!("the log has lines 1 to {}, not {line}", reader.last());
     Err(io::Error::new(io::ErrorKind::NotFound, text))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::{Dev, Options};
+
+    fn get(dev: &Dev, path: &str) -> String {
+        let address = dev.url().strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_told_and_nothing_more_is_accepted() {
+        let folder = std::env::temp_dir().join(format!("molecule-dev-full-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("log.jsonl");
+        let dev = Dev::start(Options::at(&file).empty(true)).unwrap();
+        assert!(get(&dev, "/health").starts_with("HTTP/1.1 200"));
+        let whole = std::fs::read(&file).unwrap();
+        dev.world().book().log.fill();
+        // This one is answered, and not in the log.
+        assert!(get(&dev, "/health").starts_with("HTTP/1.1 200"));
+        let refused = get(&dev, "/health");
+        assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("the log cannot be written"), "{refused}");
+        assert!(dev.world().trouble().is_some());
+        assert!(matches!(dev.world().act(Act::SetDatabaseDown { down: true }), Acted::Refused { .. }));
+        assert!(get(&dev, "/").starts_with("HTTP/1.1 200"), "the page still says what is wrong");
+        drop(dev);
+        assert_eq!(std::fs::read(&file).unwrap(), whole, "no half line is left");
+        let dev = Dev::start(Options::at(&file)).unwrap();
+        assert_eq!(dev.opened().unwrap().mismatched, 0);
+        assert!(get(&dev, "/health").starts_with("HTTP/1.1 200"));
+        drop(dev);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -78,6 +78,10 @@ impl Store {
     /// [`io::ErrorKind::ResourceBusy`] if another process holds it, with that one's URL and number.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        // A device would lose what is written, and its permissions are not ours to change.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(named(io::Error::new(io::ErrorKind::InvalidInput, "it is no file; name one with --file")));
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
@@ -96,6 +100,16 @@ impl Store {
         let len = file.seek(SeekFrom::End(0)).map_err(named)?;
         let syncer = Syncer::new(file.try_clone().map_err(named)?)?;
         Ok(Self::File(LogFile { path: path.to_owned(), file, lock, len, syncer }))
+    }
+
+    /// Lets every further write fail, as a full disk does.
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self) {
+        if let Self::File(file) = self
+            && let Ok(readable) = File::open(&file.path)
+        {
+            file.file = readable;
+        }
     }
 
     /// A new file for its owner alone, for a copy.

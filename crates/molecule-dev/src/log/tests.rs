@@ -8,9 +8,17 @@ use std::time::Instant;
 
 use molecule_platform::{Now, Platform};
 use proptest::prelude::*;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
 use super::{Entry, Log, Repeats, Start, Store, replay};
 use history::{History, Op, fingerprint};
+
+/// So many cases; one that failed is kept beside this file, and every later run tries it first.
+fn cases(cases: u32) -> ProptestConfig {
+    let failure_persistence: Option<Box<dyn FailurePersistence>> =
+        Some(Box::new(FileFailurePersistence::WithSource("regressions")));
+    ProptestConfig { cases, failure_persistence, ..ProptestConfig::default() }
+}
 
 /// What is left of a history after a restart.
 struct Restarted {
@@ -63,7 +71,7 @@ fn check_cut(history: &History, bytes: &[u8], cut: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn any_sequence_of_inputs_cut_anywhere_restarts_to_the_same_state(
@@ -82,7 +90,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn reads_that_are_counted_leave_the_same_state_as_if_each_had_been_written(

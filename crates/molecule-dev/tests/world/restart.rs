@@ -148,3 +148,13 @@ fn who_waited_when_the_last_run_ended_is_gone_and_a_call_in_flight_was_cut_off()
     // A call that was cut off before its answer's head counts as one to a busy agent: the message waits in the queue.
     assert_eq!(dev.world().read(None, |platform, _| platform.queued(&id).len()).unwrap(), 1);
 }
+
+#[test]
+fn what_is_no_file_is_no_log_and_keeps_its_permissions() {
+    let folder = Folder::new();
+    let before = std::fs::metadata(folder.path()).unwrap().permissions();
+    let error = Dev::start(Options::at(folder.path())).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("it is no file"), "{error}");
+    assert_eq!(std::fs::metadata(folder.path()).unwrap().permissions(), before);
+}
