@@ -52,6 +52,7 @@
 //!
 //! What may happen: a member stands down without need, is replaced while it lives, or is late.
 
+mod clock;
 mod link;
 mod machine;
 mod names;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use fastrand::Rng;
 use molecule_proto::{Now, Time, Wake, WorkspaceId};
 
+use super::clock::Clock;
 use super::link::{Link, Read};
 use super::names::{CLAIMS, CONFIG, MEMBERS, MemberId, Name, PartId};
 use super::options::{FleetOptions, OnStoreLoss};
@@ -36,6 +37,7 @@ pub struct Fleet<R: Rules = Standard> {
     options: FleetOptions,
     rules: R,
     rng: Rng,
+    clock: Clock,
     out: VecDeque<FleetStep>,
     ops: BTreeMap<OpId, Op>,
     /// The number of operations that were started.
@@ -151,6 +153,7 @@ impl<R: Rules> Fleet<R> {
             options,
             rules,
             rng: Rng::with_seed(seed),
+            clock: Clock::default(),
             out: VecDeque::new(),
             ops: BTreeMap::new(),
             order: 0,
@@ -196,13 +199,14 @@ impl<R: Rules> Fleet<R> {
 
     /// Returns whether this member may send for a claim now. Ask before each send, not once for several.
     pub fn may_send(&self, now: Now, part: &PartId) -> bool {
+        let now = self.clock.read(now);
         self.is_open(now) && self.held.get(part).is_some_and(|held| matches!(held.stage, Stage::Runs | Stage::Drains))
     }
 
     /// Returns whether this member may send a heartbeat for a claim now.
     pub fn may_beat(&self, now: Now, part: &PartId) -> bool {
         let keeps = self.options.on_store_loss == OnStoreLoss::KeepBeating && part.part == 0;
-        self.may_send(now, part) || (keeps && self.held.contains_key(part) && !self.is_open(now))
+        self.may_send(now, part) || (keeps && self.held.contains_key(part) && !self.is_open(self.clock.read(now)))
     }
 
     /// The connection to the store was lost and made again, or may have been. Call it before the outcome of anything that was
@@ -227,6 +231,7 @@ impl<R: Rules> Fleet<R> {
 
     /// Returns the next step.
     pub fn poll(&mut self, now: Now) -> FleetStep {
+        let now = self.clock.look(now);
         if self.out.is_empty() {
             self.advance(now);
         }
@@ -241,6 +246,7 @@ impl<R: Rules> Fleet<R> {
 
     /// Takes the outcome of an operation. One that is not expected changes nothing.
     pub fn feed(&mut self, now: Now, id: OpId, outcome: StoreOutcome) {
+        let now = self.clock.look(now);
         self.close_if_over(now);
         if let StoreOutcome::Changed(entry) = outcome {
             if self.watch == Some(id) {

@@ -32,7 +32,8 @@ pub trait Rules {
     }
 
     /// Returns whether the trusted window is open: 0.8 TTL have not passed on either clock. The monotonic clock stands still
-    /// while a computer sleeps, and the calendar clock may be set back; the one that shows more time counts.
+    /// while a computer sleeps, and the calendar clock may be set back; the one that shows more time counts, from each look at
+    /// them to the next.
     fn trusts(&self, ttl: Duration, start: Now, now: Now) -> bool {
         now.since(start) < trusted(ttl)
     }

@@ -112,6 +112,7 @@ impl<R: Rules> Fleet<R> {
 
     /// The drain has ended: everything of the claim has ended or was given up, and its journal is saved.
     pub fn drained(&mut self, now: Now, part: &PartId) {
+        let now = self.clock.look(now);
         let (Some(lease), Some(held)) = (self.lease, self.held.get_mut(part)) else { return };
         if held.stage != Stage::Drains {
             return;

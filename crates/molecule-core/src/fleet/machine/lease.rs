@@ -100,7 +100,8 @@ impl<R: Rules> Fleet<R> {
         let (is_open, is_over) = old.map_or((false, false), |lease| (lease.is_open, lease.is_over));
         self.lease = Some(Lease { epoch, revision, nonce, start, is_open, is_over });
         let next = start.mono + renewal(self.options.ttl);
-        self.next_renewal = if self.is_leaving { now.mono } else { self.next_renewal.min(next) };
+        let is_last = self.is_leaving && self.held.is_empty();
+        self.next_renewal = if is_last { now.mono } else { self.next_renewal.min(next) };
         if self.members.see(&me, revision, record, By::Write, self.order, now.mono) == Sight::WentBack {
             self.went_back(now);
         }
