@@ -141,7 +141,8 @@ pub fn platform(log: &str) -> Outcome {
                 ids.push(id);
             }
             ("messages", number) => {
-                let (world, ids, pause) = (dev.world().clone(), ids.clone(), Duration::from_secs(1) / number.parse()?);
+                let (world, ids, pause) =
+                    (dev.world().clone(), ids.clone(), Duration::from_secs(1) / number.parse::<u32>()?);
                 // It ends with the process.
                 std::thread::spawn(move || {
                     for id in ids.iter().cycle() {
