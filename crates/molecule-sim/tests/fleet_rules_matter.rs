@@ -1,19 +1,35 @@
 //! A member that breaks one rule is found out: each saboteur breaks an invariant in some random fleet, in which the rules as
 //! they are hold.
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
 use molecule_sim::fleet::{
     FleetSabotage, FleetScenario, first_broken_fleet, fleet, fleet_of_two, fleet_that_goes_back, fleet_with_losses,
-    run_fleet, run_fleet_sabotaged,
+    run_fleet, run_fleet_sabotaged, save_fleet_scenario,
 };
 use proptest::strategy::Strategy;
+
+/// The fleets in which each saboteur was found last. They are tried first, since a search may take a minute.
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join("sabotaged-fleets")
+}
 
 /// Looks for a scenario in which the saboteur breaks the invariant, and in which nothing breaks without it.
 fn is_found(sabotage: FleetSabotage, name: &str, strategy: &impl Strategy<Value = FleetScenario>, most: u64) {
     let breaks = |scenario: &FleetScenario| {
         run_fleet_sabotaged(scenario, sabotage).broken.is_some_and(|broken| broken.name == name)
     };
-    let found = first_broken_fleet(strategy, 7, most, breaks);
-    let Some(scenario) = found else { panic!("{sabotage:?} was not found in {most} fleets") };
+    let file = format!("{sabotage:?}");
+    let text = std::fs::read_to_string(kept().join(format!("{file}.json"))).ok();
+    let kept = text.map(|text| serde_json::from_str(&text).expect("a kept fleet is a scenario")).filter(breaks);
+    let scenario = kept.unwrap_or_else(|| {
+        let found = first_broken_fleet(strategy, 7, most, breaks);
+        let scenario = found.unwrap_or_else(|| panic!("{sabotage:?} was not found in {most} fleets"));
+        let place = save_fleet_scenario(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak"), &file, &scenario);
+        let _ = writeln!(std::io::stderr(), "sabotaged-fleets may have this one: {place:?}");
+        scenario
+    });
     assert_eq!(run_fleet(&scenario).broken, None, "the rules break as well");
 }
 
