@@ -208,7 +208,11 @@ impl World<'_> {
             Admission::Close => Answer::Cut,
             Admission::Later(wait) => {
                 serving.unjudged.push((exchange, delivery, Request::from_parts(head, body)));
-                return self.plan(self.now + wait, Happening::JudgedAgain(number));
+                // The first one has all of them judged again.
+                if serving.unjudged.len() == 1 {
+                    self.plan(self.now + wait, Happening::JudgedAgain(number));
+                }
+                return;
             }
             Admission::Ingest(_) => return self.form_begins(number, exchange, delivery, &head, &body),
             Admission::Other(_) => Answer::Ready(Refusal::NOT_FOUND.answer()),
