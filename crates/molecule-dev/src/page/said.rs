@@ -121,7 +121,10 @@ impl<'a> Mailbox<'a> {
         if row.response_body.as_ref().and_then(reply).is_some() {
             return Some(Fate::Answered);
         }
-        let queued = message_id.and_then(|message_id| self.queued.get(message_id));
+        // A message that came before its agent stays in the queue, and the agent reads it in its feed.
+        let is_acked = self.acked.zip(row.seq).is_some_and(|(acked, seq)| seq <= acked);
+        let is_read = self.polls && platform.dialect() == Dialect::Current && (is_acked || platform.was_read(row));
+        let queued = message_id.and_then(|message_id| self.queued.get(message_id)).filter(|_| !is_read);
         if let Some(item) = queued.filter(|item| !self.polls || item.status != QueueStatus::Completed) {
             return Some(match &item.status {
                 QueueStatus::Queued | QueueStatus::Dispatched => Fate::Queued(item.attempts),
@@ -137,8 +140,7 @@ impl<'a> Mailbox<'a> {
         if platform.activity_visible_from(row).is_some_and(|from| from > self.scene.now.mono) {
             return Some(Fate::NotVisible);
         }
-        let is_acked = self.acked.zip(row.seq).is_some_and(|(acked, seq)| seq <= acked);
-        Some(match (is_acked || platform.was_read(row), was_answered) {
+        Some(match (is_read, was_answered) {
             (true, true) => Fate::Answered,
             (true, false) => Fate::Taken,
             (false, _) => Fate::Waiting,
@@ -315,6 +317,21 @@ mod tests {
         platform.send_user_message(Now::default(), &id, "hello");
         let scene = Scene { platform: &platform, now: Now::default(), at: None, url: "" };
         assert_eq!((fates(&platform, &id).len(), waiting(scene, &id)), (1, 1), "{:?}", platform.activity(&id));
+    }
+
+    #[test]
+    fn a_message_that_came_before_its_agent_is_taken_when_the_agent_reads_it() {
+        let mut platform = Platform::new(Config::new(Dialect::Current));
+        let (id, token) = platform.create_workspace(Now::default(), "a");
+        platform.send_user_message(Now::default(), &id, "hello");
+        let register = json!({"id": id, "delivery_mode": "poll", "agent_card": {"name": "a"}});
+        post(&mut platform, path::REGISTER, &token, &register);
+        assert_eq!(fates(&platform, &id), [Some(Fate::Queued(0))]);
+
+        let request = http::Request::get(format!("/workspaces/{id}/activity")).header("authorization", token.bearer());
+        let page = platform.handle(Now::default(), None, request.body(Bytes::new()).unwrap());
+        assert_eq!(page.ready().unwrap().status(), 200);
+        assert_eq!(fates(&platform, &id), [Some(Fate::Taken)]);
     }
 
     #[test]
