@@ -1,18 +1,20 @@
 //! Invariant: only what may be answered is answered, and the answer goes back to whoever wrote the message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use molecule_core::effect::EffectId;
 use molecule_proto::ActivityId;
 
 use super::messages::{Answer, Author, metadata, row};
-use super::{Invariant, KnownSecrets};
+use super::{Invariant, KnownSecrets, is_dead};
 use crate::trace::{HandlerSaid, Sight, TraceEvent};
 
 /// See [`Invariant::sentence`].
 #[derive(Debug, Default)]
 pub(crate) struct AnsweredIsWhatMayBe {
     running: BTreeMap<(usize, EffectId), ActivityId>,
+    /// Handlers that returned, and whose process does not know it yet.
+    returned: BTreeSet<(usize, EffectId)>,
     /// By agent and row: whether the handler's reply may answer a reply.
     said: BTreeMap<(usize, ActivityId), bool>,
 }
@@ -33,7 +35,21 @@ impl Invariant for AnsweredIsWhatMayBe {
             TraceEvent::Offered(id, message) => {
                 self.running.insert((process, *id), message.id().clone());
             }
+            TraceEvent::HandlerEnds(id, _) => {
+                self.returned.insert((process, *id));
+            }
+            // A handler that put its reply off may have kept the handle before its process died.
+            seen if is_dead(seen) => {
+                let is_its = |handler: &&(usize, EffectId)| handler.0 == process;
+                for handler in self.returned.iter().filter(is_its) {
+                    if let Some(row) = self.running.remove(handler) {
+                        self.said.entry((agent, row)).or_default();
+                    }
+                }
+                self.returned.retain(|(of, _)| *of != process);
+            }
             TraceEvent::Landed(landing, _) => {
+                self.returned.remove(&(process, landing.id));
                 if let Some(row) = self.running.remove(&(process, landing.id)) {
                     match landing.said {
                         Some(HandlerSaid::Reply { is_continued }) => {
