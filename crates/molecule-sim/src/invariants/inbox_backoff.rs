@@ -83,7 +83,9 @@ impl InboxBackoff {
             if ask.bearer != bearer {
                 return Ok(());
             }
-            wait.fail(at, asked, asks.longest());
+            if asks != Asks::Ack {
+                wait.fail(at, asked, asks.longest());
+            }
         }
         if now < wait.until {
             let early = wait.until.since(now);
@@ -107,8 +109,11 @@ impl InboxBackoff {
             look.until = look.until.max(now + asked);
         }
         let wait = self.waits.entry((who, asks.clone())).or_default();
-        if status == Some(401) && asks != Asks::Ack {
+        if status == Some(401) {
             wait.refused = Some((ask.bearer.clone(), now, asked(landing)));
+            if asks == Asks::Ack {
+                wait.until = now + ACK_EVERY;
+            }
             return;
         }
         // A stranger's 404 says nothing of the row.
