@@ -18,6 +18,8 @@ const MAX_NAMED: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     waiting: BTreeMap<FileId, Upload>,
+    /// How many files have waited.
+    arrivals: u64,
     /// Files that a message has named, whose rows may still come.
     named: BTreeSet<FileId>,
     named_in_order: VecDeque<FileId>,
@@ -29,6 +31,8 @@ struct Upload {
     /// The file as a message of its own.
     alone: InboundMessage,
     until: Time,
+    /// Its place in the order of the feed. The ids of files are random.
+    arrival: u64,
 }
 
 impl Uploads {
@@ -40,7 +44,9 @@ impl Uploads {
         if self.named.contains(&file) {
             return Some(row);
         }
-        let replaced = self.waiting.insert(file, Upload { attachment, alone, until: now + GRACE });
+        self.arrivals += 1;
+        let upload = Upload { attachment, alone, until: now + GRACE, arrival: self.arrivals };
+        let replaced = self.waiting.insert(file, upload);
         replaced.map(|earlier| earlier.alone.id().clone())
     }
 
@@ -70,9 +76,10 @@ impl Uploads {
         self.waiting.remove(file).map(|upload| upload.alone.id().clone())
     }
 
-    /// Removes a file that no message has named in time, as a message of its own.
+    /// Removes the first file that no message has named in time, as a message of its own.
     pub(super) fn take_alone(&mut self, now: Time) -> Option<InboundMessage> {
-        let late = self.waiting.iter().find(|(_, upload)| upload.until <= now);
+        let late = self.waiting.iter().filter(|(_, upload)| upload.until <= now);
+        let late = late.min_by_key(|(_, upload)| upload.arrival);
         let file = late.map(|(file, _)| file.clone())?;
         self.waiting.remove(&file).map(|upload| upload.alone)
     }
